@@ -1,0 +1,3 @@
+module github.com/xlattice/xlreg
+
+go 1.26

@@ -1,0 +1,38 @@
+package xlreg
+
+import "time"
+
+// Sizes that the protocol fixes. Each length that comes from a peer is held
+// against one of these before anything is allocated for it.
+const (
+	MaxNameLen     = 128 // characters of a name
+	MaxEndpointLen = 261 // bytes of one endpoint
+	MaxEndpoints   = 16  // endpoints of one token
+
+	MinClusterSize = 2  // members; smaller requests are raised to it
+	MaxClusterSize = 64 // members; larger requests are lowered to it
+
+	MaxTokenLen       = 8 << 10 // bytes of an encoded token without its certificate
+	MaxCertificateLen = 4 << 10 // bytes of a certificate in DER
+
+	MinKeyBits       = 1024 // RSA modulus accepted over a classic carrier
+	MinKeyBitsModern = 2048 // RSA modulus accepted over 2.0, and ever generated
+	MaxKeyBits       = 8192 // RSA modulus accepted at all
+	MinKeyExponent   = 3
+	MaxKeyExponent   = 1<<31 - 1
+
+	MaxClassicMessage = 16384    // bytes of ciphertext, IV included, of one classic message
+	MaxRequestFrame   = 64 << 10 // bytes of one 2.0 message from a client
+	MaxReplyFrame     = 4 << 20  // bytes of one 2.0 message from a server
+)
+
+// Defaults of what an operator may set.
+const (
+	DefaultPort           = 56789
+	DefaultHelloTimeout   = 10 * time.Second  // for a whole Hello or TLS handshake
+	CrowdedHelloTimeout   = 3 * time.Second   // the same while most connections have not said hello
+	DefaultMessageTimeout = 10 * time.Second  // from a message's first byte to its last
+	DefaultIdleTimeout    = 120 * time.Second // between messages; a wait is not idle
+	DefaultWriteTimeout   = 10 * time.Second  // for a peer to take one message
+	DefaultMaxWait        = 10 * time.Minute  // for one waiting GetCluster
+)
