@@ -87,7 +87,14 @@ func ParsePublicKey(der []byte) (*rsa.PublicKey, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: %T is not an RSA key", ErrBadKey, parsed)
 	}
-	return key, CheckPublicKey(key)
+	if err := CheckPublicKey(key); err != nil {
+		return nil, err
+	}
+	// The parser forgives what DER does not, such as bytes after the exponent.
+	if again, err := x509.MarshalPKIXPublicKey(key); err != nil || string(again) != string(der) {
+		return nil, fmt.Errorf("%w: not the one DER form of the key", ErrBadKey)
+	}
+	return key, nil
 }
 
 // CheckPublicKey holds a parsed key against the limits of ParsePublicKey.

@@ -1,0 +1,91 @@
+// Package wire converts between the messages of the protocol and the nouns of
+// package xlreg. It is the only place that knows the protobuf.
+//
+// Reading has two steps, since they fail differently. Unmarshal decides whether
+// some bytes are a message at all; a carrier answers nothing to those that are
+// not. The views of a Message then check its content; what they refuse is an
+// error with a kind, and is answered.
+package wire
+
+import (
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/wire/xlregpb"
+)
+
+// Op says what a message is. Peers may send any value.
+type Op int32
+
+// The operations. Odd ones but Error are requests; Leave and LeaveReply exist
+// over 2.0 only.
+const (
+	OpRegCredRequest Op = 1
+	OpRegCredReply   Op = 2
+	OpMember         Op = 3
+	OpMemberOK       Op = 4
+	OpCreate         Op = 5
+	OpCreateReply    Op = 6
+	OpJoin           Op = 7
+	OpJoinReply      Op = 8
+	OpGetCluster     Op = 9
+	OpClusterMembers Op = 10
+	OpBye            Op = 11
+	OpAck            Op = 12
+	OpError          Op = 13
+	OpLeave          Op = 14
+	OpLeaveReply     Op = 15
+)
+
+// Known reports whether op is one of the operations there are.
+func (op Op) Known() bool { return op >= OpRegCredRequest && op <= OpLeaveReply }
+
+// String returns the name used in the protocol.
+func (op Op) String() string {
+	if !op.Known() {
+		return fmt.Sprintf("Op(%d)", int32(op))
+	}
+	return xlregpb.XLRegMsg_Tag(op).String()
+}
+
+// Message is one message of the protocol, on its way in or out.
+type Message struct {
+	pb     *xlregpb.XLRegMsg
+	tokens []byte // encoded Token fields, to follow those of pb
+}
+
+// Unmarshal reads one message. It fails if b does not parse or has no Op; every
+// other fault is for the views of the message to find.
+func Unmarshal(b []byte) (*Message, error) {
+	pb := new(xlregpb.XLRegMsg)
+	if err := proto.Unmarshal(b, pb); err != nil {
+		return nil, xlreg.Errorf(xlreg.ErrProtocol, "not an XLRegMsg")
+	}
+	if pb.Op == nil {
+		return nil, xlreg.Errorf(xlreg.ErrProtocol, "message without Op")
+	}
+	return &Message{pb: pb}, nil
+}
+
+// Append appends the encoded message to b.
+func (m *Message) Append(b []byte) ([]byte, error) {
+	b, err := proto.MarshalOptions{Deterministic: true}.MarshalAppend(b, m.pb)
+	if err != nil {
+		return nil, fmt.Errorf("encode %v: %w", m.Op(), err)
+	}
+	return append(b, m.tokens...), nil
+}
+
+// Size returns how many bytes Append appends.
+func (m *Message) Size() int { return proto.Size(m.pb) + len(m.tokens) }
+
+// Op returns the operation. A value past what an int32 holds comes as the
+// protobuf makes it one.
+func (m *Message) Op() Op { return Op(m.pb.GetOp()) }
+
+func newMessage(op Op, pb *xlregpb.XLRegMsg) *Message {
+	pb.Op = xlregpb.XLRegMsg_Tag(op).Enum()
+	return &Message{pb: pb}
+}
