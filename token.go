@@ -48,10 +48,25 @@ type Token struct {
 	Joined      time.Time // when the node last joined the cluster, in milliseconds; zero outside a roster
 }
 
-// Validate holds t against every limit that does not depend on the carrier or
-// on a signature, and returns an error of kind ErrIllFormedToken that names the
-// field. minBits is the smallest RSA modulus accepted.
+// Validate is ValidateForm and then a look at the keys, of which minBits is the
+// smallest RSA modulus accepted.
 func (t *Token) Validate(minBits int) error {
+	if err := t.ValidateForm(); err != nil {
+		return err
+	}
+	if err := checkKey([]byte(t.CommsKey), minBits); err != nil {
+		return Errorf(ErrIllFormedToken, "comms key: %v", err)
+	}
+	if err := checkKey([]byte(t.SigKey), minBits); err != nil {
+		return Errorf(ErrIllFormedToken, "sig key: %v", err)
+	}
+	return nil
+}
+
+// ValidateForm holds t's name and endpoints against their limits, and returns
+// an error of kind ErrIllFormedToken that names the fault. Keys are costly to
+// parse and are left to whoever needs them.
+func (t *Token) ValidateForm() error {
 	if err := t.Name.Validate(); err != nil {
 		return Errorf(ErrIllFormedToken, "%v", err)
 	}
@@ -62,12 +77,6 @@ func (t *Token) Validate(minBits int) error {
 		if err := e.Validate(); err != nil {
 			return Errorf(ErrIllFormedToken, "%v", err)
 		}
-	}
-	if err := checkKey([]byte(t.CommsKey), minBits); err != nil {
-		return Errorf(ErrIllFormedToken, "comms key: %v", err)
-	}
-	if err := checkKey([]byte(t.SigKey), minBits); err != nil {
-		return Errorf(ErrIllFormedToken, "sig key: %v", err)
 	}
 	return nil
 }
