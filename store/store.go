@@ -40,6 +40,7 @@ type Cluster struct {
 type Store interface {
 	// View calls f with one consistent state of the store, which includes every
 	// Update that returned before View was called. It returns f's error as it is.
+	// Like that of Update, f must not block or call the Store.
 	View(ctx context.Context, f func(Reader) error) error
 
 	// Update calls f, and makes what it put last: all of it or nothing. When
@@ -85,7 +86,10 @@ type Reader interface {
 	Seats(id xlreg.ClusterID) ([]xlreg.Member, error)
 }
 
-// Sink takes changes. What is put must not be changed afterwards.
+// Sink takes changes. What is put must not be changed afterwards. Of a token,
+// DigSig is not kept, nor are the parts of Joined below a millisecond and its
+// time zone; an empty slice comes back as nil. IDs must be 20 or 32 bytes long,
+// a cluster's name a valid one, and an index one of xlreg.AllSeats.
 type Sink interface {
 	// PutNode makes or replaces the record of the node with the token's ID.
 	PutNode(node xlreg.Token) error
