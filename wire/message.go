@@ -10,6 +10,7 @@ package wire
 import (
 	"fmt"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/xlattice/xlreg"
@@ -19,8 +20,8 @@ import (
 // Op says what a message is. Peers may send any value.
 type Op int32
 
-// The operations. Odd ones but Error are requests; Leave and LeaveReply exist
-// over 2.0 only.
+// The operations. Each request is followed by its reply; Error answers any of
+// them. Leave and LeaveReply exist over 2.0 only.
 const (
 	OpRegCredRequest Op = 1
 	OpRegCredReply   Op = 2
@@ -59,6 +60,9 @@ type Message struct {
 // Unmarshal reads one message. It fails if b does not parse or has no Op; every
 // other fault is for the views of the message to find.
 func Unmarshal(b []byte) (*Message, error) {
+	if countTokens(b) > xlreg.MaxClusterSize {
+		return nil, xlreg.Errorf(xlreg.ErrProtocol, "more than %d tokens", xlreg.MaxClusterSize)
+	}
 	pb := new(xlregpb.XLRegMsg)
 	if err := proto.Unmarshal(b, pb); err != nil {
 		return nil, xlreg.Errorf(xlreg.ErrProtocol, "not an XLRegMsg")
@@ -67,6 +71,23 @@ func Unmarshal(b []byte) (*Message, error) {
 		return nil, xlreg.Errorf(xlreg.ErrProtocol, "message without Op")
 	}
 	return &Message{pb: pb}, nil
+}
+
+// countTokens counts the Tokens fields of an encoded message. Decoded, an empty
+// one takes a hundred times its three bytes, so they are counted first.
+func countTokens(b []byte) int {
+	count := 0
+	for len(b) > 0 {
+		number, _, n := protowire.ConsumeField(b)
+		if n < 0 {
+			return count // for the decoder to refuse
+		}
+		if number == tokensField {
+			count++
+		}
+		b = b[n:]
+	}
+	return count
 }
 
 // Append appends the encoded message to b.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"time"
+	"unicode"
 
 	"google.golang.org/protobuf/proto"
 
@@ -52,13 +53,17 @@ func (m *Message) Cluster() (xlreg.Cluster, error) {
 	if err != nil {
 		return xlreg.Cluster{}, xlreg.Errorf(xlreg.ErrProtocol, "ClusterID: %v", err)
 	}
+	name := xlreg.Name(m.pb.GetClusterName())
+	if err := name.Validate(); err != nil && name != "" {
+		return xlreg.Cluster{}, xlreg.Errorf(xlreg.ErrProtocol, "ClusterName: %v", err)
+	}
 	size, count := m.pb.GetClusterMaxSize(), m.pb.GetEndPointCount()
 	if size > xlreg.MaxClusterSize || count > xlreg.MaxEndpoints {
 		return xlreg.Cluster{}, xlreg.Errorf(xlreg.ErrProtocol, "cluster of %d members with %d endpoints", size, count)
 	}
 	return xlreg.Cluster{
 		ID:            id,
-		Name:          xlreg.Name(m.pb.GetClusterName()),
+		Name:          name,
 		Attrs:         xlreg.ClusterAttrs(m.pb.GetClusterAttrs()),
 		MaxSize:       int(size),
 		EndpointCount: int(count),
@@ -96,12 +101,15 @@ func (m *Message) Registry() (*Registry, error) {
 	if specs == nil {
 		return nil, xlreg.Errorf(xlreg.ErrProtocol, "RegCredReply without MemberSpecs")
 	}
-	t, err := tokenFromPB(specs)
+	t, err := tokenFromPB(specs, maxReplyToken)
 	if err == nil {
 		err = t.Validate(xlreg.MinKeyBits)
 	}
 	if err != nil {
 		return nil, xlreg.Errorf(xlreg.ErrProtocol, "RegCredReply: %v", err)
+	}
+	if t.ID == "" {
+		return nil, xlreg.Errorf(xlreg.ErrProtocol, "RegCredReply without the registry's ID")
 	}
 	return &Registry{
 		Name: t.Name, ID: t.ID, CommsKey: t.CommsKey, SigKey: t.SigKey,
@@ -109,14 +117,16 @@ func (m *Message) Registry() (*Registry, error) {
 	}, nil
 }
 
+const (
+	retryUnknown  = time.Second // when to come back after an error of no kind
+	maxDetailText = 1024        // bytes of a description that are read
+)
+
 // NewError returns the Error that stands for err. Only an error's kind and
 // detail travel: whatever else is wrapped in it stays here. An error without a
 // kind is sent as ErrTryLater, since it says nothing about the request.
 func NewError(err error) *Message {
-	e := &xlreg.Error{Kind: xlreg.ErrTryLater}
-	if !errors.As(err, &e) {
-		errors.As(err, &e.Kind)
-	}
+	e := errorOf(err)
 	pb := &xlregpb.XLRegMsg{
 		ErrDesc: proto.String(e.Error()),
 		ErrCode: proto.Uint32(uint32(e.Kind)),
@@ -127,6 +137,17 @@ func NewError(err error) *Message {
 	return newMessage(OpError, pb)
 }
 
+func errorOf(err error) *xlreg.Error {
+	var e *xlreg.Error
+	if errors.As(err, &e) {
+		return e
+	}
+	if kind, ok := xlreg.KindOf(err); ok {
+		return &xlreg.Error{Kind: kind}
+	}
+	return &xlreg.Error{Kind: xlreg.ErrTryLater, Retry: retryUnknown}
+}
+
 // Err reads an Error; nil if m is another message. Original servers send a text
 // alone, from which the kind is then taken.
 func (m *Message) Err() error {
@@ -134,11 +155,23 @@ func (m *Message) Err() error {
 		return nil
 	}
 	text := m.pb.GetErrDesc()
-	kind, detail := kindOfText(text)
+	kind, detail := kindOfText(printable(text))
 	if code := m.pb.GetErrCode(); code > 0 && code < 1<<8 && xlreg.Kind(code).Valid() {
 		kind = xlreg.Kind(code)
 	}
 	return &xlreg.Error{Kind: kind, Detail: detail, Retry: time.Duration(m.pb.GetRetryMillis()) * time.Millisecond}
+}
+
+// printable returns the beginning of a peer's text in the form of one line, fit
+// for a log and a terminal.
+func printable(text string) string {
+	text = strings.ToValidUTF8(text[:min(len(text), maxDetailText)], "?")
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, text)
 }
 
 // kindOfText returns the kind that a description begins with, and what follows

@@ -36,7 +36,7 @@ func (m *Message) Member(p xlreg.Protocol) (MemberRequest, error) {
 	if specs == nil {
 		return MemberRequest{ID: m.pb.GetMemberID(), DigSig: m.pb.GetDigSig()}, nil
 	}
-	t, err := tokenFromPB(specs)
+	t, err := tokenFromPB(specs, xlreg.MaxTokenLen)
 	if err != nil {
 		return MemberRequest{}, err
 	}
@@ -85,7 +85,8 @@ type GetRequest struct {
 	WaitMillis *uint32 // nil: the registry's limit
 }
 
-// NewGet returns a GetCluster.
+// NewGet returns a GetCluster. One that waits always says for how many, since
+// a request with neither WaitSize nor WaitMillis does not wait.
 func NewGet(r GetRequest) *Message {
 	pb := refToPB(r.Ref)
 	if r.Which != xlreg.AllSeats {
@@ -93,6 +94,9 @@ func NewGet(r GetRequest) *Message {
 	}
 	if r.Wait {
 		pb.WaitSize, pb.WaitMillis = r.WaitSize, r.WaitMillis
+	}
+	if r.Wait && pb.WaitSize == nil {
+		pb.WaitSize = proto.Uint32(xlreg.MaxClusterSize)
 	}
 	return newMessage(OpGetCluster, pb)
 }

@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"fmt"
+
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
@@ -29,7 +31,7 @@ func EncodeRoster(r *xlreg.Roster, p xlreg.Protocol) (*EncodedRoster, error) {
 	for i := range r.Members {
 		token, err := proto.Marshal(rosterToken(&r.Members[i].Token, p))
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("encode member %d: %w", r.Members[i].Index, err)
 		}
 		start := len(e.tokens)
 		e.tokens = protowire.AppendTag(e.tokens, tokensField, protowire.BytesType)
@@ -99,7 +101,7 @@ func (m *Message) Roster() ([]xlreg.Member, error) {
 }
 
 func rosterTokenFromPB(pb *xlregpb.XLRegMsg_Token) (*xlreg.Token, error) {
-	t, err := tokenFromPB(pb)
+	t, err := tokenFromPB(pb, maxReplyToken)
 	if err == nil {
 		err = t.ValidateForm()
 	}

@@ -11,10 +11,16 @@ import (
 
 type pbToken = xlregpb.XLRegMsg_Token
 
+// maxReplyToken is the size of a token as a registry hands it on. A registry
+// adds ID, JoinedMillis and a missing Attrs to a token that may have been as
+// large as a client's can be.
+const maxReplyToken = xlreg.MaxTokenLen + 64
+
 // tokenFromPB converts a token as it came and holds it against every limit but
-// those on key sizes, which depend on the carrier.
-func tokenFromPB(pb *pbToken) (*xlreg.Token, error) {
-	if err := checkTokenSize(pb); err != nil {
+// those on key sizes, which depend on the carrier. Without its certificate it
+// may have maxSize bytes.
+func tokenFromPB(pb *pbToken, maxSize int) (*xlreg.Token, error) {
+	if err := checkTokenSize(pb, maxSize); err != nil {
 		return nil, err
 	}
 	t := &xlreg.Token{
@@ -45,13 +51,13 @@ func tokenFromPB(pb *pbToken) (*xlreg.Token, error) {
 	return t, nil
 }
 
-func checkTokenSize(pb *pbToken) error {
-	certificate := proto.Size(&pbToken{Certificate: pb.Certificate})
+func checkTokenSize(pb *pbToken, maxSize int) error {
 	if len(pb.GetCertificate()) > xlreg.MaxCertificateLen {
 		return xlreg.Errorf(xlreg.ErrIllFormedToken, "certificate of %d bytes, at most %d allowed", len(pb.GetCertificate()), xlreg.MaxCertificateLen)
 	}
-	if n := proto.Size(pb) - certificate; n > xlreg.MaxTokenLen {
-		return xlreg.Errorf(xlreg.ErrIllFormedToken, "%d bytes, at most %d allowed", n, xlreg.MaxTokenLen)
+	certificate := proto.Size(&pbToken{Certificate: pb.Certificate})
+	if n := proto.Size(pb) - certificate; n > maxSize {
+		return xlreg.Errorf(xlreg.ErrIllFormedToken, "%d bytes, at most %d allowed", n, maxSize)
 	}
 	return nil
 }
