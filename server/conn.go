@@ -1,0 +1,153 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"time"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/registry"
+	"github.com/xlattice/xlreg/session"
+	"github.com/xlattice/xlreg/wire"
+)
+
+// errBye is the end of a session that said so.
+var errBye = errors.New("bye")
+
+// peerSession is one session, from its handshake to its end. It is owned by the
+// goroutine that runs it.
+type peerSession struct {
+	server *Server
+	conn   session.Conn
+	peer   session.Peer
+	from   source
+	cred   registry.Credential
+
+	state    state
+	node     xlreg.NodeID    // after MemberOK
+	created  xlreg.ClusterID // by the last Create
+	used     xlreg.ClusterID // by the last Create or Join
+	requests int
+}
+
+// serveConn runs one connection to its end. A panic ends this one only.
+func (s *Server) serveConn(ctx, hard context.Context, nc net.Conn, from source, hello time.Duration) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			s.counters.panics.Add(1)
+			s.log.Error("session panicked", "addr", nc.RemoteAddr(), "panic", fault, "stack", string(debug.Stack()))
+			_ = nc.Close()
+		}
+	}()
+	begun := s.now()
+	conn, err := s.greet(ctx, nc, hello)
+	if err != nil {
+		s.counters.failed.Add(1)
+		s.log.Debug("no session", "addr", nc.RemoteAddr(), "err", err)
+		return
+	}
+	p := &peerSession{server: s, conn: conn, peer: conn.Peer(), from: from}
+	defer conn.Close()
+	p.cred = registry.Credential{
+		Protocol: p.peer.Protocol, Salt: p.peer.Salt,
+		SigKey: p.peer.SigKey, Certificate: p.peer.Certificate,
+	}
+	s.counters.sessions[p.peer.Protocol].Add(1)
+	err = p.run(ctx, hard)
+	p.logEnd(nc.RemoteAddr(), s.now().Sub(begun), err)
+}
+
+// greet shakes hands within the hello timeout.
+func (s *Server) greet(ctx context.Context, nc net.Conn, hello time.Duration) (session.Conn, error) {
+	defer s.admission.greeted()
+	ctx, cancel := context.WithTimeout(ctx, hello)
+	defer cancel()
+	return s.session.Accept(ctx, nc)
+}
+
+// run answers requests until the session ends, and returns why it did.
+func (p *peerSession) run(ctx, hard context.Context) error {
+	for {
+		m, err := p.conn.Receive(ctx)
+		if err != nil {
+			return p.failed(hard, err)
+		}
+		p.requests++
+		p.server.counters.request(m.Op())
+		if err := p.answer(ctx, hard, m); err != nil {
+			p.finish(hard)
+			return err
+		}
+	}
+}
+
+// answer sends the reply to one request. An error ends the session.
+func (p *peerSession) answer(ctx, hard context.Context, m *wire.Message) error {
+	reply, err := p.dispatch(ctx, hard, m)
+	if err != nil && (hard.Err() != nil || errors.Is(err, session.ErrClosed)) {
+		return err
+	}
+	if err != nil {
+		return p.refuse(hard, m.Op(), err)
+	}
+	if err := p.send(hard, reply); err != nil {
+		return err
+	}
+	if m.Op() == wire.OpBye {
+		return errBye
+	}
+	return nil
+}
+
+// refuse sends an Error, and returns err if that ends the session.
+func (p *peerSession) refuse(hard context.Context, op wire.Op, err error) error {
+	level := slog.LevelDebug
+	if errors.Is(err, xlreg.ErrTryLater) {
+		level = slog.LevelError // the store's fault, not the peer's
+	}
+	p.server.log.Log(hard, level, "request refused", "addr", p.peer.Addr, "op", op, "err", err)
+	if sendErr := p.send(hard, wire.NewError(err)); sendErr != nil {
+		return sendErr
+	}
+	if p.peer.Protocol.Classic() || endsSession(err) {
+		return err
+	}
+	return nil
+}
+
+// failed ends a session whose peer sent no message. Over 2.0 it is told so; a
+// classic peer never is.
+func (p *peerSession) failed(hard context.Context, err error) error {
+	if errors.Is(err, xlreg.ErrProtocol) {
+		_ = p.send(hard, wire.NewError(err))
+		p.finish(hard)
+	}
+	return err
+}
+
+func (p *peerSession) send(hard context.Context, m *wire.Message) error {
+	p.server.counters.reply(m.Op())
+	return p.conn.Send(hard, m)
+}
+
+// finish lets the peer read what was sent last before the connection goes.
+func (p *peerSession) finish(hard context.Context) {
+	_ = session.CloseGracefully(hard, p.conn)
+}
+
+func (p *peerSession) logEnd(addr net.Addr, took time.Duration, err error) {
+	attrs := []slog.Attr{
+		slog.String("addr", addr.String()),
+		slog.String("protocol", p.peer.Protocol.String()),
+		slog.Int("requests", p.requests),
+		slog.Duration("took", took.Round(time.Microsecond)),
+		slog.String("end", err.Error()),
+	}
+	if p.node != "" {
+		attrs = append(attrs, slog.String("node", p.node.String()))
+	}
+	p.server.log.LogAttrs(context.Background(), slog.LevelInfo, "session ended", attrs...)
+}

@@ -1,0 +1,184 @@
+// Package server accepts connections, runs one loop for each, and turns each
+// request into a call of the rules and each result into a reply.
+//
+// A connection passes through admission (limits by address), the handshake
+// (package session), and then dispatch, one request at a time, until either end
+// closes it. Nothing a peer sends can do more than end its own session.
+package server
+
+import (
+	"context"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/registry"
+	"github.com/xlattice/xlreg/session"
+	"github.com/xlattice/xlreg/wire"
+)
+
+// acceptPause is how long a listener rests after it could not accept, for want
+// of file descriptors for example.
+const acceptPause = 50 * time.Millisecond
+
+// Config is what a Server is built from. Limits may be zero, Protocols empty
+// for all of them, Logger nil to discard; Now nil is time.Now.
+type Config struct {
+	Registry  *registry.Registry
+	Comms     *rsa.PrivateKey // decrypts classic Hellos
+	Sig       *rsa.PrivateKey // signs the certificate of 2.0
+	Describe  wire.Registry   // the answer to RegCredRequest
+	Protocols []xlreg.Protocol
+	Limits    Limits
+	Logger    *slog.Logger
+	Now       func() time.Time
+}
+
+// Server serves the registry's clients.
+type Server struct {
+	registry  *registry.Registry
+	session   *session.Server
+	describe  *wire.Message
+	limits    Limits
+	log       *slog.Logger
+	now       func() time.Time
+	admission *admission
+	nodes     *quota
+	clusters  *quota
+	slots     *slots
+	rosters   rosterCache
+	counters  counters
+}
+
+// New makes a server. It does nothing until Serve.
+func New(cfg Config) (*Server, error) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if len(cfg.Protocols) == 0 {
+		cfg.Protocols = []xlreg.Protocol{xlreg.Protocol20, xlreg.Protocol19, xlreg.Protocol18}
+	}
+	s := &Server{
+		registry: cfg.Registry,
+		describe: wire.NewRegCredReply(&cfg.Describe),
+		limits:   cfg.Limits.withDefaults(),
+		log:      cfg.Logger,
+		now:      cfg.Now,
+	}
+	s.admission = newAdmission(&s.limits)
+	s.nodes = newQuota(s.limits.NodesPerMinute, s.limits.LoopbackPerMinute)
+	s.clusters = newQuota(s.limits.ClustersPerMinute, s.limits.LoopbackPerMinute)
+	s.slots = newSlots(s.limits.Decryptions)
+	authority, err := session.NewAuthority(cfg.Sig, cfg.Now)
+	if err != nil {
+		return nil, fmt.Errorf("make certificate: %w", err)
+	}
+	s.session, err = session.NewServer(session.ServerConfig{
+		HelloLen:  cfg.Comms.Size(),
+		Decrypt:   s.decrypter(cfg.Comms),
+		Authority: authority,
+		Protocols: cfg.Protocols,
+		Limits:    s.limits.session(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// decrypter returns the decryption of Hellos, in the slots that bound it.
+func (s *Server) decrypter(key *rsa.PrivateKey) func(context.Context, netip.Addr, []byte) ([]byte, error) {
+	return func(ctx context.Context, from netip.Addr, ciphertext []byte) ([]byte, error) {
+		if err := s.slots.acquire(ctx, sourceOf(from)); err != nil {
+			return nil, err
+		}
+		defer s.slots.release()
+		return session.DecryptHello(key, ciphertext)
+	}
+}
+
+// Stats returns the counts as they are now.
+func (s *Server) Stats() Stats {
+	stats := s.counters.snapshot()
+	stats.Open = s.admission.open()
+	return stats
+}
+
+// Serve accepts connections from the listeners, which it closes, until ctx
+// ends. Then requests in flight are answered, for the drain time at most, and
+// Serve returns nil when every session has ended. It may be called once.
+func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	hard, kill := context.WithCancel(context.WithoutCancel(ctx))
+	defer kill()
+
+	var sessions sync.WaitGroup
+	accepting, acceptCtx := errgroup.WithContext(ctx)
+	for _, l := range listeners {
+		closer := context.AfterFunc(acceptCtx, func() { _ = l.Close() })
+		defer closer()
+		accepting.Go(func() error { return s.accept(ctx, hard, l, &sessions) })
+	}
+	err := accepting.Wait()
+	stop() // a listener that failed ends the others, and idle sessions too
+	drained := time.AfterFunc(s.limits.Drain, kill)
+	defer drained.Stop()
+	sessions.Wait()
+	return err
+}
+
+// accept runs one listener. Sessions stop taking requests when ctx ends, and
+// stop altogether when hard does.
+func (s *Server) accept(ctx, hard context.Context, l net.Listener, sessions *sync.WaitGroup) error {
+	for {
+		nc, err := l.Accept()
+		if ctx.Err() != nil {
+			closeLate(nc)
+			return nil
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return fmt.Errorf("accept: %w", err)
+		}
+		if err != nil {
+			s.log.Warn("cannot accept a connection", "err", err)
+			rest(ctx, acceptPause)
+			continue
+		}
+		from := sourceOf(addrOf(nc.RemoteAddr()))
+		hello, ok := s.admission.enter(from)
+		if !ok {
+			s.counters.refused.Add(1)
+			_ = nc.Close()
+			continue
+		}
+		sessions.Go(func() {
+			defer s.admission.leave(from)
+			s.serveConn(ctx, hard, nc, from, hello)
+		})
+	}
+}
+
+func closeLate(nc net.Conn) {
+	if nc != nil {
+		_ = nc.Close()
+	}
+}
+
+// rest waits for d or for ctx to end.
+func rest(ctx context.Context, d time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	<-ctx.Done()
+}
