@@ -11,14 +11,14 @@ import (
 // and holds the scan against the decoder at every length it is asked about.
 func TestScanAgreesWithUnmarshal(t *testing.T) {
 	piece := rapid.OneOf(
-		rapid.Just([]byte{0x08, 0x03}),                     // Op
-		rapid.Just([]byte{0x08, 0x80}),                     // Op, cut short
-		rapid.Just([]byte{0xaa, 0x01, 0x00}),               // an empty token
-		rapid.Just([]byte{0xaa, 0x01, 0x02, 0xff, 0xff}),   // a broken one
-		rapid.Just([]byte{0x6a, 0x03, 1, 2, 3}),            // ClusterID
-		rapid.Just([]byte{0x0a, 0x02, 8, 3}),               // field 1, but not a varint
-		rapid.Just([]byte{0xc3, 0x3e, 0x08, 0x03}),         // a group opens, an Op in it
-		rapid.Just([]byte{0xc4, 0x3e}),                     // and closes
+		rapid.Just([]byte{0x08, 0x03}),                      // Op
+		rapid.Just([]byte{0x08, 0x80}),                      // Op, cut short
+		rapid.Just([]byte{0xaa, 0x01, 0x00}),                // an empty token
+		rapid.Just([]byte{0xaa, 0x01, 0x02, 0xff, 0xff}),    // a broken one
+		rapid.Just([]byte{0x6a, 0x03, 1, 2, 3}),             // ClusterID
+		rapid.Just([]byte{0x0a, 0x02, 8, 3}),                // field 1, but not a varint
+		rapid.Just([]byte{0xc3, 0x3e, 0x08, 0x03}),          // a group opens, an Op in it
+		rapid.Just([]byte{0xc4, 0x3e}),                      // and closes
 		rapid.Just(protowire.AppendVarint(nil, 1<<40|0x02)), // no legal field number
 		rapid.SliceOfN(rapid.Byte(), 1, 4),
 	)
