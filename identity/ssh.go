@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"strings"
 
 	"github.com/xlattice/xlreg"
 )
@@ -32,6 +33,19 @@ func Fingerprint(k xlreg.SigKey) (string, error) {
 // FormatFingerprint returns the text form of a fingerprint.
 func FormatFingerprint(sum [sha256.Size]byte) string {
 	return fingerprintPrefix + base64.RawStdEncoding.EncodeToString(sum[:])
+}
+
+// ParseFingerprint reads a fingerprint in unpadded base64 or base64url, with or
+// without "SHA256:".
+func ParseFingerprint(s string) ([sha256.Size]byte, error) {
+	var sum [sha256.Size]byte
+	digits := strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimPrefix(s, fingerprintPrefix))
+	b, err := base64.RawStdEncoding.Strict().DecodeString(digits)
+	if err != nil || len(digits) != base64.RawStdEncoding.EncodedLen(len(sum)) || len(b) != len(sum) {
+		return sum, fmt.Errorf("fingerprint %.60q: want SHA256: and 43 characters of base64", s)
+	}
+	copy(sum[:], b)
+	return sum, nil
 }
 
 // MarshalSSH returns key in the SSH form: the algorithm's name, the exponent and

@@ -1,0 +1,271 @@
+package identity
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/xlattice/xlreg"
+)
+
+// recordVersion is the version of node.json that is written, and the highest that
+// is read.
+const recordVersion = 1
+
+// record is the content of node.json. A record is never changed once it is a
+// node's: with and its like return another.
+type record struct {
+	name       xlreg.Name
+	attrs      xlreg.NodeAttrs
+	endpoints  []xlreg.Endpoint
+	registries []entry
+	extra      members // of others; kept as they are
+}
+
+// entry is one registry in node.json.
+type entry struct {
+	Registration
+	extra members // of others; kept as they are
+}
+
+// members are those of a JSON object.
+type members map[string]json.RawMessage
+
+func (r *record) validate() error {
+	if err := r.name.Validate(); err != nil {
+		return err
+	}
+	if unknown := r.attrs &^ xlreg.KnownNodeAttrs; unknown != 0 {
+		return fmt.Errorf("attrs: unknown bits %#x", uint64(unknown))
+	}
+	return validateEndpoints(r.endpoints)
+}
+
+func validateEndpoints(endpoints []xlreg.Endpoint) error {
+	if len(endpoints) > xlreg.MaxEndpoints {
+		return fmt.Errorf("%d endpoints, at most %d allowed", len(endpoints), xlreg.MaxEndpoints)
+	}
+	for _, e := range endpoints {
+		if err := e.Validate(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// index returns the place of the registry with the fingerprint sig, or -1.
+func (r *record) index(sig string) int {
+	sum, err := ParseFingerprint(sig)
+	if err != nil {
+		return -1
+	}
+	sig = FormatFingerprint(sum)
+	return slices.IndexFunc(r.registries, func(e entry) bool { return e.Sig == sig })
+}
+
+// with returns the record with what it says of one registry replaced or added,
+// and whether that is a change.
+func (r *record) with(reg Registration) (record, bool) {
+	next := *r
+	next.registries = slices.Clone(r.registries)
+	i := r.index(reg.Sig)
+	if i < 0 {
+		next.registries = append(next.registries, entry{Registration: reg.clone()})
+		return next, true
+	}
+	if next.registries[i].equal(reg) {
+		return next, false
+	}
+	next.registries[i].Registration = reg.clone()
+	return next, true
+}
+
+// normalize checks r and gives its fingerprint the one form in which it is kept.
+func (r *Registration) normalize() error {
+	sum, err := ParseFingerprint(r.Sig)
+	if err != nil {
+		return err
+	}
+	r.Sig = FormatFingerprint(sum)
+	if _, err := xlreg.NodeIDFromBytes([]byte(r.ID)); err != nil {
+		return err
+	}
+	if r.Name != "" {
+		if err := r.Name.Validate(); err != nil {
+			return err
+		}
+	}
+	return validateEndpoints(r.Endpoints)
+}
+
+func (r *Registration) clone() Registration {
+	c := *r
+	c.Endpoints = slices.Clone(r.Endpoints)
+	return c
+}
+
+func (r *Registration) equal(o Registration) bool {
+	return r.Sig == o.Sig && r.Name == o.Name && r.ID == o.ID && slices.Equal(r.Endpoints, o.Endpoints)
+}
+
+func parseRecord(data []byte) (record, error) {
+	var all members
+	if err := json.Unmarshal(data, &all); err != nil {
+		return record{}, err
+	}
+	if err := checkRecordVersion(all); err != nil {
+		return record{}, err
+	}
+	var r record
+	var entries []members
+	err := errors.Join(
+		all.take("name", &r.name),
+		all.take("attrs", &r.attrs),
+		all.take("endpoints", &r.endpoints),
+		all.take("registries", &entries),
+	)
+	if err != nil {
+		return record{}, err
+	}
+	r.extra = all
+	for i, m := range entries {
+		e, err := parseEntry(m)
+		if err != nil {
+			return record{}, fmt.Errorf("registries[%d]: %w", i, err)
+		}
+		if r.index(e.Sig) >= 0 {
+			return record{}, fmt.Errorf("registries[%d]: %s is there twice", i, e.Sig)
+		}
+		r.registries = append(r.registries, e)
+	}
+	return r, r.validate()
+}
+
+func checkRecordVersion(all members) error {
+	if _, ok := all["version"]; !ok {
+		return errors.New(`no "version"`)
+	}
+	var version int
+	if err := all.take("version", &version); err != nil {
+		return err
+	}
+	if version > recordVersion {
+		return fmt.Errorf("version %d was written by a newer program, this one knows %d: use the newer", version, recordVersion)
+	}
+	if version < recordVersion {
+		return fmt.Errorf("version %d: there is no such version", version)
+	}
+	return nil
+}
+
+func parseEntry(m members) (entry, error) {
+	var e entry
+	var id string
+	err := errors.Join(
+		m.take("sig", &e.Sig),
+		m.take("name", &e.Name),
+		m.take("endpoints", &e.Endpoints),
+		m.take("id", &id),
+	)
+	if err != nil {
+		return entry{}, err
+	}
+	if e.ID, err = xlreg.ParseNodeID(id); err != nil {
+		return entry{}, err
+	}
+	e.extra = m
+	return e, e.normalize()
+}
+
+// take reads the member key into v, if it is there, and takes it out of m, so that
+// in the end only what nobody knew is left.
+func (m members) take(key string, v any) error {
+	raw, ok := m[key]
+	delete(m, key)
+	if !ok {
+		return nil
+	}
+	if err := json.Unmarshal(raw, v); err != nil {
+		return fmt.Errorf("%s: %w", key, err)
+	}
+	return nil
+}
+
+func (r *record) marshal() ([]byte, error) {
+	registries := make([]json.RawMessage, 0, len(r.registries))
+	for i := range r.registries {
+		raw, err := r.registries[i].marshal()
+		if err != nil {
+			return nil, err
+		}
+		registries = append(registries, raw)
+	}
+	object, err := marshalObject([]member{
+		{"version", recordVersion},
+		{"name", r.name},
+		{"attrs", r.attrs},
+		{"endpoints", orEmpty(r.endpoints)},
+		{"registries", registries},
+	}, r.extra)
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	if err := json.Indent(&out, object, "", "  "); err != nil {
+		return nil, err
+	}
+	out.WriteByte('\n')
+	return out.Bytes(), nil
+}
+
+func (e *entry) marshal() ([]byte, error) {
+	return marshalObject([]member{
+		{"sig", e.Sig},
+		{"name", e.Name},
+		{"endpoints", orEmpty(e.Endpoints)},
+		{"id", e.ID.String()},
+	}, e.extra)
+}
+
+// orEmpty makes of no endpoints an empty list, where JSON would say null.
+func orEmpty(endpoints []xlreg.Endpoint) []xlreg.Endpoint {
+	if endpoints == nil {
+		return []xlreg.Endpoint{}
+	}
+	return endpoints
+}
+
+type member struct {
+	key   string
+	value any
+}
+
+// marshalObject returns a JSON object of the known members in their order, and
+// then the others in that of their names.
+func marshalObject(known []member, extra members) ([]byte, error) {
+	for _, key := range slices.Sorted(maps.Keys(extra)) {
+		known = append(known, member{key, extra[key]})
+	}
+	var out bytes.Buffer
+	separator := byte('{')
+	for _, m := range known {
+		key, err := json.Marshal(m.key)
+		if err != nil {
+			return nil, err
+		}
+		value, err := json.Marshal(m.value)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", m.key, err)
+		}
+		out.WriteByte(separator)
+		out.Write(key)
+		out.WriteByte(':')
+		out.Write(value)
+		separator = ','
+	}
+	out.WriteByte('}')
+	return out.Bytes(), nil
+}

@@ -1,0 +1,89 @@
+// Package atomicfile replaces files so that a crash at any moment leaves the old
+// content or the new, never a part of either.
+package atomicfile
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// Write makes data the content of the file path, with the given permissions. When
+// it returns nil the content is on disk. A file that is written to in part stands
+// beside path under another name until it is whole; see RemoveLeftovers.
+func Write(path string, data []byte, perm os.FileMode) error {
+	dir, base := filepath.Split(filepath.Clean(path))
+	f, err := os.CreateTemp(dirOf(dir), pattern(base))
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := fill(f, data, perm); err != nil {
+		os.Remove(f.Name())
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		os.Remove(f.Name())
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := syncDir(dirOf(dir)); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}
+
+// RemoveLeftovers removes what a crash in the middle of Write left beside path. No
+// other process may be writing to path meanwhile.
+func RemoveLeftovers(path string) error {
+	dir, base := filepath.Split(filepath.Clean(path))
+	entries, err := os.ReadDir(dirOf(dir))
+	if err != nil {
+		return fmt.Errorf("remove leftovers of %s: %w", path, err)
+	}
+	for _, e := range entries {
+		if ok, _ := filepath.Match(pattern(base), e.Name()); !ok {
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+			return fmt.Errorf("remove leftovers of %s: %w", path, err)
+		}
+	}
+	return nil
+}
+
+// pattern is that of the names of files not yet whole.
+func pattern(base string) string { return "." + base + ".*.tmp" }
+
+func dirOf(dir string) string {
+	if dir == "" {
+		return "."
+	}
+	return dir
+}
+
+func fill(f *os.File, data []byte, perm os.FileMode) error {
+	_, err := f.Write(data)
+	if err == nil {
+		err = f.Chmod(perm)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// syncDir puts the new name on disk. Some file systems cannot do that for a
+// directory, and say so; there it is done with the rename.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	err = d.Sync()
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	return err
+}

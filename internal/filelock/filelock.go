@@ -1,0 +1,36 @@
+// Package filelock keeps two processes, or two users within one, from writing to
+// the same files. The lock goes with the process that holds it, however it ends.
+package filelock
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+)
+
+// ErrLocked says that someone else holds the lock.
+var ErrLocked = errors.New("locked by another process")
+
+// File is a lock that is held.
+type File struct {
+	close func() error
+}
+
+// Lock takes the lock that the file path stands for, and makes the file if it is
+// not there. It does not wait: a lock that is taken is ErrLocked.
+func Lock(path string) (*File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock: %w", err)
+	}
+	if err := flock(f); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	return &File{close: sync.OnceValue(f.Close)}, nil
+}
+
+// Close gives the lock up. It may be called again. The file stays, since to remove
+// it would let two others hold what they take for the same lock.
+func (f *File) Close() error { return f.close() }
