@@ -1,0 +1,214 @@
+package client
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/regcred"
+	"github.com/xlattice/xlreg/session"
+)
+
+const (
+	connectTimeout   = 5 * time.Second  // for TCP to one endpoint
+	handshakeTimeout = 10 * time.Second // for the handshake after it
+	dialPatience     = 30 * time.Second // for a Dial whose context has no deadline
+	dialFirstPause   = 50 * time.Millisecond
+	dialMostPause    = 500 * time.Millisecond
+)
+
+// ContextDialer makes connections; *net.Dialer is one.
+type ContextDialer interface {
+	DialContext(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// Options say who talks to a registry, and how. The zero value reads over 2.0.
+type Options struct {
+	Node     *identity.Node   // nil: read only, which 2.0 alone allows
+	Protocol xlreg.Protocol   // zero: 2.0
+	Logger   *slog.Logger     // nil: none
+	Dialer   ContextDialer    // nil: a net.Dialer
+	Limits   session.Limits   // zero: 10 s for a message to come or go; Idle zero: none, since a wait may be long
+	Now      func() time.Time // for certificates; nil: time.Now
+}
+
+// Dial opens a session with the registry. It tries the target's endpoints in
+// turn, and all of them again after a pause that grows to half a second, until
+// ctx ends; if ctx has no deadline, for 30 seconds.
+//
+// A registry that cannot prove to be the one wanted ends the attempts with
+// session.ErrUntrusted, unless another endpoint of the same round leads to the
+// right one. Credentials of a registry older than 2.0 are ErrOriginalRegistry
+// unless o.Protocol says what to speak.
+func Dial(ctx context.Context, target *regcred.Target, o Options) (*Client, error) {
+	d, err := newDialing(target, o)
+	if err != nil {
+		return nil, fmt.Errorf("dial registry: %w", err)
+	}
+	ctx, cancel := withPatience(ctx)
+	defer cancel()
+	wait := backoff{first: dialFirstPause, most: dialMostPause}
+	for {
+		c, err := d.round(ctx)
+		if err == nil {
+			return c, nil
+		}
+		if errors.Is(err, session.ErrUntrusted) {
+			return nil, fmt.Errorf("dial registry: %w", err)
+		}
+		if ended := wait.pause(ctx, 0); ended != nil {
+			return nil, fmt.Errorf("dial registry: %w: %w", ended, err)
+		}
+	}
+}
+
+func withPatience(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, dialPatience)
+}
+
+// dialing is what all attempts of one Dial have in common.
+type dialing struct {
+	target *regcred.Target
+	o      Options
+	sig    string // fingerprint of the registry's sig key
+	config session.ClientConfig
+}
+
+func newDialing(target *regcred.Target, o Options) (*dialing, error) {
+	if target == nil || len(target.Endpoints) == 0 {
+		return nil, errors.New("registry has no endpoint")
+	}
+	protocol, err := chooseProtocol(target, o.Protocol)
+	if err != nil {
+		return nil, err
+	}
+	o.Protocol = protocol
+	d := &dialing{target: target, o: o.withDefaults(), sig: target.Fingerprint}
+	d.config = session.ClientConfig{Protocol: protocol, Fingerprint: target.Fingerprint, Limits: d.o.Limits, Now: d.o.Now}
+	if cred := target.Cred; cred != nil {
+		d.config.CommsKey, d.config.SigKey = cred.CommsKey, cred.SigKey
+	}
+	if target.Cred != nil && d.sig == "" {
+		if d.sig, err = target.Cred.Fingerprint(); err != nil {
+			return nil, err
+		}
+	}
+	return d, d.showCertificate()
+}
+
+func (o Options) withDefaults() Options {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Dialer == nil {
+		o.Dialer = &net.Dialer{}
+	}
+	if o.Limits.Message == 0 {
+		o.Limits.Message = xlreg.DefaultMessageTimeout
+	}
+	if o.Limits.Write == 0 {
+		o.Limits.Write = xlreg.DefaultWriteTimeout
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
+}
+
+// chooseProtocol never falls back: who can put old credentials or a broken
+// connection in a client's way must not gain a carrier without integrity by it.
+func chooseProtocol(target *regcred.Target, chosen xlreg.Protocol) (xlreg.Protocol, error) {
+	switch {
+	case chosen > xlreg.Protocol20:
+		return 0, fmt.Errorf("protocol %d does not exist", chosen)
+	case chosen != 0 && chosen.Classic() && target.Cred == nil:
+		return 0, fmt.Errorf("protocol %v needs the registry's regCred file: a URL has no comms key", chosen)
+	case chosen != 0:
+		return chosen, nil
+	case target.Cred == nil:
+		return xlreg.Protocol20, nil
+	}
+	likely, modern := target.Cred.Protocol()
+	if modern {
+		return likely, nil
+	}
+	return 0, fmt.Errorf("%w (version %v): choose protocol %v, or 2.0 if it has been upgraded since",
+		ErrOriginalRegistry, target.Cred.Version, likely)
+}
+
+// showCertificate prepares what the node shows in the handshake. Classic
+// carriers show nothing there, and allow nothing without a node.
+func (d *dialing) showCertificate() error {
+	classic := d.o.Protocol.Classic()
+	if d.o.Node == nil && classic {
+		return fmt.Errorf("protocol %v: %w", d.o.Protocol, ErrReadOnly)
+	}
+	if d.o.Node == nil || classic {
+		return nil
+	}
+	key := d.o.Node.Keys().Sig
+	if bits := key.N.BitLen(); bits < xlreg.MinKeyBitsModern {
+		return fmt.Errorf("sig key of %d bits: protocol 2.0 needs at least %d", bits, xlreg.MinKeyBitsModern)
+	}
+	der, err := d.o.Node.Certificate(d.o.Now())
+	if err != nil {
+		return fmt.Errorf("make certificate: %w", err)
+	}
+	d.config.Certificate = &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	return nil
+}
+
+// round tries each endpoint once.
+func (d *dialing) round(ctx context.Context) (*Client, error) {
+	var failed failures
+	for _, e := range d.target.Endpoints {
+		conn, err := d.connect(ctx, e)
+		if err == nil {
+			return d.client(conn), nil
+		}
+		failed = append(failed, fmt.Errorf("%s: %w", e, err))
+		d.o.Logger.Debug("registry not reached", "endpoint", string(e), "err", err)
+		if errors.Is(err, session.ErrUntrusted) {
+			d.o.Logger.Warn("registry could not prove its identity", "endpoint", string(e))
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, failed
+}
+
+func (d *dialing) connect(ctx context.Context, e xlreg.Endpoint) (session.Conn, error) {
+	tcp, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	nc, err := d.o.Dialer.DialContext(tcp, "tcp", string(e))
+	if err != nil {
+		return nil, err
+	}
+	hello, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	defer cancel()
+	return session.Connect(hello, nc, d.config)
+}
+
+func (d *dialing) client(conn session.Conn) *Client {
+	c := &Client{
+		node: d.o.Node, target: d.target, sig: d.sig, protocol: d.o.Protocol,
+		now: d.o.Now, conn: conn,
+		turn:     make(chan struct{}, 1),
+		verifier: verifier{protocol: d.o.Protocol},
+		clusters: make(map[xlreg.ClusterID]xlreg.Cluster),
+	}
+	if d.config.Certificate != nil {
+		c.shown = d.config.Certificate.Certificate[0]
+	}
+	return c
+}

@@ -1,0 +1,131 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/session"
+)
+
+var (
+	// ErrSessionEnded says that the session with the registry is over: the
+	// connection broke, a call was given up in the middle, the client was closed,
+	// or the registry ended it with an error. Dial again.
+	ErrSessionEnded = errors.New("session with the registry ended")
+	// ErrOriginalRegistry says that the credentials are those of a registry from
+	// before 2.0, and that nobody chose to speak a classic protocol with it.
+	ErrOriginalRegistry = errors.New("credentials are of a registry older than protocol 2.0")
+	// ErrReadOnly says that a client without a node cannot do what was asked.
+	ErrReadOnly = errors.New("no node: this client can only read")
+	// ErrNotRegistered says that the node has no ID from this registry yet.
+	ErrNotRegistered = errors.New("node is not registered with this registry")
+	// ErrNeeds20 says that classic carriers cannot carry what was asked.
+	ErrNeeds20 = errors.New("needs protocol 2.0")
+	// ErrUnverified says that a member's token carries no proof.
+	ErrUnverified = errors.New("member is not verified: it registered over a classic carrier")
+	// ErrAddress says that an address cannot be registered, since nobody could
+	// reach the node there.
+	ErrAddress = errors.New("address cannot be registered")
+
+	errNoAnswer = errors.New("no answer from the registry")
+	errClosed   = errors.New("client was closed")
+	errRenewed  = errors.New("the certificate of the node was renewed after this session began")
+)
+
+// IncompleteError says that the wait for a cluster's members ended before all
+// of them were there. It wraps context.DeadlineExceeded, or context.Canceled.
+type IncompleteError struct {
+	Roster *Roster // who had joined when last heard; nil if nothing was
+	Size   int     // members waited for; 0 if that was not known yet
+	Err    error   // context.DeadlineExceeded or context.Canceled
+	Cause  error   // what stood in the way besides absent members; nil if nothing
+}
+
+// Missing returns how many members had not joined, as far as is known.
+func (e *IncompleteError) Missing() int {
+	if e.Roster == nil {
+		return e.Size
+	}
+	return max(0, e.Size-len(e.Roster.Members))
+}
+
+// Error says in one line who has joined, from where and since when, and how many
+// are missing.
+func (e *IncompleteError) Error() string {
+	var b strings.Builder
+	switch {
+	case e.Roster == nil && e.Size == 0:
+		b.WriteString("cluster not joined")
+	case e.Roster == nil:
+		fmt.Fprintf(&b, "cluster of %d not joined", e.Size)
+	default:
+		fmt.Fprintf(&b, "%s: %d of %d members joined, %d missing",
+			describe(&e.Roster.Cluster), len(e.Roster.Members), e.Size, e.Missing())
+	}
+	fmt.Fprintf(&b, ": %v", e.Err)
+	if e.Cause != nil {
+		fmt.Fprintf(&b, ": %v", e.Cause)
+	}
+	if e.Roster != nil {
+		b.WriteString(describeMembers(e.Roster.Members))
+	}
+	return b.String()
+}
+
+// Unwrap returns the context's error and the cause.
+func (e *IncompleteError) Unwrap() []error {
+	if e.Cause == nil {
+		return []error{e.Err}
+	}
+	return []error{e.Err, e.Cause}
+}
+
+func describe(c *xlreg.Cluster) string {
+	if c.Name == "" {
+		return "cluster " + c.ID.String()
+	}
+	return fmt.Sprintf("cluster %q", c.Name)
+}
+
+func describeMembers(members []Member) string {
+	var b strings.Builder
+	for i := range members {
+		t := &members[i].Token
+		b.WriteString([]string{"; joined: ", ", "}[min(i, 1)])
+		b.WriteString(string(t.Name))
+		if len(t.Endpoints) > 0 {
+			fmt.Fprintf(&b, " at %s", t.Endpoints[0])
+		}
+		if !t.Joined.IsZero() {
+			fmt.Fprintf(&b, " since %s", t.Joined.UTC().Format(time.RFC3339))
+		}
+	}
+	return b.String()
+}
+
+// failures are the errors of several attempts, in one line.
+type failures []error
+
+func (f failures) Error() string {
+	texts := make([]string, len(f))
+	for i, err := range f {
+		texts[i] = err.Error()
+	}
+	return strings.Join(texts, "; ")
+}
+
+func (f failures) Unwrap() []error { return f }
+
+// retryable reports whether an error of a session may be gone in the next one:
+// a broken connection, or a registry that says to come back later. A handshake
+// that shows its failure in the session is one that the registry refused.
+func retryable(err error) bool {
+	kind, ok := xlreg.KindOf(err)
+	if !ok {
+		return errors.Is(err, ErrSessionEnded) && !errors.Is(err, session.ErrHandshake)
+	}
+	return kind == xlreg.ErrTryLater || kind == xlreg.ErrTooManyRequests
+}

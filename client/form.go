@@ -1,0 +1,270 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/regcred"
+)
+
+const (
+	againFirstPause = 50 * time.Millisecond
+	againMostPause  = time.Second
+	longestRetry    = time.Minute // however long a registry says to wait
+)
+
+// FormOptions say which cluster to form, and as whom. Node is required.
+type FormOptions struct {
+	Options
+
+	// Cluster is the cluster by name or ID. One that is named and does not exist
+	// is created. The zero value, or xlreg.ClusterUnique in Attrs, asks for a new
+	// cluster of a name that the registry makes up; Progress tells which.
+	Cluster xlreg.ClusterRef
+	// Size is how many members the cluster is made for. 0 takes it as it is, and
+	// then it has to exist.
+	Size int
+	// JoinOnly says not to create the cluster if it does not exist.
+	JoinOnly bool
+	// EndpointCount and Attrs are for a cluster that is created.
+	EndpointCount int // 0 is 1
+	Attrs         xlreg.ClusterAttrs
+
+	// Listeners are where the node is reached; their addresses are registered, in
+	// order. An element of Advertise that is not empty replaces the address of the
+	// listener at its place, and those beyond the listeners follow. With neither,
+	// the node keeps the endpoints it has.
+	Listeners []net.Listener
+	Advertise []xlreg.Endpoint
+	Resolver  Resolver // looks up the names in Advertise; nil: net.DefaultResolver
+
+	// Progress is told, in Form's goroutine, when the node has joined, when others
+	// have, and when something has to be tried again. It costs one request for each
+	// member that joins; without it a whole formation costs one.
+	Progress func(Progress)
+}
+
+// Progress is how far a formation has come.
+type Progress struct {
+	Cluster xlreg.Cluster // zero until it is created or found
+	Roster  *Roster       // who has joined, verified; nil until the node has
+	Size    int           // members wanted; 0 until that is known
+	Err     error         // why something has to be tried again; nil otherwise
+}
+
+// Form makes the node a member of a cluster and returns when everybody is there,
+// with the verified roster. In order: it finds out the addresses of the
+// listeners, which have to be ones that others can reach (ErrAddress); registers
+// the node; creates the cluster or finds it, and if it has another size returns
+// xlreg.ErrClusterSize without having joined; joins it; and waits.
+//
+// When the registry goes away meanwhile, or says to come back later, Form tries
+// again from the start, as the same node, until ctx ends. It works even if the
+// registry comes back without its memory. If ctx ends first the error is an
+// *IncompleteError. Without a deadline Form waits for members without end, but
+// for the registry to be within reach no longer than Dial does.
+//
+// The node's endpoints are replaced; it should not be in several formations at a
+// time. Form leaves no connection open.
+func Form(ctx context.Context, target *regcred.Target, o FormOptions) (*Membership, error) {
+	if err := o.check(); err != nil {
+		return nil, fmt.Errorf("form %s: %w", refText(o.Cluster), err)
+	}
+	o.Options = o.Options.withDefaults()
+	if err := o.setEndpoints(ctx); err != nil {
+		return nil, fmt.Errorf("form %s: %w", refText(o.Cluster), err)
+	}
+	f := &formation{target: target, o: o, ref: o.Cluster, attrs: o.Attrs, size: o.Size}
+	m, err := f.run(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("form %s: %w", refText(f.ref), err)
+	}
+	return m, nil
+}
+
+func (o *FormOptions) check() error {
+	if o.Node == nil {
+		return ErrReadOnly
+	}
+	if o.Cluster.IsZero() && o.JoinOnly {
+		return xlreg.ErrNoClusterNamed
+	}
+	if o.Size == 0 && o.creates() {
+		return errors.New("a cluster that may have to be created needs a size")
+	}
+	if o.Size == 0 {
+		return nil
+	}
+	create := CreateOptions{Name: o.Cluster.Name, Size: o.Size, EndpointCount: o.EndpointCount}
+	return create.check(o.Protocol)
+}
+
+// creates reports whether the cluster is to be created if need be. An ID cannot
+// be chosen, so a cluster named by ID has to exist.
+func (o *FormOptions) creates() bool { return !o.JoinOnly && o.Cluster.ID == "" }
+
+func (o *FormOptions) setEndpoints(ctx context.Context) error {
+	advertise := o.Advertise
+	if len(o.Listeners) == 0 && len(advertise) == 0 {
+		advertise = o.Node.Endpoints()
+	}
+	endpoints, err := addresses(ctx, o.Listeners, advertise, o.Resolver)
+	if err != nil {
+		return err
+	}
+	if len(endpoints) < max(1, o.EndpointCount) {
+		return xlreg.Errorf(xlreg.ErrTooFewEndpoints, "%d, want %d", len(endpoints), max(1, o.EndpointCount))
+	}
+	return o.Node.SetEndpoints(endpoints)
+}
+
+// formation is one Form under way.
+type formation struct {
+	target *regcred.Target
+	o      FormOptions
+
+	ref     xlreg.ClusterRef // what to create or join; a name once one is made up
+	attrs   xlreg.ClusterAttrs
+	size    int           // 0 until it is known
+	cluster xlreg.Cluster // zero until it is known
+	last    *Roster       // nil until the node has joined
+	again   backoff
+}
+
+func (f *formation) run(ctx context.Context) (*Membership, error) {
+	f.again = backoff{first: againFirstPause, most: againMostPause}
+	for {
+		m, err := f.attempt(ctx)
+		if err == nil {
+			return m, nil
+		}
+		if ctx.Err() != nil || isTimeUp(err) {
+			return nil, f.incomplete(ctx, err)
+		}
+		if !retryable(err) {
+			return nil, err
+		}
+		f.o.Logger.Warn("formation is tried again", "cluster", refText(f.ref), "err", err)
+		f.tell(err)
+		if f.again.pause(ctx, min(xlreg.RetryAfter(err), longestRetry)) != nil {
+			return nil, f.incomplete(ctx, err)
+		}
+	}
+}
+
+// attempt goes all the way with one session.
+func (f *formation) attempt(ctx context.Context) (*Membership, error) {
+	c, err := Dial(ctx, f.target, f.o.Options)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	id, err := c.Register(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.enter(ctx, c); err != nil {
+		return nil, err
+	}
+	f.again.reset()
+	w := waiter{c: c, ref: xlreg.ClusterRef{ID: f.cluster.ID}, size: f.size, seen: f.seen()}
+	roster, err := w.wait(ctx)
+	f.keep(w.last)
+	if err != nil {
+		return nil, err
+	}
+	return newMembership(f.target, &f.o, roster, id)
+}
+
+// enter creates or finds the cluster, looks at its size, and joins it.
+func (f *formation) enter(ctx context.Context, c *Client) error {
+	ref, err := f.find(ctx, c)
+	if err != nil {
+		return err
+	}
+	cluster, err := c.Join(ctx, ref)
+	if err != nil {
+		return err
+	}
+	return f.found(cluster)
+}
+
+func (f *formation) find(ctx context.Context, c *Client) (xlreg.ClusterRef, error) {
+	if !f.o.creates() {
+		return f.ref, f.look(ctx, c)
+	}
+	cluster, err := c.Create(ctx, CreateOptions{Name: f.ref.Name, Size: f.size, EndpointCount: f.o.EndpointCount, Attrs: f.attrs})
+	if err != nil {
+		return f.ref, err
+	}
+	// A name that was made up now is the cluster's name, should the registry have
+	// to be asked again.
+	if cluster.Name != "" {
+		f.ref.Name = cluster.Name
+	}
+	f.attrs &^= xlreg.ClusterUnique
+	return xlreg.ClusterRef{ID: cluster.ID}, f.found(cluster)
+}
+
+// look asks for the cluster but none of its members.
+func (f *formation) look(ctx context.Context, c *Client) error {
+	cluster, err := c.Cluster(ctx, f.ref)
+	if err != nil {
+		return err
+	}
+	return checkSize(&cluster, f.size)
+}
+
+func (f *formation) found(cluster xlreg.Cluster) error {
+	if err := checkSize(&cluster, f.o.Size); err != nil {
+		return err
+	}
+	f.cluster = cluster
+	if f.size = cluster.MaxSize; f.size == 0 {
+		f.size = f.o.Size
+	}
+	return nil
+}
+
+// seen returns what to do with each roster on the way, nil for nothing.
+func (f *formation) seen() func(*Roster) {
+	if f.o.Progress == nil {
+		return nil
+	}
+	return func(r *Roster) {
+		f.keep(r)
+		f.tell(nil)
+	}
+}
+
+func (f *formation) keep(r *Roster) {
+	if r != nil {
+		f.last, f.cluster = r, r.Cluster
+	}
+}
+
+func (f *formation) tell(err error) {
+	if f.o.Progress != nil {
+		f.o.Progress(Progress{Cluster: f.cluster, Roster: f.last, Size: f.size, Err: err})
+	}
+}
+
+// incomplete returns the error of a formation that ran out of time. The cause
+// is what else was wrong when it did.
+func (f *formation) incomplete(ctx context.Context, err error) error {
+	e := &IncompleteError{Roster: f.last, Size: f.size, Err: endOf(ctx)}
+	if !isTimeUp(err) {
+		e.Cause = err
+	}
+	return e
+}
+
+// isTimeUp reports whether err says nothing but that the members did not come.
+func isTimeUp(err error) bool {
+	var e *IncompleteError
+	return errors.As(err, &e)
+}

@@ -1,0 +1,112 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/regcred"
+)
+
+// Membership is a node's place in a cluster that Form made complete. It holds no
+// connection: the registry is dialled when it is asked something. All methods
+// may be called from any goroutine.
+type Membership struct {
+	target *regcred.Target
+	o      Options
+	id     xlreg.NodeID
+
+	mu     sync.Mutex
+	roster *Roster // guarded by mu
+}
+
+// newMembership looks for the node in its roster, with its own key: what it is
+// told of itself is the one thing that a node can know to be wrong.
+func newMembership(target *regcred.Target, o *FormOptions, roster *Roster, id xlreg.NodeID) (*Membership, error) {
+	m := &Membership{target: target, o: o.Options, id: id, roster: roster}
+	if err := m.checkSelf(roster); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func (m *Membership) checkSelf(roster *Roster) error {
+	self := roster.ByID(m.id)
+	if self == nil {
+		return xlreg.Errorf(xlreg.ErrNotMember, "another node of this name and key has taken the place of %v, or it left", m.id)
+	}
+	if self.Token.SigKey != m.o.Node.Keys().SigKey {
+		return xlreg.Errorf(xlreg.ErrBadSignature, "the registry shows another key as that of this node")
+	}
+	return nil
+}
+
+// Cluster returns the cluster.
+func (m *Membership) Cluster() xlreg.Cluster { return m.Roster().Cluster }
+
+// Roster returns the members as last heard.
+func (m *Membership) Roster() *Roster {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.roster
+}
+
+// Self returns the node itself as a member.
+func (m *Membership) Self() *Member { return m.Roster().ByID(m.id) }
+
+// Node returns the node.
+func (m *Membership) Node() *identity.Node { return m.o.Node }
+
+// Refresh asks the registry who is in the cluster now, and keeps and returns
+// that. If the node itself is no longer in it the error is xlreg.ErrNotMember,
+// and what was known before is kept.
+func (m *Membership) Refresh(ctx context.Context) (*Roster, error) {
+	c, err := m.dial(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("refresh roster: %w", err)
+	}
+	defer c.Close()
+	roster, err := c.Members(ctx, m.ref())
+	if err == nil {
+		err = m.checkSelf(roster)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("refresh roster: %w", err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.roster = roster
+	return roster, nil
+}
+
+// Leave gives the node's place up. What Roster returns stays as it was.
+func (m *Membership) Leave(ctx context.Context) error {
+	c, err := m.dial(ctx)
+	if err != nil {
+		return fmt.Errorf("leave: %w", err)
+	}
+	defer c.Close()
+	return c.Leave(ctx, m.ref())
+}
+
+func (m *Membership) ref() xlreg.ClusterRef { return xlreg.ClusterRef{ID: m.Cluster().ID} }
+
+// dial opens a session as the node. Original servers know no log-in, and
+// registering the same again is one on every server.
+func (m *Membership) dial(ctx context.Context) (*Client, error) {
+	c, err := Dial(ctx, m.target, m.o)
+	if err != nil {
+		return nil, err
+	}
+	enter := c.Login
+	if c.Protocol().Classic() {
+		enter = c.Register
+	}
+	if _, err := enter(ctx); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}

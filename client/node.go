@@ -1,0 +1,173 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"slices"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/regcred"
+	"github.com/xlattice/xlreg/wire"
+)
+
+// Register tells the registry who the node is and where, and returns the node's
+// ID. It proposes the ID that the node has from this registry, so registering
+// again updates the same node; a new ID is saved with the node before Register
+// returns, so before it can be used in a Join.
+func (c *Client) Register(ctx context.Context) (xlreg.NodeID, error) {
+	if c.node == nil {
+		return "", fmt.Errorf("register: %w", ErrReadOnly)
+	}
+	if err := c.begin(ctx); err != nil {
+		return "", fmt.Errorf("register: %w", err)
+	}
+	defer c.done()
+	id, err := c.register(ctx)
+	if err != nil {
+		return "", fmt.Errorf("register: %w", err)
+	}
+	return id, nil
+}
+
+func (c *Client) register(ctx context.Context) (xlreg.NodeID, error) {
+	token, certificate, err := c.node.Token(c.protocol, c.proposal(), c.now())
+	if err != nil {
+		return "", fmt.Errorf("sign token: %w", err)
+	}
+	// The signature covers the certificate of this session's handshake.
+	if !c.protocol.Classic() && !bytes.Equal(certificate, c.shown) {
+		c.end(errRenewed)
+		return "", fmt.Errorf("%w: %w", ErrSessionEnded, errRenewed)
+	}
+	reply, err := c.ask(ctx, wire.NewMember(token), answerPatience)
+	if err != nil {
+		return "", err
+	}
+	id, _, err := reply.MemberOK()
+	if err != nil {
+		return "", c.parsed(err)
+	}
+	return id, c.remember(ctx, id)
+}
+
+// proposal returns the ID that the registry gave the node before. With none, the
+// registry is to choose; but servers from before 2.0 expect a client to, and
+// then what goes over a classic carrier is a random ID.
+func (c *Client) proposal() xlreg.NodeID {
+	if known, ok := c.node.Registration(c.sig); ok {
+		return known.ID
+	}
+	if !c.protocol.Classic() {
+		return ""
+	}
+	id := make([]byte, xlreg.ShortIDLen)
+	rand.Read(id) // never fails
+	return xlreg.NodeID(id)
+}
+
+// remember saves the ID with the node unless it is saved already.
+func (c *Client) remember(ctx context.Context, id xlreg.NodeID) error {
+	known, ok := c.node.Registration(c.sig)
+	if ok && known.ID == id && slices.Equal(known.Endpoints, c.target.Endpoints) {
+		return nil
+	}
+	name := known.Name
+	if c.target.Cred != nil {
+		name = c.target.Cred.Name
+	}
+	if name == "" {
+		registry, err := c.registry(ctx)
+		if err != nil {
+			return err
+		}
+		name = registry.Name
+	}
+	return c.node.SetRegistration(identity.Registration{
+		Sig: c.sig, Name: name, Endpoints: slices.Clone(c.target.Endpoints), ID: id,
+	})
+}
+
+// Login says who the node is by the ID that Register saved. It changes nothing
+// of what the registry knows of the node. A registry that does not know the ID
+// answers xlreg.ErrBadSignature.
+func (c *Client) Login(ctx context.Context) (xlreg.NodeID, error) {
+	if c.node == nil {
+		return "", fmt.Errorf("log in: %w", ErrReadOnly)
+	}
+	if err := c.begin(ctx); err != nil {
+		return "", fmt.Errorf("log in: %w", err)
+	}
+	defer c.done()
+	id, err := c.login(ctx)
+	if err != nil {
+		return "", fmt.Errorf("log in: %w", err)
+	}
+	return id, nil
+}
+
+func (c *Client) login(ctx context.Context) (xlreg.NodeID, error) {
+	known, ok := c.node.Registration(c.sig)
+	if !ok {
+		return "", ErrNotRegistered
+	}
+	proof, err := c.loginProof(known.ID)
+	if err != nil {
+		return "", err
+	}
+	reply, err := c.ask(ctx, wire.NewLogin(known.ID, proof), answerPatience)
+	if err != nil {
+		return "", err
+	}
+	id, _, err := reply.MemberOK()
+	if err != nil {
+		return "", c.parsed(err)
+	}
+	if id != known.ID {
+		return "", c.misbehaved("logged in as %v instead of %v", id, known.ID)
+	}
+	return id, nil
+}
+
+// loginProof signs this session's salt. Over 2.0 the handshake is the proof.
+func (c *Client) loginProof(id xlreg.NodeID) ([]byte, error) {
+	if !c.protocol.Classic() {
+		return nil, nil
+	}
+	return identity.SignLogin(c.node.Keys().Sig, c.conn.Peer().Salt, id)
+}
+
+// Registry asks the registry for its credentials: what a regCred file holds. A
+// reply with another sig key than the one the registry proved to hold, or is
+// known to have, is an error of kind xlreg.ErrProtocol.
+func (c *Client) Registry(ctx context.Context) (*regcred.Cred, error) {
+	if err := c.begin(ctx); err != nil {
+		return nil, fmt.Errorf("get credentials: %w", err)
+	}
+	defer c.done()
+	r, err := c.registry(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("get credentials: %w", err)
+	}
+	return &regcred.Cred{
+		Name: r.Name, ID: r.ID, CommsKey: r.CommsKey, SigKey: r.SigKey,
+		Endpoints: r.Endpoints, Version: r.Version,
+	}, nil
+}
+
+func (c *Client) registry(ctx context.Context) (*wire.Registry, error) {
+	reply, err := c.ask(ctx, wire.NewRegCredRequest(), answerPatience)
+	if err != nil {
+		return nil, err
+	}
+	r, err := reply.Registry()
+	if err != nil {
+		return nil, c.parsed(err)
+	}
+	if sig, err := identity.Fingerprint(r.SigKey); err != nil || sig != c.sig {
+		return nil, c.misbehaved("credentials with another sig key")
+	}
+	return r, nil
+}

@@ -1,0 +1,56 @@
+package client
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/identity"
+)
+
+// alpn names protocol 2.0 in a TLS handshake.
+const alpn = "xlreg/2"
+
+// Probe returns the fingerprint that the registry at an endpoint claims for its
+// sig key. Nothing is proved by that: it is to be shown to someone who knows what
+// it should be, and then to be pinned in the Target of a Dial, which does check.
+// Only the Dialer of o is used.
+func Probe(ctx context.Context, e xlreg.Endpoint, o Options) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	defer cancel()
+	nc, err := o.withDefaults().Dialer.DialContext(ctx, "tcp", string(e))
+	if err != nil {
+		return "", fmt.Errorf("probe registry: %w", err)
+	}
+	defer nc.Close()
+	conn := tls.Client(nc, &tls.Config{
+		MinVersion:         tls.VersionTLS13,
+		NextProtos:         []string{alpn},
+		InsecureSkipVerify: true, // nobody is trusted: the caller is only told who is there
+	})
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return "", fmt.Errorf("probe registry at %s: %w", e, err)
+	}
+	sig, err := claimedFingerprint(conn.ConnectionState())
+	if err != nil {
+		return "", fmt.Errorf("probe registry at %s: %w", e, err)
+	}
+	return sig, nil
+}
+
+// claimedFingerprint reads the root that a registry sends behind its leaf.
+func claimedFingerprint(state tls.ConnectionState) (string, error) {
+	if state.NegotiatedProtocol != alpn {
+		return "", errors.New("not a registry that speaks protocol 2.0")
+	}
+	if len(state.PeerCertificates) != 2 {
+		return "", fmt.Errorf("registry sent %d certificates, want leaf and root", len(state.PeerCertificates))
+	}
+	key, err := identity.CheckSelfSigned(state.PeerCertificates[1].Raw)
+	if err != nil {
+		return "", fmt.Errorf("registry's root certificate: %w", err)
+	}
+	return identity.Fingerprint(key)
+}

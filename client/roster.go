@@ -1,0 +1,83 @@
+package client
+
+import (
+	"crypto/x509"
+	"fmt"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/identity"
+)
+
+// Member is a node in a cluster.
+type Member struct {
+	xlreg.Member
+
+	// Verified says that the member has signed its name, keys, endpoints and
+	// certificate. It is false for one that registered over a classic carrier,
+	// and for everyone in a roster that was read over one.
+	Verified bool
+}
+
+// Certificate returns the certificate that the member signed itself, after
+// checking that its form makes it an anchor for this member and nobody else. Its
+// dates are for whoever uses it to check. A member that is not verified has
+// none: ErrUnverified.
+func (m *Member) Certificate() (*x509.Certificate, error) {
+	if !m.Verified {
+		return nil, fmt.Errorf("certificate of %q: %w", m.Token.Name, ErrUnverified)
+	}
+	if err := identity.CheckCertificate(m.Token.Certificate, &m.Token); err != nil {
+		return nil, fmt.Errorf("certificate of %q: %w", m.Token.Name, err)
+	}
+	cert, err := x509.ParseCertificate(m.Token.Certificate)
+	if err != nil {
+		return nil, fmt.Errorf("certificate of %q: %w", m.Token.Name, err)
+	}
+	return cert, nil
+}
+
+// Roster is who is in a cluster at one moment, in the order of their indexes.
+// Indexes need not be without gaps: members may leave. A Roster is not changed
+// once it is returned, and must not be.
+type Roster struct {
+	Cluster xlreg.Cluster
+	Members []Member
+}
+
+// ByName returns the member with this name; nil if there is none.
+func (r *Roster) ByName(name xlreg.Name) *Member {
+	return r.find(func(m *Member) bool { return m.Token.Name == name })
+}
+
+// ByID returns the member with this ID; nil if there is none.
+func (r *Roster) ByID(id xlreg.NodeID) *Member {
+	return r.find(func(m *Member) bool { return m.Token.ID == id })
+}
+
+// ByIndex returns the member with this index; nil if there is none.
+func (r *Roster) ByIndex(index int) *Member {
+	return r.find(func(m *Member) bool { return m.Index == index })
+}
+
+func (r *Roster) find(is func(*Member) bool) *Member {
+	for i := range r.Members {
+		if is(&r.Members[i]) {
+			return &r.Members[i]
+		}
+	}
+	return nil
+}
+
+// Missing returns how many places of the cluster are free.
+func (r *Roster) Missing() int { return max(0, r.Cluster.MaxSize-len(r.Members)) }
+
+// Unverified returns the names of the members that are not verified.
+func (r *Roster) Unverified() []xlreg.Name {
+	var names []xlreg.Name
+	for i := range r.Members {
+		if !r.Members[i].Verified {
+			names = append(names, r.Members[i].Token.Name)
+		}
+	}
+	return names
+}

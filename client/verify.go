@@ -1,0 +1,108 @@
+package client
+
+import (
+	"bytes"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/identity"
+)
+
+// verifier verifies rosters. It remembers the last one, so that asking again
+// for a cluster that grows verifies each token once.
+type verifier struct {
+	protocol xlreg.Protocol
+	last     map[xlreg.NodeID]*Member
+}
+
+// verify checks the keys and the 2.0 signature of every member. One that fails
+// makes the whole roster an error that names the member: it has been tampered
+// with, or its registry does not do its part.
+func (v *verifier) verify(r *xlreg.Roster) (*Roster, error) {
+	verified := &Roster{Cluster: r.Cluster, Members: make([]Member, len(r.Members))}
+	var fresh []*Member
+	for i := range r.Members {
+		m := &verified.Members[i]
+		m.Member = r.Members[i]
+		if known := v.last[m.Token.ID]; known != nil && sameToken(&known.Token, &m.Token) {
+			m.Verified = known.Verified
+			continue
+		}
+		fresh = append(fresh, m)
+	}
+	if err := v.verifyEach(fresh); err != nil {
+		return nil, err
+	}
+	v.last = make(map[xlreg.NodeID]*Member, len(verified.Members))
+	for i := range verified.Members {
+		m := &verified.Members[i]
+		v.last[m.Token.ID] = m
+	}
+	return verified, nil
+}
+
+// verifyEach spreads the members over as many goroutines as can run at a time,
+// and no more than have several each, and returns the error of the first member
+// that has one.
+func (v *verifier) verifyEach(members []*Member) error {
+	var next atomic.Int64
+	errs := make([]error, len(members))
+	work := func() {
+		for i := int(next.Add(1)) - 1; i < len(members); i = int(next.Add(1)) - 1 {
+			errs[i] = v.verifyMember(members[i])
+		}
+	}
+	var others sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(members)/4) - 1 {
+		others.Go(work)
+	}
+	work()
+	others.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v *verifier) verifyMember(m *Member) error {
+	t := &m.Token
+	m.Verified = !v.protocol.Classic() && len(t.DigSig2) > 0 && len(t.Certificate) > 0
+	err := checkToken(t, m.Verified)
+	if err != nil {
+		m.Verified = false
+		return fmt.Errorf("member %q (%v): %w", t.Name, t.ID, err)
+	}
+	return nil
+}
+
+// checkToken verifies a signed token; of one without a signature it can only
+// see that the keys are keys.
+func checkToken(t *xlreg.Token, signed bool) error {
+	if !signed {
+		return t.Validate(xlreg.MinKeyBits)
+	}
+	if err := identity.VerifyToken(t, t.Certificate); err != nil {
+		return err
+	}
+	comms, err := t.CommsKey.Public()
+	if err != nil {
+		return fmt.Errorf("comms key: %w", err)
+	}
+	if bits := comms.N.BitLen(); bits < xlreg.MinKeyBitsModern {
+		return fmt.Errorf("comms key: %w: %d bits, want at least %d", xlreg.ErrBadKey, bits, xlreg.MinKeyBitsModern)
+	}
+	return nil
+}
+
+// sameToken reports whether two tokens agree in all that is verified.
+func sameToken(a, b *xlreg.Token) bool {
+	return a.Name == b.Name && a.Attrs == b.Attrs && a.CommsKey == b.CommsKey && a.SigKey == b.SigKey &&
+		slices.Equal(a.Endpoints, b.Endpoints) &&
+		bytes.Equal(a.DigSig2, b.DigSig2) && bytes.Equal(a.Certificate, b.Certificate)
+}

@@ -1,0 +1,190 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/wire"
+)
+
+const (
+	longestWait   = 5 * time.Minute        // of one request; below every server's default limit
+	shortestWait  = 50 * time.Millisecond  // with less time than this left, it is up
+	longestMargin = 250 * time.Millisecond // for the answer to arrive before the deadline
+	early         = time.Second            // an answer sooner than this may be a server's that cannot wait
+	pollFirst     = 50 * time.Millisecond
+	pollMost      = time.Second
+)
+
+// errSizeUnknown is for the clusters of original servers, which tell the size in
+// answer to Create and Join only.
+var errSizeUnknown = errors.New("size of the cluster is not known: say how many members to wait for")
+
+// Members returns who is in the cluster now, verified. The zero ref is the
+// cluster of this session's last Create or Join. Over 2.0 anyone may ask; over a
+// classic carrier the node has to have registered or logged in.
+func (c *Client) Members(ctx context.Context, ref xlreg.ClusterRef) (*Roster, error) {
+	if err := c.begin(ctx); err != nil {
+		return nil, fmt.Errorf("get members of %s: %w", refText(ref), err)
+	}
+	defer c.done()
+	received, err := c.receive(ctx, wire.GetRequest{Ref: ref, Which: xlreg.AllSeats}, answerPatience)
+	if err != nil {
+		return nil, fmt.Errorf("get members of %s: %w", refText(ref), err)
+	}
+	roster, err := c.verifier.verify(received)
+	if err != nil {
+		return nil, fmt.Errorf("get members of %s: %w", refText(ref), err)
+	}
+	return roster, nil
+}
+
+// Wait returns the verified roster as soon as the cluster has size members, or
+// if size is 0 as many as it is made for. If ctx ends first the error is an
+// *IncompleteError that says who has joined.
+//
+// It takes one request that the registry answers when it is time. A server that
+// answers at once, as those before 2.0 do, is asked again after pauses that grow
+// from 50 milliseconds to a second.
+func (c *Client) Wait(ctx context.Context, ref xlreg.ClusterRef, size int) (*Roster, error) {
+	w := waiter{c: c, ref: ref, size: size}
+	return w.wait(ctx)
+}
+
+// waiter is one wait for a cluster's members.
+type waiter struct {
+	c    *Client
+	ref  xlreg.ClusterRef
+	size int           // 0: the cluster's
+	seen func(*Roster) // told of each roster on the way; nil to be told of none
+
+	last *Roster
+	poll backoff
+}
+
+func (w *waiter) wait(ctx context.Context) (*Roster, error) {
+	err := w.run(ctx)
+	if err == nil {
+		return w.last, nil
+	}
+	if ctx.Err() != nil || errors.Is(err, errTimeUp) {
+		err = &IncompleteError{Roster: w.last, Size: w.size, Err: endOf(ctx)}
+	}
+	return nil, fmt.Errorf("wait for %s: %w", refText(w.ref), err)
+}
+
+func (w *waiter) run(ctx context.Context) error {
+	if err := w.c.begin(ctx); err != nil {
+		return err
+	}
+	defer w.c.done()
+	w.poll = backoff{first: pollFirst, most: pollMost}
+	for {
+		if err := w.ask(ctx); err != nil {
+			return err
+		}
+		if len(w.last.Members) >= w.size {
+			return nil
+		}
+		if left, bounded := timeLeft(ctx); bounded && left < shortestWait {
+			return errTimeUp
+		}
+	}
+}
+
+// errTimeUp ends a wait whose deadline is so near that asking again is no use.
+var errTimeUp = errors.New("time is up")
+
+// endOf returns ctx's error; a wait that ends just before the deadline ends as
+// one that did at it.
+func endOf(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return context.DeadlineExceeded
+}
+
+// ask makes one waiting request. An answer that is both early and short of what
+// was asked for came from a server that cannot wait, or will not any more since
+// it is about to stop: after those there is a pause, shorter when there is news.
+func (w *waiter) ask(ctx context.Context) error {
+	get, patience := w.request(ctx)
+	began := time.Now()
+	received, err := w.c.receive(ctx, get, patience+answerPatience)
+	if err != nil {
+		return err
+	}
+	took := time.Since(began)
+	if w.size == 0 {
+		w.size = received.Cluster.MaxSize
+	}
+	if w.size == 0 {
+		return errSizeUnknown
+	}
+	news, err := w.keep(received)
+	if err != nil || len(w.last.Members) >= min(int(*get.WaitSize), w.size) {
+		return err
+	}
+	if news || took >= early {
+		w.poll.reset()
+	}
+	if took >= early {
+		return nil
+	}
+	return w.poll.pause(ctx, 0)
+}
+
+// request asks to wait for everybody; if someone wants to be told on the way,
+// at once and then for one more than there were.
+func (w *waiter) request(ctx context.Context) (wire.GetRequest, time.Duration) {
+	size := uint32(w.size)
+	if w.size == 0 {
+		size = xlreg.MaxClusterSize // the server lowers it to the cluster's size
+	}
+	if w.seen != nil {
+		size = min(size, uint32(w.count()+1))
+	}
+	patience := waitTime(ctx)
+	millis := uint32(patience.Milliseconds())
+	return wire.GetRequest{Ref: w.ref, Which: xlreg.AllSeats, Wait: true, WaitSize: &size, WaitMillis: &millis}, patience
+}
+
+func (w *waiter) count() int {
+	if w.last == nil {
+		return 0
+	}
+	return len(w.last.Members)
+}
+
+// keep verifies what was received, and reports whether it shows other members
+// than before.
+func (w *waiter) keep(received *xlreg.Roster) (news bool, err error) {
+	roster, err := w.c.verifier.verify(received)
+	if err != nil {
+		return false, err
+	}
+	news = w.count() != len(roster.Members)
+	w.last = roster
+	if w.seen != nil {
+		w.seen(roster)
+	}
+	return news, nil
+}
+
+// waitTime returns how long a request that begins now may wait: so long that the
+// answer arrives while ctx lasts.
+func waitTime(ctx context.Context) time.Duration {
+	left, bounded := timeLeft(ctx)
+	if !bounded {
+		return longestWait
+	}
+	return min(max(0, left-min(left/8, longestMargin)), longestWait)
+}
+
+func timeLeft(ctx context.Context) (left time.Duration, bounded bool) {
+	deadline, bounded := ctx.Deadline()
+	return time.Until(deadline), bounded
+}
