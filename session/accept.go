@@ -1,0 +1,175 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"crypto/aes"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"slices"
+
+	"github.com/xlattice/xlreg"
+)
+
+// ServerConfig is what a registry needs to accept sessions.
+type ServerConfig struct {
+	// HelloLen is the length of a classic Hello: the bytes of the comms modulus.
+	HelloLen int
+	// Decrypt returns the plaintext of one classic Hello, see DecryptHello. It
+	// is where a registry bounds what this costs it, and may wait, but not past
+	// the end of ctx. It must not keep ciphertext.
+	Decrypt func(ctx context.Context, from netip.Addr, ciphertext []byte) ([]byte, error)
+	// Authority proves the registry's identity over 2.0.
+	Authority *Authority
+	// Protocols are those served. A connection that speaks another is closed
+	// without an answer.
+	Protocols []xlreg.Protocol
+	Limits    Limits
+}
+
+// Server is the registry's end of every carrier.
+type Server struct {
+	cfg          ServerConfig
+	classic, tls bool // what is served
+}
+
+// NewServer returns a Server, or an error if cfg lacks what its Protocols need.
+func NewServer(cfg ServerConfig) (*Server, error) {
+	s := &Server{cfg: cfg}
+	s.cfg.Protocols = slices.Clone(cfg.Protocols)
+	s.classic = s.serves(xlreg.Protocol18) || s.serves(xlreg.Protocol19)
+	s.tls = s.serves(xlreg.Protocol20)
+	switch {
+	case !s.classic && !s.tls:
+		return nil, errors.New("new server: no protocol to serve")
+	case s.classic && cfg.Decrypt == nil:
+		return nil, errors.New("new server: no key for the classic carriers")
+	case s.classic && (cfg.HelloLen < xlreg.MinKeyBits/8 || cfg.HelloLen > xlreg.MaxKeyBits/8):
+		return nil, fmt.Errorf("new server: hello of %d bytes", cfg.HelloLen)
+	case s.tls && cfg.Authority == nil:
+		return nil, errors.New("new server: no authority for 2.0")
+	}
+	return s, nil
+}
+
+func (s *Server) serves(p xlreg.Protocol) bool { return slices.Contains(s.cfg.Protocols, p) }
+
+// Accept tells which carrier nc speaks and shakes hands, until ctx ends. If it
+// fails it closes nc, and the error is an ErrHandshake. To whatever is no
+// session not a byte is written, but for TLS its alert.
+func (s *Server) Accept(ctx context.Context, nc net.Conn) (Conn, error) {
+	return shake(ctx, nc, s.cfg.Limits, func(l *link) (*conn, error) {
+		in := inbox{src: l, limit: xlreg.MaxClassicMessage}
+		modern, err := sniff(&in)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("read first bytes: %w", err)
+		case modern && s.tls:
+			l.early = in.bytes()
+			return s.acceptTLS(ctx, l)
+		case !modern && s.classic:
+			return s.acceptClassic(ctx, l, in)
+		}
+		return nil, errors.New("carrier not served")
+	})
+}
+
+// shake runs a handshake over nc until ctx ends, and closes nc unless a session
+// came about.
+func shake(ctx context.Context, nc net.Conn, limits Limits, handshake func(*link) (*conn, error)) (Conn, error) {
+	l := newLink(nc)
+	stop := context.AfterFunc(ctx, func() { l.Close() })
+	c, err := handshake(l)
+	if !stop() {
+		err = ctx.Err()
+	}
+	if err == nil {
+		l.begin(limits)
+		return c, nil
+	}
+	l.Close()
+	if errors.Is(err, ErrUntrusted) {
+		return nil, err
+	}
+	return nil, fmt.Errorf("%w: %w", ErrHandshake, err)
+}
+
+// tlsMarks are the bytes that a TLS ClientHello has and a classic Hello, being
+// random, has not: protocol.md section 7.
+var tlsMarks = [...]struct {
+	at   int
+	byte byte
+}{{0, 0x16}, {1, 0x03}, {5, 0x01}, {9, 0x03}, {10, 0x03}}
+
+// sniff reads until it can tell TLS from a classic Hello, which is at the first
+// byte that differs, and leaves what it read where it was.
+func sniff(in *inbox) (modern bool, err error) {
+	for _, mark := range tlsMarks {
+		if err := in.await(mark.at + 1); err != nil {
+			return false, err
+		}
+		if in.bytes()[mark.at] != mark.byte {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// await fills until there are n bytes.
+func (in *inbox) await(n int) error {
+	for in.len() < n {
+		err := in.fill()
+		if errors.Is(err, io.EOF) && in.len() > 0 {
+			return io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// acceptClassic is the registry's side of protocol.md section 3; dialClassic is
+// the client's.
+func (s *Server) acceptClassic(ctx context.Context, l *link, in inbox) (*conn, error) {
+	if err := in.await(s.cfg.HelloLen); err != nil {
+		return nil, fmt.Errorf("read hello: %w", err)
+	}
+	plain, err := s.cfg.Decrypt(ctx, l.addr().Addr(), bytes.Clone(in.bytes()[:s.cfg.HelloLen]))
+	if err != nil {
+		return nil, err
+	}
+	in.drop(s.cfg.HelloLen)
+	h, err := parseHello(plain)
+	if err != nil {
+		return nil, err
+	}
+	if !s.serves(h.protocol) {
+		return nil, fmt.Errorf("protocol %v not served", h.protocol)
+	}
+	reply := newReply(h.protocol)
+	var iv [aes.BlockSize]byte
+	rand.Read(iv[:])
+	b, err := reply.seal(h, iv)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := l.Write(b); err != nil {
+		return nil, fmt.Errorf("write hello reply: %w", err)
+	}
+	return newClassicConn(l, in, reply, s.cfg.Limits)
+}
+
+func newClassicConn(l *link, in inbox, r *helloReply, limits Limits) (*conn, error) {
+	codec, err := newClassic(r.sessionKeys)
+	if err != nil {
+		return nil, err
+	}
+	in.limit = codec.limit()
+	peer := Peer{Protocol: r.protocol, Addr: l.addr(), Salt: bytes.Clone(r.salt2[:])}
+	return &conn{link: l, codec: codec, in: in, out: l, peer: peer, limits: limits}, nil
+}

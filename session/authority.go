@@ -1,0 +1,115 @@
+package session
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/xlattice/xlreg"
+)
+
+// The lives of a registry's certificates. The root's is nobody's concern:
+// clients look at the key alone.
+const (
+	rootLife     = 20 * 365 * 24 * time.Hour
+	leafLife     = 7 * 24 * time.Hour
+	leafBackdate = 24 * time.Hour
+	leafRenewal  = 24 * time.Hour
+)
+
+// Authority is a registry's proof of identity over 2.0: a root certificate that
+// its sig key signed itself, and a short-lived leaf under that, whose key is
+// made anew with each Authority.
+type Authority struct {
+	sig  *rsa.PrivateKey
+	now  func() time.Time
+	root *x509.Certificate
+	key  *ecdsa.PrivateKey
+
+	mu   sync.Mutex
+	leaf *tls.Certificate // guarded by mu
+	made time.Time        // guarded by mu; when leaf was
+}
+
+// NewAuthority returns the authority of the registry whose sig key is sig. A
+// nil now is time.Now.
+func NewAuthority(sig *rsa.PrivateKey, now func() time.Time) (*Authority, error) {
+	if bits := sig.N.BitLen(); bits < xlreg.MinKeyBitsModern {
+		return nil, fmt.Errorf("new authority: sig key of %d bits, want at least %d", bits, xlreg.MinKeyBitsModern)
+	}
+	if now == nil {
+		now = time.Now
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("new authority: make leaf key: %w", err)
+	}
+	root, err := newRoot(sig, now())
+	if err != nil {
+		return nil, fmt.Errorf("new authority: make root: %w", err)
+	}
+	a := &Authority{sig: sig, now: now, root: root, key: key}
+	if _, err := a.certificate(nil); err != nil {
+		return nil, fmt.Errorf("new authority: %w", err)
+	}
+	return a, nil
+}
+
+func newRoot(sig *rsa.PrivateKey, now time.Time) (*x509.Certificate, error) {
+	template := &x509.Certificate{
+		Subject:               pkix.Name{CommonName: "xlreg registry"},
+		NotBefore:             now.Add(-leafBackdate),
+		NotAfter:              now.Add(rootLife),
+		KeyUsage:              x509.KeyUsageCertSign,
+		BasicConstraintsValid: true,
+		IsCA:                  true,
+		SignatureAlgorithm:    x509.SHA256WithRSA,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, sig.Public(), sig)
+	if err != nil {
+		return nil, err
+	}
+	return x509.ParseCertificate(der)
+}
+
+// certificate returns the leaf and the root, for tls.Config.GetCertificate. The
+// leaf is renewed when a handshake finds it a day old, or made in the future.
+func (a *Authority) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := a.now()
+	age := now.Sub(a.made)
+	if a.leaf != nil && age >= 0 && age < leafRenewal {
+		return a.leaf, nil
+	}
+	leaf, err := a.newLeaf(now)
+	if err != nil {
+		return nil, fmt.Errorf("make leaf: %w", err)
+	}
+	a.leaf, a.made = leaf, now
+	return leaf, nil
+}
+
+func (a *Authority) newLeaf(now time.Time) (*tls.Certificate, error) {
+	template := &x509.Certificate{
+		Subject:               pkix.Name{CommonName: "xlreg"},
+		NotBefore:             now.Add(-leafBackdate),
+		NotAfter:              now.Add(leafLife - leafBackdate),
+		KeyUsage:              x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		BasicConstraintsValid: true,
+		SignatureAlgorithm:    x509.SHA256WithRSA,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.root, a.key.Public(), a.sig)
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Certificate{Certificate: [][]byte{der, a.root.Raw}, PrivateKey: a.key}, nil
+}

@@ -1,0 +1,50 @@
+package session
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/wire"
+)
+
+// headerLen is the length of a frame's length.
+const headerLen = 4
+
+// framing is the codec of 2.0: a message behind its length.
+type framing struct {
+	readMax, writeMax int
+}
+
+func (f *framing) limit() int { return headerLen + f.readMax }
+
+func (f *framing) encode(m *wire.Message) ([]byte, error) {
+	size := m.Size()
+	if size > f.writeMax {
+		return nil, fmt.Errorf("message of %d bytes: at most %d allowed", size, f.writeMax)
+	}
+	b := make([]byte, headerLen, headerLen+size)
+	binary.BigEndian.PutUint32(b, uint32(size))
+	return m.Append(b)
+}
+
+func (f *framing) decode(b []byte) (*wire.Message, int, error) {
+	if len(b) < headerLen {
+		return nil, 0, nil
+	}
+	size := binary.BigEndian.Uint32(b)
+	if size == 0 || uint64(size) > uint64(f.readMax) {
+		return nil, 0, xlreg.Errorf(xlreg.ErrProtocol, "frame of %d bytes, want 1 to %d", size, f.readMax)
+	}
+	end := headerLen + int(size)
+	if len(b) < end {
+		return nil, 0, nil
+	}
+	m, err := wire.Unmarshal(b[headerLen:end])
+	return m, end, err
+}
+
+// incomplete gives the cause the kind that the peer is answered with.
+func (f *framing) incomplete(cause error) error {
+	return fmt.Errorf("%w: %w", xlreg.Errorf(xlreg.ErrProtocol, "frame not complete"), cause)
+}

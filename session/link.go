@@ -1,0 +1,166 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// link is the connection below a session. It is a net.Conn, so that TLS can
+// stand on it.
+type link struct {
+	net.Conn
+	early []byte // read before it was known for whom; Read returns it first
+
+	reading, writing clock
+	sending          bool          // a Send or a handshake is under way, with its own deadline
+	write            time.Duration // for what TLS writes of its own accord
+
+	closing sync.Once
+	closed  chan struct{}
+}
+
+func newLink(nc net.Conn) *link {
+	return &link{
+		Conn:    nc,
+		reading: clock{set: nc.SetReadDeadline},
+		writing: clock{set: nc.SetWriteDeadline},
+		sending: true,
+		closed:  make(chan struct{}),
+	}
+}
+
+// begin ends the handshake, whose deadline was its context, and starts the
+// session.
+func (l *link) begin(limits Limits) {
+	l.sending = false
+	l.write = limits.Write
+}
+
+// Read returns the bytes read early and then those of the connection.
+func (l *link) Read(b []byte) (int, error) {
+	if len(l.early) == 0 {
+		return l.Conn.Read(b)
+	}
+	n := copy(b, l.early)
+	l.early = l.early[n:]
+	if len(l.early) == 0 {
+		l.early = nil
+	}
+	return n, nil
+}
+
+// Write writes within the deadline of the Send under way. TLS also writes while
+// it reads, to answer a new key; a peer that does not take the answer must not
+// hold the reader.
+func (l *link) Write(b []byte) (int, error) {
+	if !l.sending {
+		l.writing.within(l.write)
+	}
+	return l.Conn.Write(b)
+}
+
+// Close closes the connection, once.
+func (l *link) Close() error {
+	var err error
+	l.closing.Do(func() {
+		close(l.closed)
+		err = l.Conn.Close()
+	})
+	return err
+}
+
+// addr returns the peer's address, and zero if the connection is not over IP.
+func (l *link) addr() netip.AddrPort {
+	a, ok := l.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	ap := a.AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}
+
+// clock is the deadline of one direction of a connection. A turn is one call of
+// a session's method; the end of its context is a deadline that nothing in the
+// same turn moves.
+type clock struct {
+	set func(time.Time) error
+
+	mu   sync.Mutex
+	turn uint64    // guarded by mu
+	over bool      // guarded by mu; the context of this turn has ended
+	at   time.Time // guarded by mu; what set was given last
+}
+
+// longAgo is a deadline that has passed.
+var longAgo = time.Unix(1, 0)
+
+// follow begins a turn under ctx, and returns what ends it.
+func (c *clock) follow(ctx context.Context) (release func()) {
+	turn := c.next()
+	if ctx.Done() == nil {
+		return func() {}
+	}
+	stop := context.AfterFunc(ctx, func() { c.halt(turn) })
+	return func() {
+		if !stop() {
+			c.next()
+		}
+	}
+}
+
+func (c *clock) next() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.turn++
+	c.over = false
+	return c.turn
+}
+
+// halt does nothing if it comes too late, when its turn has ended.
+func (c *clock) halt(turn uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.turn != turn {
+		return
+	}
+	c.over = true
+	c.move(longAgo)
+}
+
+// within sets the deadline to d from now; zero is none.
+func (c *clock) within(d time.Duration) {
+	var at time.Time
+	if d > 0 {
+		at = time.Now().Add(d)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.over {
+		c.move(at)
+	}
+}
+
+// move spares the system the call that changes nothing. A connection that takes
+// no deadline is closed, which the next use of it shows.
+func (c *clock) move(at time.Time) {
+	if c.at.Equal(at) {
+		return
+	}
+	c.at = at
+	_ = c.set(at)
+}
+
+// timedOut reports whether err is a deadline that passed.
+func timedOut(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
+
+// gone reports whether err is the peer's close, in order or not.
+func gone(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
+}

@@ -1,0 +1,200 @@
+package session
+
+import (
+	"context"
+	"crypto"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"time"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/identity"
+)
+
+// alpn names the protocol in the TLS handshake.
+const alpn = "xlreg/2"
+
+// clockTolerance is by how much a client's clock may differ from a registry's.
+const clockTolerance = time.Hour
+
+var errALPN = errors.New("peer does not speak " + alpn)
+
+// acceptTLS is the registry's side of a 2.0 handshake; connectTLS is the client's.
+func (s *Server) acceptTLS(ctx context.Context, l *link) (*conn, error) {
+	peer := Peer{Protocol: xlreg.Protocol20, Addr: l.addr()}
+	t := tls.Server(l, &tls.Config{
+		MinVersion:             tls.VersionTLS13,
+		NextProtos:             []string{alpn},
+		ClientAuth:             tls.RequestClientCert,
+		SessionTicketsDisabled: true,
+		GetCertificate:         s.cfg.Authority.certificate,
+		GetConfigForClient:     requireALPN,
+		VerifyConnection: func(state tls.ConnectionState) error {
+			return admit(&state, &peer)
+		},
+	})
+	if err := t.Handshake(); err != nil {
+		l.linger(ctx, func() {}) // for the alert to arrive
+		return nil, err
+	}
+	codec := &framing{readMax: xlreg.MaxRequestFrame, writeMax: xlreg.MaxReplyFrame}
+	return newTLSConn(l, t, codec, peer, s.cfg.Limits), nil
+}
+
+// requireALPN refuses a client that names no protocol, before it is answered.
+// One that names others only is refused by TLS.
+func requireALPN(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	if !slices.Contains(hello.SupportedProtos, alpn) {
+		return nil, errALPN
+	}
+	return nil, nil
+}
+
+// admit looks at what the client showed. It may have shown no certificate.
+func admit(state *tls.ConnectionState, peer *Peer) error {
+	if len(state.PeerCertificates) == 0 {
+		return nil
+	}
+	der := state.PeerCertificates[0].Raw
+	key, err := identity.CheckSelfSigned(der)
+	if err != nil {
+		return fmt.Errorf("client's certificate: %w", err)
+	}
+	peer.Certificate, peer.SigKey = slices.Clone(der), key
+	return nil
+}
+
+func newTLSConn(l *link, t *tls.Conn, codec *framing, peer Peer, limits Limits) *conn {
+	c := &conn{link: l, codec: codec, out: t, peer: peer, limits: limits}
+	c.in = inbox{src: t, limit: codec.limit()}
+	return c
+}
+
+// connectTLS believes the registry within the handshake, in VerifyConnection:
+// before that nothing is sent but a ClientHello.
+func connectTLS(l *link, cfg *ClientConfig) (*conn, error) {
+	pin, err := newPin(cfg)
+	if err != nil {
+		return nil, err
+	}
+	t := tls.Client(l, &tls.Config{
+		MinVersion:         tls.VersionTLS13,
+		NextProtos:         []string{alpn},
+		InsecureSkipVerify: true, // no system roots and no host names: pin.verify decides
+		VerifyConnection:   pin.verify,
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			if cfg.Certificate == nil {
+				return new(tls.Certificate), nil
+			}
+			return cfg.Certificate, nil
+		},
+	})
+	if err := t.Handshake(); err != nil {
+		return nil, pin.explain(err)
+	}
+	codec := &framing{readMax: xlreg.MaxReplyFrame, writeMax: xlreg.MaxRequestFrame}
+	peer := Peer{Protocol: xlreg.Protocol20, Addr: l.addr(), SigKey: pin.key}
+	return newTLSConn(l, t, codec, peer, cfg.Limits), nil
+}
+
+// pin is the identity that a client wants its registry to prove.
+type pin struct {
+	key         xlreg.SigKey // empty until found in the chain, where only the fingerprint is known
+	fingerprint string
+	now         func() time.Time
+	verified    bool // the certificates are right; the proof that goes with them is not yet
+}
+
+func newPin(cfg *ClientConfig) (*pin, error) {
+	if cfg.SigKey == "" && cfg.Fingerprint == "" {
+		return nil, errors.New("neither key nor fingerprint of the registry given")
+	}
+	p := &pin{key: cfg.SigKey, fingerprint: cfg.Fingerprint, now: cfg.Now}
+	if p.now == nil {
+		p.now = time.Now
+	}
+	return p, nil
+}
+
+// verify is for tls.Config.VerifyConnection.
+func (p *pin) verify(state tls.ConnectionState) error {
+	if state.NegotiatedProtocol != alpn {
+		return errALPN
+	}
+	if err := p.check(state.PeerCertificates); err != nil {
+		return fmt.Errorf("%w: %w", ErrUntrusted, err)
+	}
+	p.verified = true
+	return nil
+}
+
+// check holds the chain against the pinned key, as protocol.md section 7 says.
+func (p *pin) check(chain []*x509.Certificate) error {
+	if len(chain) == 0 {
+		return errors.New("no certificate")
+	}
+	if err := p.find(chain[1:]); err != nil {
+		return err
+	}
+	key, err := p.key.Public()
+	if err != nil {
+		return fmt.Errorf("registry's sig key: %w", err)
+	}
+	if bits := key.N.BitLen(); bits < xlreg.MinKeyBitsModern {
+		return fmt.Errorf("registry's sig key: %d bits, want at least %d", bits, xlreg.MinKeyBitsModern)
+	}
+	return checkLeaf(chain[0], key, p.now())
+}
+
+// find takes the key from the chain if only its fingerprint is known.
+func (p *pin) find(roots []*x509.Certificate) error {
+	if p.key != "" {
+		return nil
+	}
+	for _, root := range roots {
+		key := xlreg.SigKey(root.RawSubjectPublicKeyInfo)
+		print, err := identity.Fingerprint(key)
+		if err == nil && print == p.fingerprint {
+			p.key = key
+			return nil
+		}
+	}
+	return fmt.Errorf("no certificate has a key with fingerprint %s", p.fingerprint)
+}
+
+func checkLeaf(leaf *x509.Certificate, key *rsa.PublicKey, now time.Time) error {
+	sum := sha256.Sum256(leaf.RawTBSCertificate)
+	if leaf.SignatureAlgorithm != x509.SHA256WithRSA ||
+		rsa.VerifyPKCS1v15(key, crypto.SHA256, sum[:], leaf.Signature) != nil {
+		return errors.New("leaf certificate is not signed by the registry's sig key")
+	}
+	switch {
+	case now.Before(leaf.NotBefore.Add(-clockTolerance)):
+		return fmt.Errorf("leaf certificate not valid before %v", leaf.NotBefore)
+	case now.After(leaf.NotAfter.Add(clockTolerance)):
+		return fmt.Errorf("leaf certificate not valid after %v", leaf.NotAfter)
+	case leaf.IsCA:
+		return errors.New("leaf certificate is a CA's")
+	case !slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageServerAuth):
+		return errors.New("leaf certificate is not for servers")
+	}
+	return nil
+}
+
+// explain returns the error for a handshake that failed with err. Once the
+// certificates are right, all that is left for the registry is to prove that
+// they are its own.
+func (p *pin) explain(err error) error {
+	var broken net.Error
+	if !p.verified || errors.As(err, &broken) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUntrusted, err)
+}
