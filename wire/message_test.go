@@ -172,6 +172,14 @@ func TestRegistryTravels(t *testing.T) {
 	got := must[*wire.Registry](t)(travel(t, wire.NewRegCredReply(&want)).Registry())
 	equal(t, *got, want)
 
+	var pb xlregpb.XLRegMsg
+	if err := proto.Unmarshal(encode(t, wire.NewRegCredReply(&want)), &pb); err != nil {
+		t.Fatal(err)
+	}
+	if pb.GetMemberSpecs().Attrs != nil {
+		t.Error("a registry has no attrs to tell")
+	}
+
 	for name, change := range map[string]func(*wire.Registry){
 		"no ID":        func(r *wire.Registry) { r.ID = "" },
 		"no name":      func(r *wire.Registry) { r.Name = "" },

@@ -173,6 +173,20 @@ func TestRosterKeepsSecrets(t *testing.T) {
 	}
 }
 
+func TestNeverJoinedIsZero(t *testing.T) {
+	token := newToken(t)
+	token.Joined = time.Time{}
+	roster := &xlreg.Roster{Cluster: newCluster(), Members: []xlreg.Member{{Token: token}}}
+	encoded := must[*wire.EncodedRoster](t)(wire.EncodeRoster(roster, xlreg.Protocol20))
+	var pb xlregpb.XLRegMsg
+	if err := proto.Unmarshal(encode(t, encoded.Message(xlreg.AllSeats, 1<<20)), &pb); err != nil {
+		t.Fatal(err)
+	}
+	if joined := pb.GetTokens()[0].JoinedMillis; joined == nil || *joined != 0 {
+		t.Errorf("JoinedMillis %v, want 0", joined)
+	}
+}
+
 func TestRosterRefuses(t *testing.T) {
 	good := func() *xlregpb.XLRegMsg_Token {
 		return &xlregpb.XLRegMsg_Token{Name: proto.String("m0"), ID: make([]byte, 20), MyEnds: []string{"h:1"}}
@@ -201,7 +215,11 @@ func TestRosterRefuses(t *testing.T) {
 	}
 	fine := with(func(*xlregpb.XLRegMsg_Token) {})
 	fine.Op = op(wire.OpClusterMembers)
-	must[[]xlreg.Member](t)(raw(t, fine).Roster())
+	fine.Tokens[0].DigSig = []byte("from a registry that should not")
+	members := must[[]xlreg.Member](t)(raw(t, fine).Roster())
+	if members[0].Token.DigSig != nil {
+		t.Error("a reader gets a classic signature")
+	}
 	_, err := travel(t, wire.NewAck()).Roster()
 	wantKind(t, err, xlreg.ErrProtocol)
 }
