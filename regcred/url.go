@@ -1,0 +1,106 @@
+package regcred
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/identity"
+)
+
+const (
+	urlPrefix = "xlreg://"
+	urlSig    = "sig"
+	maxURL    = 8 << 10 // bytes; sixteen of the longest endpoints need half of it
+)
+
+// ParseURL reads the line xlreg://host:port,host:port/?sig=fingerprint. A host
+// without a port has the default one. The fingerprint may be in base64 or
+// base64url, with or without SHA256: before it. No library for URLs is used, as
+// those refuse two hosts.
+func ParseURL(s string) (*Target, error) {
+	if len(s) > maxURL {
+		return nil, fmt.Errorf("registry url of %d bytes: at most %d allowed", len(s), maxURL)
+	}
+	t, err := parseURL(s)
+	if err != nil {
+		return nil, fmt.Errorf("registry url %q: %w", s, err)
+	}
+	return t, nil
+}
+
+func parseURL(s string) (*Target, error) {
+	rest, ok := strings.CutPrefix(s, urlPrefix)
+	if !ok {
+		return nil, fmt.Errorf("want %shost:port/?%s=…", urlPrefix, urlSig)
+	}
+	hosts, query, ok := strings.Cut(rest, "/?")
+	if !ok {
+		return nil, fmt.Errorf("no /?%s=… after the hosts: without it the registry cannot be told from another", urlSig)
+	}
+	t := new(Target)
+	for host := range strings.SplitSeq(hosts, ",") {
+		e, err := parseHost(host)
+		if err != nil {
+			return nil, err
+		}
+		t.Endpoints = append(t.Endpoints, e)
+	}
+	if err := validateEndpoints(t.Endpoints); err != nil {
+		return nil, err
+	}
+	fingerprint, err := parseQuery(query)
+	if err != nil {
+		return nil, err
+	}
+	t.Fingerprint = fingerprint
+	return t, nil
+}
+
+func parseHost(s string) (xlreg.Endpoint, error) {
+	if !strings.Contains(s, ":") || strings.HasSuffix(s, "]") {
+		s += ":" + strconv.Itoa(xlreg.DefaultPort)
+	}
+	return xlreg.ParseEndpoint(s)
+}
+
+func parseQuery(query string) (fingerprint string, err error) {
+	if query == "" {
+		return "", fmt.Errorf("no %s", urlSig)
+	}
+	for parameter := range strings.SplitSeq(query, "&") {
+		key, value, _ := strings.Cut(parameter, "=")
+		if key != urlSig {
+			return "", fmt.Errorf("unknown parameter %q", key)
+		}
+		if fingerprint != "" {
+			return "", fmt.Errorf("%s is there twice", urlSig)
+		}
+		sum, err := identity.ParseFingerprint(value)
+		if err != nil {
+			return "", err
+		}
+		fingerprint = identity.FormatFingerprint(sum)
+	}
+	return fingerprint, nil
+}
+
+// URL returns the line that ParseURL reads.
+func (t *Target) URL() (string, error) {
+	if len(t.Endpoints) == 0 {
+		return "", errors.New("registry url: no endpoint")
+	}
+	sum, err := identity.ParseFingerprint(t.Fingerprint)
+	if err != nil {
+		return "", fmt.Errorf("registry url: %w", err)
+	}
+	hosts := make([]string, 0, len(t.Endpoints))
+	for _, e := range t.Endpoints {
+		hosts = append(hosts, string(e))
+	}
+	sig := base64.RawURLEncoding.EncodeToString(sum[:])
+	return urlPrefix + strings.Join(hosts, ",") + "/?" + urlSig + "=" + sig, nil
+}
