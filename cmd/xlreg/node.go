@@ -1,0 +1,164 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/identity"
+)
+
+func newNode(g *globals) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "node",
+		Short: "Make and show nodes",
+		Long:  "A node is a directory: its name, its two keys, its addresses, and the ID that each\nregistry gave it.",
+		RunE:  needSubcommand,
+	}
+	cmd.AddCommand(newNodeInit(g), newNodeShow(g))
+	return cmd
+}
+
+// needSubcommand is the run of a command that only groups others.
+func needSubcommand(cmd *cobra.Command, _ []string) error {
+	return usageError{fmt.Errorf("say what to do; see '%s --help'", cmd.CommandPath())}
+}
+
+// nodeInitFlags are the flags of node init, as given.
+type nodeInitFlags struct {
+	name      string
+	endpoints []string
+	bits      int
+	commsKey  string
+	sigKey    string
+}
+
+func newNodeInit(g *globals) *cobra.Command {
+	var f nodeInitFlags
+	cmd := &cobra.Command{
+		Use:     "init DIR",
+		Short:   "Make a node",
+		Long:    "Make a node in DIR, with new keys or with keys you have: PEM (PKCS #1, PKCS #8) or\nOpenSSH files, without a passphrase.",
+		Example: "  xlreg node init ./m0 --endpoint 192.0.2.7:4000\n  xlreg node init ./m0 --sig-key ~/.ssh/id_rsa --comms-key comms.pem",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			o, err := f.options(args[0])
+			if err != nil {
+				return err
+			}
+			node, err := identity.Init(args[0], o)
+			if err != nil {
+				return err
+			}
+			return errors.Join(g.printNode(node), node.Close())
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.name, "name", "", "the node's `NAME` (default the last part of DIR)")
+	flags.StringSliceVar(&f.endpoints, "endpoint", nil, "`HOST:PORT` where the node is found, repeatable")
+	flags.IntVar(&f.bits, "bits", identity.DefaultKeyBits, "size of new keys in `BITS`: 2048, 3072 or 4096")
+	flags.StringVar(&f.sigKey, "sig-key", "", "take the key for signatures from `FILE`")
+	flags.StringVar(&f.commsKey, "comms-key", "", "take the key for encryption from `FILE`")
+	return cmd
+}
+
+func (f *nodeInitFlags) options(dir string) (o identity.Options, err error) {
+	name := f.name
+	if name == "" {
+		abs, err := filepath.Abs(dir)
+		if err != nil {
+			return o, err
+		}
+		name = filepath.Base(abs)
+	}
+	if o.Name, err = xlreg.ParseName(name); err != nil {
+		return o, usageError{fmt.Errorf("--name: %w", err)}
+	}
+	if o.Endpoints, err = parseEndpoints("endpoint", f.endpoints); err != nil {
+		return o, err
+	}
+	o.Bits = f.bits
+	o.Keys, err = f.keys()
+	return o, err
+}
+
+// keys reads the keys given; nil if none is.
+func (f *nodeInitFlags) keys() (*identity.Keys, error) {
+	if f.sigKey == "" && f.commsKey == "" {
+		return nil, nil
+	}
+	if f.sigKey == "" || f.commsKey == "" {
+		return nil, usageError{errors.New("give both --sig-key and --comms-key, or neither")}
+	}
+	sigPEM, err := os.ReadFile(f.sigKey)
+	if err != nil {
+		return nil, err
+	}
+	sig, err := identity.ParsePrivateKey(sigPEM)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.sigKey, err)
+	}
+	commsPEM, err := os.ReadFile(f.commsKey)
+	if err != nil {
+		return nil, err
+	}
+	comms, err := identity.ParsePrivateKey(commsPEM)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.commsKey, err)
+	}
+	return identity.NewKeys(comms, sig)
+}
+
+func newNodeShow(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:   "show DIR",
+		Short: "Show a node",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			node, err := identity.Load(args[0])
+			if err != nil {
+				return err
+			}
+			return errors.Join(g.printNode(node), node.Close())
+		},
+	}
+}
+
+// nodeJSON is a node as scripts read it, without its private keys.
+type nodeJSON struct {
+	Name       xlreg.Name         `json:"name"`
+	Attrs      xlreg.NodeAttrs    `json:"attrs"`
+	Endpoints  []xlreg.Endpoint   `json:"endpoints"`
+	Sig        string             `json:"sig"`
+	Registries []nodeRegistryJSON `json:"registries"`
+}
+
+type nodeRegistryJSON struct {
+	Sig  string     `json:"sig"`
+	Name xlreg.Name `json:"name"`
+	ID   string     `json:"id"`
+}
+
+func (g *globals) printNode(node *identity.Node) error {
+	sig, err := identity.Fingerprint(node.Keys().SigKey)
+	if err != nil {
+		return err
+	}
+	v := nodeJSON{
+		Name: node.Name(), Attrs: node.Attrs(), Sig: sig,
+		Endpoints: append([]xlreg.Endpoint{}, node.Endpoints()...), Registries: []nodeRegistryJSON{},
+	}
+	fields := []field{
+		{"name", string(v.Name)}, {"directory", node.Dir()}, {"sig key", sig},
+		{"key bits", fmt.Sprint(node.Keys().Sig.N.BitLen())}, {"endpoints", joinEndpoints(v.Endpoints)},
+	}
+	for _, r := range node.Registrations() {
+		v.Registries = append(v.Registries, nodeRegistryJSON{r.Sig, r.Name, r.ID.String()})
+		fields = append(fields, field{"id at " + string(r.Name), r.ID.String()})
+	}
+	return g.printFields(v, fields...)
+}

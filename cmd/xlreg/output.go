@@ -1,0 +1,136 @@
+package main
+
+import (
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/identity"
+)
+
+// clusterJSON is a cluster as scripts read it.
+type clusterJSON struct {
+	ID            string             `json:"id"`
+	Name          xlreg.Name         `json:"name"`
+	Size          int                `json:"size"`
+	EndpointCount int                `json:"endpointCount"`
+	Attrs         xlreg.ClusterAttrs `json:"attrs"`
+}
+
+// memberJSON is a member as scripts read it. Keys are PEM.
+type memberJSON struct {
+	Index     int              `json:"index"`
+	ID        string           `json:"id"`
+	Name      xlreg.Name       `json:"name"`
+	Endpoints []xlreg.Endpoint `json:"endpoints"`
+	CommsKey  string           `json:"commsKey"`
+	SigKey    string           `json:"sigKey"`
+	Attrs     xlreg.NodeAttrs  `json:"attrs"`
+	Verified  bool             `json:"verified"`
+}
+
+type rosterJSON struct {
+	Cluster clusterJSON  `json:"cluster"`
+	Members []memberJSON `json:"members"`
+}
+
+func clusterToJSON(c *xlreg.Cluster) clusterJSON {
+	return clusterJSON{ID: c.ID.String(), Name: c.Name, Size: c.MaxSize, EndpointCount: c.EndpointCount, Attrs: c.Attrs}
+}
+
+func rosterToJSON(r *client.Roster) rosterJSON {
+	out := rosterJSON{Cluster: clusterToJSON(&r.Cluster), Members: []memberJSON{}}
+	for i := range r.Members {
+		m := &r.Members[i]
+		t := &m.Token
+		out.Members = append(out.Members, memberJSON{
+			Index: m.Index, ID: t.ID.String(), Name: t.Name, Endpoints: append([]xlreg.Endpoint{}, t.Endpoints...),
+			CommsKey: keyPEM(string(t.CommsKey)), SigKey: keyPEM(string(t.SigKey)),
+			Attrs: t.Attrs, Verified: m.Verified,
+		})
+	}
+	return out
+}
+
+func keyPEM(der string) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: []byte(der)}))
+}
+
+func (g *globals) printJSON(v any) error {
+	e := json.NewEncoder(g.out)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// printRoster writes a roster in the format asked for.
+func (g *globals) printRoster(r *client.Roster) error {
+	if g.output == "json" {
+		return g.printJSON(rosterToJSON(r))
+	}
+	c := &r.Cluster
+	fmt.Fprintf(g.out, "cluster %s  %s\n%d of %d members\n\n", c.Name, c.ID, len(r.Members), c.MaxSize)
+	return writeRosterTable(g.out, r)
+}
+
+func writeRosterTable(w io.Writer, r *client.Roster) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "INDEX\tNAME\tID\tENDPOINTS\tSIG KEY\tVERIFIED")
+	for i := range r.Members {
+		m := &r.Members[i]
+		sig, err := identity.Fingerprint(m.Token.SigKey)
+		if err != nil {
+			return fmt.Errorf("member %s: %w", m.Token.Name, err)
+		}
+		verified := "yes"
+		if !m.Verified {
+			verified = "no"
+		}
+		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\n", m.Index, m.Token.Name, shortID(m.Token.ID),
+			joinEndpoints(m.Token.Endpoints), sig, verified)
+	}
+	return table.Flush()
+}
+
+// shortID is enough of an ID to tell it from others by eye.
+func shortID(id xlreg.NodeID) string { return id.String()[:12] + "…" }
+
+func joinEndpoints(list []xlreg.Endpoint) string {
+	if len(list) == 0 {
+		return "-"
+	}
+	parts := make([]string, len(list))
+	for i, e := range list {
+		parts[i] = string(e)
+	}
+	return strings.Join(parts, ",")
+}
+
+// field is one line of a description.
+type field struct{ name, value string }
+
+// printFields writes a description in the format asked for.
+func (g *globals) printFields(v any, fields ...field) error {
+	if g.output == "json" {
+		return g.printJSON(v)
+	}
+	table := tabwriter.NewWriter(g.out, 0, 0, 2, ' ', 0)
+	for _, f := range fields {
+		fmt.Fprintf(table, "%s\t%s\n", f.name, f.value)
+	}
+	return table.Flush()
+}
+
+func (g *globals) printCluster(c *xlreg.Cluster) error {
+	j := clusterToJSON(c)
+	return g.printFields(struct {
+		Cluster clusterJSON `json:"cluster"`
+	}{j},
+		field{"name", string(c.Name)}, field{"id", j.ID},
+		field{"size", fmt.Sprint(c.MaxSize)}, field{"endpoints", fmt.Sprint(c.EndpointCount)},
+		field{"attrs", fmt.Sprintf("%#x", uint64(c.Attrs))})
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+// versionJSON is what a build says of itself.
+type versionJSON struct {
+	Version   string   `json:"version"`
+	Revision  string   `json:"revision,omitempty"`
+	Go        string   `json:"go"`
+	Protocols []string `json:"protocols"`
+}
+
+func newVersion(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Show the version",
+		RunE: func(*cobra.Command, []string) error {
+			v := buildVersion()
+			return g.printFields(v, field{"xlreg", v.Version}, field{"revision", v.Revision},
+				field{"go", v.Go}, field{"protocols", "2.0 1.9 1.8"})
+		},
+	}
+}
+
+func buildVersion() versionJSON {
+	v := versionJSON{Version: "unknown", Protocols: []string{"2.0", "1.9", "1.8"}}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return v
+	}
+	v.Version, v.Go = info.Main.Version, info.GoVersion
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			v.Revision = s.Value
+		}
+	}
+	return v
+}

@@ -1,0 +1,149 @@
+// Package host puts a registry together: an identity, the rules on an open
+// store, listeners, and the server that joins them. The program, the demo and
+// registries inside tests differ only in what they give it.
+package host
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/regcred"
+	"github.com/xlattice/xlreg/registry"
+	"github.com/xlattice/xlreg/server"
+	"github.com/xlattice/xlreg/store"
+	"github.com/xlattice/xlreg/wire"
+)
+
+// Config is what a Host is made of. Node and Store stay the caller's, to close
+// after the Host. What is zero has the default of the package it goes to.
+type Config struct {
+	Node      *identity.Node // whose name and keys the registry has
+	Store     store.Store
+	Listen    []string         // host:port, port 0 for a free one
+	Public    []xlreg.Endpoint // where clients find the registry; empty: what is bound
+	IDLen     int              // bytes of new IDs
+	Protocols []xlreg.Protocol
+	MaxWait   time.Duration
+	Limits    server.Limits
+	Logger    *slog.Logger
+}
+
+// Host is a registry with everything it needs.
+type Host struct {
+	cred      *regcred.Cred
+	registry  *registry.Registry
+	server    *server.Server
+	listeners []net.Listener
+}
+
+// Open makes the registry and opens its ports. Nobody is served before Serve.
+func Open(cfg Config) (*Host, error) {
+	id, err := ownID(cfg.Node, cfg.IDLen)
+	if err != nil {
+		return nil, err
+	}
+	h := new(Host)
+	if err := h.open(&cfg, id); err != nil {
+		return nil, errors.Join(err, h.Close())
+	}
+	return h, nil
+}
+
+func (h *Host) open(cfg *Config, id xlreg.NodeID) (err error) {
+	h.registry, err = registry.New(registry.Config{
+		Store: cfg.Store, Self: id, IDLen: cfg.IDLen, MaxWait: cfg.MaxWait, Logger: cfg.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	if err := h.listen(cfg.Listen); err != nil {
+		return err
+	}
+	endpoints, err := h.endpoints(cfg.Public)
+	if err != nil {
+		return err
+	}
+	keys := cfg.Node.Keys()
+	h.cred = &regcred.Cred{
+		Name: cfg.Node.Name(), ID: id, CommsKey: keys.CommsKey, SigKey: keys.SigKey,
+		Endpoints: endpoints, Version: xlreg.Version20,
+	}
+	h.server, err = server.New(server.Config{
+		Registry: h.registry, Comms: keys.Comms, Sig: keys.Sig, Describe: wire.Registry(*h.cred),
+		Protocols: cfg.Protocols, Limits: cfg.Limits, Logger: cfg.Logger,
+	})
+	return err
+}
+
+func (h *Host) listen(addrs []string) error {
+	if len(addrs) == 0 {
+		return errors.New("no address to listen on")
+	}
+	for _, addr := range addrs {
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			return err // names the address
+		}
+		h.listeners = append(h.listeners, l)
+	}
+	return nil
+}
+
+// Cred returns the credentials that clients need.
+func (h *Host) Cred() *regcred.Cred { return h.cred }
+
+// Stats returns the server's counts.
+func (h *Host) Stats() server.Stats { return h.server.Stats() }
+
+// Serve answers clients until ctx ends and the last request is answered. It may
+// be called once.
+func (h *Host) Serve(ctx context.Context) error {
+	return h.server.Serve(ctx, h.listeners...)
+}
+
+// Close frees the ports and stops the rules. Serve must have returned, if it
+// was called. Close may be called again.
+func (h *Host) Close() error {
+	var errs []error
+	for _, l := range h.listeners {
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	if h.registry != nil {
+		errs = append(errs, h.registry.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// ownID returns the registry's ID, made on the first start and kept like any
+// node keeps the ID it has at a registry.
+func ownID(node *identity.Node, idLen int) (xlreg.NodeID, error) {
+	sig, err := identity.Fingerprint(node.Keys().SigKey)
+	if err != nil {
+		return "", err
+	}
+	if known, ok := node.Registration(sig); ok {
+		return known.ID, nil
+	}
+	if idLen == 0 {
+		idLen = xlreg.LongIDLen
+	}
+	b := make([]byte, idLen)
+	rand.Read(b) // never fails
+	id, err := xlreg.NodeIDFromBytes(b)
+	if err != nil {
+		return "", err
+	}
+	if err := node.SetRegistration(identity.Registration{Sig: sig, Name: node.Name(), ID: id}); err != nil {
+		return "", fmt.Errorf("keep the registry's ID: %w", err)
+	}
+	return id, nil
+}
