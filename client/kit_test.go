@@ -1,0 +1,311 @@
+package client_test
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/regcred"
+	"github.com/xlattice/xlreg/session"
+	"github.com/xlattice/xlreg/wire"
+)
+
+// testKeys are few, as they are slow to make: the registry's, and those that the
+// nodes share, which have different names and IDs all the same.
+var testKeys = sync.OnceValue(func() []*identity.Keys {
+	var all []*identity.Keys
+	for range 3 {
+		key, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil {
+			panic(err)
+		}
+		keys, err := identity.NewKeys(key, key)
+		if err != nil {
+			panic(err)
+		}
+		all = append(all, keys)
+	}
+	return all
+})
+
+func TestMain(m *testing.M) {
+	testKeys() // before any bubble of testing/synctest
+	code := m.Run()
+	if err := goleak.Find(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func newNode(t testing.TB, name string, endpoints ...xlreg.Endpoint) *identity.Node {
+	t.Helper()
+	if endpoints == nil {
+		endpoints = []xlreg.Endpoint{"127.0.0.1:4001"}
+	}
+	return newNodeWith(t, 1, name, endpoints)
+}
+
+// newNodeWith makes a node with the test keys of the given number.
+func newNodeWith(t testing.TB, keys int, name string, endpoints []xlreg.Endpoint) *identity.Node {
+	t.Helper()
+	n, err := identity.NewNode(identity.Options{Name: xlreg.Name(name), Endpoints: endpoints, Keys: testKeys()[keys]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func must[T any](t testing.TB) func(T, error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+// fake is a registry that does what a test tells it, over pipes that it hands out
+// as a ContextDialer. Untold it registers whoever comes, and everybody who joins
+// is in its one cluster, c of three.
+type fake struct {
+	t        testing.TB
+	server   *session.Server
+	protocol xlreg.Protocol
+	sessions sync.WaitGroup
+
+	mu      sync.Mutex // guards all below
+	dialled int
+	got     []request
+	on      map[wire.Op]func(request) *wire.Message // nil answer: the connection is closed
+	roster  xlreg.Roster
+}
+
+// request is what a fake is asked.
+type request struct {
+	*wire.Message
+	session int // the first is 1
+	at      time.Time
+	fake    *fake
+	peer    session.Peer
+	node    *xlreg.Token // what was registered in this session
+}
+
+func newFake(t testing.TB, p xlreg.Protocol) *fake {
+	t.Helper()
+	keys := testKeys()[0]
+	authority, err := session.NewAuthority(keys.Sig, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := session.NewServer(session.ServerConfig{
+		HelloLen:  keys.Comms.Size(),
+		Decrypt:   decryptTestHello,
+		Authority: authority,
+		Protocols: []xlreg.Protocol{p},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fake{t: t, server: server, protocol: p, on: make(map[wire.Op]func(request) *wire.Message)}
+	f.roster.Cluster = xlreg.Cluster{ID: xlreg.ClusterID(id("cluster")), Name: "c", MaxSize: 3, EndpointCount: 1}
+	t.Cleanup(f.sessions.Wait)
+	return f
+}
+
+// id makes up an ID of 20 bytes.
+func id(text string) string { return fmt.Sprintf("%-20s", text) }
+
+// target is what leads a client to the fake.
+func (f *fake) target() *regcred.Target {
+	t, err := testCred(f.protocol.Version()).Target()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return t
+}
+
+func testCred(v xlreg.Version) *regcred.Cred {
+	keys := testKeys()[0]
+	return &regcred.Cred{
+		Name: "reg", ID: xlreg.NodeID(id("registry")), CommsKey: keys.CommsKey, SigKey: keys.SigKey,
+		Endpoints: []xlreg.Endpoint{"127.0.0.1:9"}, Version: v,
+	}
+}
+
+func (f *fake) options(n *identity.Node) client.Options {
+	return client.Options{Node: n, Protocol: f.protocol, Dialer: f}
+}
+
+// DialContext implements client.ContextDialer.
+func (f *fake) DialContext(context.Context, string, string) (net.Conn, error) {
+	near, far := net.Pipe()
+	f.mu.Lock()
+	f.dialled++
+	number := f.dialled
+	f.mu.Unlock()
+	f.sessions.Go(func() { f.serve(far, number) })
+	return near, nil
+}
+
+func (f *fake) serve(nc net.Conn, number int) {
+	ctx := context.Background()
+	conn, err := f.server.Accept(ctx, nc)
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	r := request{session: number, fake: f, peer: conn.Peer()}
+	for {
+		r.Message, err = conn.Receive(ctx)
+		if err != nil {
+			return
+		}
+		if req, err := r.Member(f.protocol); err == nil && r.Op() == wire.OpMember && req.Token != nil {
+			r.node = req.Token
+		}
+		answer := f.answer(r)
+		if answer == nil || conn.Send(ctx, answer) != nil || answer.Op() == wire.OpAck {
+			return
+		}
+	}
+}
+
+func (f *fake) answer(r request) *wire.Message {
+	r.at = time.Now()
+	f.mu.Lock()
+	f.got = append(f.got, r)
+	told := f.on[r.Op()]
+	f.mu.Unlock()
+	if told != nil {
+		return told(r)
+	}
+	return f.usual(r)
+}
+
+// usual is the answer of a registry that behaves, but does not wait.
+func (f *fake) usual(r request) *wire.Message {
+	switch r.Op() {
+	case wire.OpMember:
+		return wire.NewMemberOK(&xlreg.Token{Name: "n", ID: r.nodeID()})
+	case wire.OpCreate:
+		return wire.NewClusterReply(wire.OpCreateReply, &f.roster.Cluster)
+	case wire.OpJoin:
+		f.add(*r.node, r.nodeID(), r.peer.Certificate)
+		return wire.NewClusterReply(wire.OpJoinReply, &f.roster.Cluster)
+	case wire.OpGetCluster:
+		return f.members(r.Get().Which)
+	case wire.OpLeave:
+		return wire.NewLeaveReply(f.roster.Cluster.ID)
+	case wire.OpRegCredRequest:
+		cred := testCred(f.protocol.Version())
+		return wire.NewRegCredReply(&wire.Registry{
+			Name: cred.Name, ID: cred.ID, CommsKey: cred.CommsKey, SigKey: cred.SigKey,
+			Endpoints: cred.Endpoints, Version: cred.Version,
+		})
+	}
+	return wire.NewAck()
+}
+
+// nodeID is the ID proposed, or else made from the name.
+func (r request) nodeID() xlreg.NodeID {
+	if r.node == nil || r.node.ID == "" {
+		return xlreg.NodeID(id("node"))
+	}
+	return r.node.ID
+}
+
+// add puts a node into the roster, once.
+func (f *fake) add(t xlreg.Token, id xlreg.NodeID, certificate []byte) {
+	t.ID, t.Certificate, t.Joined = id, certificate, time.Now()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	members := f.roster.Members
+	if slices.ContainsFunc(members, func(m xlreg.Member) bool { return m.Token.ID == id }) {
+		return
+	}
+	f.roster.Members = append(slices.Clip(members), xlreg.Member{Index: len(members), Token: t})
+}
+
+// addOther puts a node that never dials into the roster.
+func (f *fake) addOther(name string) {
+	n := newNode(f.t, name)
+	t, certificate, err := n.Token(f.protocol, "", time.Now())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.add(*t, xlreg.NodeID(id(name)), certificate)
+}
+
+func (f *fake) members(which xlreg.Seats) *wire.Message {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	e, err := wire.EncodeRoster(&f.roster, f.protocol)
+	if err != nil {
+		f.t.Error(err)
+		return nil
+	}
+	limit := xlreg.MaxReplyFrame
+	if f.protocol.Classic() {
+		limit = xlreg.MaxClassicMessage - 32
+	}
+	return e.Message(which, limit)
+}
+
+// tell says how to answer requests of one kind from now on.
+func (f *fake) tell(op wire.Op, answer func(request) *wire.Message) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.on[op] = answer
+}
+
+// requests returns those of one kind so far.
+func (f *fake) requests(op wire.Op) []request {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var some []request
+	for _, r := range f.got {
+		if r.Op() == op {
+			some = append(some, r)
+		}
+	}
+	return some
+}
+
+// dial opens a session that ends with the test.
+func (f *fake) dial(n *identity.Node) *client.Client {
+	f.t.Helper()
+	c, err := client.Dial(f.t.Context(), f.target(), f.options(n))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func decryptTestHello(_ context.Context, _ netip.Addr, ciphertext []byte) ([]byte, error) {
+	return session.DecryptHello(testKeys()[0].Comms, ciphertext)
+}
+
+// shortKey is one that only classic carriers accept.
+var shortKey = sync.OnceValue(func() *rsa.PrivateKey {
+	key, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		panic(err)
+	}
+	return key
+})
