@@ -133,17 +133,17 @@ func onlyFieldsOf(t *testing.T, m *wire.Message, want *xlregpb.XLRegMsg) []byte 
 		t.Fatal(err)
 	}
 	added := false
-	drop := func(absent bool, clear func()) {
+	without := func(absent bool, drop func()) {
 		if absent {
 			added = true
-			clear()
+			drop()
 		}
 	}
-	drop(want.MemberName == nil && pb.MemberName != nil, func() { pb.MemberName = nil })
-	drop(want.ClusterName == nil && pb.ClusterName != nil, func() { pb.ClusterName = nil })
-	drop(want.ClusterMaxSize == nil && pb.ClusterMaxSize != nil, func() { pb.ClusterMaxSize = nil })
-	drop(want.ClusterAttrs == nil && pb.ClusterAttrs != nil, func() { pb.ClusterAttrs = nil })
-	drop(want.EndPointCount == nil && pb.EndPointCount != nil, func() { pb.EndPointCount = nil })
+	without(want.MemberName == nil && pb.MemberName != nil, func() { pb.MemberName = nil })
+	without(want.ClusterName == nil && pb.ClusterName != nil, func() { pb.ClusterName = nil })
+	without(want.ClusterMaxSize == nil && pb.ClusterMaxSize != nil, func() { pb.ClusterMaxSize = nil })
+	without(want.ClusterAttrs == nil && pb.ClusterAttrs != nil, func() { pb.ClusterAttrs = nil })
+	without(want.EndPointCount == nil && pb.EndPointCount != nil, func() { pb.EndPointCount = nil })
 	if !added {
 		return b
 	}

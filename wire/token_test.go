@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 
@@ -68,7 +69,7 @@ func TestMemberRefuses(t *testing.T) {
 		"8193-bit key":           func(s *xlregpb.XLRegMsg_Token) { s.SigKey = rsaKey(8193, 65537) },
 		"exponent 1":             func(s *xlregpb.XLRegMsg_Token) { s.SigKey = rsaKey(2048, 1) },
 		"exponent 65536":         func(s *xlregpb.XLRegMsg_Token) { s.SigKey = rsaKey(2048, 65536) },
-		"bytes after a key":      func(s *xlregpb.XLRegMsg_Token) { s.SigKey = append(key[:len(key):len(key)], 0) },
+		"bytes after a key":      func(s *xlregpb.XLRegMsg_Token) { s.SigKey = slices.Concat(key, []byte{0}) },
 		"half a key":             func(s *xlregpb.XLRegMsg_Token) { s.CommsKey = key[:len(key)/2] },
 		"large certificate":      func(s *xlregpb.XLRegMsg_Token) { s.Certificate = make([]byte, xlreg.MaxCertificateLen+1) },
 		"unknown fields of 8 KiB": func(s *xlregpb.XLRegMsg_Token) {
