@@ -40,6 +40,9 @@ func (id NodeID) Bytes() []byte { return []byte(id) }
 // String returns the ID in lower-case hex.
 func (id NodeID) String() string { return hex.EncodeToString([]byte(id)) }
 
+// MarshalText returns what String does, so that JSON and logs show hex.
+func (id NodeID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
 // ClusterIDFromBytes returns the ID whose raw bytes are b, or ErrBadID if b is
 // neither 20 nor 32 bytes long.
 func ClusterIDFromBytes(b []byte) (ClusterID, error) {
@@ -60,6 +63,9 @@ func (id ClusterID) Bytes() []byte { return []byte(id) }
 
 // String returns the ID in lower-case hex.
 func (id ClusterID) String() string { return hex.EncodeToString([]byte(id)) }
+
+// MarshalText returns what String does, so that JSON and logs show hex.
+func (id ClusterID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
 
 func checkIDLen(n int) error {
 	if n != ShortIDLen && n != LongIDLen {

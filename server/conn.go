@@ -143,7 +143,7 @@ func (p *peerSession) logEnd(addr net.Addr, took time.Duration, err error) {
 		slog.String("addr", addr.String()),
 		slog.String("protocol", p.peer.Protocol.String()),
 		slog.Int("requests", p.requests),
-		slog.Duration("took", took.Round(time.Microsecond)),
+		slog.Float64("ms", float64(took.Microseconds())/1000),
 		slog.String("end", err.Error()),
 	}
 	if p.node != "" {

@@ -85,7 +85,7 @@ func advice(err error) string {
 
 var kindAdvice = map[xlreg.Kind]string{
 	xlreg.ErrNoSuchClusterID:   "make the cluster with 'xlreg create'",
-	xlreg.ErrNoSuchClusterName: "make the cluster with 'xlreg create', or join it with --size",
+	xlreg.ErrNoSuchClusterName: "make the cluster with 'xlreg create', or join it with --create --size N",
 	xlreg.ErrTooFewEndpoints:   "give more with --endpoint HOST:PORT",
 	xlreg.ErrMemberNameInUse:   "use a node with another name",
 	xlreg.ErrIDInUse:           "use a new node directory, or the keys that this ID belongs to",
