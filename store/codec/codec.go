@@ -135,14 +135,14 @@ type decoder struct {
 }
 
 // newDecoder copies the record, once: every string read is a part of the copy.
-func newDecoder(record []byte) *decoder {
+func newDecoder(record []byte) decoder {
 	switch {
 	case len(record) == 0:
-		return &decoder{err: fmt.Errorf("%w: empty", ErrRecord)}
+		return decoder{err: fmt.Errorf("%w: empty", ErrRecord)}
 	case record[0] != version:
-		return &decoder{err: fmt.Errorf("%w: format %d, want %d", ErrRecord, record[0], version)}
+		return decoder{err: fmt.Errorf("%w: format %d, want %d", ErrRecord, record[0], version)}
 	}
-	return &decoder{rest: string(record[1:])}
+	return decoder{rest: string(record[1:])}
 }
 
 func (d *decoder) token() xlreg.Token {
