@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"net/netip"
@@ -93,6 +94,7 @@ type fake struct {
 	got     []request
 	on      map[wire.Op]func(request) *wire.Message // nil answer: the connection is closed
 	roster  xlreg.Roster
+	changed chan struct{} // closed when the roster changes
 }
 
 // request is what a fake is asked.
@@ -121,7 +123,7 @@ func newFake(t testing.TB, p xlreg.Protocol) *fake {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fake{t: t, server: server, protocol: p, on: make(map[wire.Op]func(request) *wire.Message)}
+	f := &fake{t: t, server: server, protocol: p, on: make(map[wire.Op]func(request) *wire.Message), changed: make(chan struct{})}
 	f.roster.Cluster = xlreg.Cluster{ID: xlreg.ClusterID(id("cluster")), Name: "c", MaxSize: 3, EndpointCount: 1}
 	t.Cleanup(f.sessions.Wait)
 	return f
@@ -239,6 +241,8 @@ func (f *fake) add(t xlreg.Token, id xlreg.NodeID, certificate []byte) {
 		return
 	}
 	f.roster.Members = append(slices.Clip(members), xlreg.Member{Index: len(members), Token: t})
+	close(f.changed)
+	f.changed = make(chan struct{})
 }
 
 // addOther puts a node that never dials into the roster.
@@ -264,6 +268,28 @@ func (f *fake) members(which xlreg.Seats) *wire.Message {
 		limit = xlreg.MaxClassicMessage - 32
 	}
 	return e.Message(which, limit)
+}
+
+// wait answers a GetCluster as a registry does that knows how to wait.
+func (f *fake) wait(r request) *wire.Message {
+	get := r.Get()
+	if !get.Wait {
+		return f.members(get.Which)
+	}
+	timeout := time.After(time.Duration(*get.WaitMillis) * time.Millisecond)
+	for {
+		f.mu.Lock()
+		n, changed := len(f.roster.Members), f.changed
+		f.mu.Unlock()
+		if n >= min(int(*get.WaitSize), f.roster.Cluster.MaxSize) {
+			return f.members(get.Which)
+		}
+		select {
+		case <-changed:
+		case <-timeout:
+			return f.members(get.Which)
+		}
+	}
 }
 
 // tell says how to answer requests of one kind from now on.
@@ -309,3 +335,8 @@ var shortKey = sync.OnceValue(func() *rsa.PrivateKey {
 	}
 	return key
 })
+
+func publicDER(key *rsa.PrivateKey) (xlreg.CommsKey, error) {
+	der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	return xlreg.CommsKey(der), err
+}
