@@ -1,0 +1,615 @@
+package identity
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xlattice/xlreg"
+)
+
+func initDir(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "node")
+	n, err := Init(dir, testOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func mustOpen(t *testing.T, dir string) *Node {
+	t.Helper()
+	n, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { n.Close() })
+	return n
+}
+
+func readAll(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+func writeAll(t *testing.T, path, data string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(data), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func files(t *testing.T, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+func decodePEM(t *testing.T, data []byte) []byte {
+	t.Helper()
+	block, _ := pem.Decode(data)
+	if block == nil {
+		t.Fatal("not PEM")
+	}
+	return block.Bytes
+}
+
+func wantError(t *testing.T, err error, parts ...string) {
+	t.Helper()
+	if err == nil {
+		t.Errorf("no error, want one with %q", parts)
+		return
+	}
+	for _, part := range parts {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%v: does not say %q", err, part)
+		}
+	}
+}
+
+func TestInitLayout(t *testing.T) {
+	dir := initDir(t)
+	info, err := os.Stat(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Mode().Perm() != 0o700 {
+		t.Errorf("directory %v", info.Mode())
+	}
+	want := []string{"cert.pem", "comms.pem", "lock", "node.json", "sig.pem"}
+	if got := files(t, dir); !slices.Equal(got, want) {
+		t.Errorf("files %v", got)
+	}
+	for _, file := range want {
+		info, err := os.Stat(filepath.Join(dir, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v", file, info.Mode())
+		}
+	}
+	for _, file := range []string{"comms.pem", "sig.pem"} {
+		if data := readAll(t, filepath.Join(dir, file)); !strings.HasPrefix(data, "-----BEGIN PRIVATE KEY-----\n") {
+			t.Errorf("%s is not PKCS #8", file)
+		}
+	}
+	var got map[string]any
+	if err := json.Unmarshal([]byte(readAll(t, filepath.Join(dir, "node.json"))), &got); err != nil {
+		t.Fatal(err)
+	}
+	wantJSON := map[string]any{
+		"version": 1.0, "name": "m0", "attrs": 4.0, "endpoints": []any{"127.0.0.1:4001"}, "registries": []any{},
+	}
+	if !reflect.DeepEqual(got, wantJSON) {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestOpenGivesBackWhatWasSaved(t *testing.T) {
+	dir := initDir(t)
+	n := mustOpen(t, dir)
+	certificate := mustCertificate(t, n, testTimeNow(t, n))
+	if err := n.SetRegistration(testRegistration(1)); err != nil {
+		t.Fatal(err)
+	}
+	// From disk, while the writer still holds its lock.
+	loaded, err := Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, ok := loaded.Registration(testRegistration(1).Sig)
+	if !ok || !reflect.DeepEqual(got, testRegistration(1)) {
+		t.Errorf("got %+v", got)
+	}
+	if loaded.Name() != "m0" || loaded.Attrs() != xlreg.AttrSolo || loaded.Dir() != dir ||
+		!loaded.Keys().Sig.Equal(testKeys().Sig) || !loaded.Keys().Comms.Equal(testKeys().Comms) {
+		t.Errorf("got %v, %v, %q", loaded.Name(), loaded.Attrs(), loaded.Dir())
+	}
+	if !bytes.Equal(mustCertificate(t, loaded, testTimeNow(t, n)), certificate) {
+		t.Error("another certificate")
+	}
+	if err := n.SetEndpoints([]xlreg.Endpoint{"b.example:7"}); err != nil {
+		t.Fatal(err)
+	}
+	n.Close()
+	n = mustOpen(t, dir)
+	if got := n.Endpoints(); !slices.Equal(got, []xlreg.Endpoint{"b.example:7"}) {
+		t.Errorf("endpoints %v", got)
+	}
+	if bytes.Equal(mustCertificate(t, n, testTimeNow(t, n)), certificate) {
+		t.Error("the certificate is still that of the old host")
+	}
+}
+
+// testTimeNow is an hour after n's certificate on disk begins, which is when it was
+// made.
+func testTimeNow(t *testing.T, n *Node) time.Time {
+	t.Helper()
+	block, err := os.ReadFile(filepath.Join(n.Dir(), "cert.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(decodePEM(t, block))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert.NotBefore.Add(certificateBackdate)
+}
+
+func TestCertificateIsSaved(t *testing.T) {
+	dir := initDir(t)
+	n := mustOpen(t, dir)
+	later := testTimeNow(t, n).Add(DefaultCertificateLife)
+	renewed := mustCertificate(t, n, later)
+	n.Close()
+	n = mustOpen(t, dir)
+	if !bytes.Equal(mustCertificate(t, n, later), renewed) {
+		t.Error("the renewed certificate was not saved")
+	}
+	if cert, err := x509.ParseCertificate(renewed); err != nil || cert.NotAfter.Sub(cert.NotBefore) != DefaultCertificateLife {
+		t.Errorf("life of the renewed certificate: %v", err)
+	}
+}
+
+func TestLoadedNodeSavesNothing(t *testing.T) {
+	dir := initDir(t)
+	before := readAll(t, filepath.Join(dir, "node.json")) + readAll(t, filepath.Join(dir, "cert.pem"))
+	n, err := Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.SetRegistration(testRegistration(1)); !errors.Is(err, ErrReadOnly) {
+		t.Errorf("got %v", err)
+	}
+	if err := n.SetEndpoints(nil); !errors.Is(err, ErrReadOnly) {
+		t.Errorf("got %v", err)
+	}
+	if len(n.Registrations()) != 0 || len(n.Endpoints()) != 1 {
+		t.Error("what could not be saved is kept")
+	}
+	mustCertificate(t, n, testTime)
+	if readAll(t, filepath.Join(dir, "node.json"))+readAll(t, filepath.Join(dir, "cert.pem")) != before {
+		t.Error("files changed")
+	}
+	opened := mustOpen(t, dir)
+	opened.Close()
+	if err := opened.SetRegistration(testRegistration(1)); !errors.Is(err, ErrReadOnly) {
+		t.Errorf("after Close: got %v", err)
+	}
+}
+
+func TestOneWriter(t *testing.T) {
+	dir := initDir(t)
+	n := mustOpen(t, dir)
+	_, err := Open(dir)
+	if !errors.Is(err, ErrInUse) {
+		t.Errorf("got %v", err)
+	}
+	wantError(t, err, dir, "another process")
+	if _, err := Init(dir, testOptions()); !errors.Is(err, ErrInUse) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := Load(dir); err != nil {
+		t.Errorf("a reader is kept out: %v", err)
+	}
+	for range 2 {
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	mustOpen(t, dir)
+}
+
+func TestInitLeavesANodeAlone(t *testing.T) {
+	dir := initDir(t)
+	before := readAll(t, filepath.Join(dir, "node.json"))
+	o := testOptions()
+	o.Name, o.Keys = "m1", otherKeys()
+	_, err := Init(dir, o)
+	if !errors.Is(err, ErrExists) {
+		t.Errorf("got %v", err)
+	}
+	if readAll(t, filepath.Join(dir, "node.json")) != before {
+		t.Error("node.json changed")
+	}
+	if n := mustOpen(t, dir); !n.Keys().Sig.Equal(testKeys().Sig) {
+		t.Error("the key changed")
+	}
+}
+
+func TestOpenWithoutANode(t *testing.T) {
+	empty := t.TempDir()
+	for _, dir := range []string{empty, filepath.Join(empty, "missing")} {
+		for name, open := range map[string]func(string) (*Node, error){"open": Open, "load": Load} {
+			if _, err := open(dir); !errors.Is(err, ErrNoNode) {
+				t.Errorf("%s %s: got %v", name, dir, err)
+			}
+		}
+	}
+	if got := files(t, empty); len(got) != 0 {
+		t.Errorf("looking made %v", got)
+	}
+}
+
+// TestInitCompletesWhatACrashCutShort leaves each of the states that a crash in the
+// middle of Init can leave, and makes the node again.
+func TestInitCompletesWhatACrashCutShort(t *testing.T) {
+	for _, left := range [][]string{
+		{"lock"},
+		{"lock", "comms.pem"},
+		{"lock", "comms.pem", "sig.pem"},
+		{"lock", "comms.pem", "sig.pem", "cert.pem"},
+	} {
+		t.Run(strings.Join(left, " "), func(t *testing.T) {
+			dir := initDir(t)
+			for _, file := range files(t, dir) {
+				if !slices.Contains(left, file) {
+					os.Remove(filepath.Join(dir, file))
+				}
+			}
+			writeAll(t, filepath.Join(dir, ".sig.pem.123.tmp"), "half a k")
+			o := testOptions()
+			if slices.Contains(left, "sig.pem") {
+				o.Keys = nil // those that are there are used
+			}
+			o.Name = "m1"
+			n, err := Init(dir, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n.Close()
+			n = mustOpen(t, dir)
+			if n.Name() != "m1" || !n.Keys().Sig.Equal(testKeys().Sig) || !n.Keys().Comms.Equal(testKeys().Comms) {
+				t.Errorf("got %q with other keys than were there", n.Name())
+			}
+			token, certificate := mustToken(t, n, xlreg.Protocol20, testTimeNow(t, n))
+			if err := CheckCertificate(certificate, token); err != nil {
+				t.Error(err)
+			}
+			if got := files(t, dir); len(got) != 5 {
+				t.Errorf("files %v", got)
+			}
+		})
+	}
+}
+
+func TestInitDoesNotReplaceOtherKeys(t *testing.T) {
+	dir := initDir(t)
+	os.Remove(filepath.Join(dir, "node.json"))
+	o := testOptions()
+	o.Keys = otherKeys()
+	_, err := Init(dir, o)
+	wantError(t, err, "comms.pem", "another key", "move it away")
+
+	o.Keys, o.Bits = nil, 4096
+	_, err = Init(dir, o)
+	wantError(t, err, "comms.pem", "2048 bits", "4096", "move it away")
+
+	writeAll(t, filepath.Join(dir, "sig.pem"), "nonsense")
+	o.Bits = 0
+	_, err = Init(dir, o)
+	wantError(t, err, "sig.pem", "not a PEM file")
+	if readAll(t, filepath.Join(dir, "sig.pem")) != "nonsense" {
+		t.Error("a damaged key was replaced")
+	}
+}
+
+// TestCrashWhileSaving leaves files that were being written when the power went.
+func TestCrashWhileSaving(t *testing.T) {
+	dir := initDir(t)
+	for _, file := range []string{".node.json.1.tmp", ".cert.pem.22.tmp", ".comms.pem.3.tmp", ".sig.pem.4.tmp"} {
+		writeAll(t, filepath.Join(dir, file), `{"version":1,"na`)
+	}
+	writeAll(t, filepath.Join(dir, ".mine.tmp"), "of someone else")
+	if _, err := Load(dir); err != nil {
+		t.Error(err)
+	}
+	n := mustOpen(t, dir)
+	if err := n.SetRegistration(testRegistration(1)); err != nil {
+		t.Error(err)
+	}
+	if got := files(t, dir); len(got) != 6 || !slices.Contains(got, ".mine.tmp") {
+		t.Errorf("files %v", got)
+	}
+}
+
+// TestFailedSaveChangesNothing takes away the right to write in the middle of a
+// node's life. Root may write all the same, so the directory goes away instead.
+func TestFailedSaveChangesNothing(t *testing.T) {
+	dir := initDir(t)
+	n := mustOpen(t, dir)
+	if err := os.Rename(dir, dir+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.SetRegistration(testRegistration(1)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+	if err := n.SetEndpoints(nil); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+	if len(n.Registrations()) != 0 || len(n.Endpoints()) != 1 {
+		t.Error("what could not be saved is kept")
+	}
+	if err := os.Rename(dir+".away", dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.SetRegistration(testRegistration(1)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBadFilesAreNamedWithTheRemedy(t *testing.T) {
+	other := string(pemOf("CERTIFICATE", newCertificate(t, otherKeys(), testToken(otherKeys()))))
+	cases := map[string]struct {
+		change func(t *testing.T, dir string)
+		want   []string
+	}{
+		"key readable by the group": {chmod("sig.pem", 0o640), []string{"sig.pem", "chmod 600"}},
+		"key readable by all":       {chmod("comms.pem", 0o644), []string{"comms.pem", "chmod 600"}},
+		"key writable by others":    {chmod("comms.pem", 0o602), []string{"comms.pem", "chmod 600"}},
+		"directory writable by all": {chmod(".", 0o777), []string{"chmod 700"}},
+		"directory, by the group":   {chmod(".", 0o770), []string{"chmod 700"}},
+		"key damaged":               {replace("sig.pem", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"), []string{"sig.pem", "backup"}},
+		"key empty":                 {replace("comms.pem", ""), []string{"comms.pem", "backup"}},
+		"key missing":               {remove("comms.pem"), []string{"comms.pem", "put the key there"}},
+		"key a directory":           {directory("sig.pem"), []string{"sig.pem", "not a regular file"}},
+		"key endless":               {replace("sig.pem", strings.Repeat("a", maxFile+1)), []string{"sig.pem", "bytes"}},
+		"certificate damaged":       {replace("cert.pem", "nonsense"), []string{"cert.pem", "remove it"}},
+		"certificate half":          {replace("cert.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), []string{"cert.pem", "remove it"}},
+		"certificate of another":    {replace("cert.pem", other), []string{"cert.pem", "sig.pem", "different keys", "remove"}},
+		"record empty":              {replace("node.json", ""), []string{"node.json"}},
+		"record of version 2":       {replace("node.json", `{"version":2,"name":"m0"}`), []string{"node.json", "version 2", "newer program"}},
+		"record without version":    {replace("node.json", `{"name":"m0"}`), []string{"node.json", `no "version"`}},
+		"record of version 0":       {replace("node.json", `{"version":0,"name":"m0"}`), []string{"node.json", "version 0"}},
+		"record a list":             {replace("node.json", `[]`), []string{"node.json"}},
+		"record null":               {replace("node.json", `null`), []string{"node.json", `no "version"`}},
+		"record twice":              {replace("node.json", `{"version":1,"name":"m0"}{}`), []string{"node.json"}},
+		"no name":                   {replace("node.json", `{"version":1}`), []string{"node.json", "ill-formed name"}},
+		"name a number":             {replace("node.json", `{"version":1,"name":7}`), []string{"node.json", "name"}},
+		"unknown attrs":             {replace("node.json", `{"version":1,"name":"m0","attrs":8}`), []string{"node.json", "attrs"}},
+		"bad endpoint":              {replace("node.json", `{"version":1,"name":"m0","endpoints":["a:0"]}`), []string{"node.json", "a:0"}},
+		"registry without id":       {replace("node.json", `{"version":1,"name":"m0","registries":[{"sig":"`+testRegistration(1).Sig+`"}]}`), []string{"node.json", "registries[0]", "ill-formed ID"}},
+		"registry without sig":      {replace("node.json", `{"version":1,"name":"m0","registries":[{"id":"`+testID.String()+`"}]}`), []string{"node.json", "registries[0]", "fingerprint"}},
+		"registry null":             {replace("node.json", `{"version":1,"name":"m0","registries":[null]}`), []string{"node.json", "registries[0]"}},
+		"registry twice": {
+			replace("node.json", `{"version":1,"name":"m0","registries":[`+registryJSON+`,`+registryJSON+`]}`),
+			[]string{"node.json", "registries[1]", "twice"},
+		},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			dir := initDir(t)
+			c.change(t, dir)
+			_, err := Open(dir)
+			wantError(t, err, append(c.want, dir)...)
+			_, err = Load(dir)
+			wantError(t, err, append(c.want, dir)...)
+		})
+	}
+}
+
+var registryJSON = `{"sig":"` + testRegistration(1).Sig + `","id":"` + testID.String() + `"}`
+
+func chmod(file string, perm os.FileMode) func(*testing.T, string) {
+	return func(t *testing.T, dir string) {
+		if err := os.Chmod(filepath.Join(dir, file), perm); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func replace(file, content string) func(*testing.T, string) {
+	return func(t *testing.T, dir string) { writeAll(t, filepath.Join(dir, file), content) }
+}
+
+func remove(file string) func(*testing.T, string) {
+	return func(t *testing.T, dir string) {
+		if err := os.Remove(filepath.Join(dir, file)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func directory(file string) func(*testing.T, string) {
+	return func(t *testing.T, dir string) {
+		remove(file)(t, dir)
+		if err := os.Mkdir(filepath.Join(dir, file), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestStaleCertificateIsMadeAnew covers what is no fault: a certificate that has
+// gone, or that is of an older name or host.
+func TestStaleCertificateIsMadeAnew(t *testing.T) {
+	renamed := testToken(testKeys())
+	renamed.Name = "before"
+	stale := string(pemOf("CERTIFICATE", newCertificate(t, testKeys(), renamed)))
+	for name, change := range map[string]func(*testing.T, string){
+		"missing":    remove("cert.pem"),
+		"other name": replace("cert.pem", stale),
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := initDir(t)
+			change(t, dir)
+			n := mustOpen(t, dir)
+			token, certificate := mustToken(t, n, xlreg.Protocol20, testTime)
+			if err := CheckCertificate(certificate, token); err != nil {
+				t.Error(err)
+			}
+			if got := decodePEM(t, []byte(readAll(t, filepath.Join(dir, "cert.pem")))); !bytes.Equal(got, certificate) {
+				t.Error("not saved")
+			}
+		})
+	}
+}
+
+func TestUnknownMembersAreKept(t *testing.T) {
+	dir := initDir(t)
+	sig := testRegistration(1).Sig
+	writeAll(t, filepath.Join(dir, "node.json"), `{
+		"later": {"a": [1, 2.50, "x<y", 12345678901234567890123]},
+		"version": 1, "name": "m0", "attrs": 4, "endpoints": ["127.0.0.1:4001"],
+		"registries": [{"id": "`+testID.String()+`", "sig": "`+sig+`", "seen": 1.0, "name": "", "endpoints": null}],
+		"Name": "not the name"
+	}`)
+	n := mustOpen(t, dir)
+	if n.Name() != "m0" {
+		t.Errorf("name %q", n.Name())
+	}
+	for _, i := range []byte{1, 2} {
+		if err := n.SetRegistration(testRegistration(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := n.SetEndpoints([]xlreg.Endpoint{"127.0.0.1:1"}); err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(readAll(t, filepath.Join(dir, "node.json"))), &got); err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]string{
+		"later":     `{"a":[1,2.50,"x<y",12345678901234567890123]}`,
+		"Name":      `"not the name"`,
+		"endpoints": `["127.0.0.1:1"]`,
+		"registries": `[{"sig":"` + sig + `","name":"xlReg","endpoints":["203.0.113.7:56789"],"id":"` + testID.String() + `","seen":1.0},` +
+			`{"sig":"` + testRegistration(2).Sig + `","name":"xlReg","endpoints":["203.0.113.7:56789"],"id":"` + testID.String() + `"}]`,
+	} {
+		var compact bytes.Buffer
+		if err := json.Compact(&compact, got[key]); err != nil {
+			t.Fatal(err)
+		}
+		text := strings.ReplaceAll(compact.String(), `\u003c`, "<")
+		if text != want {
+			t.Errorf("%s: got %s, want %s", key, text, want)
+		}
+	}
+}
+
+func TestKeysInOtherFormsAreRead(t *testing.T) {
+	dir := initDir(t)
+	writeAll(t, filepath.Join(dir, "sig.pem"), string(opensshOf(t, testKeys().Sig, "")))
+	writeAll(t, filepath.Join(dir, "comms.pem"), string(pemOf("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(testKeys().Comms))))
+	n := mustOpen(t, dir)
+	if !n.Keys().Sig.Equal(testKeys().Sig) || !n.Keys().Comms.Equal(testKeys().Comms) {
+		t.Error("other keys")
+	}
+}
+
+func TestInitDirectories(t *testing.T) {
+	open := filepath.Join(t.TempDir(), "open")
+	if err := os.Mkdir(open, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	n, err := Init(open, testOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.Close()
+	if info, err := os.Stat(open); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("an empty directory becomes %v, %v", info.Mode(), err)
+	}
+
+	used := filepath.Join(t.TempDir(), "used")
+	if err := os.Mkdir(used, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	writeAll(t, filepath.Join(used, "file"), "")
+	chmod(".", 0o777)(t, used)
+	_, err = Init(used, testOptions())
+	wantError(t, err, used, "chmod 700")
+
+	file := filepath.Join(t.TempDir(), "file")
+	writeAll(t, file, "")
+	if _, err = Init(file, testOptions()); err == nil {
+		t.Error("a file is taken for a directory")
+	}
+}
+
+func TestInitWithSmallKeys(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "node")
+	o := testOptions()
+	o.Keys = smallKeys()
+	n, err := Init(dir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.Close()
+	n = mustOpen(t, dir)
+	token, _ := mustToken(t, n, xlreg.Protocol19, testTime)
+	if err := VerifyClassic(token); err != nil {
+		t.Error(err)
+	}
+}
+
+func FuzzParseRecord(f *testing.F) {
+	f.Add([]byte(`{"version":1,"name":"m0","attrs":4,"endpoints":["a:1"],"registries":[` + registryJSON + `],"more":{}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, err := parseRecord(data)
+		if err != nil {
+			return
+		}
+		written, err := r.marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := parseRecord(written)
+		if err != nil {
+			t.Fatalf("%v in %s", err, written)
+		}
+		rewritten, err := again.marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(written, rewritten) {
+			t.Errorf("%s became %s", written, rewritten)
+		}
+	})
+}
