@@ -1,0 +1,120 @@
+package atomicfile
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+func names(t *testing.T, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, e := range entries {
+		all = append(all, e.Name())
+	}
+	return all
+}
+
+func TestWrite(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "file")
+	for _, c := range []struct {
+		content string
+		perm    os.FileMode
+	}{{"old", 0o644}, {"a longer new", 0o600}, {"", 0o640}} {
+		if err := Write(path, []byte(c.content), c.perm); err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(got) != c.content || info.Mode().Perm() != c.perm {
+			t.Errorf("got %q with %v", got, info.Mode())
+		}
+	}
+	if got := names(t, dir); !slices.Equal(got, []string{"file"}) {
+		t.Errorf("files %v", got)
+	}
+}
+
+// TestWriteReplacesTheFileAndNotItsContent makes sure that who has the old file
+// open goes on reading the old content.
+func TestWriteReplacesTheFileAndNotItsContent(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	if err := Write(path, []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	reader, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	if err := Write(path, []byte("new"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 3)
+	if _, err := reader.Read(got); err != nil || string(got) != "old" {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+func TestFailedWriteLeavesNothing(t *testing.T) {
+	dir := t.TempDir()
+	if err := Write(filepath.Join(dir, "missing", "file"), nil, 0o600); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+	taken := filepath.Join(dir, "taken")
+	if err := os.MkdirAll(filepath.Join(taken, "full"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := Write(taken, []byte("new"), 0o600); err == nil {
+		t.Error("a directory was replaced")
+	}
+	if got := names(t, dir); !slices.Equal(got, []string{"taken"}) {
+		t.Errorf("files %v", got)
+	}
+}
+
+func TestWriteInTheWorkingDirectory(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := Write("file", []byte("new"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := RemoveLeftovers("file"); err != nil {
+		t.Fatal(err)
+	}
+	if got := names(t, "."); !slices.Equal(got, []string{"file"}) {
+		t.Errorf("files %v", got)
+	}
+}
+
+func TestRemoveLeftovers(t *testing.T) {
+	dir := t.TempDir()
+	all := []string{".file.123.tmp", ".file.tmp", ".other.123.tmp", "file", "file.123.tmp"}
+	for _, name := range all {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := RemoveLeftovers(filepath.Join(dir, "file")); err != nil {
+		t.Fatal(err)
+	}
+	if got := names(t, dir); !slices.Equal(got, all[1:]) {
+		t.Errorf("files %v", got)
+	}
+	if err := RemoveLeftovers(filepath.Join(dir, "missing", "file")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+}
