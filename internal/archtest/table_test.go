@@ -1,0 +1,146 @@
+package archtest
+
+// row is what one package may import.
+type row struct {
+	may   []string // of ours; "*" is everything
+	tests []string // of ours, by its tests beside may and itself
+	never []string // of the others, with what lies below them
+	why   string   // what the rule is for
+}
+
+// rows is the table of ARCHITECTURE.md, a row for each package. Data goes one
+// way, connection → session → rules → store, and nothing lower calls upward.
+var rows = map[string]row{
+	".": {
+		never: []string{"net", "os", "sync", "syscall", "io", "bufio", "context", "log"},
+		why:   "the vocabulary is pure: no I/O, no locks, no encoding",
+	},
+	"identity": {
+		may: []string{".", "internal/atomicfile", "internal/filelock"},
+		why: "keys and node directories stand below everything that talks",
+	},
+	"regcred": {
+		may:   []string{".", "identity", "internal/atomicfile"},
+		never: []string{"net"},
+		why:   "a file format, and the fingerprints of identity",
+	},
+	"wire": {
+		may:   []string{".", "identity", "wire/xlregpb"},
+		never: []string{"net", "os"},
+		why:   "messages and nouns only: who carries them is the session's affair",
+	},
+	"wire/xlregpb": {
+		why: "generated",
+	},
+	"session": {
+		may: []string{".", "identity", "regcred", "wire"},
+		why: "a carrier knows neither rules nor records, and neither server nor client",
+	},
+	"store": {
+		may:   []string{"."},
+		never: []string{"net", "os"},
+		why:   "the contract must suit a driver in this process and one over the network",
+	},
+	"store/codec": {
+		may:   []string{".", "store"},
+		never: []string{"net", "os"},
+		why:   "records are for every driver",
+	},
+	"store/memory": {
+		may:   []string{".", "store", "store/codec"},
+		tests: []string{"store/storetest"},
+		never: []string{"net", "os"},
+		why:   "a driver knows the contract, not the rules and not another driver",
+	},
+	"store/bolt": {
+		may:   []string{".", "internal/filelock", "store", "store/codec"},
+		tests: []string{"store/storetest"},
+		never: []string{"net"},
+		why:   "a driver knows the contract, not the rules and not another driver",
+	},
+	"store/storetest": {
+		may:   []string{".", "store"},
+		tests: []string{"store/memory"},
+		never: []string{"net"},
+		why:   "the suite sees what every driver has",
+	},
+	"registry": {
+		may:   []string{".", "identity", "store"},
+		tests: []string{"store/memory", "store/storetest"},
+		never: []string{"net", "os"},
+		why:   "the rules know no network and no driver",
+	},
+	"server": {
+		may:   []string{".", "identity", "internal/atomicfile", "registry", "session", "wire"},
+		tests: []string{"store", "store/memory"},
+		why:   "one place from request to rule to reply, over whatever store it was given",
+	},
+	"client": {
+		may:   []string{".", "identity", "regcred", "session", "wire"},
+		tests: []string{"internal/host", "registry", "server", "store", "store/memory"},
+		why:   "what users import must not bring the server along",
+	},
+	"internal/atomicfile": {
+		never: []string{"net"},
+		why:   "small help with files",
+	},
+	"internal/filelock": {
+		never: []string{"net"},
+		why:   "small help with files",
+	},
+	"internal/host": {
+		may:   []string{".", "identity", "internal/atomicfile", "regcred", "registry", "server", "session", "store", "wire"},
+		tests: []string{"client", "store/memory", "store/bolt"},
+		why:   "puts a server together, over whatever store it was given",
+	},
+	"internal/archtest": {
+		why: "reads code, runs none",
+	},
+	"internal/bench": {
+		tests: []string{"*"},
+		why:   "measures the whole, in tests alone",
+	},
+	"internal/vectorgen": {
+		tests: []string{"docs/vectors"},
+		why:   "vectors made by the code they test would prove nothing",
+	},
+	"docs/vectors": {
+		tests: []string{"*"},
+		never: []string{"net", "os"},
+		why:   "files for every language; their tests run them through every layer",
+	},
+	"docs/vectors/gen": {
+		may: []string{"internal/vectorgen"},
+		why: "writes the files",
+	},
+	"cmd/xlreg": {
+		may: []string{"*"},
+		why: "the one program",
+	},
+}
+
+// openToTests may be imported by the tests of every package.
+var openToTests = []string{"docs/vectors"}
+
+// confined are packages of others that only some of ours may import, with what
+// lies below them. Tests are free.
+var confined = []struct {
+	path string
+	to   []string
+	why  string
+}{
+	{"github.com/spf13", []string{"cmd/xlreg"}, "libraries have no command line"},
+	{"go.etcd.io/bbolt", []string{"store/bolt"}, "a driver's library stays in the driver"},
+	{"go.uber.org/goleak", []string{"store/storetest"}, "it is for tests"},
+	{"golang.org/x/term", []string{"cmd/xlreg"}, "libraries have no terminal"},
+	{"google.golang.org/protobuf", []string{"internal/vectorgen", "wire", "wire/xlregpb"}, "the protobuf is known in one place, so that it can change in one"},
+	{"log", nil, "logging goes through the *slog.Logger that was handed in"},
+	{"log/slog", []string{"client", "cmd/xlreg", "internal/host", "registry", "server", "store/bolt"}, "the others return what they have to say"},
+	{"math/rand", []string{"client"}, "what can be guessed is for jitter alone"},
+	{"pgregory.net/rapid", []string{"store/storetest"}, "it is for tests"},
+	{"testing", []string{"store/storetest"}, "it is for tests"},
+	{"unsafe", []string{"wire/xlregpb"}, "nothing here is worth it"},
+}
+
+// pure packages lie below ones that are forbidden but do no I/O themselves.
+var pure = []string{"io/fs", "net/netip"}
