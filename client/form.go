@@ -14,7 +14,8 @@ import (
 const (
 	againFirstPause = 50 * time.Millisecond
 	againMostPause  = time.Second
-	longestRetry    = time.Minute // however long a registry says to wait
+	longestRetry    = time.Minute      // however long a registry says to wait
+	steady          = 10 * time.Second // after a session that lasted so long the pauses begin anew
 )
 
 // FormOptions say which cluster to form, and as whom. Node is required.
@@ -138,6 +139,7 @@ type formation struct {
 func (f *formation) run(ctx context.Context) (*Membership, error) {
 	f.again = backoff{first: againFirstPause, most: againMostPause}
 	for {
+		began := time.Now()
 		m, err := f.attempt(ctx)
 		if err == nil {
 			return m, nil
@@ -150,6 +152,9 @@ func (f *formation) run(ctx context.Context) (*Membership, error) {
 		}
 		f.o.Logger.Warn("formation is tried again", "cluster", refText(f.ref), "err", err)
 		f.tell(err)
+		if time.Since(began) > steady {
+			f.again.reset()
+		}
 		if f.again.pause(ctx, min(xlreg.RetryAfter(err), longestRetry)) != nil {
 			return nil, f.incomplete(ctx, err)
 		}
@@ -170,7 +175,6 @@ func (f *formation) attempt(ctx context.Context) (*Membership, error) {
 	if err := f.enter(ctx, c); err != nil {
 		return nil, err
 	}
-	f.again.reset()
 	w := waiter{c: c, ref: xlreg.ClusterRef{ID: f.cluster.ID}, size: f.size, seen: f.seen()}
 	roster, err := w.wait(ctx)
 	f.keep(w.last)

@@ -1,0 +1,455 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/session"
+	"github.com/xlattice/xlreg/wire"
+)
+
+// formOptions are those of a node n that wants to be one of three in c.
+func (f *fake) formOptions(n *identity.Node) client.FormOptions {
+	return client.FormOptions{Options: f.options(n), Cluster: clusterC, Size: 3}
+}
+
+func TestForm(t *testing.T) {
+	for _, p := range protocols {
+		t.Run(p.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFake(t, p)
+				f.tell(wire.OpGetCluster, f.wait)
+				node := newNode(t, "n")
+				after(t, time.Minute, func() { f.addOther("alice"); f.addOther("bob") })
+				m, err := client.Form(t.Context(), f.target(), f.formOptions(node))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(m.Roster().Members) != 3 || m.Cluster() != f.roster.Cluster || m.Node() != node {
+					t.Fatalf("got %+v", m.Roster())
+				}
+				self := m.Self()
+				if self == nil || self.Token.Name != "n" || self.Verified == p.Classic() {
+					t.Fatalf("self is %+v", self)
+				}
+				f.sessions.Wait()
+				if f.dialled != 1 || len(f.requests(wire.OpGetCluster)) != 1 || len(f.requests(wire.OpBye)) != 1 {
+					t.Fatalf("%d sessions, %d reads", f.dialled, len(f.requests(wire.OpGetCluster)))
+				}
+			})
+		})
+	}
+}
+
+func TestFormSavesTheIDBeforeItJoins(t *testing.T) {
+	f := newFake(t, xlreg.Protocol20)
+	f.roster.Cluster.MaxSize = 2
+	f.addOther("alice")
+	node := newNode(t, "n")
+	f.tell(wire.OpJoin, func(r request) *wire.Message {
+		if _, ok := node.Registration(f.target().Fingerprint); !ok {
+			t.Error("joins with an ID that is not saved")
+		}
+		return f.usual(r)
+	})
+	o := f.formOptions(node)
+	o.Size = 2
+	must[*client.Membership](t)(client.Form(t.Context(), f.target(), o))
+}
+
+func TestFormTellsProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, xlreg.Protocol20)
+		f.tell(wire.OpGetCluster, f.wait)
+		after(t, time.Minute, func() { f.addOther("alice") })
+		after(t, 2*time.Minute, func() { f.addOther("bob") })
+		start := time.Now()
+		var told []string
+		o := f.formOptions(newNode(t, "n"))
+		o.Progress = func(p client.Progress) {
+			told = append(told, fmt.Sprintf("%v: %d of %d in %s", time.Since(start), len(p.Roster.Members), p.Size, p.Cluster.Name))
+		}
+		must[*client.Membership](t)(client.Form(t.Context(), f.target(), o))
+		want := "0s: 1 of 3 in c; 1m0s: 2 of 3 in c; 2m0s: 3 of 3 in c"
+		if got := strings.Join(told, "; "); got != want {
+			t.Fatalf("told %s\nwant %s", got, want)
+		}
+	})
+}
+
+// A registry that goes away at any point of a formation is asked again, by the
+// same node under the same ID.
+func TestFormCarriesOnAfterALostConnection(t *testing.T) {
+	for _, p := range protocols {
+		for _, op := range []wire.Op{wire.OpMember, wire.OpCreate, wire.OpJoin, wire.OpGetCluster} {
+			t.Run(p.String()+" "+op.String(), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					f := newFake(t, p)
+					f.addOther("alice")
+					f.addOther("bob")
+					f.tell(op, func(r request) *wire.Message {
+						if r.session <= 2 {
+							return nil
+						}
+						return f.usual(r)
+					})
+					var again []error
+					o := f.formOptions(newNode(t, "n"))
+					o.Progress = func(p client.Progress) {
+						if p.Err != nil {
+							again = append(again, p.Err)
+						}
+					}
+					start := time.Now()
+					m, err := client.Form(t.Context(), f.target(), o)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if f.dialled != 3 || len(again) != 2 || !errors.Is(again[0], client.ErrSessionEnded) {
+						t.Fatalf("%d sessions, told of %v", f.dialled, again)
+					}
+					if took := time.Since(start); took > 200*time.Millisecond {
+						t.Errorf("took %v", took)
+					}
+					registered := f.requests(wire.OpMember)
+					last := registered[len(registered)-1].node.ID
+					if op != wire.OpMember && last != m.Self().Token.ID {
+						t.Errorf("registered again as %v", last)
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestFormEndsWithAnErrorOfTheRegistry(t *testing.T) {
+	for op, kind := range map[wire.Op]xlreg.Kind{
+		wire.OpMember:     xlreg.ErrIDInUse,
+		wire.OpCreate:     xlreg.ErrIllFormedName,
+		wire.OpJoin:       xlreg.ErrClusterFull,
+		wire.OpGetCluster: xlreg.ErrNoSuchClusterID,
+	} {
+		for _, p := range protocols {
+			f := newFake(t, p)
+			f.tell(op, func(request) *wire.Message { return wire.NewError(kind) })
+			_, err := client.Form(t.Context(), f.target(), f.formOptions(newNode(t, "n")))
+			if !errors.Is(err, kind) || f.dialled != 1 {
+				t.Errorf("%v %v: got %v after %d sessions", p, op, err, f.dialled)
+			}
+		}
+	}
+}
+
+func TestFormComesBackWhenTold(t *testing.T) {
+	for _, kind := range []xlreg.Kind{xlreg.ErrTryLater, xlreg.ErrTooManyRequests} {
+		for _, p := range protocols {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFake(t, p)
+				f.addOther("alice")
+				f.addOther("bob")
+				f.tell(wire.OpCreate, func(r request) *wire.Message {
+					if len(f.requests(wire.OpCreate)) == 1 {
+						return wire.NewError(&xlreg.Error{Kind: kind, Retry: 7 * time.Second})
+					}
+					return f.usual(r)
+				})
+				start := time.Now()
+				_, err := client.Form(t.Context(), f.target(), f.formOptions(newNode(t, "n")))
+				if took := time.Since(start); err != nil || took < 7*time.Second || took > 8*time.Second {
+					t.Errorf("%v %v: %v after %v", p, kind, err, took)
+				}
+			})
+		}
+	}
+}
+
+func TestFormRunsOutOfTime(t *testing.T) {
+	tests := map[string]struct {
+		on    wire.Op
+		do    func(f *fake, r request) *wire.Message
+		parts []string
+		cause error
+	}{
+		"waiting":      {wire.OpGetCluster, (*fake).wait, []string{"1 of 3", "2 missing", "n at 127.0.0.1:4001 since"}, nil},
+		"try later":    {wire.OpJoin, func(*fake, request) *wire.Message { return wire.NewError(xlreg.ErrTryLater) }, []string{"cluster of 3 not joined", "try again later"}, xlreg.ErrTryLater},
+		"no answer":    {wire.OpMember, func(*fake, request) *wire.Message { return nil }, []string{"not joined", "session with the registry ended"}, client.ErrSessionEnded},
+		"lost at last": {wire.OpGetCluster, (*fake).waitOnce, []string{"1 of 3", "n at 127.0.0.1:4001"}, nil},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFake(t, xlreg.Protocol20)
+				f.tell(tt.on, func(r request) *wire.Message { return tt.do(f, r) })
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				start := time.Now()
+				o := f.formOptions(newNode(t, "n"))
+				o.Progress = func(client.Progress) {}
+				_, err := client.Form(ctx, f.target(), o)
+				var incomplete *client.IncompleteError
+				if !errors.As(err, &incomplete) || !errors.Is(err, context.DeadlineExceeded) {
+					t.Fatalf("got %v", err)
+				}
+				if tt.cause != nil && !errors.Is(err, tt.cause) {
+					t.Errorf("%v does not wrap %v", err, tt.cause)
+				}
+				for _, part := range tt.parts {
+					if !strings.Contains(err.Error(), part) {
+						t.Errorf("%q does not say %q", err, part)
+					}
+				}
+				if took := time.Since(start); took > time.Minute || took < 59*time.Second {
+					t.Errorf("after %v", took)
+				}
+			})
+		})
+	}
+}
+
+// waitOnce answers the first read, and then the connection is lost each time.
+func (f *fake) waitOnce(r request) *wire.Message {
+	if len(f.requests(wire.OpGetCluster)) == 1 {
+		return f.members(r.Get().Which)
+	}
+	return nil
+}
+
+func TestFormRefusesAnotherSizeBeforeItJoins(t *testing.T) {
+	for _, joinOnly := range []bool{false, true} {
+		f := newFake(t, xlreg.Protocol20)
+		o := f.formOptions(newNode(t, "n"))
+		o.Size, o.JoinOnly = 4, joinOnly
+		_, err := client.Form(t.Context(), f.target(), o)
+		if !errors.Is(err, xlreg.ErrClusterSize) || len(f.requests(wire.OpJoin)) != 0 {
+			t.Errorf("got %v after %d Joins", err, len(f.requests(wire.OpJoin)))
+		}
+	}
+}
+
+func TestJoinOnlyDoesNotCreate(t *testing.T) {
+	f := newFake(t, xlreg.Protocol20)
+	f.addOther("alice")
+	f.addOther("bob")
+	o := f.formOptions(newNode(t, "n"))
+	o.Size, o.JoinOnly = 0, true
+	m, err := client.Form(t.Context(), f.target(), o)
+	if err != nil || len(m.Roster().Members) != 3 || len(f.requests(wire.OpCreate)) != 0 {
+		t.Fatalf("got %v, %v", m, err)
+	}
+	f.tell(wire.OpGetCluster, func(request) *wire.Message { return wire.NewError(xlreg.ErrNoSuchClusterName) })
+	if _, err := client.Form(t.Context(), f.target(), o); !errors.Is(err, xlreg.ErrNoSuchClusterName) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+// A name that the registry made up stays the cluster's when it is asked again.
+func TestAUniqueNameIsMadeUpOnce(t *testing.T) {
+	f := newFake(t, xlreg.Protocol20)
+	f.roster.Cluster.Name = "c-abcdefghijklmnop"
+	f.addOther("alice")
+	f.addOther("bob")
+	f.tell(wire.OpJoin, func(r request) *wire.Message {
+		if r.session == 1 {
+			return nil
+		}
+		return f.usual(r)
+	})
+	o := f.formOptions(newNode(t, "n"))
+	o.Attrs = xlreg.ClusterUnique
+	m, err := client.Form(t.Context(), f.target(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, second := f.requests(wire.OpCreate)[0].Create(), f.requests(wire.OpCreate)[1].Create()
+	if first.Name != "c" || first.Attrs != xlreg.ClusterUnique || second.Name != "c-abcdefghijklmnop" || second.Attrs != 0 {
+		t.Fatalf("created %+v, then %+v", first, second)
+	}
+	if m.Cluster().Name != "c-abcdefghijklmnop" {
+		t.Fatalf("cluster %q", m.Cluster().Name)
+	}
+}
+
+func TestFormLooksForItself(t *testing.T) {
+	tests := map[string]struct {
+		join func(f *fake, r request)
+		want xlreg.Kind
+	}{
+		"not there": {func(f *fake, r request) { f.addOther("carol") }, xlreg.ErrNotMember},
+		"with another key": {func(f *fake, r request) {
+			other := newNodeWith(t, 2, "n", []xlreg.Endpoint{"127.0.0.1:1"})
+			token, certificate, err := other.Token(xlreg.Protocol20, "", time.Now())
+			if err == nil {
+				f.add(*token, r.nodeID(), certificate)
+			}
+		}, xlreg.ErrBadSignature},
+	}
+	for name, tt := range tests {
+		f := newFake(t, xlreg.Protocol20)
+		f.addOther("alice")
+		f.addOther("bob")
+		f.tell(wire.OpJoin, func(r request) *wire.Message {
+			tt.join(f, r)
+			return wire.NewClusterReply(wire.OpJoinReply, &f.roster.Cluster)
+		})
+		if _, err := client.Form(t.Context(), f.target(), f.formOptions(newNode(t, "n"))); !errors.Is(err, tt.want) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+func TestFormNeverReturnsAForgedRoster(t *testing.T) {
+	f := newFake(t, xlreg.Protocol20)
+	f.addOther("alice")
+	f.addOther("bob")
+	f.spoil(0, func(m *xlreg.Member) { m.Token.Endpoints = []xlreg.Endpoint{"127.0.0.1:666"} })
+	_, err := client.Form(t.Context(), f.target(), f.formOptions(newNode(t, "n")))
+	if !errors.Is(err, xlreg.ErrBadSignature) || !strings.Contains(err.Error(), `"alice"`) || f.dialled != 1 {
+		t.Fatalf("got %v after %d sessions", err, f.dialled)
+	}
+}
+
+func TestFormDoesNotTrustAnotherRegistry(t *testing.T) {
+	f := newFake(t, xlreg.Protocol20)
+	target := f.target()
+	target.Cred.SigKey = testKeys()[1].SigKey
+	if _, err := client.Form(t.Context(), target, f.formOptions(newNode(t, "n"))); !errors.Is(err, session.ErrUntrusted) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestMembershipRefreshesAndLeaves(t *testing.T) {
+	for _, p := range protocols {
+		f := newFake(t, p)
+		f.addOther("alice")
+		f.addOther("bob")
+		m := must[*client.Membership](t)(client.Form(t.Context(), f.target(), f.formOptions(newNode(t, "n"))))
+		f.spoil(0, func(member *xlreg.Member) { member.Index = 0; member.Token.Joined = time.Unix(1, 0).UTC() })
+		r, err := m.Refresh(t.Context())
+		if err != nil || len(r.Members) != 3 || m.Roster() != r {
+			t.Fatalf("%v: got %v, %v", p, r, err)
+		}
+		err = m.Leave(t.Context())
+		if p.Classic() != errors.Is(err, client.ErrNeeds20) || !p.Classic() && err != nil {
+			t.Fatalf("%v: leave: %v", p, err)
+		}
+		f.mu.Lock()
+		f.roster.Members = f.roster.Members[:2]
+		f.mu.Unlock()
+		if _, err := m.Refresh(t.Context()); !errors.Is(err, xlreg.ErrNotMember) || m.Roster() != r {
+			t.Fatalf("%v: refresh after leaving: %v", p, err)
+		}
+	}
+}
+
+func TestFormOptionsThatMakeNoSense(t *testing.T) {
+	f := newFake(t, xlreg.Protocol20)
+	node := newNode(t, "n")
+	for name, change := range map[string]func(*client.FormOptions){
+		"nobody":         func(o *client.FormOptions) { o.Node = nil },
+		"no size":        func(o *client.FormOptions) { o.Size = 0 },
+		"size 65":        func(o *client.FormOptions) { o.Size = 65 },
+		"name":           func(o *client.FormOptions) { o.Cluster.Name = "no name" },
+		"join nothing":   func(o *client.FormOptions) { o.Cluster, o.JoinOnly = xlreg.ClusterRef{}, true },
+		"few endpoints":  func(o *client.FormOptions) { o.EndpointCount = 2 },
+		"many endpoints": func(o *client.FormOptions) { o.EndpointCount = 17 },
+	} {
+		o := f.formOptions(node)
+		change(&o)
+		if _, err := client.Form(t.Context(), f.target(), o); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	if f.dialled != 0 {
+		t.Fatalf("dialled %d times", f.dialled)
+	}
+}
+
+// listenerAt is a listener that says it is at some address.
+type listenerAt struct {
+	net.Listener
+	addr string
+}
+
+func (l listenerAt) Addr() net.Addr { return l }
+func (listenerAt) Network() string  { return "tcp" }
+func (l listenerAt) String() string { return l.addr }
+
+func TestAddressesThatNobodyCouldReach(t *testing.T) {
+	f := newFake(t, xlreg.Protocol20)
+	node := newNode(t, "n", "127.0.0.1:1")
+	tests := map[string]struct {
+		listeners []string
+		advertise []xlreg.Endpoint
+		text      string
+	}{
+		"every IPv4 address":      {[]string{"0.0.0.0:5000"}, nil, "all addresses"},
+		"every address":           {[]string{"127.0.0.1:1", "[::]:5000"}, nil, "listener 1"},
+		"port 0":                  {[]string{"127.0.0.1:0"}, nil, "no port"},
+		"zone":                    {[]string{"[fe80::1%eth0]:5000"}, nil, "zone"},
+		"unix socket":             {[]string{"/run/socket"}, nil, "no IP address"},
+		"advertised every":        {[]string{"127.0.0.1:1"}, []xlreg.Endpoint{"0.0.0.0:5000"}, "all addresses"},
+		"advertised port 0":       {nil, []xlreg.Endpoint{"127.0.0.1:0"}, "port"},
+		"advertised nothing":      {[]string{"127.0.0.1:1"}, []xlreg.Endpoint{"", ""}, "no such listener"},
+		"advertised no address":   {nil, []xlreg.Endpoint{"nowhere.test:1"}, "does not resolve"},
+		"advertised hidden every": {nil, []xlreg.Endpoint{"everywhere.test:1"}, "all addresses"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			o := f.formOptions(node)
+			o.Advertise, o.Resolver = tt.advertise, hosts{"everywhere.test": "0.0.0.0"}
+			for _, addr := range tt.listeners {
+				o.Listeners = append(o.Listeners, listenerAt{addr: addr})
+			}
+			_, err := client.Form(t.Context(), f.target(), o)
+			if !errors.Is(err, client.ErrAddress) || !strings.Contains(err.Error(), tt.text) {
+				t.Fatalf("got %v", err)
+			}
+		})
+	}
+	if f.dialled != 0 || fmt.Sprint(node.Endpoints()) != "[127.0.0.1:1]" {
+		t.Fatalf("dialled %d times, endpoints %v", f.dialled, node.Endpoints())
+	}
+}
+
+func TestAddressesThatAreRegistered(t *testing.T) {
+	tests := map[string]struct {
+		listeners []string
+		advertise []xlreg.Endpoint
+		want      string
+	}{
+		"as they are":      {[]string{"127.0.0.1:1", "[::1]:2"}, nil, "[127.0.0.1:1 [::1]:2]"},
+		"IPv4 in IPv6":     {[]string{"[::ffff:127.0.0.1]:1"}, nil, "[127.0.0.1:1]"},
+		"first replaced":   {[]string{"0.0.0.0:1", "127.0.0.1:2"}, []xlreg.Endpoint{"h.test:1"}, "[h.test:1 127.0.0.1:2]"},
+		"second replaced":  {[]string{"127.0.0.1:1", "0.0.0.0:2"}, []xlreg.Endpoint{"", "h.test:2"}, "[127.0.0.1:1 h.test:2]"},
+		"advertised alone": {nil, []xlreg.Endpoint{"192.0.2.1:1"}, "[192.0.2.1:1]"},
+		"none":             {nil, nil, "[127.0.0.1:4001]"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			f := newFake(t, xlreg.Protocol20)
+			f.addOther("alice")
+			f.addOther("bob")
+			o := f.formOptions(newNode(t, "n"))
+			o.Advertise, o.Resolver = tt.advertise, hosts{"h.test": "192.0.2.1"}
+			for _, addr := range tt.listeners {
+				o.Listeners = append(o.Listeners, listenerAt{addr: addr})
+			}
+			m, err := client.Form(t.Context(), f.target(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := fmt.Sprint(m.Self().Token.Endpoints); got != tt.want {
+				t.Fatalf("registered %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
