@@ -30,6 +30,7 @@ lint: ## run golangci-lint (the first time it is compiled, which takes minutes)
 	$(TOOL) golangci-lint run ./...
 
 generate: ## write the generated files anew
+	go generate ./docs/vectors
 	go run -C tools ./genproto ../wire/xlreg.proto ../wire/xlregpb/xlreg.pb.go
 
 fuzz: ## fuzz every target for FUZZTIME (30s)
