@@ -134,6 +134,8 @@ func TestBadHello(t *testing.T) {
 			if b[0] != 0x16 {
 				nothing(t, cn)
 			}
+			_, _ = io.Copy(io.Discard, cn) // TLS may answer with an alert
+			cn.Close()
 			if r := <-accepted; !errors.Is(r.err, ErrHandshake) || r.conn != nil {
 				t.Errorf("accept: %v", r.err)
 			}
