@@ -109,6 +109,15 @@ func TestFileMode(t *testing.T) {
 	}
 }
 
+// A killed process loses nothing that the kernel has, so no test here can tell a
+// file that is not synced.
+func TestEverythingIsSynced(t *testing.T) {
+	db := openTemp(t).db
+	if db.NoSync || db.NoGrowSync || db.NoFreelistSync {
+		t.Error("something is not synced")
+	}
+}
+
 func TestInUse(t *testing.T) {
 	dir := t.TempDir()
 	defer mustClose(t, open(t, dir))

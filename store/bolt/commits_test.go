@@ -149,8 +149,9 @@ func TestAnswersWaitForWhatTheyRead(t *testing.T) {
 			b.err = commitErr
 			close(b.done)
 			wg.Wait()
-			for range 2 {
-				if err := <-answers; !errors.Is(err, commitErr) {
+			close(answers)
+			for err := range answers {
+				if !errors.Is(err, commitErr) {
 					t.Errorf("answered %v, want %v", err, commitErr)
 				}
 			}
