@@ -3,7 +3,9 @@ package vectors_test
 import (
 	"io/fs"
 	"maps"
+	"os"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -94,6 +96,29 @@ func TestVectorsAreNotStale(t *testing.T) {
 		got, err := fs.ReadFile(vectors.Files(), name)
 		if err != nil || string(got) != string(content) {
 			t.Errorf("%s is stale (%v); run go generate ./docs/vectors", name, err)
+		}
+	}
+}
+
+// TestPageCitesItsVectors keeps the page and the folder together: each class is
+// named where the page says what it holds.
+func TestPageCitesItsVectors(t *testing.T) {
+	page, err := os.ReadFile("../protocol.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	index, err := vectors.ReadIndex()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cited := regexp.MustCompile("Vectors: (.*)\\.\n").FindAllStringSubmatch(string(page), -1)
+	var all strings.Builder
+	for _, match := range cited {
+		all.WriteString(match[1])
+	}
+	for class := range index.Classes {
+		if c := "`" + class; !strings.Contains(all.String(), c+"`") && !strings.Contains(all.String(), c+"/") && class != "recorded" {
+			t.Errorf("docs/protocol.md cites no vector of class %s", class)
 		}
 	}
 }
