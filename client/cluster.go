@@ -169,10 +169,10 @@ func (c *Client) complete(cluster xlreg.Cluster) xlreg.Cluster {
 
 func refText(ref xlreg.ClusterRef) string {
 	switch {
-	case ref.ID != "":
-		return "cluster " + ref.ID.String()
 	case ref.Name != "":
 		return fmt.Sprintf("cluster %q", ref.Name)
+	case ref.ID != "":
+		return "cluster " + ref.ID.String()
 	}
 	return "cluster"
 }

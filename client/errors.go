@@ -58,12 +58,11 @@ func (e *IncompleteError) Error() string {
 	var b strings.Builder
 	switch {
 	case e.Roster == nil && e.Size == 0:
-		b.WriteString("cluster not joined")
+		b.WriteString("not joined")
 	case e.Roster == nil:
-		fmt.Fprintf(&b, "cluster of %d not joined", e.Size)
+		fmt.Fprintf(&b, "not joined, %d members wanted", e.Size)
 	default:
-		fmt.Fprintf(&b, "%s: %d of %d members joined, %d missing",
-			describe(&e.Roster.Cluster), len(e.Roster.Members), e.Size, e.Missing())
+		fmt.Fprintf(&b, "%d of %d members joined, %d missing", len(e.Roster.Members), e.Size, e.Missing())
 	}
 	fmt.Fprintf(&b, ": %v", e.Err)
 	if e.Cause != nil {

@@ -175,7 +175,7 @@ func (f *formation) attempt(ctx context.Context) (*Membership, error) {
 	if err := f.enter(ctx, c); err != nil {
 		return nil, err
 	}
-	w := waiter{c: c, ref: xlreg.ClusterRef{ID: f.cluster.ID}, size: f.size, seen: f.seen()}
+	w := waiter{c: c, ref: xlreg.ClusterRef{ID: f.cluster.ID, Name: f.cluster.Name}, size: f.size, seen: f.seen()}
 	roster, err := w.wait(ctx)
 	f.keep(w.last)
 	if err != nil {

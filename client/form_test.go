@@ -180,7 +180,7 @@ func TestFormRunsOutOfTime(t *testing.T) {
 		cause error
 	}{
 		"waiting":      {wire.OpGetCluster, (*fake).wait, []string{"1 of 3", "2 missing", "n at 127.0.0.1:4001 since"}, nil},
-		"try later":    {wire.OpJoin, func(*fake, request) *wire.Message { return wire.NewError(xlreg.ErrTryLater) }, []string{"cluster of 3 not joined", "try again later"}, xlreg.ErrTryLater},
+		"try later":    {wire.OpJoin, func(*fake, request) *wire.Message { return wire.NewError(xlreg.ErrTryLater) }, []string{"not joined, 3 members wanted", "try again later"}, xlreg.ErrTryLater},
 		"no answer":    {wire.OpMember, func(*fake, request) *wire.Message { return nil }, []string{"not joined", "session with the registry ended"}, client.ErrSessionEnded},
 		"lost at last": {wire.OpGetCluster, (*fake).waitOnce, []string{"1 of 3", "n at 127.0.0.1:4001"}, nil},
 	}

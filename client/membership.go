@@ -91,7 +91,10 @@ func (m *Membership) Leave(ctx context.Context) error {
 	return c.Leave(ctx, m.ref())
 }
 
-func (m *Membership) ref() xlreg.ClusterRef { return xlreg.ClusterRef{ID: m.Cluster().ID} }
+func (m *Membership) ref() xlreg.ClusterRef {
+	cluster := m.Cluster()
+	return xlreg.ClusterRef{ID: cluster.ID, Name: cluster.Name}
+}
 
 // dial opens a session as the node. Original servers know no log-in, and
 // registering the same again is one on every server.
