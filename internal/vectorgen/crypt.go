@@ -6,7 +6,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rsa"
-	"crypto/sha1"
+	_ "crypto/sha1" // pkcs1 is asked for it
 	"crypto/sha256"
 	"encoding/binary"
 	"hash"
@@ -102,8 +102,6 @@ func cbc(key, iv, padded []byte) []byte {
 	cipher.NewCBCEncrypter(block, iv).CryptBlocks(out, padded)
 	return out
 }
-
-func sha1Sum(b []byte) []byte { sum := sha1.Sum(b); return sum[:] }
 
 func sha256Sum(b []byte) []byte { sum := sha256.Sum256(b); return sum[:] }
 

@@ -38,10 +38,9 @@ func (s *sealed) padded(blocks []byte) *sealed {
 func (s *sealed) plain(plain []byte) *sealed { return s.padded(pad(plain)) }
 
 // cut removes the last bytes of the last message.
-func (s *sealed) cut(n int) *sealed {
-	last := s.wire[len(s.wire)-1]
-	s.wire[len(s.wire)-1] = last[:len(last)-n]
-	return s
+func (s *sealed) cut(n int) {
+	last := &s.wire[len(s.wire)-1]
+	*last = (*last)[:len(*last)-n]
 }
 
 func (s *sealed) input() fields {
