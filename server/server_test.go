@@ -384,12 +384,11 @@ func TestGarbageIsClosedInSilence(t *testing.T) {
 }
 
 func TestSilenceIsClosed(t *testing.T) {
-	w := newWorld(t, nil, server.Limits{Hello: 50 * time.Millisecond, Idle: 50 * time.Millisecond})
-	nc := w.tcp()
-	if n, err := nc.Read(make([]byte, 1)); n != 0 || err == nil {
+	silent := newWorld(t, nil, server.Limits{Hello: 50 * time.Millisecond}).tcp()
+	if n, err := silent.Read(make([]byte, 1)); n != 0 || err == nil {
 		t.Errorf("a connection that says nothing is answered: %d, %v", n, err)
 	}
-	idle := w.connect(xlreg.Protocol20, nil)
+	idle := newWorld(t, nil, server.Limits{Idle: 50 * time.Millisecond}).connect(xlreg.Protocol20, nil)
 	if _, err := idle.conn.Receive(t.Context()); err == nil {
 		t.Error("an idle session is answered")
 	}
