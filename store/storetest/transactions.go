@@ -141,7 +141,7 @@ func testLowestFreeSeat(t *testing.T, s store.Store) {
 
 // The record of a cluster and its seats change together or not at all.
 func testViewsAreConsistent(t *testing.T, s store.Store) {
-	const rounds = 200
+	const rounds = 60
 	c := cluster(1)
 	update(t, s, putCluster(c))
 	done := make(chan error, 1)
