@@ -48,7 +48,7 @@ func (m *model) join(id xlreg.NodeID, c *modelCluster) (int, error) {
 			holder = index
 		}
 	}
-	seat := -1
+	var seat int
 	switch {
 	case own >= 0 && holder >= 0 && own != holder:
 		return 0, xlreg.ErrMemberNameInUse

@@ -398,7 +398,7 @@ func TestFramesPastTheLimitAreTold(t *testing.T) {
 	w := newWorld(t, nil, server.Limits{})
 	for name, header := range map[string]string{"a gigabyte": "\x40\x00\x00\x00", "nothing": "\x00\x00\x00\x00"} {
 		t.Run(name, func(t *testing.T) {
-			tc := tls.Client(w.tcp(), &tls.Config{ //nolint:gosec // which server it is does not matter here
+			tc := tls.Client(w.tcp(), &tls.Config{
 				InsecureSkipVerify: true, NextProtos: []string{"xlreg/2"},
 			})
 			if _, err := tc.Write([]byte(header + "what follows")); err != nil {

@@ -23,8 +23,10 @@ func waitFor(size, millis uint32) *wire.Message {
 
 // until looks again and again until ok is true, or the test's time is over.
 func until(ok func() bool) {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
 	for !ok() {
-		time.Sleep(time.Millisecond)
+		<-tick.C
 	}
 }
 
@@ -135,7 +137,7 @@ func TestStop(t *testing.T) {
 	waiting.register("a")
 	waiting.create("s", 2)
 	waiting.send(waitFor(2, forEver))
-	waiting.conn.Send(t.Context(), wire.NewRegCredRequest()) // behind it: too late
+	waiting.send(wire.NewRegCredRequest()) // behind it: too late
 	until(func() bool { return w.server.Stats().Requests[wire.OpGetCluster] == 1 })
 	w.stop()
 	err := waiting.receive().Err()
