@@ -3,7 +3,6 @@ package storetest
 import (
 	"errors"
 	"math"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -174,9 +173,8 @@ func testReadsOwnWrites(t *testing.T, s store.Store) {
 
 	after := before
 	after.Revision++
-	changed := slices.Clone(node(9).Endpoints)
 	renamed := node(9)
-	renamed.Endpoints = append(changed, "10.0.0.1:1")
+	renamed.Endpoints = append(renamed.Endpoints, "10.0.0.1:1")
 	check := func(r store.Reader) error {
 		return errors.Join(
 			wantNode(r, renamed), wantCluster(r, after), wantCluster(r, cluster(2)), wantNoNode(r, nodeID(8)),
