@@ -362,9 +362,33 @@ func TestCheckCertificateOfAnother(t *testing.T) {
 	if _, err := NewCertificate(smallKeys().Sig, testToken(smallKeys()), testTime, DefaultCertificateLife); err == nil {
 		t.Error("made with a key of 1024 bits")
 	}
+	forged := bytes.Clone(der)
+	forged[len(forged)-1] ^= 1
+	if err := CheckCertificate(forged, token); err == nil {
+		t.Error("taken though its signature does not verify")
+	}
+	if err := CheckCertificate(otherIssuer(t, token), token); err == nil {
+		t.Error("taken though its issuer is another")
+	}
 	if err := CheckCertificate(append(der[:len(der):len(der)], 0), token); err == nil {
 		t.Error("taken with a byte after it")
 	}
+}
+
+// otherIssuer makes a certificate that its own key has signed, but in the name of
+// someone else.
+func otherIssuer(t *testing.T, token *xlreg.Token) []byte {
+	t.Helper()
+	template := certificateTemplate(token)
+	template.SerialNumber = big.NewInt(1)
+	template.NotBefore, template.NotAfter = testTime, testTime.Add(time.Hour)
+	parent := *template
+	parent.Subject.CommonName = "m1"
+	der, err := x509.CreateCertificate(rand.Reader, template, &parent, &testKeys().Sig.PublicKey, testKeys().Sig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
 }
 
 func TestCheckSelfSigned(t *testing.T) {
