@@ -140,7 +140,7 @@ var hopeless = []struct {
 }{
 	{"padding of 0", pad([]byte{8, 11}, 14, 0)},
 	{"padding of 17", pad([]byte{8, 11}, 14, 17)},
-	{"uneven padding", append(pad([]byte{8, 11}, 13, 14), 13)},
+	{"uneven padding", []byte{8, 11, 0x6a, 9, 1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3}},
 	{"padding alone", pad(nil, 16, 16)},
 	{"no Op", pad([]byte{0x28, 0, 0x30, 0}, 12, 12)},
 	{"no protobuf", pad([]byte{0xff, 0xff}, 14, 14)},
@@ -259,6 +259,18 @@ func TestCutShort(t *testing.T) {
 			t.Errorf("got %v, want a protocol error", err)
 		}
 	})
+}
+
+// TestLostAtOnce wants a message that broke within to be given up when that is
+// seen, not tried again at each block that follows.
+func TestLostAtOnce(t *testing.T) {
+	broken := pad([]byte{8, 3, 0x5a, 2, 0xff, 0xff}, 10, 10)
+	c := testCodec(t, xlreg.Protocol19).(*classic)
+	b := seal(c.sealer.block, append(make([]byte, aes.BlockSize), broken...))
+	m, used, err := c.decode(b[:2*aes.BlockSize])
+	if m != nil || err != nil || used != 2*aes.BlockSize || !c.lost {
+		t.Errorf("message %v, %d bytes used, %v, lost: %v", m, used, err, c.lost)
+	}
 }
 
 // TestOversizeKeepsLittle wants what is past the limit to be dropped, not kept.

@@ -33,8 +33,8 @@ func (f *framing) decode(b []byte) (*wire.Message, int, error) {
 		return nil, 0, nil
 	}
 	size := binary.BigEndian.Uint32(b)
-	if size == 0 || uint64(size) > uint64(f.readMax) {
-		return nil, 0, xlreg.Errorf(xlreg.ErrProtocol, "frame of %d bytes, want 1 to %d", size, f.readMax)
+	if uint64(size) > uint64(f.readMax) {
+		return nil, 0, xlreg.Errorf(xlreg.ErrProtocol, "frame of %d bytes, at most %d allowed", size, f.readMax)
 	}
 	end := headerLen + int(size)
 	if len(b) < end {

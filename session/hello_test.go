@@ -305,6 +305,7 @@ func TestBadReply(t *testing.T) {
 			connected := make(chan error, 1)
 			go func() {
 				_, err := Connect(context.Background(), cn, clientConfig(tc.protocol))
+				cn.Close() // whether it should have been believed or not
 				connected <- err
 			}()
 			h := readHello(t, sn)

@@ -57,6 +57,9 @@ func TestLingerEnds(t *testing.T) {
 	each(t, func(t *testing.T, p xlreg.Protocol) {
 		synctest.Test(t, func(t *testing.T) {
 			server, _ := pair(t, half, p)
+			if _, err := server.Receive(after(t, time.Millisecond)); err == nil {
+				t.Fatal("a message from nowhere")
+			}
 			start := time.Now()
 			if err := CloseGracefully(t.Context(), server); err != nil || time.Since(start) != lingerTime {
 				t.Errorf("silent peer: %v after %v", err, time.Since(start))

@@ -171,8 +171,7 @@ func (p *pin) find(roots []*x509.Certificate) error {
 
 func checkLeaf(leaf *x509.Certificate, key *rsa.PublicKey, now time.Time) error {
 	sum := sha256.Sum256(leaf.RawTBSCertificate)
-	if leaf.SignatureAlgorithm != x509.SHA256WithRSA ||
-		rsa.VerifyPKCS1v15(key, crypto.SHA256, sum[:], leaf.Signature) != nil {
+	if rsa.VerifyPKCS1v15(key, crypto.SHA256, sum[:], leaf.Signature) != nil {
 		return errors.New("leaf certificate is not signed by the registry's sig key")
 	}
 	switch {

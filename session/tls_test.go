@@ -12,6 +12,7 @@ import (
 	"io"
 	"net"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/xlattice/xlreg"
@@ -68,11 +69,18 @@ func TestRefusedClients(t *testing.T) {
 			if err == nil && len(cfg.Certificates) == 0 {
 				t.Error("client's handshake succeeded")
 			}
-			if n, err := client.Read(make([]byte, 1)); n != 0 || err == nil {
-				t.Errorf("client read %d bytes, %v", n, err)
+			r := make(chan result, 1)
+			go func() {
+				accepted := <-accepted
+				sn.Close() // whether it should have been accepted or not
+				r <- accepted
+			}()
+			var alert *net.OpError
+			if _, err := client.Read(make([]byte, 1)); !errors.As(err, &alert) || alert.Op != "remote error" {
+				t.Errorf("client read: %v, want an alert", err)
 			}
 			cn.Close()
-			if r := <-accepted; !errors.Is(r.err, ErrHandshake) || r.conn != nil {
+			if r := <-r; !errors.Is(r.err, ErrHandshake) || r.conn != nil {
 				t.Errorf("accept: %v", r.err)
 			}
 		})
@@ -207,6 +215,7 @@ func judge(t *testing.T, cert *tls.Certificate, cfg ClientConfig, believed bool)
 		}
 		client.Close()
 	}
+	cn.Close()
 	if !believed && (!errors.Is(err, ErrUntrusted) || errors.Is(err, ErrHandshake)) {
 		t.Errorf("connect: %v, want ErrUntrusted alone", err)
 	}
@@ -313,30 +322,51 @@ func TestSmallRegistryKey(t *testing.T) {
 	judge(t, leaf(t, small, nil), cfg, false)
 }
 
-// TestNoTickets wants a session not to be resumed: its certificate is looked at
-// in each handshake.
+// counting counts the session tickets that a client is given.
+type counting struct{ tickets int }
+
+func (c *counting) Get(string) (*tls.ClientSessionState, bool) { return nil, false }
+func (c *counting) Put(string, *tls.ClientSessionState)        { c.tickets++ }
+
+// TestNoTickets wants no session to be resumed: certificates are looked at in
+// each handshake.
 func TestNoTickets(t *testing.T) {
-	cache := tls.NewLRUClientSessionCache(1)
-	for range 2 {
-		sn, cn := tcp(t)
-		accepted := accept(t, serverConfig(t), sn)
-		cfg := rawTLS()
-		cfg.ClientSessionCache, cfg.ServerName = cache, "registry"
-		client := tls.Client(cn, cfg)
-		if err := client.Handshake(); err != nil {
-			t.Fatal(err)
-		}
-		r := <-accepted
-		if r.err != nil {
-			t.Fatal(r.err)
-		}
-		sent := send(r.conn, wire.NewAck())
-		if _, err := io.ReadFull(client, make([]byte, 6)); err != nil {
-			t.Fatal(err)
-		}
-		if err := <-sent; err != nil || client.ConnectionState().DidResume {
-			t.Errorf("resumed: %v, %v", client.ConnectionState().DidResume, err)
-		}
-		r.conn.Close()
+	sn, cn := tcp(t)
+	accepted := accept(t, serverConfig(t), sn)
+	cfg, cache := rawTLS(), new(counting)
+	cfg.ClientSessionCache, cfg.ServerName = cache, "registry"
+	client := tls.Client(cn, cfg)
+	if err := client.Handshake(); err != nil {
+		t.Fatal(err)
 	}
+	r := <-accepted
+	if r.err != nil {
+		t.Fatal(r.err)
+	}
+	if err := r.conn.Send(t.Context(), wire.NewAck()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(client, make([]byte, 6)); err != nil || cache.tickets != 0 {
+		t.Errorf("%d tickets, %v", cache.tickets, err)
+	}
+}
+
+// TestAlertArrives wants the server that refuses a client to wait for it to take
+// the alert: a close on unread bytes would be a reset.
+func TestAlertArrives(t *testing.T) {
+	cfg := serverConfig(t)
+	ec := ecKey(t)
+	shown := withCertificate(certificate(t, ec, ec.Public(), ec, nil))
+	synctest.Test(t, func(t *testing.T) {
+		sn, cn := pipe(t)
+		accepted := accept(t, cfg, halfPipe{sn})
+		start := time.Now()
+		client := tls.Client(cn, shown)
+		if _, err := client.Read(make([]byte, 1)); err == nil {
+			t.Error("client was not refused")
+		}
+		if r := <-accepted; !errors.Is(r.err, ErrHandshake) || time.Since(start) != lingerTime {
+			t.Errorf("%v after %v", r.err, time.Since(start))
+		}
+	})
 }
