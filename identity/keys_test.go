@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -156,7 +157,7 @@ func TestKeysOfOtherPrograms(t *testing.T) {
 	for name, command := range commands {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(dir, name)
-			args := append(command, path)
+			args := slices.Concat(command, []string{path})
 			if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
 				t.Fatalf("%v (Debian packages openssl, openssh-client): %v\n%s", args, err, out)
 			}
