@@ -2,7 +2,6 @@ package xlreg
 
 import (
 	"crypto/rsa"
-	"crypto/x509"
 	"fmt"
 	"time"
 )
@@ -88,20 +87,12 @@ func ParsePublicKey(der []byte) (*rsa.PublicKey, error) {
 	if len(der) > MaxTokenLen {
 		return nil, fmt.Errorf("%w: %d bytes", ErrBadKey, len(der))
 	}
-	parsed, err := x509.ParsePKIXPublicKey(der)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrBadKey, err)
-	}
-	key, ok := parsed.(*rsa.PublicKey)
-	if !ok {
-		return nil, fmt.Errorf("%w: %T is not an RSA key", ErrBadKey, parsed)
+	key, ok := readPublicKey(string(der))
+	if !ok || string(publicKeyForm(key)) != string(der) {
+		return nil, fmt.Errorf("%w: not the DER form of one", ErrBadKey)
 	}
 	if err := CheckPublicKey(key); err != nil {
 		return nil, err
-	}
-	// The parser forgives what DER does not, such as bytes after the exponent.
-	if again, err := x509.MarshalPKIXPublicKey(key); err != nil || string(again) != string(der) {
-		return nil, fmt.Errorf("%w: not the one DER form of the key", ErrBadKey)
 	}
 	return key, nil
 }
