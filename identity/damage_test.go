@@ -115,3 +115,28 @@ func TestStaleCertificateIsMadeAnew(t *testing.T) {
 		})
 	}
 }
+
+func FuzzParseRecord(f *testing.F) {
+	f.Add([]byte(`{"version":1,"name":"m0","attrs":4,"endpoints":["a:1"],"registries":[` + registryJSON + `],"more":{}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, err := parseRecord(data)
+		if err != nil {
+			return
+		}
+		written, err := r.marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := parseRecord(written)
+		if err != nil {
+			t.Fatalf("%v in %s", err, written)
+		}
+		rewritten, err := again.marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(written, rewritten) {
+			t.Errorf("%s became %s", written, rewritten)
+		}
+	})
+}
