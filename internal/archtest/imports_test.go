@@ -54,6 +54,9 @@ func checkImport(i imported) string {
 }
 
 func checkOurs(i imported, r row) string {
+	if only, ok := reserved[i.path]; ok && !slices.Contains(only.to, i.by) {
+		return fmt.Sprintf("%s must not import %s, only %q may: %s", importer(i), i.path, only.to, only.why)
+	}
 	allowed := covers(r.may, i.path)
 	if i.test {
 		allowed = allowed || covers(r.tests, i.path) || covers(openToTests, i.path)
@@ -135,6 +138,10 @@ func TestRulesFail(t *testing.T) {
 		{"client on slog", newImport("client", "log/slog", false), ""},
 		{"identity on slog", newImport("identity", "log/slog", false), "return what they have to say"},
 		{"vectors from our own code", newImport("internal/vectorgen", module+"/wire", false), "would prove nothing"},
+		{"tests of everything on test keys", newImport("internal/bench", module+"/internal/testkeys", true), "for tests alone"},
+		{"client on test keys", newImport("client", module+"/internal/testkeys", false), "for tests alone"},
+		{"test keys on their own", newImport("internal/testkeys", module+"/internal/testkeys", true), ""},
+		{"program on test keys", newImport("cmd/xlreg", module+"/internal/testkeys", false), ""},
 		{"program on all", newImport("cmd/xlreg", module+"/store/bolt", false), ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -159,6 +166,13 @@ func TestTableNamesPackages(t *testing.T) {
 		}
 		if r.why == "" {
 			t.Errorf("row %s has no reason", name)
+		}
+	}
+	for name, only := range reserved {
+		for _, p := range append(only.to, name) {
+			if _, ok := rows[p]; !ok {
+				t.Errorf("%s is reserved for %s, which has no row", name, p)
+			}
 		}
 	}
 	for _, c := range confined {

@@ -100,6 +100,12 @@ var rows = map[string]row{
 		tests: []string{"*"},
 		why:   "measures the whole, in tests alone",
 	},
+	"internal/testkeys": {
+		may:   []string{"identity", "internal/atomicfile", "internal/filelock"},
+		tests: []string{"."},
+		never: []string{"net"},
+		why:   "keys and files, for whoever may have them",
+	},
 	"internal/vectorgen": {
 		tests: []string{"docs/vectors"},
 		why:   "vectors made by the code they test would prove nothing",
@@ -113,6 +119,10 @@ var rows = map[string]row{
 		may: []string{"internal/vectorgen"},
 		why: "writes the files",
 	},
+	"xlregtest": {
+		may: []string{".", "client", "identity", "internal/host", "internal/testkeys", "regcred", "server", "store/memory"},
+		why: "what users' tests import; keeps nothing on disk, so it needs no other driver",
+	},
 	"cmd/xlreg": {
 		may: []string{"*"},
 		why: "the one program",
@@ -121,6 +131,21 @@ var rows = map[string]row{
 
 // openToTests may be imported by the tests of every package.
 var openToTests = []string{"docs/vectors"}
+
+// reserved are packages of ours that only some may import, whatever the rows say.
+var reserved = map[string]reservation{
+	"internal/testkeys": {to: []string{"cmd/xlreg", "xlregtest"}, why: "keys that every test has are for tests alone"},
+}
+
+type reservation struct {
+	to  []string
+	why string
+}
+
+// stateful are the package variables that may hold state, as path.name.
+var stateful = map[string]string{
+	"internal/testkeys.shared": "the tests of a process know nothing of each other and must not use the same keys",
+}
 
 // confined are packages of others that only some of ours may import, with what
 // lies below them. Tests are free.
@@ -135,10 +160,10 @@ var confined = []struct {
 	{"golang.org/x/term", []string{"cmd/xlreg"}, "libraries have no terminal"},
 	{"google.golang.org/protobuf", []string{"internal/vectorgen", "wire", "wire/xlregpb"}, "the protobuf is known in one place, so that it can change in one"},
 	{"log", nil, "logging goes through the *slog.Logger that was handed in"},
-	{"log/slog", []string{"client", "cmd/xlreg", "internal/host", "registry", "server", "store/bolt"}, "the others return what they have to say"},
+	{"log/slog", []string{"client", "cmd/xlreg", "internal/host", "registry", "server", "store/bolt", "xlregtest"}, "the others return what they have to say"},
 	{"math/rand", []string{"client"}, "what can be guessed is for jitter alone"},
 	{"pgregory.net/rapid", []string{"store/storetest"}, "it is for tests"},
-	{"testing", []string{"store/storetest"}, "it is for tests"},
+	{"testing", []string{"store/storetest", "xlregtest"}, "it is for tests"},
 	{"unsafe", []string{"wire/xlregpb"}, "nothing here is worth it"},
 }
 
