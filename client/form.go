@@ -100,8 +100,12 @@ func (o *FormOptions) check() error {
 	if o.Size == 0 {
 		return nil
 	}
-	create := CreateOptions{Name: o.Cluster.Name, Size: o.Size, EndpointCount: o.EndpointCount}
-	return create.check(o.Protocol)
+	protocol := o.Protocol
+	if protocol == 0 {
+		protocol = xlreg.Protocol20
+	}
+	create := CreateOptions{Name: o.Cluster.Name, Size: o.Size, EndpointCount: o.EndpointCount, Attrs: o.Attrs}
+	return create.check(protocol)
 }
 
 // creates reports whether the cluster is to be created if need be. An ID cannot

@@ -354,13 +354,14 @@ func TestFormOptionsThatMakeNoSense(t *testing.T) {
 	f := newFake(t, xlreg.Protocol20)
 	node := newNode(t, "n")
 	for name, change := range map[string]func(*client.FormOptions){
-		"nobody":         func(o *client.FormOptions) { o.Node = nil },
-		"no size":        func(o *client.FormOptions) { o.Size = 0 },
-		"size 65":        func(o *client.FormOptions) { o.Size = 65 },
-		"name":           func(o *client.FormOptions) { o.Cluster.Name = "no name" },
-		"join nothing":   func(o *client.FormOptions) { o.Cluster, o.JoinOnly = xlreg.ClusterRef{}, true },
-		"few endpoints":  func(o *client.FormOptions) { o.EndpointCount = 2 },
-		"many endpoints": func(o *client.FormOptions) { o.EndpointCount = 17 },
+		"nobody":          func(o *client.FormOptions) { o.Node = nil },
+		"no size":         func(o *client.FormOptions) { o.Size = 0 },
+		"size 65":         func(o *client.FormOptions) { o.Size = 65 },
+		"name":            func(o *client.FormOptions) { o.Cluster.Name = "no name" },
+		"join nothing":    func(o *client.FormOptions) { o.Cluster, o.JoinOnly = xlreg.ClusterRef{}, true },
+		"unique, classic": func(o *client.FormOptions) { o.Protocol, o.Attrs = xlreg.Protocol19, xlreg.ClusterUnique },
+		"few endpoints":   func(o *client.FormOptions) { o.EndpointCount = 2 },
+		"many endpoints":  func(o *client.FormOptions) { o.EndpointCount = 17 },
 	} {
 		o := f.formOptions(node)
 		change(&o)
@@ -452,4 +453,27 @@ func TestAddressesThatAreRegistered(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A registry that was never reached is what the error is about.
+func TestFormWithoutARegistry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, xlreg.Protocol20)
+		o := f.formOptions(newNode(t, "n"))
+		o.Dialer = dialerFunc(func(context.Context, string) (net.Conn, error) { return nil, errRefused })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err := client.Form(ctx, f.target(), o)
+		var incomplete *client.IncompleteError
+		if !errors.As(err, &incomplete) || incomplete.Roster != nil || incomplete.Missing() != 3 {
+			t.Fatalf("got %v", err)
+		}
+		if !errors.Is(err, errRefused) || !errors.Is(err, context.DeadlineExceeded) || strings.Contains(err.Error(), "\n") {
+			t.Fatalf("got %v", err)
+		}
+		t.Log(err)
+		if _, err := client.Form(t.Context(), f.target(), o); !errors.Is(err, errRefused) || errors.As(err, &incomplete) {
+			t.Fatalf("without a deadline: %v", err)
+		}
+	})
 }

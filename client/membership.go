@@ -63,12 +63,7 @@ func (m *Membership) Node() *identity.Node { return m.o.Node }
 // that. If the node itself is no longer in it the error is xlreg.ErrNotMember,
 // and what was known before is kept.
 func (m *Membership) Refresh(ctx context.Context) (*Roster, error) {
-	c, err := m.dial(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("refresh roster: %w", err)
-	}
-	defer c.Close()
-	roster, err := c.Members(ctx, m.ref())
+	roster, err := m.read(ctx)
 	if err == nil {
 		err = m.checkSelf(roster)
 	}
@@ -81,35 +76,42 @@ func (m *Membership) Refresh(ctx context.Context) (*Roster, error) {
 	return roster, nil
 }
 
-// Leave gives the node's place up. What Roster returns stays as it was.
-func (m *Membership) Leave(ctx context.Context) error {
-	c, err := m.dial(ctx)
+// read asks for the members. Over 2.0 nobody has to say who they are for that.
+// Original servers know no log-in, and registering the same again is one on every
+// server.
+func (m *Membership) read(ctx context.Context) (*Roster, error) {
+	c, err := Dial(ctx, m.target, m.o)
 	if err != nil {
-		return fmt.Errorf("leave: %w", err)
+		return nil, err
 	}
 	defer c.Close()
+	if c.Protocol().Classic() {
+		_, err = c.Register(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c.Members(ctx, m.ref())
+}
+
+// Leave gives the node's place up. What Roster returns stays as it was. Classic
+// carriers have no Leave.
+func (m *Membership) Leave(ctx context.Context) error {
+	c, err := Dial(ctx, m.target, m.o)
+	if err != nil {
+		return fmt.Errorf("leave %s: %w", refText(m.ref()), err)
+	}
+	defer c.Close()
+	if c.Protocol().Classic() {
+		return fmt.Errorf("leave %s: %w", refText(m.ref()), ErrNeeds20)
+	}
+	if _, err := c.Login(ctx); err != nil {
+		return fmt.Errorf("leave %s: %w", refText(m.ref()), err)
+	}
 	return c.Leave(ctx, m.ref())
 }
 
 func (m *Membership) ref() xlreg.ClusterRef {
 	cluster := m.Cluster()
 	return xlreg.ClusterRef{ID: cluster.ID, Name: cluster.Name}
-}
-
-// dial opens a session as the node. Original servers know no log-in, and
-// registering the same again is one on every server.
-func (m *Membership) dial(ctx context.Context) (*Client, error) {
-	c, err := Dial(ctx, m.target, m.o)
-	if err != nil {
-		return nil, err
-	}
-	enter := c.Login
-	if c.Protocol().Classic() {
-		enter = c.Register
-	}
-	if _, err := enter(ctx); err != nil {
-		c.Close()
-		return nil, err
-	}
-	return c, nil
 }

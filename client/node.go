@@ -50,6 +50,7 @@ func (c *Client) register(ctx context.Context) (xlreg.NodeID, error) {
 	if err != nil {
 		return "", c.parsed(err)
 	}
+	c.verifier.know(token, id, certificate)
 	return id, c.remember(ctx, id)
 }
 

@@ -118,11 +118,8 @@ func (w *waiter) ask(ctx context.Context) error {
 		return err
 	}
 	took := time.Since(began)
-	if w.size == 0 {
-		w.size = received.Cluster.MaxSize
-	}
-	if w.size == 0 {
-		return errSizeUnknown
+	if err := w.settleSize(&received.Cluster); err != nil {
+		return err
 	}
 	news, err := w.keep(received)
 	if err != nil || len(w.last.Members) >= min(int(*get.WaitSize), w.size) {
@@ -135,6 +132,21 @@ func (w *waiter) ask(ctx context.Context) error {
 		return nil
 	}
 	return w.poll.pause(ctx, 0)
+}
+
+// settleSize fills in the size if it was not given, and refuses one that the
+// cluster can never have.
+func (w *waiter) settleSize(cluster *xlreg.Cluster) error {
+	if w.size == 0 {
+		w.size = cluster.MaxSize
+	}
+	if w.size == 0 {
+		return errSizeUnknown
+	}
+	if cluster.MaxSize > 0 && w.size > cluster.MaxSize {
+		return checkSize(cluster, w.size)
+	}
+	return nil
 }
 
 // request asks to wait for everybody; if someone wants to be told on the way,

@@ -228,3 +228,11 @@ func TestWaitNeedsASizeThatIsKnown(t *testing.T) {
 		t.Fatalf("got %+v, %v", r, err)
 	}
 }
+
+func TestWaitRefusesASizeThatCannotBe(t *testing.T) {
+	f := newFake(t, xlreg.Protocol20)
+	addThree(f)
+	if _, err := f.dial(nil).Wait(t.Context(), clusterC, 4); !errors.Is(err, xlreg.ErrClusterSize) {
+		t.Fatalf("got %v", err)
+	}
+}

@@ -1,0 +1,103 @@
+package client
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/identity"
+)
+
+// signedRoster is a roster of n members that share a key.
+func signedRoster(t *testing.T, n int) *xlreg.Roster {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := identity.NewKeys(key, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &xlreg.Roster{Cluster: xlreg.Cluster{Name: "c", MaxSize: n}}
+	for i := range n {
+		node, err := identity.NewNode(identity.Options{Name: xlreg.Name(fmt.Sprintf("m%d", i)), Keys: keys})
+		if err != nil {
+			t.Fatal(err)
+		}
+		token, certificate, err := node.Token(xlreg.Protocol20, xlreg.NodeID(fmt.Sprintf("%-20d", i)), time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		token.Certificate = certificate
+		r.Members = append(r.Members, xlreg.Member{Index: i, Token: *token})
+	}
+	return r
+}
+
+func TestVerifyNamesTheFirstThatFails(t *testing.T) {
+	r := signedRoster(t, 20)
+	for _, i := range []int{17, 5, 11} {
+		r.Members[i].Token.Attrs = 1
+	}
+	v := verifier{protocol: xlreg.Protocol20}
+	if _, err := v.verify(r); !errors.Is(err, xlreg.ErrBadSignature) || !strings.Contains(err.Error(), `"m5"`) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+// What was verified is not verified again, which shows when it is made to look
+// verified; and whatever differs in any part is.
+func TestVerifyRemembersByContent(t *testing.T) {
+	r := signedRoster(t, 1)
+	good := r.Members[0].Token
+	forged := good
+	forged.DigSig2 = append([]byte(nil), good.DigSig2...)
+	forged.DigSig2[0] ^= 1
+	v := verifier{protocol: xlreg.Protocol20}
+	v.last = map[xlreg.NodeID]*Member{good.ID: {Member: xlreg.Member{Token: forged}, Verified: true}}
+	r.Members[0].Token = forged
+	if _, err := v.verify(r); err != nil {
+		t.Fatalf("verified again: %v", err)
+	}
+	for name, change := range map[string]func(*xlreg.Token){
+		"ID":          func(t *xlreg.Token) { t.ID = xlreg.NodeID(fmt.Sprintf("%-20s", "other")) },
+		"name":        func(t *xlreg.Token) { t.Name = "m1" },
+		"attrs":       func(t *xlreg.Token) { t.Attrs = 2 },
+		"comms key":   func(t *xlreg.Token) { t.CommsKey += "x" },
+		"sig key":     func(t *xlreg.Token) { t.SigKey += "x" },
+		"endpoints":   func(t *xlreg.Token) { t.Endpoints = []xlreg.Endpoint{"127.0.0.1:1"} },
+		"signature":   func(t *xlreg.Token) { t.DigSig2 = append([]byte{1}, t.DigSig2[1:]...) },
+		"certificate": func(t *xlreg.Token) { t.Certificate = t.Certificate[1:] },
+	} {
+		changed := forged
+		change(&changed)
+		r.Members[0].Token = changed
+		if _, err := v.verify(r); !errors.Is(err, xlreg.ErrBadSignature) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+// A roster that fails does not replace what is remembered.
+func TestVerifyForgetsNothingOnFailure(t *testing.T) {
+	r := signedRoster(t, 2)
+	v := verifier{protocol: xlreg.Protocol20}
+	if _, err := v.verify(r); err != nil {
+		t.Fatal(err)
+	}
+	before := v.last
+	bad := &xlreg.Roster{Cluster: r.Cluster, Members: append([]xlreg.Member(nil), r.Members...)}
+	bad.Members[1].Token.Attrs = 1
+	if _, err := v.verify(bad); err == nil {
+		t.Fatal("no error")
+	}
+	if len(v.last) != 2 || v.last[r.Members[1].Token.ID] != before[r.Members[1].Token.ID] {
+		t.Fatal("forgot")
+	}
+}
