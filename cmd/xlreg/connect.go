@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
@@ -15,50 +14,52 @@ import (
 	"github.com/xlattice/xlreg/regcred"
 )
 
-// requestTime bounds a command that does not wait for anything.
-const requestTime = 30 * time.Second
-
 // target returns the registry that the flags name.
 func (g *globals) target() (*regcred.Target, error) {
 	if g.registry == "" {
-		return nil, usageError{errors.New("say which registry with --registry FILE|URL, or in XLREG_REGISTRY")}
+		return nil, usageError(errors.New("say which registry with --registry FILE|URL, or in XLREG_REGISTRY"))
 	}
 	return regcred.Load(g.registry)
 }
 
-// protocolChosen returns the generation that --protocol names, or zero.
-func (g *globals) protocolChosen() (xlreg.Protocol, error) {
-	if g.protocol == "" {
-		return 0, nil
-	}
-	p, err := xlreg.ParseProtocol(g.protocol)
-	if err != nil {
-		return 0, usageError{fmt.Errorf("--protocol: %w", err)}
-	}
-	return p, nil
-}
-
 // openNode opens the node that --node names, or the user's own, making it if it
 // does not exist.
-func (g *globals) openNode() (*identity.Node, error) {
+func (g *globals) openNode(ctx context.Context) (*identity.Node, error) {
 	dir, name, err := g.nodeDir()
 	if err != nil {
 		return nil, err
 	}
-	_, err = os.Stat(filepath.Join(dir, "node.json"))
-	if err == nil {
-		return identity.Open(dir)
-	}
-	if !errors.Is(err, os.ErrNotExist) {
-		return nil, err
+	node, err := identity.Open(dir)
+	if !errors.Is(err, identity.ErrNoNode) {
+		return node, err
 	}
 	if name.Validate() != nil {
 		return nil, fmt.Errorf("no node in %s, and %q is no name for a new one: make it with 'xlreg node init %s --name NAME'", dir, name, dir)
 	}
-	if isTerminal(g.err) {
-		fmt.Fprintf(g.err, "making the node %s in %s\n", name, dir)
+	node, err = makeNode(ctx, g.console, dir, identity.Options{Name: name})
+	if err == nil && isTerminal(g.err) {
+		fmt.Fprintf(g.err, "made the node %s in %s\n", name, dir)
 	}
-	return identity.Init(dir, identity.Options{Name: name})
+	return node, err
+}
+
+// openOldNode opens a node that has to exist.
+func (g *globals) openOldNode() (*identity.Node, error) {
+	dir, _, err := g.nodeDir()
+	if err != nil {
+		return nil, err
+	}
+	return identity.Open(dir)
+}
+
+// makeNode makes a node, and shows that this takes its time.
+func makeNode(ctx context.Context, c *console, dir string, o identity.Options) (*identity.Node, error) {
+	line := newStatusLine(c)
+	defer line.end()
+	if o.Keys == nil {
+		line.show(fmt.Sprintf("making keys for %s", o.Name))
+	}
+	return interruptible(ctx, func() (*identity.Node, error) { return identity.Init(dir, o) })
 }
 
 // nodeDir returns where the node is and what a new one there is called: by its
@@ -70,7 +71,7 @@ func (g *globals) nodeDir() (string, xlreg.Name, error) {
 	}
 	config, err := os.UserConfigDir()
 	if err != nil {
-		return "", "", usageError{fmt.Errorf("say which node with --node DIR: %w", err)}
+		return "", "", usageError(fmt.Errorf("say which node with --node DIR: %w", err))
 	}
 	host, err := os.Hostname()
 	host, _, _ = strings.Cut(host, ".")
@@ -80,46 +81,34 @@ func (g *globals) nodeDir() (string, xlreg.Name, error) {
 	return filepath.Join(config, "xlreg", "node"), xlreg.Name(host), nil
 }
 
-// dial opens a session, as node if it is not nil.
-func (g *globals) dial(ctx context.Context, node *identity.Node) (*client.Client, error) {
-	target, err := g.target()
-	if err != nil {
-		return nil, err
+// dial opens a session, as node if it is not nil, and registers the node.
+func (g *globals) dial(ctx context.Context, target *regcred.Target, node *identity.Node) (*client.Client, error) {
+	c, err := client.Dial(ctx, target, client.Options{Node: node, Protocol: g.protocol.Protocol})
+	if err != nil || node == nil {
+		return c, err
 	}
-	o := client.Options{Node: node}
-	if o.Protocol, err = g.protocolChosen(); err != nil {
-		return nil, err
+	if _, err := c.Register(ctx); err != nil {
+		return nil, errors.Join(err, c.Close())
 	}
-	return client.Dial(ctx, target, o)
+	return c, nil
 }
 
-// asNode runs f in a session in which the node has registered.
-func (g *globals) asNode(ctx context.Context, f func(context.Context, *client.Client) error) (err error) {
-	if _, err := g.target(); err != nil { // before a node is made
-		return err
-	}
-	node, err := g.openNode()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, node.Close()) }()
-	return g.withSession(ctx, node, f)
-}
-
-func (g *globals) withSession(ctx context.Context, node *identity.Node, f func(context.Context, *client.Client) error) error {
+// inSession runs f in a session, as node if it is not nil.
+func (g *globals) inSession(ctx context.Context, target *regcred.Target, node *identity.Node, f func(context.Context, *client.Client) error) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
-	c, err := g.dial(ctx, node)
+	c, err := g.dialSoon(ctx, target, node)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	if node != nil {
-		if _, err := c.Register(ctx); err != nil {
-			return err
-		}
-	}
 	return f(ctx, c)
+}
+
+// dialSoon is dial for someone who expects an answer soon.
+func (g *globals) dialSoon(ctx context.Context, target *regcred.Target, node *identity.Node) (*client.Client, error) {
+	defer showLate(g.console, "looking for the registry")()
+	return g.dial(ctx, target, node)
 }
 
 // parseRef reads a cluster's name or ID.
@@ -129,19 +118,35 @@ func parseRef(s string) (xlreg.ClusterRef, error) {
 	}
 	name, err := xlreg.ParseName(s)
 	if err != nil {
-		return xlreg.ClusterRef{}, usageError{fmt.Errorf("cluster %q: want a name or an ID: %w", s, err)}
+		return xlreg.ClusterRef{}, usageError(fmt.Errorf("cluster %q: %w", s, err))
 	}
 	return xlreg.ClusterRef{Name: name}, nil
 }
 
+// parseEndpoints reads the addresses in a flag. Each has to be one that others
+// can be sent to.
 func parseEndpoints(flag string, list []string) ([]xlreg.Endpoint, error) {
+	if len(list) > xlreg.MaxEndpoints {
+		return nil, usageError(fmt.Errorf("--%s: %d addresses, at most %d allowed", flag, len(list), xlreg.MaxEndpoints))
+	}
 	endpoints := make([]xlreg.Endpoint, 0, len(list))
 	for _, s := range list {
 		e, err := xlreg.ParseEndpoint(s)
 		if err != nil {
-			return nil, usageError{fmt.Errorf("--%s: %w", flag, err)}
+			return nil, usageError(fmt.Errorf("--%s: %w", flag, err))
+		}
+		if addr, ok := e.Addr(); ok && addr.Unmap().IsUnspecified() {
+			return nil, usageError(fmt.Errorf("--%s %s: stands for all addresses of a machine; give one where others reach it", flag, e))
 		}
 		endpoints = append(endpoints, e)
 	}
 	return endpoints, nil
+}
+
+// checkSize refuses a number of members that no cluster can have.
+func checkSize(n int) error {
+	if n < xlreg.MinClusterSize || n > xlreg.MaxClusterSize {
+		return usageError(fmt.Errorf("--size %d: want %d to %d", n, xlreg.MinClusterSize, xlreg.MaxClusterSize))
+	}
+	return nil
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -9,34 +11,79 @@ import (
 	"github.com/xlattice/xlreg/client"
 )
 
+// createFlags are the flags of create, as given.
+type createFlags struct {
+	size      int
+	endpoints int
+	unique    bool
+}
+
 func newCreate(g *globals) *cobra.Command {
-	var o client.CreateOptions
-	var unique bool
+	var f createFlags
 	cmd := &cobra.Command{
-		Use:   "create [NAME]",
+		Use:   "create [NAME] --size N",
 		Short: "Make a cluster",
-		Long: "Make a cluster, or show the one that has the name.\n" +
-			"With --unique, or without a name, the registry makes up a name that is new.",
+		Long: "Make a cluster. If there is one of that name and size already it is shown, so any\n" +
+			"number of nodes may make the same one. With --unique, or without a name, the\n" +
+			"registry makes up a name that is new.",
 		Example: "  xlreg create web --size 5\n  xlreg create web --size 5 --unique -o json",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 1 {
-				o.Name = xlreg.Name(args[0])
+			o, err := f.options(args, g.protocol.classic())
+			if err != nil {
+				return err
 			}
-			if unique {
-				o.Attrs |= xlreg.ClusterUnique
-			}
-			return g.asNode(cmd.Context(), func(ctx context.Context, c *client.Client) error {
-				cluster, err := c.Create(ctx, o)
-				if err != nil {
-					return err
-				}
-				return g.printCluster(&cluster)
-			})
+			return g.create(cmd.Context(), o)
 		},
 	}
-	cmd.Flags().IntVar(&o.Size, "size", 0, "how many members the cluster is made for, 2 to 64")
-	cmd.Flags().IntVar(&o.EndpointCount, "endpoints", 1, "how many addresses each member must have")
-	cmd.Flags().BoolVar(&unique, "unique", false, "append to the name what makes it new")
+	cmd.Flags().IntVar(&f.size, "size", 0, "how many `MEMBERS` the cluster is made for, 2 to 64")
+	cmd.Flags().IntVar(&f.endpoints, "endpoints", 1, "how many `ADDRESSES` each member must have, 1 to 16")
+	cmd.Flags().BoolVar(&f.unique, "unique", false, "append to the name what makes it new")
 	return cmd
+}
+
+func (f *createFlags) options(args []string, classic bool) (client.CreateOptions, error) {
+	o := client.CreateOptions{Size: f.size, EndpointCount: f.endpoints}
+	if len(args) == 1 {
+		name, err := xlreg.ParseName(args[0])
+		if err != nil {
+			return o, usageError(fmt.Errorf("cluster %q: %w", args[0], err))
+		}
+		o.Name = name
+	}
+	if f.size == 0 {
+		return o, usageError(errors.New("say how many members with --size N"))
+	}
+	if err := checkSize(f.size); err != nil {
+		return o, err
+	}
+	if f.endpoints < 1 || f.endpoints > xlreg.MaxEndpoints {
+		return o, usageError(fmt.Errorf("--endpoints %d: want 1 to %d", f.endpoints, xlreg.MaxEndpoints))
+	}
+	if f.unique && classic {
+		return o, usageError(fmt.Errorf("--unique: %w", client.ErrNeeds20))
+	}
+	if f.unique {
+		o.Attrs |= xlreg.ClusterUnique
+	}
+	return o, nil
+}
+
+func (g *globals) create(ctx context.Context, o client.CreateOptions) (err error) {
+	target, err := g.target()
+	if err != nil {
+		return err
+	}
+	node, err := g.openNode(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, node.Close()) }()
+	return g.inSession(ctx, target, node, func(ctx context.Context, c *client.Client) error {
+		cluster, err := c.Create(ctx, o)
+		if err != nil {
+			return err
+		}
+		return g.printCluster(&cluster)
+	})
 }

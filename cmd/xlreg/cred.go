@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,7 +20,6 @@ func newCred(g *globals) *cobra.Command {
 		Use:   "cred",
 		Short: "Show and fetch registry credentials",
 		Long:  "Registry credentials, a regCred.dat file, say where a registry is and how to know it:\nits public keys. They are no secret, but must come from someone you trust.",
-		RunE:  needSubcommand,
 	}
 	cmd.AddCommand(newCredShow(g), newCredFetch(g), newCredURL(g))
 	return cmd
@@ -29,7 +29,7 @@ func newCredShow(g *globals) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show FILE",
 		Short: "Show registry credentials",
-		Args:  cobra.ExactArgs(1),
+		Args:  oneArg("FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			cred, err := regcred.Read(args[0])
 			if err != nil {
@@ -44,20 +44,32 @@ func newCredURL(g *globals) *cobra.Command {
 	return &cobra.Command{
 		Use:   "url FILE",
 		Short: "Print the xlreg:// line with which a 2.0 client finds and knows the registry",
-		Args:  cobra.ExactArgs(1),
+		Args:  oneArg("FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			cred, err := regcred.Read(args[0])
 			if err != nil {
 				return err
 			}
+			if _, modern := cred.Protocol(); !modern && g.protocol.Protocol != xlreg.Protocol20 {
+				return fmt.Errorf("%s is of a registry of version %v, which clients need the file itself for; if it has been upgraded since, say --protocol 2.0", args[0], cred.Version)
+			}
 			url, err := cred.URL()
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintln(g.out, url)
-			return err
+			return g.printURL(url)
 		},
 	}
+}
+
+func (g *globals) printURL(url string) error {
+	if g.output == "json" {
+		return g.printJSON(struct {
+			URL string `json:"url"`
+		}{url})
+	}
+	_, err := fmt.Fprintln(g.out, url)
+	return err
 }
 
 // credJSON is a registry's credentials as scripts read them.
@@ -67,26 +79,31 @@ type credJSON struct {
 	Version   string           `json:"version"`
 	Endpoints []xlreg.Endpoint `json:"endpoints"`
 	Sig       string           `json:"sig"`
-	URL       string           `json:"url"`
+	URL       string           `json:"url,omitempty"` // of registries that speak 2.0
 	CommsKey  string           `json:"commsKey"`
 	SigKey    string           `json:"sigKey"`
 }
 
 func (g *globals) printCred(cred *regcred.Cred) error {
-	sig, err := cred.Fingerprint()
-	if err != nil {
+	v := credJSON{
+		Name: cred.Name, ID: cred.ID.String(), Version: cred.Version.String(), Endpoints: cred.Endpoints,
+		CommsKey: keyPEM(string(cred.CommsKey)), SigKey: keyPEM(string(cred.SigKey)),
+	}
+	var err error
+	if v.Sig, err = cred.Fingerprint(); err != nil {
 		return err
 	}
-	url, err := cred.URL()
-	if err != nil {
-		return err
+	fields := []field{
+		{"name", string(v.Name)}, {"id", v.ID}, {"version", v.Version},
+		{"endpoints", joinEndpoints(v.Endpoints)}, {"sig key", v.Sig},
 	}
-	return g.printFields(credJSON{
-		cred.Name, cred.ID.String(), cred.Version.String(), cred.Endpoints, sig, url,
-		keyPEM(string(cred.CommsKey)), keyPEM(string(cred.SigKey)),
-	},
-		field{"name", string(cred.Name)}, field{"id", cred.ID.String()}, field{"version", cred.Version.String()},
-		field{"endpoints", joinEndpoints(cred.Endpoints)}, field{"sig key", sig}, field{"url", url})
+	if _, modern := cred.Protocol(); modern {
+		if v.URL, err = cred.URL(); err != nil {
+			return err
+		}
+		fields = append(fields, field{"url", v.URL})
+	}
+	return g.printFields(v, fields...)
 }
 
 func newCredFetch(g *globals) *cobra.Command {
@@ -98,11 +115,11 @@ func newCredFetch(g *globals) *cobra.Command {
 			"With --sig the registry must prove to hold the key with that fingerprint. Without,\n" +
 			"you are shown the fingerprint and asked whether you trust it.",
 		Example: "  xlreg cred fetch registry.example.org:56789 --sig SHA256:… --out regCred.dat",
-		Args:    cobra.ExactArgs(1),
+		Args:    oneArg("HOST:PORT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			e, err := xlreg.ParseEndpoint(args[0])
 			if err != nil {
-				return usageError{err}
+				return usageError(err)
 			}
 			cred, err := g.fetch(cmd.Context(), e, sig)
 			if err != nil {
@@ -119,35 +136,49 @@ func newCredFetch(g *globals) *cobra.Command {
 // fetch gets the credentials of the registry at e, which has to prove that it
 // holds the key with the fingerprint given or agreed to.
 func (g *globals) fetch(ctx context.Context, e xlreg.Endpoint, sig string) (*regcred.Cred, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTime)
-	defer cancel()
 	if sig == "" {
-		claimed, err := client.Probe(ctx, e, client.Options{})
+		claimed, err := g.probe(ctx, e)
 		if err != nil {
 			return nil, err
 		}
-		if err := g.askTrust(e, claimed); err != nil {
+		if err := g.askTrust(ctx, e, claimed); err != nil {
 			return nil, err
 		}
 		sig = claimed
 	}
-	target := &regcred.Target{Endpoints: []xlreg.Endpoint{e}, Fingerprint: sig}
-	c, err := client.Dial(ctx, target, client.Options{})
+	target, err := regcred.ParseURL(fmt.Sprintf("xlreg://%s/?sig=%s", e, sig))
 	if err != nil {
-		return nil, err
+		return nil, usageError(fmt.Errorf("--sig %q: want a fingerprint, SHA256: and 43 characters", sig))
 	}
-	defer c.Close()
-	return c.Registry(ctx)
+	var cred *regcred.Cred
+	err = g.inSession(ctx, target, nil, func(ctx context.Context, c *client.Client) (err error) {
+		cred, err = c.Registry(ctx)
+		return err
+	})
+	return cred, err
+}
+
+// probe returns the fingerprint that the registry at e claims for its key.
+func (g *globals) probe(ctx context.Context, e xlreg.Endpoint) (string, error) {
+	defer showLate(g.console, "looking for the registry")()
+	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	defer cancel()
+	return client.Probe(ctx, e, client.Options{})
 }
 
 // askTrust asks the person at the terminal.
-func (g *globals) askTrust(e xlreg.Endpoint, sig string) error {
-	if !isTerminal(g.in) {
-		return usageError{fmt.Errorf("the registry at %s claims the key %s; if that is right, say so with --sig", e, sig)}
+func (g *globals) askTrust(ctx context.Context, e xlreg.Endpoint, sig string) error {
+	if !isTerminal(g.in) || !isTerminal(g.err) {
+		return usageError(fmt.Errorf("nobody is here to be asked, and the registry at %s only claims to have the key %s: "+
+			"give the fingerprint it should have with --sig", e, sig))
 	}
-	fmt.Fprintf(g.err, "The registry at %s has the key\n  %s\nDo you trust it? [y/N] ", e, sig)
-	answer, err := bufio.NewReader(g.in).ReadString('\n')
-	if err != nil {
+	fmt.Fprintf(g.err, "The registry at %s says its key is\n\n  %s\n\n"+
+		"It is the right one only if that is what its operator told you.\nTrust it? [y/N] ", e, sig)
+	answer, err := interruptible(ctx, func() (string, error) { return bufio.NewReader(g.in).ReadString('\n') })
+	if ctx.Err() != nil || errors.Is(err, io.EOF) {
+		fmt.Fprintln(g.err)
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("read the answer: %w", err)
 	}
 	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
@@ -156,11 +187,15 @@ func (g *globals) askTrust(e xlreg.Endpoint, sig string) error {
 	return nil
 }
 
+// saveCred writes the file, to out or to standard output. What stands on standard
+// output with a file, or in JSON, is a description of it.
 func (g *globals) saveCred(cred *regcred.Cred, out string) error {
 	if out != "" {
-		return cred.Write(out)
+		if err := cred.Write(out); err != nil {
+			return err
+		}
 	}
-	if g.output == "json" {
+	if out != "" || g.output == "json" {
 		return g.printCred(cred)
 	}
 	text, err := cred.Marshal()

@@ -7,7 +7,6 @@ import (
 	"net"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -34,80 +33,102 @@ func newDemo(g *globals) *cobra.Command {
 		Example: "  xlreg demo -n 5",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if n < xlreg.MinClusterSize || n > xlreg.MaxClusterSize {
-				return usageError{fmt.Errorf("-n %d: want %d to %d", n, xlreg.MinClusterSize, xlreg.MaxClusterSize)}
+				return usageError(fmt.Errorf("-n %d: want %d to %d", n, xlreg.MinClusterSize, xlreg.MaxClusterSize))
 			}
 			return g.demo(cmd.Context(), n)
 		},
 	}
-	cmd.Flags().IntVarP(&n, "members", "n", 5, "how many members")
+	cmd.Flags().IntVarP(&n, "members", "n", 5, "how many members, `N`")
 	return cmd
 }
 
-// demo makes keys, opens a registry, forms a cluster and shows it.
-func (g *globals) demo(ctx context.Context, n int) (err error) {
-	nodes, err := g.makeNodes(n + 1)
+// demo makes keys, forms a cluster and shows it.
+func (g *globals) demo(ctx context.Context, n int) error {
+	nodes, err := g.makeNodes(ctx, n+1)
 	if err != nil {
 		return err
 	}
-	st := memory.New()
-	defer func() { err = errors.Join(err, st.Close()) }()
-	h, err := host.Open(host.Config{Node: nodes[n], Store: st, Listen: []string{"127.0.0.1:0"}})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, h.Close()) }()
-
 	ctx, cancel := context.WithTimeout(ctx, demoTime)
 	defer cancel()
-	serving, stop := context.WithCancel(ctx)
-	var served sync.WaitGroup
-	served.Go(func() { err = errors.Join(err, h.Serve(serving)) })
-	roster, took, formErr := formAll(ctx, h.Cred(), nodes[:n])
-	stop()
-	served.Wait()
-	if err = errors.Join(err, formErr); err != nil {
+	formed, err := formDemo(ctx, nodes[n], nodes[:n])
+	if err != nil {
 		return err
 	}
-	if err := g.printRoster(roster); err != nil || g.output == "json" {
+	if err := g.printRoster(formed.roster); err != nil || g.output == "json" {
 		return err
 	}
 	_, err = fmt.Fprintf(g.out, "\nEach of the %d members knows the ID, addresses and keys of all %d, and has verified them.\n"+
-		"Registry at %s; formed in %v.\n", n, n, h.Cred().Endpoints[0], took.Round(100*time.Microsecond))
+		"Registry at %s; formed in %v.\n", n, n, joinEndpoints(formed.registry.Endpoints), formed.took.Round(100*time.Microsecond))
 	return err
 }
 
 // makeNodes makes nodes in memory, on all processors, and shows how far it is.
-func (g *globals) makeNodes(n int) ([]*identity.Node, error) {
-	nodes := make([]*identity.Node, n)
-	var group errgroup.Group
-	group.SetLimit(runtime.GOMAXPROCS(0))
-	var made atomic.Int32
-	for i := range nodes {
-		group.Go(func() (err error) {
-			nodes[i], err = identity.NewNode(identity.Options{Name: xlreg.Name(fmt.Sprintf("m%d", i))})
-			g.progressLine("making keys: %d of %d", made.Add(1), n)
-			return err
-		})
-	}
-	err := group.Wait()
-	g.clearLine()
-	return nodes, err
+func (g *globals) makeNodes(ctx context.Context, n int) ([]*identity.Node, error) {
+	line := newStatusLine(g.console)
+	defer line.end()
+	line.show(fmt.Sprintf("making keys: 0 of %d", n))
+	var made counter
+	return interruptible(ctx, func() ([]*identity.Node, error) {
+		nodes := make([]*identity.Node, n)
+		group, ctx := errgroup.WithContext(ctx)
+		group.SetLimit(runtime.GOMAXPROCS(0))
+		for i := range nodes {
+			group.Go(func() (err error) {
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				nodes[i], err = identity.NewNode(identity.Options{Name: xlreg.Name(fmt.Sprintf("m%d", i))})
+				made.next(func(so int) { line.show(fmt.Sprintf("making keys: %d of %d", so, n)) })
+				return err
+			})
+		}
+		return nodes, group.Wait()
+	})
 }
 
-func (g *globals) progressLine(format string, args ...any) {
-	if isTerminal(g.err) {
-		fmt.Fprintf(g.err, "\r\033[K"+format, args...)
-	}
+// counter counts what goroutines have done, and says so in order.
+type counter struct {
+	mu sync.Mutex
+	n  int // guarded by mu
 }
 
-func (g *globals) clearLine() { g.progressLine("") }
+func (c *counter) next(tell func(int)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.n++
+	tell(c.n)
+}
+
+// formation is a cluster that a demo has formed.
+type formation struct {
+	registry *regcred.Cred
+	roster   *client.Roster // on which all members agree
+	took     time.Duration
+}
+
+// formDemo runs a registry for as long as nodes take to form a cluster.
+func formDemo(ctx context.Context, registry *identity.Node, nodes []*identity.Node) (formed *formation, err error) {
+	st := memory.New()
+	defer func() { err = errors.Join(err, st.Close()) }()
+	h, err := host.Open(host.Config{Node: registry, Store: st, Listen: []string{"127.0.0.1:0"}})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, h.Close()) }()
+	serving, stop := context.WithCancel(ctx)
+	served := make(chan error, 1)
+	go func() { served <- h.Serve(serving) }()
+	formed, err = formAll(ctx, h.Cred(), nodes)
+	stop()
+	return formed, errors.Join(err, <-served)
+}
 
 // formAll lets every node form the cluster on its own, holds all their rosters
 // against each other, and returns one of them and the time it took.
-func formAll(ctx context.Context, cred *regcred.Cred, nodes []*identity.Node) (*client.Roster, time.Duration, error) {
+func formAll(ctx context.Context, cred *regcred.Cred, nodes []*identity.Node) (*formation, error) {
 	target, err := cred.Target()
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	rosters := make([]*client.Roster, len(nodes))
 	begun := time.Now()
@@ -119,15 +140,15 @@ func formAll(ctx context.Context, cred *regcred.Cred, nodes []*identity.Node) (*
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	took := time.Since(begun)
 	for _, r := range rosters {
 		if err := sameRoster(rosters[0], r); err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 	}
-	return rosters[0], took, nil
+	return &formation{registry: cred, roster: rosters[0], took: took}, nil
 }
 
 func formOne(ctx context.Context, target *regcred.Target, node *identity.Node, size int) (*client.Roster, error) {

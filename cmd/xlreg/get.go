@@ -11,6 +11,8 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/regcred"
+	"github.com/xlattice/xlreg/session"
 )
 
 func newGet(g *globals) *cobra.Command {
@@ -22,24 +24,40 @@ func newGet(g *globals) *cobra.Command {
 			"or a node, to ask. With --wait the command ends when everybody is there, or with\n" +
 			"exit code 3 and who is missing when the time has passed.",
 		Example: "  xlreg get web\n  xlreg get web --wait 30s -o json",
-		Args:    cobra.ExactArgs(1),
+		Args:    oneArg("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ref, err := parseRef(args[0])
 			if err != nil {
 				return err
 			}
-			if wait < 0 {
-				return usageError{fmt.Errorf("--wait %v: want 0 or more", wait)}
+			if err := checkWait(wait); err != nil {
+				return err
 			}
 			return g.get(cmd.Context(), ref, wait)
 		},
 	}
-	cmd.Flags().DurationVar(&wait, "wait", 0, "wait this `TIME` for all members (default not at all)")
+	addWait(cmd, &wait)
 	return cmd
 }
 
+// addWait gives cmd the flag that get and join have.
+func addWait(cmd *cobra.Command, wait *time.Duration) {
+	cmd.Flags().DurationVar(wait, "wait", 0, "wait this `TIME`, such as 30s, for all members (default not at all)")
+}
+
+func checkWait(wait time.Duration) error {
+	if wait < 0 {
+		return usageError(fmt.Errorf("--wait %v: want 0 or more", wait))
+	}
+	return nil
+}
+
 func (g *globals) get(ctx context.Context, ref xlreg.ClusterRef, wait time.Duration) (err error) {
-	node, err := g.reader()
+	target, err := g.target()
+	if err != nil {
+		return err
+	}
+	node, err := g.reader(ctx)
 	if err != nil {
 		return err
 	}
@@ -47,7 +65,7 @@ func (g *globals) get(ctx context.Context, ref xlreg.ClusterRef, wait time.Durat
 		defer func() { err = errors.Join(err, node.Close()) }()
 	}
 	if wait == 0 {
-		return g.withSession(ctx, node, func(ctx context.Context, c *client.Client) error {
+		return g.inSession(ctx, target, node, func(ctx context.Context, c *client.Client) error {
 			roster, err := c.Members(ctx, ref)
 			if err != nil {
 				return err
@@ -57,46 +75,74 @@ func (g *globals) get(ctx context.Context, ref xlreg.ClusterRef, wait time.Durat
 	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	roster, err := g.waitFor(ctx, node, ref)
+	roster, err := g.waitFor(ctx, target, node, ref)
 	if err != nil {
-		return err
+		return afterWait(err)
 	}
 	return g.printRoster(roster)
 }
 
 // reader returns the node to read as: none over 2.0, where anybody may ask.
-func (g *globals) reader() (*identity.Node, error) {
-	if _, err := g.target(); err != nil {
-		return nil, err
+func (g *globals) reader(ctx context.Context) (*identity.Node, error) {
+	if !g.protocol.classic() {
+		return nil, nil
 	}
-	p, err := g.protocolChosen()
-	if err != nil || p == 0 || !p.Classic() {
-		return nil, err
-	}
-	return g.openNode()
+	return g.openNode(ctx)
 }
 
-// waitFor waits for the whole roster. On a terminal it asks anew with each
+// againPause is how long after a registry went away it is looked for again.
+const againPause = time.Second
+
+// waitFor waits for the whole roster, through restarts of the registry.
+func (g *globals) waitFor(ctx context.Context, target *regcred.Target, node *identity.Node, ref xlreg.ClusterRef) (*client.Roster, error) {
+	p := newProgress(ctx, g.console)
+	defer p.end()
+	for {
+		roster, err := g.waitOnce(ctx, target, node, ref, p)
+		if err == nil || ctx.Err() != nil || !comesBack(err) {
+			return roster, err
+		}
+		p.show(client.Progress{Err: err})
+		if pause(ctx, max(againPause, xlreg.RetryAfter(err))) != nil {
+			return nil, fmt.Errorf("%w: %w", ctx.Err(), err)
+		}
+	}
+}
+
+// comesBack reports whether err may be gone in another session.
+func comesBack(err error) bool {
+	if errors.Is(err, xlreg.ErrTryLater) || errors.Is(err, xlreg.ErrTooManyRequests) {
+		return true
+	}
+	return errors.Is(err, client.ErrSessionEnded) && !errors.Is(err, session.ErrHandshake)
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// waitOnce waits in one session. Where somebody looks it asks anew with each
 // member that joins, to show who is there.
-func (g *globals) waitFor(ctx context.Context, node *identity.Node, ref xlreg.ClusterRef) (*client.Roster, error) {
-	c, err := g.dial(ctx, node)
+func (g *globals) waitOnce(ctx context.Context, target *regcred.Target, node *identity.Node, ref xlreg.ClusterRef, p *progress) (*client.Roster, error) {
+	c, err := g.dial(ctx, target, node)
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
-	if node != nil {
-		if _, err := c.Register(ctx); err != nil {
-			return nil, err
-		}
-	}
-	progress := newProgress(g.console, ctx)
-	if progress == nil {
+	show := p.callback()
+	if show == nil {
 		return c.Wait(ctx, ref, 0)
 	}
-	defer progress.done()
 	roster, err := c.Members(ctx, ref)
 	for err == nil && roster.Missing() > 0 {
-		progress.show(client.Progress{Cluster: roster.Cluster, Roster: roster, Size: roster.Cluster.MaxSize})
+		show(client.Progress{Cluster: roster.Cluster, Roster: roster, Size: roster.Cluster.MaxSize})
 		roster, err = c.Wait(ctx, ref, len(roster.Members)+1)
 	}
 	return roster, err

@@ -3,13 +3,12 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/regcred"
 )
 
 // joinFlags are the flags of join, as given.
@@ -23,7 +22,7 @@ type joinFlags struct {
 func newJoin(g *globals) *cobra.Command {
 	var f joinFlags
 	cmd := &cobra.Command{
-		Use:   "join NAME",
+		Use:   "join NAME --endpoint HOST:PORT",
 		Short: "Become a member of a cluster",
 		Long: "Become a member of a cluster, given by name or ID, and show who is in it.\n\n" +
 			"The addresses are those at which the other members find this one; the node keeps\n" +
@@ -31,7 +30,7 @@ func newJoin(g *globals) *cobra.Command {
 			"there, or with exit code 3 and who is missing when the time has passed.",
 		Example: "  xlreg join web --endpoint 192.0.2.7:4000 --wait 30s\n" +
 			"  xlreg join web --create --size 5 --endpoint 192.0.2.7:4000 --wait 30s",
-		Args: cobra.ExactArgs(1),
+		Args: oneArg("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o, err := f.options(args[0])
 			if err != nil {
@@ -41,9 +40,9 @@ func newJoin(g *globals) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringSliceVar(&f.endpoints, "endpoint", nil, "`HOST:PORT` of this member, repeatable")
-	cmd.Flags().IntVar(&f.size, "size", 0, "how many members the cluster must be made for (default any)")
+	cmd.Flags().IntVar(&f.size, "size", 0, "how many `MEMBERS` the cluster must be made for (default any)")
 	cmd.Flags().BoolVar(&f.create, "create", false, "make the cluster, of --size members, if it does not exist")
-	cmd.Flags().DurationVar(&f.wait, "wait", 0, "wait this `TIME` for all members (default not at all)")
+	addWait(cmd, &f.wait)
 	return cmd
 }
 
@@ -55,14 +54,18 @@ func (f *joinFlags) options(name string) (o client.FormOptions, err error) {
 		return o, err
 	}
 	if f.create && f.size == 0 {
-		return o, usageError{errors.New("--create needs --size N")}
+		return o, usageError(errors.New("--create needs --size N"))
 	}
-	if f.wait < 0 {
-		return o, usageError{fmt.Errorf("--wait %v: want 0 or more", f.wait)}
+	if f.create && o.Cluster.ID != "" {
+		return o, usageError(errors.New("--create needs a name: an ID is the registry's to give"))
+	}
+	if f.size != 0 {
+		if err := checkSize(f.size); err != nil {
+			return o, err
+		}
 	}
 	o.Size, o.JoinOnly = f.size, !f.create
-	o.EndpointCount = max(1, min(len(o.Advertise), xlreg.MaxEndpoints))
-	return o, nil
+	return o, checkWait(f.wait)
 }
 
 // join makes the node a member, and prints the roster: the whole one with a
@@ -72,54 +75,53 @@ func (g *globals) join(ctx context.Context, o client.FormOptions, wait time.Dura
 	if err != nil {
 		return err
 	}
-	if o.Protocol, err = g.protocolChosen(); err != nil {
+	if o.Node, err = g.openNode(ctx); err != nil {
 		return err
 	}
-	node, err := g.openNode()
+	defer func() { err = errors.Join(err, o.Node.Close()) }()
+	if len(o.Advertise) == 0 && len(o.Node.Endpoints()) == 0 {
+		return usageError(errors.New("say where the others find this member with --endpoint HOST:PORT"))
+	}
+	o.Protocol = g.protocol.Protocol
+	joined := g.joinAtOnce
+	if wait > 0 {
+		joined = g.joinAll
+	}
+	roster, err := joined(ctx, target, o, wait)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, node.Close()) }()
-	o.Node = node
-	if wait == 0 {
-		return g.joinOnly(ctx, o)
-	}
-	ctx, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	progress := newProgress(g.console, ctx)
-	if progress != nil {
-		o.Progress = progress.show
-	}
-	m, err := client.Form(ctx, target, o)
-	progress.done()
-	if err != nil {
-		return err
-	}
-	return g.printRoster(m.Roster())
+	return g.printRoster(roster)
 }
 
-func (g *globals) joinOnly(ctx context.Context, o client.FormOptions) error {
-	if len(o.Advertise) > 0 {
-		if err := o.Node.SetEndpoints(o.Advertise); err != nil {
-			return err
+// joinAll joins and waits for the others.
+func (g *globals) joinAll(ctx context.Context, target *regcred.Target, o client.FormOptions, wait time.Duration) (*client.Roster, error) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	p := newProgress(ctx, g.console)
+	defer p.end()
+	o.Progress = p.callback()
+	m, err := client.Form(ctx, target, o)
+	if err != nil {
+		return nil, afterWait(err)
+	}
+	return m.Roster(), nil
+}
+
+// joinAtOnce joins and does not wait: it calls the formation off as soon as the
+// node has its place.
+func (g *globals) joinAtOnce(ctx context.Context, target *regcred.Target, o client.FormOptions, _ time.Duration) (roster *client.Roster, err error) {
+	defer showLate(g.console, "looking for the registry")()
+	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	defer cancel()
+	o.Progress = func(now client.Progress) {
+		if now.Roster != nil {
+			roster = now.Roster
+			cancel()
 		}
 	}
-	return g.withSession(ctx, o.Node, func(ctx context.Context, c *client.Client) error {
-		if !o.JoinOnly {
-			made, err := c.Create(ctx, client.CreateOptions{Name: o.Cluster.Name, Size: o.Size, EndpointCount: o.EndpointCount})
-			if err != nil {
-				return err
-			}
-			o.Cluster = xlreg.ClusterRef{ID: made.ID}
-		}
-		cluster, err := c.Join(ctx, o.Cluster)
-		if err != nil {
-			return err
-		}
-		roster, err := c.Members(ctx, xlreg.ClusterRef{ID: cluster.ID})
-		if err != nil {
-			return err
-		}
-		return g.printRoster(roster)
-	})
+	if _, err = client.Form(ctx, target, o); roster != nil {
+		return roster, nil
+	}
+	return nil, err
 }

@@ -2,32 +2,61 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 )
 
 func newLeave(g *globals) *cobra.Command {
 	return &cobra.Command{
-		Use:   "leave NAME",
-		Short: "Give a place in a cluster up",
-		Long:  "Give the node's place in a cluster, given by name or ID, up for another member.",
-		Args:  cobra.ExactArgs(1),
+		Use:     "leave NAME",
+		Short:   "Give a place in a cluster up",
+		Long:    "Give the node's place in a cluster, given by name or ID, up for another member.",
+		Example: "  xlreg leave web --node ./m0",
+		Args:    oneArg("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ref, err := parseRef(args[0])
 			if err != nil {
 				return err
 			}
-			return g.asNode(cmd.Context(), func(ctx context.Context, c *client.Client) error {
-				if err := c.Leave(ctx, ref); err != nil {
-					return err
-				}
-				return g.printFields(struct {
-					Left string `json:"left"`
-				}{args[0]}, field{"left", fmt.Sprint(args[0])})
-			})
+			if g.protocol.classic() {
+				return usageError(fmt.Errorf("leave: %w", client.ErrNeeds20))
+			}
+			return g.leave(cmd.Context(), ref)
 		},
 	}
+}
+
+func (g *globals) leave(ctx context.Context, ref xlreg.ClusterRef) (err error) {
+	target, err := g.target()
+	if err != nil {
+		return err
+	}
+	node, err := g.openOldNode()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, node.Close()) }()
+	return g.inSession(ctx, target, node, func(ctx context.Context, c *client.Client) error {
+		cluster, err := c.Cluster(ctx, ref)
+		if err != nil {
+			return err
+		}
+		if err := c.Leave(ctx, xlreg.ClusterRef{ID: cluster.ID}); err != nil {
+			return fmt.Errorf("node %s: %w", node.Name(), err)
+		}
+		return g.printLeft(&cluster)
+	})
+}
+
+func (g *globals) printLeft(c *xlreg.Cluster) error {
+	if g.output == "json" {
+		return g.printCluster(c)
+	}
+	_, err := fmt.Fprintf(g.out, "left %s\n", c.Name)
+	return err
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"os"
@@ -17,15 +18,9 @@ func newNode(g *globals) *cobra.Command {
 		Use:   "node",
 		Short: "Make and show nodes",
 		Long:  "A node is a directory: its name, its two keys, its addresses, and the ID that each\nregistry gave it.",
-		RunE:  needSubcommand,
 	}
 	cmd.AddCommand(newNodeInit(g), newNodeShow(g))
 	return cmd
-}
-
-// needSubcommand is the run of a command that only groups others.
-func needSubcommand(cmd *cobra.Command, _ []string) error {
-	return usageError{fmt.Errorf("say what to do; see '%s --help'", cmd.CommandPath())}
 }
 
 // nodeInitFlags are the flags of node init, as given.
@@ -44,13 +39,13 @@ func newNodeInit(g *globals) *cobra.Command {
 		Short:   "Make a node",
 		Long:    "Make a node in DIR, with new keys or with keys you have: PEM (PKCS #1, PKCS #8) or\nOpenSSH files, without a passphrase.",
 		Example: "  xlreg node init ./m0 --endpoint 192.0.2.7:4000\n  xlreg node init ./m0 --sig-key ~/.ssh/id_rsa --comms-key comms.pem",
-		Args:    cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		Args:    oneArg("DIR"),
+		RunE: func(cmd *cobra.Command, args []string) error {
 			o, err := f.options(args[0])
 			if err != nil {
 				return err
 			}
-			node, err := identity.Init(args[0], o)
+			node, err := makeNode(cmd.Context(), g.console, args[0], o)
 			if err != nil {
 				return err
 			}
@@ -76,14 +71,26 @@ func (f *nodeInitFlags) options(dir string) (o identity.Options, err error) {
 		name = filepath.Base(abs)
 	}
 	if o.Name, err = xlreg.ParseName(name); err != nil {
-		return o, usageError{fmt.Errorf("--name: %w", err)}
+		return o, usageError(fmt.Errorf("--name: %w", err))
 	}
 	if o.Endpoints, err = parseEndpoints("endpoint", f.endpoints); err != nil {
+		return o, err
+	}
+	if err := checkKeyBits("bits", f.bits); err != nil {
 		return o, err
 	}
 	o.Bits = f.bits
 	o.Keys, err = f.keys()
 	return o, err
+}
+
+// checkKeyBits refuses sizes of keys that are never made.
+func checkKeyBits(flag string, bits int) error {
+	switch bits {
+	case 2048, 3072, 4096:
+		return nil
+	}
+	return usageError(fmt.Errorf("--%s %d: want 2048, 3072 or 4096", flag, bits))
 }
 
 // keys reads the keys given; nil if none is.
@@ -92,32 +99,36 @@ func (f *nodeInitFlags) keys() (*identity.Keys, error) {
 		return nil, nil
 	}
 	if f.sigKey == "" || f.commsKey == "" {
-		return nil, usageError{errors.New("give both --sig-key and --comms-key, or neither")}
+		return nil, usageError(errors.New("give both --sig-key and --comms-key, or neither"))
 	}
-	sigPEM, err := os.ReadFile(f.sigKey)
+	sig, err := readKey(f.sigKey)
 	if err != nil {
 		return nil, err
 	}
-	sig, err := identity.ParsePrivateKey(sigPEM)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.sigKey, err)
-	}
-	commsPEM, err := os.ReadFile(f.commsKey)
+	comms, err := readKey(f.commsKey)
 	if err != nil {
 		return nil, err
-	}
-	comms, err := identity.ParsePrivateKey(commsPEM)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.commsKey, err)
 	}
 	return identity.NewKeys(comms, sig)
+}
+
+func readKey(path string) (*rsa.PrivateKey, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	key, err := identity.ParsePrivateKey(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return key, nil
 }
 
 func newNodeShow(g *globals) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show DIR",
 		Short: "Show a node",
-		Args:  cobra.ExactArgs(1),
+		Args:  oneArg("DIR"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			node, err := identity.Load(args[0])
 			if err != nil {
@@ -138,9 +149,10 @@ type nodeJSON struct {
 }
 
 type nodeRegistryJSON struct {
-	Sig  string     `json:"sig"`
-	Name xlreg.Name `json:"name"`
-	ID   string     `json:"id"`
+	Sig       string           `json:"sig"`
+	Name      xlreg.Name       `json:"name"`
+	Endpoints []xlreg.Endpoint `json:"endpoints"`
+	ID        string           `json:"id"`
 }
 
 func (g *globals) printNode(node *identity.Node) error {
@@ -157,7 +169,7 @@ func (g *globals) printNode(node *identity.Node) error {
 		{"key bits", fmt.Sprint(node.Keys().Sig.N.BitLen())}, {"endpoints", joinEndpoints(v.Endpoints)},
 	}
 	for _, r := range node.Registrations() {
-		v.Registries = append(v.Registries, nodeRegistryJSON{r.Sig, r.Name, r.ID.String()})
+		v.Registries = append(v.Registries, nodeRegistryJSON{r.Sig, r.Name, append([]xlreg.Endpoint{}, r.Endpoints...), r.ID.String()})
 		fields = append(fields, field{"id at " + string(r.Name), r.ID.String()})
 	}
 	return g.printFields(v, fields...)

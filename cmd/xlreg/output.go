@@ -24,14 +24,14 @@ type clusterJSON struct {
 
 // memberJSON is a member as scripts read it. Keys are PEM.
 type memberJSON struct {
-	Index     int              `json:"index"`
-	ID        string           `json:"id"`
-	Name      xlreg.Name       `json:"name"`
-	Endpoints []xlreg.Endpoint `json:"endpoints"`
-	CommsKey  string           `json:"commsKey"`
-	SigKey    string           `json:"sigKey"`
-	Attrs     xlreg.NodeAttrs  `json:"attrs"`
-	Verified  bool             `json:"verified"`
+	Index      int              `json:"index"`
+	ID         string           `json:"id"`
+	Name       xlreg.Name       `json:"name"`
+	Endpoints  []xlreg.Endpoint `json:"endpoints"`
+	CommsKey   string           `json:"commsKey"`
+	SigKey     string           `json:"sigKey"`
+	Attrs      xlreg.NodeAttrs  `json:"attrs"`
+	Unverified bool             `json:"unverified,omitempty"` // registered or read over a classic carrier
 }
 
 type rosterJSON struct {
@@ -51,7 +51,7 @@ func rosterToJSON(r *client.Roster) rosterJSON {
 		out.Members = append(out.Members, memberJSON{
 			Index: m.Index, ID: t.ID.String(), Name: t.Name, Endpoints: append([]xlreg.Endpoint{}, t.Endpoints...),
 			CommsKey: keyPEM(string(t.CommsKey)), SigKey: keyPEM(string(t.SigKey)),
-			Attrs: t.Attrs, Verified: m.Verified,
+			Attrs: t.Attrs, Unverified: !m.Verified,
 		})
 	}
 	return out
@@ -63,6 +63,7 @@ func keyPEM(der string) string {
 
 func (g *globals) printJSON(v any) error {
 	e := json.NewEncoder(g.out)
+	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	return e.Encode(v)
 }
@@ -73,8 +74,17 @@ func (g *globals) printRoster(r *client.Roster) error {
 		return g.printJSON(rosterToJSON(r))
 	}
 	c := &r.Cluster
-	fmt.Fprintf(g.out, "cluster %s  %s\n%d of %d members\n\n", c.Name, c.ID, len(r.Members), c.MaxSize)
+	fmt.Fprintf(g.out, "cluster %s  %s\n%s\n\n", c.Name, c.ID, countMembers(r))
 	return writeRosterTable(g.out, r)
+}
+
+// countMembers says how many are there of how many. Original servers tell the
+// size only to who creates or joins.
+func countMembers(r *client.Roster) string {
+	if r.Cluster.MaxSize == 0 {
+		return fmt.Sprintf("%d members", len(r.Members))
+	}
+	return fmt.Sprintf("%d of %d members", len(r.Members), r.Cluster.MaxSize)
 }
 
 func writeRosterTable(w io.Writer, r *client.Roster) error {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"strings"
 	"sync"
 	"time"
@@ -11,27 +10,25 @@ import (
 	"github.com/xlattice/xlreg/client"
 )
 
-// progress shows a wait on a terminal, in one line that is written again and
-// again. A nil progress shows nothing.
+// progress shows on a terminal how far a wait for members has come.
 type progress struct {
-	out      io.Writer
+	line     *statusLine
 	deadline time.Time
 	stop     context.CancelFunc
 	ticker   sync.WaitGroup
 
 	mu   sync.Mutex
-	last string // guarded by mu; who is there, without the time left
+	last string // guarded by mu; what it says, without the time left
 }
 
-// newProgress returns nil if nobody looks at c. It must be ended with done.
-func newProgress(c *console, ctx context.Context) *progress {
-	if !isTerminal(c.err) {
-		return nil
-	}
+// newProgress begins to show the time left until ctx ends. It must be ended.
+func newProgress(ctx context.Context, c *console) *progress {
 	ctx, stop := context.WithCancel(ctx)
-	p := &progress{out: c.err, stop: stop, last: "looking for the registry"}
+	p := &progress{line: newStatusLine(c), stop: stop, last: "looking for the registry"}
 	p.deadline, _ = ctx.Deadline()
-	p.ticker.Go(func() { p.tick(ctx) })
+	if p.line.visible() {
+		p.ticker.Go(func() { p.tick(ctx) })
+	}
 	return p
 }
 
@@ -49,15 +46,24 @@ func (p *progress) tick(ctx context.Context) {
 	}
 }
 
-// show takes note of how far the formation has come.
+// callback is what to have called with each step; nil if nobody looks, as being
+// told of each step costs requests.
+func (p *progress) callback() func(client.Progress) {
+	if !p.line.visible() {
+		return nil
+	}
+	return p.show
+}
+
+// show takes note of how far the wait has come.
 func (p *progress) show(now client.Progress) {
 	p.mu.Lock()
-	p.last = describeProgress(now)
+	p.last = describeProgress(&now)
 	p.mu.Unlock()
 	p.write()
 }
 
-func describeProgress(now client.Progress) string {
+func describeProgress(now *client.Progress) string {
 	switch {
 	case now.Err != nil:
 		return "trying again: " + oneLine(now.Err)
@@ -68,35 +74,20 @@ func describeProgress(now client.Progress) string {
 	for i := range now.Roster.Members {
 		names[i] = string(now.Roster.Members[i].Token.Name)
 	}
-	return fmt.Sprintf("joined %d of %d (%s), %d missing", len(names), now.Size,
-		strings.Join(names, " "), max(0, now.Size-len(names)))
+	return fmt.Sprintf("%d of %d joined, %d missing: %s", len(names), now.Size,
+		max(0, now.Size-len(names)), strings.Join(names, " "))
 }
 
 func (p *progress) write() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	left := ""
-	if !p.deadline.IsZero() {
-		left = fmt.Sprintf(", %v left", time.Until(p.deadline).Round(time.Second))
-	}
-	fmt.Fprintf(p.out, "\r\033[K%s%s", cutLine(p.last), left)
+	left := max(0, time.Until(p.deadline)).Round(time.Second)
+	p.line.show(fmt.Sprintf("%v left, %s", left, p.last))
 }
 
-// cutLine keeps the line from wrapping, which could not be written over.
-func cutLine(s string) string {
-	const most = 64
-	if r := []rune(s); len(r) > most {
-		return string(r[:most-1]) + "…"
-	}
-	return s
-}
-
-// done ends the line and takes it away.
-func (p *progress) done() {
-	if p == nil {
-		return
-	}
+// end takes the line away.
+func (p *progress) end() {
 	p.stop()
 	p.ticker.Wait()
-	fmt.Fprint(p.out, "\r\033[K")
+	p.line.end()
 }

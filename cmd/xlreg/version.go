@@ -2,6 +2,7 @@ package main
 
 import (
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -20,8 +21,11 @@ func newVersion(g *globals) *cobra.Command {
 		Short: "Show the version",
 		RunE: func(*cobra.Command, []string) error {
 			v := buildVersion()
-			return g.printFields(v, field{"xlreg", v.Version}, field{"revision", v.Revision},
-				field{"go", v.Go}, field{"protocols", "2.0 1.9 1.8"})
+			fields := []field{{"xlreg", v.Version}, {"go", v.Go}, {"protocols", strings.Join(v.Protocols, " ")}}
+			if v.Revision != "" {
+				fields = append(fields, field{"revision", v.Revision})
+			}
+			return g.printFields(v, fields...)
 		},
 	}
 }

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/session"
+)
+
+// The exit codes.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitDeadline    = 3
+	exitInterrupted = 130 // what shells say of a program that Ctrl-C ended
+)
+
+var (
+	// errUsage marks an error of the command line itself.
+	errUsage = errors.New("usage")
+	// errDeadline marks the end of the time that --wait gave. Other times that
+	// run out, of requests for example, are failures like any other.
+	errDeadline = errors.New("deadline passed")
+)
+
+// marked is an error that has its own exit code, and keeps its text.
+type marked struct{ cause, mark error }
+
+func (m marked) Error() string   { return m.cause.Error() }
+func (m marked) Unwrap() []error { return []error{m.cause, m.mark} }
+
+// usageError says that err is one of the command line itself.
+func usageError(err error) error { return marked{err, errUsage} }
+
+// afterWait marks the end of a wait that took as long as it was given.
+func afterWait(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return marked{err, errDeadline}
+	}
+	return err
+}
+
+func exitCode(err error) int {
+	switch {
+	case errors.Is(err, errUsage):
+		return exitUsage
+	case errors.Is(err, errDeadline):
+		return exitDeadline
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted
+	default:
+		return exitFailed
+	}
+}
+
+// oneLine says what is wrong and what to do, in the words of people.
+func oneLine(err error) string {
+	lines := strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' })
+	text := strings.Join(lines, "; ")
+	text = strings.ReplaceAll(text, context.DeadlineExceeded.Error(), "time is up")
+	text = strings.ReplaceAll(text, context.Canceled.Error(), "interrupted")
+	if advice := adviceOn(err); advice != "" {
+		text += "; " + advice
+	}
+	return text
+}
+
+// adviceOn says what to do about an error that does not say so itself.
+func adviceOn(err error) string {
+	for _, a := range advices {
+		if errors.Is(err, a.about) {
+			return a.text
+		}
+	}
+	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op == "dial" {
+		return "see that the registry runs there, and that --registry is the right one"
+	}
+	return ""
+}
+
+// advices has the first that fits for each error, the more special ones first.
+var advices = []struct {
+	about error
+	text  string
+}{
+	{xlreg.ErrNoSuchClusterID, "make the cluster with 'xlreg create'"},
+	{xlreg.ErrNoSuchClusterName, "make the cluster with 'xlreg create', or with 'xlreg join --create --size N'"},
+	{xlreg.ErrTooFewEndpoints, "give more with --endpoint HOST:PORT"},
+	{xlreg.ErrMemberNameInUse, "use a node with another name"},
+	{xlreg.ErrIDInUse, "use a new node directory, or the keys that this ID belongs to"},
+	{xlreg.ErrClusterFull, "take another cluster, or let a member leave"},
+	{xlreg.ErrClusterSize, "ask for the size it has, or take another name"},
+	{xlreg.ErrTooManyRequests, "wait, or have the operator raise the limit"},
+	{xlreg.ErrIllFormedName, "use a letter or '_' first, then letters, digits, '_', '-' and '.'"},
+	{xlreg.ErrTryLater, "if that goes on, see whether the registry's disk is full"},
+	{client.ErrOriginalRegistry, "choose with --protocol"},
+	{client.ErrNeeds20, "leave --protocol away, if the registry speaks 2.0"},
+	{client.ErrAddress, "give with --endpoint an address where the others reach this member"},
+	{session.ErrUntrusted, "if its keys are new, get its credentials anew from someone you trust"},
+	{identity.ErrExists, "look at it with 'xlreg node show', or use another directory"},
+	{syscall.EADDRINUSE, "stop the program that has the port, or choose another with --listen"},
+}
+
+// requestTime bounds a command that does not wait for members.
+const requestTime = 10 * time.Second

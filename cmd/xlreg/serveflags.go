@@ -1,0 +1,190 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/server"
+)
+
+// serveFlags are the flags of serve, as given.
+type serveFlags struct {
+	data      string
+	listen    []string
+	public    []string
+	name      string
+	ephemeral bool
+	dev       bool
+	idBits    int
+	keyBits   int
+	carriers  []string
+	maxWait   time.Duration
+	logLevel  string
+	limits    server.Limits
+}
+
+// serveConfig is what serve runs on: the flags, checked.
+type serveConfig struct {
+	data      string // empty: a temporary directory
+	listen    []string
+	public    []xlreg.Endpoint
+	name      xlreg.Name
+	nameGiven bool
+	ephemeral bool
+	dev       bool
+	idLen     int
+	keyBits   int
+	protocols []xlreg.Protocol
+	maxWait   time.Duration
+	limits    server.Limits
+	log       *slog.Logger
+}
+
+func (f *serveFlags) register(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&f.data, "data", "", "`DIR` for keys, data and regCred.dat; made if it does not exist")
+	flags.StringSliceVar(&f.listen, "listen", []string{":" + strconv.Itoa(xlreg.DefaultPort)}, "`ADDR` to listen on, repeatable; port 0 takes a free one")
+	flags.StringSliceVar(&f.public, "public", nil, "`HOST:PORT` where clients find the registry, repeatable (default what is bound)")
+	flags.StringVar(&f.name, "name", "xlReg", "the registry's `NAME`, when it is first started")
+	flags.BoolVar(&f.ephemeral, "ephemeral", false, "keep nodes and clusters in memory only")
+	flags.BoolVar(&f.dev, "dev", false, "for trying out: ephemeral, on loopback, on a free port")
+	flags.IntVar(&f.idBits, "id-bits", 256, "size of new IDs in `BITS`: 256 or 160")
+	flags.IntVar(&f.keyBits, "key-bits", 2048, "size of the registry's keys in `BITS`, when it is first started: 2048, 3072 or 4096")
+	flags.StringSliceVar(&f.carriers, "carriers", []string{"2.0", "1.9", "1.8"}, "the `GENERATIONS` to speak")
+	flags.StringVar(&f.logLevel, "log-level", "info", "`LEVEL` to log from: debug, info, warn or error")
+	flags.DurationVar(&f.maxWait, "max-wait", xlreg.DefaultMaxWait, "`TIME` that one request may wait for a cluster to fill")
+	f.registerLimits(flags)
+	complete(cmd, "log-level", "debug", "info", "warn", "error")
+	complete(cmd, "id-bits", "256", "160")
+	complete(cmd, "key-bits", "2048", "3072", "4096")
+	complete(cmd, "carriers", "2.0", "2.0,1.9,1.8")
+}
+
+func (f *serveFlags) registerLimits(flags *pflag.FlagSet) {
+	d := server.DefaultLimits()
+	l := &f.limits
+	flags.IntVar(&l.Connections, "max-connections", d.Connections, "most connections open at once, `N`")
+	flags.IntVar(&l.ConnectionsPerAddress, "max-connections-per-address", d.ConnectionsPerAddress, "most of those from one IPv4 address or IPv6 /64, `N`")
+	flags.IntVar(&l.ConnectionsLoopback, "max-connections-loopback", d.ConnectionsLoopback, "the same for each loopback address, `N`")
+	flags.IntVar(&l.NodesPerMinute, "new-nodes-per-minute", d.NodesPerMinute, "new nodes from one address, `N`")
+	flags.IntVar(&l.ClustersPerMinute, "new-clusters-per-minute", d.ClustersPerMinute, "new clusters from one address, `N`")
+	flags.IntVar(&l.LoopbackPerMinute, "new-per-minute-loopback", d.LoopbackPerMinute, "new nodes, and new clusters, from each loopback address, `N`")
+	flags.DurationVar(&l.Hello, "hello-timeout", d.Hello, "`TIME` for a connection to say hello")
+	flags.DurationVar(&l.CrowdedHello, "crowded-hello-timeout", d.CrowdedHello, "the same `TIME` while most connections have not")
+	flags.DurationVar(&l.Message, "message-timeout", d.Message, "`TIME` from a message's first byte to its last")
+	flags.DurationVar(&l.Idle, "idle-timeout", d.Idle, "`TIME` between two messages")
+	flags.DurationVar(&l.Write, "write-timeout", d.Write, "`TIME` for a peer to take one message")
+}
+
+// config checks the flags and returns what to run on.
+func (f *serveFlags) config(flags *pflag.FlagSet, c *console) (*serveConfig, error) {
+	cfg := &serveConfig{
+		data: f.data, listen: f.listen, nameGiven: flags.Changed("name"), ephemeral: f.ephemeral || f.dev, dev: f.dev,
+		idLen: f.idBits / 8, keyBits: f.keyBits, maxWait: f.maxWait, limits: f.limits,
+	}
+	if f.dev && !flags.Changed("listen") {
+		cfg.listen = []string{"127.0.0.1:0"}
+	}
+	if cfg.data == "" && !cfg.ephemeral {
+		return nil, errors.New("say where to keep the data with --data DIR, or that it is not kept with --ephemeral")
+	}
+	if len(cfg.listen) == 0 {
+		return nil, errors.New("--listen: want at least one address")
+	}
+	if err := f.checkSizes(flags); err != nil {
+		return nil, err
+	}
+	var err error
+	if cfg.name, err = xlreg.ParseName(f.name); err != nil {
+		return nil, fmt.Errorf("--name: %w", err)
+	}
+	if cfg.public, err = parseEndpoints("public", f.public); err != nil {
+		return nil, err
+	}
+	if cfg.protocols, err = f.protocols(); err != nil {
+		return nil, err
+	}
+	cfg.log, err = newLogger(c, f.logLevel)
+	return cfg, err
+}
+
+func (f *serveFlags) checkSizes(flags *pflag.FlagSet) error {
+	if f.idBits != 8*xlreg.LongIDLen && f.idBits != 8*xlreg.ShortIDLen {
+		return fmt.Errorf("--id-bits %d: want 256 or 160", f.idBits)
+	}
+	if err := checkKeyBits("key-bits", f.keyBits); err != nil {
+		return err
+	}
+	return checkPositive(flags)
+}
+
+func (f *serveFlags) protocols() ([]xlreg.Protocol, error) {
+	var all []xlreg.Protocol
+	for _, s := range f.carriers {
+		p, err := xlreg.ParseProtocol(s)
+		if err != nil {
+			return nil, fmt.Errorf("--carriers: %w", err)
+		}
+		if !slices.Contains(all, p) {
+			all = append(all, p)
+		}
+	}
+	if len(all) == 0 {
+		return nil, errors.New("--carriers: want at least one of 2.0, 1.9 and 1.8")
+	}
+	return all, nil
+}
+
+// checkPositive refuses limits that would stop everything, and zeros, which
+// would be taken for defaults.
+func checkPositive(flags *pflag.FlagSet) (failed error) {
+	flags.VisitAll(func(f *pflag.Flag) {
+		n, numErr := strconv.Atoi(f.Value.String())
+		d, durErr := time.ParseDuration(f.Value.String())
+		isNumber := f.Value.Type() == "int" && numErr == nil && n <= 0
+		isTime := f.Value.Type() == "duration" && durErr == nil && d <= 0
+		if isNumber || isTime {
+			failed = fmt.Errorf("--%s %v: want more than 0", f.Name, f.Value)
+		}
+	})
+	return failed
+}
+
+// newLogger logs for people on a terminal, and JSON for machines elsewhere.
+func newLogger(c *console, level string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, fmt.Errorf("--log-level %q: want debug, info, warn or error", level)
+	}
+	o := &slog.HandlerOptions{Level: l}
+	if isTerminal(c.err) {
+		return slog.New(slog.NewTextHandler(c.err, o)), nil
+	}
+	return slog.New(slog.NewJSONHandler(c.err, o)), nil
+}
+
+// spareFiles are those a registry opens besides connections, with some to spare.
+const spareFiles = 32
+
+// fitOpenFiles lowers the limits on connections to what the system allows, since
+// beyond that no connection can even be refused.
+func (cfg *serveConfig) fitOpenFiles(allowed int, known bool) {
+	l := &cfg.limits
+	if !known || l.Connections+spareFiles <= allowed {
+		return
+	}
+	fit := max(1, allowed-spareFiles)
+	cfg.log.Warn("too few files may be open for so many connections: raise it with ulimit -n",
+		"open_files", allowed, "max_connections", l.Connections, "lowered_to", fit)
+	l.Connections = fit
+	l.ConnectionsLoopback = min(l.ConnectionsLoopback, max(1, fit*3/4)) // as in the defaults
+}

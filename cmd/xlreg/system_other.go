@@ -1,0 +1,14 @@
+//go:build !unix
+
+package main
+
+import "os"
+
+// Elsewhere there is no such signal, no group of processes that a terminal
+// belongs to, and no limit of open files to ask for.
+
+func ignoreFileSizeSignal() {}
+
+func inForeground(*os.File) bool { return true }
+
+func openFileLimit() (int, bool) { return 0, false }
