@@ -83,7 +83,7 @@ func waitingBytes(b *testing.B, p xlreg.Protocol, conns int) float64 {
 	}
 	clients := (memory() - bare) / 2
 	for _, s := range sockets {
-		holdOne(b, ctx, sc, cc, s[0], s[1], held)
+		holdOne(ctx, b, sc, cc, s[0], s[1], held)
 	}
 	used := memory() - bare - clients
 	cancel()
@@ -101,7 +101,7 @@ func waitingBytes(b *testing.B, p xlreg.Protocol, conns int) float64 {
 
 // holdOne brings one session to the point where its server holds, and forgets
 // the client's end but for its connection.
-func holdOne(b *testing.B, ctx context.Context, sc ServerConfig, cc ClientConfig, sn, cn net.Conn, held chan<- error) {
+func holdOne(ctx context.Context, b *testing.B, sc ServerConfig, cc ClientConfig, sn, cn net.Conn, held chan<- error) {
 	b.Helper()
 	holding := make(chan struct{})
 	s, err := NewServer(sc)

@@ -37,6 +37,11 @@ func (c *classic) limit() int { return xlreg.MaxClassicMessage }
 // the peer saw the same.
 func (c *classic) incomplete(cause error) error { return cause }
 
+func (c *classic) decode(b []byte) (*wire.Message, int, error) {
+	m, used := c.open(b)
+	return m, used, nil
+}
+
 // newClassic returns the codec for the keys of a session. Over 1.8 both
 // directions begin with the chain iv; over 1.9 there is none.
 func newClassic(k sessionKeys) (*classic, error) {
@@ -99,25 +104,23 @@ type opener struct {
 	lost    bool // it never will be a message
 }
 
-// decode decrypts what came of a message and looks at each block boundary, from
+// open decrypts what came of a message and looks at each block boundary, from
 // the message's start, whether this is its end. A message has no length, so the
 // first boundary at which it can end is the one at which it does. What never
-// will be a message is dropped without a word, and goes on to be until the peer
-// stops sending or time is up: whatever was wrong, it looks the same.
-func (o *opener) decode(b []byte) (*wire.Message, int, error) {
+// will be a message is dropped without a word, for as long as the peer goes on and
+// the time lasts: whatever was wrong, it looks the same.
+func (o *opener) open(b []byte) (m *wire.Message, used int) {
 	for !o.lost && o.decrypt(b) {
-		m := o.find()
-		if m == nil {
-			continue
+		if m := o.find(); m != nil {
+			used := o.head + o.checked
+			o.reset(b[:used])
+			return m, used
 		}
-		used := o.head + o.checked
-		o.reset(b[:used])
-		return m, used, nil
 	}
 	if o.lost {
-		return nil, len(b), nil
+		return nil, len(b)
 	}
-	return nil, 0, nil
+	return nil, 0
 }
 
 // decrypt adds the next whole blocks of b to the text, and reports whether
