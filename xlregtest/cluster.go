@@ -1,0 +1,115 @@
+package xlregtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/identity"
+)
+
+// formTime bounds the forming of a cluster, which takes far less than a second.
+const formTime = time.Minute
+
+// Member is one member of a cluster that is complete. What it knows of itself and
+// of the others is in its Membership.
+type Member struct {
+	*client.Membership
+
+	// Listeners are the member's endpoints, in order: open, on 127.0.0.1, and
+	// closed when the test ends. They are plain TCP.
+	Listeners []net.Listener
+}
+
+// Cluster returns the n members of a new cluster, 2 to 64. They are named m0, m1
+// and so on, in this order; their indexes are as they came to join, as they are in
+// any cluster.
+//
+// Without WithRegistry the cluster has a registry of its own. Everything ends with
+// the test.
+func Cluster(t testing.TB, n int, opts ...Option) []*Member {
+	t.Helper()
+	o := collect(opts)
+	if err := o.check(n); err != nil {
+		t.Fatalf("xlregtest: cluster of %d: %v", n, err)
+	}
+	if o.registry == nil {
+		o.registry = start(t, o)
+	}
+	if o.name == "" {
+		o.name = o.registry.clusterName()
+	}
+	members, err := form(t, newNodes(t, memberNames(n)...), o)
+	if err != nil {
+		t.Fatalf("xlregtest: cluster of %d: %v", n, err)
+	}
+	return members
+}
+
+func (o *options) check(n int) error {
+	if n < xlreg.MinClusterSize || n > xlreg.MaxClusterSize {
+		return fmt.Errorf("want %d to %d members", xlreg.MinClusterSize, xlreg.MaxClusterSize)
+	}
+	if o.endpoints < 1 || o.endpoints > xlreg.MaxEndpoints {
+		return fmt.Errorf("%d endpoints for each member: want 1 to %d", o.endpoints, xlreg.MaxEndpoints)
+	}
+	if o.registry != nil && o.ofRegistry {
+		return errors.New("WithRegistry brings one that runs, whose protocols and logger stay as they are")
+	}
+	return nil
+}
+
+func memberNames(n int) []xlreg.Name {
+	names := make([]xlreg.Name, n)
+	for i := range names {
+		names[i] = xlreg.Name(fmt.Sprintf("m%d", i))
+	}
+	return names
+}
+
+// form lets every node form the cluster on its own, as real ones do.
+func form(t testing.TB, nodes []*identity.Node, o *options) ([]*Member, error) {
+	t.Helper()
+	members := make([]*Member, len(nodes))
+	for i := range members {
+		members[i] = &Member{Listeners: listen(t, o.endpoints)}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), formTime)
+	defer cancel()
+	group, ctx := errgroup.WithContext(ctx)
+	for i, m := range members {
+		group.Go(func() (err error) {
+			m.Membership, err = client.Form(ctx, o.registry.target, client.FormOptions{
+				Options:       client.Options{Node: nodes[i], Protocol: o.registry.protocol},
+				Cluster:       xlreg.ClusterRef{Name: o.name},
+				Size:          len(members),
+				EndpointCount: o.endpoints,
+				Listeners:     m.Listeners,
+			})
+			return err
+		})
+	}
+	return members, group.Wait()
+}
+
+// listen opens n ports until the test ends.
+func listen(t testing.TB, n int) []net.Listener {
+	t.Helper()
+	listeners := make([]net.Listener, n)
+	for i := range listeners {
+		l, err := net.Listen("tcp", anyPort)
+		if err != nil {
+			t.Fatalf("xlregtest: %v", err)
+		}
+		t.Cleanup(func() { l.Close() })
+		listeners[i] = l
+	}
+	return listeners
+}

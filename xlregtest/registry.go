@@ -1,0 +1,144 @@
+package xlregtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/host"
+	"github.com/xlattice/xlreg/internal/testkeys"
+	"github.com/xlattice/xlreg/regcred"
+	"github.com/xlattice/xlreg/store/memory"
+)
+
+// Registry is a registry in this process, on a port of its own on 127.0.0.1. It
+// keeps what it knows in memory. Its methods may be called from any goroutine.
+type Registry struct {
+	cred     *regcred.Cred
+	target   *regcred.Target
+	url      string
+	protocol xlreg.Protocol // what clusters speak with it
+	clusters atomic.Int64   // names given so far
+}
+
+// Start starts a registry, which is stopped when the test ends.
+func Start(t testing.TB, opts ...Option) *Registry {
+	t.Helper()
+	o := collect(opts)
+	if o.ofCluster {
+		t.Fatal("xlregtest: start registry: an option is for Cluster only")
+	}
+	return start(t, o)
+}
+
+func start(t testing.TB, o *options) *Registry {
+	t.Helper()
+	node := newNodes(t, "registry")[0]
+	r, stop, err := serve(node, o)
+	if err != nil {
+		t.Fatalf("xlregtest: start registry: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := stop(); err != nil {
+			t.Errorf("xlregtest: stop registry: %v", err)
+		}
+	})
+	return r
+}
+
+// serve runs a registry until it is stopped.
+func serve(node *identity.Node, o *options) (r *Registry, stop func() error, err error) {
+	st := memory.New()
+	h, err := host.Open(host.Config{
+		Node: node, Store: st, Listen: []string{anyPort}, Protocols: o.protocols, Logger: o.logger,
+	})
+	if err != nil {
+		return nil, nil, errors.Join(err, st.Close())
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var served sync.WaitGroup
+	var serveErr error
+	served.Go(func() { serveErr = h.Serve(ctx) })
+	stop = func() error {
+		cancel()
+		served.Wait()
+		return errors.Join(serveErr, h.Close(), st.Close())
+	}
+	if r, err = newRegistry(h.Cred(), o); err != nil {
+		return nil, nil, errors.Join(err, stop())
+	}
+	return r, stop, nil
+}
+
+func newRegistry(cred *regcred.Cred, o *options) (*Registry, error) {
+	target, err := cred.Target()
+	if err != nil {
+		return nil, err
+	}
+	url, err := cred.URL()
+	if err != nil {
+		return nil, err
+	}
+	return &Registry{cred: cred, target: target, url: url, protocol: o.protocol()}, nil
+}
+
+// Target returns what client.Dial and client.Form find the registry by.
+func (r *Registry) Target() *regcred.Target { return r.target }
+
+// URL returns the registry's xlreg:// line, which says in one word where it is and
+// how to know it; it is what XLREG_REGISTRY holds.
+func (r *Registry) URL() string { return r.url }
+
+// Cred returns the registry's credentials.
+func (r *Registry) Cred() *regcred.Cred { return r.cred }
+
+// CredFile writes the registry's credentials to a file that goes with the test,
+// and returns its path.
+func (r *Registry) CredFile(t testing.TB) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "regCred.dat")
+	if err := r.cred.Write(path); err != nil {
+		t.Fatalf("xlregtest: %v", err)
+	}
+	return path
+}
+
+// clusterName returns one that it has not returned before.
+func (r *Registry) clusterName() xlreg.Name {
+	return xlreg.Name(fmt.Sprintf("cluster%d", r.clusters.Add(1)))
+}
+
+// Node returns a new node, in memory, with test keys: for a test that does itself
+// what Cluster does. It has no endpoints yet; client.Form sets them.
+func Node(t testing.TB, name xlreg.Name) *identity.Node {
+	t.Helper()
+	return newNodes(t, name)[0]
+}
+
+// newNodes makes nodes whose keys nobody else has until the test ends.
+func newNodes(t testing.TB, names ...xlreg.Name) []*identity.Node {
+	t.Helper()
+	pool := testkeys.Shared()
+	keys, err := pool.Take(len(names))
+	if err != nil {
+		t.Fatalf("xlregtest: %v", err)
+	}
+	t.Cleanup(func() { pool.Give(keys...) })
+	if err := pool.Uncached(); err != nil {
+		t.Logf("xlregtest: test keys are not kept for the next time, which will be slow too: %v", err)
+	}
+	nodes := make([]*identity.Node, len(names))
+	for i, name := range names {
+		nodes[i], err = identity.NewNode(identity.Options{Name: name, Keys: keys[i]})
+		if err != nil {
+			t.Fatalf("xlregtest: node %q: %v", name, err)
+		}
+	}
+	return nodes
+}
