@@ -16,6 +16,7 @@ import (
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/host"
+	"github.com/xlattice/xlreg/internal/testkeys"
 	"github.com/xlattice/xlreg/regcred"
 	"github.com/xlattice/xlreg/store/memory"
 )
@@ -25,6 +26,7 @@ const demoTime = time.Minute
 
 func newDemo(g *globals) *cobra.Command {
 	var n int
+	var testKeys bool
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Form a cluster right here: a registry and n members over real TCP",
@@ -35,16 +37,21 @@ func newDemo(g *globals) *cobra.Command {
 			if n < xlreg.MinClusterSize || n > xlreg.MaxClusterSize {
 				return usageError(fmt.Errorf("-n %d: want %d to %d", n, xlreg.MinClusterSize, xlreg.MaxClusterSize))
 			}
-			return g.demo(cmd.Context(), n)
+			return g.demo(cmd.Context(), n, testKeys)
 		},
 	}
 	cmd.Flags().IntVarP(&n, "members", "n", 5, "how many members, `N`")
+	cmd.Flags().BoolVar(&testKeys, "test-keys", false, "take keys from the cache of test keys, which are no secret but quick")
 	return cmd
 }
 
 // demo makes keys, forms a cluster and shows it.
-func (g *globals) demo(ctx context.Context, n int) error {
-	nodes, err := g.makeNodes(ctx, n+1)
+func (g *globals) demo(ctx context.Context, n int, testKeys bool) error {
+	get := g.makeNodes
+	if testKeys {
+		get = g.takeNodes
+	}
+	nodes, err := get(ctx, n+1)
 	if err != nil {
 		return err
 	}
@@ -77,13 +84,50 @@ func (g *globals) makeNodes(ctx context.Context, n int) ([]*identity.Node, error
 				if ctx.Err() != nil {
 					return ctx.Err()
 				}
-				nodes[i], err = identity.NewNode(identity.Options{Name: xlreg.Name(fmt.Sprintf("m%d", i))})
+				nodes[i], err = demoNode(i, nil)
 				made.next(func(so int) { line.show(fmt.Sprintf("making keys: %d of %d", so, n)) })
 				return err
 			})
 		}
 		return nodes, group.Wait()
 	})
+}
+
+// takeNodes makes nodes in memory with test keys, which takes time only when there
+// are not enough of them yet.
+func (g *globals) takeNodes(ctx context.Context, n int) ([]*identity.Node, error) {
+	keys, err := g.takeTestKeys(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	nodes := make([]*identity.Node, n)
+	for i := range nodes {
+		if nodes[i], err = demoNode(i, keys[i]); err != nil {
+			return nil, err
+		}
+	}
+	return nodes, nil
+}
+
+// takeTestKeys returns the keys of n nodes, and says if they could not be kept for
+// the next time.
+func (g *globals) takeTestKeys(ctx context.Context, n int) ([]*identity.Keys, error) {
+	line := newStatusLine(g.console)
+	defer line.end()
+	line.show(fmt.Sprintf("getting test keys for %d nodes", n))
+	keys, err := interruptible(ctx, func() ([]*identity.Keys, error) { return testkeys.Keys(n) })
+	if err != nil {
+		return nil, err
+	}
+	line.end()
+	if err := testkeys.Shared().Uncached(); err != nil {
+		fmt.Fprintf(g.err, "test keys are not kept for the next time: %v\n", err)
+	}
+	return keys, nil
+}
+
+func demoNode(i int, keys *identity.Keys) (*identity.Node, error) {
+	return identity.NewNode(identity.Options{Name: xlreg.Name(fmt.Sprintf("m%d", i)), Keys: keys})
 }
 
 // counter counts what goroutines have done, and says so in order.
