@@ -38,7 +38,7 @@ func (s *Server) serveConn(ctx, hard context.Context, nc net.Conn, from source, 
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.counters.panics.Add(1)
-			s.log.Error("session panicked", "addr", nc.RemoteAddr(), "panic", fault, "stack", string(debug.Stack()))
+			s.log.Error("session panicked", "addr", nc.RemoteAddr().String(), "panic", fault, "stack", string(debug.Stack()))
 			_ = nc.Close()
 		}
 	}()
@@ -46,7 +46,7 @@ func (s *Server) serveConn(ctx, hard context.Context, nc net.Conn, from source, 
 	conn, err := s.greet(ctx, nc, hello)
 	if err != nil {
 		s.counters.failed.Add(1)
-		s.log.Debug("no session", "addr", nc.RemoteAddr(), "err", err)
+		s.log.Debug("no session", "addr", nc.RemoteAddr().String(), "err", err)
 		return
 	}
 	p := &peerSession{server: s, conn: conn, peer: conn.Peer(), from: from}
@@ -110,7 +110,7 @@ func (p *peerSession) refuse(hard context.Context, op wire.Op, err error) error 
 	if errors.Is(err, xlreg.ErrTryLater) {
 		level = slog.LevelError // the store's fault, not the peer's
 	}
-	p.server.log.Log(hard, level, "request refused", "addr", p.peer.Addr, "op", op, "err", err)
+	p.server.log.Log(hard, level, "request refused", "addr", p.peer.Addr, "op", op.String(), "err", err)
 	if sendErr := p.send(hard, wire.NewError(err)); sendErr != nil {
 		return sendErr
 	}
