@@ -63,10 +63,12 @@ func exitCode(err error) int {
 
 // oneLine says what is wrong and what to do, in the words of people.
 func oneLine(err error) string {
+	if exitCode(err) == exitInterrupted {
+		return "interrupted" // all else is only where that happened
+	}
 	lines := strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' })
 	text := strings.Join(lines, "; ")
 	text = strings.ReplaceAll(text, context.DeadlineExceeded.Error(), "time is up")
-	text = strings.ReplaceAll(text, context.Canceled.Error(), "interrupted")
 	if advice := adviceOn(err); advice != "" {
 		text += "; " + advice
 	}
@@ -105,6 +107,7 @@ var advices = []struct {
 	{client.ErrNeeds20, "leave --protocol away, if the registry speaks 2.0"},
 	{client.ErrAddress, "give with --endpoint an address where the others reach this member"},
 	{session.ErrUntrusted, "if its keys are new, get its credentials anew from someone you trust"},
+	{session.ErrHandshake, "see that it is a registry, and that it speaks the protocol chosen"},
 	{identity.ErrExists, "look at it with 'xlreg node show', or use another directory"},
 	{syscall.EADDRINUSE, "stop the program that has the port, or choose another with --listen"},
 }

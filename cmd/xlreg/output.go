@@ -74,7 +74,11 @@ func (g *globals) printRoster(r *client.Roster) error {
 		return g.printJSON(rosterToJSON(r))
 	}
 	c := &r.Cluster
-	fmt.Fprintf(g.out, "cluster %s  %s\n%s\n\n", c.Name, c.ID, countMembers(r))
+	fmt.Fprintf(g.out, "cluster %s  %s\n%s\n", c.Name, c.ID, countMembers(r))
+	if len(r.Members) == 0 {
+		return nil
+	}
+	fmt.Fprintln(g.out)
 	return writeRosterTable(g.out, r)
 }
 

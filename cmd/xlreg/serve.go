@@ -81,12 +81,21 @@ func (g *globals) announce(cred *regcred.Cred, cfg *serveConfig) error {
 	if err != nil {
 		return err
 	}
+	if err := g.printOpen(cred, cfg); err != nil {
+		return err
+	}
 	cfg.log.Info("registry is open", "name", cred.Name, "id", cred.ID, "endpoints", cred.Endpoints,
 		"sig", sig, "reg_cred", path, "ephemeral", cfg.ephemeral)
-	if g.output == "json" {
+	return nil
+}
+
+// printOpen writes to standard output what there is to say about an open
+// registry: to scripts in JSON, and to newcomers.
+func (g *globals) printOpen(cred *regcred.Cred, cfg *serveConfig) error {
+	switch {
+	case g.output == "json":
 		return g.printCred(cred)
-	}
-	if cfg.dev {
+	case cfg.dev:
 		return g.printBanner(cred)
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
@@ -88,13 +89,13 @@ func (f *serveFlags) registerLimits(flags *pflag.FlagSet) {
 // config checks the flags and returns what to run on.
 func (f *serveFlags) config(flags *pflag.FlagSet, c *console) (*serveConfig, error) {
 	cfg := &serveConfig{
-		data: f.data, listen: f.listen, nameGiven: flags.Changed("name"), ephemeral: f.ephemeral || f.dev, dev: f.dev,
+		listen: f.listen, nameGiven: flags.Changed("name"), ephemeral: f.ephemeral || f.dev, dev: f.dev,
 		idLen: f.idBits / 8, keyBits: f.keyBits, maxWait: f.maxWait, limits: f.limits,
 	}
 	if f.dev && !flags.Changed("listen") {
 		cfg.listen = []string{"127.0.0.1:0"}
 	}
-	if cfg.data == "" && !cfg.ephemeral {
+	if f.data == "" && !cfg.ephemeral {
 		return nil, errors.New("say where to keep the data with --data DIR, or that it is not kept with --ephemeral")
 	}
 	if len(cfg.listen) == 0 {
@@ -104,6 +105,9 @@ func (f *serveFlags) config(flags *pflag.FlagSet, c *console) (*serveConfig, err
 		return nil, err
 	}
 	var err error
+	if cfg.data, err = absolute(f.data); err != nil {
+		return nil, fmt.Errorf("--data: %w", err)
+	}
 	if cfg.name, err = xlreg.ParseName(f.name); err != nil {
 		return nil, fmt.Errorf("--name: %w", err)
 	}
@@ -115,6 +119,14 @@ func (f *serveFlags) config(flags *pflag.FlagSet, c *console) (*serveConfig, err
 	}
 	cfg.log, err = newLogger(c, f.logLevel)
 	return cfg, err
+}
+
+// absolute makes dir good for the log, whatever folder its reader is in.
+func absolute(dir string) (string, error) {
+	if dir == "" {
+		return "", nil
+	}
+	return filepath.Abs(dir)
 }
 
 func (f *serveFlags) checkSizes(flags *pflag.FlagSet) error {
