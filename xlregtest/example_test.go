@@ -35,8 +35,7 @@ func ExampleStart() {
 	defer end()
 
 	r := xlregtest.Start(t)
-	os.Setenv("XLREG_REGISTRY", r.URL()) // t.Setenv, or the Env of an exec.Cmd
-	defer os.Unsetenv("XLREG_REGISTRY")
+	t.Setenv("XLREG_REGISTRY", r.URL())
 
 	target, err := regcred.Load(os.Getenv("XLREG_REGISTRY"))
 	if err != nil {

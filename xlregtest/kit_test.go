@@ -57,6 +57,13 @@ func (t *fakeT) TempDir() string {
 	return dir
 }
 
+func (t *fakeT) Setenv(name, value string) {
+	if err := os.Setenv(name, value); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Unsetenv(name) })
+}
+
 func (t *fakeT) Logf(format string, args ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

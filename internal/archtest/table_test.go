@@ -120,7 +120,7 @@ var rows = map[string]row{
 		why: "writes the files",
 	},
 	"xlregtest": {
-		may: []string{".", "client", "identity", "internal/host", "internal/testkeys", "regcred", "server", "store/memory"},
+		may: []string{".", "client", "identity", "internal/host", "internal/testkeys", "regcred", "store/memory"},
 		why: "what users' tests import; keeps nothing on disk, so it needs no other driver",
 	},
 	"cmd/xlreg": {

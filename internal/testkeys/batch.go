@@ -48,9 +48,14 @@ func (b *batch) fill() error {
 	if lock == nil {
 		return b.generate(true)
 	}
+	return errors.Join(b.fillLocked(), lock.Close())
+}
+
+// fillLocked is the rest of fill, for the one who has the lock.
+func (b *batch) fillLocked() error {
 	b.load() // what the last holder made just before it let go
 	b.removeLeftovers()
-	return errors.Join(b.generate(true), lock.Close())
+	return b.generate(true)
 }
 
 // await returns when all pairs are there, with the lock, or without when it is of

@@ -213,6 +213,9 @@ func TestDamagedFilesAreNotRead(t *testing.T) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
+	if err := os.WriteFile(path, whole, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -349,6 +352,20 @@ func TestAWaiterTakesWhatOthersMake(t *testing.T) {
 	}
 }
 
+// Between the last look and the lock somebody else may have made all there is to do.
+func TestTheLockIsTooLate(t *testing.T) {
+	t.Parallel()
+	dir := cacheDir(t)
+	want, err := New(dir).Take(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &batch{dir: dir, pairs: make([]*identity.Keys, 1)}
+	if err := b.fillLocked(); err != nil || !b.pairs[0].Sig.Equal(want[0].Sig) {
+		t.Errorf("got other keys, %v", err)
+	}
+}
+
 // A process that holds the lock and does nothing, stopped in a debugger perhaps,
 // does not stop others for ever.
 func TestAWaiterGivesUp(t *testing.T) {
@@ -389,7 +406,7 @@ func TestLeftoversAreRemoved(t *testing.T) {
 
 // The shared pool is the same for all, and survives a user without a home.
 func TestShared(t *testing.T) {
-	if Shared() != Shared() {
+	if one, other := Shared(), Shared(); one != other {
 		t.Error("two pools")
 	}
 	dir, err := os.UserCacheDir()
