@@ -1,0 +1,1 @@
+"""XLRegMsg and the nouns: the only place that knows the protobuf."""

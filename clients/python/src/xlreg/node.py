@@ -1,0 +1,410 @@
+"""A node: one party to registries, in memory or kept in a directory."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from types import TracebackType
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from . import certificate as certs
+from . import limits
+from ._directory import COMMS, SIG, Directory, node_errors
+from ._record import Record, Registration
+from .errors import CertificateError, NodeError, NodeExistsError, NodeReadOnlyError
+from .keys import DEFAULT_KEY_BITS, Keys
+from .signatures import sign_classic, sign_token
+from .version import Protocol
+from .vocabulary import Endpoint, NodeAttrs, NodeID, SigKey, Token, check_name, endpoints_of
+
+_MIN_LIFE = timedelta(hours=2)  # or a new certificate would be due for renewal at once
+
+
+@dataclass(frozen=True)
+class _Certificate:
+    """One that a node has for itself, read once."""
+
+    der: bytes
+    begin: datetime
+    end: datetime
+    names: frozenset[x509.GeneralName]
+
+    @classmethod
+    def load(cls, der: bytes) -> _Certificate:
+        parsed = certs.load(der)
+        try:
+            names = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
+            names = x509.SubjectAlternativeName([])
+        return cls(der, parsed.not_valid_before_utc, parsed.not_valid_after_utc, frozenset(names))
+
+    @property
+    def life(self) -> timedelta:
+        return self.end - self.begin
+
+    def serves(self, now: datetime) -> bool:
+        """Report whether it is valid and has more than a third of its life before it."""
+        return self.begin <= now and self.end - now > self.life / 3
+
+    def fits(self, token: Token) -> bool:
+        """Report whether it has the alternative names of token."""
+        return self.names == frozenset(certs.alternative_names(token))
+
+
+class Node:
+    """One party to registries: a name, keys, endpoints, a certificate, and an ID from each registry.
+
+    It lives in memory (the constructor), or in a directory (init, open, load,
+    ensure) that the Go and Ruby clients read and write too. It may be used from
+    several threads. It is a context manager, which closes it.
+
+    Args:
+        name: Its name.
+        endpoints: Where it is; form finds them out itself.
+        keys: Its keys; new ones by default.
+        attrs: Its attributes.
+        certificate_life: For how long its certificates are valid; two hours at least.
+
+    Raises:
+        XlregError: The name or an endpoint is none.
+        ValueError: The certificate's life is too short.
+
+    Example:
+        >>> Node("m0").name
+        'm0'
+        >>> with Node.ensure("/var/lib/app/node", name="m0") as node:  # doctest: +SKIP
+        ...     membership = xlreg.form(...)
+    """
+
+    def __init__(
+        self,
+        name: str,
+        endpoints: Iterable[str] = (),
+        *,
+        keys: Keys | None = None,
+        attrs: NodeAttrs = NodeAttrs.NONE,
+        certificate_life: timedelta = certs.DEFAULT_LIFE,
+    ) -> None:
+        """Make a node that lives in memory only."""
+        record = Record(check_name(name), attrs, endpoints_of(endpoints))
+        self._setup(keys or Keys.generate(), record, certificate_life)
+
+    def _setup(self, keys: Keys, record: Record, life: timedelta) -> None:
+        if life < _MIN_LIFE:
+            raise ValueError(f"certificate life of {life}: want at least {_MIN_LIFE}")
+        self._keys = keys
+        self._directory: Directory | None = None
+        self._mutex = threading.RLock()
+        # Guarded by the mutex, as is all below.
+        self._lock: int | None = None
+        self._record = record
+        self._life = life
+        self._certificate: _Certificate | None = None
+        self._signatures: dict[bool, bytes] = {}  # by whether they are classic, while nothing changes
+
+    @classmethod
+    def init(
+        cls,
+        directory: str | os.PathLike[str],
+        *,
+        name: str | None = None,
+        endpoints: Iterable[str] = (),
+        keys: Keys | None = None,
+        bits: int = 0,
+        attrs: NodeAttrs = NodeAttrs.NONE,
+        certificate_life: timedelta = certs.DEFAULT_LIFE,
+    ) -> Node:
+        """Make a node in a directory, make that if it is not there, and take the writer's lock.
+
+        Key files that are there, from an earlier try or brought by someone, are used;
+        those that contradict the arguments are an error.
+
+        Args:
+            directory: Where; only its owner may write to it.
+            name: The node's name; by default the directory's.
+            endpoints: Where the node is.
+            keys: Its keys; new ones by default.
+            bits: The size of new keys; 0 is 2048.
+            attrs: Its attributes.
+            certificate_life: For how long its certificates are valid.
+
+        Raises:
+            NodeExistsError: There is one already.
+            NodeInUseError: Another process has the lock.
+            NodeError: Something else is wrong with the directory, the name or an endpoint.
+        """
+        path = Path(directory)
+        with node_errors(f"make node in {path}"):
+            record = Record(check_name(name or path.resolve().name), attrs, endpoints_of(endpoints))
+            files = Directory(path)
+            files.make()
+            lock = files.lock()
+            with _closing_on_error(lock):
+                if files.has_record():
+                    raise NodeExistsError("there is a node already")
+                node = cls.__new__(cls)
+                node._setup(_fill_keys(files, keys, bits), record, certificate_life)
+                node._directory, node._lock = files, lock
+                files.remove_certificate()  # of an earlier try, perhaps under another name
+                if node.keys.sig.key_size >= limits.MIN_KEY_BITS_20:
+                    node.certificate()
+                files.write_record(record)
+        return node
+
+    @classmethod
+    def open(cls, directory: str | os.PathLike[str]) -> Node:
+        """Open the node in a directory, and take the writer's lock.
+
+        Raises:
+            NoNodeError: There is none.
+            NodeInUseError: Another process has the lock.
+            NodeError: It is damaged, too open, or newer; the text says which file, and the remedy.
+        """
+        files = Directory(Path(directory))
+        with node_errors("open node"):
+            files.check_node()
+            lock = files.lock()
+            with _closing_on_error(lock):
+                node = cls._read(files)
+                node._lock = lock
+        return node
+
+    @classmethod
+    def load(cls, directory: str | os.PathLike[str]) -> Node:
+        """Read the node in a directory without taking the lock. Nothing can be saved with it.
+
+        Raises:
+            NoNodeError: There is none.
+            NodeError: It is damaged, too open, or newer; the text says which file, and the remedy.
+        """
+        files = Directory(Path(directory))
+        with node_errors("load node"):
+            files.check_node()
+            return cls._read(files)
+
+    @classmethod
+    def ensure(cls, directory: str | os.PathLike[str], *, name: str | None = None) -> Node:
+        """Open the node in a directory, and make it first if there is none; see open and init.
+
+        Args:
+            directory: Where.
+            name: The name of a new one; by default the directory's. One that is there keeps its own.
+        """
+        if Directory(Path(directory)).has_record():
+            return cls.open(directory)
+        return cls.init(directory, name=name)
+
+    @classmethod
+    def _read(cls, files: Directory) -> Node:
+        record = files.read_record()
+        keys = Keys(_read_key(files, COMMS), _read_key(files, SIG))
+        node = cls.__new__(cls)
+        node._setup(keys, record, certs.DEFAULT_LIFE)
+        node._directory = files
+        node._read_certificate(files)
+        return node
+
+    def _read_certificate(self, files: Directory) -> None:
+        """Take over the certificate that is there. It can be made anew; only another node's is an error."""
+        der = files.read_certificate()
+        if der is None:
+            return
+        try:
+            kept = _Certificate.load(der)
+            key = SigKey(certs.public_key_of(der))
+        except CertificateError as err:
+            raise NodeError(f"{files.path / 'cert.pem'}: {err}: remove it, and it is made anew") from None
+        if key != self._keys.sig_key:
+            remedy = "if the latter is right, remove the former, and it is made anew"
+            raise NodeError(f"{files.path / 'cert.pem'} and {SIG} hold different keys: {remedy}")
+        self._life = max(kept.life, _MIN_LIFE)
+        token = self._token()
+        with contextlib.suppress(CertificateError):
+            certs.check_certificate(der, token)
+            self._certificate = kept if kept.fits(token) else None
+
+    @property
+    def directory(self) -> Path | None:
+        """Where the node lives; None in memory."""
+        return self._directory.path if self._directory else None
+
+    @property
+    def keys(self) -> Keys:
+        """The node's keys."""
+        return self._keys
+
+    @property
+    def name(self) -> str:
+        """The node's name."""
+        return self._record.name
+
+    @property
+    def attrs(self) -> NodeAttrs:
+        """The node's attributes."""
+        return self._record.attrs
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Where the node is."""
+        return self._record.endpoints
+
+    @property
+    def registrations(self) -> tuple[Registration, ...]:
+        """What the node knows of every registry it has been to."""
+        return self._record.registrations
+
+    def registration(self, sig: str) -> Registration | None:
+        """Return what the node knows of the registry whose sig key has the fingerprint sig."""
+        return self._record.find(sig)
+
+    def set_endpoints(self, endpoints: Iterable[str]) -> None:
+        """Replace the node's endpoints; they are on disk when this returns, or nothing has changed.
+
+        Raises:
+            EndpointError: One of them is none.
+            NodeError: They cannot be saved.
+        """
+        with self._mutex:
+            record = replace(self._record, endpoints=endpoints_of(endpoints))
+            if record.endpoints == self._record.endpoints:
+                return
+            self._save(record, "set endpoints")
+            self._signatures.clear()
+            if self._certificate is not None and not self._certificate.fits(self._token()):
+                self._certificate = None
+
+    def set_registration(self, registration: Registration) -> None:
+        """Keep what is known of a registry, in place of what was; on disk when this returns.
+
+        Raises:
+            NodeError: It cannot be saved.
+        """
+        with self._mutex:
+            if self._record.find(registration.sig) != registration:
+                self._save(self._record.keeping(registration), "set registration")
+
+    def _save(self, record: Record, what: str) -> None:
+        if self._directory is not None:
+            with node_errors(what):
+                if self._lock is None:
+                    raise NodeReadOnlyError("node is open for reading only")
+                self._directory.write_record(record)
+        self._record = record
+
+    def certificate(self, now: datetime | None = None) -> bytes:
+        """Return the node's certificate, in DER.
+
+        It is made when there is none yet, when hosts have changed, and when a third
+        of its life or less is left.
+
+        Raises:
+            NodeError: A new one cannot be saved.
+        """
+        now = now or datetime.now(timezone.utc)
+        with self._mutex:
+            if self._certificate is not None and self._certificate.serves(now):
+                return self._certificate.der
+            der = certs.new_certificate(self._keys.sig, self._token(), now, self._life)
+            if self._lock is not None and self._directory is not None:
+                with node_errors("save certificate"):
+                    self._directory.write_certificate(der)
+            self._certificate = _Certificate.load(der)
+            self._signatures.pop(False, None)
+            return der
+
+    def token(self, protocol: Protocol, node_id: NodeID | None, now: datetime) -> tuple[Token, bytes | None]:
+        """Return the node's token, signed for protocol, and over 2.0 the certificate it is bound to.
+
+        The certificate is the one to show in the handshake. Signatures are kept
+        until something that they cover changes.
+        """
+        with self._mutex:
+            token = self._token(node_id)
+            if protocol.classic:
+                return replace(token, digsig=self._signed(True, lambda: sign_classic(self._keys.sig, token))), None
+            der = self.certificate(now)
+            signature = self._signed(False, lambda: sign_token(self._keys.sig, token, der))
+            return replace(token, digsig2=signature), der
+
+    def _signed(self, classic: bool, sign: Callable[[], bytes]) -> bytes:
+        if classic not in self._signatures:
+            self._signatures[classic] = sign()
+        return self._signatures[classic]
+
+    def _token(self, node_id: NodeID | None = None) -> Token:
+        r, keys = self._record, self._keys
+        return Token(r.name, keys.comms_key, keys.sig_key, r.endpoints, r.attrs, node_id)
+
+    def close(self) -> None:
+        """Give up the lock. What can be read can still be read; nothing can be changed. May be called again."""
+        with self._mutex:
+            lock, self._lock = self._lock, None
+            if lock is not None:
+                os.close(lock)
+
+    def __enter__(self) -> Node:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        where = f" in {self.directory}" if self.directory else ""
+        return f"<Node {self.name}{where}>"
+
+
+@contextlib.contextmanager
+def _closing_on_error(fd: int) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        os.close(fd)
+        raise
+
+
+def _read_key(files: Directory, name: str) -> rsa.RSAPrivateKey:
+    try:
+        return files.read_key(name)
+    except FileNotFoundError as err:
+        raise NodeError(f"{err}: put the key there, or make a new node") from None
+
+
+def _fill_keys(files: Directory, keys: Keys | None, bits: int) -> Keys:
+    comms = _existing_key(files, COMMS, keys and keys.comms, bits)
+    sig = _existing_key(files, SIG, keys and keys.sig, bits)
+    if comms is None or sig is None:
+        made = keys or Keys.generate(bits or DEFAULT_KEY_BITS)
+        if comms is None:
+            comms = made.comms
+            files.write_key(COMMS, comms)
+        if sig is None:
+            sig = made.sig
+            files.write_key(SIG, sig)
+    return Keys(comms, sig)
+
+
+def _existing_key(
+    files: Directory, name: str, given: rsa.RSAPrivateKey | None, bits: int
+) -> rsa.RSAPrivateKey | None:
+    """Return the key in a file of a directory that holds no node yet; None if there is no such file."""
+    try:
+        key = files.read_key(name)
+    except FileNotFoundError:
+        return None
+    path = files.path / name
+    if given is not None and given.private_numbers() != key.private_numbers():
+        raise NodeError(f"{path} is there and holds another key than given: move it away")
+    if given is None and bits and key.key_size != bits:
+        raise NodeError(
+            f"{path} is there and holds a key of {key.key_size} bits, not of {bits}: move it away"
+        )
+    return key

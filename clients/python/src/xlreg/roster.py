@@ -1,0 +1,104 @@
+"""Who is in a cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cryptography import x509
+
+from .certificate import check_certificate
+from .errors import UnverifiedError, quote
+from .vocabulary import Cluster, Endpoint, NodeID, Token
+
+
+@dataclass(frozen=True)
+class Member:
+    """A node in a cluster.
+
+    Attributes:
+        index: Its place, from 0; it does not change while the member stays.
+        token: What it says of itself.
+        verified: Whether it has signed its name, keys, endpoints and certificate. False
+            for one that registered over a classic carrier, and for everyone in a
+            roster that was read over one.
+    """
+
+    index: int
+    token: Token
+    verified: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name that the member chose for itself."""
+        return self.token.name
+
+    @property
+    def id(self) -> NodeID:
+        """The ID that the registry gave it."""
+        if self.token.id is None:
+            raise AssertionError("a member of a roster has an ID")
+        return self.token.id
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Where it is: the first for the other members, the second for their clients."""
+        return self.token.endpoints
+
+    @property
+    def certificate(self) -> x509.Certificate:
+        """The certificate that it signed itself; an anchor for this member and nobody else.
+
+        Its dates are for whoever uses it to check.
+
+        Raises:
+            UnverifiedError: The member has proved nothing.
+        """
+        if not self.verified or self.token.certificate is None:
+            raise UnverifiedError(f"certificate of {quote(self.name)}: member is not verified: no proof over 2.0")
+        return check_certificate(self.token.certificate, self.token)
+
+    def describe(self) -> str:
+        """Return who it is, where, and since when, in a phrase."""
+        text = self.name
+        if self.endpoints:
+            text += f" at {self.endpoints[0]}"
+        if self.token.joined is not None:
+            text += f" since {self.token.joined:%Y-%m-%dT%H:%M:%SZ}"
+        return text
+
+
+@dataclass(frozen=True)
+class Roster:
+    """Who is in a cluster at one moment, in the order of their indexes.
+
+    Indexes need not be without gaps: members may leave.
+
+    Attributes:
+        cluster: The cluster.
+        members: Those who are in it.
+    """
+
+    cluster: Cluster
+    members: tuple[Member, ...]
+
+    def by_name(self, name: str) -> Member | None:
+        """Return the member with this name, or None."""
+        return next((m for m in self.members if m.name == name), None)
+
+    def by_id(self, node_id: bytes) -> Member | None:
+        """Return the member with this ID, or None."""
+        return next((m for m in self.members if m.id == node_id), None)
+
+    def by_index(self, index: int) -> Member | None:
+        """Return the member with this index, or None."""
+        return next((m for m in self.members if m.index == index), None)
+
+    @property
+    def missing(self) -> int:
+        """How many places of the cluster are free."""
+        return max(0, self.cluster.size - len(self.members))
+
+    @property
+    def unverified(self) -> tuple[Member, ...]:
+        """The members that have proved nothing."""
+        return tuple(m for m in self.members if not m.verified)
