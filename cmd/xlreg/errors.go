@@ -103,7 +103,7 @@ var advices = []struct {
 	{xlreg.ErrTooManyRequests, "wait, or have the operator raise the limit"},
 	{xlreg.ErrIllFormedName, "use a letter or '_' first, then letters, digits, '_', '-' and '.'"},
 	{xlreg.ErrTryLater, "if that goes on, see whether the registry's disk is full"},
-	{client.ErrOriginalRegistry, "choose with --protocol"},
+	{client.ErrOriginalRegistry, "say which with --protocol"},
 	{client.ErrNeeds20, "leave --protocol away, if the registry speaks 2.0"},
 	{client.ErrAddress, "give with --endpoint an address where the others reach this member"},
 	{session.ErrUntrusted, "if its keys are new, get its credentials anew from someone you trust"},

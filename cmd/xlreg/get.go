@@ -142,8 +142,22 @@ func (g *globals) waitOnce(ctx context.Context, target *regcred.Target, node *id
 	}
 	roster, err := c.Members(ctx, ref)
 	for err == nil && roster.Missing() > 0 {
-		show(client.Progress{Cluster: roster.Cluster, Roster: roster, Size: roster.Cluster.MaxSize})
+		cluster := roster.Cluster
+		show(client.Progress{Cluster: cluster, Roster: roster, Size: cluster.MaxSize})
 		roster, err = c.Wait(ctx, ref, len(roster.Members)+1)
+		err = ofAll(err, &cluster)
 	}
 	return roster, err
+}
+
+// ofAll makes the end of a wait for the next member what it is to the user: the
+// end of a wait for all of them.
+func ofAll(err error, cluster *xlreg.Cluster) error {
+	var next *client.IncompleteError
+	if !errors.As(err, &next) {
+		return err
+	}
+	all := *next
+	all.Size = cluster.MaxSize
+	return fmt.Errorf("wait for cluster %q: %w", cluster.Name, &all)
 }
