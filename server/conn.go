@@ -14,8 +14,11 @@ import (
 	"github.com/xlattice/xlreg/wire"
 )
 
-// errBye is the end of a session that said so.
-var errBye = errors.New("bye")
+// The ends of a session that are in order.
+var (
+	errBye      = errors.New("bye")
+	errStopping = errors.New("the registry is stopping")
+)
 
 // peerSession is one session, from its handshake to its end. It is owned by the
 // goroutine that runs it.
@@ -72,6 +75,9 @@ func (s *Server) greet(ctx context.Context, nc net.Conn, hello time.Duration) (s
 func (p *peerSession) run(ctx, hard context.Context) error {
 	for {
 		m, err := p.conn.Receive(ctx)
+		if err != nil && ctx.Err() != nil {
+			return errStopping
+		}
 		if err != nil {
 			return p.failed(hard, err)
 		}
@@ -107,7 +113,7 @@ func (p *peerSession) answer(ctx, hard context.Context, m *wire.Message) error {
 // refuse sends an Error, and returns err if that ends the session.
 func (p *peerSession) refuse(hard context.Context, op wire.Op, err error) error {
 	level := slog.LevelDebug
-	if errors.Is(err, xlreg.ErrTryLater) {
+	if errors.Is(err, xlreg.ErrTryLater) && !errors.Is(err, errStopping) {
 		level = slog.LevelError // the store's fault, not the peer's
 	}
 	p.server.log.Log(hard, level, "request refused", "addr", p.peer.Addr, "op", op.String(), "err", err)

@@ -135,7 +135,8 @@ func (p *peerSession) await(ctx, hard context.Context, req *wire.GetRequest) err
 		return err
 	}
 	if ctx.Err() != nil {
-		return &xlreg.Error{Kind: xlreg.ErrTryLater, Detail: "the registry is stopping", Retry: stopRetry}
+		told := &xlreg.Error{Kind: xlreg.ErrTryLater, Detail: errStopping.Error(), Retry: stopRetry}
+		return fmt.Errorf("%w: %w", told, errStopping)
 	}
 	return nil
 }
