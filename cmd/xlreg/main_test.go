@@ -1,0 +1,209 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/server"
+	"github.com/xlattice/xlreg/session"
+)
+
+func TestExitCode(t *testing.T) {
+	cases := []struct {
+		err  error
+		want int
+	}{
+		{errors.New("anything"), exitFailed},
+		{xlreg.ErrClusterFull, exitFailed},
+		{context.DeadlineExceeded, exitFailed}, // of a request, which the user did not bound
+		{afterWait(xlreg.ErrClusterFull), exitFailed},
+		{afterWait(fmt.Errorf("x: %w", context.DeadlineExceeded)), exitDeadline},
+		{afterWait(&client.IncompleteError{Err: context.DeadlineExceeded}), exitDeadline},
+		{afterWait(&client.IncompleteError{Err: context.Canceled}), exitInterrupted},
+		{fmt.Errorf("x: %w", usageError(errors.New("y"))), exitUsage},
+		{fmt.Errorf("x: %w", context.Canceled), exitInterrupted},
+	}
+	for _, c := range cases {
+		if got := exitCode(c.err); got != c.want {
+			t.Errorf("%v: exit code %d, want %d", c.err, got, c.want)
+		}
+	}
+}
+
+func TestOneLine(t *testing.T) {
+	refused := &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
+	cases := []struct {
+		err  error
+		want string
+	}{
+		{errors.New("one"), "one"},
+		{errors.Join(errors.New("one"), errors.New("two")), "one; two"},
+		{fmt.Errorf("dial: %w", context.DeadlineExceeded), "dial: time is up"},
+		{fmt.Errorf("wait: %w", context.Canceled), "interrupted"},
+		{xlreg.ErrClusterFull, "cluster is full; take another cluster, or let a member leave"},
+		{fmt.Errorf("x: %w", refused), "x: dial tcp: connection refused; see that the registry runs there, and that --registry is the right one"},
+	}
+	for _, c := range cases {
+		if got := oneLine(c.err); got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+}
+
+// Every advice is about an error that no earlier one hides.
+func TestAdvicesAreReached(t *testing.T) {
+	for _, a := range advices {
+		if got := adviceOn(fmt.Errorf("x: %w", a.about)); got != a.text {
+			t.Errorf("%v: %q hides %q", a.about, got, a.text)
+		}
+	}
+}
+
+func TestInterruptedRun(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, args := range []string{"demo", "get web --wait 60s --registry xlreg://127.0.0.1:1/?sig=" + strings.Repeat("A", 43)} {
+		var out, errs bytes.Buffer
+		code := run(ctx, append([]string{"xlreg"}, strings.Fields(args)...), nil, &out, &errs)
+		if code != exitInterrupted || errs.String() != "xlreg: interrupted\n" || out.Len() > 0 {
+			t.Errorf("%s: exit code %d, %q, %q", args, code, out.String(), errs.String())
+		}
+	}
+}
+
+func TestComesBack(t *testing.T) {
+	lost := fmt.Errorf("%w: broken pipe", client.ErrSessionEnded)
+	cases := []struct {
+		err  error
+		want bool
+	}{
+		{lost, true},
+		{fmt.Errorf("x: %w", &xlreg.Error{Kind: xlreg.ErrTryLater}), true},
+		{xlreg.ErrTooManyRequests, true},
+		{fmt.Errorf("%w: %w", client.ErrSessionEnded, session.ErrHandshake), false},
+		{xlreg.ErrNoSuchClusterName, false},
+		{session.ErrUntrusted, false},
+	}
+	for _, c := range cases {
+		if got := comesBack(c.err); got != c.want {
+			t.Errorf("%v: %v", c.err, got)
+		}
+	}
+}
+
+func TestFitOpenFiles(t *testing.T) {
+	cases := []struct {
+		name                           string
+		connections, loopback, allowed int
+		known                          bool
+		wantConnections, wantLoopback  int
+	}{
+		{"unknown", 16384, 12288, 0, false, 16384, 12288},
+		{"plenty", 16384, 12288, 1 << 20, true, 16384, 12288},
+		{"just enough", 100, 75, 100 + spareFiles, true, 100, 75},
+		{"one too few", 100, 75, 99 + spareFiles, true, 99, 74},
+		{"few", 16384, 12288, 1024, true, 1024 - spareFiles, (1024 - spareFiles) * 3 / 4},
+		{"few, and less on loopback", 16384, 10, 1024, true, 1024 - spareFiles, 10},
+		{"hardly any", 16384, 12288, 8, true, 1, 1},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			var log bytes.Buffer
+			cfg := &serveConfig{
+				limits: server.Limits{Connections: c.connections, ConnectionsLoopback: c.loopback},
+				log:    slog.New(slog.NewTextHandler(&log, nil)),
+			}
+			cfg.fitOpenFiles(c.allowed, c.known)
+			if l := cfg.limits; l.Connections != c.wantConnections || l.ConnectionsLoopback != c.wantLoopback {
+				t.Errorf("got %d and %d", l.Connections, l.ConnectionsLoopback)
+			}
+			if warned := log.Len() > 0; warned != (c.wantConnections != c.connections) {
+				t.Errorf("log %q", log.String())
+			}
+		})
+	}
+}
+
+func TestCut(t *testing.T) {
+	cases := []struct {
+		s    string
+		most int
+		want string
+	}{
+		{"", 5, ""}, {"abc", 5, "abc"}, {"abcde", 5, "abcde"}, {"abcdef", 5, "abcd…"},
+		{"äöüßé", 5, "äöüßé"}, {"äöüßéà", 5, "äöüß…"}, {"ab", 1, "…"}, {"ab", 0, "ab"},
+	}
+	for _, c := range cases {
+		if got := cut(c.s, c.most); got != c.want {
+			t.Errorf("cut(%q, %d) = %q, want %q", c.s, c.most, got, c.want)
+		}
+	}
+}
+
+func TestQuote(t *testing.T) {
+	cases := map[string]string{
+		"./xlreg":        "./xlreg",
+		"/opt/x-1.0/bin": "/opt/x-1.0/bin",
+		"./my tools/x":   "'./my tools/x'",
+		"./it's":         `'./it'\''s'`,
+		"./$x":           "'./$x'",
+	}
+	for s, want := range cases {
+		if got := quote(s); got != want {
+			t.Errorf("quote(%q) = %s, want %s", s, got, want)
+		}
+	}
+}
+
+func TestBannerNamesTheProgram(t *testing.T) {
+	for program, want := range map[string]string{"xlreg": "\n  xlreg create", "./bin/xlreg": "\n  ./bin/xlreg create"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var errs bytes.Buffer
+		out := &untilWritten{then: cancel}
+		if code := run(ctx, []string{program, "serve", "--dev"}, nil, out, &errs); code != exitDone {
+			t.Fatalf("exit code %d: %s", code, errs.String())
+		}
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%s: banner %q", program, out.String())
+		}
+	}
+}
+
+// untilWritten takes what is written and then calls a function.
+type untilWritten struct {
+	bytes.Buffer
+	then func()
+}
+
+func (w *untilWritten) Write(p []byte) (int, error) {
+	defer w.then()
+	return w.Buffer.Write(p)
+}
+
+// What a script reads must not be cut short in silence.
+func TestOutputThatCannotBeWritten(t *testing.T) {
+	for _, args := range []string{"version", "version -o json", "demo -n 2 -o json"} {
+		var errs bytes.Buffer
+		code := run(t.Context(), append([]string{"xlreg"}, strings.Fields(args)...), nil, full{}, &errs)
+		if code != exitFailed || !strings.Contains(errs.String(), "no room") {
+			t.Errorf("%s: exit code %d, %q", args, code, errs.String())
+		}
+	}
+}
+
+// full is a disk without room.
+type full struct{}
+
+func (full) Write([]byte) (int, error) {
+	return 0, &fs.PathError{Op: "write", Path: "out", Err: errors.New("no room")}
+}
