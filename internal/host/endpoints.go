@@ -40,22 +40,30 @@ func reachable(ip netip.Addr) ([]netip.Addr, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list addresses of this machine: %w", err)
 	}
-	var global, loopback []netip.Addr
+	var own []netip.Addr
 	for _, a := range all {
-		prefix, err := netip.ParsePrefix(a.String())
-		if err != nil {
-			continue
+		if prefix, err := netip.ParsePrefix(a.String()); err == nil {
+			own = append(own, prefix.Addr().Unmap())
 		}
-		switch found := prefix.Addr().Unmap(); {
-		case ip.Is4() && !found.Is4():
-		case found.IsLoopback():
-			loopback = append(loopback, found)
-		case found.IsGlobalUnicast():
-			global = append(global, found)
+	}
+	return choose(own, ip.Is4()), nil
+}
+
+// choose returns those of a machine's own addresses that others can use, IPv4
+// alone if so wanted; on a machine that has none, those it can use itself.
+func choose(own []netip.Addr, only4 bool) []netip.Addr {
+	var global, loopback []netip.Addr
+	for _, a := range own {
+		switch {
+		case only4 && !a.Is4():
+		case a.IsLoopback():
+			loopback = append(loopback, a)
+		case a.IsGlobalUnicast():
+			global = append(global, a)
 		}
 	}
 	if len(global) == 0 {
-		return loopback, nil
+		return loopback
 	}
-	return global, nil
+	return global
 }
