@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
@@ -72,7 +73,15 @@ func oneLine(err error) string {
 	if advice := adviceOn(err); advice != "" {
 		text += "; " + advice
 	}
-	return text
+	return strings.Map(printable, text)
+}
+
+// printable keeps what a registry sends from giving orders to the terminal.
+func printable(r rune) rune {
+	if unicode.IsPrint(r) {
+		return r
+	}
+	return '?'
 }
 
 // adviceOn says what to do about an error that does not say so itself.

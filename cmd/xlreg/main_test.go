@@ -47,6 +47,7 @@ func TestOneLine(t *testing.T) {
 	}{
 		{errors.New("one"), "one"},
 		{errors.Join(errors.New("one"), errors.New("two")), "one; two"},
+		{errors.New("a\x1b[2J\tb\u202ec"), "a?[2J?b?c"},
 		{fmt.Errorf("dial: %w", context.DeadlineExceeded), "dial: time is up"},
 		{fmt.Errorf("wait: %w", context.Canceled), "interrupted"},
 		{xlreg.ErrClusterFull, "cluster is full; take another cluster, or let a member leave"},

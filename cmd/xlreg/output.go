@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -73,13 +74,23 @@ func (g *globals) printRoster(r *client.Roster) error {
 	if g.output == "json" {
 		return g.printJSON(rosterToJSON(r))
 	}
-	c := &r.Cluster
-	fmt.Fprintf(g.out, "cluster %s  %s\n%s\n", c.Name, c.ID, countMembers(r))
-	if len(r.Members) == 0 {
-		return nil
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "cluster %s  %s\n%s\n", r.Cluster.Name, r.Cluster.ID, countMembers(r))
+	if len(r.Members) > 0 {
+		b.WriteByte('\n')
+		if err := writeRosterTable(&b, r); err != nil {
+			return err
+		}
 	}
-	fmt.Fprintln(g.out)
-	return writeRosterTable(g.out, r)
+	return g.printText(&b)
+}
+
+// printText writes text at once, so that it is not mixed with that of another
+// program on the same terminal.
+func (g *globals) printText(b *bytes.Buffer) error {
+	g.freshLine()
+	_, err := g.out.Write(b.Bytes())
+	return err
 }
 
 // countMembers says how many are there of how many. Original servers tell the
@@ -132,11 +143,15 @@ func (g *globals) printFields(v any, fields ...field) error {
 	if g.output == "json" {
 		return g.printJSON(v)
 	}
-	table := tabwriter.NewWriter(g.out, 0, 0, 2, ' ', 0)
+	var b bytes.Buffer
+	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, f := range fields {
 		fmt.Fprintf(table, "%s\t%s\n", f.name, f.value)
 	}
-	return table.Flush()
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	return g.printText(&b)
 }
 
 func (g *globals) printCluster(c *xlreg.Cluster) error {

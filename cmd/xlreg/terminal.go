@@ -19,6 +19,17 @@ func isTerminal(f any) bool {
 // eraseLine goes back to the start of the line and clears it.
 const eraseLine = "\r\033[K"
 
+// hasLine reports whether f is a terminal on which a line can be written over.
+func hasLine(f any) bool { return isTerminal(f) && os.Getenv("TERM") != "dumb" }
+
+// freshLine takes away the status line of another program, one in the foreground
+// while this one is in the background, so that output does not run into it.
+func (c *console) freshLine() {
+	if hasLine(c.out) && !inForeground(c.out.(*os.File)) {
+		fmt.Fprint(c.out, eraseLine)
+	}
+}
+
 // statusLine is one line on a terminal, for what the program is doing now. It is
 // written over again and again, and in the end taken away. Where nobody looks it
 // does nothing.
@@ -31,7 +42,7 @@ type statusLine struct {
 }
 
 func newStatusLine(c *console) *statusLine {
-	if !isTerminal(c.err) || os.Getenv("TERM") == "dumb" {
+	if !hasLine(c.err) {
 		return &statusLine{}
 	}
 	return &statusLine{out: c.err.(*os.File)}
