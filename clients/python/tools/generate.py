@@ -19,8 +19,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet
-from grpc_tools import protoc
+from google.protobuf.descriptor_pb2 import (
+    DescriptorProto,
+    FieldDescriptorProto,
+    FileDescriptorProto,
+    FileDescriptorSet,
+)
+from grpc_tools import protoc  # type: ignore[import-untyped]
 
 HERE = Path(__file__).resolve().parent.parent
 PROTO = HERE.parent.parent / "wire" / "xlreg.proto"
@@ -81,7 +86,8 @@ def stub(compiled: FileDescriptorProto) -> str:
     return "\n".join(
         [
             HEADER,
-            "from google.protobuf.internal.containers import RepeatedCompositeFieldContainer, RepeatedScalarFieldContainer",
+            "from google.protobuf.internal.containers import RepeatedCompositeFieldContainer as Composite",
+            "from google.protobuf.internal.containers import RepeatedScalarFieldContainer as Scalar",
             "from google.protobuf.message import Message",
             "",
             *_class("Token", message.nested_type[0]),
@@ -102,7 +108,7 @@ def _type(field: FieldDescriptorProto) -> str:
     if field.label != FieldDescriptorProto.LABEL_REPEATED:
         return one
     kind = "Composite" if one == "Token" else "Scalar"
-    return f"Repeated{kind}FieldContainer[{one}]"
+    return f"{kind}[{one}]"
 
 
 def main() -> int:

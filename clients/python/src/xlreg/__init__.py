@@ -1,0 +1,67 @@
+"""Client of the xlreg cluster registry: n processes become a cluster in which all know each other.
+
+Most programs need one call, ``form`` (``aform`` in asyncio): it registers the node,
+creates the cluster or finds it, joins it with the addresses of the listening
+sockets given, waits until everybody is there, and returns the roster with every
+signature verified. It carries on when the registry is restarted meanwhile. Its
+result makes TLS contexts for connections among the members.
+
+Below it stand ``Client`` and ``AsyncClient``, one session with a registry, whose
+methods are the requests of the protocol. What can go wrong is drawn in
+``xlreg.errors``.
+
+Example:
+    >>> import socket, xlreg                                        # doctest: +SKIP
+    >>> listener = socket.create_server(("192.0.2.7", 0))           # doctest: +SKIP
+    >>> with xlreg.Node.ensure("/var/lib/app/node") as node:        # doctest: +SKIP
+    ...     membership = xlreg.form("xlreg://reg.example.org/?sig=…", node=node,
+    ...                             cluster="web", size=3, listeners=[listener])
+"""
+
+from ._form import Progress
+from ._record import Registration
+from .aio import AsyncClient, aform
+from .client import Client, form
+from .errors import RegCredError, XlregError
+from .keys import Keys, fingerprint, parse_private_key
+from .membership import AsyncMembership, Membership
+from .node import Node
+from .regcred import RegCred, Target, parse_reg_cred
+from .roster import Member, Roster
+from .version import DecimalVersion, Protocol, parse_decimal_version
+from .vocabulary import Cluster, ClusterAttrs, ClusterID, ClusterRef, CommsKey, Endpoint, NodeAttrs, NodeID, SigKey, Token
+
+__all__ = [
+    "AsyncClient",
+    "AsyncMembership",
+    "Client",
+    "Cluster",
+    "ClusterAttrs",
+    "ClusterID",
+    "ClusterRef",
+    "CommsKey",
+    "DecimalVersion",
+    "Endpoint",
+    "Keys",
+    "Member",
+    "Membership",
+    "Node",
+    "NodeAttrs",
+    "NodeID",
+    "Progress",
+    "Protocol",
+    "RegCred",
+    "RegCredError",
+    "Registration",
+    "Roster",
+    "SigKey",
+    "Target",
+    "Token",
+    "XlregError",
+    "aform",
+    "fingerprint",
+    "form",
+    "parse_decimal_version",
+    "parse_private_key",
+    "parse_reg_cred",
+]

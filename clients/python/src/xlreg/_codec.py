@@ -124,10 +124,10 @@ class Opener:
     def next(self) -> tuple[Message, bytes] | None:
         """Return the next message and its plaintext, or None while there is none."""
         while not self._lost and self._decrypt_block():
-            text = unpad(self._text)
+            text = unpad(bytes(self._text))
             if text is None or not self._scan.whole(text):
                 continue
-            return self._finish(bytes(text))
+            return self._finish(text)
         return None
 
     def _decrypt_block(self) -> bool:

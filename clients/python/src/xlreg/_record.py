@@ -146,7 +146,7 @@ def _take(members: dict[str, Any], key: str, kind: type, default: Any) -> Any:
     value = members.pop(key, None)
     if value is None:
         return default
-    if not isinstance(value, kind) or isinstance(value, bool) or (kind is int and value < 0):
+    if not isinstance(value, kind) or isinstance(value, bool) or (isinstance(value, int) and value < 0):
         raise NodeError(f"{key}: want {kind.__name__}")
     return value
 

@@ -379,8 +379,8 @@ def _read_key(files: Directory, name: str) -> rsa.RSAPrivateKey:
 
 
 def _fill_keys(files: Directory, keys: Keys | None, bits: int) -> Keys:
-    comms = _existing_key(files, COMMS, keys and keys.comms, bits)
-    sig = _existing_key(files, SIG, keys and keys.sig, bits)
+    comms = _existing_key(files, COMMS, keys.comms if keys else None, bits)
+    sig = _existing_key(files, SIG, keys.sig if keys else None, bits)
     if comms is None or sig is None:
         made = keys or Keys.generate(bits or DEFAULT_KEY_BITS)
         if comms is None:

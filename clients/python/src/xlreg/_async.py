@@ -1,0 +1,92 @@
+"""Does for flows what they want, with asyncio. It differs from _sync in nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from ._flow import Connect, Disconnect, Effect, Flow, Receive, Resolve, Send, Sleep, T
+
+_CHUNK = 64 << 10
+
+
+class Wire:
+    """At most one connection, and the flows that run on it, one at a time."""
+
+    def __init__(self) -> None:
+        """Begin without a connection."""
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def run(self, flow: Flow[T]) -> T:
+        """Run a flow to its end, and return or raise what it does."""
+        step: Callable[[], Effect] = functools.partial(next, flow)
+        while True:
+            try:
+                effect = step()
+            except StopIteration as done:
+                result: T = done.value
+                return result
+            try:
+                step = functools.partial(flow.send, await self._perform(effect))
+            except BaseException as err:  # noqa: BLE001  # the flow is to know of all, cancellation too
+                step = functools.partial(flow.throw, err)
+
+    async def _perform(self, effect: Effect) -> Any:
+        if isinstance(effect, Send | Receive):
+            return await self._exchange(effect)
+        if isinstance(effect, Connect):
+            return await self._connect(effect)
+        if isinstance(effect, Resolve):
+            return await _resolve(effect.host)
+        if isinstance(effect, Disconnect):
+            return await self.close()
+        return await asyncio.sleep(effect.seconds)
+
+    async def _connect(self, effect: Connect) -> None:
+        await self.close()
+        opening = asyncio.open_connection(effect.endpoint.host, effect.endpoint.port)
+        try:
+            self._streams = await _within(effect.timeout, opening)
+        except UnicodeError as err:
+            raise OSError(str(err)) from None
+
+    async def _exchange(self, effect: Send | Receive) -> bytes | None:
+        if self._streams is None:
+            raise ConnectionAbortedError("connection is closed")
+        reader, writer = self._streams
+        if isinstance(effect, Receive):
+            return await _within(effect.timeout, reader.read(_CHUNK))
+        writer.write(effect.data)
+        return await _within(effect.timeout, writer.drain())
+
+    def give_up(self) -> None:
+        """End what is under way in another task."""
+        if self._streams is not None:
+            self._streams[1].transport.abort()
+
+    async def close(self) -> None:
+        """Close the connection, if there is one."""
+        closing, self._streams = self._streams, None
+        if closing is not None:
+            closing[1].transport.abort()  # all that matters has been answered
+            with contextlib.suppress(OSError):
+                await closing[1].wait_closed()
+
+
+async def _within(seconds: float, doing: Awaitable[T]) -> T:
+    try:
+        return await asyncio.wait_for(doing, seconds)
+    except asyncio.TimeoutError:  # another class than TimeoutError before 3.11
+        raise TimeoutError from None
+
+
+async def _resolve(host: str) -> list[str]:
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except UnicodeError as err:
+        raise OSError(str(err)) from None
+    return [str(entry[4][0]) for entry in found]

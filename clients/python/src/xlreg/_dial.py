@@ -1,0 +1,166 @@
+"""Opening a session: which protocol, which endpoint, how long to try."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+from . import limits
+from ._flow import Backoff, Connect, Disconnect, Flow, Limit, Receive, Send
+from ._session import ClassicSession, ModernSession, Pin, Session, State, client_context
+from .errors import (
+    HandshakeError,
+    NeedsNodeError,
+    OriginalRegistryError,
+    PrivateKeyError,
+    UnreachableError,
+    UntrustedError,
+    XlregError,
+    doing,
+)
+from .node import Node
+from .regcred import Target
+from .version import Protocol
+from .vocabulary import Endpoint
+
+_TCP_SECONDS = 5.0  # to one endpoint
+_SHAKE_SECONDS = 10.0  # for the handshake after it
+_PATIENCE = 30.0  # for one who gives no timeout
+_FIRST_PAUSE, _MOST_PAUSE = 0.05, 0.5
+
+log = logging.getLogger("xlreg")
+
+
+def utc_now() -> datetime:
+    """Return the time."""
+    return datetime.now(timezone.utc)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Who talks to a registry, and how."""
+
+    target: Target
+    node: Node | None = None
+    protocol: Protocol | None = None
+    now: Callable[[], datetime] = field(default=utc_now)
+
+
+class Dialing:
+    """What all attempts to open one session have in common."""
+
+    def __init__(self, options: Options) -> None:
+        """Choose the protocol, and prepare what the node shows.
+
+        Raises:
+            OriginalRegistryError: The credentials are old, and nobody chose.
+            NeedsNodeError: A classic carrier allows nothing without a node.
+            ValueError: The choice is impossible.
+        """
+        self.options = options
+        self.protocol = _choose_protocol(options.target, options.protocol)
+        self.shown: bytes | None = None
+        node = options.node
+        if self.protocol.classic and node is None:
+            raise NeedsNodeError(f"protocol {self.protocol}: no node: this client can only read")
+        if self.protocol.classic:
+            return
+        if node is not None and node.keys.sig.key_size < limits.MIN_KEY_BITS_20:
+            bits = f"sig key of {node.keys.sig.key_size} bits"
+            raise PrivateKeyError(f"{bits}: protocol 2.0 needs at least {limits.MIN_KEY_BITS_20}")
+        if node is not None:
+            self.shown = node.certificate(options.now())
+        self._context = client_context(self.shown, node.keys.sig if node else None)
+
+    def open(self, limit: Limit) -> Flow[Session]:
+        """Try the endpoints in turn, and all of them again after a pause, until the limit ends.
+
+        Raises:
+            UntrustedError: A registry is not the one wanted, and no other endpoint leads to that.
+            UnreachableError: The limit ended.
+        """
+        limit = limit.or_within(_PATIENCE)
+        backoff = Backoff(_FIRST_PAUSE, _MOST_PAUSE)
+        while True:
+            found, failures = yield from self._round(limit)
+            if found is not None:
+                return found
+            for failure in failures:
+                if isinstance(failure, UntrustedError):
+                    raise failure
+            if not (yield from backoff.pause(limit)):
+                raise UnreachableError(failures) from failures[-1]
+
+    def _round(self, limit: Limit) -> Flow[tuple[Session | None, list[Exception]]]:
+        failures: list[Exception] = []
+        for endpoint in self.options.target.endpoints:
+            try:
+                return (yield from self._connect(endpoint, limit)), failures
+            except XlregError as err:
+                failures.append(err)
+                level = logging.WARNING if isinstance(err, UntrustedError) else logging.DEBUG
+                log.log(level, "registry not reached: %s", err)
+            if limit.over():
+                break
+        return None, failures
+
+    def _connect(self, endpoint: Endpoint, limit: Limit) -> Flow[Session]:
+        with doing(endpoint):
+            try:
+                yield Connect(endpoint, limit.left(_TCP_SECONDS))
+                return (yield from self._shake(limit.within(_SHAKE_SECONDS)))
+            except TimeoutError:
+                yield Disconnect()
+                raise HandshakeError("no answer in time") from None
+            except OSError as err:
+                yield Disconnect()
+                if isinstance(err, XlregError):
+                    raise
+                raise HandshakeError(err.strerror or str(err)) from err
+            except XlregError:
+                yield Disconnect()
+                raise
+
+    def _shake(self, limit: Limit) -> Flow[Session]:
+        session = self._session()
+        while session.state is not State.OPEN:
+            yield from flush(session, limit)
+            session.receive((yield Receive(limit.left())))
+        yield from flush(session, limit)
+        return session
+
+    def _session(self) -> Session:
+        target = self.options.target
+        if self.protocol.classic:
+            if target.cred is None:
+                raise AssertionError("checked by the constructor")
+            return ClassicSession(self.protocol, target.cred.comms_key)
+        sig_key = target.cred.sig_key if target.cred else None
+        return ModernSession(Pin(target.fingerprint, sig_key, self.options.now), self._context)
+
+
+def flush(session: Session, limit: Limit) -> Flow[None]:
+    """Send what a session has to send."""
+    if data := session.outgoing():
+        yield Send(data, limit.left(limits.MESSAGE_SECONDS))
+
+
+def _choose_protocol(target: Target, chosen: Protocol | None) -> Protocol:
+    """Choose what to speak, and never fall back.
+
+    Who can put old credentials or a broken connection in a client's way must not
+    gain a carrier without integrity by it.
+    """
+    if not target.endpoints:
+        raise ValueError("registry has no endpoint")
+    if chosen is not None and chosen.classic and target.cred is None:
+        raise ValueError(f"protocol {chosen} needs the registry's regCred file: a URL has no comms key")
+    if chosen is not None:
+        return chosen
+    cred = target.cred
+    if cred is None or cred.protocol is Protocol.V20:
+        return Protocol.V20
+    text = f"credentials are of a registry older than protocol 2.0 (version {cred.version})"
+    raise OriginalRegistryError(f"{text}: choose protocol {cred.protocol}, or 2.0 if it has been upgraded since")

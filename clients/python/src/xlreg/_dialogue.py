@@ -1,0 +1,360 @@
+"""Requests and their replies, over whatever session (section 5)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from . import limits
+from ._dial import Dialing, flush
+from ._flow import Disconnect, Flow, Limit, Receive
+from ._record import Registration
+from ._session import Session
+from ._verify import Verifier
+from ._wire import messages as m
+from .errors import (
+    BadTagError,
+    ClusterSizeError,
+    HandshakeError,
+    Needs20Error,
+    NeedsNodeError,
+    NotRegisteredError,
+    ProtocolError,
+    RegistryError,
+    SessionEndedError,
+    UnexpectedTypeError,
+    WrongStateError,
+    XlregError,
+    doing,
+)
+from .node import Node
+from .regcred import RegCred
+from .roster import Member, Roster
+from .signatures import sign_login
+from .vocabulary import Cluster, ClusterAttrs, ClusterID, ClusterRef, NodeID, check_name
+
+_T = TypeVar("_T")
+
+ANSWER_SECONDS = 30.0  # for a reply that does not wait for anything
+BYE_SECONDS = 1.0
+
+# What a classic reply of the largest size must still have room for to show that
+# no member was left out of it: one more token, and the message's IV and padding.
+_CLASSIC_ROOM = limits.MAX_TOKEN + 64
+# After these a registry ends a 2.0 session; over a classic carrier, after all.
+_ENDING = (WrongStateError, BadTagError, UnexpectedTypeError, ProtocolError)
+
+
+@dataclass(frozen=True)
+class Creation:
+    """What a cluster is to be created with."""
+
+    name: str
+    size: int
+    endpoint_count: int = 1
+    attrs: ClusterAttrs = ClusterAttrs.NONE
+
+    def check(self, classic: bool) -> None:
+        """Look at it before it is sent.
+
+        Raises:
+            XlregError: The name is none, or the carrier cannot carry it.
+            ValueError: A number is out of range.
+        """
+        if self.name:
+            check_name(self.name)
+        if not limits.MIN_CLUSTER <= self.size <= limits.MAX_CLUSTER:
+            raise ValueError(f"size {self.size}: want {limits.MIN_CLUSTER} to {limits.MAX_CLUSTER}")
+        if not 1 <= self.endpoint_count <= limits.MAX_ENDPOINTS:
+            raise ValueError(f"{self.endpoint_count} endpoints: want 1 to {limits.MAX_ENDPOINTS}")
+        if classic and self.attrs & ClusterAttrs.UNIQUE:
+            raise Needs20Error("unique name: needs protocol 2.0")
+
+
+def check_size(cluster: Cluster, want: int) -> None:
+    """Refuse a cluster of another size than wanted. 0 is one that is not known, or not asked for.
+
+    Raises:
+        ClusterSizeError: It has another.
+    """
+    if want and cluster.size and cluster.size != want:
+        raise ClusterSizeError(f"{cluster} is made for {cluster.size} members, not {want}", cluster=cluster)
+
+
+class Dialogue:
+    """One session with a registry: each method is a flow that says a request and reads its reply."""
+
+    def __init__(self, dialing: Dialing, session: Session) -> None:
+        """Go on with a session that is open."""
+        self.options = dialing.options
+        self.protocol = session.protocol
+        self.ended: BaseException | None = None  # why the session is over; None while it is not
+        self._shown = dialing.shown
+        self._session = session
+        self._clusters: dict[ClusterID, Cluster] = {}
+        self._verifier = Verifier(session.protocol)
+
+    @classmethod
+    def open(cls, dialing: Dialing, limit: Limit) -> Flow[Dialogue]:
+        """Open a session; see Dialing.open."""
+        with doing("dial registry"):
+            session = yield from dialing.open(limit)
+        return cls(dialing, session)
+
+    # Exchanges.
+
+    def ask(self, message: m.Message, limit: Limit, patience: float = ANSWER_SECONDS) -> Flow[m.Message]:
+        """Say a request and return its reply, or raise the error that the registry answers with.
+
+        In the protocol each reply's Op is its request's and one.
+        """
+        if self.ended is not None:
+            # The cause is told but not chained: it was the answer to another call.
+            raise SessionEndedError(f"session with the registry ended: {self.ended}")
+        try:
+            reply = yield from self._exchange(message, limit.within(patience))
+        except TimeoutError:
+            raise self._broken("no answer from the registry") from None
+        except HandshakeError as err:
+            self.ended = err
+            raise
+        except OSError as err:
+            raise self._broken(str(err)) from err
+        except BaseException as err:
+            self.ended = err  # given up in the middle, or the peer breaks the protocol
+            raise
+        error = reply.error()
+        if error is not None:
+            if self.protocol.classic or isinstance(error, _ENDING):
+                self.ended = error
+            raise error
+        if reply.op != message.op + 1:
+            raise self._misbehaved(f"{reply.name} in answer to {message.name}")
+        return reply
+
+    def _exchange(self, message: m.Message, limit: Limit) -> Flow[m.Message]:
+        session = self._session
+        session.send(message)
+        yield from flush(session, limit)
+        whole = limit  # until when the message has to be whole; it counts from its first byte
+        while (reply := session.next_message()) is None:
+            if not session.partial:
+                whole = limit
+            elif whole is limit:
+                whole = limit.within(limits.MESSAGE_SECONDS)
+            data = yield Receive(whole.left())
+            session.receive(data)
+            yield from flush(session, limit)
+        return reply
+
+    def _broken(self, cause: str) -> SessionEndedError:
+        self.ended = SessionEndedError(cause)
+        return SessionEndedError(f"session with the registry ended: {cause}")
+
+    def _misbehaved(self, detail: str) -> ProtocolError:
+        """End the session with a registry that breaks the protocol."""
+        self.ended = err = ProtocolError(detail)
+        return err
+
+    def close(self) -> Flow[None]:
+        """Say goodbye, wait at most a second for the answer, and close."""
+        try:
+            if self.ended is None:
+                yield from self.ask(m.new_bye(), Limit(BYE_SECONDS), BYE_SECONDS)
+        except XlregError:
+            pass  # that the registry does not answer changes nothing
+        finally:
+            self.ended = self.ended or SessionEndedError("client was closed")
+        yield Disconnect()
+
+    # The node.
+
+    def _node(self) -> Node:
+        if self.options.node is None:
+            raise NeedsNodeError
+        return self.options.node
+
+    def register(self, limit: Limit) -> Flow[NodeID]:
+        """Tell the registry who the node is and where; the ID it gives is saved before this returns."""
+        with doing("register"):
+            node = self._node()
+            token, certificate = node.token(self.protocol, self._proposal(node), self.options.now())
+            if not self.protocol.classic and certificate != self._shown:
+                # The signature covers the certificate of this session's handshake.
+                raise self._broken("the certificate of the node was renewed after this session began")
+            reply = yield from self.ask(m.new_member(token), limit)
+            node_id, _ = self._read(reply.member_ok)
+            yield from self._remember(node, node_id, limit)
+            return node_id
+
+    def _proposal(self, node: Node) -> NodeID | None:
+        """Return the ID that the registry gave the node before.
+
+        With none the registry is to choose; but servers from before 2.0 expect a
+        client to, so over a classic carrier it is a random one.
+        """
+        known = node.registration(self.options.target.fingerprint)
+        if known is not None:
+            return known.id
+        return NodeID(os.urandom(20)) if self.protocol.classic else None
+
+    def _remember(self, node: Node, node_id: NodeID, limit: Limit) -> Flow[None]:
+        target = self.options.target
+        known = node.registration(target.fingerprint)
+        if known is not None and (known.id, known.endpoints) == (node_id, target.endpoints):
+            return
+        name = target.cred.name if target.cred else known.name if known else ""
+        if not name:
+            name = (yield from self._registry(limit)).name
+        node.set_registration(Registration(target.fingerprint, name, target.endpoints, node_id))
+
+    def login(self, limit: Limit) -> Flow[NodeID]:
+        """Say who the node is by the ID that register saved."""
+        with doing("log in"):
+            node = self._node()
+            known = node.registration(self.options.target.fingerprint)
+            if known is None:
+                raise NotRegisteredError
+            proof = None
+            if self.protocol.classic:
+                proof = sign_login(node.keys.sig, self._session.salt2, known.id)
+            reply = yield from self.ask(m.new_login(known.id, proof), limit)
+            node_id, _ = self._read(reply.member_ok)
+            if node_id != known.id:
+                raise self._misbehaved(f"logged in as {node_id} instead of {known.id}")
+            return node_id
+
+    def registry(self, limit: Limit) -> Flow[RegCred]:
+        """Ask the registry for its credentials."""
+        with doing("get credentials"):
+            return (yield from self._registry(limit))
+
+    def _registry(self, limit: Limit) -> Flow[RegCred]:
+        reply = yield from self.ask(m.new_reg_cred_request(), limit)
+        cred = self._read(reply.registry)
+        if cred.fingerprint != self.options.target.fingerprint:
+            raise self._misbehaved("credentials with another sig key")
+        return cred
+
+    # Clusters.
+
+    def create(self, wanted: Creation, limit: Limit) -> Flow[Cluster]:
+        """Make a cluster, or get the one that has the name."""
+        with doing(f"create {ClusterRef(name=wanted.name)}"):
+            wanted.check(self.protocol.classic)
+            request = m.new_create(wanted.name, wanted.size, wanted.endpoint_count, wanted.attrs)
+            reply = yield from self.ask(request, limit)
+            unique = wanted.attrs & ClusterAttrs.UNIQUE
+            cluster = self._cluster(reply, ClusterRef(name="" if unique else wanted.name))
+            check_size(cluster, wanted.size)
+            return cluster
+
+    def cluster(self, ref: ClusterRef, limit: Limit) -> Flow[Cluster]:
+        """Ask what is fixed about a cluster."""
+        with doing(f"get {ref}"):
+            reply = yield from self.ask(m.new_get(ref), limit)
+            return self._cluster(reply, ref)
+
+    def join(self, ref: ClusterRef, limit: Limit) -> Flow[Cluster]:
+        """Make the node a member."""
+        with doing(f"join {ref}"):
+            reply = yield from self.ask(m.new_join(ref), limit)
+            return self._cluster(reply, ref)
+
+    def leave(self, ref: ClusterRef, limit: Limit) -> Flow[None]:
+        """Give the node's place up."""
+        with doing(f"leave {ref}"):
+            if self.protocol.classic:
+                raise Needs20Error
+            yield from self.ask(m.new_leave(ref), limit)
+
+    def members(self, ref: ClusterRef, limit: Limit) -> Flow[Roster]:
+        """Ask who is in a cluster now, and verify them."""
+        with doing(f"get members of {ref}"):
+            return self.verify((yield from self.receive(m.new_get(ref), ref, limit)))
+
+    def receive(
+        self, get: m.Message, ref: ClusterRef, limit: Limit, patience: float = ANSWER_SECONDS
+    ) -> Flow[Roster]:
+        """Ask for all members, and over a classic carrier again for those that one reply cannot hold.
+
+        They are not verified yet.
+        """
+        roster, whole = yield from self._receive_some(get, ref, m.ALL_SEATS, limit, patience)
+        rest = m.ALL_SEATS & ~_seats(roster)
+        again = ClusterRef(roster.cluster.id)
+        while not whole and rest:
+            more, last = yield from self._receive_some(m.new_get(again, rest), again, rest, limit, ANSWER_SECONDS)
+            roster = replace(roster, members=_merge(roster.members, more.members))
+            rest &= ~_seats(more)
+            whole = last or not more.members
+        return roster
+
+    def _receive_some(
+        self, get: m.Message, ref: ClusterRef, which: int, limit: Limit, patience: float
+    ) -> Flow[tuple[Roster, bool]]:
+        """Read one reply, and whether it holds all that was asked for, as far as its size shows."""
+        reply = yield from self.ask(get, limit, patience)
+        cluster = self._cluster(reply, ref)
+        members = self._read(reply.members)
+        self._check_members(cluster, members, which)
+        whole = (
+            not self.protocol.classic
+            or len(members) == cluster.size
+            or reply.size() + _CLASSIC_ROOM <= limits.MAX_CLASSIC
+        )
+        return Roster(cluster, tuple(members)), whole
+
+    def _check_members(self, cluster: Cluster, members: list[Member], which: int) -> None:
+        """Refuse a roster that contradicts itself or the request."""
+        for member in members:
+            if not which >> member.index & 1 or (cluster.size and member.index >= cluster.size):
+                raise self._misbehaved(f"member with index {member.index}, which was not asked for or cannot be")
+        if len({x.id for x in members}) < len(members) or len({x.name for x in members}) < len(members):
+            raise self._misbehaved("two members with one ID or name")
+
+    def verify(self, roster: Roster) -> Roster:
+        """Verify a roster; see Verifier."""
+        return self._verifier.verify(roster)
+
+    def _cluster(self, reply: m.Message, asked: ClusterRef) -> Cluster:
+        """Read the cluster of a reply, which has to be the one asked for."""
+        cluster = self._read(reply.cluster)
+        if asked.id is not None and cluster.id != asked.id:
+            raise self._misbehaved(f"cluster {cluster.id} instead of {asked.id}")
+        if asked.id is None and asked.name and cluster.name not in ("", asked.name):
+            raise self._misbehaved(f"{cluster} instead of {asked}")
+        if asked.id is None and not cluster.name:
+            cluster = replace(cluster, name=asked.name)
+        return self._complete(cluster)
+
+    def _complete(self, cluster: Cluster) -> Cluster:
+        """Fill in what an original server left out of a cluster, from earlier replies."""
+        known = self._clusters.get(cluster.id)
+        if known is not None and not cluster.name:
+            cluster = replace(cluster, name=known.name)
+        if known is not None and not cluster.size:
+            cluster = replace(known, name=cluster.name)
+        self._clusters[cluster.id] = cluster
+        return cluster
+
+    def _read(self, read: Callable[[], _T]) -> _T:
+        """Read a reply, and end the session if its content is not what it has to be."""
+        try:
+            return read()
+        except RegistryError as err:
+            self.ended = err
+            raise
+
+
+def _seats(roster: Roster) -> int:
+    return sum(1 << member.index for member in roster.members)
+
+
+def _merge(members: tuple[Member, ...], later: tuple[Member, ...]) -> tuple[Member, ...]:
+    """Add what a later reply shows. A node that moved in between counts where it was seen last."""
+    ids, names = {x.id for x in later}, {x.name for x in later}
+    kept = [x for x in members if x.id not in ids and x.name not in names]
+    return tuple(sorted([*kept, *later], key=lambda x: x.index))

@@ -1,0 +1,57 @@
+"""Mutual TLS from a roster: each member's own certificate is the anchor for it and nobody else."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterable
+from typing import Any
+from typing import Protocol as Interface
+
+from ._session import load_pair
+from .errors import StrangerError, UnverifiedError
+from .node import Node
+from .roster import Member
+
+
+class TLSConnection(Interface):
+    """The end of a TLS connection: ``ssl.SSLSocket``, ``ssl.SSLObject``, or a stream writer's ``ssl_object``."""
+
+    def getpeercert(self, binary_form: bool = ...) -> Any:
+        """Return the other end's certificate."""
+
+
+def context(purpose: int, node: Node, me: Member, peers: Iterable[Member]) -> ssl.SSLContext:
+    """Return a context for connections between me and the peers that are verified.
+
+    Names of hosts play no part, and there are no other roots.
+
+    Raises:
+        UnverifiedError: I have no certificate that the others know.
+    """
+    if not me.verified or me.token.certificate is None:
+        raise UnverifiedError("this node has no certificate that the others know: it joined over a classic carrier")
+    made = ssl.SSLContext(purpose)
+    made.minimum_version = ssl.TLSVersion.TLSv1_3
+    made.check_hostname = False
+    made.verify_mode = ssl.CERT_REQUIRED
+    made.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    if purpose == ssl.PROTOCOL_TLS_SERVER:
+        made.num_tickets = 0  # each connection proves itself
+    load_pair(made, me.token.certificate, node.keys.sig)
+    anchors = b"".join(p.token.certificate for p in peers if p.verified and p.token.certificate)
+    if anchors:
+        made.load_verify_locations(cadata=anchors)
+    return made
+
+
+def peer(connection: TLSConnection, peers: Iterable[Member]) -> Member:
+    """Return which of the peers is on the other end of a connection.
+
+    Raises:
+        StrangerError: None of them.
+    """
+    shown = connection.getpeercert(binary_form=True)
+    for member in peers:
+        if shown and member.verified and member.token.certificate == shown:
+            return member
+    raise StrangerError("the other end is no other member of the cluster")

@@ -1,0 +1,319 @@
+"""The client's end of a session with a registry, without a socket.
+
+As in h11, bytes that came are given to ``receive``, bytes to send are taken from
+``outgoing``, and ``next_message`` returns what the registry said. TLS runs on
+memory as well, so all of a session can be tested on bytes.
+
+    HELLO ──► OPEN ──► ENDED        classic: Hello goes out, its reply comes
+    SHAKE ──► (PIN ──►) OPEN ──► ENDED  2.0: PIN asks for the registry's key where it is not known
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+import ssl
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from . import _codec
+from ._wire.messages import Message, Op, new_reg_cred_request
+from .certificate import check_leaf, find_key
+from .classic import Hello
+from .errors import HandshakeError, ProtocolError, SessionEndedError, UntrustedError, XlregError
+from .keys import fingerprint, parse_public_key
+from .version import Protocol
+from .vocabulary import CommsKey, SigKey
+
+ALPN = "xlreg/2"
+_READ = 64 << 10
+
+
+class State(enum.Enum):
+    """Where a session stands."""
+
+    SHAKING = "shaking"
+    PINNING = "pinning"
+    OPEN = "open"
+    ENDED = "ended"
+
+
+class ClassicSession:
+    """A session over 1.8 or 1.9."""
+
+    def __init__(self, protocol: Protocol, comms_key: CommsKey) -> None:
+        """Begin with a Hello under the registry's comms key."""
+        self.protocol = protocol
+        self.state = State.SHAKING
+        self.salt2 = b""
+        self._hello = Hello.make(protocol)
+        self._out = self._hello.encrypt(parse_public_key(comms_key))
+        self._reply = b""
+        self._codec: _codec.Classic | None = None
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes that came; none at all says that the registry closed.
+
+        Raises:
+            HandshakeError: The answer to the Hello is none, and no session comes about.
+            SessionEndedError: The registry closed the open session.
+        """
+        if not data:
+            self._closed()
+        if self._codec is None:
+            data = self._shake(data)
+        if self._codec is not None:
+            self._codec.feed(data)
+
+    def _closed(self) -> None:
+        shaking = self.state is State.SHAKING
+        self.state = State.ENDED
+        if shaking:
+            raise HandshakeError("read hello reply: closed by the registry")
+        raise SessionEndedError("session closed by the registry")
+
+    def _shake(self, data: bytes) -> bytes:
+        """Read the reply, and return what came behind it."""
+        self._reply += data
+        length = self._hello.reply_length
+        if len(self._reply) < length:
+            return b""
+        try:
+            reply = self._hello.open(self._reply[:length])
+        except HandshakeError:
+            self.state = State.ENDED
+            raise
+        self._codec = _codec.Classic(reply.key2, reply.iv2)
+        self.salt2 = reply.salt2
+        self.state = State.OPEN
+        return self._reply[length:]
+
+    def send(self, message: Message) -> None:
+        """Say a message, once open."""
+        if self._codec is None:
+            raise AssertionError("session is not open")
+        self._out += self._codec.encode(message)
+
+    def outgoing(self) -> bytes:
+        """Return the bytes to send, once."""
+        data, self._out = self._out, b""
+        return data
+
+    def next_message(self) -> Message | None:
+        """Return what the registry said next, or None while that is not there."""
+        return self._codec.next() if self._codec is not None else None
+
+    @property
+    def partial(self) -> bool:
+        """Whether a message has begun to come."""
+        return self._codec is not None and self._codec.partial
+
+
+@dataclass(frozen=True)
+class Pin:
+    """The identity that a client wants its registry to prove.
+
+    Attributes:
+        fingerprint: That of the registry's sig key.
+        sig_key: The key itself, if it is known.
+        now: The time, for the certificate's dates.
+    """
+
+    fingerprint: str
+    sig_key: SigKey | None
+    now: Callable[[], datetime]
+
+
+class ModernSession:
+    """A session over 2.0."""
+
+    protocol = Protocol.V20
+    salt2 = b""
+
+    def __init__(self, pin: Pin, context: ssl.SSLContext) -> None:
+        """Begin with a ClientHello."""
+        self.state = State.SHAKING
+        self._pin = pin
+        self._in, self._network = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._in, self._network, server_side=False)
+        self._codec = _codec.Framing()
+        self._met = False  # the registry has sent something inside TLS
+        self._shake()
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes that came; none at all says that the registry closed.
+
+        Raises:
+            HandshakeError: No session comes about, or the registry refuses this client's certificate.
+            UntrustedError: The registry is not the one wanted.
+            ProtocolError: What came is no message.
+            SessionEndedError: The registry closed the open session.
+        """
+        try:
+            if data:
+                self._in.write(data)
+            else:
+                self._in.write_eof()
+            if self.state is State.SHAKING:
+                self._shake()
+            if self.state is not State.SHAKING:
+                self._read()
+            if self.state is State.PINNING:
+                self._learn_key()
+        except XlregError:
+            self.state = State.ENDED
+            raise
+
+    def _shake(self) -> None:
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            return
+        except ssl.SSLError as err:
+            raise _handshake_error(err) from None
+        if self._tls.selected_alpn_protocol() != ALPN:
+            raise HandshakeError(f"the other end does not speak {ALPN}")
+        key = self._pin.sig_key or self._key_in_chain()
+        if key is None:
+            # This platform hides the chain: the key is asked for, before anything else.
+            self.state = State.PINNING
+            self._say(new_reg_cred_request())
+            return
+        self._check(key)
+
+    def _key_in_chain(self) -> SigKey | None:
+        """Find the registry's key in the chain, where Python shows that (3.13)."""
+        unverified = getattr(self._tls, "get_unverified_chain", None)
+        if unverified is None:
+            return None
+        key = find_key(unverified(), self._pin.fingerprint)
+        if key is None:
+            raise UntrustedError(f"no certificate has a key with fingerprint {self._pin.fingerprint}")
+        return key
+
+    def _learn_key(self) -> None:
+        message = self._codec.next()
+        if message is None:
+            return
+        if message.op != Op.REG_CRED_REPLY:
+            raise UntrustedError(f"{message.name} instead of the registry's key")
+        try:
+            key = message.registry().sig_key
+        except ProtocolError as err:
+            raise UntrustedError(str(err)) from None
+        if fingerprint(key) != self._pin.fingerprint:
+            raise UntrustedError(f"the registry's key does not have the fingerprint {self._pin.fingerprint}")
+        self._check(key)
+
+    def _check(self, key: SigKey) -> None:
+        leaf = self._tls.getpeercert(binary_form=True)
+        if leaf is None:
+            raise UntrustedError("no certificate")
+        check_leaf(leaf, key, self._pin.now())
+        self.state = State.OPEN
+
+    def _read(self) -> None:
+        while True:
+            try:
+                data = self._tls.read(_READ)
+            except ssl.SSLWantReadError:
+                return
+            except ssl.SSLError as err:
+                raise self._broken(err) from None
+            if not data:
+                raise self._broken(None)
+            self._met = True
+            self._codec.feed(data)
+
+    def _broken(self, err: ssl.SSLError | None) -> XlregError:
+        # In TLS 1.3 a client is done before the server has seen its certificate.
+        if err is not None and _is_alert(err) and not self._met:
+            return HandshakeError(f"refused by the registry: {_reason(err)}")
+        if self.state is State.PINNING:
+            return HandshakeError("closed by the registry before it told its key")
+        return SessionEndedError("session closed by the registry")
+
+    def send(self, message: Message) -> None:
+        """Say a message, once open."""
+        if self.state is not State.OPEN:
+            raise AssertionError("session is not open")
+        self._say(message)
+
+    def _say(self, message: Message) -> None:
+        self._tls.write(self._codec.encode(message))
+
+    def outgoing(self) -> bytes:
+        """Return the bytes to send, once."""
+        return self._network.read()
+
+    def next_message(self) -> Message | None:
+        """Return what the registry said next, or None while that is not there.
+
+        Raises:
+            ProtocolError: What came is no message.
+        """
+        return self._codec.next() if self.state is State.OPEN else None
+
+    @property
+    def partial(self) -> bool:
+        """Whether a message has begun to come."""
+        return self._codec.partial
+
+
+Session = ClassicSession | ModernSession
+
+
+def _reason(err: ssl.SSLError) -> str:
+    return (err.reason or "connection closed").lower().replace("_", " ")
+
+
+def _is_alert(err: ssl.SSLError) -> bool:
+    return "ALERT" in (err.reason or "")
+
+
+def _handshake_error(err: ssl.SSLError) -> HandshakeError:
+    if err.reason in ("BAD_SIGNATURE", "WRONG_SIGNATURE_TYPE"):
+        return UntrustedError("the registry does not hold the key of its certificate")
+    return HandshakeError(f"TLS: {_reason(err)}")
+
+
+def client_context(certificate: bytes | None, key: rsa.RSAPrivateKey | None) -> ssl.SSLContext:
+    """Return what a 2.0 session runs on: TLS 1.3 and no system roots, since the session checks the registry.
+
+    Args:
+        certificate: What the client shows, in DER; None to only read.
+        key: The key of that certificate.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols([ALPN])
+    if certificate is not None and key is not None:
+        load_pair(context, certificate, key)
+    return context
+
+
+def load_pair(context: ssl.SSLContext, certificate: bytes, key: rsa.RSAPrivateKey) -> None:
+    """Give a context a certificate and its key, which it takes from a file only.
+
+    On the way the key is in a file that none but this user can read, and under a
+    password that is never written.
+    """
+    password = os.urandom(32).hex().encode()
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(password),
+    )
+    with tempfile.TemporaryDirectory(prefix="xlreg-") as folder:
+        path = Path(folder, "pair.pem")
+        path.touch(mode=0o600)
+        path.write_bytes(pem + ssl.DER_cert_to_PEM_cert(certificate).encode())
+        context.load_cert_chain(path, password=password)

@@ -1,0 +1,98 @@
+"""Waiting for a cluster's members: one request that the registry answers when it is time (section 5.8)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from . import limits
+from ._dialogue import ANSWER_SECONDS, Dialogue
+from ._flow import Backoff, Flow, Limit
+from ._wire import messages as m
+from .errors import IncompleteError, XlregError, doing
+from .roster import Roster
+from .vocabulary import ClusterRef
+
+_LONGEST = 300.0  # of one request; below every server's default limit
+_SHORTEST = 0.05  # with less time than this left, it is up
+_MARGIN = 0.25  # for the answer to arrive before the deadline
+_EARLY = 1.0  # an answer sooner than this may be a server's that cannot wait
+_FIRST_PAUSE, _MOST_PAUSE = 0.05, 1.0
+
+
+class Waiter:
+    """One wait for a cluster's members."""
+
+    def __init__(
+        self, dialogue: Dialogue, ref: ClusterRef, size: int = 0, seen: Callable[[Roster], None] | None = None
+    ) -> None:
+        """Wait for size members, 0 for as many as the cluster is made for; tell seen of each roster on the way."""
+        self._dialogue, self._ref, self._seen = dialogue, ref, seen
+        self.size = size
+        self.last: Roster | None = None
+        self._poll = Backoff(_FIRST_PAUSE, _MOST_PAUSE)
+
+    def wait(self, limit: Limit) -> Flow[Roster]:
+        """Return the verified roster when they are there.
+
+        Raises:
+            IncompleteError: The limit ended first.
+        """
+        with doing(f"wait for {self._ref}"):
+            while True:
+                try:
+                    roster = yield from self._ask(limit)
+                except XlregError as err:
+                    if limit.over():
+                        raise IncompleteError(self.last, self.size) from err
+                    raise
+                if len(roster.members) >= self.size:
+                    return roster
+                if limit.left() < _SHORTEST:
+                    raise IncompleteError(self.last, self.size)
+
+    def _ask(self, limit: Limit) -> Flow[Roster]:
+        """Make one waiting request.
+
+        An answer that is both early and short of what was asked for came from a
+        server that cannot wait, or will not any more since it is about to stop:
+        after those there is a pause, shorter when there is news.
+        """
+        size, patience = self._wanted(), _wait_seconds(limit)
+        get = m.new_get(self._ref, wait_size=size, wait_millis=int(patience * 1000))
+        began = limit.now()
+        received = yield from self._dialogue.receive(get, self._ref, limit, patience + ANSWER_SECONDS)
+        took = limit.now() - began
+        self.size = self.size or received.cluster.size
+        if not self.size:
+            raise ValueError("size of the cluster is not known: say how many members to wait for")
+        news, roster = self._keep(received)
+        if len(roster.members) >= min(size, self.size):
+            return roster
+        if news or took >= _EARLY:
+            self._poll.reset()
+        if took < _EARLY:
+            yield from self._poll.pause(limit)
+        return roster
+
+    def _wanted(self) -> int:
+        """Return for how many to wait: everybody; if someone is told on the way, one more than there were."""
+        size = self.size or limits.MAX_CLUSTER  # the server lowers it to the cluster's size
+        return min(size, self._count() + 1) if self._seen else size
+
+    def _count(self) -> int:
+        return len(self.last.members) if self.last else 0
+
+    def _keep(self, received: Roster) -> tuple[bool, Roster]:
+        """Verify what was received, and report whether it shows other members than before."""
+        roster = self._dialogue.verify(received)
+        news = self._count() != len(roster.members)
+        self.last = roster
+        if self._seen:
+            self._seen(roster)
+        return news, roster
+
+
+def _wait_seconds(limit: Limit) -> float:
+    """Return how long a request that begins now may wait: so that its answer arrives in time."""
+    left = limit.left()
+    return min(left - min(left / 8, _MARGIN), _LONGEST) if limit.deadline is not None else _LONGEST

@@ -1,0 +1,208 @@
+"""A node's place in a cluster that is complete."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import replace
+from typing import TypeVar
+
+from . import _async, _mtls, _sync
+from ._dial import Dialing, Options
+from ._dialogue import Dialogue
+from ._flow import Flow, Limit
+from ._form import Formed, check_self
+from ._mtls import TLSConnection
+from .errors import StrangerError, doing, quote
+from .node import Node
+from .roster import Member, Roster
+from .vocabulary import Cluster, ClusterRef
+
+_T = TypeVar("_T")
+
+
+class _Membership:
+    """What both kinds of membership have in common: all but I/O."""
+
+    def __init__(self, options: Options, node: Node, formed: Formed) -> None:
+        self._options = options
+        self._node = node
+        self._id = formed.id
+        self._roster = formed.roster
+
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster."""
+        return self._roster.cluster
+
+    @property
+    def roster(self) -> Roster:
+        """The members as last heard, each signature verified."""
+        return self._roster
+
+    @property
+    def node(self) -> Node:
+        """The node."""
+        return self._node
+
+    @property
+    def me(self) -> Member:
+        """The node itself as a member."""
+        return check_self(self._roster, self._node, self._id)
+
+    @property
+    def others(self) -> tuple[Member, ...]:
+        """The other members."""
+        return tuple(m for m in self._roster.members if m.id != self._id)
+
+    def server_context(self) -> ssl.SSLContext:
+        """Return a TLS context for connections from the other members, and from nobody else.
+
+        It accepts those that are verified, by the certificate in the roster. Make it
+        anew after refresh. ``peer`` says which member a connection is from.
+
+        Raises:
+            UnverifiedError: This node has no certificate that the others know.
+
+        Example:
+            >>> tls = membership.server_context().wrap_socket(connection, server_side=True)  # doctest: +SKIP
+            >>> membership.peer(tls).name                                                  # doctest: +SKIP
+            'm1'
+        """
+        return _mtls.context(ssl.PROTOCOL_TLS_SERVER, self._node, self.me, self.others)
+
+    def client_context(self, member: Member | None = None) -> ssl.SSLContext:
+        """Return a TLS context for connections to the other members, or to one of them alone.
+
+        In TLS 1.3 a client learns only from the first byte it reads that the other
+        end has refused it.
+
+        Args:
+            member: The one to accept; by default each of the others.
+
+        Raises:
+            UnverifiedError: This node has no certificate that the others know, or the member is not verified.
+            StrangerError: The member is none of the others.
+
+        Example:
+            >>> to = membership.others[0]                                                # doctest: +SKIP
+            >>> connection = socket.create_connection((to.endpoints[0].host, to.endpoints[0].port))  # doctest: +SKIP
+            >>> tls = membership.client_context(to).wrap_socket(connection)              # doctest: +SKIP
+        """
+        if member is None:
+            return _mtls.context(ssl.PROTOCOL_TLS_CLIENT, self._node, self.me, self.others)
+        if member not in self.others:
+            raise StrangerError(f"{quote(member.name)} is no other member of the cluster")
+        _ = member.certificate  # it must have one
+        return _mtls.context(ssl.PROTOCOL_TLS_CLIENT, self._node, self.me, [member])
+
+    def peer(self, connection: TLSConnection) -> Member:
+        """Return which member is on the other end of a TLS connection.
+
+        Args:
+            connection: ``ssl.SSLSocket``, ``ssl.SSLObject``, or what a stream writer's
+                ``get_extra_info("ssl_object")`` returns; after the handshake.
+
+        Raises:
+            StrangerError: None of the others.
+        """
+        return _mtls.peer(connection, self.others)
+
+    def _entered(self, limit: Limit) -> Flow[Dialogue]:
+        """Open a session as the node.
+
+        Original servers know no log-in, and registering the same again is one on
+        every server.
+        """
+        dialogue = yield from Dialogue.open(Dialing(self._options), limit)
+        if dialogue.protocol.classic:
+            yield from dialogue.register(limit)
+        else:
+            yield from dialogue.login(limit)
+        return dialogue
+
+    def _refresh(self, limit: Limit) -> Flow[Roster]:
+        with doing("refresh roster"):
+            dialogue = yield from self._entered(limit)
+            roster = yield from dialogue.members(ClusterRef.of(self.cluster), limit)
+            roster = replace(roster, cluster=_fuller(roster.cluster, self.cluster))
+            check_self(roster, self._node, self._id)
+            self._roster = roster
+            yield from dialogue.close()
+            return roster
+
+    def _leave(self, limit: Limit) -> Flow[None]:
+        dialogue = yield from self._entered(limit)
+        yield from dialogue.leave(ClusterRef.of(self.cluster), limit)
+        yield from dialogue.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {quote(self._node.name)} in {self.cluster}>"
+
+
+def _fuller(heard: Cluster, known: Cluster) -> Cluster:
+    """Return what is known of a cluster where an original server tells nothing but its ID."""
+    return heard if heard.size else replace(known, id=heard.id)
+
+
+class Membership(_Membership):
+    """A node's place in a cluster that form made complete.
+
+    It holds no connection: the registry is called when it is asked something.
+
+    Example:
+        >>> for member in membership.others:            # doctest: +SKIP
+        ...     print(member.index, member.name, member.endpoints[0])
+    """
+
+    def refresh(self, timeout: float | None = None) -> Roster:
+        """Ask the registry who is in the cluster now, keep that, and return it.
+
+        Args:
+            timeout: Seconds; by default 30 for each step.
+
+        Raises:
+            NotMemberError: The node itself is no longer in it; what was known before is kept.
+            XlregError: See Client.connect, login and members.
+        """
+        return self._run(self._refresh(Limit(timeout)))
+
+    def leave(self, timeout: float | None = None) -> None:
+        """Give the node's place up. The roster stays as it was.
+
+        Args:
+            timeout: Seconds; by default 30 for each step.
+
+        Raises:
+            NotMemberError: The node is not in the cluster.
+            Needs20Error: Over a classic carrier there is no leaving.
+            XlregError: See Client.connect and login.
+        """
+        self._run(self._leave(Limit(timeout)))
+
+    def _run(self, flow: Flow[_T]) -> _T:
+        wire = _sync.Wire()
+        try:
+            return wire.run(flow)
+        finally:
+            wire.close()
+
+
+class AsyncMembership(_Membership):
+    """A node's place in a cluster that aform made complete; see Membership."""
+
+    async def refresh(self, timeout: float | None = None) -> Roster:  # noqa: ASYNC109
+        """Ask the registry who is in the cluster now; see Membership.refresh."""
+        return await self._run(self._refresh(Limit(timeout)))
+
+    async def leave(self, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        """Give the node's place up; see Membership.leave."""
+        await self._run(self._leave(Limit(timeout)))
+
+    async def _run(self, flow: Flow[_T]) -> _T:
+        wire = _async.Wire()
+        try:
+            return await wire.run(flow)
+        finally:
+            await wire.close()
+
+
