@@ -45,7 +45,7 @@ func cmdStart(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Check(b.cmd.Start())
 	go b.read(log)
-	ts.Defer(func() { b.end(syscall.SIGKILL) })
+	ts.Defer(func() { _ = b.end(syscall.SIGKILL) })
 	at, ok := <-b.open
 	if !ok {
 		<-b.done

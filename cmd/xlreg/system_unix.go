@@ -28,5 +28,5 @@ func openFileLimit() (int, bool) {
 		return 0, false
 	}
 	const plenty = 1 << 30
-	return int(min(uint64(limit.Cur), plenty)), true
+	return int(min(uint64(limit.Cur), plenty)), true //nolint:unconvert // signed on some systems
 }
