@@ -2,13 +2,8 @@ package client_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
-	"math/big"
 	"net"
 	"testing"
 	"time"
@@ -125,7 +120,7 @@ func timeHandshakes(b *testing.B, nodes []*identity.Node) time.Duration {
 	defer l.Close()
 	config := &tls.Config{
 		MinVersion: tls.VersionTLS13, ClientAuth: tls.RequireAnyClientCert, SessionTicketsDisabled: true,
-		Certificates: []tls.Certificate{benchCertificate(b)},
+		Certificates: []tls.Certificate{registryCertificate(b)},
 	}
 	began := time.Now()
 	var accepting errgroup.Group
@@ -168,26 +163,6 @@ func shakeHands(addr string, n *identity.Node) error {
 		return fmt.Errorf("unexpected data")
 	}
 	return nil
-}
-
-// benchCertificate is a leaf of the kind that a registry shows, and its root.
-func benchCertificate(b *testing.B) tls.Certificate {
-	b.Helper()
-	sig := testKeys()[0].Sig
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		b.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	root, err := x509.CreateCertificate(rand.Reader, template, template, &sig.PublicKey, sig)
-	if err != nil {
-		b.Fatal(err)
-	}
-	leaf, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, sig)
-	if err != nil {
-		b.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{leaf, root}, PrivateKey: key}
 }
 
 // timeChecks checks each node's signature as often as there are nodes, at once.

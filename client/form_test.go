@@ -2,8 +2,11 @@ package client_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -476,4 +479,41 @@ func TestFormWithoutARegistry(t *testing.T) {
 			t.Fatalf("without a deadline: %v", err)
 		}
 	})
+}
+
+// A registry that does not take the node's certificate will not take it later.
+func TestFormEndsWhenTheRegistryRefusesTheCertificate(t *testing.T) {
+	f := newFake(t, xlreg.Protocol20)
+	config := &tls.Config{
+		MinVersion: tls.VersionTLS13, NextProtos: []string{"xlreg/2"}, SessionTicketsDisabled: true,
+		Certificates: []tls.Certificate{registryCertificate(t)},
+		ClientAuth:   tls.RequireAndVerifyClientCert, ClientCAs: x509.NewCertPool(),
+	}
+	l := must[net.Listener](t)(net.Listen("tcp", "127.0.0.1:0"))
+	t.Cleanup(func() { l.Close() })
+	dialled := 0
+	o := f.formOptions(newNode(t, "n"))
+	o.Dialer = dialerFunc(func(ctx context.Context, _ string) (net.Conn, error) {
+		dialled++
+		f.sessions.Go(func() { refuseTLS(t, l, config) })
+		return new(net.Dialer).DialContext(ctx, "tcp", l.Addr().String())
+	})
+	if _, err := client.Form(t.Context(), f.target(), o); !errors.Is(err, session.ErrHandshake) || dialled != 1 {
+		t.Fatalf("got %v after %d sessions", err, dialled)
+	}
+}
+
+// refuseTLS reads on after its alert until the client closes: otherwise what the
+// client sends meanwhile would make the system forget the alert.
+func refuseTLS(t *testing.T, l net.Listener, config *tls.Config) {
+	nc, err := l.Accept()
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer nc.Close()
+	if err := tls.Server(nc, config).Handshake(); err == nil {
+		t.Error("the certificate is taken")
+	}
+	_, _ = io.Copy(io.Discard, nc)
 }

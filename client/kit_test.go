@@ -2,10 +2,14 @@ package client_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"math/big"
 	"net"
 	"net/netip"
 	"os"
@@ -351,4 +355,27 @@ func (h hosts) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, err
 	}
 	a, err := netip.ParseAddr(text)
 	return []netip.Addr{a}, err
+}
+
+// registryCertificate is a leaf of the kind that a registry shows, and its root.
+func registryCertificate(t testing.TB) tls.Certificate {
+	t.Helper()
+	sig := testKeys()[0].Sig
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour),
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	root, err := x509.CreateCertificate(rand.Reader, template, template, &sig.PublicKey, sig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, sig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{leaf, root}, PrivateKey: key}
 }

@@ -360,24 +360,32 @@ func TestCloseDoesNotWaitForASilentRegistry(t *testing.T) {
 }
 
 func TestACallWaitsForItsTurnNoLongerThanItsContext(t *testing.T) {
-	f := newFake(t, xlreg.Protocol20)
-	c := f.dial(newNode(t, "n"))
-	asked, hold := make(chan struct{}), make(chan struct{})
-	f.tell(wire.OpGetCluster, func(r request) *wire.Message { close(asked); <-hold; return f.usual(r) })
-	result := make(chan error)
-	go func() { _, err := c.Members(t.Context(), clusterC); result <- err }()
-	<-asked
-	ctx, cancel := context.WithCancel(t.Context())
-	second := make(chan error)
-	go func() { _, err := c.Registry(ctx); second <- err }()
-	cancel()
-	if err := <-second; !errors.Is(err, context.Canceled) || errors.Is(err, client.ErrSessionEnded) {
-		t.Fatalf("got %v", err)
-	}
-	close(hold)
-	if err := <-result; err != nil {
-		t.Fatalf("the call before it: %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, xlreg.Protocol20)
+		c := f.dial(newNode(t, "n"))
+		hold := make(chan struct{})
+		f.tell(wire.OpGetCluster, func(r request) *wire.Message { <-hold; return f.usual(r) })
+		first, second := make(chan error, 1), make(chan error, 1)
+		go func() { _, err := c.Members(t.Context(), clusterC); first <- err }()
+		synctest.Wait()
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { _, err := c.Registry(ctx); second <- err }()
+		synctest.Wait()
+		cancel()
+		synctest.Wait()
+		select {
+		case err := <-second:
+			if !errors.Is(err, context.Canceled) || errors.Is(err, client.ErrSessionEnded) {
+				t.Errorf("got %v", err)
+			}
+		default:
+			t.Error("still waits for its turn")
+		}
+		close(hold)
+		if err := <-first; err != nil {
+			t.Errorf("the call before it: %v", err)
+		}
+	})
 }
 
 // The signature of a token covers the certificate of the handshake.
@@ -403,5 +411,18 @@ func TestAShortKeyIsRefusedBeforeDialling(t *testing.T) {
 	}
 	if f.dialled != 0 {
 		t.Fatal("dialled")
+	}
+}
+
+func TestCredentialsWithAnotherKey(t *testing.T) {
+	f := newFake(t, xlreg.Protocol20)
+	f.tell(wire.OpRegCredRequest, func(request) *wire.Message {
+		cred := testCred(xlreg.Version20)
+		return wire.NewRegCredReply(&wire.Registry{
+			Name: cred.Name, ID: cred.ID, CommsKey: cred.CommsKey, SigKey: testKeys()[1].SigKey, Version: cred.Version,
+		})
+	})
+	if _, err := f.dial(nil).Registry(t.Context()); !errors.Is(err, xlreg.ErrProtocol) {
+		t.Fatalf("got %v", err)
 	}
 }

@@ -101,3 +101,29 @@ func TestVerifyForgetsNothingOnFailure(t *testing.T) {
 		t.Fatal("forgot")
 	}
 }
+
+// What is signed may still be a key that 2.0 does not accept.
+func TestVerifyLooksAtTheCommsKey(t *testing.T) {
+	comms, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sig, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := identity.NewKeys(comms, sig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := &xlreg.Token{Name: "m0", CommsKey: keys.CommsKey, SigKey: keys.SigKey, Certificate: []byte("shown")}
+	for _, key := range []xlreg.CommsKey{keys.CommsKey, "none"} {
+		token.CommsKey = key
+		if token.DigSig2, err = identity.SignToken(sig, token, token.Certificate); err != nil {
+			t.Fatal(err)
+		}
+		if err := checkToken(token, true); !errors.Is(err, xlreg.ErrBadKey) {
+			t.Errorf("got %v", err)
+		}
+	}
+}

@@ -60,8 +60,9 @@ func TestALongWaitIsAskedForAgain(t *testing.T) {
 		if _, err := c.Wait(t.Context(), clusterC, 0); err != nil || time.Since(start) != 12*time.Minute {
 			t.Fatalf("%v after %v", err, time.Since(start))
 		}
-		if n := len(f.requests(wire.OpGetCluster)); n != 3 {
-			t.Fatalf("%d requests", n)
+		asked := f.requests(wire.OpGetCluster)
+		if len(asked) != 3 || asked[1].at.Sub(asked[0].at) != 5*time.Minute {
+			t.Fatalf("%d requests, the second after %v", len(asked), asked[1].at.Sub(asked[0].at))
 		}
 	})
 }
@@ -176,8 +177,12 @@ func TestWaitSaysWhoHasJoinedAtTheDeadline(t *testing.T) {
 			if took := time.Since(start); took > 30*time.Second || took < 29*time.Second {
 				t.Errorf("returned after %v", took)
 			}
-			if n := len(f.requests(wire.OpGetCluster)); waits && n > 4 {
-				t.Errorf("%d requests", n)
+			asked := f.requests(wire.OpGetCluster)
+			if waits && len(asked) > 4 {
+				t.Errorf("%d requests", len(asked))
+			}
+			if first := *asked[0].Get().WaitMillis; first != 29_750 {
+				t.Errorf("first asked to wait for %d ms", first)
 			}
 			if !waits {
 				return // the deadline may come in the middle of a request
