@@ -36,9 +36,12 @@ type Registration struct {
 // Register makes the node known, and returns what is kept of it, and whether it
 // is new. An ID once issued or taken never passes to another sig key.
 func (r *Registry) Register(ctx context.Context, reg Registration) (kept xlreg.Token, isNew bool, err error) {
-	node, err := admit(&reg)
+	node, err := verify(&reg)
 	if err != nil {
 		return xlreg.Token{}, false, err
+	}
+	if r.admit != nil && !r.admit(node.SigKey) {
+		return xlreg.Token{}, false, xlreg.Errorf(xlreg.ErrIdentityRequired, "this registry admits only the keys it was started with")
 	}
 	err = r.update(ctx, func(tx store.Writer) error {
 		kept = node
@@ -57,8 +60,8 @@ func (r *Registry) Register(ctx context.Context, reg Registration) (kept xlreg.T
 	return kept, isNew, nil
 }
 
-// admit verifies the registration's signature and returns what is to be kept.
-func admit(reg *Registration) (xlreg.Token, error) {
+// verify verifies the registration's signature and returns what is to be kept.
+func verify(reg *Registration) (xlreg.Token, error) {
 	t, cred := reg.Token, &reg.Credential
 	kept := xlreg.Token{
 		Name: t.Name, Attrs: t.Attrs, ID: t.ID,

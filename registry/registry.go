@@ -45,6 +45,9 @@ type Config struct {
 	MaxWait time.Duration // of one waiting read; 0 is xlreg.DefaultMaxWait
 	Clock   Clock         // nil is SystemClock
 	Logger  *slog.Logger  // nil discards
+	// Admit says whose keys may be registered; nil admits all. Without a registered
+	// node a peer can only read.
+	Admit func(xlreg.SigKey) bool
 }
 
 // Registry applies the rules to a store. All methods may be called from any
@@ -57,6 +60,7 @@ type Registry struct {
 	maxWait time.Duration
 	clock   Clock
 	log     *slog.Logger
+	admit   func(xlreg.SigKey) bool // nil: all
 
 	hub     hub
 	rosters rosterCache
@@ -86,7 +90,7 @@ func New(cfg Config) (*Registry, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	r := &Registry{
 		store: cfg.Store, self: cfg.Self, idLen: cfg.IDLen, maxWait: cfg.MaxWait,
-		clock: cfg.Clock, log: cfg.Logger, stop: stop,
+		clock: cfg.Clock, log: cfg.Logger, admit: cfg.Admit, stop: stop,
 	}
 	r.watcher.Go(func() { r.watch(ctx) })
 	return r, nil

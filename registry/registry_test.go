@@ -297,6 +297,33 @@ func TestRegisterVerifies(t *testing.T) {
 
 // A certificate that shows the right key in another form is no hindrance, but
 // nobody is given it.
+// Who admits only some keys lets others read, however good their signatures are.
+func TestAdmit(t *testing.T) {
+	s := memory.New()
+	defer s.Close()
+	keys := testKeys()
+	r, err := registry.New(registry.Config{Store: s, Self: self, Admit: func(k xlreg.SigKey) bool { return k == keys[0].SigKey }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	register := func(k *identity.Keys) error {
+		token, cred := modern(t, "a", k, end)
+		_, _, modernErr := r.Register(t.Context(), registry.Registration{Credential: cred, Token: token, AllowNew: true})
+		_, _, classicErr := r.Register(t.Context(), registry.Registration{
+			Credential: classicCred, Token: classic("a", k, "", end), AllowNew: true,
+		})
+		if (modernErr == nil) != (classicErr == nil) {
+			t.Errorf("over 2.0 %v, over 1.9 %v", modernErr, classicErr)
+		}
+		return modernErr
+	}
+	if err := register(keys[0]); err != nil {
+		t.Errorf("a key that is admitted: %v", err)
+	}
+	wantKind(t, register(keys[1]), xlreg.ErrIdentityRequired)
+}
+
 func TestCertificateOfAnotherForm(t *testing.T) {
 	w := newWorld(t)
 	keys := testKeys()[0]

@@ -33,6 +33,7 @@ type Config struct {
 	MaxWait   time.Duration
 	Limits    server.Limits
 	Logger    *slog.Logger
+	Admit     func(xlreg.SigKey) bool // whose keys may be registered; nil: anybody's
 }
 
 // Host is a registry with everything it needs.
@@ -58,7 +59,7 @@ func Open(cfg Config) (*Host, error) {
 
 func (h *Host) open(cfg *Config, id xlreg.NodeID) (err error) {
 	h.registry, err = registry.New(registry.Config{
-		Store: cfg.Store, Self: id, IDLen: cfg.IDLen, MaxWait: cfg.MaxWait, Logger: cfg.Logger,
+		Store: cfg.Store, Self: id, IDLen: cfg.IDLen, MaxWait: cfg.MaxWait, Logger: cfg.Logger, Admit: cfg.Admit,
 	})
 	if err != nil {
 		return err
