@@ -81,6 +81,16 @@ func TestInterruptedRun(t *testing.T) {
 	}
 }
 
+func TestStopBeforeOpen(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var out, errs bytes.Buffer
+	code := run(ctx, []string{"xlreg", "serve", "--ephemeral", "--data", t.TempDir()}, nil, &out, &errs)
+	if code != exitDone || out.Len() > 0 || errs.Len() > 0 {
+		t.Errorf("exit code %d, %q, %q", code, out.String(), errs.String())
+	}
+}
+
 func TestComesBack(t *testing.T) {
 	lost := fmt.Errorf("%w: broken pipe", client.ErrSessionEnded)
 	cases := []struct {

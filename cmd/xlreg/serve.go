@@ -47,6 +47,9 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 		cfg.data = filepath.Join(dir, "data")
 	}
 	node, err := openRegistryNode(ctx, cfg, g.console)
+	if errors.Is(err, context.Canceled) {
+		return nil // stopped before it was open: a stop like any other
+	}
 	if err != nil {
 		return err
 	}

@@ -4,10 +4,8 @@ package main
 
 import "os"
 
-// Elsewhere there is no such signal, no group of processes that a terminal
-// belongs to, and no limit of open files to ask for.
-
-func ignoreFileSizeSignal() {}
+// Elsewhere there is no group of processes that a terminal belongs to, and no
+// limit of open files to ask for.
 
 func inForeground(*os.File) bool { return true }
 

@@ -4,15 +4,9 @@ package main
 
 import (
 	"os"
-	"os/signal"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
-
-// ignoreFileSizeSignal makes a file that would grow past its limit (ulimit -f) an
-// error of the write, as a full disk is, and not the end of the registry.
-func ignoreFileSizeSignal() { signal.Ignore(syscall.SIGXFSZ) }
 
 // inForeground reports whether the program has the terminal to itself, and was
 // not put aside with '&'.

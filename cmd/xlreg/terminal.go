@@ -107,6 +107,9 @@ func showLate(c *console, text string) (end func()) {
 // interruptible runs f, which knows no context, and when ctx ends waits for it no
 // more: the program ends then, and f with it.
 func interruptible[T any](ctx context.Context, f func() (T, error)) (T, error) {
+	if err := ctx.Err(); err != nil {
+		return *new(T), err
+	}
 	type result struct {
 		value T
 		err   error
