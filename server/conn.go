@@ -37,7 +37,7 @@ type peerSession struct {
 }
 
 // serveConn runs one connection to its end. A panic ends this one only.
-func (s *Server) serveConn(ctx, hard context.Context, nc net.Conn, from source, hello time.Duration) {
+func (s *Server) serveConn(e ends, nc net.Conn, from source, hello time.Duration) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.counters.panics.Add(1)
@@ -46,7 +46,7 @@ func (s *Server) serveConn(ctx, hard context.Context, nc net.Conn, from source, 
 		}
 	}()
 	begun := s.now()
-	conn, err := s.greet(ctx, nc, hello)
+	conn, err := s.greet(e.last, nc, hello)
 	if err != nil {
 		s.counters.failed.Add(1)
 		s.log.Debug("no session", "addr", nc.RemoteAddr().String(), "err", err)
@@ -59,7 +59,7 @@ func (s *Server) serveConn(ctx, hard context.Context, nc net.Conn, from source, 
 		SigKey: p.peer.SigKey, Certificate: p.peer.Certificate,
 	}
 	s.counters.sessions[p.peer.Protocol].Add(1)
-	err = p.run(ctx, hard)
+	err = p.run(e)
 	p.logEnd(nc.RemoteAddr(), s.now().Sub(begun), err)
 }
 
@@ -72,20 +72,20 @@ func (s *Server) greet(ctx context.Context, nc net.Conn, hello time.Duration) (s
 }
 
 // run answers requests until the session ends, and returns why it did.
-func (p *peerSession) run(ctx, hard context.Context) error {
+func (p *peerSession) run(e ends) error {
 	for {
-		m, err := p.conn.Receive(ctx)
-		if err != nil && ctx.Err() != nil {
+		m, err := p.conn.Receive(e.last)
+		if err != nil && e.last.Err() != nil {
 			return errStopping
 		}
 		if err != nil {
-			return p.failed(hard, err)
+			return p.failed(e.hard, err)
 		}
 		p.requests++
 		p.server.counters.request(m.Op())
-		if err := p.answer(ctx, hard, m); err != nil {
+		if err := p.answer(e, m); err != nil {
 			if !p.peer.Protocol.Classic() || !errors.Is(err, errBye) {
-				p.finish(hard)
+				p.finish(e.hard)
 			}
 			return err
 		}
@@ -93,15 +93,15 @@ func (p *peerSession) run(ctx, hard context.Context) error {
 }
 
 // answer sends the reply to one request. An error ends the session.
-func (p *peerSession) answer(ctx, hard context.Context, m *wire.Message) error {
-	reply, err := p.dispatch(ctx, hard, m)
-	if err != nil && (hard.Err() != nil || errors.Is(err, session.ErrClosed)) {
+func (p *peerSession) answer(e ends, m *wire.Message) error {
+	reply, err := p.dispatch(e, m)
+	if err != nil && (e.hard.Err() != nil || errors.Is(err, session.ErrClosed)) {
 		return err
 	}
 	if err != nil {
-		return p.refuse(hard, m.Op(), err)
+		return p.refuse(e.hard, m.Op(), err)
 	}
-	if err := p.send(hard, reply); err != nil {
+	if err := p.send(e.hard, reply); err != nil {
 		return err
 	}
 	if m.Op() == wire.OpBye {

@@ -14,22 +14,23 @@ import (
 const stopRetry = time.Second
 
 // dispatch is the only place where a request becomes a call of the rules and
-// its result a reply. Rules run under hard: a server that stops still answers.
-func (p *peerSession) dispatch(ctx, hard context.Context, m *wire.Message) (*wire.Message, error) {
+// its result a reply. Rules run until the hard
+// end: a server that stops still answers.
+func (p *peerSession) dispatch(e ends, m *wire.Message) (*wire.Message, error) {
 	if err := checkOrder(p.state, p.peer.Protocol, m.Op()); err != nil {
 		return nil, err
 	}
 	switch m.Op() {
 	case wire.OpMember:
-		return p.member(hard, m)
+		return p.member(e.hard, m)
 	case wire.OpCreate:
-		return p.create(hard, m)
+		return p.create(e.hard, m)
 	case wire.OpJoin:
-		return p.join(hard, m)
+		return p.join(e.hard, m)
 	case wire.OpGetCluster:
-		return p.get(ctx, hard, m)
+		return p.get(e, m)
 	case wire.OpLeave:
-		return p.leave(hard, m)
+		return p.leave(e.hard, m)
 	case wire.OpRegCredRequest:
 		return p.server.describe, nil
 	case wire.OpBye:
@@ -98,15 +99,15 @@ func (p *peerSession) leave(ctx context.Context, m *wire.Message) (*wire.Message
 	return wire.NewLeaveReply(id), nil
 }
 
-func (p *peerSession) get(ctx, hard context.Context, m *wire.Message) (*wire.Message, error) {
+func (p *peerSession) get(e ends, m *wire.Message) (*wire.Message, error) {
 	req := m.Get()
 	req.Ref = refOr(req.Ref, p.used)
 	if req.Wait {
-		if err := p.await(ctx, hard, &req); err != nil {
+		if err := p.await(e, &req); err != nil {
 			return nil, err
 		}
 	}
-	roster, err := p.server.registry.Roster(hard, req.Ref)
+	roster, err := p.server.registry.Roster(e.hard, req.Ref)
 	if err != nil {
 		return nil, err
 	}
@@ -120,8 +121,8 @@ func (p *peerSession) get(ctx, hard context.Context, m *wire.Message) (*wire.Mes
 // await holds the session until the cluster is as large as the reader wants or
 // its time is over. It ends with an error when the peer goes away or the server
 // stops, which the reader must not take for an answer.
-func (p *peerSession) await(ctx, hard context.Context, req *wire.GetRequest) error {
-	c, err := p.server.registry.Cluster(hard, req.Ref)
+func (p *peerSession) await(e ends, req *wire.GetRequest) error {
+	c, err := p.server.registry.Cluster(e.hard, req.Ref)
 	if err != nil {
 		return err
 	}
@@ -129,12 +130,12 @@ func (p *peerSession) await(ctx, hard context.Context, req *wire.GetRequest) err
 	if req.WaitSize != nil && *req.WaitSize == 0 {
 		return nil
 	}
-	ready, release := p.server.registry.Await(ctx, &c, waitSize(req), waitLimit(req))
+	ready, release := p.server.registry.Await(e.stop, &c, waitSize(req), waitLimit(req))
 	defer release()
 	if err := p.conn.Hold(ready); err != nil {
 		return err
 	}
-	if ctx.Err() != nil {
+	if e.stop.Err() != nil {
 		told := &xlreg.Error{Kind: xlreg.ErrTryLater, Detail: errStopping.Error(), Retry: stopRetry}
 		return fmt.Errorf("%w: %w", told, errStopping)
 	}

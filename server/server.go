@@ -29,6 +29,10 @@ import (
 // of file descriptors for example.
 const acceptPause = 50 * time.Millisecond
 
+// lastCall is how long a server that was told to stop still takes requests, for
+// those that were on their way.
+const lastCall = 200 * time.Millisecond
+
 // Config is what a Server is built from. Limits may be zero, Protocols empty
 // for all of them, Logger nil to discard; Now nil is time.Now.
 type Config struct {
@@ -85,8 +89,11 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("make certificate: %w", err)
 	}
 	s.session, err = session.NewServer(session.ServerConfig{
-		HelloLen:  cfg.Comms.Size(),
-		Decrypt:   s.decrypter(cfg.Comms),
+		HelloLen: cfg.Comms.Size(),
+		Decrypt: func(_ context.Context, _ netip.Addr, ciphertext []byte) ([]byte, error) {
+			return session.DecryptHello(cfg.Comms, ciphertext)
+		},
+		Turn:      s.turn,
 		Authority: authority,
 		Protocols: cfg.Protocols,
 		Limits:    s.limits.session(),
@@ -97,15 +104,12 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// decrypter returns the decryption of Hellos, in the slots that bound it.
-func (s *Server) decrypter(key *rsa.PrivateKey) func(context.Context, netip.Addr, []byte) ([]byte, error) {
-	return func(ctx context.Context, from netip.Addr, ciphertext []byte) ([]byte, error) {
-		if err := s.slots.acquire(ctx, sourceOf(from)); err != nil {
-			return nil, err
-		}
-		defer s.slots.release()
-		return session.DecryptHello(key, ciphertext)
+// turn waits for one of the slots that bound the decryption of Hellos.
+func (s *Server) turn(ctx context.Context, from netip.Addr) (release func(), err error) {
+	if err := s.slots.acquire(ctx, sourceOf(from)); err != nil {
+		return nil, err
 	}
+	return s.slots.release, nil
 }
 
 // Stats returns the counts as they are now.
@@ -115,36 +119,45 @@ func (s *Server) Stats() Stats {
 	return stats
 }
 
+// ends is how a server stops: three contexts that end one after the other, the
+// last of them only if it has to.
+type ends struct {
+	stop context.Context // no more connections; whoever waits is told to come back
+	last context.Context // no more requests
+	hard context.Context // no more answers
+}
+
 // Serve accepts connections from the listeners, which it closes, until ctx
-// ends. Then requests in flight are answered, for the drain time at most, and
-// Serve returns nil when every session has ended. It may be called once.
+// ends. Then requests that are under way are answered, for the drain time at
+// most, and Serve returns nil when every session has ended. It may be called once.
 func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	hard, kill := context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()
+	last, quit := context.WithCancel(hard)
+	defer quit()
 
 	var sessions sync.WaitGroup
 	accepting, acceptCtx := errgroup.WithContext(ctx)
 	for _, l := range listeners {
 		closer := context.AfterFunc(acceptCtx, func() { _ = l.Close() })
 		defer closer()
-		accepting.Go(func() error { return s.accept(ctx, hard, l, &sessions) })
+		accepting.Go(func() error { return s.accept(ends{ctx, last, hard}, l, &sessions) })
 	}
 	err := accepting.Wait()
-	stop() // a listener that failed ends the others, and idle sessions too
-	drained := time.AfterFunc(s.limits.Drain, kill)
-	defer drained.Stop()
+	stop() // a listener that failed ends the others, and the waits too
+	defer time.AfterFunc(lastCall, quit).Stop()
+	defer time.AfterFunc(s.limits.Drain, kill).Stop()
 	sessions.Wait()
 	return err
 }
 
-// accept runs one listener. Sessions stop taking requests when ctx ends, and
-// stop altogether when hard does.
-func (s *Server) accept(ctx, hard context.Context, l net.Listener, sessions *sync.WaitGroup) error {
+// accept runs one listener.
+func (s *Server) accept(e ends, l net.Listener, sessions *sync.WaitGroup) error {
 	for {
 		nc, err := l.Accept()
-		if ctx.Err() != nil {
+		if e.stop.Err() != nil {
 			closeLate(nc)
 			return nil
 		}
@@ -153,7 +166,7 @@ func (s *Server) accept(ctx, hard context.Context, l net.Listener, sessions *syn
 		}
 		if err != nil {
 			s.log.Warn("cannot accept a connection", "err", err)
-			rest(ctx, acceptPause)
+			rest(e.stop, acceptPause)
 			continue
 		}
 		from := sourceOf(addrOf(nc.RemoteAddr()))
@@ -165,7 +178,7 @@ func (s *Server) accept(ctx, hard context.Context, l net.Listener, sessions *syn
 		}
 		sessions.Go(func() {
 			defer s.admission.leave(from)
-			s.serveConn(ctx, hard, nc, from, hello)
+			s.serveConn(e, nc, from, hello)
 		})
 	}
 }

@@ -1,27 +1,32 @@
 package server
 
 import (
+	"container/list"
 	"context"
 	"sync"
 )
 
 // slots bounds how many costly things are done at once, and hands them out in
 // turn to the sources that want one: whoever sends a flood waits behind its own
-// requests, not others behind it.
+// requests, not others behind it. Within a source the newest goes first: while
+// more comes than can be done the oldest has waited in vain anyhow, and an
+// honest peer that shares its address with a flood still gets its share.
 type slots struct {
 	mu     sync.Mutex
-	free   int                // guarded by mu
-	queues map[source][]*turn // guarded by mu; none is empty
-	order  []source           // guarded by mu; the keys of queues, next first
+	free   int                   // guarded by mu
+	queues map[source]*list.List // guarded by mu; of *turn, the newest last
+	order  *list.List            // guarded by mu; the sources that have a queue, next first
 }
 
 // turn is one wait for a slot.
 type turn struct {
 	granted chan struct{}
+	from    source
+	place   *list.Element // in its queue; nil once granted. Guarded by slots.mu
 }
 
 func newSlots(n int) *slots {
-	return &slots{free: n, queues: make(map[source][]*turn)}
+	return &slots{free: n, queues: make(map[source]*list.List), order: list.New()}
 }
 
 // acquire waits for a slot, which release must give back, or for ctx to end.
@@ -34,7 +39,7 @@ func (s *slots) acquire(ctx context.Context, from source) error {
 	case <-t.granted:
 		return nil
 	case <-ctx.Done():
-		s.abandon(from, t)
+		s.abandon(t)
 		return ctx.Err()
 	}
 }
@@ -47,26 +52,27 @@ func (s *slots) enter(from source) *turn {
 		s.free--
 		return nil
 	}
-	t := &turn{granted: make(chan struct{})}
-	if len(s.queues[from]) == 0 {
-		s.order = append(s.order, from)
+	queue := s.queues[from]
+	if queue == nil {
+		queue = list.New()
+		s.queues[from] = queue
+		s.order.PushBack(from)
 	}
-	s.queues[from] = append(s.queues[from], t)
+	t := &turn{granted: make(chan struct{}), from: from}
+	t.place = queue.PushBack(t)
 	return t
 }
 
-// abandon leaves the queue; a slot that was granted meanwhile is passed on.
-func (s *slots) abandon(from source, t *turn) {
+// abandon leaves the queue; a slot that was granted meanwhile is passed on. An
+// empty queue stays until its source's next turn.
+func (s *slots) abandon(t *turn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	queue := s.queues[from]
-	for i := range queue {
-		if queue[i] == t {
-			s.setQueue(from, append(queue[:i:i], queue[i+1:]...))
-			return
-		}
+	if t.place == nil {
+		s.pass()
+		return
 	}
-	s.pass()
+	s.queues[t.from].Remove(t.place)
 }
 
 func (s *slots) release() {
@@ -77,33 +83,30 @@ func (s *slots) release() {
 
 // pass gives one slot to the next source in turn. mu is held.
 func (s *slots) pass() {
-	if len(s.order) == 0 {
-		s.free++
-		return
-	}
-	next := s.order[0]
-	s.order = s.order[1:]
-	queue := s.queues[next]
-	close(queue[0].granted)
-	if len(queue) == 1 {
-		delete(s.queues, next)
-		return
-	}
-	s.queues[next] = queue[1:]
-	s.order = append(s.order, next)
-}
-
-// setQueue replaces a source's queue, and forgets an empty one. mu is held.
-func (s *slots) setQueue(from source, queue []*turn) {
-	if len(queue) > 0 {
-		s.queues[from] = queue
-		return
-	}
-	delete(s.queues, from)
-	for i := range s.order {
-		if s.order[i] == from {
-			s.order = append(s.order[:i:i], s.order[i+1:]...)
+	for s.order.Len() > 0 {
+		from := s.order.Remove(s.order.Front()).(source)
+		queue := s.queues[from]
+		t := takeNewest(queue)
+		if queue.Len() == 0 {
+			delete(s.queues, from)
+		} else {
+			s.order.PushBack(from)
+		}
+		if t != nil {
+			close(t.granted)
 			return
 		}
 	}
+	s.free++
+}
+
+// takeNewest returns nil if the queue is empty.
+func takeNewest(queue *list.List) *turn {
+	last := queue.Back()
+	if last == nil {
+		return nil
+	}
+	t := queue.Remove(last).(*turn)
+	t.place = nil
+	return t
 }

@@ -67,15 +67,32 @@ func TestSlotsThatNobodyWaitsForAnyMore(t *testing.T) {
 	if err := s.acquire(ctx, from); err == nil {
 		t.Fatal("a slot although there is none")
 	}
-	if len(s.order) != 0 || len(s.queues) != 0 {
-		t.Errorf("still queued: %v", s.order)
-	}
-
 	late := queue(t, s, from)
 	s.release()
-	s.abandon(from, late) // its slot came too late: it goes back
+	s.abandon(late) // its slot came too late: it goes back
 	if s.free != 1 {
 		t.Errorf("%d slots free, want the one there is", s.free)
+	}
+	if s.order.Len() != 0 || len(s.queues) != 0 {
+		t.Errorf("%d sources still queued", len(s.queues))
+	}
+}
+
+// Who comes last is served first: in a flood the others have given up.
+func TestNewestFirstWithinASource(t *testing.T) {
+	s := newSlots(1)
+	from := src("10.0.0.1")
+	if err := s.acquire(t.Context(), from); err != nil {
+		t.Fatal(err)
+	}
+	old, newest := queue(t, s, from), queue(t, s, from)
+	s.release()
+	if !granted(newest) || granted(old) {
+		t.Error("the older one was served first")
+	}
+	s.release()
+	if !granted(old) {
+		t.Error("the older one is not served at all")
 	}
 }
 

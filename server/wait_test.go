@@ -137,12 +137,15 @@ func TestStop(t *testing.T) {
 	waiting.register("a")
 	waiting.create("s", 2)
 	waiting.send(waitFor(2, forEver))
-	waiting.send(wire.NewRegCredRequest()) // behind it: too late
+	waiting.send(wire.NewRegCredRequest()) // behind it
 	until(func() bool { return w.server.Stats().Requests[wire.OpGetCluster] == 1 })
 	w.stop()
 	err := waiting.receive().Err()
 	if !errors.Is(err, xlreg.ErrTryLater) || xlreg.RetryAfter(err) <= 0 {
 		t.Errorf("a waiting reader is told %v", err)
+	}
+	if m := waiting.receive(); m.Op() != wire.OpRegCredReply {
+		t.Errorf("what was behind the wait is answered with %v", m.Op())
 	}
 	if _, err := idle.conn.Receive(t.Context()); !errors.Is(err, session.ErrClosed) {
 		t.Errorf("an idle session ends with %v", err)

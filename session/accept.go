@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/xlattice/xlreg"
 )
@@ -20,9 +21,12 @@ type ServerConfig struct {
 	// HelloLen is the length of a classic Hello: the bytes of the comms modulus.
 	HelloLen int
 	// Decrypt returns the plaintext of one classic Hello, see DecryptHello. It
-	// is where a registry bounds what this costs it, and may wait, but not past
-	// the end of ctx. It must not keep ciphertext.
+	// must not keep ciphertext.
 	Decrypt func(ctx context.Context, from netip.Addr, ciphertext []byte) ([]byte, error)
+	// Turn is where a registry bounds what its decryptions cost: it waits until
+	// one more may be done, but not past the end of ctx, and release is called
+	// after that. Nil is no bound.
+	Turn func(ctx context.Context, from netip.Addr) (release func(), err error)
 	// Authority proves the registry's identity over 2.0.
 	Authority *Authority
 	// Protocols are those served. A connection that speaks another is closed
@@ -139,7 +143,7 @@ func (s *Server) acceptClassic(ctx context.Context, l *link, in inbox) (*conn, e
 	if err := in.await(s.cfg.HelloLen); err != nil {
 		return nil, fmt.Errorf("read hello: %w", err)
 	}
-	plain, err := s.cfg.Decrypt(ctx, l.addr().Addr(), bytes.Clone(in.bytes()[:s.cfg.HelloLen]))
+	plain, err := s.decrypt(ctx, l, bytes.Clone(in.bytes()[:s.cfg.HelloLen]))
 	if err != nil {
 		return nil, err
 	}
@@ -162,6 +166,29 @@ func (s *Server) acceptClassic(ctx context.Context, l *link, in inbox) (*conn, e
 		return nil, fmt.Errorf("write hello reply: %w", err)
 	}
 	return newClassicConn(l, in, reply, s.cfg.Limits)
+}
+
+// shortTurn is how long a wait has to be for a look whether the peer is still
+// there to be worth a system call.
+const shortTurn = 5 * time.Millisecond
+
+// decrypt waits for its turn and decrypts a Hello, unless its peer has gone away
+// meanwhile: a flood of those must not take the time of those who wait.
+func (s *Server) decrypt(ctx context.Context, l *link, ciphertext []byte) ([]byte, error) {
+	from := l.addr().Addr()
+	if s.cfg.Turn == nil {
+		return s.cfg.Decrypt(ctx, from, ciphertext)
+	}
+	begun := time.Now()
+	release, err := s.cfg.Turn(ctx, from)
+	if err != nil {
+		return nil, fmt.Errorf("wait for a decryption: %w", err)
+	}
+	defer release()
+	if time.Since(begun) > shortTurn && peerGone(l.Conn) {
+		return nil, errors.New("peer went away before its hello was decrypted")
+	}
+	return s.cfg.Decrypt(ctx, from, ciphertext)
 }
 
 func newClassicConn(l *link, in inbox, r *helloReply, limits Limits) (*conn, error) {

@@ -49,9 +49,9 @@ func (s *Server) acceptTLS(ctx context.Context, l *link) (*conn, error) {
 }
 
 // requireALPN refuses a client that names no protocol, before it is answered.
-// One that names others only is refused by TLS.
+// One that names others only is refused by TLS, with the alert for that.
 func requireALPN(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-	if !slices.Contains(hello.SupportedProtos, alpn) {
+	if len(hello.SupportedProtos) == 0 {
 		return nil, errALPN
 	}
 	return nil, nil

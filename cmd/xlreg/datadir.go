@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/xlattice/xlreg/identity"
@@ -24,7 +25,7 @@ const (
 func openRegistryNode(ctx context.Context, cfg *serveConfig, c *console) (*identity.Node, error) {
 	node, err := identity.Open(cfg.data)
 	if errors.Is(err, identity.ErrNoNode) {
-		node, err = makeNode(ctx, c, cfg.data, identity.Options{Name: cfg.name, Bits: cfg.keyBits})
+		node, err = firstNode(ctx, cfg, c)
 	} else if err == nil && node.Name() != cfg.name && cfg.nameGiven {
 		cfg.log.Warn("the registry keeps the name of its first start", "name", node.Name(), "ignored", cfg.name)
 	}
@@ -32,6 +33,17 @@ func openRegistryNode(ctx context.Context, cfg *serveConfig, c *console) (*ident
 		return nil, fmt.Errorf("another registry is using %s: stop it, or give this one its own --data", cfg.data)
 	}
 	return node, err
+}
+
+// firstNode makes the identity of a registry that has none, unless there are
+// data that another one left: its ID would be lost on them.
+func firstNode(ctx context.Context, cfg *serveConfig, c *console) (*identity.Node, error) {
+	path := filepath.Join(cfg.data, storeFile)
+	if _, err := os.Stat(path); err == nil {
+		return nil, fmt.Errorf("%s has no node.json, which names the registry that %s belongs to: restore it from a backup, or move %s away to begin anew",
+			cfg.data, storeFile, path)
+	}
+	return makeNode(ctx, c, cfg.data, identity.Options{Name: cfg.name, Bits: cfg.keyBits})
 }
 
 func openStore(cfg *serveConfig) (store.Store, error) {

@@ -80,7 +80,7 @@ func openFile(path string, o Options) (*bbolt.DB, error) {
 	if timeout == 0 {
 		timeout = defaultTimeout
 	}
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
+	db, err := openDB(path, &bbolt.Options{
 		Timeout:      timeout,
 		FreelistType: bbolt.FreelistMapType,
 		NoStatistics: true,
@@ -95,6 +95,19 @@ func openFile(path string, o Options) (*bbolt.DB, error) {
 		return nil, fmt.Errorf("open %q: %w", path, errors.Join(err, db.Close()))
 	}
 	return db, nil
+}
+
+// errDamaged says that the file is not as bbolt left it.
+var errDamaged = errors.New("file is damaged")
+
+// openDB is bbolt.Open, which panics over some damage.
+func openDB(path string, o *bbolt.Options) (db *bbolt.DB, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			db, err = nil, fmt.Errorf("%w: %v", errDamaged, fault)
+		}
+	}()
+	return bbolt.Open(path, 0o600, o)
 }
 
 // prepare makes a new file ready. The folder is synced because a file whose

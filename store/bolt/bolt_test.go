@@ -186,6 +186,30 @@ func TestNoDatabase(t *testing.T) {
 	}
 }
 
+// bbolt panics when it opens a file whose list of free pages is gone.
+func TestDamagedFile(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	for n := range 50 {
+		if err := s.Update(t.Context(), putNode(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustClose(t, s)
+	path := filepath.Join(dir, "data")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(b[2*os.Getpagesize():]) // all but the two meta pages
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(path, Options{}); !errors.Is(err, errDamaged) || !strings.Contains(err.Error(), path) {
+		t.Errorf("Open: %v, want %v and the file's name", err, errDamaged)
+	}
+}
+
 func writeFile(t *testing.T, fill func(*bbolt.Tx) error) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "data")
