@@ -3,10 +3,7 @@ package client
 import (
 	"bytes"
 	"fmt"
-	"runtime"
 	"slices"
-	"sync"
-	"sync/atomic"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
@@ -21,10 +18,11 @@ type verifier struct {
 
 // verify checks the keys and the 2.0 signature of every member. One that fails
 // makes the whole roster an error that names the member: it has been tampered
-// with, or its registry does not do its part.
+// with, or its registry does not do its part. The members take turns: a roster
+// of 64 is about two milliseconds, and where 64 members share a machine its other
+// processors have their own to verify.
 func (v *verifier) verify(r *xlreg.Roster) (*Roster, error) {
 	verified := &Roster{Cluster: r.Cluster, Members: make([]Member, len(r.Members))}
-	var fresh []*Member
 	for i := range r.Members {
 		m := &verified.Members[i]
 		m.Member = r.Members[i]
@@ -32,10 +30,9 @@ func (v *verifier) verify(r *xlreg.Roster) (*Roster, error) {
 			m.Verified = known.Verified
 			continue
 		}
-		fresh = append(fresh, m)
-	}
-	if err := v.verifyEach(fresh); err != nil {
-		return nil, err
+		if err := v.verifyMember(m); err != nil {
+			return nil, err
+		}
 	}
 	v.last = make(map[xlreg.NodeID]*Member, len(verified.Members))
 	for i := range verified.Members {
@@ -52,37 +49,10 @@ func (v *verifier) know(own *xlreg.Token, id xlreg.NodeID, certificate []byte) {
 	v.last = map[xlreg.NodeID]*Member{id: {Member: xlreg.Member{Token: t}, Verified: !v.protocol.Classic()}}
 }
 
-// verifyEach spreads the members over as many goroutines as can run at a time,
-// and no more than have several each, and returns the error of the first member
-// that has one.
-func (v *verifier) verifyEach(members []*Member) error {
-	var next atomic.Int64
-	errs := make([]error, len(members))
-	work := func() {
-		for i := int(next.Add(1)) - 1; i < len(members); i = int(next.Add(1)) - 1 {
-			errs[i] = v.verifyMember(members[i])
-		}
-	}
-	var others sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(members)/4) - 1 {
-		others.Go(work)
-	}
-	work()
-	others.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func (v *verifier) verifyMember(m *Member) error {
 	t := &m.Token
 	m.Verified = !v.protocol.Classic() && len(t.DigSig2) > 0 && len(t.Certificate) > 0
-	err := checkToken(t, m.Verified)
-	if err != nil {
-		m.Verified = false
+	if err := checkToken(t, m.Verified); err != nil {
 		return fmt.Errorf("member %q (%v): %w", t.Name, t.ID, err)
 	}
 	return nil

@@ -1,0 +1,93 @@
+package client_test
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/client"
+)
+
+// listenerAt is a listener that says it is at some address.
+type listenerAt struct {
+	net.Listener
+	addr string
+}
+
+func (l listenerAt) Addr() net.Addr { return l }
+func (listenerAt) Network() string  { return "tcp" }
+func (l listenerAt) String() string { return l.addr }
+
+func TestAddressesThatNobodyCouldReach(t *testing.T) {
+	f := newFake(t, xlreg.Protocol20)
+	node := newNode(t, "n", "127.0.0.1:1")
+	tests := map[string]struct {
+		listeners []string
+		advertise []xlreg.Endpoint
+		text      string
+	}{
+		"every IPv4 address":      {[]string{"0.0.0.0:5000"}, nil, "all addresses"},
+		"every address":           {[]string{"127.0.0.1:1", "[::]:5000"}, nil, "listener 1"},
+		"port 0":                  {[]string{"127.0.0.1:0"}, nil, "no port"},
+		"zone":                    {[]string{"[fe80::1%eth0]:5000"}, nil, "zone"},
+		"unix socket":             {[]string{"/run/socket"}, nil, "no IP address"},
+		"advertised every":        {[]string{"127.0.0.1:1"}, []xlreg.Endpoint{"0.0.0.0:5000"}, "all addresses"},
+		"advertised port 0":       {nil, []xlreg.Endpoint{"127.0.0.1:0"}, "port"},
+		"advertised nothing":      {[]string{"127.0.0.1:1"}, []xlreg.Endpoint{"", ""}, "no such listener"},
+		"advertised no address":   {nil, []xlreg.Endpoint{"nowhere.test:1"}, "does not resolve"},
+		"advertised hidden every": {nil, []xlreg.Endpoint{"everywhere.test:1"}, "all addresses"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			o := f.formOptions(node)
+			o.Advertise, o.Resolver = tt.advertise, hosts{"everywhere.test": "0.0.0.0"}
+			for _, addr := range tt.listeners {
+				o.Listeners = append(o.Listeners, listenerAt{addr: addr})
+			}
+			_, err := client.Form(t.Context(), f.target(), o)
+			if !errors.Is(err, client.ErrAddress) || !strings.Contains(err.Error(), tt.text) {
+				t.Fatalf("got %v", err)
+			}
+		})
+	}
+	if f.dialled != 0 || fmt.Sprint(node.Endpoints()) != "[127.0.0.1:1]" {
+		t.Fatalf("dialled %d times, endpoints %v", f.dialled, node.Endpoints())
+	}
+}
+
+func TestAddressesThatAreRegistered(t *testing.T) {
+	tests := map[string]struct {
+		listeners []string
+		advertise []xlreg.Endpoint
+		want      string
+	}{
+		"as they are":      {[]string{"127.0.0.1:1", "[::1]:2"}, nil, "[127.0.0.1:1 [::1]:2]"},
+		"IPv4 in IPv6":     {[]string{"[::ffff:127.0.0.1]:1"}, nil, "[127.0.0.1:1]"},
+		"first replaced":   {[]string{"0.0.0.0:1", "127.0.0.1:2"}, []xlreg.Endpoint{"h.test:1"}, "[h.test:1 127.0.0.1:2]"},
+		"second replaced":  {[]string{"127.0.0.1:1", "0.0.0.0:2"}, []xlreg.Endpoint{"", "h.test:2"}, "[127.0.0.1:1 h.test:2]"},
+		"advertised alone": {nil, []xlreg.Endpoint{"192.0.2.1:1"}, "[192.0.2.1:1]"},
+		"none":             {nil, nil, "[127.0.0.1:4001]"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			f := newFake(t, xlreg.Protocol20)
+			f.addOther("alice")
+			f.addOther("bob")
+			o := f.formOptions(newNode(t, "n"))
+			o.Advertise, o.Resolver = tt.advertise, hosts{"h.test": "192.0.2.1"}
+			for _, addr := range tt.listeners {
+				o.Listeners = append(o.Listeners, listenerAt{addr: addr})
+			}
+			m, err := client.Form(t.Context(), f.target(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := fmt.Sprint(m.Self().Token.Endpoints); got != tt.want {
+				t.Fatalf("registered %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
