@@ -287,19 +287,30 @@ func writeRecord(dir string, r record) error {
 	return atomicfile.Write(filepath.Join(dir, recordFile), data, filePerm)
 }
 
-func readKey(path string) (*rsa.PrivateKey, error) {
+// ReadPrivateKey is ParsePrivateKey for a key in a file, which nobody but its
+// owner may have permission to read.
+func ReadPrivateKey(path string) (*rsa.PrivateKey, error) {
 	data, err := readFile(path, 0o077)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: put the key there, or make a new node", err)
-	}
 	if err != nil {
 		return nil, err
 	}
 	key, err := ParsePrivateKey(data)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: put the right file there from a backup, or make a new node", path, err)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return key, nil
+}
+
+// readKey reads a key of a node, and says what to do if it cannot be had.
+func readKey(path string) (*rsa.PrivateKey, error) {
+	key, err := ReadPrivateKey(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%w: put the key there, or make a new node", err)
+	case errors.Is(err, errNoKey):
+		return nil, fmt.Errorf("%w: put the right file there from a backup, or make a new node", err)
+	}
+	return key, err
 }
 
 func writeKey(dir, file string, key *rsa.PrivateKey) error {

@@ -75,19 +75,22 @@ func publicDER(key *rsa.PrivateKey) ([]byte, error) {
 	return x509.MarshalPKIXPublicKey(&key.PublicKey)
 }
 
+// errNoKey says that data is no private key that can be used.
+var errNoKey = errors.New("parse private key")
+
 // ParsePrivateKey reads the RSA key in the first PEM block of data, which may be
 // in PKCS #1, PKCS #8 or OpenSSH form but not encrypted.
 func ParsePrivateKey(data []byte) (*rsa.PrivateKey, error) {
 	block, _ := pem.Decode(data)
 	if block == nil {
-		return nil, errors.New("parse private key: not a PEM file")
+		return nil, fmt.Errorf("%w: not a PEM file: want an RSA key as openssl or ssh-keygen -m PEM writes it", errNoKey)
 	}
 	key, err := parseKeyBlock(block, data)
 	if err != nil {
-		return nil, fmt.Errorf("parse private key: %w", err)
+		return nil, fmt.Errorf("%w: %w", errNoKey, err)
 	}
 	if err := xlreg.CheckPublicKey(&key.PublicKey); err != nil {
-		return nil, fmt.Errorf("parse private key: %w", err)
+		return nil, fmt.Errorf("%w: %w", errNoKey, err)
 	}
 	return key, nil
 }

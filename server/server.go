@@ -120,7 +120,9 @@ func (s *Server) Stats() Stats {
 }
 
 // ends is how a server stops: three contexts that end one after the other, the
-// last of them only if it has to.
+// last of them only if it has to. It is a parameter, kept by nobody.
+//
+//nolint:containedctx // three parameters that always go together
 type ends struct {
 	stop context.Context // no more connections; whoever waits is told to come back
 	last context.Context // no more requests

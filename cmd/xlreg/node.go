@@ -1,10 +1,8 @@
 package main
 
 import (
-	"crypto/rsa"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -101,27 +99,15 @@ func (f *nodeInitFlags) keys() (*identity.Keys, error) {
 	if f.sigKey == "" || f.commsKey == "" {
 		return nil, usageError(errors.New("give both --sig-key and --comms-key, or neither"))
 	}
-	sig, err := readKey(f.sigKey)
+	sig, err := identity.ReadPrivateKey(f.sigKey)
 	if err != nil {
 		return nil, err
 	}
-	comms, err := readKey(f.commsKey)
+	comms, err := identity.ReadPrivateKey(f.commsKey)
 	if err != nil {
 		return nil, err
 	}
 	return identity.NewKeys(comms, sig)
-}
-
-func readKey(path string) (*rsa.PrivateKey, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	key, err := identity.ParsePrivateKey(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return key, nil
 }
 
 func newNodeShow(g *globals) *cobra.Command {
