@@ -36,7 +36,7 @@ func (g *globals) openNode(ctx context.Context) (*identity.Node, error) {
 	if name.Validate() != nil {
 		return nil, fmt.Errorf("no node in %s, and %q is no name for a new one: make it with 'xlreg node init %s --name NAME'", dir, name, dir)
 	}
-	node, err = makeNode(ctx, g.console, dir, identity.Options{Name: name})
+	node, err = makeNode(ctx, g.console, dir, identity.Options{Name: name, CertificateLife: g.certLife})
 	if err == nil && isTerminal(g.err) {
 		fmt.Fprintf(g.err, "made the node %s in %s\n", name, dir)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/launch"
 	"github.com/xlattice/xlreg/session"
 )
 
@@ -50,7 +51,10 @@ func afterWait(err error) error {
 }
 
 func exitCode(err error) int {
+	var program *launch.ExitError
 	switch {
+	case errors.As(err, &program):
+		return program.Status()
 	case errors.Is(err, errUsage):
 		return exitUsage
 	case errors.Is(err, errDeadline):
@@ -102,6 +106,7 @@ var advices = []struct {
 	about error
 	text  string
 }{
+	{errOtherRun, ""}, // says it itself
 	{xlreg.ErrNoSuchClusterID, "make the cluster with 'xlreg create'"},
 	{xlreg.ErrNoSuchClusterName, "make the cluster with 'xlreg create', or with 'xlreg join --create --size N'"},
 	{xlreg.ErrTooFewEndpoints, "give more with --endpoint HOST:PORT"},

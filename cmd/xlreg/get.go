@@ -17,6 +17,7 @@ import (
 
 func newGet(g *globals) *cobra.Command {
 	var wait time.Duration
+	var format string
 	cmd := &cobra.Command{
 		Use:   "get NAME",
 		Short: "Show who is in a cluster",
@@ -33,10 +34,14 @@ func newGet(g *globals) *cobra.Command {
 			if err := checkWait(wait); err != nil {
 				return err
 			}
-			return g.get(cmd.Context(), ref, wait)
+			if err := checkFormat(format); err != nil {
+				return err
+			}
+			return g.get(cmd.Context(), ref, wait, format)
 		},
 	}
 	addWait(cmd, &wait)
+	addFormat(cmd, &format)
 	return cmd
 }
 
@@ -52,7 +57,7 @@ func checkWait(wait time.Duration) error {
 	return nil
 }
 
-func (g *globals) get(ctx context.Context, ref xlreg.ClusterRef, wait time.Duration) (err error) {
+func (g *globals) get(ctx context.Context, ref xlreg.ClusterRef, wait time.Duration, format string) (err error) {
 	target, err := g.target()
 	if err != nil {
 		return err
@@ -70,7 +75,7 @@ func (g *globals) get(ctx context.Context, ref xlreg.ClusterRef, wait time.Durat
 			if err != nil {
 				return err
 			}
-			return g.printRoster(roster)
+			return g.printRead(roster, target, format)
 		})
 	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
@@ -79,7 +84,7 @@ func (g *globals) get(ctx context.Context, ref xlreg.ClusterRef, wait time.Durat
 	if err != nil {
 		return afterWait(err)
 	}
-	return g.printRoster(roster)
+	return g.printRead(roster, target, format)
 }
 
 // reader returns the node to read as: none over 2.0, where anybody may ask.

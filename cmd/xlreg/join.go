@@ -17,32 +17,46 @@ type joinFlags struct {
 	size      int
 	create    bool
 	wait      time.Duration
+	launch    joinLaunchFlags
 }
 
 func newJoin(g *globals) *cobra.Command {
 	var f joinFlags
 	cmd := &cobra.Command{
-		Use:   "join NAME --endpoint HOST:PORT",
-		Short: "Become a member of a cluster",
+		Use:   "join NAME --endpoint HOST:PORT [-- COMMAND ARG…]",
+		Short: "Become a member of a cluster, and start a program as one",
 		Long: "Become a member of a cluster, given by name or ID, and show who is in it.\n\n" +
 			"The addresses are those at which the other members find this one; the node keeps\n" +
 			"those it has if none is given. With --wait the command ends when everybody is\n" +
-			"there, or with exit code 3 and who is missing when the time has passed.",
+			"there, or with exit code 3 and who is missing when the time has passed.\n\n" + joinLaunchHelp,
 		Example: "  xlreg join web --endpoint 192.0.2.7:4000 --wait 30s\n" +
-			"  xlreg join web --create --size 5 --endpoint 192.0.2.7:4000 --wait 30s",
-		Args: oneArg("NAME"),
+			"  xlreg join web --create --size 5 --endpoint 192.0.2.7:4000 --wait 30s\n" +
+			"  xlreg join web --create --size 3 --endpoint 192.0.2.7:4000 -- sh -c 'echo {{.Self.Index}}'",
+		Args: nameAndCommand,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o, err := f.options(args[0])
 			if err != nil {
 				return err
 			}
-			return g.join(cmd.Context(), o, f.wait)
+			if err := checkCertLife(g.certLife); err != nil {
+				return err
+			}
+			l, err := f.launchOptions(cmd, args[1:], o.Size)
+			if err != nil {
+				return err
+			}
+			if l.command != nil {
+				return g.joinAndStart(cmd.Context(), o, l)
+			}
+			return g.join(cmd.Context(), o, f.wait, l)
 		},
 	}
 	cmd.Flags().StringSliceVar(&f.endpoints, "endpoint", nil, "`HOST:PORT` of this member, repeatable")
 	cmd.Flags().IntVar(&f.size, "size", 0, "how many `MEMBERS` the cluster must be made for (default any)")
 	cmd.Flags().BoolVar(&f.create, "create", false, "make the cluster, of --size members, if it does not exist")
 	addWait(cmd, &f.wait)
+	f.launch.register(cmd)
+	addCertLife(cmd, &g.certLife)
 	return cmd
 }
 
@@ -70,7 +84,7 @@ func (f *joinFlags) options(name string) (o client.FormOptions, err error) {
 
 // join makes the node a member, and prints the roster: the whole one with a
 // wait, that of the moment without.
-func (g *globals) join(ctx context.Context, o client.FormOptions, wait time.Duration) (err error) {
+func (g *globals) join(ctx context.Context, o client.FormOptions, wait time.Duration, l *joinLaunch) (err error) {
 	target, err := g.target()
 	if err != nil {
 		return err
@@ -80,7 +94,7 @@ func (g *globals) join(ctx context.Context, o client.FormOptions, wait time.Dura
 	}
 	defer func() { err = errors.Join(err, o.Node.Close()) }()
 	if len(o.Advertise) == 0 && len(o.Node.Endpoints()) == 0 {
-		return usageError(errors.New("say where the others find this member with --endpoint HOST:PORT"))
+		return errNoEndpoint()
 	}
 	o.Protocol = g.protocol.Protocol
 	joined := g.joinAtOnce
@@ -91,7 +105,11 @@ func (g *globals) join(ctx context.Context, o client.FormOptions, wait time.Dura
 	if err != nil {
 		return err
 	}
-	return g.printRoster(roster)
+	return g.printJoined(roster, o.Node, target, l)
+}
+
+func errNoEndpoint() error {
+	return usageError(errors.New("say where the others find this member with --endpoint HOST:PORT"))
 }
 
 // joinAll joins and waits for the others.

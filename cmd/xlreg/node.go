@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -28,6 +29,7 @@ type nodeInitFlags struct {
 	bits      int
 	commsKey  string
 	sigKey    string
+	certLife  time.Duration
 }
 
 func newNodeInit(g *globals) *cobra.Command {
@@ -47,6 +49,9 @@ func newNodeInit(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if _, err := node.Certificate(time.Now()); err != nil { // its life is kept with it
+				return errors.Join(err, node.Close())
+			}
 			return errors.Join(g.printNode(node), node.Close())
 		},
 	}
@@ -55,6 +60,7 @@ func newNodeInit(g *globals) *cobra.Command {
 	flags.StringSliceVar(&f.endpoints, "endpoint", nil, "`HOST:PORT` where the node is found, repeatable")
 	flags.IntVar(&f.bits, "bits", identity.DefaultKeyBits, "size of new keys in `BITS`: 2048, 3072 or 4096")
 	flags.StringVar(&f.sigKey, "sig-key", "", "take the key for signatures from `FILE`")
+	addCertLife(cmd, &f.certLife)
 	flags.StringVar(&f.commsKey, "comms-key", "", "take the key for encryption from `FILE`")
 	return cmd
 }
@@ -77,7 +83,10 @@ func (f *nodeInitFlags) options(dir string) (o identity.Options, err error) {
 	if err := checkKeyBits("bits", f.bits); err != nil {
 		return o, err
 	}
-	o.Bits = f.bits
+	if err := checkCertLife(f.certLife); err != nil {
+		return o, err
+	}
+	o.Bits, o.CertificateLife = f.bits, f.certLife
 	o.Keys, err = f.keys()
 	return o, err
 }

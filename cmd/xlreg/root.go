@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/launch"
 )
 
 // console is where a command reads and writes.
@@ -27,6 +30,7 @@ type globals struct {
 	registry string // file or URL
 	node     string // directory
 	protocol protocolFlag
+	certLife time.Duration // of a node that is made now; 0 is the default
 }
 
 // protocolFlag is a flag that names a generation; zero if it is not given.
@@ -61,7 +65,7 @@ func newRoot(c *console) *cobra.Command {
 			"Every flag can be set in the environment: --registry is XLREG_REGISTRY,\n" +
 			"--id-bits is XLREG_ID_BITS, and so on; a list is separated by commas.\n\n" +
 			"Exit codes: 0 done, 1 refused or failed, 2 usage, 3 deadline passed,\n" +
-			"130 interrupted.",
+			"130 interrupted; of 'run' and 'join -- COMMAND' that of the COMMAND.",
 		Args:              knownCommand,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
@@ -70,7 +74,7 @@ func newRoot(c *console) *cobra.Command {
 	}
 	g.register(root)
 	root.AddCommand(
-		newServe(g), newDemo(g), newCred(g), newNode(g),
+		newServe(g), newDemo(g), newRun(g), newCred(g), newNode(g), newShim(),
 		newCreate(g), newJoin(g), newGet(g), newLeave(g), newVersion(g),
 	)
 	root.InitDefaultCompletionCmd()
@@ -100,12 +104,13 @@ func complete(cmd *cobra.Command, flag string, values ...string) {
 }
 
 // prepare fills flags that were not given from the environment. A variable that
-// is empty is one that is not set.
+// is empty is one that is not set, and one that says as what this program was itself
+// launched is no flag.
 func (g *globals) prepare(cmd *cobra.Command) error {
 	var failed error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		value := os.Getenv(envName(f.Name))
-		if f.Changed || value == "" || f.Name == "help" {
+		if f.Changed || value == "" || f.Name == "help" || isLaunchFact(envName(f.Name)) {
 			return
 		}
 		if err := cmd.Flags().Set(f.Name, value); err != nil && failed == nil {
@@ -119,6 +124,12 @@ func (g *globals) prepare(cmd *cobra.Command) error {
 		return usageError(fmt.Errorf("--output %q: want table or json", g.output))
 	}
 	return nil
+}
+
+// isLaunchFact reports whether a variable was set by 'run' or 'join' for a program
+// that they started, and so says what there is, and not what is to be done.
+func isLaunchFact(name string) bool {
+	return os.Getenv(launch.EnvSelf) != "" && slices.Contains(launch.EnvNames(), name)
 }
 
 func envName(flag string) string {

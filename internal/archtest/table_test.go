@@ -119,6 +119,15 @@ var rows = map[string]row{
 		may: []string{"internal/vectorgen"},
 		why: "writes the files",
 	},
+	"launch": {
+		may:   []string{".", "client", "identity", "internal/atomicfile", "regcred"},
+		tests: []string{"xlregtest"},
+		why:   "starts programs with what a client knows; a registry to go with them is the program's to run",
+	},
+	"examples/hello": {
+		may: []string{".", "client", "identity", "regcred"},
+		why: "what a user writes",
+	},
 	"xlregtest": {
 		may: []string{".", "client", "identity", "internal/host", "internal/testkeys", "regcred", "store/memory"},
 		why: "what users' tests import; keeps nothing on disk, so it needs no other driver",

@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/launch"
+	"github.com/xlattice/xlreg/regcred"
+)
+
+const joinLaunchHelp = "With COMMAND it waits, 5 minutes unless --wait says otherwise, and then starts COMMAND as\n" +
+	"a member, with its port held until then. Every ARG is a template, as with 'xlreg run'.\n" +
+	"COMMAND, --format, --dir and --refresh write files for programs that are not ours:\n" +
+	"cert.pem, key.pem and peers.pem for mutual TLS among the members, and roster.json."
+
+// joinLaunchFlags are the flags of join about programs and files, as given.
+type joinLaunchFlags struct {
+	program programFlags
+	format  string
+	dir     string
+	refresh bool
+}
+
+func (f *joinLaunchFlags) register(cmd *cobra.Command) {
+	addFormat(cmd, &f.format)
+	cmd.Flags().StringVar(&f.dir, "dir", "", "write the files for programs in `DIR` (default clusters/NAME in the node's)")
+	cmd.Flags().BoolVar(&f.refresh, "refresh", false, "renew the certificate if it is time, and write a member's files anew")
+	f.program.register(cmd)
+}
+
+// addFormat gives cmd the flag that get and join have.
+func addFormat(cmd *cobra.Command, format *string) {
+	usage := "print what a `PROGRAM` wants to be told:"
+	for _, f := range launch.Formats() {
+		usage += " " + f.Name
+	}
+	cmd.Flags().StringVar(format, "format", "", usage)
+	complete(cmd, "format", launch.FormatNames()...)
+}
+
+func checkFormat(format string) error {
+	if format == "" {
+		return nil
+	}
+	if err := launch.CheckFormat(format); err != nil {
+		return usageError(fmt.Errorf("--format: %w", err))
+	}
+	return nil
+}
+
+// nameAndCommand is the check of join's arguments: NAME, and COMMAND after --.
+func nameAndCommand(cmd *cobra.Command, args []string) error {
+	own := args
+	if dash := cmd.ArgsLenAtDash(); dash >= 0 {
+		own = args[:dash]
+		if dash == len(args) {
+			return errors.New("say what to start after --")
+		}
+	}
+	return oneArg("NAME")(cmd, own)
+}
+
+// joinLaunch is what join does besides joining.
+type joinLaunch struct {
+	*joinLaunchFlags
+	wait    time.Duration
+	command *launch.Command // nil: none
+}
+
+func (f *joinFlags) launchOptions(cmd *cobra.Command, command []string, size int) (*joinLaunch, error) {
+	l := &joinLaunch{joinLaunchFlags: &f.launch, wait: f.wait}
+	if err := checkFormat(f.launch.format); err != nil {
+		return nil, err
+	}
+	if f.launch.refresh && f.create {
+		return nil, usageError(errors.New("--refresh is for a member, and --create for a new cluster: leave one away"))
+	}
+	if len(command) == 0 {
+		return l, nil
+	}
+	if f.launch.format != "" || f.launch.refresh {
+		return nil, usageError(errors.New("--format and --refresh start no COMMAND: leave it away, or say {{format \"…\"}} in it"))
+	}
+	if !cmd.Flags().Changed("wait") {
+		l.wait = formTime
+	}
+	if err := checkFormWait(l.wait); err != nil {
+		return nil, err
+	}
+	var err error
+	l.command, err = f.launch.program.parse(command, launch.Shape{Size: size, Own: len(f.endpoints)})
+	return l, err
+}
+
+// wantsFiles reports whether the member's files are to be written.
+func (l *joinLaunch) wantsFiles() bool { return l.format != "" || l.dir != "" || l.refresh }
+
+// printJoined writes the member's files if they are wanted, and shows the roster.
+func (g *globals) printJoined(roster *client.Roster, node *identity.Node, target *regcred.Target, l *joinLaunch) error {
+	if !l.wantsFiles() {
+		return g.printRoster(roster)
+	}
+	known, _ := node.Registration(target.Fingerprint)
+	d, err := describe(roster, known.ID, node, target, l.dir)
+	if err != nil {
+		return err
+	}
+	if l.format == "" {
+		return g.printRoster(roster)
+	}
+	return g.printFormat(d, l.format)
+}
+
+// printRead shows the roster to someone who is no member.
+func (g *globals) printRead(roster *client.Roster, target *regcred.Target, format string) (err error) {
+	if format == "" {
+		return g.printRoster(roster)
+	}
+	d, err := launch.NewData(roster, "", "")
+	if err != nil {
+		return err
+	}
+	if d.Registry, err = target.URL(); err != nil {
+		return err
+	}
+	return g.printFormat(d, format)
+}
+
+func (g *globals) printFormat(d *launch.Data, format string) error {
+	if here := len(d.Members); here < d.Cluster.Size {
+		return fmt.Errorf("%d of %d members joined, and --format tells of all: wait for them with --wait TIME", here, d.Cluster.Size)
+	}
+	text, err := d.Format(format)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprint(g.out, text)
+	return err
+}
+
+// joinAndStart joins, waits for the others and starts a program as the member. The
+// node is closed by then, so that --refresh can open it.
+func (g *globals) joinAndStart(ctx context.Context, o client.FormOptions, l *joinLaunch) (err error) {
+	target, err := g.target()
+	if err != nil {
+		return err
+	}
+	ports, program, err := g.joinForProgram(ctx, target, o, l)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, ports.Close()) }()
+	programs := []launch.Program{*program}
+	options, err := g.launchOptions()
+	if err != nil {
+		return errors.Join(err, launch.Abandon(programs))
+	}
+	options.Release = ports.Close
+	return g.supervise(ctx, programs, options)
+}
+
+// joinForProgram returns what is to be started, and the ports that are held for it.
+func (g *globals) joinForProgram(ctx context.Context, target *regcred.Target, o client.FormOptions, l *joinLaunch) (ports *launch.Ports, program *launch.Program, err error) {
+	if o.Node, err = g.openNode(ctx); err != nil {
+		return nil, nil, err
+	}
+	defer func() { err = errors.Join(err, o.Node.Close()) }()
+	if len(o.Advertise) == 0 {
+		o.Advertise = o.Node.Endpoints()
+	}
+	if len(o.Advertise) == 0 {
+		return nil, nil, errNoEndpoint()
+	}
+	if ports, err = launch.Hold(o.Advertise); err != nil {
+		return nil, nil, err
+	}
+	m, err := g.formFor(ctx, target, o, l.wait)
+	if err == nil {
+		program, err = g.memberProgram(m, target, ports, l)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, ports.Close())
+	}
+	return ports, program, nil
+}
+
+// formFor joins and waits, and says who is missing if the time is up.
+func (g *globals) formFor(ctx context.Context, target *regcred.Target, o client.FormOptions, wait time.Duration) (*client.Membership, error) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	p := newProgress(ctx, g.console)
+	defer p.end()
+	o.Protocol, o.Progress = g.protocol.Protocol, p.callback()
+	m, err := client.Form(ctx, target, o)
+	if err != nil {
+		return nil, deadline(ctx, err)
+	}
+	return m, nil
+}
+
+// memberProgram writes the member's files and returns what is to be started. What
+// the program writes goes where this one's output does, as it is.
+func (g *globals) memberProgram(m *client.Membership, target *regcred.Target, ports *launch.Ports, l *joinLaunch) (*launch.Program, error) {
+	p, err := g.prepareProgram(m, target, l.dir, l.command)
+	if err != nil {
+		return nil, err
+	}
+	p.Stdout, p.Stderr = g.out, g.err
+	if in, ok := g.in.(*os.File); ok && !isTerminal(in) { // which belongs to programs in the foreground
+		p.Stdin = in
+	}
+	if l.program.pass {
+		p.Passed, err = ports.Files()
+	}
+	return &p, err
+}

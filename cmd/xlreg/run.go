@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/launch"
+)
+
+// formTime is how long 'run' and 'join -- COMMAND' wait for all members, unless
+// told otherwise.
+const formTime = 5 * time.Minute
+
+// runFlags are the flags of run, as given.
+type runFlags struct {
+	members   int
+	size      int
+	ports     int
+	cluster   string
+	prefix    string
+	dir       string
+	wait      time.Duration
+	certLife  time.Duration
+	testKeys  bool
+	keepGoing bool
+	program   programFlags
+}
+
+// programFlags are those about the program that is to be started.
+type programFlags struct {
+	env  []string
+	pass bool
+}
+
+func (f *programFlags) register(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&f.env, "env", nil, "set `NAME=VALUE` in COMMAND's environment, VALUE being a template; repeatable")
+	cmd.Flags().BoolVar(&f.pass, "pass-listeners", false, "hand COMMAND its ports open, as systemd does (LISTEN_FDS)")
+}
+
+func newRun(g *globals) *cobra.Command {
+	var f runFlags
+	cmd := &cobra.Command{
+		Use:   "run -n N -- COMMAND ARG…",
+		Short: "Start a program N times, as the members of a cluster",
+		Long: "Make N members on this machine, each with keys and ports of its own, let them form a\n" +
+			"cluster, and then start COMMAND once for each. Without --registry a registry runs along,\n" +
+			"which admits these members only.\n\n" +
+			"Every ARG is a template: {{.Self.Name}}, {{.Self.Index}}, {{(index .Self.Endpoints 0).Port}},\n" +
+			"{{range .Members}}…{{end}}, {{.Dir}}, {{.TLS.Cert}}, {{.TLS.Key}}, {{.TLS.Peers}}, and\n" +
+			"{{args \"etcd\"}} for all that etcd wants to be told. docs/launch.md has the rest.\n\n" +
+			"When one COMMAND fails the others are stopped, and its exit status is that of xlreg. When\n" +
+			"one ends well the others have 2 seconds to end too. --keep-going leaves them alone.\n" +
+			"Ctrl-C is passed on to all; the second one kills them.",
+		Example: "  xlreg run -n 3 --ports 2 -- etcd '{{args \"etcd\"}}' --data-dir '{{.Dir}}/etcd'\n" +
+			"  xlreg run -n 5 -- sh -c 'echo {{.Self.Index}} of {{len .Members}}'",
+		Args: needCommand,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o, err := f.options()
+			if err != nil {
+				return err
+			}
+			if o.command, err = f.program.parse(args, launch.Shape{Size: o.size, Endpoints: f.ports}); err != nil {
+				return err
+			}
+			return g.runCluster(cmd.Context(), o)
+		},
+	}
+	f.register(cmd)
+	return cmd
+}
+
+func (f *runFlags) register(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.SetInterspersed(false) // what follows COMMAND is COMMAND's
+	flags.IntVarP(&f.members, "members", "n", 0, "how many members to start, `N`")
+	flags.StringVar(&f.cluster, "cluster", "", "the cluster's `NAME` (default a new one)")
+	flags.IntVar(&f.ports, "ports", 1, "how many ports to reserve for each member, `K`")
+	flags.IntVar(&f.size, "size", 0, "how many `MEMBERS` the cluster is made for, if others come from elsewhere (default N)")
+	flags.StringVar(&f.prefix, "prefix", "m", "members are named `PREFIX`0, PREFIX1 and so on")
+	flags.DurationVar(&f.wait, "wait", formTime, "wait this `TIME` for all members")
+	flags.StringVar(&f.dir, "dir", "", "keep the members and their files in `DIR` (default a temporary directory)")
+	flags.BoolVar(&f.keepGoing, "keep-going", false, "leave the others alone when one COMMAND ends")
+	f.program.register(cmd)
+	addCertLife(cmd, &f.certLife)
+	flags.BoolVar(&f.testKeys, "test-keys", false, "take keys from the cache of test keys, which are no secret but quick")
+}
+
+func needCommand(_ *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return errors.New("say what to start: -- COMMAND ARG…")
+	}
+	return nil
+}
+
+// runOptions are the flags of run, checked.
+type runOptions struct {
+	*runFlags
+	size    int
+	cluster xlreg.Name
+	command *launch.Command
+}
+
+func (f *runFlags) options() (*runOptions, error) {
+	o := &runOptions{runFlags: f, size: max(f.size, f.members), cluster: xlreg.Name(f.cluster)}
+	switch {
+	case f.members == 0:
+		return nil, usageError(errors.New("say how many members to start with -n N"))
+	case f.members < 0 || f.members > xlreg.MaxClusterSize:
+		return nil, usageError(fmt.Errorf("-n %d: want 1 to %d", f.members, xlreg.MaxClusterSize))
+	case f.size != 0 && f.size < f.members:
+		return nil, usageError(fmt.Errorf("--size %d: is less than -n %d", f.size, f.members))
+	case f.ports < 1 || f.ports > xlreg.MaxEndpoints:
+		return nil, usageError(fmt.Errorf("--ports %d: want 1 to %d", f.ports, xlreg.MaxEndpoints))
+	}
+	if err := checkCertLife(f.certLife); err != nil {
+		return nil, err
+	}
+	if err := checkFormWait(f.wait); err != nil {
+		return nil, err
+	}
+	if err := checkSize(o.size); err != nil {
+		return nil, err
+	}
+	if o.size > f.members && f.cluster == "" {
+		return nil, usageError(errors.New("--size needs --cluster NAME: those elsewhere must know which cluster"))
+	}
+	if o.cluster != "" && o.cluster.Validate() != nil {
+		return nil, usageError(fmt.Errorf("--cluster: %w", o.cluster.Validate()))
+	}
+	if err := f.name(0).Validate(); err != nil {
+		return nil, usageError(fmt.Errorf("--prefix: %w", err))
+	}
+	return o, nil
+}
+
+// addCertLife gives cmd the flag of those that make nodes.
+func addCertLife(cmd *cobra.Command, life *time.Duration) {
+	cmd.Flags().DurationVar(life, "cert-life", 0, "`TIME` that the certificates of a new node are valid (default 2160h, which is 90 days)")
+}
+
+// checkCertLife refuses lives that no certificate is given; 0 is the default.
+func checkCertLife(life time.Duration) error {
+	const shortest = 2 * time.Hour
+	if life != 0 && life < shortest {
+		return usageError(fmt.Errorf("--cert-life %v: want at least %v", life, shortest))
+	}
+	return nil
+}
+
+func checkFormWait(wait time.Duration) error {
+	if wait <= 0 {
+		return usageError(fmt.Errorf("--wait %v: want more than 0", wait))
+	}
+	return nil
+}
+
+// name returns that of the member i.
+func (f *runFlags) name(i int) xlreg.Name { return xlreg.Name(fmt.Sprintf("%s%d", f.prefix, i)) }
+
+// parse reads a command, and tries its templates out, so that what is wrong with it
+// is told before anything is done.
+func (f *programFlags) parse(args []string, shape launch.Shape) (*launch.Command, error) {
+	c, err := launch.ParseCommand(args, f.env)
+	if err == nil {
+		_, err = c.Expand(launch.Sample(shape))
+	}
+	if err != nil {
+		return nil, usageError(err)
+	}
+	if program, known := c.Program(); known {
+		if _, err := launch.LookPath(program); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// errOtherRun says that a cluster cannot be shared as it was meant.
+var errOtherRun = errors.New("that cluster is in use by another run: wait for its end, choose another --cluster, or share it with another --prefix and a --size for both")
+
+// explainShared says what to do when somebody else has the cluster of that name.
+func explainShared(err error) error {
+	if errors.Is(err, xlreg.ErrMemberNameInUse) || errors.Is(err, xlreg.ErrClusterFull) {
+		return fmt.Errorf("%w (%w)", errOtherRun, err)
+	}
+	return err
+}
+
+// deadline marks the end of the wait for all, and says who is missing.
+func deadline(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	return afterWait(launch.NameMissing(err))
+}

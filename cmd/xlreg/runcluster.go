@@ -1,0 +1,260 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/launch"
+	"github.com/xlattice/xlreg/regcred"
+)
+
+// clusterRun is one 'run' under way. What it opens is closed in reverse order.
+type clusterRun struct {
+	*globals
+	o *runOptions
+
+	dir     string
+	nodes   []*identity.Node
+	ports   []*launch.Ports
+	target  *regcred.Target
+	members []*client.Membership
+	old     atomic.Bool // a node is from another time
+	closers []func() error
+}
+
+func (g *globals) runCluster(ctx context.Context, o *runOptions) (err error) {
+	r := &clusterRun{globals: g, o: o}
+	defer func() { err = errors.Join(err, r.close()) }()
+	for _, step := range []func(context.Context) error{r.makeDir, r.openNodes, r.openRegistry, r.form, r.launch} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *clusterRun) onClose(f func() error) { r.closers = append(r.closers, f) }
+
+func (r *clusterRun) close() error {
+	var errs []error
+	for _, f := range slices.Backward(r.closers) {
+		errs = append(errs, f())
+	}
+	return errors.Join(errs...)
+}
+
+// makeDir makes the directory for everything, a temporary one if none was named.
+func (r *clusterRun) makeDir(context.Context) (err error) {
+	if r.o.dir != "" {
+		r.dir = r.o.dir
+		if err := os.MkdirAll(r.dir, 0o700); err != nil {
+			return fmt.Errorf("%w; choose with --dir a directory that can be written to", err)
+		}
+		return nil
+	}
+	if r.dir, err = os.MkdirTemp("", "xlreg-run-"); err != nil {
+		return fmt.Errorf("%w; choose with --dir a directory that can be written to", err)
+	}
+	r.onClose(func() error { return os.RemoveAll(r.dir) })
+	return nil
+}
+
+// openNodes opens the members' nodes, making those that are not there, and takes
+// their ports.
+func (r *clusterRun) openNodes(ctx context.Context) error {
+	keys := make([]*identity.Keys, r.o.members) // nil: made with the node
+	if r.o.testKeys {
+		var err error
+		if keys, err = r.takeTestKeys(ctx, r.o.members); err != nil {
+			return err
+		}
+	}
+	r.nodes = make([]*identity.Node, r.o.members)
+	r.ports = make([]*launch.Ports, r.o.members)
+	r.onClose(r.closeNodes)
+	line := newStatusLine(r.console)
+	defer line.end()
+	var made counter
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range r.nodes {
+		group.Go(func() error {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			made.next(func(so int) { line.show(fmt.Sprintf("making member %d of %d", so, r.o.members)) })
+			return r.openMember(i, keys[i])
+		})
+	}
+	return group.Wait()
+}
+
+func (r *clusterRun) openMember(i int, keys *identity.Keys) (err error) {
+	dir := filepath.Join(r.dir, string(r.o.name(i)))
+	r.nodes[i], err = identity.Open(dir)
+	if errors.Is(err, identity.ErrNoNode) {
+		r.nodes[i], err = identity.Init(dir, identity.Options{Name: r.o.name(i), Keys: keys, CertificateLife: r.o.certLife})
+	} else {
+		r.old.Store(true)
+	}
+	if err != nil {
+		return err
+	}
+	if r.ports[i], err = launch.Reserve("127.0.0.1", r.o.ports); err != nil {
+		return err
+	}
+	return r.nodes[i].SetEndpoints(r.ports[i].Endpoints())
+}
+
+func (r *clusterRun) closeNodes() error {
+	errs := []error{r.release()}
+	for _, node := range r.nodes {
+		if node != nil {
+			errs = append(errs, node.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// release lets go of the ports. It may be called again.
+func (r *clusterRun) release() error {
+	var errs []error
+	for _, p := range r.ports {
+		if p != nil {
+			errs = append(errs, p.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// openRegistry finds the registry that was named, or runs one that admits the keys
+// of these members and no others.
+func (r *clusterRun) openRegistry(ctx context.Context) (err error) {
+	if r.registry != "" {
+		r.target, err = r.globals.target()
+		return err
+	}
+	var keys *identity.Keys
+	if r.o.testKeys {
+		taken, err := r.takeTestKeys(ctx, 1)
+		if err != nil {
+			return err
+		}
+		keys = taken[0]
+	}
+	node, err := identity.NewNode(identity.Options{Name: "xlreg-run", Keys: keys})
+	if err != nil {
+		return err
+	}
+	e, err := openEmbedded(node, r.isMember)
+	if err != nil {
+		return err
+	}
+	r.onClose(e.close)
+	r.target, err = e.Cred().Target()
+	return err
+}
+
+func (r *clusterRun) isMember(key xlreg.SigKey) bool {
+	return slices.ContainsFunc(r.nodes, func(n *identity.Node) bool { return n.Keys().SigKey == key })
+}
+
+// form lets the members form the cluster.
+func (r *clusterRun) form(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, r.o.wait)
+	defer cancel()
+	p := newProgress(ctx, r.console)
+	defer p.end()
+	r.members, err = launch.Form(ctx, r.target, launch.FormOptions{
+		Options: client.Options{Protocol: r.protocol.Protocol},
+		Nodes:   r.nodes, Cluster: r.o.cluster, Size: r.o.size, EndpointCount: r.o.ports,
+		Anew: r.old.Load() && r.o.cluster != "", Progress: p.callback(),
+	})
+	if err != nil {
+		return explainShared(deadline(ctx, err))
+	}
+	if r.registry != "" {
+		r.onClose(r.leave)
+	}
+	return nil
+}
+
+// leaveTime bounds giving up the places in the cluster in the end.
+const leaveTime = 3 * time.Second
+
+// leave gives up the members' places, as they are not there any more. The registry
+// may be gone, and then nothing is lost.
+func (r *clusterRun) leave() error {
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
+	defer cancel()
+	if err := launch.Leave(ctx, r.members); err != nil && !r.protocol.classic() {
+		fmt.Fprintf(r.err, "xlreg: the members' places in the cluster are not given up: %s\n", oneLine(err))
+	}
+	return nil
+}
+
+// launch starts the programs and looks after them.
+func (r *clusterRun) launch(ctx context.Context) error {
+	if hasLine(r.err) {
+		c := r.members[0].Cluster()
+		fmt.Fprintf(r.err, "cluster %s of %d members is complete\n", c.Name, c.MaxSize)
+	}
+	programs, err := r.programs()
+	if err != nil {
+		return err
+	}
+	o, err := r.launchOptions()
+	if err != nil {
+		return errors.Join(err, launch.Abandon(programs))
+	}
+	o.KeepGoing, o.Release = r.o.keepGoing, r.release
+	return r.supervise(ctx, programs, o)
+}
+
+// programs writes every member's files and returns what is to be started.
+func (r *clusterRun) programs() (programs []launch.Program, err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, launch.Abandon(programs))
+		}
+	}()
+	names := make([]string, len(r.members))
+	for i, node := range r.nodes {
+		names[i] = string(node.Name())
+	}
+	mergers := launch.NewMergers(r.out, r.err)
+	prefixes := [][]string{launch.Prefixes(names, hasColor(r.out)), launch.Prefixes(names, hasColor(r.err))}
+	for i, m := range r.members {
+		p, err := r.prepareProgram(m, r.target, "", r.o.command)
+		if err != nil {
+			return programs, err
+		}
+		p.Stdout, p.Stderr = mergers[0].Line(prefixes[0][i]), mergers[1].Line(prefixes[1][i])
+		if r.o.dir == "" {
+			p.Scratch = m.Node().Dir()
+		}
+		if r.o.program.pass {
+			p.Passed, err = r.ports[i].Files()
+		}
+		programs = append(programs, p)
+		if err != nil {
+			return programs, err
+		}
+	}
+	return programs, nil
+}
+
+// hasColor reports whether a terminal shows colors, and may.
+func hasColor(f any) bool { return hasLine(f) && os.Getenv("NO_COLOR") == "" }

@@ -1,0 +1,128 @@
+package launch
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/identity"
+)
+
+// Data is what templates and formats see: a cluster, as one of its members sees
+// it, or someone who only reads.
+type Data struct {
+	Cluster  Cluster
+	Members  []*Member // in the order of their indexes
+	Self     *Member   // one of Members; nil to a reader
+	Dir      string    // the member's own directory, absolute; empty to a reader
+	Registry string    // an xlreg:// line
+
+	roster     *client.Roster // nil in a sample
+	unverified []xlreg.Name
+}
+
+// Cluster is what is fixed about a cluster.
+type Cluster struct {
+	Name string
+	ID   string // in hex
+	Size int    // members it is made for
+}
+
+// Member is one member of a cluster.
+type Member struct {
+	Index          int
+	Name           string
+	ID             string // in hex
+	Endpoints      []Endpoint
+	SigFingerprint string // SHA256:…, as ssh-keygen -l prints it
+	Verified       bool   // it has signed what is said of it
+}
+
+// Endpoint is an address. In a template it is host:port, and has a Host, without
+// brackets, and a Port.
+type Endpoint = xlreg.Endpoint
+
+// TLS are the paths of the files for mutual TLS with the other members.
+type TLS struct {
+	Cert  string // the member's certificate
+	Key   string // its private key
+	Peers string // the certificates of all members
+}
+
+// ErrNoSelf says that something is about a member, and there is none: the cluster
+// is seen by a reader.
+var ErrNoSelf = errors.New("only a member can tell: say which with 'join'")
+
+// NewData describes roster as the member self sees it, whose directory is dir. An
+// empty self is a reader.
+func NewData(roster *client.Roster, self xlreg.NodeID, dir string) (*Data, error) {
+	d := &Data{
+		Cluster: Cluster{Name: string(roster.Cluster.Name), ID: roster.Cluster.ID.String(), Size: roster.Cluster.MaxSize},
+		Dir:     dir, roster: roster, unverified: roster.Unverified(),
+	}
+	for i := range roster.Members {
+		m, err := newMember(&roster.Members[i])
+		if err != nil {
+			return nil, err
+		}
+		d.Members = append(d.Members, m)
+		if roster.Members[i].Token.ID == self {
+			d.Self = m
+		}
+	}
+	if self != "" && d.Self == nil {
+		return nil, fmt.Errorf("%w: %v is not in the roster of %s", xlreg.ErrNotMember, self, d.Cluster.Name)
+	}
+	return d, nil
+}
+
+func newMember(m *client.Member) (*Member, error) {
+	sig, err := identity.Fingerprint(m.Token.SigKey)
+	if err != nil {
+		return nil, fmt.Errorf("member %s: %w", m.Token.Name, err)
+	}
+	return &Member{
+		Index: m.Index, Name: string(m.Token.Name), ID: m.Token.ID.String(),
+		Endpoints: slices.Clone(m.Token.Endpoints), SigFingerprint: sig, Verified: m.Verified,
+	}, nil
+}
+
+// TLS returns where the member's files are. Without a certificate of everyone
+// there is no mutual TLS, and the error names those who have none.
+func (d *Data) TLS() (TLS, error) {
+	if d.Self == nil {
+		return TLS{}, fmt.Errorf("TLS files: %w", ErrNoSelf)
+	}
+	if len(d.unverified) > 0 {
+		return TLS{}, fmt.Errorf("no TLS among the members: %w: %v", client.ErrUnverified, d.unverified)
+	}
+	return tlsFiles(d.Dir), nil
+}
+
+// hasTLS reports whether TLS returns files.
+func (d *Data) hasTLS() bool { return d.Self != nil && len(d.unverified) == 0 }
+
+// Roster returns the path of the JSON file with the roster.
+func (d *Data) Roster() (string, error) {
+	if d.Self == nil {
+		return "", fmt.Errorf("roster file: %w", ErrNoSelf)
+	}
+	return filepath.Join(d.Dir, rosterFile), nil
+}
+
+// Others returns the members but for Self.
+func (d *Data) Others() []*Member {
+	return slices.DeleteFunc(slices.Clone(d.Members), func(m *Member) bool { return m == d.Self })
+}
+
+// Endpoint returns the nth endpoint: 0 is for the other members, 1 by convention
+// for clients of the cluster.
+func (m *Member) Endpoint(n int) (Endpoint, error) {
+	if n < 0 || n >= len(m.Endpoints) {
+		return "", fmt.Errorf("member %s has %d endpoints, and none of index %d: reserve more with --ports, or give more with --endpoint", m.Name, len(m.Endpoints), n)
+	}
+	return m.Endpoints[n], nil
+}

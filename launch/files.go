@@ -1,0 +1,127 @@
+package launch
+
+import (
+	"bytes"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/atomicfile"
+)
+
+// The files of a member, in its directory.
+const (
+	certFile   = "cert.pem"
+	keyFile    = "key.pem"
+	peersFile  = "peers.pem"
+	rosterFile = "roster.json"
+)
+
+func tlsFiles(dir string) TLS {
+	return TLS{
+		Cert:  filepath.Join(dir, certFile),
+		Key:   filepath.Join(dir, keyFile),
+		Peers: filepath.Join(dir, peersFile),
+	}
+}
+
+// DirOf returns the directory for a node's files of one cluster, inside the
+// node's own.
+func DirOf(node *identity.Node, cluster xlreg.Name) (string, error) {
+	return filepath.Abs(filepath.Join(node.Dir(), "clusters", string(cluster)))
+}
+
+// WriteFiles writes what d's member gives a program to read: cert.pem, key.pem and
+// peers.pem, for mutual TLS with anything built on OpenSSL or Go, and roster.json.
+// Each is replaced at once, and its owner's alone to read; the directory is made if
+// it is not there. The certificate is the one that the others have in the roster.
+// If some member has none only roster.json is written, and what else there was is
+// removed, since it is good for no TLS among these members.
+func WriteFiles(d *Data, node *identity.Node) error {
+	if err := writeFiles(d, node); err != nil {
+		return fmt.Errorf("write the files of %s: %w", node.Name(), err)
+	}
+	return nil
+}
+
+func writeFiles(d *Data, node *identity.Node) error {
+	text, err := encodeRoster(d.roster)
+	if err != nil {
+		return err
+	}
+	files := map[string][]byte{rosterFile: []byte(text)}
+	if d.hasTLS() {
+		err = d.addTLSFiles(files, node)
+	}
+	if err != nil {
+		return err
+	}
+	if err := makeDir(d.Dir); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if err := atomicfile.Write(filepath.Join(d.Dir, name), files[name], 0o600); err != nil {
+			return err
+		}
+	}
+	if d.hasTLS() {
+		return nil
+	}
+	return removeTLSFiles(d.Dir)
+}
+
+// makeDir makes a directory that is its owner's alone.
+func makeDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("%w: choose a directory that can be written to", err)
+	}
+	return nil
+}
+
+func removeTLSFiles(dir string) error {
+	files := tlsFiles(dir)
+	for _, path := range []string{files.Cert, files.Key, files.Peers} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Data) addTLSFiles(files map[string][]byte, node *identity.Node) error {
+	var peers bytes.Buffer
+	for i := range d.roster.Members {
+		m := &d.roster.Members[i]
+		cert, err := m.Certificate()
+		if err != nil {
+			return err
+		}
+		block := &pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw}
+		if m.Index == d.Self.Index {
+			files[certFile] = pem.EncodeToMemory(block)
+		}
+		if err := pem.Encode(&peers, block); err != nil {
+			return err
+		}
+	}
+	files[peersFile] = peers.Bytes()
+	key, err := identity.EncodePrivateKey(node.Keys().Sig)
+	files[keyFile] = key
+	return err
+}
+
+// WriteMade writes the files that a command's arguments name.
+func (x *Expanded) WriteMade() error {
+	for _, path := range slices.Sorted(maps.Keys(x.Made)) {
+		if err := atomicfile.Write(path, []byte(x.Made[path]), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,12 @@
+//go:build unix && !linux
+
+package launch
+
+import "syscall"
+
+// Elsewhere nobody can adopt: what leaves the program's group is out of reach.
+func adoptOrphans() {}
+
+func groupOfItsOwn() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+
+func strays(int) []int { return nil }

@@ -1,0 +1,326 @@
+//go:build unix
+
+package launch
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// execStage is the argument of a shim that is to become the program.
+const execStage = "exec"
+
+// Shim is the life of a shim: what a program does that Run has called by
+// Options.Shim. It starts one program in a process group of its own, and ends when
+// that and everything it has started is gone. It survives Run, and then ends the
+// program.
+func Shim(args []string) error {
+	if len(args) > 1 && args[0] == execStage {
+		return becomeProgram(args[1], args[2:])
+	}
+	// The program is to be killed if the shim is; the system takes for the shim's
+	// death that of the thread which started the program.
+	runtime.LockOSThread()
+	s, err := newShim()
+	if err != nil {
+		return fmt.Errorf("shim: %w: this command is for 'xlreg run' to use", err)
+	}
+	return s.run()
+}
+
+// becomeProgram turns this process into the program, which finds its own process
+// number in LISTEN_PID. Nobody else can know it in time.
+func becomeProgram(path string, args []string) error {
+	env := mergeEnv(os.Environ(), "LISTEN_PID="+strconv.Itoa(os.Getpid()))
+	err := syscall.Exec(path, args, env)
+	return fmt.Errorf("start %s: %w", path, err)
+}
+
+// shim is owned by the one goroutine that runs it.
+type shim struct {
+	task      task
+	orders    <-chan order // closed when Run is gone
+	signals   chan os.Signal
+	reaped    <-chan child // closed when there are no children
+	reports   *json.Encoder
+	listeners []*os.File
+
+	pid      int // of the program, and of its group
+	ended    bool
+	orphaned bool
+	stopping bool
+	killing  bool
+	timer    *time.Timer
+	told     map[int]bool // who has had SIGTERM
+}
+
+// child is one that has ended.
+type child struct {
+	pid    int
+	status syscall.WaitStatus
+}
+
+func newShim() (*shim, error) {
+	orders, reports := inherit(ordersFD, "orders"), inherit(reportsFD, "reports")
+	if _, err := orders.Stat(); err != nil {
+		return nil, err
+	}
+	in := json.NewDecoder(orders)
+	var first order
+	if err := in.Decode(&first); err != nil {
+		return nil, err
+	}
+	if first.Do != doPrepare || first.Task == nil {
+		return nil, errors.New("no task")
+	}
+	s := &shim{task: *first.Task, reports: json.NewEncoder(reports), signals: make(chan os.Signal, 8), told: make(map[int]bool)}
+	s.timer = time.NewTimer(time.Hour)
+	s.timer.Stop()
+	for i := range s.task.Listeners {
+		s.listeners = append(s.listeners, inherit(firstListenerFD+i, "listener"))
+	}
+	// Nobody but Run is to end a shim; what others may try makes it stop the program.
+	signal.Notify(s.signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	s.orders = readOrders(in)
+	return s, nil
+}
+
+// inherit takes a file from the process that started this one, and keeps it from
+// the program.
+func inherit(fd int, name string) *os.File {
+	syscall.CloseOnExec(fd)
+	return os.NewFile(uintptr(fd), name)
+}
+
+// readOrders returns what is ordered. Its goroutine lives as long as the process.
+func readOrders(in *json.Decoder) <-chan order {
+	orders := make(chan order)
+	go func() {
+		defer close(orders)
+		for {
+			var o order
+			if in.Decode(&o) != nil {
+				return
+			}
+			orders <- o
+		}
+	}()
+	return orders
+}
+
+func (s *shim) report(r report) { _ = s.reports.Encode(r) } // if nobody hears it, nobody has to
+
+func (s *shim) run() error {
+	adoptOrphans()
+	s.report(report{Is: isReady})
+	if !s.awaitStart() {
+		return s.tidy()
+	}
+	if err := s.start(); err != nil {
+		s.report(report{Is: isFailed, Error: err.Error()})
+		return s.tidy()
+	}
+	s.report(report{Is: isStarted, PID: s.pid})
+	s.reaped = reap()
+	for s.reaped != nil || s.groupLives() {
+		if err := s.step(); err != nil {
+			return err
+		}
+	}
+	return s.tidy()
+}
+
+// awaitStart reports whether the program is to be started at all.
+func (s *shim) awaitStart() bool {
+	for {
+		select {
+		case o, ok := <-s.orders:
+			s.orphaned = !ok
+			if !ok || o.Do != doSignal {
+				return o.Do == doStart
+			}
+		case <-s.signals:
+			return false
+		}
+	}
+}
+
+func (s *shim) start() error {
+	path, args, env := s.task.Path, s.task.Args, s.task.Env
+	files := []*os.File{os.Stdin, os.Stdout, os.Stderr}
+	if len(s.listeners) > 0 {
+		self, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		args = append([]string{os.Args[0], os.Args[1], execStage, path}, args...)
+		path, env = self, mergeEnv(env, "LISTEN_FDS="+strconv.Itoa(len(s.listeners)))
+		files = append(files, s.listeners...)
+	}
+	p, err := os.StartProcess(path, args, &os.ProcAttr{Files: files, Env: env, Sys: groupOfItsOwn()})
+	if err != nil {
+		return err
+	}
+	s.pid = p.Pid
+	_ = p.Release() // reap waits for all children
+	return closeAll(s.listeners)
+}
+
+// reap waits for all children, the program and those whose parents have died. Its
+// goroutine ends with the last of them.
+func reap() <-chan child {
+	reaped := make(chan child)
+	go func() {
+		defer close(reaped)
+		for {
+			var c child
+			var err error
+			c.pid, err = syscall.Wait4(-1, &c.status, 0, nil)
+			switch {
+			case errors.Is(err, syscall.EINTR):
+			case err != nil:
+				return
+			default:
+				reaped <- c
+			}
+		}
+	}()
+	return reaped
+}
+
+// stillThere is how often is looked for processes that are nobody's children.
+const stillThere = 20 * time.Millisecond
+
+// step does what comes next.
+func (s *shim) step() error {
+	var again <-chan time.Time
+	if s.reaped == nil {
+		again = time.After(stillThere)
+	}
+	select {
+	case o, ok := <-s.orders:
+		s.obey(o, ok)
+	case <-s.signals:
+		s.stop()
+	case c, ok := <-s.reaped:
+		s.bury(c, ok)
+	case <-again:
+	case <-s.timer.C:
+		if s.killing {
+			return fmt.Errorf("processes of group %d cannot be killed", s.pid)
+		}
+		s.kill()
+	}
+	return nil
+}
+
+func (s *shim) obey(o order, ok bool) {
+	switch {
+	case !ok:
+		s.orders, s.orphaned = nil, true
+		s.stop()
+	case o.Do == doSignal && !s.ended:
+		s.signalGroup(syscall.Signal(o.Signal))
+	case o.Do == doStop:
+		s.stop()
+	case o.Do == doKill:
+		s.kill()
+	}
+}
+
+// bury takes note of a child that has ended. Its own children are the shim's now.
+func (s *shim) bury(c child, ok bool) {
+	if !ok {
+		s.reaped = nil
+		s.stop()
+		return
+	}
+	if c.pid == s.pid && !s.ended {
+		s.ended = true
+		s.report(endOf(c.status))
+		s.stop()
+	}
+	switch {
+	case s.killing:
+		s.killStrays()
+	case s.stopping:
+		s.stopStrays()
+	}
+}
+
+func endOf(status syscall.WaitStatus) report {
+	if status.Signaled() {
+		return report{Is: isEnded, Signal: int(status.Signal())}
+	}
+	return report{Is: isEnded, Code: status.ExitStatus()}
+}
+
+// stop asks the program, and what it has started, to end, and allows a while for
+// that.
+func (s *shim) stop() {
+	if s.stopping {
+		return
+	}
+	s.stopping = true
+	s.timer.Reset(s.task.Grace)
+	s.signalGroup(syscall.SIGTERM)
+	s.signalGroup(syscall.SIGCONT) // for one that was stopped and could not hear
+	s.stopStrays()
+}
+
+// kill ends the program and what it has started.
+func (s *shim) kill() {
+	if s.killing {
+		return
+	}
+	s.stopping, s.killing = true, true
+	s.timer.Reset(s.task.Grace)
+	s.signalGroup(syscall.SIGKILL)
+	s.killStrays()
+}
+
+func (s *shim) signalGroup(sig syscall.Signal) { _ = syscall.Kill(-s.pid, sig) }
+
+// groupLives reports whether somebody is left in the program's group.
+func (s *shim) groupLives() bool { return !errors.Is(syscall.Kill(-s.pid, 0), syscall.ESRCH) }
+
+// stopStrays asks children that are not in the program's group to end.
+func (s *shim) stopStrays() {
+	for _, pid := range strays(s.pid) {
+		if !s.told[pid] {
+			s.told[pid] = true
+			_ = syscall.Kill(pid, syscall.SIGTERM)
+			_ = syscall.Kill(pid, syscall.SIGCONT)
+		}
+	}
+}
+
+func (s *shim) killStrays() {
+	for _, pid := range strays(s.pid) {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+}
+
+// tidy removes what Run's caller would have, if that is gone. The directory above
+// is the one that all shims share, and goes with the last of them.
+func (s *shim) tidy() error {
+	select {
+	case _, ok := <-s.orders: // nil if it is known to be closed
+		s.orphaned = s.orphaned || !ok
+	default:
+	}
+	if !s.orphaned || s.task.Scratch == "" {
+		return nil
+	}
+	err := os.RemoveAll(s.task.Scratch)
+	_ = os.Remove(filepath.Dir(s.task.Scratch)) // fails while others have theirs in it
+	return err
+}
