@@ -83,7 +83,7 @@ var errNoKey = errors.New("parse private key")
 func ParsePrivateKey(data []byte) (*rsa.PrivateKey, error) {
 	block, _ := pem.Decode(data)
 	if block == nil {
-		return nil, fmt.Errorf("%w: not a PEM file: want an RSA key as openssl or ssh-keygen -m PEM writes it", errNoKey)
+		return nil, fmt.Errorf("%w: not a PEM file", errNoKey)
 	}
 	key, err := parseKeyBlock(block, data)
 	if err != nil {
