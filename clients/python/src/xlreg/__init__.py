@@ -29,7 +29,18 @@ from .node import Node
 from .regcred import RegCred, Target, parse_reg_cred
 from .roster import Member, Roster
 from .version import DecimalVersion, Protocol, parse_decimal_version
-from .vocabulary import Cluster, ClusterAttrs, ClusterID, ClusterRef, CommsKey, Endpoint, NodeAttrs, NodeID, SigKey, Token
+from .vocabulary import (
+    Cluster,
+    ClusterAttrs,
+    ClusterID,
+    ClusterRef,
+    CommsKey,
+    Endpoint,
+    NodeAttrs,
+    NodeID,
+    SigKey,
+    Token,
+)
 
 __all__ = [
     "AsyncClient",

@@ -58,12 +58,16 @@ def _listener_endpoint(i: int, listener: Listener) -> Endpoint:
     if port == 0:
         raise AddressError(f"listener {i}: " + _bad(f"{bound[0]} has no port"))
     if listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 0:
-        raise AddressError(f"listener {i}: " + _bad(f"nobody listens at {bound[0]} port {port} yet: call listen"))
+        raise AddressError(
+            f"listener {i}: " + _bad(f"nobody listens at {bound[0]} port {port} yet: call listen")
+        )
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
         address = address.ipv4_mapped
     if address.is_unspecified:
         remedy = "listen on one of them, or advertise one"
-        raise AddressError(f"listener {i}: " + _bad(f"{address} stands for all addresses of this machine: {remedy}"))
+        raise AddressError(
+            f"listener {i}: " + _bad(f"{address} stands for all addresses of this machine: {remedy}")
+        )
     if "%" in bound[0] or (len(bound) > 3 and bound[3]):
         remedy = "listen on an address without a zone, or advertise one"
         raise AddressError(f"listener {i}: " + _bad(f"{bound[0]} is good on this machine only: {remedy}"))

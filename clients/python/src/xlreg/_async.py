@@ -9,7 +9,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from ._flow import Connect, Disconnect, Effect, Flow, Receive, Resolve, Send, Sleep, T
+from ._flow import Connect, Disconnect, Effect, Flow, Receive, Resolve, Send, T
 
 _CHUNK = 64 << 10
 
@@ -32,7 +32,7 @@ class Wire:
                 return result
             try:
                 step = functools.partial(flow.send, await self._perform(effect))
-            except BaseException as err:  # noqa: BLE001  # the flow is to know of all, cancellation too
+            except BaseException as err:  # the flow is to know of all, cancellation too
                 step = functools.partial(flow.throw, err)
 
     async def _perform(self, effect: Effect) -> Any:

@@ -163,4 +163,6 @@ def _choose_protocol(target: Target, chosen: Protocol | None) -> Protocol:
     if cred is None or cred.protocol is Protocol.V20:
         return Protocol.V20
     text = f"credentials are of a registry older than protocol 2.0 (version {cred.version})"
-    raise OriginalRegistryError(f"{text}: choose protocol {cred.protocol}, or 2.0 if it has been upgraded since")
+    raise OriginalRegistryError(
+        f"{text}: choose protocol {cred.protocol}, or 2.0 if it has been upgraded since"
+    )

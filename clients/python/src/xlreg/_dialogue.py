@@ -186,6 +186,7 @@ class Dialogue:
                 raise self._broken("the certificate of the node was renewed after this session began")
             reply = yield from self.ask(m.new_member(token), limit)
             node_id, _ = self._read(reply.member_ok)
+            self._verifier.know(replace(token, id=node_id, certificate=certificate))
             yield from self._remember(node, node_id, limit)
             return node_id
 
@@ -286,7 +287,9 @@ class Dialogue:
         rest = m.ALL_SEATS & ~_seats(roster)
         again = ClusterRef(roster.cluster.id)
         while not whole and rest:
-            more, last = yield from self._receive_some(m.new_get(again, rest), again, rest, limit, ANSWER_SECONDS)
+            more, last = yield from self._receive_some(
+                m.new_get(again, rest), again, rest, limit, ANSWER_SECONDS
+            )
             roster = replace(roster, members=_merge(roster.members, more.members))
             rest &= ~_seats(more)
             whole = last or not more.members
@@ -311,7 +314,9 @@ class Dialogue:
         """Refuse a roster that contradicts itself or the request."""
         for member in members:
             if not which >> member.index & 1 or (cluster.size and member.index >= cluster.size):
-                raise self._misbehaved(f"member with index {member.index}, which was not asked for or cannot be")
+                raise self._misbehaved(
+                    f"member with index {member.index}, which was not asked for or cannot be"
+                )
         if len({x.id for x in members}) < len(members) or len({x.name for x in members}) < len(members):
             raise self._misbehaved("two members with one ID or name")
 

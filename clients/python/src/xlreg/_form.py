@@ -85,7 +85,9 @@ class Plan:
         if self.size:
             protocol = self.options.protocol
             name = self.ref.name if self.ref.id is None else ""
-            Creation(name, self.size, self.endpoint_count, self.attrs).check(protocol is not None and protocol.classic)
+            Creation(name, self.size, self.endpoint_count, self.attrs).check(
+                protocol is not None and protocol.classic
+            )
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,9 @@ def check_self(roster: Roster, node: Node, node_id: NodeID) -> Member:
     """
     member = roster.by_id(node_id)
     if member is None:
-        raise NotMemberError(f"another node of this name and key has taken the place of {node_id}, or it left")
+        raise NotMemberError(
+            f"another node of this name and key has taken the place of {node_id}, or it left"
+        )
     if member.token.sig_key != node.keys.sig_key:
         raise BadSignatureError("the registry shows another key as that of this node")
     return member
@@ -171,7 +175,9 @@ class _Formation:
         node_id = yield from dialogue.register(limit)
         ref = yield from self._find(dialogue, limit)
         cluster = self._found((yield from dialogue.join(ref, limit)))
-        waiter = Waiter(dialogue, ClusterRef.of(cluster), self._size, self._seen if self._plan.progress else None)
+        waiter = Waiter(
+            dialogue, ClusterRef.of(cluster), self._size, self._seen if self._plan.progress else None
+        )
         try:
             roster = yield from waiter.wait(limit)
         finally:
@@ -213,7 +219,7 @@ class _Formation:
             self._plan.progress(Progress(self._cluster, self._last, self._size, error))
 
     def _incomplete(self, failure: XlregError) -> IncompleteError:
-        """Return the error of a formation that ran out of time; its cause is what else was wrong when it did."""
+        """Return the error of a formation that ran out of time, with what else was wrong when it did."""
         cause = None if isinstance(failure, IncompleteError) else failure
         return IncompleteError(self._last, self._size, cause)
 

@@ -14,7 +14,7 @@ from .roster import Member
 
 
 class TLSConnection(Interface):
-    """The end of a TLS connection: ``ssl.SSLSocket``, ``ssl.SSLObject``, or a stream writer's ``ssl_object``."""
+    """One end of TLS: ``ssl.SSLSocket``, ``ssl.SSLObject``, or a stream writer's ``ssl_object``."""
 
     def getpeercert(self, binary_form: bool = ...) -> Any:
         """Return the other end's certificate."""
@@ -29,7 +29,9 @@ def context(purpose: int, node: Node, me: Member, peers: Iterable[Member]) -> ss
         UnverifiedError: I have no certificate that the others know.
     """
     if not me.verified or me.token.certificate is None:
-        raise UnverifiedError("this node has no certificate that the others know: it joined over a classic carrier")
+        raise UnverifiedError(
+            "this node has no certificate that the others know: it joined over a classic carrier"
+        )
     made = ssl.SSLContext(purpose)
     made.minimum_version = ssl.TLSVersion.TLSv1_3
     made.check_hostname = False

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ._flow import Connect, Disconnect, Effect, Flow, Receive, Resolve, Send, Sleep, T
+from ._flow import Connect, Disconnect, Effect, Flow, Receive, Resolve, Send, T
 
 _CHUNK = 64 << 10
 
@@ -34,7 +34,7 @@ class Wire:
                 return result
             try:
                 step = functools.partial(flow.send, self._perform(effect))
-            except BaseException as err:  # noqa: BLE001  # the flow is to know of all
+            except BaseException as err:  # the flow is to know of all
                 step = functools.partial(flow.throw, err)
 
     def _perform(self, effect: Effect) -> Any:
@@ -51,7 +51,9 @@ class Wire:
     def _connect(self, effect: Connect) -> None:
         self.close()
         try:
-            connected = socket.create_connection((effect.endpoint.host, effect.endpoint.port), effect.timeout or 1e-3)
+            connected = socket.create_connection(
+                (effect.endpoint.host, effect.endpoint.port), effect.timeout or 1e-3
+            )
         except UnicodeError as err:
             raise OSError(str(err)) from None
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

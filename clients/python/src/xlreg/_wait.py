@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from . import limits
-from ._dialogue import ANSWER_SECONDS, Dialogue
+from ._dialogue import ANSWER_SECONDS, Dialogue, check_size
 from ._flow import Backoff, Flow, Limit
 from ._wire import messages as m
 from .errors import IncompleteError, XlregError, doing
 from .roster import Roster
-from .vocabulary import ClusterRef
+from .vocabulary import Cluster, ClusterRef
 
 _LONGEST = 300.0  # of one request; below every server's default limit
 _SHORTEST = 0.05  # with less time than this left, it is up
@@ -25,7 +25,7 @@ class Waiter:
     def __init__(
         self, dialogue: Dialogue, ref: ClusterRef, size: int = 0, seen: Callable[[Roster], None] | None = None
     ) -> None:
-        """Wait for size members, 0 for as many as the cluster is made for; tell seen of each roster on the way."""
+        """Wait for size members; 0 is as many as the cluster is made for. Tell seen of each roster."""
         self._dialogue, self._ref, self._seen = dialogue, ref, seen
         self.size = size
         self.last: Roster | None = None
@@ -62,9 +62,7 @@ class Waiter:
         began = limit.now()
         received = yield from self._dialogue.receive(get, self._ref, limit, patience + ANSWER_SECONDS)
         took = limit.now() - began
-        self.size = self.size or received.cluster.size
-        if not self.size:
-            raise ValueError("size of the cluster is not known: say how many members to wait for")
+        self._settle_size(received.cluster)
         news, roster = self._keep(received)
         if len(roster.members) >= min(size, self.size):
             return roster
@@ -73,6 +71,14 @@ class Waiter:
         if took < _EARLY:
             yield from self._poll.pause(limit)
         return roster
+
+    def _settle_size(self, cluster: Cluster) -> None:
+        """Fill in the size if it was not given, and refuse one that the cluster can never have."""
+        self.size = self.size or cluster.size
+        if not self.size:
+            raise ValueError("size of the cluster is not known: say how many members to wait for")
+        if self.size > cluster.size:
+            check_size(cluster, self.size)
 
     def _wanted(self) -> int:
         """Return for how many to wait: everybody; if someone is told on the way, one more than there were."""

@@ -36,7 +36,7 @@ async def aform(
     size: int = 0,
     listeners: Sequence[Listener] = (),
     advertise: Sequence[str | None] = (),
-    timeout: float | None = None,  # noqa: ASYNC109
+    timeout: float | None = None,
     join_only: bool = False,
     endpoint_count: int = 1,
     attrs: ClusterAttrs = ClusterAttrs.NONE,
@@ -51,7 +51,17 @@ async def aform(
         ...                          listeners=server.sockets, timeout=60)    # doctest: +SKIP
     """
     plan = _base.plan(
-        target, node, protocol, cluster, size, join_only, endpoint_count, attrs, listeners, advertise, progress
+        target,
+        node,
+        protocol,
+        cluster,
+        size,
+        join_only,
+        endpoint_count,
+        attrs,
+        listeners,
+        advertise,
+        progress,
     )
     wire = Wire()
     try:
@@ -82,7 +92,7 @@ class AsyncClient(_base.BaseClient):
         node: Node | None = None,
         *,
         protocol: Protocol | str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109
+        timeout: float | None = None,
     ) -> AsyncClient:
         """Open a session; see Client.connect."""
         dialing = Dialing(_base.options(target, node, protocol))
@@ -93,11 +103,11 @@ class AsyncClient(_base.BaseClient):
             await wire.close()
             raise
 
-    async def register(self, *, timeout: float | None = None) -> NodeID:  # noqa: ASYNC109
+    async def register(self, *, timeout: float | None = None) -> NodeID:
         """Tell the registry who the node is and where; see Client.register."""
         return await self._run(self._dialogue.register, timeout)
 
-    async def login(self, *, timeout: float | None = None) -> NodeID:  # noqa: ASYNC109
+    async def login(self, *, timeout: float | None = None) -> NodeID:
         """Say who the node is by the ID that register saved; see Client.login."""
         return await self._run(self._dialogue.login, timeout)
 
@@ -108,21 +118,21 @@ class AsyncClient(_base.BaseClient):
         *,
         endpoint_count: int = 1,
         attrs: ClusterAttrs = ClusterAttrs.NONE,
-        timeout: float | None = None,  # noqa: ASYNC109
+        timeout: float | None = None,
     ) -> Cluster:
         """Make a cluster, or get the one that has the name; see Client.create."""
         wanted = Creation(name, size, endpoint_count, attrs)
         return await self._run(lambda limit: self._dialogue.create(wanted, limit), timeout)
 
-    async def cluster(self, cluster: AnyCluster = None, *, timeout: float | None = None) -> Cluster:  # noqa: ASYNC109
+    async def cluster(self, cluster: AnyCluster = None, *, timeout: float | None = None) -> Cluster:
         """Return what is fixed about a cluster; see Client.cluster."""
         return await self._run(lambda limit: self._dialogue.cluster(ClusterRef.of(cluster), limit), timeout)
 
-    async def join(self, cluster: AnyCluster = None, *, timeout: float | None = None) -> Cluster:  # noqa: ASYNC109
+    async def join(self, cluster: AnyCluster = None, *, timeout: float | None = None) -> Cluster:
         """Make the node a member; see Client.join."""
         return await self._run(lambda limit: self._dialogue.join(ClusterRef.of(cluster), limit), timeout)
 
-    async def members(self, cluster: AnyCluster = None, *, timeout: float | None = None) -> Roster:  # noqa: ASYNC109
+    async def members(self, cluster: AnyCluster = None, *, timeout: float | None = None) -> Roster:
         """Return who is in the cluster now; see Client.members."""
         return await self._run(lambda limit: self._dialogue.members(ClusterRef.of(cluster), limit), timeout)
 
@@ -131,17 +141,17 @@ class AsyncClient(_base.BaseClient):
         cluster: AnyCluster = None,
         size: int = 0,
         *,
-        timeout: float | None = None,  # noqa: ASYNC109
+        timeout: float | None = None,
     ) -> Roster:
         """Return the roster as soon as the cluster has size members; see Client.wait."""
         waiter = Waiter(self._dialogue, ClusterRef.of(cluster), size)
         return await self._run(waiter.wait, timeout)
 
-    async def leave(self, cluster: AnyCluster = None, *, timeout: float | None = None) -> None:  # noqa: ASYNC109
+    async def leave(self, cluster: AnyCluster = None, *, timeout: float | None = None) -> None:
         """Give the node's place in the cluster up; see Client.leave."""
         await self._run(lambda limit: self._dialogue.leave(ClusterRef.of(cluster), limit), timeout)
 
-    async def registry(self, *, timeout: float | None = None) -> RegCred:  # noqa: ASYNC109
+    async def registry(self, *, timeout: float | None = None) -> RegCred:
         """Ask the registry for its credentials; see Client.registry."""
         return await self._run(self._dialogue.registry, timeout)
 
@@ -156,7 +166,7 @@ class AsyncClient(_base.BaseClient):
             finally:
                 await self._wire.close()
 
-    async def _run(self, flow: Callable[[Limit], Flow[_T]], timeout: float | None) -> _T:  # noqa: ASYNC109
+    async def _run(self, flow: Callable[[Limit], Flow[_T]], timeout: float | None) -> _T:
         limit = Limit(timeout)
         try:
             await asyncio.wait_for(self._turn.acquire(), timeout)

@@ -59,7 +59,9 @@ def public_key_of(der: bytes) -> bytes:
     return _der.parse(der).public_key
 
 
-def new_certificate(key: rsa.RSAPrivateKey, token: Token, now: datetime, life: timedelta = DEFAULT_LIFE) -> bytes:
+def new_certificate(
+    key: rsa.RSAPrivateKey, token: Token, now: datetime, life: timedelta = DEFAULT_LIFE
+) -> bytes:
     """Return, in DER, a certificate of token's node in the form of section 7.6.
 
     The key has to be that of token. The certificate is valid for life, from an hour before now.
@@ -83,7 +85,9 @@ def new_certificate(key: rsa.RSAPrivateKey, token: Token, now: datetime, life: t
         .not_valid_after(begin + life)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_digital_signature(), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]), False)
+        .add_extension(
+            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]), False
+        )
         .add_extension(x509.SubjectKeyIdentifier(key_id), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier(key_id, None, None), critical=False)
         .add_extension(x509.SubjectAlternativeName(alternative_names(token)), critical=False)
@@ -92,7 +96,7 @@ def new_certificate(key: rsa.RSAPrivateKey, token: Token, now: datetime, life: t
 
 
 def _digital_signature() -> x509.KeyUsage:
-    return x509.KeyUsage(True, False, False, False, False, False, False, False, False)  # noqa: FBT003
+    return x509.KeyUsage(True, False, False, False, False, False, False, False, False)
 
 
 def alternative_names(token: Token) -> list[x509.GeneralName]:

@@ -218,7 +218,9 @@ def client_encrypt_hello(
     return hello.encrypt(key), hello.iv1, hello.key1, hello.salt1
 
 
-def client_decrypt_hello_reply(ciphertext: bytes, iv1: bytes, key1: bytes) -> tuple[bytes, bytes, bytes, bytes, int]:
+def client_decrypt_hello_reply(
+    ciphertext: bytes, iv1: bytes, key1: bytes
+) -> tuple[bytes, bytes, bytes, bytes, int]:
     """Read the answer to a Hello of generation 1.8.
 
     The caller has to compare salt1 with the one that it sent.

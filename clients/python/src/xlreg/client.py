@@ -88,7 +88,17 @@ def form(
         ...                       listeners=[listener], timeout=60)
     """
     plan = _base.plan(
-        target, node, protocol, cluster, size, join_only, endpoint_count, attrs, listeners, advertise, progress
+        target,
+        node,
+        protocol,
+        cluster,
+        size,
+        join_only,
+        endpoint_count,
+        attrs,
+        listeners,
+        advertise,
+        progress,
     )
     wire = Wire()
     try:

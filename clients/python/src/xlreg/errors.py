@@ -67,7 +67,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from .roster import Roster
@@ -85,9 +85,23 @@ class XlregError(Exception):
     def _text(self) -> str:
         return str(self.args[0]) if self.args else ""
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let it travel between processes, whatever its constructor takes."""
+        return _revive, (type(self), self.args, self.__dict__)
+
     def __str__(self) -> str:
         """Return one line: what was being done, outermost first, and what went wrong."""
         return ": ".join([*self._doing, self._text()])
+
+
+def _revive(kind: type[XlregError], args: tuple[Any, ...], state: dict[str, Any]) -> XlregError:
+    err = kind.__new__(kind, *args)
+    err.args = args
+    err.__dict__.update(state)
+    return err
 
 
 @contextmanager
@@ -285,7 +299,9 @@ def _kinds(base: type[RegistryError]) -> Iterator[type[RegistryError]]:
         yield from _kinds(sub)
 
 
-KINDS: dict[int, type[RegistryError]] = {kind.code: kind for kind in sorted(_kinds(RegistryError), key=lambda k: k.code)}
+KINDS: dict[int, type[RegistryError]] = {
+    kind.code: kind for kind in sorted(_kinds(RegistryError), key=lambda k: k.code)
+}
 """Every kind by its code."""
 
 
@@ -362,7 +378,7 @@ class SessionEndedError(XlregError, ConnectionError):
 
 
 class OriginalRegistryError(XlregError):
-    """The credentials are of a registry from before 2.0, and nobody chose to speak a classic protocol with it."""
+    """The credentials are of a registry from before 2.0, and nobody chose to speak a classic protocol."""
 
 
 class NeedsNodeError(XlregError):

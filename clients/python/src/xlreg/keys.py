@@ -50,7 +50,9 @@ def check_numbers(numbers: rsa.RSAPublicNumbers, min_bits: int = limits.MIN_KEY_
     """
     bits = numbers.n.bit_length()
     if not min_bits <= bits <= limits.MAX_KEY_BITS:
-        raise PublicKeyError(f"ill-formed RSA public key: {bits} bits, want {min_bits} to {limits.MAX_KEY_BITS}")
+        raise PublicKeyError(
+            f"ill-formed RSA public key: {bits} bits, want {min_bits} to {limits.MAX_KEY_BITS}"
+        )
     if numbers.n % 2 == 0:
         raise PublicKeyError("ill-formed RSA public key: even modulus")
     if numbers.e % 2 == 0 or not limits.MIN_EXPONENT <= numbers.e <= limits.MAX_EXPONENT:

@@ -12,7 +12,7 @@ from ._dialogue import Dialogue
 from ._flow import Flow, Limit
 from ._form import Formed, check_self
 from ._mtls import TLSConnection
-from .errors import StrangerError, doing, quote
+from .errors import Needs20Error, StrangerError, doing, quote
 from .node import Node
 from .roster import Member, Roster
 from .vocabulary import Cluster, ClusterRef
@@ -84,9 +84,10 @@ class _Membership:
             StrangerError: The member is none of the others.
 
         Example:
-            >>> to = membership.others[0]                                                # doctest: +SKIP
-            >>> connection = socket.create_connection((to.endpoints[0].host, to.endpoints[0].port))  # doctest: +SKIP
-            >>> tls = membership.client_context(to).wrap_socket(connection)              # doctest: +SKIP
+            >>> to = membership.others[0]                                        # doctest: +SKIP
+            >>> endpoint = to.endpoints[0]                                       # doctest: +SKIP
+            >>> plain = socket.create_connection((endpoint.host, endpoint.port)) # doctest: +SKIP
+            >>> tls = membership.client_context(to).wrap_socket(plain)           # doctest: +SKIP
         """
         if member is None:
             return _mtls.context(ssl.PROTOCOL_TLS_CLIENT, self._node, self.me, self.others)
@@ -107,22 +108,16 @@ class _Membership:
         """
         return _mtls.peer(connection, self.others)
 
-    def _entered(self, limit: Limit) -> Flow[Dialogue]:
-        """Open a session as the node.
+    def _refresh(self, limit: Limit) -> Flow[Roster]:
+        """Ask for the members. Over 2.0 nobody has to say who they are for that.
 
         Original servers know no log-in, and registering the same again is one on
         every server.
         """
-        dialogue = yield from Dialogue.open(Dialing(self._options), limit)
-        if dialogue.protocol.classic:
-            yield from dialogue.register(limit)
-        else:
-            yield from dialogue.login(limit)
-        return dialogue
-
-    def _refresh(self, limit: Limit) -> Flow[Roster]:
         with doing("refresh roster"):
-            dialogue = yield from self._entered(limit)
+            dialogue = yield from Dialogue.open(Dialing(self._options), limit)
+            if dialogue.protocol.classic:
+                yield from dialogue.register(limit)
             roster = yield from dialogue.members(ClusterRef.of(self.cluster), limit)
             roster = replace(roster, cluster=_fuller(roster.cluster, self.cluster))
             check_self(roster, self._node, self._id)
@@ -131,8 +126,13 @@ class _Membership:
             return roster
 
     def _leave(self, limit: Limit) -> Flow[None]:
-        dialogue = yield from self._entered(limit)
-        yield from dialogue.leave(ClusterRef.of(self.cluster), limit)
+        ref = ClusterRef.of(self.cluster)
+        with doing(f"leave {ref}"):
+            if self._options.protocol is not None and self._options.protocol.classic:
+                raise Needs20Error
+            dialogue = yield from Dialogue.open(Dialing(self._options), limit)
+            yield from dialogue.login(limit)
+        yield from dialogue.leave(ref, limit)
         yield from dialogue.close()
 
     def __repr__(self) -> str:
@@ -190,11 +190,11 @@ class Membership(_Membership):
 class AsyncMembership(_Membership):
     """A node's place in a cluster that aform made complete; see Membership."""
 
-    async def refresh(self, timeout: float | None = None) -> Roster:  # noqa: ASYNC109
+    async def refresh(self, timeout: float | None = None) -> Roster:
         """Ask the registry who is in the cluster now; see Membership.refresh."""
         return await self._run(self._refresh(Limit(timeout)))
 
-    async def leave(self, timeout: float | None = None) -> None:  # noqa: ASYNC109
+    async def leave(self, timeout: float | None = None) -> None:
         """Give the node's place up; see Membership.leave."""
         await self._run(self._leave(Limit(timeout)))
 
@@ -204,5 +204,3 @@ class AsyncMembership(_Membership):
             return await wire.run(flow)
         finally:
             await wire.close()
-
-

@@ -328,7 +328,9 @@ class Node:
         with self._mutex:
             token = self._token(node_id)
             if protocol.classic:
-                return replace(token, digsig=self._signed(True, lambda: sign_classic(self._keys.sig, token))), None
+                return replace(
+                    token, digsig=self._signed(True, lambda: sign_classic(self._keys.sig, token))
+                ), None
             der = self.certificate(now)
             signature = self._signed(False, lambda: sign_token(self._keys.sig, token, der))
             return replace(token, digsig2=signature), der
@@ -343,7 +345,7 @@ class Node:
         return Token(r.name, keys.comms_key, keys.sig_key, r.endpoints, r.attrs, node_id)
 
     def close(self) -> None:
-        """Give up the lock. What can be read can still be read; nothing can be changed. May be called again."""
+        """Give up the lock: nothing can be changed any more. May be called again."""
         with self._mutex:
             lock, self._lock = self._lock, None
             if lock is not None:

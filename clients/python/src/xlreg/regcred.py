@@ -15,7 +15,15 @@ from pathlib import Path
 
 from . import _atomicfile, limits
 from .errors import EndpointError, FingerprintError, RegCredError, XlregError, quote
-from .keys import fingerprint, format_fingerprint, marshal_ssh, parse_fingerprint, parse_public_key, parse_ssh, public_der
+from .keys import (
+    fingerprint,
+    format_fingerprint,
+    marshal_ssh,
+    parse_fingerprint,
+    parse_public_key,
+    parse_ssh,
+    public_der,
+)
 from .version import DecimalVersion, Protocol, parse_decimal_version
 from .vocabulary import CommsKey, Endpoint, NodeID, SigKey, check_name, endpoints_of
 

@@ -54,7 +54,9 @@ class Member:
             UnverifiedError: The member has proved nothing.
         """
         if not self.verified or self.token.certificate is None:
-            raise UnverifiedError(f"certificate of {quote(self.name)}: member is not verified: no proof over 2.0")
+            raise UnverifiedError(
+                f"certificate of {quote(self.name)}: member is not verified: no proof over 2.0"
+            )
         return check_certificate(self.token.certificate, self.token)
 
     def describe(self) -> str:

@@ -30,7 +30,9 @@ def verify_classic(token: Token) -> None:
     Raises:
         BadSignatureError: It, or the key, is no good.
     """
-    _verify_sha1(token.sig_key, token.digsig or b"", _classic_text(token), f"classic signature of {quote(token.name)}")
+    _verify_sha1(
+        token.sig_key, token.digsig or b"", _classic_text(token), f"classic signature of {quote(token.name)}"
+    )
 
 
 def sign_login(key: rsa.RSAPrivateKey, salt2: bytes, node_id: NodeID) -> bytes:

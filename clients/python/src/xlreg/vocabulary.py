@@ -86,7 +86,9 @@ def check_name(name: str) -> str:
     if len(name) > limits.MAX_NAME:
         raise IllFormedNameError(f"{len(name)} characters, at most {limits.MAX_NAME} allowed")
     if not _NAME.fullmatch(name):
-        raise IllFormedNameError(f"{quote(name)}: want a letter or '_', then letters, digits, '_', '-' and '.'")
+        raise IllFormedNameError(
+            f"{quote(name)}: want a letter or '_', then letters, digits, '_', '-' and '.'"
+        )
     return name
 
 
@@ -136,11 +138,15 @@ def _check_endpoint(text: str) -> None:
         raise EndpointError(f"endpoint of {len(text)} bytes: at most {limits.MAX_ENDPOINT} allowed")
     host, colon, port = text.rpartition(":")
     if not colon or not text.isascii():
-        raise EndpointError(f"endpoint {quote(text)}: want host:port with an IPv4 address, [IPv6] or a DNS name")
+        raise EndpointError(
+            f"endpoint {quote(text)}: want host:port with an IPv4 address, [IPv6] or a DNS name"
+        )
     if not _PORT.fullmatch(port) or int(port) > 65535:
         raise EndpointError(f"endpoint {quote(text)}: port: want 1 to 65535 without leading zeros")
     if not _is_host(host):
-        raise EndpointError(f"endpoint {quote(text)}: want an IPv4 address, [IPv6] or a DNS name before the port")
+        raise EndpointError(
+            f"endpoint {quote(text)}: want an IPv4 address, [IPv6] or a DNS name before the port"
+        )
 
 
 def _is_host(host: str) -> bool:

@@ -73,9 +73,22 @@ class Op(enum.IntEnum):
 
 
 _OP_NAMES = (
-    "RegCredRequest RegCredReply Member MemberOK Create CreateReply Join JoinReply "
-    "GetCluster ClusterMembers Bye Ack Error Leave LeaveReply"
-).split()
+    "RegCredRequest",
+    "RegCredReply",
+    "Member",
+    "MemberOK",
+    "Create",
+    "CreateReply",
+    "Join",
+    "JoinReply",
+    "GetCluster",
+    "ClusterMembers",
+    "Bye",
+    "Ack",
+    "Error",
+    "Leave",
+    "LeaveReply",
+)
 
 
 def op_name(op: int) -> str:
@@ -151,7 +164,9 @@ class Message:
         which = self.raw.Which
         indexes = [n for n in range(64) if which >> n & 1]
         if len(indexes) != len(self.raw.Tokens):
-            raise ProtocolError(f"ClusterMembers with {len(indexes)} bits set and {len(self.raw.Tokens)} tokens")
+            raise ProtocolError(
+                f"ClusterMembers with {len(indexes)} bits set and {len(self.raw.Tokens)} tokens"
+            )
         return [Member(n, _roster_token(raw)) for n, raw in zip(indexes, self.raw.Tokens, strict=True)]
 
     def registry(self) -> RegCred:
@@ -221,7 +236,9 @@ def token_of(raw: pb.Token, max_size: int = limits.MAX_TOKEN) -> Token:
     """
     certificate = raw.Certificate
     if len(certificate) > limits.MAX_CERTIFICATE:
-        raise IllFormedTokenError(f"certificate of {len(certificate)} bytes, at most {limits.MAX_CERTIFICATE} allowed")
+        raise IllFormedTokenError(
+            f"certificate of {len(certificate)} bytes, at most {limits.MAX_CERTIFICATE} allowed"
+        )
     alone = pb.Token(Certificate=certificate) if raw.HasField("Certificate") else pb.Token()
     size = raw.ByteSize() - alone.ByteSize()
     if size > max_size:
@@ -290,7 +307,11 @@ def new_create(name: str, size: int, endpoint_count: int, attrs: int) -> Message
     """Return a Create."""
     return Message(
         pb.XLRegMsg(
-            Op=Op.CREATE, ClusterName=name, ClusterMaxSize=size, ClusterAttrs=attrs, EndPointCount=endpoint_count
+            Op=Op.CREATE,
+            ClusterName=name,
+            ClusterMaxSize=size,
+            ClusterAttrs=attrs,
+            EndPointCount=endpoint_count,
         )
     )
 

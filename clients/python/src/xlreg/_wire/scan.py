@@ -58,7 +58,7 @@ class Scan:
         self._broken = False
 
     def whole(self, data: bytes) -> bool:
-        """Report whether data, which begins with that of every earlier call, can be a whole message with an Op.
+        """Report whether data can be a whole message with an Op. It begins with that of every earlier call.
 
         False is certain. True is for the decoder to confirm, and if that refuses
         data, it refuses everything that begins with it.
@@ -93,7 +93,6 @@ class Scan:
             self._op = self._op or (number, kind) == (_OP_FIELD, _VARINT)
             self.tokens += (number, kind) == (_TOKENS_FIELD, _BYTES)
         return end
-
 
 
 def count_tokens(data: bytes) -> int:

@@ -1,0 +1,5 @@
+"""``python -m xlreg``."""
+
+from .cli import main
+
+main()
