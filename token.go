@@ -87,8 +87,8 @@ func ParsePublicKey(der []byte) (*rsa.PublicKey, error) {
 	if len(der) > MaxTokenLen {
 		return nil, fmt.Errorf("%w: %d bytes", ErrBadKey, len(der))
 	}
-	key, ok := readPublicKey(string(der))
-	if !ok || string(publicKeyForm(key)) != string(der) {
+	key, ok := readPublicKey(der)
+	if !ok {
 		return nil, fmt.Errorf("%w: not the DER form of one", ErrBadKey)
 	}
 	if err := CheckPublicKey(key); err != nil {
