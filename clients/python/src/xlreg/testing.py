@@ -39,7 +39,9 @@ from .regcred import RegCred, Target
 from .version import Protocol
 from .vocabulary import ClusterAttrs, NodeAttrs
 
+_START_SECONDS = 30.0
 _STOP_SECONDS = 15.0
+_OPEN = "registry is open"  # what its log says when it is
 
 
 class NoRegistryError(XlregError):
@@ -120,11 +122,15 @@ class RegistryProcess:
             text=True,
             env=plain,
         )
+        late = threading.Timer(_START_SECONDS, self._process.kill)
+        late.start()
         try:
             opened = self._await_open(self._process)
         except BaseException:
             self.stop()
             raise
+        finally:
+            late.cancel()
         self._listen = str(opened["endpoints"][0])
         self._reader = threading.Thread(target=self._drain, args=(self._process,), daemon=True)
         self._reader.start()
@@ -134,7 +140,7 @@ class RegistryProcess:
             self._log.append(line)
             with contextlib.suppress(ValueError):
                 entry = json.loads(line)
-                if isinstance(entry, dict) and "regCred" in entry:
+                if isinstance(entry, dict) and entry.get("msg") == _OPEN:
                     return entry
         raise NoRegistryError("the registry did not open: " + " ".join(self._log))
 
@@ -227,7 +233,7 @@ def _children(pid: int) -> list[int]:
 
 
 @functools.cache
-def shared_keys(index: int) -> Keys:
+def shared_keys(index: int) -> Keys:  # noqa: ARG001  # what tells them apart
     """Return the index-th keys of this process: made when they are first asked for, and then the same."""
     return Keys.generate()
 
