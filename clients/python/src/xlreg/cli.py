@@ -215,14 +215,16 @@ class Command:
                 f"--endpoint: {len(self.endpoint)} addresses, at most {limits.MAX_ENDPOINTS} allowed"
             )
         for text in self.endpoint:
-            try:
-                address = Endpoint(text).address
-            except XlregError as err:
-                raise UsageError(f"--endpoint: {err}") from None
-            if address is not None and address.is_unspecified:
-                raise UsageError(
-                    f"--endpoint {text}: stands for all addresses of a machine; give one where others reach it"
-                )
+            self._check_endpoint(text)
+
+    def _check_endpoint(self, text: str) -> None:
+        try:
+            address = Endpoint(text).address
+        except XlregError as err:
+            raise UsageError(f"--endpoint: {err}") from None
+        if address is not None and address.is_unspecified:
+            remedy = "give one where others reach it"
+            raise UsageError(f"--endpoint {text}: stands for all addresses of a machine; {remedy}")
 
     @property
     def ref(self) -> ClusterRef:

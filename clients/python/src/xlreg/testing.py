@@ -219,8 +219,10 @@ class RegistryProcess:
 
 
 def _lines(process: subprocess.Popen[str]) -> Iterator[str]:
-    if process.stderr is not None:
-        yield from process.stderr
+    if process.stderr is None:
+        return
+    for line in process.stderr:  # noqa: UP028  # yield from would close it with the generator
+        yield line
 
 
 def _children(pid: int) -> list[int]:
