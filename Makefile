@@ -7,8 +7,8 @@
 FUZZTIME ?= 30s
 
 # What must be there, each as command:packages. The race detector needs a C
-# compiler; some tests hold our work against that of openssl and ssh-keygen.
-NEEDS := go:golang-go,ca-certificates gcc:gcc,libc6-dev openssl:openssl ssh-keygen:openssh-client
+# compiler; some tests hold our work against that of openssl, curl and ssh-keygen.
+NEEDS := go:golang-go,ca-certificates gcc:gcc,libc6-dev openssl:openssl curl:curl ssh-keygen:openssh-client
 
 # The tools have a module of their own, out of the graph of those who import ours.
 TOOL := go tool -modfile=tools/go.mod

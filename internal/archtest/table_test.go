@@ -77,7 +77,7 @@ var rows = map[string]row{
 	},
 	"client": {
 		may:   []string{".", "identity", "regcred", "session", "wire"},
-		tests: []string{"internal/host", "registry", "server", "store", "store/memory"},
+		tests: []string{"internal/host", "registry", "server", "store", "store/memory", "xlregtest"},
 		why:   "what users import must not bring the server along",
 	},
 	"internal/atomicfile": {

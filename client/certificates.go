@@ -1,0 +1,102 @@
+package client
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/identity"
+)
+
+// ByCertificate returns the member that a certificate is of: one with its key, in
+// the form that Member.Certificate checks, though it may be newer than the one in
+// the roster. It returns nil if there is none. Dates are not looked at, and who
+// shows a certificate may not be who made it: in TLS the handshake proves that.
+func (r *Roster) ByCertificate(cert *x509.Certificate) *Member {
+	m, err := r.identify(cert)
+	if err != nil {
+		return nil
+	}
+	return m
+}
+
+// identify looks at every member with the key: names may share one, and then the
+// form tells them apart.
+func (r *Roster) identify(cert *x509.Certificate) (*Member, error) {
+	why := fmt.Errorf("its key is that of no member of %s", describe(&r.Cluster))
+	for i := range r.Members {
+		m := &r.Members[i]
+		if m.Token.SigKey != xlreg.SigKey(cert.RawSubjectPublicKeyInfo) {
+			continue
+		}
+		if !m.Verified {
+			why = fmt.Errorf("its key is that of %q: %w", m.Token.Name, ErrUnverified)
+			continue
+		}
+		if why = identity.CheckCertificate(cert.Raw, &m.Token); why == nil {
+			return m, nil
+		}
+	}
+	return nil, why
+}
+
+// CertificatesPEM returns the certificates of all members, in the order of their
+// indexes: a file of trust anchors for programs built on OpenSSL or Go. If some
+// members are not verified, the error names them and is ErrUnverified.
+func (r *Roster) CertificatesPEM() ([]byte, error) {
+	if err := r.checkCertificates(); err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	for i := range r.Members {
+		block := &pem.Block{Type: "CERTIFICATE", Bytes: r.Members[i].Token.Certificate}
+		if err := pem.Encode(&b, block); err != nil {
+			return nil, err
+		}
+	}
+	return b.Bytes(), nil
+}
+
+// CertificatesExpire returns when the first of the members' certificates expires,
+// and the zero time if there are none. Whoever holds exactly these, as programs do
+// that read CertificatesPEM, should have newer ones by then: a node makes a new one
+// when a third of the life is left, and it is in the rosters that are read after it
+// joined again.
+func (r *Roster) CertificatesExpire() time.Time {
+	var first time.Time
+	for i := range r.Members {
+		cert, err := r.Members[i].Certificate()
+		if err != nil {
+			continue
+		}
+		if first.IsZero() || cert.NotAfter.Before(first) {
+			first = cert.NotAfter
+		}
+	}
+	return first
+}
+
+// checkCertificates reports members that have no certificate, or none that will do.
+func (r *Roster) checkCertificates() error {
+	if names := r.Unverified(); len(names) > 0 {
+		return fmt.Errorf("certificates of %s: %w: %s", describe(&r.Cluster), ErrUnverified, quoted(names))
+	}
+	for i := range r.Members {
+		if _, err := r.Members[i].Certificate(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func quoted(names []xlreg.Name) string {
+	texts := make([]string, len(names))
+	for i, name := range names {
+		texts[i] = fmt.Sprintf("%q", name)
+	}
+	return strings.Join(texts, ", ")
+}
