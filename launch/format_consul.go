@@ -12,7 +12,9 @@ func consulFormat(d *Data) (string, error) {
 		l.addf("-node=%s", d.Self.Name)
 		l.addf("-server")
 		l.addf("-bootstrap-expect=%d", d.Cluster.Size)
-		l.addf("-advertise=%s", own.Host())
+		if _, ok := own.Addr(); ok { // consul advertises addresses only
+			l.addf("-advertise=%s", own.Host())
+		}
 		l.addf("-serf-lan-port=%d", own.Port())
 	}
 	for _, m := range d.Others() {

@@ -17,10 +17,11 @@ func LookPath(program string) (string, error) {
 	if err == nil {
 		return path, nil
 	}
-	e := &ExitError{Name: program, Code: codeNotFound}
-	e.Err = errors.New("no such program: install it, or give its path")
-	if errors.Is(err, fs.ErrPermission) {
-		e.Code, e.Err = codeCannotRun, fmt.Errorf("cannot be run: %w: see that it is an executable file", fs.ErrPermission)
+	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
+		return "", &ExitError{Name: program, Code: codeNotFound, Err: errors.New("no such program: install it, or give its path")}
 	}
-	return "", e
+	if e := (*exec.Error)(nil); errors.As(err, &e) {
+		err = e.Err // without the name, which is there already
+	}
+	return "", &ExitError{Name: program, Code: codeCannotRun, Err: fmt.Errorf("cannot be run: %w: see that it is an executable file", err)}
 }

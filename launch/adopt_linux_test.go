@@ -1,0 +1,4 @@
+package launch
+
+// canAdopt says that what a program has started is found wherever it went.
+const canAdopt = true
