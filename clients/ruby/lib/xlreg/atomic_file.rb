@@ -1,0 +1,54 @@
+# frozen_string_literal: true
+
+require 'securerandom'
+
+module Xlreg
+  # Replaces files so that a crash at any moment leaves the old content or the new, never a part of
+  # either.
+  # @api private
+  module AtomicFile
+    module_function
+
+    # Makes data the content of a file; when it returns, the content is on disk.
+    # @param path [String]
+    # @param data [String]
+    # @param mode [Integer]
+    # @raise [SystemCallError] it cannot be written; the file is as it was
+    def write(path, data, mode)
+      folder, name = File.split(path)
+      temporary = File.join(folder, ".#{name}.#{SecureRandom.hex(8)}.tmp")
+      fill(temporary, data, mode)
+      File.rename(temporary, path)
+      sync(folder)
+    rescue SystemCallError
+      File.delete(temporary) if temporary && File.exist?(temporary)
+      raise
+    end
+
+    # Removes what a crash in the middle of write left beside a file. Nobody else may be writing to it.
+    # @param path [String]
+    def remove_leftovers(path)
+      folder, name = File.split(path)
+      Dir.children(folder).each do |child|
+        File.delete(File.join(folder, child)) if child.start_with?(".#{name}.") && child.end_with?('.tmp')
+      end
+    end
+
+    # @api private
+    def fill(path, data, mode)
+      File.open(path, File::WRONLY | File::CREAT | File::EXCL | File::BINARY, 0o600) do |file|
+        file.write(data)
+        file.chmod(mode)
+        file.fsync
+      end
+    end
+
+    # Puts a new name on disk. Some file systems cannot do that for a directory, and say so.
+    # @api private
+    def sync(folder)
+      File.open(folder, &:fsync)
+    rescue Errno::EINVAL, Errno::ENOTSUP
+      nil
+    end
+  end
+end

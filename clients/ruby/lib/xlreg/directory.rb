@@ -1,0 +1,146 @@
+# frozen_string_literal: true
+
+require 'fileutils'
+
+module Xlreg
+  # A node's directory: its files, their permissions, and the writer's lock. The Go and Python clients
+  # read and write the same. node.json is written last when a node is made: where it is, all that is
+  # needed is.
+  # @api private
+  class Directory
+    RECORD = 'node.json'
+    COMMS = 'comms.pem'
+    SIG = 'sig.pem'
+    CERTIFICATE = 'cert.pem'
+    LOCK = 'lock'
+    MAX_FILE = 1 << 20 # nothing that a node keeps comes near
+    ARMOUR = %r{-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----}
+
+    # @return [String]
+    attr_reader :path
+
+    # @param path [String, #to_path] nothing is read or written yet
+    def initialize(path)
+      @path = path.respond_to?(:to_path) ? path.to_path : path.to_s
+    end
+
+    # Makes what goes wrong with files a NodeError that says what was being done.
+    # @param what [String]
+    def self.errors(what)
+      yield
+    rescue NodeError => e
+      raise e.while_doing(what)
+    rescue SystemCallError, Error => e
+      raise NodeError, "#{what}: #{e.message}"
+    end
+
+    # @param name [String]
+    # @return [String] the path of one of the files
+    def file(name) = File.join(path, name)
+
+    # Makes the directory, or takes an empty one for the node alone. One that holds other things keeps
+    # its permissions, if they are no danger.
+    def make
+      FileUtils.mkdir_p(path, mode: 0o700)
+      Dir.empty?(path) ? File.chmod(0o700, path) : check
+    end
+
+    # Makes sure that the directory holds a node, and that nobody else can put files into it.
+    # @raise [NoNodeError]
+    def check_node
+      check
+      raise NoNodeError, no_node unless File.exist?(file(RECORD))
+    end
+
+    # Takes the writer's lock, then clears away what a writer that crashed left.
+    # @return [File] which holds the lock until it is closed
+    # @raise [NodeInUseError] someone else has it
+    def lock
+      held = File.open(file(LOCK), File::RDWR | File::CREAT, 0o600)
+      unless held.flock(File::LOCK_EX | File::LOCK_NB)
+        raise NodeInUseError, "#{path}: node directory is in use by another process: " \
+                              'wait for it, stop it or use another directory'
+      end
+      [RECORD, COMMS, SIG, CERTIFICATE].each { |name| AtomicFile.remove_leftovers(file(name)) }
+      held
+    rescue StandardError
+      held&.close
+      raise
+    end
+
+    # @return [Boolean] whether there is a node.json
+    def record? = File.symlink?(file(RECORD)) || File.exist?(file(RECORD))
+
+    # @return [Record]
+    def read_record = Directory.errors(file(RECORD)) { RecordParser.parse(read(RECORD)) }
+
+    # @param record [Record] it is on disk when this returns
+    def write_record(record) = write(RECORD, record.encode)
+
+    # Reads one of the two keys, which nobody else may be able to.
+    # @param name [String]
+    # @return [OpenSSL::PKey::RSA, nil] nil if it is not there
+    # @raise [NodeError] it is none, or too open
+    def read_key(name)
+      PrivateKey.parse(read(name, forbidden: 0o077))
+    rescue Errno::ENOENT
+      nil
+    rescue PrivateKeyError => e
+      raise NodeError, "#{file(name)}: #{e.message}: put the right file there from a backup, or make a new node"
+    end
+
+    # @param name [String]
+    # @param key [OpenSSL::PKey::RSA]
+    def write_key(name, key) = write(name, PrivateKey.pem(key))
+
+    # @return [String, nil] the DER of the certificate that is there, if one is
+    def read_certificate
+      digits = read(CERTIFICATE)[ARMOUR, 1] or raise NodeError, no_certificate
+      digits.unpack1('m').b
+    rescue Errno::ENOENT
+      nil
+    end
+
+    # @param der [String]
+    def write_certificate(der)
+      write(CERTIFICATE, "-----BEGIN CERTIFICATE-----\n#{[der].pack('m48')}-----END CERTIFICATE-----\n")
+    end
+
+    # Removes the certificate, if one is there.
+    def remove_certificate = FileUtils.rm_f(file(CERTIFICATE))
+
+    private
+
+    def no_node = "#{path}: there is no node here: make one with Node.init, or xlreg node init"
+
+    def no_certificate = "#{file(CERTIFICATE)} holds no certificate: remove it, and it is made anew"
+
+    def check
+      info = File.stat(path)
+      raise NodeError, "#{path} is not a directory" unless info.directory?
+      raise NodeError, "others may write to #{path}: run chmod 700 #{path}" unless (info.mode & 0o022).zero?
+    rescue Errno::ENOENT
+      raise NoNodeError, no_node
+    end
+
+    def write(name, data) = AtomicFile.write(file(name), data, 0o600)
+
+    # Returns what is in a file, unless one of the forbidden permissions is given on it.
+    def read(name, forbidden: 0)
+      File.open(file(name), 'rb') do |opened|
+        check_mode(opened.stat, file(name), forbidden)
+        opened.read(MAX_FILE + 1).to_s.tap do |data|
+          raise NodeError, "#{file(name)} has more than #{MAX_FILE} bytes" if data.bytesize > MAX_FILE
+        end
+      end
+    end
+
+    def check_mode(info, name, forbidden)
+      raise NodeError, "#{name} is not a regular file" unless info.file?
+      return if (info.mode & forbidden).zero?
+
+      mode = format('%#o', info.mode & 0o7777)
+      raise NodeError, "others may read or write #{name}, its permissions are #{mode}: run chmod 600 #{name}"
+    end
+  end
+end

@@ -1,0 +1,68 @@
+# frozen_string_literal: true
+
+module Xlreg
+  # 20 or 32 random bytes; as text, hex (section 1.1). An ID of one kind never equals one of another.
+  class Identifier
+    # @return [String] the bytes
+    attr_reader :bytes
+
+    # @param bytes [String] 20 or 32 of them
+    # @raise [IDError] they are no ID
+    def initialize(bytes)
+      unless [20, 32].include?(bytes.bytesize)
+        raise IDError, "ill-formed ID: #{bytes.bytesize} bytes, want 20 or 32"
+      end
+
+      @bytes = bytes.b.freeze
+      freeze
+    end
+
+    # @param text [String] 40 or 64 hex digits of either case
+    # @return [Identifier]
+    # @raise [IDError] it is none
+    def self.parse(text)
+      unless /\A(?:\h{40}|\h{64})\z/.match?(text)
+        raise IDError, "ill-formed ID: #{Text.quote(text)} is not 40 or 64 hex digits"
+      end
+
+      new([text].pack('H*'))
+    end
+
+    # @return [String] lower-case hex
+    def to_s = bytes.unpack1('H*')
+
+    # @return [String]
+    def inspect = "#<#{self.class} #{self}>"
+
+    # @param other [Object]
+    # @return [Boolean]
+    def ==(other) = other.instance_of?(self.class) && other.bytes == bytes
+    alias eql? ==
+
+    # @return [Integer]
+    def hash = [self.class, bytes].hash
+  end
+
+  # Names a node for as long as its registry lives.
+  class NodeID < Identifier; end
+
+  # Names a cluster.
+  class ClusterID < Identifier; end
+
+  # Names of registries, nodes and clusters (section 1.2).
+  module Name
+    FORM = /\A[A-Za-z_][A-Za-z0-9_.-]*\z/
+    private_constant :FORM
+
+    # @param name [String]
+    # @return [String] name, if it is one: a letter or '_', then letters, digits, '_', '-' and '.'
+    # @raise [IllFormedNameError] it is none; the text says why
+    def self.check(name)
+      raise IllFormedNameError, 'a name cannot be empty' if name.empty?
+      raise IllFormedNameError, "#{name.size} characters, at most #{Limits::MAX_NAME} allowed" if name.size > Limits::MAX_NAME
+      return name if name.valid_encoding? && FORM.match?(name)
+
+      raise IllFormedNameError, "#{Text.quote(name)}: want a letter or '_', then letters, digits, '_', '-' and '.'"
+    end
+  end
+end

@@ -1,0 +1,42 @@
+# frozen_string_literal: true
+
+module Xlreg
+  # Sizes that the protocol fixes, and times (section 1.7). Each length that comes from a peer is
+  # held against one of these before anything is made of it.
+  module Limits
+    # Characters of a name.
+    MAX_NAME = 128
+    # Bytes of one endpoint.
+    MAX_ENDPOINT = 261
+    # Endpoints of one token.
+    MAX_ENDPOINTS = 16
+    # Members of a cluster, at least.
+    MIN_CLUSTER = 2
+    # Members of a cluster, at most.
+    MAX_CLUSTER = 64
+    # Bytes of an encoded token without its certificate.
+    MAX_TOKEN = 8 << 10
+    # Bytes of a certificate in DER.
+    MAX_CERTIFICATE = 4 << 10
+    # Bits of an RSA modulus accepted over a classic carrier.
+    MIN_KEY_BITS = 1024
+    # Bits of an RSA modulus accepted over 2.0, and ever made.
+    MIN_KEY_BITS_MODERN = 2048
+    # Bits of an RSA modulus, at most.
+    MAX_KEY_BITS = 8192
+    # The least RSA exponent.
+    MIN_EXPONENT = 3
+    # The greatest RSA exponent.
+    MAX_EXPONENT = (2**31) - 1
+    # Bytes of ciphertext, IV included, of one classic message.
+    MAX_CLASSIC = 16_384
+    # Bytes of one 2.0 message from a client.
+    MAX_REQUEST = 64 << 10
+    # Bytes of one 2.0 message from a server.
+    MAX_REPLY = 4 << 20
+    # The port of a registry that names none.
+    DEFAULT_PORT = 56_789
+    # Seconds from a message's first byte to its last, and for a peer to take one.
+    MESSAGE_SECONDS = 10.0
+  end
+end

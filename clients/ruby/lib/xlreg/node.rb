@@ -1,0 +1,374 @@
+# frozen_string_literal: true
+
+require 'monitor'
+
+module Xlreg
+  # One party to registries: a name, keys, endpoints, a certificate, and an ID from each registry.
+  #
+  # It lives in memory (Node.new), or in a directory (init, open, load, ensure) that the Go and Python
+  # clients read and write too. It may be used from several threads.
+  #
+  #     Xlreg::Node.ensure('/var/lib/app/node') { |node| … }
+  class Node
+    MIN_LIFE = 2 * 3600 # or a new certificate would be due for renewal at once
+    private_constant :MIN_LIFE
+
+    # @return [Keys] the node's keys
+    attr_reader :keys
+
+    # Makes a node that lives in memory only.
+    # @param name [String]
+    # @param endpoints [Array<String, Endpoint>] where it is; Xlreg.form finds them out itself
+    # @param keys [Keys, nil] new ones by default
+    # @param attrs [Integer] bits of NodeAttrs
+    # @param certificate_life [Numeric] seconds; two hours at least
+    # @raise [Error] the name or an endpoint is none
+    def initialize(name:, endpoints: [], keys: nil, attrs: NodeAttrs::NONE,
+                   certificate_life: Certificate::DEFAULT_LIFE)
+      record = Record.new(name: name, attrs: attrs, endpoints: endpoints)
+      setup(keys || Keys.generate, record, certificate_life)
+    end
+
+    class << self
+      # Makes a node in a directory, makes that if it is not there, and takes the writer's lock. Key
+      # files that are there, from an earlier try or brought by someone, are used; those that contradict
+      # the arguments are an error.
+      # @param path [String] only its owner may write to it
+      # @param name [String, nil] by default the directory's
+      # @param endpoints [Array<String, Endpoint>]
+      # @param keys [Keys, nil] new ones by default
+      # @param bits [Integer, nil] the size of new keys, 2048 by default
+      # @param attrs [Integer] bits of NodeAttrs
+      # @param certificate_life [Numeric] seconds
+      # @yieldparam node [Node] closed at the end of the block
+      # @return [Node, Object] the node, or what the block returns
+      # @raise [NodeExistsError] there is one already
+      # @raise [NodeInUseError] another process has the lock
+      # @raise [NodeError] something else is wrong with the directory, the name or an endpoint
+      def init(path, name: nil, endpoints: [], keys: nil, bits: nil, attrs: NodeAttrs::NONE,
+               certificate_life: Certificate::DEFAULT_LIFE, &block)
+        node = Directory.errors("make node in #{path}") do
+          record = Record.new(name: name || File.basename(File.expand_path(path)), attrs: attrs, endpoints: endpoints)
+          locked(Directory.new(path).tap(&:make)) { |files| make(files, record, keys, bits, certificate_life) }
+        end
+        node.lend(&block)
+      end
+
+      # Opens the node in a directory, and takes the writer's lock.
+      # @param path [String]
+      # @yieldparam node [Node] closed at the end of the block
+      # @return [Node, Object] the node, or what the block returns
+      # @raise [NoNodeError] there is none
+      # @raise [NodeInUseError] another process has the lock
+      # @raise [NodeError] it is damaged, too open, or newer; the text says which file, and the remedy
+      def open(path, &block)
+        node = Directory.errors('open node') do
+          # Looked for first, so that a directory of something else gets no lock file.
+          locked(Directory.new(path).tap(&:check_node)) { |files| read(files) }
+        end
+        node.lend(&block)
+      end
+
+      # Reads the node in a directory without taking the lock. Nothing can be saved with it.
+      # @param path [String]
+      # @return [Node]
+      # @raise [NodeError] see open
+      def load(path)
+        Directory.errors('load node') { read(Directory.new(path).tap(&:check_node)) }
+      end
+
+      # Opens the node in a directory, and makes it first if there is none; see open and init.
+      # @param path [String]
+      # @param name [String, nil] of a new one; by default the directory's. One that is there keeps its own.
+      # @yieldparam node [Node] closed at the end of the block
+      # @return [Node, Object] the node, or what the block returns
+      def ensure(path, name: nil, &block)
+        Directory.new(path).record? ? open(path, &block) : init(path, name: name, &block)
+      end
+
+      private
+
+      # Makes a node of a directory while its lock is held, and hands the lock over to it.
+      def locked(files)
+        lock = files.lock
+        begin
+          yield(files).tap { |node| node.send(:take, lock) }
+        rescue StandardError
+          lock.close
+          raise
+        end
+      end
+
+      def make(files, record, keys, bits, life)
+        raise NodeExistsError, 'there is a node already' if files.record?
+
+        node = allocate
+        node.send(:setup, NodeKeys.fill(files, keys, bits), record, life)
+        files.remove_certificate # of an earlier try, perhaps under another name
+        node.send(:settle, files)
+        node
+      end
+
+      def read(files)
+        node = allocate
+        node.send(:setup, NodeKeys.read(files), files.read_record, Certificate::DEFAULT_LIFE)
+        node.send(:take_over, files)
+        node
+      end
+    end
+
+    # @return [String, nil] where the node lives; nil in memory
+    def directory = @files&.path
+
+    # @return [String] the node's name
+    def name = @record.name
+
+    # @return [Integer] bits of NodeAttrs
+    def attrs = @record.attrs
+
+    # @return [Array<Endpoint>] where the node is
+    def endpoints = @record.endpoints
+
+    # @return [Array<Registration>] what the node knows of every registry it has been to
+    def registrations = @record.registrations
+
+    # @param sig [String] the fingerprint of a registry's sig key
+    # @return [Registration, nil] what the node knows of that registry
+    def registration(sig) = @record.find(sig)
+
+    # Replaces the node's endpoints; they are on disk when this returns, or nothing has changed.
+    # @param endpoints [Array<String, Endpoint>]
+    # @return [void]
+    # @raise [EndpointError] one of them is none
+    # @raise [NodeError] they cannot be saved
+    def update_endpoints(endpoints)
+      @monitor.synchronize do
+        record = @record.with(endpoints: Endpoint.all(endpoints))
+        next if record.endpoints == @record.endpoints
+
+        save(record, 'set endpoints')
+        @signatures.clear
+        @certificate = nil unless @certificate&.fits?(token_of)
+      end
+    end
+
+    # Keeps what is known of a registry, in place of what was; on disk when this returns.
+    # @param registration [Registration]
+    # @return [void]
+    # @raise [NodeError] it cannot be saved
+    def update_registration(registration)
+      @monitor.synchronize do
+        next if @record.find(registration.sig) == registration
+
+        save(@record.keeping(registration), 'set registration')
+      end
+    end
+
+    # Returns the node's certificate. It is made when there is none yet, when hosts have changed, and
+    # when a third of its life or less is left.
+    # @param now [Time]
+    # @return [String] DER
+    # @raise [NodeError] a new one cannot be saved
+    def certificate(now: Time.now)
+      @monitor.synchronize do
+        next @certificate.der if @certificate&.serves?(now)
+
+        der = Certificate.make(keys.sig, token_of, now: now, life: @life)
+        Directory.errors('save certificate') { @files.write_certificate(der) } if @lock
+        @signatures.delete(:modern)
+        @certificate = OwnCertificate.new(der)
+        der
+      end
+    end
+
+    # Returns the node's token, signed for protocol, and over 2.0 the certificate it is bound to, which
+    # is the one to show in the handshake. Signatures are kept until something that they cover changes.
+    # @param protocol [Protocol]
+    # @param id [NodeID, nil] to propose
+    # @param now [Time]
+    # @return [Array(Token, String)] the token, and the certificate or nil
+    def token(protocol:, id: nil, now: Time.now)
+      @monitor.synchronize do
+        token = token_of(id)
+        if protocol.classic?
+          signature = @signatures[:classic] ||= Signatures.sign_classic(keys.sig, token)
+          next [token.with(digsig: signature), nil]
+        end
+
+        der = certificate(now: now)
+        signature = @signatures[:modern] ||= Signatures.sign_token(keys.sig, token, der)
+        [token.with(digsig2: signature), der]
+      end
+    end
+
+    # Gives up the lock: nothing can be changed any more. May be called again.
+    # @return [void]
+    def close
+      @monitor.synchronize do
+        @lock&.close
+        @lock = nil
+      end
+    end
+
+    # @return [String] says nothing of what is private
+    def inspect = "#<Xlreg::Node #{name}#{" in #{directory}" if directory}>"
+
+    # @api private
+    def lend
+      return self unless block_given?
+
+      begin
+        yield self
+      ensure
+        close
+      end
+    end
+
+    private
+
+    def setup(keys, record, life)
+      raise ArgumentError, "certificate life of #{life} s: want at least #{MIN_LIFE}" if life < MIN_LIFE
+
+      @keys = keys
+      @monitor = Monitor.new
+      # Guarded by the monitor, as is all below.
+      @files = @lock = @certificate = nil
+      @record = record
+      @life = life
+      @signatures = {} # while nothing that they cover changes
+    end
+
+    # Takes the directory's lock over.
+    def take(lock) = @lock = lock
+
+    # Writes a new node's files, node.json last.
+    def settle(files)
+      @files = files
+      if keys.sig.n.num_bits >= Limits::MIN_KEY_BITS_MODERN
+        der = certificate
+        files.write_certificate(der)
+      end
+      files.write_record(@record)
+    end
+
+    # Takes over the certificate that is there. It can be made anew; only another node's is an error.
+    def take_over(files)
+      @files = files
+      der = files.read_certificate or return
+      kept = own_certificate(der)
+      @life = [kept.life, MIN_LIFE].max
+      @certificate = kept if kept.fits?(token_of) && well_formed?(der)
+    end
+
+    def own_certificate(der)
+      path = @files.file(Directory::CERTIFICATE)
+      kept = Directory.errors(path) { OwnCertificate.new(der) }
+      return kept if kept.key == keys.sig_key
+
+      raise NodeError, "#{path} and #{Directory::SIG} hold different keys: if the latter is right, " \
+                       'remove the former, and it is made anew'
+    end
+
+    def well_formed?(der)
+      Certificate.check(der, token_of)
+      true
+    rescue CertificateError
+      false
+    end
+
+    def save(record, what)
+      if @files
+        Directory.errors(what) do
+          raise NodeReadOnlyError, 'node is open for reading only' unless @lock
+
+          @files.write_record(record)
+        end
+      end
+      @record = record
+    end
+
+    def token_of(id = nil)
+      Token.new(name: name, comms_key: keys.comms_key, sig_key: keys.sig_key, endpoints: endpoints,
+                attrs: attrs, id: id)
+    end
+  end
+
+  # A certificate that a node has for itself, read once.
+  # @api private
+  class OwnCertificate
+    # @return [String] DER
+    attr_reader :der
+    # @return [String] its public key as it stands in it
+    attr_reader :key
+
+    # @param der [String]
+    # @raise [CertificateError] it is none
+    def initialize(der)
+      certificate = Certificate.load(der)
+      @der = der
+      @key = Certificate.public_key(der)
+      @begin = certificate.not_before
+      @end = certificate.not_after
+      @names = names_in(Certificate.parts(der))
+    end
+
+    # @return [Float] seconds
+    def life = @end - @begin
+
+    # @param now [Time]
+    # @return [Boolean] whether it is valid and has more than a third of its life before it
+    def serves?(now) = now >= @begin && @end - now > life / 3
+
+    # @param token [Token]
+    # @return [Boolean] whether it has the alternative names of token
+    def fits?(token) = @names == Certificate.alternative_names(token).sort
+
+    private
+
+    def names_in(parts)
+      names = parts.extensions.find { |extension| extension.oid == Certificate::Form::ALT_NAMES } or return []
+      Der.parts(Der.only(names.content, Der::SEQUENCE).content).map { |name| [name.tag, name.content] }.sort
+    rescue Der::BrokenError
+      []
+    end
+  end
+
+  # The keys of a node's directory.
+  # @api private
+  module NodeKeys
+    module_function
+
+    # @param files [Directory] which holds a node
+    # @return [Keys]
+    def read(files)
+      comms, sig = [Directory::COMMS, Directory::SIG].map do |name|
+        files.read_key(name) or raise NodeError, "#{files.file(name)} is not there: put the key there, or make a new node"
+      end
+      Keys.new(comms: comms, sig: sig)
+    end
+
+    # Completes the keys of a directory that holds no node yet.
+    # @return [Keys]
+    def fill(files, given, bits)
+      comms = existing(files, Directory::COMMS, given&.comms, bits)
+      sig = existing(files, Directory::SIG, given&.sig, bits)
+      return Keys.new(comms: comms, sig: sig) if comms && sig
+
+      made = given || Keys.generate(bits: bits || Keys::DEFAULT_BITS)
+      files.write_key(Directory::COMMS, made.comms) unless comms
+      files.write_key(Directory::SIG, made.sig) unless sig
+      Keys.new(comms: comms || made.comms, sig: sig || made.sig)
+    end
+
+    def existing(files, name, given, bits)
+      key = files.read_key(name) or return
+      path = files.file(name)
+      raise NodeError, "#{path} is there and holds another key than given: move it away" if given && given.to_der != key.to_der
+
+      found = key.n.num_bits
+      return key if given || bits.nil? || found == bits
+
+      raise NodeError, "#{path} is there and holds a key of #{found} bits, not of #{bits}: move it away"
+    end
+  end
+end

@@ -1,0 +1,186 @@
+# frozen_string_literal: true
+
+module Xlreg
+  # The attribute bits of a node.
+  module NodeAttrs
+    NONE = 0
+    EPHEMERAL = 1
+    ADMIN = 2
+    SOLO = 4
+    # All that are known.
+    KNOWN = 7
+  end
+
+  # The attribute bits of a cluster. The first two have no effect yet.
+  module ClusterAttrs
+    NONE = 0
+    EPHEMERAL = 1
+    DELETED = 2
+    # The registry makes the name new by appending to it.
+    UNIQUE = 4
+    # All that are known.
+    KNOWN = 7
+  end
+
+  # What is fixed about a cluster when it is created. A size or count of 0 is one that an original
+  # server did not tell.
+  #
+  # @!attribute [r] id
+  #   @return [ClusterID]
+  # @!attribute [r] name
+  #   @return [String]
+  # @!attribute [r] attrs
+  #   @return [Integer] bits of ClusterAttrs
+  # @!attribute [r] size
+  #   @return [Integer] how many members it is made for
+  # @!attribute [r] endpoint_count
+  #   @return [Integer] how many endpoints each member must have
+  Cluster = Struct.new(:id, :name, :attrs, :size, :endpoint_count, keyword_init: true) do
+    include Value
+
+    # @return [String] how errors name it
+    def to_s = name.empty? ? "cluster #{id}" : "cluster #{Text.quote(name)}"
+  end
+
+  # Names a cluster by ID or by name. The ID counts if both are given; none names none.
+  #
+  # @!attribute [r] id
+  #   @return [ClusterID, nil]
+  # @!attribute [r] name
+  #   @return [String]
+  ClusterRef = Struct.new(:id, :name, keyword_init: true) do
+    include Value
+
+    # @param what [ClusterRef, Cluster, ClusterID, String, nil]
+    # @return [ClusterRef]
+    def self.of(what)
+      case what
+      when ClusterRef then what
+      when Cluster then new(id: what.id, name: what.name)
+      when ClusterID then new(id: what)
+      when nil then new
+      else new(name: what.to_s)
+      end
+    end
+
+    def initialize(id: nil, name: '') = super
+
+    # @return [Boolean] whether it names no cluster
+    def none? = id.nil? && name.empty?
+
+    # @return [String] how errors name it
+    def to_s
+      return "cluster #{Text.quote(name)}" unless name.empty?
+
+      id ? "cluster #{id}" : 'cluster'
+    end
+  end
+
+  # What a node says of itself, with the proof, and the ID that the registry gave it.
+  #
+  # @!attribute [r] name
+  #   @return [String]
+  # @!attribute [r] comms_key
+  #   @return [String] DER; others encrypt to it
+  # @!attribute [r] sig_key
+  #   @return [String] DER; what the node is known by
+  # @!attribute [r] endpoints
+  #   @return [Array<Endpoint>] the first is for the other members, the second for their clients
+  # @!attribute [r] attrs
+  #   @return [Integer] bits of NodeAttrs
+  # @!attribute [r] id
+  #   @return [NodeID, nil] nil in a token that has not been registered
+  # @!attribute [r] digsig
+  #   @return [String, nil] the classic signature; from client to registry only
+  # @!attribute [r] digsig2
+  #   @return [String, nil] the 2.0 signature; nil of a node that registered over a classic carrier
+  # @!attribute [r] certificate
+  #   @return [String, nil] X.509 in DER; absent as digsig2 is, or if its form was not the agreed one
+  # @!attribute [r] joined
+  #   @return [Time, nil] when the node last joined, by the registry's clock; nil outside a roster
+  Token = Struct.new(:name, :comms_key, :sig_key, :endpoints, :attrs, :id, :digsig, :digsig2, :certificate,
+                     :joined, keyword_init: true) do
+    include Value
+
+    def initialize(endpoints: [].freeze, attrs: NodeAttrs::NONE, **rest) = super
+
+    # @return [String] does not show keys and signatures
+    def inspect = "#<Xlreg::Token #{name} #{id}>"
+  end
+
+  # A node in a cluster.
+  #
+  # @!attribute [r] index
+  #   @return [Integer] its place, from 0; it does not change while the member stays
+  # @!attribute [r] token
+  #   @return [Token] what it says of itself
+  Member = Struct.new(:index, :token, :verified, keyword_init: true) do
+    include Value
+
+    def initialize(verified: false, **rest) = super
+
+    # Whether it has signed its name, keys, endpoints and certificate. False for one that registered
+    # over a classic carrier, and for everyone in a roster that was read over one.
+    # @return [Boolean]
+    def verified? = verified
+
+    # @return [String] the name that the member chose for itself
+    def name = token.name
+
+    # @return [NodeID] the ID that the registry gave it
+    def id = token.id
+
+    # @return [Array<Endpoint>] the first is for the other members, the second for their clients
+    def endpoints = token.endpoints
+
+    # @return [OpenSSL::X509::Certificate] the one that it signed itself: an anchor for it and nobody
+    #   else. Its dates are for whoever uses it to check.
+    # @raise [UnverifiedError] the member has proved nothing
+    def certificate
+      unless verified? && token.certificate
+        raise UnverifiedError, "certificate of #{Text.quote(name)}: member is not verified: no proof over 2.0"
+      end
+
+      OpenSSL::X509::Certificate.new(token.certificate)
+    end
+
+    # @return [String] who it is, where, and since when, in a phrase
+    def describe
+      at = " at #{endpoints.first}" unless endpoints.empty?
+      since = " since #{token.joined.strftime('%Y-%m-%dT%H:%M:%SZ')}" if token.joined
+      "#{name}#{at}#{since}"
+    end
+
+    # @return [String]
+    def inspect = "#<Xlreg::Member #{index} #{name}#{' unverified' unless verified?}>"
+  end
+
+  # Who is in a cluster at one moment, in the order of their indexes. Those need not be without gaps:
+  # members may leave.
+  #
+  # @!attribute [r] cluster
+  #   @return [Cluster]
+  # @!attribute [r] members
+  #   @return [Array<Member>]
+  Roster = Struct.new(:cluster, :members, keyword_init: true) do
+    include Value
+
+    # @param name [String]
+    # @return [Member, nil]
+    def by_name(name) = members.find { |member| member.name == name }
+
+    # @param id [NodeID]
+    # @return [Member, nil]
+    def by_id(id) = members.find { |member| member.id == id }
+
+    # @param index [Integer]
+    # @return [Member, nil]
+    def by_index(index) = members.find { |member| member.index == index }
+
+    # @return [Integer] how many places of the cluster are free
+    def missing = [0, cluster.size - members.size].max
+
+    # @return [Array<Member>] those that have proved nothing
+    def unverified = members.reject(&:verified?)
+  end
+end

@@ -1,0 +1,109 @@
+# frozen_string_literal: true
+
+module Xlreg
+  module Wire
+    # Follows an encoded message that is still arriving and has no length of its own, without decoding
+    # it. It tells at which lengths the message can be whole, and looks at each byte once, however
+    # often it is asked.
+    # @api private
+    class Scan
+      VARINT = 0
+      FIXED64 = 1
+      BYTES = 2
+      START_GROUP = 3
+      END_GROUP = 4
+      FIXED32 = 5
+      MAX_NUMBER = (1 << 29) - 1
+      OP_TAG = [1, VARINT].freeze
+      TOKENS_TAG = [21, BYTES].freeze
+      # The value that is cut short.
+      SHORT = :short
+
+      # @return [Integer] how many Tokens there were at the top
+      attr_reader :tokens
+
+      # @param data [String] an encoded message
+      # @return [Integer] how many Tokens are at its top, up to where it is broken
+      def self.count_tokens(data) = new.tap { |scan| scan.whole?(data) }.tokens
+
+      def initialize
+        @done = 0
+        @groups = []
+        @op = false
+        @tokens = 0
+        @broken = false
+      end
+
+      # Reports whether data can be a whole message with an Op. It begins with that of every earlier
+      # call. False is certain. True is for the decoder to confirm, and if that refuses data, it
+      # refuses everything that begins with it.
+      # @param data [String]
+      # @return [Boolean]
+      def whole?(data)
+        while @done < data.bytesize && !@broken
+          found = step(data)
+          return false if found == SHORT
+
+          found ? @done = found : @broken = true
+        end
+        @op && !@broken && @groups.empty? && @done == data.bytesize
+      end
+
+      private
+
+      # Returns the place behind the next field, SHORT, or nil if no message goes on like this.
+      def step(data)
+        tag, at = varint(data, @done)
+        return tag unless at
+
+        number = tag >> 3
+        kind = tag & 7
+        return unless number.between?(1, MAX_NUMBER)
+        return group(number, kind, at) if [START_GROUP, END_GROUP].include?(kind)
+
+        behind = skip(data, at, kind)
+        note(number, kind) if behind.is_a?(Integer) && @groups.empty?
+        behind
+      end
+
+      def group(number, kind, at)
+        return @groups.push(number) && at if kind == START_GROUP
+
+        at if @groups.pop == number
+      end
+
+      def note(number, kind)
+        @op ||= [number, kind] == OP_TAG
+        @tokens += 1 if [number, kind] == TOKENS_TAG
+      end
+
+      def skip(data, at, kind)
+        behind = case kind
+                 when VARINT then return varint(data, at).then { |value, place| place || value }
+                 when BYTES then behind_bytes(data, at)
+                 when FIXED64 then at + 8
+                 when FIXED32 then at + 4
+                 end
+        behind.is_a?(Integer) && behind > data.bytesize ? SHORT : behind
+      end
+
+      def behind_bytes(data, at)
+        length, behind = varint(data, at)
+        behind ? behind + length : length
+      end
+
+      # Returns the varint and the place behind it; SHORT alone if it is cut short, nil if it is none.
+      def varint(data, at)
+        value = 0
+        10.times do |i|
+          byte = data.getbyte(at + i) or return SHORT
+          value |= (byte & 0x7F) << (7 * i)
+          next if byte >= 0x80
+
+          return value < 1 << 64 ? [value, at + i + 1] : nil
+        end
+        nil
+      end
+    end
+  end
+end
