@@ -2,6 +2,7 @@ package launch
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -48,8 +49,8 @@ func TestLinesAreWhole(t *testing.T) {
 		text := strings.Repeat(string(rune('a'+i)), 50)
 		writers.Go(func() {
 			for range each {
-				w.Write([]byte(text[:20]))
-				w.Write([]byte(text[20:] + "\n"))
+				fmt.Fprint(w, text[:20])
+				fmt.Fprintln(w, text[20:])
 			}
 		})
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -307,12 +308,17 @@ func TestShimKilled(t *testing.T) {
 	}
 	r, w := pipe(t)
 	out := newHeard()
-	p := script("a", "sleep 1000 & echo $PPID >&2; wait", nil)
+	p := script("a", "trap 'echo shim $PPID. >&2' INT; sleep 1000 & echo up >&2; while :; do sleep 0.01; done", nil)
 	p.Stdout, p.Stderr = w, out
+	signals := make(chan os.Signal)
+	o := testOptions(t)
+	o.Signals = signals
 	ended := make(chan error)
-	go func() { ended <- Run([]Program{p, script("b", "exec sleep 1000", nil)}, testOptions(t)) }()
-	out.until(t, "\n")
-	shim, err := strconv.Atoi(strings.TrimSpace(out.String()))
+	go func() { ended <- Run([]Program{p, script("b", "trap '' INT; exec sleep 1000", nil)}, o) }()
+	out.until(t, "up\n")
+	signals <- os.Interrupt // once that arrives Run knows what there is to kill
+	out.until(t, ".\n")
+	shim, err := strconv.Atoi(regexp.MustCompile(`shim ([0-9]+)\.`).FindStringSubmatch(out.String())[1])
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,7 +40,7 @@ func Shim(args []string) error {
 // number in LISTEN_PID. Nobody else can know it in time.
 func becomeProgram(path string, args []string) error {
 	env := mergeEnv(os.Environ(), "LISTEN_PID="+strconv.Itoa(os.Getpid()))
-	err := syscall.Exec(path, args, env)
+	err := syscall.Exec(path, args, env) //nolint:gosec // starting what it is told to is what it is for
 	return fmt.Errorf("start %s: %w", path, err)
 }
 
@@ -132,7 +132,7 @@ func (s *shim) run() error {
 	s.reaped = reap()
 	for s.reaped != nil || s.groupLives() {
 		if err := s.step(); err != nil {
-			return err
+			return errors.Join(err, s.tidy())
 		}
 	}
 	return s.tidy()
@@ -165,7 +165,7 @@ func (s *shim) start() error {
 		path, env = self, mergeEnv(env, "LISTEN_FDS="+strconv.Itoa(len(s.listeners)))
 		files = append(files, s.listeners...)
 	}
-	p, err := os.StartProcess(path, args, &os.ProcAttr{Files: files, Env: env, Sys: groupOfItsOwn()})
+	p, err := os.StartProcess(path, args, &os.ProcAttr{Files: files, Env: env, Sys: groupOfItsOwn()}) //nolint:gosec // as above
 	if err != nil {
 		return err
 	}
@@ -195,6 +195,10 @@ func reap() <-chan child {
 	}()
 	return reaped
 }
+
+// dyingTime is how long what was killed may take to be gone. What takes longer hangs
+// in the system, or belongs to another user.
+const dyingTime = 30 * time.Second
 
 // stillThere is how often is looked for processes that are nobody's children.
 const stillThere = 20 * time.Millisecond
@@ -282,7 +286,7 @@ func (s *shim) kill() {
 		return
 	}
 	s.stopping, s.killing = true, true
-	s.timer.Reset(s.task.Grace)
+	s.timer.Reset(dyingTime)
 	s.signalGroup(syscall.SIGKILL)
 	s.killStrays()
 }

@@ -78,19 +78,26 @@ func parseArgument(what, text string) (argument, error) {
 	return argument{text, tmpl}, nil
 }
 
+// templateError is an error of text/template, in fewer words.
+type templateError struct {
+	text  string
+	cause error
+}
+
+func (e *templateError) Error() string { return e.text }
+func (e *templateError) Unwrap() error { return e.cause }
+
 // reason is err without the words that text/template puts before it.
 func reason(err error) error {
-	var exec template.ExecError
-	if errors.As(err, &exec) {
-		err = exec.Err
+	text := strings.TrimPrefix(err.Error(), "template: ")
+	if _, after, ok := strings.Cut(text, ": executing "); ok {
+		_, after, _ = strings.Cut(after, " at ")
+		return &templateError{"at " + after, err}
 	}
-	text := err.Error()
-	if cut, ok := strings.CutPrefix(text, "template: "); ok {
-		if _, after, ok := strings.Cut(cut, ": "); ok {
-			return fmt.Errorf("template: %s", after)
-		}
+	if _, after, ok := strings.Cut(text, ": "); ok {
+		text = after
 	}
-	return err
+	return &templateError{text, err}
 }
 
 // Expand returns the command as d's member is to run it.

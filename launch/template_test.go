@@ -83,9 +83,9 @@ func TestArgsBecomeSeveral(t *testing.T) {
 // Every error says which argument is meant, and what is wrong with it.
 func TestTemplateErrors(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
-		{"{{.Self.Name", `argument 1 "{{.Self.Name": template: unclosed action`},
+		{"{{.Self.Name", `argument 1 "{{.Self.Name": unclosed action`},
 		{"{{nothing}}", `function "nothing" not defined`},
-		{"{{.Self.Nam}}", `can't evaluate field Nam`},
+		{"{{.Self.Nam}}", `argument 1 "{{.Self.Nam}}": at <.Self.Nam>: can't evaluate field Nam`},
 		{"{{.Nothing}}", `can't evaluate field Nothing`},
 		{"{{(index .Self.Endpoints 2).Port}}", "<index .Self.Endpoints 2>"},
 		{"{{.Self.Endpoint 2}}", "member m0 has 2 endpoints, and none of index 2: reserve more with --ports"},
