@@ -22,12 +22,12 @@ const mostArrivals = 256
 // that Accept returned stay open.
 //
 // If some members are not verified, the error names them and is ErrUnverified, and
-// l is as before.
+// l is as before; see TLSConfig.
 //
 // An http.Server knows TLS only by TLSConfig: there use ServeTLS on l itself, and
 // Roster.ByCertificate on the request's TLS.PeerCertificates[0].
 func (m *Membership) Listen(l net.Listener) (net.Listener, error) {
-	if err := m.Roster().checkCertificates(); err != nil {
+	if err := m.checkCertificates(); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -7,6 +7,9 @@ import (
 	"github.com/xlattice/xlreg/wire"
 )
 
+// MostArrivals is how many connections may be on their way to Accept.
+const MostArrivals = mostArrivals
+
 // MembersAt asks for one seat of a cluster.
 func MembersAt(ctx context.Context, c *Client, ref xlreg.ClusterRef, index int) (*xlreg.Roster, error) {
 	if err := c.begin(ctx); err != nil {
