@@ -43,6 +43,11 @@ type FormOptions struct {
 	Advertise []xlreg.Endpoint
 	Resolver  Resolver // looks up the names in Advertise; nil: net.DefaultResolver
 
+	// AllowUnverified says that members which came over a classic carrier, and so
+	// have no certificate, are to be left out of mutual TLS. By default TLSConfig and
+	// Listen refuse a roster that has some.
+	AllowUnverified bool
+
 	// Progress is told, in Form's goroutine, when the node has joined, when others
 	// have, and when something has to be tried again. It costs one request for each
 	// member that joins; without it a whole formation costs one.

@@ -18,6 +18,8 @@ type Membership struct {
 	o      Options
 	id     xlreg.NodeID
 
+	allowUnverified bool // see FormOptions
+
 	mu     sync.Mutex
 	roster *Roster // guarded by mu
 }
@@ -25,7 +27,7 @@ type Membership struct {
 // newMembership looks for the node in its roster, with its own key: what it is
 // told of itself is the one thing that a node can know to be wrong.
 func newMembership(target *regcred.Target, o *FormOptions, roster *Roster, id xlreg.NodeID) (*Membership, error) {
-	m := &Membership{target: target, o: o.Options, id: id, roster: roster}
+	m := &Membership{target: target, o: o.Options, id: id, roster: roster, allowUnverified: o.AllowUnverified}
 	if err := m.checkSelf(roster); err != nil {
 		return nil, err
 	}

@@ -30,12 +30,22 @@ var ErrPeerRefused = errors.New("peer refused")
 //
 // If some members of the roster are not verified, the error names them and is
 // ErrUnverified: they have no certificate. Those that come to be in it by a Refresh
-// are refused.
+// are refused. So are all of them, and there is no error, if FormOptions said
+// AllowUnverified.
 func (m *Membership) TLSConfig() (*tls.Config, error) {
-	if err := m.Roster().checkCertificates(); err != nil {
+	if err := m.checkCertificates(); err != nil {
 		return nil, err
 	}
 	return m.config(), nil
+}
+
+// checkCertificates looks for members that nobody could speak TLS with, unless
+// that is as it shall be.
+func (m *Membership) checkCertificates() error {
+	if m.allowUnverified {
+		return nil
+	}
+	return m.Roster().checkCertificates()
 }
 
 // ServerTLSConfig returns a configuration for the endpoint where the member serves
