@@ -3,6 +3,7 @@ package client_test
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"sync"
@@ -40,7 +41,7 @@ func TestListenBesideSilentPeers(t *testing.T) {
 		silent := must[net.Conn](t)(net.Dial("tcp", l.Addr().String()))
 		defer silent.Close()
 		if i%2 == 0 {
-			io.WriteString(silent, "GET / HTTP/1.1\r\n\r\n")
+			fmt.Fprint(silent, "GET / HTTP/1.1\r\n\r\n")
 		}
 	}
 	c := must[*client.Conn](t)(members[1].Dial(t.Context(), "a"))
@@ -81,7 +82,7 @@ func TestListenerCloses(t *testing.T) {
 				}
 			}
 			var talk sync.WaitGroup
-			talk.Go(func() { taken.Write([]byte("!")) })
+			talk.Go(func() { fmt.Fprint(taken, "!") })
 			if _, err := io.ReadFull(accepted, make([]byte, 1)); err != nil {
 				t.Errorf("the connection that was accepted: %v", err)
 			}

@@ -20,6 +20,36 @@
 // has no integrity check. Nothing here ever falls back from 2.0 to a classic
 // carrier.
 //
+// # Talking to the other members
+//
+// A complete roster is a set of trust anchors, with which the members speak mutual
+// TLS to each other without a certificate authority. Membership.Listen accepts
+// members and Membership.Dial reaches one, and both know who is on the other end:
+//
+//	l, err := m.Listen(listener)           // the one that Form was given
+//	nc, err := l.Accept()                  // here
+//	from := nc.(*client.Conn).Member()
+//
+//	c, err := m.Dial(ctx, "bob")           // there
+//
+// For everything else that speaks TLS there is Membership.TLSConfig, for either end;
+// Roster.ByCertificate tells who it is. These accept exactly the other members, by
+// key and not by name, and only over TLS 1.3. Clients of the cluster, who are no
+// members, read the roster with Client.Members, and have Roster.Dial and
+// Roster.ClientTLSConfig; for them a member serves with Membership.ServerTLSConfig,
+// by convention on its second endpoint.
+//
+// Who is a member is asked of the roster at each handshake. So a key that left is
+// refused from the next handshake after a Refresh on. To connections that are open
+// nothing happens: who wants them to end has to end them, and Conn.Member tells
+// which. A member that has not refreshed its roster refuses who has come since.
+//
+// Programs of other make take files: Roster.CertificatesPEM is what they trust.
+// They hold exactly these certificates, so they want a new file before
+// Roster.CertificatesExpire; the configurations here accept a renewed certificate
+// by its key. As long as a member's certificate in the roster is valid it goes on
+// showing that one, for the sake of such programs.
+//
 // # Errors
 //
 // What a registry refuses is an error of one of the kinds of package xlreg:

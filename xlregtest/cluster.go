@@ -2,6 +2,7 @@ package xlregtest
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -24,8 +25,14 @@ type Member struct {
 	*client.Membership
 
 	// Listeners are the member's endpoints, in order: open, on 127.0.0.1, and
-	// closed when the test ends. They are plain TCP.
+	// closed when the test ends. They are plain TCP. For TLS with the other members
+	// put one into tls.NewListener, with TLS, or into Membership.Listen, whose
+	// connections tell which member they are from; Membership.Dial reaches it.
 	Listeners []net.Listener
+
+	// TLS is the member's configuration for mutual TLS with the others, for either
+	// end; Clone it before changing it. It is nil without protocol 2.0.
+	TLS *tls.Config
 }
 
 // Cluster returns the n members of a new cluster, 2 to 64. They are named m0, m1
@@ -96,7 +103,23 @@ func form(t testing.TB, nodes []*identity.Node, o *options) ([]*Member, error) {
 			return err
 		})
 	}
-	return members, group.Wait()
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return members, addTLS(members, o.registry.protocol)
+}
+
+// addTLS sets what members have over 2.0 only.
+func addTLS(members []*Member, p xlreg.Protocol) (err error) {
+	if p.Classic() {
+		return nil
+	}
+	for _, m := range members {
+		if m.TLS, err = m.TLSConfig(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // listen opens n ports until the test ends.

@@ -3,9 +3,10 @@
 //	members := xlregtest.Cluster(t, 5)
 //
 // is five members of a cluster that is complete: each has keys, a listener that is
-// open, and a roster in which it has verified the other four. They have gone the way
-// of real members, over TCP, to a real registry inside the test process. It and
-// everything else ends with the test, and any number of tests may run in parallel.
+// open, a roster in which it has verified the other four, and a configuration for
+// mutual TLS with them. They have gone the way of real members, over TCP, to a real
+// registry inside the test process. It and everything else ends with the test, and
+// any number of tests may run in parallel.
 //
 // For a program that is to be tested as a member there is Start, which runs the
 // registry alone; its URL is what the program needs to find it.

@@ -2,6 +2,8 @@ package xlregtest_test
 
 import (
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"sync"
 
@@ -26,6 +28,40 @@ func ExampleCluster() {
 	// members: 5
 	// m0 has verified m3: true
 	// m3 listens where m0 looks: true
+}
+
+// Each member has what mutual TLS with the others takes, here over HTTP.
+func ExampleMember() {
+	t, end := inTest()
+	defer end()
+
+	members := xlregtest.Cluster(t, 2)
+	m0, m1 := members[0], members[1]
+
+	server := &http.Server{
+		TLSConfig: m0.TLS,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			from := m0.Roster().ByCertificate(r.TLS.PeerCertificates[0])
+			fmt.Fprintf(w, "hello %s", from.Token.Name)
+		}),
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.ServeTLS(m0.Listeners[0], "", "") })
+	defer serving.Wait()
+	defer server.Close()
+
+	transport := &http.Transport{TLSClientConfig: m1.TLS}
+	defer transport.CloseIdleConnections()
+	asM1 := &http.Client{Transport: transport}
+	resp, err := asM1.Get("https://" + m0.Listeners[0].Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	said, err := io.ReadAll(resp.Body)
+	fmt.Println(string(said), err)
+	// Output:
+	// hello m1 <nil>
 }
 
 // A program that is to be tested finds the registry by a line in its environment,

@@ -2,6 +2,7 @@ package xlregtest_test
 
 import (
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log/slog"
@@ -179,6 +180,45 @@ func TestListenersAreOpen(t *testing.T) {
 	serving.Wait()
 }
 
+// The members of a cluster speak TLS to each other and to nobody else.
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	members, others := xlregtest.Cluster(t, 3), xlregtest.Cluster(t, 2)
+	connect := func(from, to *xlregtest.Member) error {
+		var serving sync.WaitGroup
+		defer serving.Wait()
+		serving.Go(func() {
+			c, err := to.Listeners[0].Accept()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			server := tls.Server(c, to.TLS)
+			defer server.Close()
+			fmt.Fprint(server, to.Node().Name())
+		})
+		c, err := tls.Dial("tcp", to.Listeners[0].Addr().String(), from.TLS)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		if said, err := io.ReadAll(c); err != nil || string(said) != string(to.Node().Name()) {
+			return fmt.Errorf("%s says %q: %w", to.Node().Name(), said, err)
+		}
+		return nil
+	}
+	for _, m := range members {
+		for _, other := range members {
+			if err := connect(m, other); (err == nil) != (m != other) {
+				t.Errorf("%s to %s: %v", m.Node().Name(), other.Node().Name(), err)
+			}
+		}
+		if err := connect(m, others[0]); err == nil {
+			t.Errorf("%s reached a member of another cluster", m.Node().Name())
+		}
+	}
+}
+
 func TestClustersAreDistinct(t *testing.T) {
 	t.Parallel()
 	r := xlregtest.Start(t)
@@ -219,6 +259,9 @@ func TestWithProtocols(t *testing.T) {
 		members := xlregtest.Cluster(t, 2, xlregtest.WithProtocols(p))
 		if unverified := members[0].Roster().Unverified(); len(unverified) == 0 != (p == xlreg.Protocol20) {
 			t.Errorf("%v: unverified are %v", p, unverified)
+		}
+		if tls := members[0].TLS; (tls == nil) != p.Classic() {
+			t.Errorf("%v: TLS is %v", p, tls)
 		}
 	}
 	r := xlregtest.Start(t, xlregtest.WithProtocols(xlreg.Protocol19, xlreg.Protocol20))
