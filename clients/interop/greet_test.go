@@ -16,13 +16,14 @@ import (
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/regcred"
+	"github.com/xlattice/xlreg/xlregtest"
 )
 
 // TestMixedCluster forms one cluster of two members in each language over 2.0 and
 // one in each over 1.9 and 1.8. Those of 2.0 then greet each other over mutual TLS,
 // in both directions.
 func TestMixedCluster(t *testing.T) {
-	all, cred := languages(t), startRegistry(t)
+	all, cred := languages(t), xlregtest.Start(t).CredFile(t)
 	var greeters, classics []string
 	for _, l := range all {
 		greeters = append(greeters, l.name+"-a", l.name+"-b")

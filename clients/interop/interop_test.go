@@ -15,9 +15,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
-	"github.com/xlattice/xlreg/internal/host"
-	"github.com/xlattice/xlreg/internal/testkeys"
-	"github.com/xlattice/xlreg/store/memory"
+	"github.com/xlattice/xlreg/xlregtest"
 )
 
 // patience bounds each program, which takes a second or two.
@@ -84,55 +82,13 @@ func need(t *testing.T, path string) string {
 	return abs
 }
 
-// startRegistry serves until the test ends, and returns its regCred file.
-func startRegistry(t *testing.T) string {
-	t.Helper()
-	node, err := identity.NewNode(identity.Options{Name: "xlReg", Keys: takeKeys(t, 1)[0]})
-	if err != nil {
-		t.Fatal(err)
-	}
-	st := memory.New()
-	h, err := host.Open(host.Config{Node: node, Store: st, Listen: []string{"127.0.0.1:0"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	var served sync.WaitGroup
-	served.Go(func() {
-		if err := h.Serve(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	t.Cleanup(func() {
-		stop()
-		served.Wait()
-		h.Close()
-		st.Close()
-	})
-	path := filepath.Join(t.TempDir(), "regCred.dat")
-	if err := h.Cred().Write(path); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-func takeKeys(t *testing.T, n int) []*identity.Keys {
-	t.Helper()
-	keys, err := testkeys.Keys(n)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return keys
-}
-
 // nodeDirs makes node directories, which all languages can use.
 func nodeDirs(t *testing.T, names ...string) []string {
 	t.Helper()
-	keys := takeKeys(t, len(names))
 	dirs := make([]string, len(names))
 	for i, name := range names {
 		dirs[i] = filepath.Join(t.TempDir(), name)
-		node, err := identity.Init(dirs[i], identity.Options{Name: xlreg.Name(name), Keys: keys[i]})
+		node, err := identity.Init(dirs[i], identity.Options{Name: xlreg.Name(name), Keys: xlregtest.Node(t, xlreg.Name(name)).Keys()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -195,7 +151,7 @@ var protocols = []string{"2.0", "1.9", "1.8"}
 // of all three languages in generations of their own, and readers likewise, so
 // that in the end each has done each in each.
 func TestMatrix(t *testing.T) {
-	all, cred := languages(t), startRegistry(t)
+	all, cred := languages(t), xlregtest.Start(t).CredFile(t)
 	for c := range all {
 		for p := range protocols {
 			t.Run(all[c].name+"-"+protocols[p], func(t *testing.T) { matrixCell(t, all, cred, c, p) })
@@ -210,7 +166,7 @@ func matrixCell(t *testing.T, all []language, cred string, creator, p int) {
 	generation := func(shift int) []string {
 		return []string{"--registry", cred, "--protocol", protocols[(p+shift)%3]}
 	}
-	_, err := run(ctx, all[creator].command, append(generation(0), "create", name, "--size", "3", "--node", dirs[0])...)
+	_, err := run(ctx, all[creator].command, append(generation(0), "create", name, "--size", fmt.Sprint(len(all)), "--node", dirs[0])...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -96,6 +96,10 @@ var rows = map[string]row{
 	"internal/archtest": {
 		why: "reads code, runs none",
 	},
+	"clients/interop": {
+		tests: []string{"*"},
+		why:   "lets clients in all languages meet, in tests alone",
+	},
 	"internal/bench": {
 		tests: []string{"*"},
 		why:   "measures the whole, in tests alone",
@@ -124,9 +128,12 @@ var rows = map[string]row{
 		tests: []string{"xlregtest"},
 		why:   "starts programs with what a client knows; a registry to go with them is the program's to run",
 	},
+	"examples": {
+		tests: []string{".", "identity", "xlregtest"},
+		why:   "its tests run what a user would",
+	},
 	"examples/hello": {
-		may: []string{".", "client", "identity", "regcred"},
-		why: "what a user writes",
+		why: "a program that knows nothing of xlreg",
 	},
 	"xlregtest": {
 		may: []string{".", "client", "identity", "internal/host", "internal/testkeys", "regcred", "store/memory"},
