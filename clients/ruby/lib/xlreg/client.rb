@@ -1,0 +1,231 @@
+# frozen_string_literal: true
+
+module Xlreg
+  # One session with a registry.
+  #
+  # Its methods may be called from any thread and take turns: a session carries one request at a time, so
+  # a wait keeps others waiting. close may be called at any time, and ends what is under way. A call that
+  # is given up in the middle ends the session; so does, over a classic carrier, every error that the
+  # registry answers with. Later calls are then a SessionEndedError.
+  #
+  # Every method takes a timeout in seconds. By default an answer may take 30.
+  #
+  #     Xlreg::Client.open('regCred.dat') do |client|
+  #       client.members('web').members.each { |member| puts member.name }
+  #     end
+  class Client
+    # Opens a session. It tries the registry's endpoints in turn until the time is up.
+    # @param target [Target, RegCred, String] the registry: an xlreg:// line, the name of a regCred file,
+    #   or credentials
+    # @param node [Node, nil] as whom; nil only reads, which 2.0 alone allows
+    # @param protocol [Protocol, String, nil] what to speak; 2.0, unless "1.9" or "1.8" is chosen
+    # @param timeout [Numeric, nil] seconds; by default 30
+    # @yieldparam client [Client] closed at the end of the block
+    # @return [Client, Object] the client, or what the block returns
+    # @raise [UntrustedError] a registry cannot prove to be the one wanted
+    # @raise [UnreachableError] there was none before the time was up
+    # @raise [OriginalRegistryError] the credentials are of one older than 2.0, and nobody chose a protocol
+    # @raise [NeedsNodeError] a classic carrier needs a node
+    # @raise [RegCredError] target is none
+    # @raise [SystemCallError] the file cannot be read
+    def self.open(target, node: nil, protocol: nil, timeout: nil)
+      options = Options.of(target, node: node, protocol: protocol)
+      client = new(Dialogue.open(options, Limit.new(timeout)))
+      return client unless block_given?
+
+      begin
+        yield client
+      ensure
+        client.close
+      end
+    end
+
+    # @api private
+    def initialize(dialogue)
+      @dialogue = dialogue
+      @turn = Turn.new
+    end
+
+    # @return [Protocol] what the session speaks
+    def protocol = @dialogue.protocol
+
+    # @return [String] the fingerprint of the registry's sig key, SHA256:…
+    def fingerprint = @dialogue.options.target.fingerprint
+
+    # Tells the registry who the node is and where. It proposes the ID that the node has from this
+    # registry, so that registering again updates the same node. A new ID is saved with the node first.
+    # @param timeout [Numeric, nil]
+    # @return [NodeID] the node's ID
+    # @raise [NeedsNodeError] there is no node
+    # @raise [RegistryError] the registry refuses
+    # @raise [SessionEndedError] the session is over
+    # @raise [NodeError] the ID cannot be saved
+    def register(timeout: nil) = run(timeout) { |limit| @dialogue.register(limit) }
+
+    # Says who the node is by the ID that register saved. It changes nothing.
+    # @param timeout [Numeric, nil]
+    # @return [NodeID] that ID
+    # @raise [NotRegisteredError] there is none
+    # @raise [BadSignatureError] the registry does not know it
+    # @raise [NeedsNodeError] there is no node
+    # @raise [SessionEndedError] the session is over
+    def login(timeout: nil) = run(timeout) { |limit| @dialogue.login(limit) }
+
+    # Makes a cluster. If the name exists, what exists is returned and nothing changed. The registry must
+    # know the node: register or log in first.
+    # @param name [String] its name; empty, or with ClusterAttrs::UNIQUE, the registry makes it new
+    # @param size [Integer] how many members it is for, 2 to 64
+    # @param endpoint_count [Integer] how many endpoints each member must have, 1 to 16
+    # @param attrs [Integer] bits of ClusterAttrs
+    # @param timeout [Numeric, nil]
+    # @return [Cluster]
+    # @raise [ClusterSizeError] it exists with another size; its cluster is what exists
+    # @raise [IllFormedNameError] the name is none
+    # @raise [Needs20Error] over a classic carrier there is no unique name
+    # @raise [RegistryError] the registry refuses
+    # @raise [SessionEndedError] the session is over
+    def create(name = '', size:, endpoint_count: 1, attrs: ClusterAttrs::NONE, timeout: nil)
+      wanted = Creation.new(name: name, size: size, endpoint_count: endpoint_count, attrs: attrs)
+      run(timeout) { |limit| @dialogue.create(wanted, limit) }
+    end
+
+    # Asks what is fixed about a cluster, without its members.
+    # @param cluster [String, ClusterID, Cluster, ClusterRef, nil] nil is that of this session's last
+    #   create or join
+    # @param timeout [Numeric, nil]
+    # @return [Cluster]
+    # @raise [NoSuchClusterError] there is none
+    # @raise [SessionEndedError] the session is over
+    def cluster(cluster = nil, timeout: nil) = about(cluster, timeout) { |ref, limit| @dialogue.cluster(ref, limit) }
+
+    # Makes the node a member. Joining again changes nothing but what the others see: what the node
+    # registered last.
+    # @param cluster [String, ClusterID, Cluster, ClusterRef, nil] nil is that of this session's last create
+    # @param timeout [Numeric, nil]
+    # @return [Cluster]
+    # @raise [NoSuchClusterError] there is none
+    # @raise [ClusterFullError] every place is taken
+    # @raise [MemberNameInUseError] another member, with another key, has the node's name
+    # @raise [TooFewEndpointsError] the cluster asks for more
+    # @raise [IdentityRequiredError] the node has not registered or logged in
+    # @raise [SessionEndedError] the session is over
+    def join(cluster = nil, timeout: nil) = about(cluster, timeout) { |ref, limit| @dialogue.join(ref, limit) }
+
+    # Asks who is in the cluster now. Over 2.0 anyone may ask; over a classic carrier the node has to have
+    # registered.
+    # @param cluster [String, ClusterID, Cluster, ClusterRef, nil] nil is that of this session's last
+    #   create or join
+    # @param timeout [Numeric, nil]
+    # @return [Roster] verified
+    # @raise [NoSuchClusterError] there is none
+    # @raise [BadSignatureError] a member's signature or certificate is wrong
+    # @raise [SessionEndedError] the session is over
+    def members(cluster = nil, timeout: nil) = about(cluster, timeout) { |ref, limit| @dialogue.members(ref, limit) }
+
+    # Waits until the cluster has size members. It takes one request, which the registry answers when it
+    # is time. A server that answers at once, as those before 2.0 do, is asked again after pauses that
+    # grow from 50 milliseconds to a second.
+    # @param cluster [String, ClusterID, Cluster, ClusterRef, nil] nil is that of this session's last
+    #   create or join
+    # @param size [Integer] 0 is as many as the cluster is made for
+    # @param timeout [Numeric, nil] by default for ever
+    # @return [Roster] verified
+    # @raise [IncompleteError] time was up first; it says who has joined
+    # @raise [NoSuchClusterError] there is none
+    # @raise [BadSignatureError] a member's signature or certificate is wrong
+    # @raise [SessionEndedError] the session is over
+    def wait(cluster = nil, size: 0, timeout: nil)
+      about(cluster, timeout) { |ref, limit| Waiter.new(@dialogue, ref, size: size).wait(limit) }
+    end
+
+    # Gives the node's place in the cluster up.
+    # @param cluster [String, ClusterID, Cluster, ClusterRef, nil] nil is that of this session's last
+    #   create or join
+    # @param timeout [Numeric, nil]
+    # @return [void]
+    # @raise [NotMemberError] it has none
+    # @raise [Needs20Error] over a classic carrier there is no leaving
+    # @raise [SessionEndedError] the session is over
+    def leave(cluster = nil, timeout: nil) = about(cluster, timeout) { |ref, limit| @dialogue.leave(ref, limit) }
+
+    # Asks the registry for its credentials, which have to be those of the one that is connected.
+    # @param timeout [Numeric, nil]
+    # @return [RegCred]
+    # @raise [ProtocolError] they hold another sig key
+    # @raise [SessionEndedError] the session is over
+    def registry(timeout: nil) = run(timeout) { |limit| @dialogue.registry(limit) }
+
+    # Says goodbye, waits at most a second for the answer, and ends the session. May be called again.
+    # While a call is under way in another thread it ends that instead.
+    # @return [void]
+    def close
+      done = @turn.try { @dialogue.close }
+      @dialogue.give_up unless done
+    end
+
+    private
+
+    def about(cluster, timeout) = run(timeout) { |limit| yield ClusterRef.of(cluster), limit }
+
+    def run(timeout)
+      limit = Limit.new(timeout)
+      @turn.take(limit) do
+        yield limit
+      ensure
+        @dialogue.disconnect if @dialogue.ended
+      end
+    end
+  end
+
+  # Lets threads take turns, none waiting longer than it may.
+  # @api private
+  class Turn
+    def initialize
+      @mutex = Mutex.new
+      @free = ConditionVariable.new
+      @taken = false
+    end
+
+    # Runs the block when it is this thread's turn.
+    # @param limit [Limit]
+    # @raise [DeadlineError] the limit ended first
+    def take(limit)
+      await(limit)
+      begin
+        yield
+      ensure
+        give_back
+      end
+    end
+
+    # Runs the block if nobody else has the turn.
+    # @return [Boolean] whether it ran
+    def try
+      taken = @mutex.synchronize { @taken ? false : (@taken = true) }
+      yield if taken
+      taken
+    ensure
+      give_back if taken
+    end
+
+    private
+
+    def await(limit)
+      @mutex.synchronize do
+        while @taken
+          raise DeadlineError, 'time was up while another call was under way' if limit.over?
+
+          @free.wait(@mutex, limit.set? ? limit.left : nil)
+        end
+        @taken = true
+      end
+    end
+
+    def give_back
+      @mutex.synchronize do
+        @taken = false
+        @free.signal
+      end
+    end
+  end
+end

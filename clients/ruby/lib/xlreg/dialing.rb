@@ -1,0 +1,197 @@
+# frozen_string_literal: true
+
+module Xlreg
+  # Who talks to a registry, and how.
+  # @api private
+  Options = Struct.new(:target, :node, :protocol, keyword_init: true) do
+    include Value
+
+    # @param target [Target, RegCred, String]
+    # @param node [Node, nil]
+    # @param protocol [Protocol, String, nil]
+    # @return [Options]
+    def self.of(target, node: nil, protocol: nil)
+      new(target: Target.load(target), node: node, protocol: protocol && Protocol.of(protocol))
+    end
+  end
+
+  # A session on its connection: the thin skin of I/O around a Session.
+  # @api private
+  class Link
+    # @return [Session::Base]
+    attr_reader :session
+
+    # @param transport [Transport]
+    # @param session [Session::Base]
+    def initialize(transport, session)
+      @transport = transport
+      @session = session
+      @met = false # the registry has said something
+    end
+
+    # Sends what the session has to send.
+    # @param limit [Limit]
+    def flush(limit)
+      data = session.outgoing
+      @transport.write(data, limit.within(Limits::MESSAGE_SECONDS)) unless data.empty?
+    rescue Transport::Broken => e
+      hear_refusal
+      raise e
+    end
+
+    # Gives the session what comes next.
+    # @param limit [Limit]
+    def pump(limit)
+      data = @transport.read(limit) or return session.closed
+      @met = true
+      session.receive(data)
+    rescue Transport::Alert => e
+      # In TLS 1.3 a client is done before the server has seen its certificate.
+      raise HandshakeError, "refused by the registry: #{e.message}" unless @met
+
+      raise Transport::Broken, e.message
+    end
+
+    # Ends what is under way in another thread.
+    def give_up = @transport.give_up
+
+    # Closes the connection. May be called again.
+    def close = @transport.close
+
+    private
+
+    # A registry that refuses says why and closes; that may be read when nothing can be written any more.
+    def hear_refusal
+      pump(Limit.new(1.0)) unless @met
+    rescue Transport::Broken, Transport::TimeUp, SessionEndedError
+      nil
+    end
+  end
+
+  # Opens sessions: which protocol, which endpoint, how long to try.
+  # @api private
+  class Dialing
+    TCP_SECONDS = 5.0 # to one endpoint
+    SHAKE_SECONDS = 10.0 # for the handshake after it
+    PATIENCE = 30.0 # for one who gives no timeout
+    FIRST_PAUSE = 0.05
+    MOST_PAUSE = 0.5
+
+    # @return [Options]
+    attr_reader :options
+    # @return [Protocol]
+    attr_reader :protocol
+    # @return [String, nil] the certificate that the node shows, in DER
+    attr_reader :shown
+
+    # Chooses the protocol, and prepares what the node shows.
+    # @param options [Options]
+    # @raise [OriginalRegistryError] the credentials are old, and nobody chose
+    # @raise [NeedsNodeError] a classic carrier allows nothing without a node
+    # @raise [ArgumentError] the choice is impossible
+    def initialize(options)
+      @options = options
+      @protocol = choose_protocol
+      @shown = nil
+      raise NeedsNodeError, "protocol #{protocol}: no node: this client can only read" if protocol.classic? && !options.node
+
+      @context = tls_context unless protocol.classic?
+    end
+
+    # Tries the endpoints in turn, and all of them again after a pause, until the limit ends.
+    # @param limit [Limit]
+    # @return [Link] whose session is open
+    # @raise [UntrustedError] a registry is not the one wanted, and no other endpoint leads to that
+    # @raise [UnreachableError] the limit ended
+    def open(limit)
+      limit = limit.or_within(PATIENCE)
+      backoff = Backoff.new(FIRST_PAUSE, MOST_PAUSE)
+      loop do
+        link, failures = try_all(limit)
+        return link if link
+
+        untrusted = failures.find { |failure| failure.is_a?(UntrustedError) }
+        raise untrusted if untrusted
+        raise UnreachableError, failures unless backoff.pause(limit)
+      end
+    end
+
+    private
+
+    # Chooses what to speak, and never falls back: who can put old credentials or a broken connection in
+    # a client's way must not gain a carrier without integrity by it.
+    def choose_protocol
+      chosen = options.protocol
+      cred = options.target.cred
+      if chosen
+        raise ArgumentError, "protocol #{chosen} needs the registry's regCred file: a URL has no comms key" if chosen.classic? && !cred
+
+        return chosen
+      end
+      return Protocol::V20 if cred.nil? || !cred.protocol.classic?
+
+      raise OriginalRegistryError, "credentials are of a registry older than protocol 2.0 (version #{cred.version}): " \
+                                   "choose protocol #{cred.protocol}, or 2.0 if it has been upgraded since"
+    end
+
+    # TLS 1.3 and no system roots, since the session checks the registry.
+    def tls_context
+      context = OpenSSL::SSL::SSLContext.new
+      context.min_version = OpenSSL::SSL::TLS1_3_VERSION
+      context.verify_mode = OpenSSL::SSL::VERIFY_NONE
+      context.alpn_protocols = [Session::Modern::ALPN]
+      show_node(context) if options.node
+      context
+    end
+
+    def show_node(context)
+      key = options.node.keys.sig
+      bits = key.n.num_bits
+      if bits < Limits::MIN_KEY_BITS_MODERN
+        raise PrivateKeyError, "sig key of #{bits} bits: protocol 2.0 needs at least #{Limits::MIN_KEY_BITS_MODERN}"
+      end
+
+      @shown = options.node.certificate
+      context.add_certificate(OpenSSL::X509::Certificate.new(@shown), key)
+    end
+
+    def try_all(limit)
+      failures = []
+      options.target.endpoints.each do |endpoint|
+        return Text.doing(endpoint) { connect(endpoint, limit) }
+      rescue Error => e
+        failures << e
+        break if limit.over?
+      end
+      [nil, failures]
+    end
+
+    def connect(endpoint, limit)
+      transport = Transport.connect(endpoint, limit.within(TCP_SECONDS))
+      link = shake(transport, limit.within(SHAKE_SECONDS))
+    rescue Transport::TimeUp
+      raise HandshakeError, 'no answer in time'
+    rescue Transport::Alert, Transport::Broken => e
+      raise HandshakeError, e.message
+    ensure
+      transport&.close unless link
+    end
+
+    def shake(transport, limit) = protocol.classic? ? shake_classic(transport, limit) : shake_modern(transport, limit)
+
+    def shake_classic(transport, limit)
+      link = Link.new(transport, Session::Classic.new(protocol, options.target.cred.comms_key))
+      link.flush(limit)
+      link.pump(limit) until link.session.open?
+      link
+    end
+
+    def shake_modern(transport, limit)
+      target = options.target
+      session = Session::Modern.new(fingerprint: target.fingerprint, sig_key: target.cred&.sig_key)
+      tls = transport.secure(@context, limit)
+      session.secured(chain: tls.peer_cert_chain.to_a.map(&:to_der), alpn: tls.alpn_protocol, now: Time.now)
+      Link.new(transport, session)
+    end
+  end
+end

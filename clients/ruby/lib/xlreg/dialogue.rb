@@ -1,0 +1,349 @@
+# frozen_string_literal: true
+
+module Xlreg
+  # What a cluster is to be created with.
+  # @api private
+  Creation = Struct.new(:name, :size, :endpoint_count, :attrs, keyword_init: true) do
+    include Value
+
+    # Looks at it before it is sent.
+    # @param classic [Boolean] whether it goes over a classic carrier
+    # @raise [Error] the name is none, or the carrier cannot carry it
+    # @raise [ArgumentError] a number is out of range
+    def check(classic:)
+      Name.check(name) unless name.empty?
+      unless size.between?(Limits::MIN_CLUSTER, Limits::MAX_CLUSTER)
+        raise ArgumentError, "size #{size}: want #{Limits::MIN_CLUSTER} to #{Limits::MAX_CLUSTER}"
+      end
+      unless endpoint_count.between?(1, Limits::MAX_ENDPOINTS)
+        raise ArgumentError, "#{endpoint_count} endpoints: want 1 to #{Limits::MAX_ENDPOINTS}"
+      end
+      raise Needs20Error, 'unique name: needs protocol 2.0' if classic && unique?
+    end
+
+    # @return [Boolean] whether the registry makes the name new
+    def unique? = !(attrs & ClusterAttrs::UNIQUE).zero?
+  end
+
+  # One session with a registry: each method says a request and reads its reply.
+  # @api private
+  class Dialogue
+    ANSWER_SECONDS = 30.0 # for a reply that does not wait for anything
+    BYE_SECONDS = 1.0
+    # What a classic reply of the largest size must still have room for to show that no member was left
+    # out of it: one more token, and the message's IV and padding.
+    CLASSIC_ROOM = Limits::MAX_TOKEN + 64
+    # After these a registry ends a 2.0 session; over a classic carrier, after all.
+    ENDING = [WrongStateError, BadTagError, UnexpectedTypeError, ProtocolError].freeze
+    private_constant :BYE_SECONDS, :CLASSIC_ROOM, :ENDING
+
+    # @return [Options]
+    attr_reader :options
+    # @return [Protocol]
+    attr_reader :protocol
+    # @return [Error, nil] why the session is over; nil while it is not
+    attr_reader :ended
+
+    # Opens a session; see Dialing#open.
+    # @param options [Options]
+    # @param limit [Limit]
+    # @yieldparam dialogue [Dialogue] closed at the end of the block
+    # @return [Dialogue, Object] the dialogue, or what the block returns
+    def self.open(options, limit)
+      dialing = Dialing.new(options)
+      dialogue = new(dialing, Text.doing('dial registry') { dialing.open(limit) })
+      return dialogue unless block_given?
+
+      begin
+        yield dialogue
+      ensure
+        dialogue.close
+      end
+    end
+
+    def initialize(dialing, link)
+      @options = dialing.options
+      @protocol = dialing.protocol
+      @shown = dialing.shown
+      @link = link
+      @session = link.session
+      @ended = nil
+      @clusters = {}
+      @verifier = Verifier.new(protocol)
+    end
+
+    # Says a request and returns its reply, or raises the error that the registry answers with. In the
+    # protocol each reply's Op is its request's and one.
+    # @param message [Wire::Message]
+    # @param limit [Limit]
+    # @param patience [Float] seconds for the answer
+    # @return [Wire::Message]
+    def ask(message, limit, patience: ANSWER_SECONDS)
+      raise SessionEndedError, "session with the registry ended: #{ended.message}" if ended
+
+      reply = exchange(message, limit.within(patience))
+      error = reply.error
+      if error
+        @ended = error if protocol.classic? || ENDING.any? { |kind| error.is_a?(kind) }
+        raise error
+      end
+      return reply if reply.op == message.op + 1
+
+      raise misbehaved("#{reply.name} in answer to #{message.name}")
+    end
+
+    # Says goodbye, waits at most a second for the answer, and closes. May be called again.
+    def close
+      ask(Wire::Requests.bye, Limit.new(BYE_SECONDS)) unless ended
+    rescue Error
+      nil # that the registry does not answer changes nothing
+    ensure
+      @ended ||= SessionEndedError.new('client was closed')
+      disconnect
+    end
+
+    # Closes the connection without a word.
+    def disconnect = @link.close
+
+    # Ends what is under way in another thread.
+    def give_up = @link.give_up
+
+    # Tells the registry who the node is and where; the ID it gives is saved before this returns.
+    # @return [NodeID]
+    def register(limit)
+      Text.doing('register') do
+        token, certificate = node.token(protocol: protocol, id: proposal)
+        # The signature covers the certificate of this session's handshake.
+        raise broken('the certificate of the node was renewed after this session began') if certificate != @shown
+
+        reply = ask(Wire::Requests.member(token), limit)
+        id = read { reply.member_ok }
+        @verifier.know(token.with(id: id, certificate: certificate))
+        remember(id, limit)
+        id
+      end
+    end
+
+    # Says who the node is by the ID that register saved.
+    # @return [NodeID]
+    def login(limit)
+      Text.doing('log in') do
+        known = node.registration(fingerprint) or raise NotRegisteredError
+        proof = Signatures.sign_login(node.keys.sig, @session.salt2, known.id) if protocol.classic?
+        reply = ask(Wire::Requests.login(known.id, proof), limit)
+        id = read { reply.member_ok }
+        raise misbehaved("logged in as #{id} instead of #{known.id}") unless id == known.id
+
+        id
+      end
+    end
+
+    # Asks the registry for its credentials.
+    # @return [RegCred]
+    def registry(limit)
+      Text.doing('get credentials') { credentials(limit) }
+    end
+
+    # Makes a cluster, or gets the one that has the name.
+    # @param wanted [Creation]
+    # @return [Cluster]
+    def create(wanted, limit)
+      Text.doing("create #{ClusterRef.new(name: wanted.name)}") do
+        wanted.check(classic: protocol.classic?)
+        reply = ask(Wire::Requests.create(**wanted.to_h), limit)
+        found = cluster_of(reply, ClusterRef.new(name: wanted.unique? ? '' : wanted.name))
+        Dialogue.check_size(found, wanted.size)
+        found
+      end
+    end
+
+    # Asks what is fixed about a cluster.
+    # @param ref [ClusterRef]
+    # @return [Cluster]
+    def cluster(ref, limit)
+      Text.doing("get #{ref}") { cluster_of(ask(Wire::Requests.get(ref), limit), ref) }
+    end
+
+    # Makes the node a member.
+    # @param ref [ClusterRef]
+    # @return [Cluster]
+    def join(ref, limit)
+      Text.doing("join #{ref}") { cluster_of(ask(Wire::Requests.join(ref), limit), ref) }
+    end
+
+    # Gives the node's place up.
+    # @param ref [ClusterRef]
+    def leave(ref, limit)
+      Text.doing("leave #{ref}") do
+        raise Needs20Error if protocol.classic?
+
+        ask(Wire::Requests.leave(ref), limit)
+        nil
+      end
+    end
+
+    # Asks who is in a cluster now, and verifies them.
+    # @param ref [ClusterRef]
+    # @return [Roster]
+    def members(ref, limit)
+      Text.doing("get members of #{ref}") { verify(receive(ref, limit)) }
+    end
+
+    # Asks for all members, and over a classic carrier again for those that one reply cannot hold. They
+    # are not verified yet.
+    # @param ref [ClusterRef]
+    # @param wait [Hash] wait_size and wait_millis
+    # @return [Roster]
+    def receive(ref, limit, patience: ANSWER_SECONDS, **wait)
+      roster, whole = receive_some(ref, Wire::Requests::ALL_SEATS, limit, patience, wait)
+      rest = Wire::Requests::ALL_SEATS & ~seats(roster)
+      again = ClusterRef.new(id: roster.cluster.id)
+      until whole || rest.zero?
+        more, last = receive_some(again, rest, limit, ANSWER_SECONDS, {})
+        roster = roster.with(members: merge(roster.members, more.members))
+        rest &= ~seats(more)
+        whole = last || more.members.empty?
+      end
+      roster
+    end
+
+    # @param roster [Roster]
+    # @return [Roster] it verified; see Verifier
+    def verify(roster) = @verifier.verify(roster)
+
+    # Refuses a cluster of another size than wanted. 0 is one that is not known, or not asked for.
+    # @raise [ClusterSizeError] it has another
+    def self.check_size(cluster, want)
+      return if want.zero? || cluster.size.zero? || cluster.size == want
+
+      raise ClusterSizeError.new("#{cluster} is made for #{cluster.size} members, not #{want}", cluster: cluster)
+    end
+
+    private
+
+    def node = options.node || raise(NeedsNodeError)
+
+    def fingerprint = options.target.fingerprint
+
+    def exchange(message, limit)
+      @session.say(message)
+      @link.flush(limit)
+      reply = await(limit)
+    rescue Transport::TimeUp
+      raise broken('no answer from the registry')
+    rescue Transport::Broken, Transport::Alert => e
+      raise broken(e.message)
+    rescue Error => e
+      @ended = e
+      raise
+    rescue ArgumentError # nothing was said
+      reply = message
+      raise
+    ensure
+      # Given up in the middle, so that the answer would be taken for that of the next request.
+      @ended ||= SessionEndedError.new('a call was given up in the middle') unless reply
+    end
+
+    # A message has to be whole within some time, which counts from its first byte.
+    def await(limit)
+      whole = nil
+      until (reply = @session.next_message)
+        whole = (whole || limit.within(Limits::MESSAGE_SECONDS) if @session.partial?)
+        @link.pump(whole || limit)
+      end
+      reply
+    end
+
+    def broken(cause)
+      @ended = SessionEndedError.new(cause)
+      SessionEndedError.new("session with the registry ended: #{cause}")
+    end
+
+    # Ends the session with a registry that breaks the protocol.
+    def misbehaved(detail) = @ended = ProtocolError.new(detail)
+
+    # Reads a reply, and ends the session if its content is not what it has to be.
+    def read
+      yield
+    rescue RegistryError => e
+      @ended = e
+      raise
+    end
+
+    # Returns the ID that the registry gave the node before. With none the registry is to choose; but
+    # servers from before 2.0 expect a client to, so over a classic carrier it is a random one.
+    def proposal
+      known = node.registration(fingerprint)
+      return known.id if known
+
+      NodeID.new(OpenSSL::Random.random_bytes(20)) if protocol.classic?
+    end
+
+    def remember(id, limit)
+      target = options.target
+      known = node.registration(fingerprint)
+      return if known && known.id == id && known.endpoints == target.endpoints
+
+      name = target.cred&.name || known&.name.to_s
+      name = credentials(limit).name if name.empty?
+      node.update_registration(Registration.new(sig: fingerprint, name: name, endpoints: target.endpoints, id: id))
+    end
+
+    def credentials(limit)
+      reply = ask(Wire::Requests.reg_cred, limit)
+      cred = read { reply.registry }
+      raise misbehaved('credentials with another sig key') unless cred.fingerprint == fingerprint
+
+      cred
+    end
+
+    # Reads one reply, and whether it holds all that was asked for, as far as its size shows.
+    def receive_some(ref, which, limit, patience, wait)
+      reply = ask(Wire::Requests.get(ref, which: which, **wait), limit, patience: patience)
+      cluster = cluster_of(reply, ref)
+      members = read { reply.members }
+      check_members(cluster, members, which)
+      whole = !protocol.classic? || members.size == cluster.size ||
+              reply.encode.bytesize + CLASSIC_ROOM <= Limits::MAX_CLASSIC
+      [Roster.new(cluster: cluster, members: members.freeze), whole]
+    end
+
+    # Refuses a roster that contradicts itself or the request.
+    def check_members(cluster, members, which)
+      strange = members.find { |one| which[one.index].zero? || (cluster.size.positive? && one.index >= cluster.size) }
+      raise misbehaved("member with index #{strange.index}, which was not asked for or cannot be") if strange
+
+      distinct = members.uniq(&:id).size == members.size && members.uniq(&:name).size == members.size
+      raise misbehaved('two members with one ID or name') unless distinct
+    end
+
+    def seats(roster) = roster.members.sum { |member| 1 << member.index }
+
+    # Adds what a later reply shows. A node that moved in between counts where it was seen last.
+    def merge(members, later)
+      kept = members.reject { |member| later.any? { |one| one.id == member.id || one.name == member.name } }
+      [*kept, *later].sort_by(&:index).freeze
+    end
+
+    # Reads the cluster of a reply, which has to be the one asked for.
+    def cluster_of(reply, asked)
+      cluster = read { reply.cluster }
+      raise misbehaved("cluster #{cluster.id} instead of #{asked.id}") if asked.id && cluster.id != asked.id
+
+      if asked.id.nil? && !asked.name.empty?
+        raise misbehaved("#{cluster} instead of #{asked}") unless ['', asked.name].include?(cluster.name)
+
+        cluster = cluster.with(name: asked.name)
+      end
+      complete(cluster)
+    end
+
+    # Fills in what an original server left out of a cluster, from earlier replies.
+    def complete(cluster)
+      known = @clusters[cluster.id]
+      cluster = cluster.with(name: known.name) if known && cluster.name.empty?
+      cluster = known.with(name: cluster.name) if known && cluster.size.zero?
+      @clusters[cluster.id] = cluster
+    end
+  end
+end

@@ -1,0 +1,101 @@
+# frozen_string_literal: true
+
+module Xlreg
+  # One wait for a cluster's members, in requests that the registry answers when it is time (section 5.8).
+  # @api private
+  class Waiter
+    LONGEST = 300.0 # of one request; below every server's default limit
+    SHORTEST = 0.05 # with less time than this left, it is up
+    MARGIN = 0.25 # for the answer to arrive before the deadline
+    EARLY = 1.0 # an answer sooner than this may be a server's that cannot wait
+    FIRST_PAUSE = 0.05
+    MOST_PAUSE = 1.0
+
+    # @return [Roster, nil] what was heard last, verified
+    attr_reader :last
+
+    # @param dialogue [Dialogue]
+    # @param ref [ClusterRef]
+    # @param size [Integer] for how many members; 0 is as many as the cluster is made for
+    # @param seen [Proc, nil] told of each roster
+    def initialize(dialogue, ref, size: 0, seen: nil)
+      @dialogue = dialogue
+      @ref = ref
+      @size = size
+      @seen = seen
+      @last = nil
+      @poll = Backoff.new(FIRST_PAUSE, MOST_PAUSE)
+    end
+
+    # @param limit [Limit]
+    # @return [Roster] when they are there
+    # @raise [IncompleteError] the limit ended first
+    def wait(limit)
+      Text.doing("wait for #{@ref}") do
+        loop do
+          roster = ask(limit)
+          return roster if roster.members.size >= @size
+          raise IncompleteError.new(last, @size) if limit.left < SHORTEST
+        end
+      rescue SessionEndedError
+        raise unless limit.over?
+
+        raise IncompleteError.new(last, @size)
+      end
+    end
+
+    private
+
+    # Makes one waiting request. An answer that is both early and short of what was asked for came from a
+    # server that cannot wait, or will not any more since it is about to stop: after those there is a
+    # pause, shorter when there is news.
+    def ask(limit)
+      size = wanted
+      patience = wait_seconds(limit)
+      began = Limit.clock
+      received = @dialogue.receive(@ref, limit, patience: patience + Dialogue::ANSWER_SECONDS,
+                                                wait_size: size, wait_millis: (patience * 1000).to_i)
+      took = Limit.clock - began
+      settle_size(received.cluster)
+      before = count
+      roster = keep(received)
+      pause(limit, took, news: before != count) if roster.members.size < [size, @size].min
+      roster
+    end
+
+    def pause(limit, took, news:)
+      @poll.reset if news || took >= EARLY
+      @poll.pause(limit) if took < EARLY
+    end
+
+    # Fills in the size if it was not given, and refuses one that the cluster can never have.
+    def settle_size(cluster)
+      @size = cluster.size if @size.zero?
+      raise ArgumentError, 'size of the cluster is not known: say how many members to wait for' if @size.zero?
+
+      Dialogue.check_size(cluster, @size) if @size > cluster.size
+    end
+
+    # For how many to wait: everybody; if someone is told on the way, one more than there were.
+    def wanted
+      size = @size.zero? ? Limits::MAX_CLUSTER : @size # the server lowers it to the cluster's size
+      @seen ? [size, count + 1].min : size
+    end
+
+    def count = last ? last.members.size : 0
+
+    def keep(received)
+      @last = @dialogue.verify(received)
+      @seen&.call(last)
+      last
+    end
+
+    # How long a request that begins now may wait: so that its answer arrives in time.
+    def wait_seconds(limit)
+      return LONGEST unless limit.set?
+
+      left = limit.left
+      [left - [left / 8, MARGIN].min, LONGEST].min
+    end
+  end
+end
