@@ -50,7 +50,7 @@ class Wire:
         await self.close()
         opening = asyncio.open_connection(effect.endpoint.host, effect.endpoint.port)
         try:
-            self._streams = await _within(effect.timeout, opening)
+            self._streams = await within(effect.timeout, opening, lambda made: made[1].transport.abort())
         except UnicodeError as err:
             raise OSError(str(err)) from None
 
@@ -59,9 +59,9 @@ class Wire:
             raise ConnectionAbortedError("connection is closed")
         reader, writer = self._streams
         if isinstance(effect, Receive):
-            return await _within(effect.timeout, reader.read(_CHUNK))
+            return await within(effect.timeout, reader.read(_CHUNK))
         writer.write(effect.data)
-        return await _within(effect.timeout, writer.drain())
+        return await within(effect.timeout, writer.drain())
 
     def give_up(self) -> None:
         """End what is under way in another task."""
@@ -77,11 +77,29 @@ class Wire:
                 await closing[1].wait_closed()
 
 
-async def _within(seconds: float, doing: Awaitable[T]) -> T:
+async def within(seconds: float | None, doing: Awaitable[T], undo: Callable[[T], object] = bool) -> T:
+    """Return what doing does, or raise TimeoutError when the time is up.
+
+    Unlike asyncio.wait_for before 3.12 it never swallows a cancellation. What is
+    done all the same, but too late to be returned, is undone.
+    """
+    task = asyncio.ensure_future(doing)
     try:
-        return await asyncio.wait_for(doing, seconds)
-    except asyncio.TimeoutError:  # another class than TimeoutError before 3.11
-        raise TimeoutError from None
+        await asyncio.wait({task}, timeout=seconds)
+    except BaseException:
+        await _abandon(task, undo)
+        raise
+    if task.done():
+        return task.result()
+    await _abandon(task, undo)
+    raise TimeoutError
+
+
+async def _abandon(task: asyncio.Future[T], undo: Callable[[T], object]) -> None:
+    task.cancel()
+    await asyncio.wait({task})
+    if not task.cancelled() and task.exception() is None:
+        undo(task.result())
 
 
 async def _resolve(host: str) -> list[str]:

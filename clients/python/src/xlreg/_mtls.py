@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterable
-from typing import Any
-from typing import Protocol as Interface
+from typing import TypeAlias
 
 from ._session import load_pair
 from .errors import StrangerError, UnverifiedError
 from .node import Node
 from .roster import Member
 
-
-class TLSConnection(Interface):
-    """One end of TLS: ``ssl.SSLSocket``, ``ssl.SSLObject``, or a stream writer's ``ssl_object``."""
-
-    def getpeercert(self, binary_form: bool = ...) -> Any:
-        """Return the other end's certificate."""
+TLSConnection: TypeAlias = ssl.SSLSocket | ssl.SSLObject
+"""One end of TLS; a stream writer has it as ``get_extra_info("ssl_object")``."""
 
 
 def context(purpose: int, node: Node, me: Member, peers: Iterable[Member]) -> ssl.SSLContext:

@@ -26,9 +26,9 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 def main(command: list[str]) -> int:
     """Run the command, and return its exit code."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # Ctrl-C is for the tests, which then close the input
     with subprocess.Popen(command, stdin=subprocess.DEVNULL) as child:  # noqa: S603
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)  # Ctrl-C is for the tests, which then close the input
         threading.Thread(target=_end, args=(child,), daemon=True).start()
         return child.wait()
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from . import _base
 from ._address import Listener
-from ._async import Wire
+from ._async import Wire, within
 from ._base import AnyCluster, AnyTarget
 from ._dial import Dialing
 from ._dialogue import Creation, Dialogue
@@ -169,8 +169,8 @@ class AsyncClient(_base.BaseClient):
     async def _run(self, flow: Callable[[Limit], Flow[_T]], timeout: float | None) -> _T:
         limit = Limit(timeout)
         try:
-            await asyncio.wait_for(self._turn.acquire(), timeout)
-        except asyncio.TimeoutError:
+            await within(timeout, self._turn.acquire(), lambda _: self._turn.release())
+        except TimeoutError:
             raise DeadlineError("time was up while another call was under way") from None
         try:
             return await self._wire.run(flow(limit))

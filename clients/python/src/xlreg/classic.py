@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import struct
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -31,6 +32,8 @@ __all__ = [
     "server_decrypt_hello",
     "server_encrypt_hello_reply",
 ]
+
+Bytes: TypeAlias = bytes | bytearray
 
 BLOCK = 16
 _KEY, _SALT = 32, 8
@@ -219,7 +222,7 @@ def client_encrypt_hello(
 
 
 def client_decrypt_hello_reply(
-    ciphertext: bytes, iv1: bytes, key1: bytes
+    ciphertext: Bytes, iv1: Bytes, key1: Bytes
 ) -> tuple[bytes, bytes, bytes, bytes, int]:
     """Read the answer to a Hello of generation 1.8.
 
@@ -233,11 +236,11 @@ def client_decrypt_hello_reply(
     """
     if not ciphertext or len(ciphertext) % BLOCK:
         raise HandshakeError(_NO_REPLY)
-    reply, salt1 = _parse_reply_18(unpad(decrypt(bytes(key1), bytes(iv1), ciphertext)))
+    reply, salt1 = _parse_reply_18(unpad(decrypt(bytes(key1), bytes(iv1), bytes(ciphertext))))
     return reply.iv2, reply.key2, reply.salt2, salt1, reply.version2
 
 
-def server_decrypt_hello(ciphertext: bytes, ck_priv: rsa.RSAPrivateKey) -> tuple[bytes, bytes, bytes, int]:
+def server_decrypt_hello(ciphertext: Bytes, ck_priv: rsa.RSAPrivateKey) -> tuple[bytes, bytes, bytes, int]:
     """Read a Hello of generation 1.8.
 
     Returns:
@@ -253,7 +256,7 @@ def server_decrypt_hello(ciphertext: bytes, ck_priv: rsa.RSAPrivateKey) -> tuple
 
 
 def server_encrypt_hello_reply(
-    iv1: bytes, key1: bytes, salt1: bytes, version2: int | DecimalVersion
+    iv1: Bytes, key1: Bytes, salt1: Bytes, version2: int | DecimalVersion
 ) -> tuple[bytes, bytes, bytes, bytes]:
     """Make the answer to a Hello of generation 1.8.
 

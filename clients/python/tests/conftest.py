@@ -1,0 +1,61 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from xlreg import Node
+from xlreg.testing import find_program, shared_keys
+
+pytest_plugins = ["pytester"]
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Build the Go program once, unless XLREG_BIN names one, and have a place for scratch files."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("program")
+        patch.setenv("XLREG_TEST_SCRATCH", str(folder))
+        if not os.environ.get("XLREG_BIN"):
+            program = folder / "xlreg"
+            subprocess.run(["go", "build", "-o", str(program), "./cmd/xlreg"], cwd=REPOSITORY, check=True)
+            patch.setenv("XLREG_BIN", str(program))
+        yield
+
+
+@pytest.fixture
+def program() -> str:
+    """Where the Go program is."""
+    return find_program()
+
+
+@pytest.fixture
+def make_node() -> Callable[..., Node]:
+    """Make nodes in memory, whose keys are made once for all tests."""
+
+    def make(name: str, keys: int = 0, *endpoints: str) -> Node:
+        return Node(name, endpoints or ("127.0.0.1:7001",), keys=shared_keys(keys))
+
+    return make
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    """Return a listening socket on loopback."""
+    with socket.create_server(("127.0.0.1", 0)) as made:
+        yield made
+
+
+def open_descriptors() -> int:
+    """Return how many file descriptors this process has open."""
+    gc.collect()
+    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208
