@@ -39,16 +39,16 @@ func BenchmarkClassicSessionCPU(b *testing.B) {
 }
 
 const (
-	rounds     = 41 // each one ratio, of which the median counts
-	clients    = 16 // at once, so that the server does not pay for falling asleep
-	eachAround = 40 // sessions, and decryptions, at least
+	rounds    = 21  // each one ratio, of which the median counts
+	clients   = 16  // at once, so that the server does not pay for falling asleep
+	eachRound = 150 // sessions, and decryptions, at least
 )
 
 func classicSessions(b *testing.B, p xlreg.Protocol) {
 	server := startChild(b)
 	node := nodes(b, 1)[0]
 	var perSession, perDecryption, ratios []float64
-	n := max(eachAround, b.N/rounds)
+	n := max(eachRound, b.N/rounds)
 	for range rounds { // short ones, as the speed of a shared machine drifts
 		begun := server.ask(b, "cpu")
 		runSessions(b, server, node, p, n)
