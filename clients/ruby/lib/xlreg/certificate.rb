@@ -24,7 +24,7 @@ module Xlreg
     def make(key, token, now: Time.now, life: DEFAULT_LIFE)
       certificate = OpenSSL::X509::Certificate.new
       certificate.version = 2 # which says 3
-      certificate.serial = OpenSSL::BN.new(OpenSSL::Random.random_bytes(SERIAL_BITS / 8), 2) | 1
+      certificate.serial = OpenSSL::BN.new(OpenSSL::Random.random_bytes(SERIAL_BITS / 8), 2).to_i | 1
       certificate.subject = certificate.issuer = subject(token)
       certificate.public_key = key
       certificate.not_before = Time.at(now.to_i - BACKDATE)

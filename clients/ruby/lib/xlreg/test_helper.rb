@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-require 'json'
+require 'io/wait'
 require 'tmpdir'
 require_relative '../xlreg'
 
@@ -50,6 +50,7 @@ module Xlreg
   #
   # Without data it is `xlreg serve --dev`: on loopback, on a free port, forgotten when it ends.
   class RegistryProcess
+    START_SECONDS = 30.0
     STOP_SECONDS = 15.0
     LOG_LINES = 50
     # Runs a program until its own standard input ends, as it does with whoever holds the other end, even
@@ -61,7 +62,7 @@ module Xlreg
       trap('USR1') { Process.kill(:KILL, child) }
       Process.wait(child)
     RUBY
-    private_constant :STOP_SECONDS, :LOG_LINES, :SUPERVISOR
+    private_constant :START_SECONDS, :STOP_SECONDS, :LOG_LINES, :SUPERVISOR
 
     # Runs the block while a registry runs.
     # @param options [Hash] see initialize
@@ -142,13 +143,12 @@ module Xlreg
     # What is set for the tests' own use of the command line is not for the registry.
     def environment = ENV.keys.grep(/\AXLREG_/).to_h { |name| [name, nil] }
 
+    # Returns where it listens, which its log says in a line of JSON.
     def await_open(output)
-      output.each_line do |line|
+      limit = Limit.new(START_SECONDS)
+      while output.wait_readable(limit.left) && (line = output.gets)
         note(line)
-        entry = JSON.parse(line)
-        return entry['endpoints'][0] if entry.is_a?(Hash) && entry.key?('regCred')
-      rescue JSON::ParserError
-        next
+        return line[/"endpoints":\["([^"]+)"/, 1] if line.include?('"registry is open"')
       end
       raise NoProgramError, "the registry did not open: #{log}"
     end
