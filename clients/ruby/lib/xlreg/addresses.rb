@@ -1,0 +1,69 @@
+# frozen_string_literal: true
+
+module Xlreg
+  # What to register for a listening socket, and what not: nobody could reach the node there.
+  # @api private
+  module Addresses
+    module_function
+
+    # Returns what to register: for each listener the address advertised in its place, or else its own;
+    # then what else is advertised.
+    # @param listeners [Array<TCPServer, Socket, OpenSSL::SSL::SSLServer>]
+    # @param advertise [Array<String, Endpoint, nil>]
+    # @return [Array<Endpoint>]
+    # @raise [AddressError] one of them is not one that others can be sent to
+    def of(listeners, advertise)
+      Array.new([listeners.size, advertise.size].max) do |i|
+        if advertise[i] && !advertise[i].to_s.empty?
+          advertised(advertise[i])
+        elsif i < listeners.size
+          Text.doing("listener #{i}") { listening(listeners[i].to_io) }
+        else
+          refuse("advertised endpoint #{i} is empty and there is no such listener")
+        end
+      end
+    end
+
+    def refuse(why) = raise(AddressError, "address cannot be registered: #{why}")
+
+    def listening(socket)
+      bound = socket.local_address
+      refuse("#{bound.inspect_sockaddr} is no IP address and port") unless bound.ip?
+      refuse("#{bound.ip_address} has no port") if bound.ip_port.zero?
+      refuse("nobody listens at #{bound.inspect_sockaddr} yet: call listen") unless socket.getsockopt(:SOCKET, :ACCEPTCONN).bool
+      bound = bound.ipv6_to_ipv4 || bound if bound.ipv6?
+      check_reach(bound)
+      Endpoint.new(bound.ipv6? ? "[#{bound.ip_address}]:#{socket.local_address.ip_port}" : "#{bound.ip_address}:#{socket.local_address.ip_port}")
+    end
+
+    def check_reach(bound)
+      if unspecified?(bound.ip_address)
+        refuse("#{bound.ip_address} stands for all addresses of this machine: listen on one of them, or advertise one")
+      end
+      return unless bound.ip_address.include?('%')
+
+      refuse("#{bound.ip_address} is good on this machine only: listen on an address without a zone, or advertise one")
+    end
+
+    def advertised(text)
+      endpoint = Endpoint.new(text)
+      found = endpoint.address ? [endpoint.host] : resolve(endpoint)
+      refuse("#{endpoint} stands for all addresses of a machine") if found.any? { |address| unspecified?(address) }
+      endpoint
+    rescue EndpointError => e
+      refuse(e.message)
+    end
+
+    def unspecified?(address)
+      address = IPAddr.new(address.sub(/%.*/, ''))
+      (address.ipv6? && address.ipv4_mapped? ? address.native : address).to_i.zero?
+    end
+
+    def resolve(endpoint)
+      found = Addrinfo.getaddrinfo(endpoint.host, endpoint.port, nil, :STREAM).map(&:ip_address)
+      found.empty? ? refuse("#{endpoint} does not resolve") : found
+    rescue SocketError => e
+      refuse("#{endpoint} does not resolve: #{e.message}")
+    end
+  end
+end

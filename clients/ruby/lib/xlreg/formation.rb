@@ -1,0 +1,202 @@
+# frozen_string_literal: true
+
+module Xlreg
+  # How far a formation has come.
+  #
+  # @!attribute [r] cluster
+  #   @return [Cluster, nil] nil until it is created or found
+  # @!attribute [r] roster
+  #   @return [Roster, nil] who has joined, verified; nil until the node has
+  # @!attribute [r] size
+  #   @return [Integer] how many members are wanted; 0 until that is known
+  # @!attribute [r] error
+  #   @return [Error, nil] why something has to be tried again
+  Progress = Struct.new(:cluster, :roster, :size, :error, keyword_init: true) do
+    include Value
+  end
+
+  # Which cluster to form, as whom; see Xlreg.form.
+  # @api private
+  Plan = Struct.new(:options, :ref, :size, :join_only, :endpoint_count, :attrs, :listeners, :advertise,
+                    keyword_init: true) do
+    include Value
+
+    # @return [Node]
+    def node = options.node || raise(NeedsNodeError)
+
+    # @return [Boolean] whether the cluster is to be created if need be. An ID cannot be chosen.
+    def creates? = !join_only && ref.id.nil?
+
+    # @return [Creation]
+    def creation
+      name = ref.id ? '' : ref.name
+      Creation.new(name: name, size: size, endpoint_count: endpoint_count, attrs: attrs)
+    end
+
+    # Refuses what makes no sense, before anything is done.
+    def check
+      raise NoClusterNamedError if ref.none? && join_only
+      raise ArgumentError, 'a cluster that may have to be created needs a size' if size.zero? && creates?
+
+      creation.check(classic: options.protocol&.classic? || false) unless size.zero?
+    end
+
+    # @return [Array<Endpoint>] where the node is to be reached
+    # @raise [AddressError] nobody could reach it there
+    def endpoints
+      own = listeners.empty? && advertise.empty? ? node.endpoints : advertise
+      found = Addresses.of(listeners, own)
+      raise TooFewEndpointsError, "#{found.size}, want #{endpoint_count}" if found.size < endpoint_count
+
+      found
+    end
+  end
+
+  # One formation under way: from listening sockets to the verified roster, whatever the registry does
+  # meanwhile.
+  # @api private
+  class Formation
+    FIRST_PAUSE = 0.05
+    MOST_PAUSE = 1.0
+    LONGEST_RETRY = 60.0 # however long a registry says to wait
+    STEADY = 10.0 # after a session that lasted so long the pauses begin anew
+    # These may be gone in another session: the connection broke, or the registry says to come back
+    # later. A registry that refuses the node's certificate will again.
+    RETRYABLE = [SessionEndedError, TryLaterError, TooManyRequestsError].freeze
+    private_constant :FIRST_PAUSE, :MOST_PAUSE, :LONGEST_RETRY, :STEADY, :RETRYABLE
+
+    # @param plan [Plan]
+    # @param progress [Proc, nil]
+    def initialize(plan, progress)
+      @plan = plan
+      @progress = progress
+      @ref = plan.ref # what to create or join; a name once one is made up
+      @attrs = plan.attrs
+      @size = plan.size # 0 until it is known
+      @cluster = nil
+      @last = nil # until the node has joined
+    end
+
+    # @param limit [Limit]
+    # @return [Membership]
+    def run(limit)
+      Text.doing("form #{@plan.ref}") do
+        @plan.check
+        @plan.node.update_endpoints(@plan.endpoints)
+        persist(limit)
+      end
+    end
+
+    private
+
+    def persist(limit)
+      backoff = Backoff.new(FIRST_PAUSE, MOST_PAUSE)
+      loop do
+        began = Limit.clock
+        return attempt(limit)
+      rescue Error => e
+        raise incomplete(e) if limit.over? || e.is_a?(IncompleteError)
+        raise unless RETRYABLE.any? { |kind| e.is_a?(kind) }
+
+        tell(e)
+        backoff.reset if Limit.clock - began > STEADY
+        raise incomplete(e) unless backoff.pause(limit, least: retry_after(e))
+      end
+    end
+
+    def retry_after(error) = error.is_a?(RegistryError) ? [error.retry_after, LONGEST_RETRY].min : 0.0
+
+    # Goes all the way with one session.
+    def attempt(limit)
+      Dialogue.open(@plan.options, limit) do |dialogue|
+        id = dialogue.register(limit)
+        cluster = found(dialogue.join(find(dialogue, limit), limit))
+        roster = wait(dialogue, cluster, limit)
+        Membership.check_self(roster, @plan.node, id)
+        Membership.new(@plan.options, roster, id)
+      end
+    end
+
+    def wait(dialogue, cluster, limit)
+      waiter = Waiter.new(dialogue, ClusterRef.of(cluster), size: @size, seen: (method(:seen) if @progress))
+      waiter.wait(limit)
+    ensure
+      keep(waiter.last) if waiter&.last
+    end
+
+    # Creates the cluster or looks at the one that is there, and returns how to join it.
+    def find(dialogue, limit)
+      unless @plan.creates?
+        Dialogue.check_size(dialogue.cluster(@ref, limit), @size)
+        return @ref
+      end
+      cluster = dialogue.create(@plan.creation.with(name: @ref.name, attrs: @attrs), limit)
+      # A name that was made up now is the cluster's name, should the registry have to be asked again.
+      @ref = @ref.with(name: cluster.name) unless cluster.name.empty?
+      @attrs &= ~ClusterAttrs::UNIQUE
+      ClusterRef.new(id: found(cluster).id)
+    end
+
+    def found(cluster)
+      Dialogue.check_size(cluster, @plan.size)
+      @size = cluster.size.zero? ? @plan.size : cluster.size
+      @cluster = cluster
+    end
+
+    def seen(roster)
+      keep(roster)
+      tell(nil)
+    end
+
+    def keep(roster)
+      @last = roster
+      @cluster = roster.cluster
+    end
+
+    def tell(error) = @progress&.call(Progress.new(cluster: @cluster, roster: @last, size: @size, error: error))
+
+    # The error of a formation that ran out of time, with what else was wrong when it did.
+    def incomplete(error)
+      IncompleteError.new(@last, @size, obstacle: (error unless error.is_a?(IncompleteError)))
+    end
+  end
+
+  # Forms a cluster: finds out the addresses of the listening sockets, registers, creates or finds the
+  # cluster, joins it, and waits until everybody is there. It carries on when the registry is restarted.
+  #
+  # @param target [Target, RegCred, String] the registry: an xlreg:// line, the name of a regCred file, or
+  #   credentials
+  # @param node [Node] as whom
+  # @param cluster [String, ClusterID, Cluster, ClusterRef] its name or ID
+  # @param size [Integer] how many members it must have; may be 0 if it is not to be created
+  # @param listeners [Array<TCPServer, Socket, OpenSSL::SSL::SSLServer>] where the node is reached: the
+  #   first by the other members, the second by their clients. Their addresses are registered.
+  # @param advertise [Array<String, nil>] what to register in their place, where that is not nil; without
+  #   either, what the node had before
+  # @param join_only [Boolean] never create the cluster
+  # @param endpoint_count [Integer] how many endpoints each member of a new cluster must have
+  # @param attrs [Integer] bits of ClusterAttrs for a new cluster
+  # @param protocol [Protocol, String, nil] 2.0, unless "1.9" or "1.8" is chosen
+  # @param timeout [Numeric, nil] seconds; by default it waits for ever
+  # @yieldparam progress [Progress] each time that something is new
+  # @return [Membership]
+  # @raise [IncompleteError] time was up first; it says who has joined and how many are missing
+  # @raise [AddressError] nobody could reach the node at one of the addresses
+  # @raise [ClusterSizeError] the cluster exists with another size
+  # @raise [UntrustedError] the registry is not the one wanted
+  # @raise [Error] see Client.open, register, create, join and wait
+  #
+  # @example
+  #   listener = TCPServer.new('192.0.2.7', 0)
+  #   membership = Xlreg::Node.ensure('/var/lib/app/node') do |node|
+  #     Xlreg.form('xlreg://reg.example.org/?sig=…', node: node, cluster: 'web', size: 3,
+  #                                                  listeners: [listener])
+  #   end
+  def self.form(target, node:, cluster:, size: 0, listeners: [], advertise: [], join_only: false,
+                endpoint_count: 1, attrs: ClusterAttrs::NONE, protocol: nil, timeout: nil, &progress)
+    plan = Plan.new(options: Options.of(target, node: node, protocol: protocol), ref: ClusterRef.of(cluster),
+                    size: size, join_only: join_only, endpoint_count: endpoint_count, attrs: attrs,
+                    listeners: listeners, advertise: advertise)
+    Formation.new(plan, progress).run(Limit.new(timeout))
+  end
+end
