@@ -100,6 +100,7 @@ type pipes struct {
 	net.Listener // panics
 	next         chan pipe
 	closed       chan struct{}
+	end          error // what Accept says after Close
 }
 
 type pipe struct {
@@ -107,14 +108,16 @@ type pipe struct {
 	err  error
 }
 
-func newPipes() *pipes { return &pipes{next: make(chan pipe), closed: make(chan struct{})} }
+func newPipes() *pipes {
+	return &pipes{next: make(chan pipe), closed: make(chan struct{}), end: net.ErrClosed}
+}
 
 func (p *pipes) Accept() (net.Conn, error) {
 	select {
 	case got := <-p.next:
 		return got.conn, got.err
 	case <-p.closed:
-		return nil, net.ErrClosed
+		return nil, p.end
 	}
 }
 
@@ -165,6 +168,46 @@ func TestListenGivesPeersTenSeconds(t *testing.T) {
 	})
 }
 
+func TestListenClosesWhomItRefuses(t *testing.T) {
+	a := tlsCluster(t, xlregtest.Start(t), "c", "a", "b")[0]
+	synctest.Test(t, func(t *testing.T) {
+		p := newPipes()
+		a.listenOn(t, p)
+		far, over := p.dial()
+		fmt.Fprint(far, "GET / HTTP/1.1\r\n\r\n")
+		if !isOver(over) {
+			t.Error("still open")
+		}
+	})
+}
+
+// A member whose connection nobody has taken learns that nobody will.
+func TestListenerClosesWhatWaits(t *testing.T) {
+	members := tlsCluster(t, xlregtest.Start(t), "c", "a", "b")
+	now := time.Now()
+	synctest.Test(t, func(t *testing.T) {
+		for _, m := range members {
+			m.clock.forward(now.Sub(time.Now()))
+		}
+		p := newPipes()
+		l := members[0].listenOn(t, p)
+		near, far := net.Pipe()
+		p.next <- pipe{conn: near}
+		b := tls.Client(far, members[1].config(t))
+		if err := b.Handshake(); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait() // now all is done but Accept
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+		far.SetReadDeadline(time.Now().Add(time.Second))
+		if _, err := far.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
 // Who came first has had the most time to say something.
 func TestListenMakesRoom(t *testing.T) {
 	a := tlsCluster(t, xlregtest.Start(t), "c", "a", "b")[0]
@@ -198,6 +241,7 @@ func TestListenPassesErrorsOn(t *testing.T) {
 	t.Parallel()
 	members := tlsCluster(t, xlregtest.Start(t), "c", "a", "b")
 	p := newPipes()
+	p.end = errors.New("closed") // which does not say so in the usual way
 	l := members[0].listenOn(t, p)
 	for range 3 {
 		p.next <- pipe{err: syscall.EMFILE}

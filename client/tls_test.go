@@ -326,6 +326,23 @@ func TestTLSNamesTheUnverified(t *testing.T) {
 	}
 }
 
+// A member may have signed for a certificate that is no good as an anchor.
+func TestTLSNamesWhoseCertificateWillNotDo(t *testing.T) {
+	t.Parallel()
+	members := tlsCluster(t, xlregtest.Start(t), "c", "a", "b")
+	authority := another(t, members[1].Node().Keys(), func(c *x509.Certificate) { c.IsCA, c.BasicConstraintsValid = true, true })
+	roster := &client.Roster{Members: slices.Clone(members[0].Roster().Members)}
+	roster.ByName("b").Token.Certificate = authority.Certificate[0]
+	_, tlsErr := roster.ClientTLSConfig(nil)
+	_, pemErr := roster.CertificatesPEM()
+	_, dialErr := roster.Dial(t.Context(), "b", nil)
+	for what, err := range map[string]error{"ClientTLSConfig": tlsErr, "CertificatesPEM": pemErr, "Dial": dialErr} {
+		if err == nil || !strings.Contains(err.Error(), `certificate of "b"`) {
+			t.Errorf("%s: got %v", what, err)
+		}
+	}
+}
+
 // A member without proof that comes into the roster later is not accepted either.
 func TestTLSRefusesWhoComesUnverified(t *testing.T) {
 	t.Parallel()
