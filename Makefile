@@ -7,8 +7,16 @@
 FUZZTIME ?= 30s
 
 # What must be there, each as command:packages. The race detector needs a C
-# compiler; some tests hold our work against that of openssl, curl and ssh-keygen.
-NEEDS := go:golang-go,ca-certificates gcc:gcc,libc6-dev openssl:openssl curl:curl ssh-keygen:openssh-client
+# compiler; some tests hold our work against that of openssl, curl and ssh-keygen, and
+# start clusters of etcd and NATS. Services that come with those are left alone.
+NEEDS := go:golang-go,ca-certificates gcc:gcc,libc6-dev openssl:openssl curl:curl ssh-keygen:openssh-client \
+	etcd:etcd-server nats-server:nats-server python3:python3 ruby:ruby rubocop:rubocop
+
+# The same for what is no command but a library of Ruby's, each as library:package.
+RUBY_NEEDS := google/protobuf:ruby-google-protobuf minitest:ruby-minitest
+
+# The Python client with what its tests need, in an environment of its own.
+VENV := clients/python/.venv
 
 # The tools have a module of their own, out of the graph of those who import ours.
 TOOL := go tool -modfile=tools/go.mod
@@ -21,10 +29,14 @@ help: ## list the targets
 demo: ## form a cluster of five members on a real registry
 	go run ./cmd/xlreg demo -n 5
 
-test: setup ## install what is missing, then vet and test with the race detector
+test: setup build ## install what is missing, then test everything, Go with the race detector
 	go vet ./...
 	go -C tools vet ./...
 	CGO_ENABLED=1 go test -race ./...
+	cd clients/python && .venv/bin/ruff check . && .venv/bin/mypy
+	cd clients/python && XLREG_BIN=$(CURDIR)/bin/xlreg .venv/bin/python -m pytest -q
+	cd clients/ruby && rubocop --cache false
+	cd clients/ruby && XLREG_BIN=$(CURDIR)/bin/xlreg ruby -Ilib -Itest -e 'Dir["test/test_*.rb"].sort.each { |f| require "./#{f}" }'
 
 lint: ## run golangci-lint (the first time it is compiled, which takes minutes)
 	$(TOOL) golangci-lint run ./...
@@ -50,18 +62,27 @@ build: ## build the program into bin/
 vuln: ## look for known vulnerabilities (asks vuln.go.dev)
 	$(TOOL) govulncheck ./...
 
-setup: ## install what the tests need: Debian packages, Go modules
-	@missing=; \
+setup: ## install what the tests need: Debian packages, Go modules, a Python environment
+	@missing=; PATH="$$PATH:/usr/sbin"; \
 	for need in $(NEEDS); do \
 		command -v "$${need%%:*}" >/dev/null || missing="$$missing $$(echo "$${need#*:}" | tr , ' ')"; \
 	done; \
+	for need in $(RUBY_NEEDS); do \
+		ruby -e "require '$${need%%:*}'" 2>/dev/null || missing="$$missing $${need#*:}"; \
+	done; \
+	python3 -c 'import ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \
 	if [ -n "$$missing" ]; then \
 		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 		$$sudo apt-get update; \
 		$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$missing; \
 	fi
 	@go mod download
+	@if [ clients/python/pyproject.toml -nt $(VENV)/ready ]; then \
+		python3 -m venv $(VENV); \
+		$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable 'clients/python[dev]'; \
+		touch $(VENV)/ready; \
+	fi
 	@go -C tools build ./genproto google.golang.org/protobuf/cmd/protoc-gen-go
 
 clean: ## remove what was built
-	rm -rf bin
+	rm -rf bin $(VENV)

@@ -183,8 +183,14 @@ func TestSignals(t *testing.T) {
 	a.until(t, "up")
 	b.until(t, "up")
 	signals <- os.Interrupt
+	signals <- os.Interrupt // at the same time, so the same
 	a.until(t, "interrupted")
 	b.until(t, "interrupted")
+	select {
+	case err := <-ended:
+		t.Fatalf("after the first signal: %v", err)
+	case <-time.After(2 * oneSignal):
+	}
 	signals <- syscall.SIGTERM // the second kills, whichever it is
 	var e *ExitError
 	if err := <-ended; !errors.As(err, &e) || e.Signal != syscall.SIGKILL {

@@ -43,7 +43,7 @@ type supervisor struct {
 	ready, gone int
 	started     bool
 	stopping    bool
-	signalled   bool
+	signalled   time.Time        // zero until one has come
 	linger      <-chan time.Time // nil until one has ended well
 	first       error            // what failed first
 }
@@ -133,6 +133,10 @@ func (s *supervisor) orderAll(o order) {
 	}
 }
 
+// oneSignal is within what time two signals are one: timeout(1) sends its own to the
+// program and to the group that it is in.
+const oneSignal = 25 * time.Millisecond
+
 // interrupt passes the first signal on, and kills at the second.
 func (s *supervisor) interrupt(sig os.Signal) {
 	number, ok := sig.(syscall.Signal)
@@ -140,10 +144,10 @@ func (s *supervisor) interrupt(sig os.Signal) {
 	case !ok:
 	case !s.started:
 		s.fail(context.Canceled)
-	case s.signalled:
-		s.orderAll(order{Do: doKill})
-	default:
-		s.signalled = true
+	case s.signalled.IsZero():
+		s.signalled = time.Now()
 		s.orderAll(order{Do: doSignal, Signal: int(number)})
+	case time.Since(s.signalled) > oneSignal:
+		s.orderAll(order{Do: doKill})
 	}
 }
