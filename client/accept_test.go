@@ -187,7 +187,7 @@ func TestListenerClosesWhatWaits(t *testing.T) {
 	now := time.Now()
 	synctest.Test(t, func(t *testing.T) {
 		for _, m := range members {
-			m.clock.forward(now.Sub(time.Now()))
+			m.clock.forward(time.Until(now))
 		}
 		p := newPipes()
 		l := members[0].listenOn(t, p)
@@ -201,7 +201,9 @@ func TestListenerClosesWhatWaits(t *testing.T) {
 		if err := l.Close(); err != nil {
 			t.Error(err)
 		}
-		far.SetReadDeadline(time.Now().Add(time.Second))
+		if err := far.SetReadDeadline(time.Now().Add(time.Second)); err != nil {
+			t.Fatal(err)
+		}
 		if _, err := far.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 			t.Errorf("got %v", err)
 		}
