@@ -30,7 +30,8 @@ module Xlreg
       bound = socket.local_address
       refuse("#{bound.inspect_sockaddr} is no IP address and port") unless bound.ip?
       refuse("#{bound.ip_address} has no port") if bound.ip_port.zero?
-      refuse("nobody listens at #{bound.inspect_sockaddr} yet: call listen") unless socket.getsockopt(:SOCKET, :ACCEPTCONN).bool
+      refuse("nobody listens at #{bound.inspect_sockaddr} yet: call listen") unless socket.getsockopt(:SOCKET,
+                                                                                                      :ACCEPTCONN).bool
       bound = bound.ipv6_to_ipv4 || bound if bound.ipv6?
       check_reach(bound)
       Endpoint.new(bound.ipv6? ? "[#{bound.ip_address}]:#{socket.local_address.ip_port}" : "#{bound.ip_address}:#{socket.local_address.ip_port}")

@@ -80,7 +80,10 @@ module Xlreg
     # @raise [CertificateError] it has another form
     def check(der, token)
       Text.doing("certificate of #{Text.quote(token.name)}") do
-        raise CertificateError, "#{der.bytesize} bytes, at most #{Limits::MAX_CERTIFICATE} allowed" if der.bytesize > Limits::MAX_CERTIFICATE
+        if der.bytesize > Limits::MAX_CERTIFICATE
+          raise CertificateError,
+                "#{der.bytesize} bytes, at most #{Limits::MAX_CERTIFICATE} allowed"
+        end
 
         certificate = load(der)
         found = parts(der)
@@ -130,7 +133,9 @@ module Xlreg
     # @api private
     def extensions(token)
       key_id = key_id(token)
-      hosts = alternative_names(token).map { |tag, content| OpenSSL::ASN1::ASN1Data.new(content, tag & 0x1F, :CONTEXT_SPECIFIC) }
+      hosts = alternative_names(token).map do |tag, content|
+        OpenSSL::ASN1::ASN1Data.new(content, tag & 0x1F, :CONTEXT_SPECIFIC)
+      end
       usages = %w[serverAuth clientAuth].map { |usage| OpenSSL::ASN1::ObjectId(usage) }
       [['basicConstraints', "\x30\x00".b, true], ['keyUsage', "\x03\x02\x07\x80".b, true],
        ['extendedKeyUsage', OpenSSL::ASN1::Sequence(usages).to_der, false],
@@ -167,7 +172,8 @@ module Xlreg
       def check(certificate, parts)
         refuse('want version 3') unless certificate.version == 2
         refuse('want a signature with RSA and SHA-256') unless certificate.signature_algorithm == SHA256_WITH_RSA
-        refuse("serial number: want 1 to #{SERIAL_BITS} bits") unless certificate.serial.to_i.between?(1, (2**SERIAL_BITS) - 1)
+        refuse("serial number: want 1 to #{SERIAL_BITS} bits") unless certificate.serial.to_i.between?(1,
+                                                                                                       (2**SERIAL_BITS) - 1)
         check_subject(parts)
         check_extensions(parts.extensions)
       rescue Der::BrokenError

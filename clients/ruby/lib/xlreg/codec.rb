@@ -85,7 +85,7 @@ module Xlreg
       end
 
       # @param data [String] bytes that came
-      def feed(data) = @lost || @data << data
+      def feed(data) = @lost || (@data << data)
 
       # @return [Boolean]
       def partial? = @lost || !@data.empty?

@@ -93,7 +93,10 @@ module Xlreg
       @options = options
       @protocol = choose_protocol
       @shown = nil
-      raise NeedsNodeError, "protocol #{protocol}: no node: this client can only read" if protocol.classic? && !options.node
+      if protocol.classic? && !options.node
+        raise NeedsNodeError,
+              "protocol #{protocol}: no node: this client can only read"
+      end
 
       @context = tls_context unless protocol.classic?
     end
@@ -124,7 +127,10 @@ module Xlreg
       chosen = options.protocol
       cred = options.target.cred
       if chosen
-        raise ArgumentError, "protocol #{chosen} needs the registry's regCred file: a URL has no comms key" if chosen.classic? && !cred
+        if chosen.classic? && !cred
+          raise ArgumentError,
+                "protocol #{chosen} needs the registry's regCred file: a URL has no comms key"
+        end
 
         return chosen
       end

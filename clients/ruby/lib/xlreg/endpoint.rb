@@ -28,7 +28,10 @@ module Xlreg
     # @raise [EndpointError] it is none; the text says why
     def initialize(text)
       text = text.to_s
-      raise EndpointError, "endpoint of #{text.bytesize} bytes: at most #{Limits::MAX_ENDPOINT} allowed" if text.bytesize > Limits::MAX_ENDPOINT
+      if text.bytesize > Limits::MAX_ENDPOINT
+        raise EndpointError,
+              "endpoint of #{text.bytesize} bytes: at most #{Limits::MAX_ENDPOINT} allowed"
+      end
 
       @to_s = text.dup.freeze
       host, colon, port = text.ascii_only? ? text.rpartition(':') : ['', '', '']

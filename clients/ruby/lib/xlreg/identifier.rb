@@ -9,9 +9,7 @@ module Xlreg
     # @param bytes [String] 20 or 32 of them
     # @raise [IDError] they are no ID
     def initialize(bytes)
-      unless [20, 32].include?(bytes.bytesize)
-        raise IDError, "ill-formed ID: #{bytes.bytesize} bytes, want 20 or 32"
-      end
+      raise IDError, "ill-formed ID: #{bytes.bytesize} bytes, want 20 or 32" unless [20, 32].include?(bytes.bytesize)
 
       @bytes = bytes.b.freeze
       freeze
@@ -59,7 +57,11 @@ module Xlreg
     # @raise [IllFormedNameError] it is none; the text says why
     def self.check(name)
       raise IllFormedNameError, 'a name cannot be empty' if name.empty?
-      raise IllFormedNameError, "#{name.size} characters, at most #{Limits::MAX_NAME} allowed" if name.size > Limits::MAX_NAME
+
+      if name.size > Limits::MAX_NAME
+        raise IllFormedNameError,
+              "#{name.size} characters, at most #{Limits::MAX_NAME} allowed"
+      end
       return name if name.valid_encoding? && FORM.match?(name)
 
       raise IllFormedNameError, "#{Text.quote(name)}: want a letter or '_', then letters, digits, '_', '-' and '.'"

@@ -254,14 +254,15 @@ module Xlreg
       PrivateKey.refuse('damaged') unless checks[0] && checks[0] == checks[1]
       kind, *numbers, _rest = cut(secret.byteslice(8..), 7)
       PrivateKey.refuse("#{Text.quote(kind)} is not an RSA key") unless kind == 'ssh-rsa'
-      rsa(*numbers.map { |number| OpenSSL::BN.new(number, 2).to_i })
+      rsa(numbers.map { |number| OpenSSL::BN.new(number, 2).to_i })
     end
 
-    def rsa(modulus, public_exponent, exponent, inverse, first, second)
+    def rsa(numbers)
+      modulus, public_exponent, exponent, inverse, first, second = numbers
       PublicKey.check_numbers(modulus, public_exponent)
-      numbers = [0, modulus, public_exponent, exponent, first, second,
-                 exponent % (first - 1), exponent % (second - 1), inverse]
-      sequence = OpenSSL::ASN1::Sequence(numbers.map { |number| OpenSSL::ASN1::Integer(number) })
+      all = [0, modulus, public_exponent, exponent, first, second,
+             exponent % (first - 1), exponent % (second - 1), inverse]
+      sequence = OpenSSL::ASN1::Sequence(all.map { |number| OpenSSL::ASN1::Integer(number) })
       OpenSSL::PKey::RSA.new(sequence.to_der)
     rescue OpenSSL::PKey::PKeyError, PublicKeyError, ZeroDivisionError => e
       PrivateKey.refuse(e.message)

@@ -61,12 +61,12 @@ module Xlreg
       # @raise [NoNodeError] there is none
       # @raise [NodeInUseError] another process has the lock
       # @raise [NodeError] it is damaged, too open, or newer; the text says which file, and the remedy
-      def open(path, &block)
+      def open(path, &)
         node = Directory.errors('open node') do
           # Looked for first, so that a directory of something else gets no lock file.
           locked(Directory.new(path).tap(&:check_node)) { |files| read(files) }
         end
-        node.lend(&block)
+        node.lend(&)
       end
 
       # Reads the node in a directory without taking the lock. Nothing can be saved with it.
@@ -83,7 +83,7 @@ module Xlreg
       # @yieldparam node [Node] closed at the end of the block
       # @return [Node, Object] the node, or what the block returns
       def ensure(path, name: nil, &block)
-        Directory.new(path).record? ? open(path, &block) : init(path, name: name, &block)
+        Directory.new(path).record? ? self.open(path, &block) : init(path, name: name, &block)
       end
 
       private
@@ -342,7 +342,8 @@ module Xlreg
     # @return [Keys]
     def read(files)
       comms, sig = [Directory::COMMS, Directory::SIG].map do |name|
-        files.read_key(name) or raise NodeError, "#{files.file(name)} is not there: put the key there, or make a new node"
+        files.read_key(name) or raise NodeError,
+                                      "#{files.file(name)} is not there: put the key there, or make a new node"
       end
       Keys.new(comms: comms, sig: sig)
     end
@@ -363,7 +364,10 @@ module Xlreg
     def existing(files, name, given, bits)
       key = files.read_key(name) or return
       path = files.file(name)
-      raise NodeError, "#{path} is there and holds another key than given: move it away" if given && given.to_der != key.to_der
+      if given && given.to_der != key.to_der
+        raise NodeError,
+              "#{path} is there and holds another key than given: move it away"
+      end
 
       found = key.n.num_bits
       return key if given || bits.nil? || found == bits

@@ -108,7 +108,8 @@ module Xlreg
   class RegCredParser
     # @param text [String]
     def initialize(text)
-      @lines = text.dup.force_encoding(Encoding::UTF_8).scrub('?').split("\n").map { |line| line.gsub(/\A[ \t\r]+|[ \t\r]+\z/, '') }
+      lines = text.dup.force_encoding(Encoding::UTF_8).scrub('?').split("\n")
+      @lines = lines.map { |line| line.gsub(/\A[ \t\r]+|[ \t\r]+\z/, '') }
       @at = 0 # of the line that is being read, from 1
     end
 
@@ -128,7 +129,8 @@ module Xlreg
                  comms_key: key(value('CommsPubKey')), sig_key: key(value('SigPubKey')),
                  endpoints: endpoints, version: DecimalVersion.parse(value('Version')) }
       want('}')
-      raise RegCredError, "#{Text.quote(line('')[0, 40])} after the end" if @lines.drop(@at).any? { |text| !text.empty? }
+      rest = @lines.drop(@at).find { |text| !text.empty? }
+      raise RegCredError, "#{Text.quote(line('')[0, 40])} after the end" if rest
 
       RegCred.new(**fields)
     end
@@ -141,7 +143,9 @@ module Xlreg
       raise RegCredError, "end of file where #{Text.quote(wanted)} should be"
     end
 
-    def instead(found, wanted) = raise(RegCredError, "#{Text.quote(found[0, 40])} where #{Text.quote(wanted)} should be")
+    def instead(found, wanted)
+      raise RegCredError, "#{Text.quote(found[0, 40])} where #{Text.quote(wanted)} should be"
+    end
 
     def want(word)
       found = line(word)

@@ -21,7 +21,7 @@ module Xlreg
     # Runs the block while a registry runs.
     # @yieldparam registry [RegistryProcess]
     # @return [Object] what the block returns
-    def with_registry(**options, &block) = RegistryProcess.run(**options, &block)
+    def with_registry(**options, &) = RegistryProcess.run(**options, &)
 
     # @return [Keys] keys that are made once and used again, since they take time
     def self.keys(number = 0) = (@keys ||= Hash.new { |all, n| all[n] = Keys.generate })[number]

@@ -26,7 +26,7 @@ module Xlreg
     def self.connect(endpoint, limit)
       failure = nil
       Addrinfo.getaddrinfo(endpoint.host, endpoint.port, nil, :STREAM).each do |address|
-        return new(open(address, limit))
+        return new(dial(address, limit))
       rescue SystemCallError, TimeUp => e
         failure = e
       end
@@ -38,7 +38,7 @@ module Xlreg
     end
 
     # @api private
-    def self.open(address, limit)
+    def self.dial(address, limit)
       left = limit.left
       raise TimeUp if left <= 0
 
@@ -46,7 +46,7 @@ module Xlreg
     rescue Errno::ETIMEDOUT
       raise TimeUp
     end
-    private_class_method :open
+    private_class_method :dial
 
     # @param socket [Socket] connected
     def initialize(socket)
@@ -109,8 +109,7 @@ module Xlreg
     def wait(what, limit)
       left = limit.left
       seconds = left.infinite? ? nil : left
-      ready = left.positive? && (what == :wait_readable ? @socket.wait_readable(seconds) : @socket.wait_writable(seconds))
-      raise TimeUp unless ready
+      raise TimeUp unless left.positive? && @socket.public_send(what, seconds)
     end
 
     def failure(error)

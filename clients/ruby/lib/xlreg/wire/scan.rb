@@ -14,8 +14,6 @@ module Xlreg
       END_GROUP = 4
       FIXED32 = 5
       MAX_NUMBER = (1 << 29) - 1
-      OP_TAG = [1, VARINT].freeze
-      TOKENS_TAG = [21, BYTES].freeze
       # The value that is cut short.
       SHORT = :short
 
@@ -73,8 +71,8 @@ module Xlreg
       end
 
       def note(number, kind)
-        @op ||= [number, kind] == OP_TAG
-        @tokens += 1 if [number, kind] == TOKENS_TAG
+        @op ||= number == 1 && kind == VARINT
+        @tokens += 1 if number == 21 && kind == BYTES
       end
 
       def skip(data, at, kind)
