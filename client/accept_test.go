@@ -197,12 +197,12 @@ func TestListenerClosesWhatWaits(t *testing.T) {
 		if err := b.Handshake(); err != nil {
 			t.Fatal(err)
 		}
+		if err := far.SetReadDeadline(time.Now().Add(time.Second)); err != nil {
+			t.Fatal(err)
+		}
 		synctest.Wait() // now all is done but Accept
 		if err := l.Close(); err != nil {
 			t.Error(err)
-		}
-		if err := far.SetReadDeadline(time.Now().Add(time.Second)); err != nil {
-			t.Fatal(err)
 		}
 		if _, err := far.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 			t.Errorf("got %v", err)

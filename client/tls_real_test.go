@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"encoding/pem"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -90,6 +91,7 @@ func TestCurlWithMembersFiles(t *testing.T) {
 			_, _ = io.WriteString(w, "hello "+string(member.Token.Name))
 		}),
 		ReadHeaderTimeout: time.Minute,
+		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 	}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.ServeTLS(c.a.port, "", "") })
