@@ -34,7 +34,8 @@ module Xlreg
                                                                                                       :ACCEPTCONN).bool
       bound = bound.ipv6_to_ipv4 || bound if bound.ipv6?
       check_reach(bound)
-      Endpoint.new(bound.ipv6? ? "[#{bound.ip_address}]:#{socket.local_address.ip_port}" : "#{bound.ip_address}:#{socket.local_address.ip_port}")
+      host = bound.ipv6? ? "[#{bound.ip_address}]" : bound.ip_address
+      Endpoint.new("#{host}:#{socket.local_address.ip_port}")
     end
 
     def check_reach(bound)

@@ -172,8 +172,8 @@ module Xlreg
       def check(certificate, parts)
         refuse('want version 3') unless certificate.version == 2
         refuse('want a signature with RSA and SHA-256') unless certificate.signature_algorithm == SHA256_WITH_RSA
-        refuse("serial number: want 1 to #{SERIAL_BITS} bits") unless certificate.serial.to_i.between?(1,
-                                                                                                       (2**SERIAL_BITS) - 1)
+        serial = certificate.serial.to_i
+        refuse("serial number: want 1 to #{SERIAL_BITS} bits") unless serial.positive? && serial < 2**SERIAL_BITS
         check_subject(parts)
         check_extensions(parts.extensions)
       rescue Der::BrokenError

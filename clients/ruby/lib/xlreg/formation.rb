@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+# Clusters of processes that find each other through a registry; Xlreg.form is the one call for it.
 module Xlreg
   # How far a formation has come.
   #

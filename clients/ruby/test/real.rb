@@ -1,0 +1,53 @@
+# frozen_string_literal: true
+
+require_relative 'helper'
+require 'xlreg/test_helper'
+require 'English'
+require 'open3'
+
+# Help of the tests that talk to a real registry.
+module Real
+  include Xlreg::TestHelper
+
+  PATIENCE = 30
+
+  module_function
+
+  # @return [Xlreg::Node] in memory, with keys that were made before
+  def node(number, **more)
+    Xlreg::Node.new(name: "m#{number}", keys: Xlreg::TestHelper.keys(number), **more)
+  end
+
+  # Runs the block, and makes sure that it leaves no file descriptor open.
+  def leaving_nothing_open
+    before = open_descriptors
+    yield
+  ensure
+    assert_empty open_descriptors - before if $ERROR_INFO.nil?
+  end
+
+  # What is open apart from pipes of the interpreter's own.
+  def open_descriptors
+    Dir.children('/proc/self/fd').filter_map do |fd|
+      File.readlink("/proc/self/fd/#{fd}")
+    rescue Errno::ENOENT
+      nil # that of the listing itself
+    end.grep(/socket|\.pem|lock|json/).sort
+  end
+
+  # @return [Array(String, String, Integer)] what a program printed, and its exit code
+  def run_program(*command)
+    plain = ENV.keys.grep(/\AXLREG_/).to_h { |name| [name, nil] }
+    out, err, status = Open3.capture3(plain, *command)
+    [out, err, status.exitstatus]
+  end
+
+  # Runs the Go program.
+  def run_go(*arguments) = run_program(Xlreg::TestHelper.program, *arguments)
+
+  # Runs exe/xlreg-rb.
+  def run_ruby(*arguments)
+    folder = File.expand_path('..', __dir__)
+    run_program(Gem.ruby, '-w', '-I', File.join(folder, 'lib'), File.join(folder, 'exe', 'xlreg-rb'), *arguments)
+  end
+end
