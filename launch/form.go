@@ -69,6 +69,9 @@ func (o *FormOptions) takeSeats(ctx context.Context, target *regcred.Target) (cl
 		return cluster, err
 	}
 	cluster, err = sessions[0].Create(ctx, client.CreateOptions{Name: o.Cluster, Size: o.Size, EndpointCount: o.EndpointCount})
+	if err == nil {
+		err = o.checkOthers(ctx, sessions[0], cluster.ID)
+	}
 	if err != nil {
 		return cluster, err
 	}
@@ -78,6 +81,22 @@ func (o *FormOptions) takeSeats(ctx context.Context, target *regcred.Target) (cl
 		}
 	}
 	return cluster, nil
+}
+
+// checkOthers keeps the nodes from taking the places of others that have their names
+// and even their keys, as test keys are the same for everyone.
+func (o *FormOptions) checkOthers(ctx context.Context, c *client.Client, cluster xlreg.ClusterID) error {
+	roster, err := c.Members(ctx, xlreg.ClusterRef{ID: cluster})
+	if err != nil {
+		return err
+	}
+	for i, node := range o.Nodes {
+		known, _ := node.Registration(c.Fingerprint())
+		if m := roster.ByName(node.Name()); m != nil && m.Token.ID != known.ID {
+			return o.of(i, xlreg.ErrMemberNameInUse)
+		}
+	}
+	return nil
 }
 
 // of says which member an error is about.

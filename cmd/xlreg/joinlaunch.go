@@ -200,7 +200,7 @@ func (g *globals) formFor(ctx context.Context, target *regcred.Target, o client.
 	o.Protocol, o.Progress = g.protocol.Protocol, p.callback()
 	m, err := client.Form(ctx, target, o)
 	if err != nil {
-		return nil, deadline(ctx, err)
+		return nil, afterWait(launch.NameMissing(err))
 	}
 	return m, nil
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -190,12 +189,4 @@ func explainShared(err error) error {
 		return fmt.Errorf("%w (%w)", errOtherRun, err)
 	}
 	return err
-}
-
-// deadline marks the end of the wait for all, and says who is missing.
-func deadline(ctx context.Context, err error) error {
-	if ctx.Err() == nil {
-		return err
-	}
-	return afterWait(launch.NameMissing(err))
 }

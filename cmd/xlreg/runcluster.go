@@ -183,7 +183,7 @@ func (r *clusterRun) form(ctx context.Context) (err error) {
 		Anew: r.old.Load() && r.o.cluster != "", Progress: p.callback(),
 	})
 	if err != nil {
-		return explainShared(deadline(ctx, err))
+		return explainShared(afterWait(launch.NameMissing(err)))
 	}
 	if r.registry != "" {
 		r.onClose(r.leave)

@@ -46,10 +46,12 @@ func TestMain(m *testing.M) {
 //   - let NAME PATTERN gives $NAME what the pattern's group finds in the last output
 //   - newer FILE makes a registry's data file one that a later program wrote
 //   - damage FILE makes a file's content worthless
-func TestScripts(t *testing.T) {
-	keys := makeKeys(t, 6)
-	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata",
+func TestScripts(t *testing.T) { testscript.Run(t, scripts("testdata", makeKeys(t, 6))) }
+
+// scripts is how the scripts in dir are run, with the directory of test keys.
+func scripts(dir, keys string) testscript.Params {
+	return testscript.Params{
+		Dir:                 dir,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
@@ -78,7 +80,7 @@ func TestScripts(t *testing.T) {
 			"newer":  cmdNewer,
 			"damage": cmdDamage,
 		},
-	})
+	}
 }
 
 // makeKeys makes n key files, 0.pem and on, and returns their directory.
