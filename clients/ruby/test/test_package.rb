@@ -1,0 +1,55 @@
+# frozen_string_literal: true
+
+require_relative 'real'
+require_relative '../tools/genproto'
+
+# What is in the package, and that it installs.
+class TestPackage < Minitest::Test
+  include Real
+
+  FOLDER = File.expand_path('..', __dir__)
+
+  def test_the_generated_file_is_not_stale
+    text = File.read(GenProto::TARGET)
+    assert_includes text, "SHA-256 of the source: #{GenProto.digest}\n", 'run tools/genproto.rb'
+    assert_equal GenProto.text, text, 'run tools/genproto.rb' if system('which', 'protoc', out: File::NULL)
+  end
+
+  def test_it_builds_and_installs
+    Dir.mktmpdir do |folder|
+      gem = File.join(folder, 'xlreg.gem')
+      assert system('gem', 'build', '--quiet', 'xlreg.gemspec', '-o', gem, chdir: FOLDER, out: File::NULL, err: File::NULL)
+      home = File.join(folder, 'home')
+      assert system('gem', 'install', '--local', '--quiet', '--no-document', '--install-dir', home, gem,
+                    out: File::NULL, err: File::NULL, chdir: folder)
+      environment = { 'GEM_PATH' => [home, *Gem.path].join(':') }
+      out, status = Open3.capture2(environment, Gem.ruby, '-e', 'require "xlreg"; print Xlreg::Keys.generate.fingerprint')
+      assert_equal [0, 50], [status.exitstatus, out.size]
+      _, status = Open3.capture2(environment, File.join(home, 'bin', 'xlreg-rb'), '--help')
+      assert_equal 0, status.exitstatus
+    end
+  end
+
+  def test_the_helper_says_when_there_is_no_program
+    given = ENV.fetch('XLREG_BIN', nil)
+    ENV['XLREG_BIN'] = '/nowhere'
+    assert_match(%r{XLREG_BIN is /nowhere}, assert_raises(Xlreg::NoProgramError) { Xlreg::TestHelper.program }.message)
+  ensure
+    ENV['XLREG_BIN'] = given
+  end
+
+  # Each step runs in a registry of its own, as a reader of the README would run it.
+  def test_the_readme
+    blocks = File.read(File.join(FOLDER, 'README.md')).scan(/^```ruby\n(.*?)^```/m).flatten
+    refute_empty blocks
+    with_registry { |registry| blocks.each { |block| run_block(block, registry) } }
+  end
+
+  def run_block(block, registry)
+    Dir.mktmpdir do |folder|
+      plain = { 'XLREG_REGISTRY' => registry.url, 'XLREG_BIN' => Xlreg::TestHelper.program }
+      out, status = Open3.capture2e(plain, Gem.ruby, '-w', '-I', File.join(FOLDER, 'lib'), '-e', block, chdir: folder)
+      assert_equal 0, status.exitstatus, "#{block}\n#{out}"
+    end
+  end
+end
