@@ -39,16 +39,19 @@ class Waiter:
         """
         with doing(f"wait for {self._ref}"):
             while True:
-                try:
-                    roster = yield from self._ask(limit)
-                except XlregError as err:
-                    if limit.over():
-                        raise IncompleteError(self.last, self.size) from err
-                    raise
+                roster = yield from self._ask_in_time(limit)
                 if len(roster.members) >= self.size:
                     return roster
                 if limit.left() < _SHORTEST:
                     raise IncompleteError(self.last, self.size)
+
+    def _ask_in_time(self, limit: Limit) -> Flow[Roster]:
+        try:
+            return (yield from self._ask(limit))
+        except XlregError as err:
+            if limit.over():
+                raise IncompleteError(self.last, self.size) from err
+            raise
 
     def _ask(self, limit: Limit) -> Flow[Roster]:
         """Make one waiting request.
