@@ -40,7 +40,8 @@ registry, directory, cluster, size = ARGV
 $stdout.sync = true
 listener = TCPServer.new('127.0.0.1', 0)
 Xlreg::Node.open(directory) do |node|
-  membership = Xlreg.form(registry, node:, cluster:, size: Integer(size), listeners: [listener], timeout: 60)
+  membership = Xlreg.form(registry, node: node, cluster: cluster, size: Integer(size), listeners: [listener],
+                                    timeout: 60)
   others = membership.others.select(&:verified?)
   host = Thread.new { be_greeted(membership, listener, others.size) }
   others.each { |member| greet(membership, member) }

@@ -17,7 +17,8 @@ class TestCLI < Minitest::Test
         joined, err, code = run_ruby('join', 'web', '--endpoint', '127.0.0.1:7001', '-o', 'json', *first)
         assert_equal [0, '', ['a']], [code, err, JSON.parse(joined)['members'].map { |one| one['name'] }]
         check_deadline(at)
-        both = run_ruby('join', 'web', '--endpoint', '127.0.0.1:7002', '--wait', '30s', *at, '--node', File.join(folder, 'b'))
+        both = run_ruby('join', 'web', '--endpoint', '127.0.0.1:7002', '--wait', '30s', *at, '--node',
+                        File.join(folder, 'b'))
         assert_equal 0, both[2]
         compare(['get', 'web', *at])
         compare(['get', 'web', '-o', 'json', *at])
@@ -43,7 +44,9 @@ class TestCLI < Minitest::Test
   def test_exit_codes_and_output_of_failures
     with_registry do |registry|
       at = ['--registry', registry.url]
-      [['get', 'none', *at], ['get', '0' * 40, *at]].each { |arguments| assert_equal run_go(*arguments), run_ruby(*arguments) }
+      [['get', 'none', *at], ['get', '0' * 40, *at]].each do |arguments|
+        assert_equal run_go(*arguments), run_ruby(*arguments)
+      end
       [[], ['nothing'], ['get', *at], ['get', 'a b', *at], %w[get web], ['get', 'web', '--size', '3', *at],
        ['join', 'web', '--create', *at], ['join', 'web', '--endpoint', '0.0.0.0:1', *at], ['create', 'web', *at],
        ['create', 'web', '--size', '65', *at], ['get', 'web', '--wait', 'soon', *at],

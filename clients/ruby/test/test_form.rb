@@ -88,7 +88,11 @@ class TestForm < Minitest::Test
     serving = Thread.new { serve(server, listener) }
     serving.report_on_exception = false
     to = member.others.find { |one| one.name == other.me.name }
-    assert_raises(OpenSSL::SSL::SSLError) { connect(listener.local_address.ip_port, member.client_context(to)) { flunk } }
+    assert_raises(OpenSSL::SSL::SSLError) do
+      connect(listener.local_address.ip_port, member.client_context(to)) do
+        flunk
+      end
+    end
     assert_raises(OpenSSL::SSL::SSLError) { serving.value }
     assert_raises(Xlreg::StrangerError) { member.client_context(member.me) }
   end

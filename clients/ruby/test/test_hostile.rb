@@ -155,8 +155,8 @@ class TestHostile < Minitest::Test
 
   def test_what_is_no_tls
     refuses(Xlreg::HandshakeError, ->(c) { c.readpartial(9) && c.write('HTTP/1.0 400 No') }, '2.0')
-    refuses(Xlreg::HandshakeError, ->(c) { c.close }, '2.0') # rubocop:disable Style/SymbolProc
-    refuses(Xlreg::HandshakeError, ->(c) { c.read }, '2.0') # rubocop:disable Style/SymbolProc
+    refuses(Xlreg::HandshakeError, ->(c) { c.close }, '2.0')
+    refuses(Xlreg::HandshakeError, ->(c) { c.read }, '2.0')
   end
 
   Xlreg::Protocol::ALL.each do |protocol|
@@ -173,7 +173,9 @@ class TestHostile < Minitest::Test
       end
 
       define_method("test_another_reply_at_#{step}_over_#{protocol}") do
-        fails_at(step, Xlreg::ProtocolError, protocol) { |message| message.op == op ? Message.build(Op::ACK) : honest(message) }
+        fails_at(step, Xlreg::ProtocolError, protocol) do |message|
+          message.op == op ? Message.build(Op::ACK) : honest(message)
+        end
       end
     end
   end
@@ -184,9 +186,9 @@ class TestHostile < Minitest::Test
   end
 
   # Goes on until a step, which has to fail; returns the error.
-  def fails_at(step, kind, protocol, &answer)
+  def fails_at(step, kind, protocol, &)
     leaving_nothing_open do
-      serving(protocol.classic? ? classic(&answer) : modern(&answer)) do |cred|
+      serving(protocol.classic? ? classic(&) : modern(&)) do |cred|
         client(cred, protocol) { |client| return assert_raises(kind) { walk(client, step) } }
       end
     end
@@ -223,12 +225,13 @@ class TestHostile < Minitest::Test
     token = Xlreg::Wire::Pb::Token.new(Name: 'm', ID: ID)
     [{ ClusterID: ID, Which: 1 }, { ClusterID: ID, Which: 0, Tokens: [token] }, { ClusterID: 'x' },
      { ClusterID: ("\x02" * 20).b }, { ClusterID: ID, ClusterMaxSize: 65 },
-     { ClusterID: ID, Which: 3, Tokens: [token, token] }, { ClusterID: ID, ClusterMaxSize: 2, Which: 4, Tokens: [token] }]
+     { ClusterID: ID, Which: 3, Tokens: [token, token] },
+     { ClusterID: ID, ClusterMaxSize: 2, Which: 4, Tokens: [token] }]
   end
 
   def test_a_member_without_proof_in_its_signature
-    token = Xlreg::Wire::Pb::Token.new(Name: 'm', ID: ID, SigKey: Xlreg::PublicKey.der(SIG), DigSig2: 'x', Certificate: 'y',
-                                       CommsKey: Xlreg::PublicKey.der(COMMS))
+    token = Xlreg::Wire::Pb::Token.new(Name: 'm', ID: ID, SigKey: Xlreg::PublicKey.der(SIG), DigSig2: 'x',
+                                       Certificate: 'y', CommsKey: Xlreg::PublicKey.der(COMMS))
     fails_at(:members, Xlreg::BadSignatureError, Xlreg::Protocol::V20) do |message|
       next honest(message) unless message.op == Op::GET_CLUSTER
 

@@ -17,8 +17,8 @@ class TestNode < Minitest::Test
     Dir.mktmpdir { |folder| yield File.join(folder, 'n0') }
   end
 
-  def make(path, **more, &block)
-    Xlreg::Node.init(path, name: 'm0', endpoints: ['127.0.0.1:7001'], **{ keys: keys }.merge(more), &block)
+  def make(path, **more, &)
+    Xlreg::Node.init(path, name: 'm0', endpoints: ['127.0.0.1:7001'], **{ keys: keys }.merge(more), &)
   end
 
   def test_a_node_is_kept
@@ -58,7 +58,7 @@ class TestNode < Minitest::Test
       'node.json' => ['{', '[]', '{}', '{"version":2}', '{"version":0}', '{"version":1,"name":"a b"}',
                       '{"version":1,"name":"m","attrs":8}', '{"version":1,"name":"m","endpoints":[1]}',
                       '{"version":1,"name":"m","registries":[{"sig":"x"}]}'],
-      'sig.pem' => ['', 'no key', Xlreg::TestHelper.keys(1).sig.private_to_pem(OpenSSL::Cipher.new('aes-128-cbc'), 'p')],
+      'sig.pem' => ['', 'no key', keys.sig.private_to_pem(OpenSSL::Cipher.new('aes-128-cbc'), 'p')],
       'cert.pem' => ['', "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", other_certificate]
     }
     damage.each do |file, contents|
@@ -125,7 +125,8 @@ class TestNode < Minitest::Test
       assert_equal printed.split[1], Xlreg::PublicKey.fingerprint(Xlreg::PublicKey.der(key))
       assert key.public_key.verify('SHA256', key.sign('SHA256', 'x'), 'x')
       assert system('ssh-keygen', '-q', '-p', '-P', '', '-N', 'secret', '-f', file, out: File::NULL)
-      assert_match(/encrypted/, assert_raises(Xlreg::PrivateKeyError) { Xlreg::PrivateKey.parse(File.read(file)) }.message)
+      error = assert_raises(Xlreg::PrivateKeyError) { Xlreg::PrivateKey.parse(File.read(file)) }
+      assert_match(/encrypted/, error.message)
     end
   end
 

@@ -18,16 +18,21 @@ class TestPackage < Minitest::Test
   def test_it_builds_and_installs
     Dir.mktmpdir do |folder|
       gem = File.join(folder, 'xlreg.gem')
-      assert system('gem', 'build', '--quiet', 'xlreg.gemspec', '-o', gem, chdir: FOLDER, out: File::NULL, err: File::NULL)
+      run_gem('build', 'xlreg.gemspec', '-o', gem, chdir: FOLDER)
       home = File.join(folder, 'home')
-      assert system('gem', 'install', '--local', '--quiet', '--no-document', '--install-dir', home, gem,
-                    out: File::NULL, err: File::NULL, chdir: folder)
+      run_gem('install', '--local', '--no-document', '--install-dir', home, gem, chdir: folder)
       environment = { 'GEM_PATH' => [home, *Gem.path].join(':') }
-      out, status = Open3.capture2(environment, Gem.ruby, '-e', 'require "xlreg"; print Xlreg::Keys.generate.fingerprint')
+      script = 'require "xlreg"; print Xlreg::Keys.generate.fingerprint'
+      out, status = Open3.capture2(environment, Gem.ruby, '-e', script)
       assert_equal [0, 50], [status.exitstatus, out.size]
       _, status = Open3.capture2(environment, File.join(home, 'bin', 'xlreg-rb'), '--help')
       assert_equal 0, status.exitstatus
     end
+  end
+
+  def run_gem(*arguments, chdir:)
+    out, status = Open3.capture2e('gem', *arguments, chdir: chdir)
+    assert_predicate status, :success?, out
   end
 
   def test_the_helper_says_when_there_is_no_program

@@ -28,9 +28,9 @@ class TestReal < Minitest::Test
     end
   end
 
-  def with_client(registry, number, generation, &block)
+  def with_client(registry, number, generation, &)
     node = node(number, endpoints: ["127.0.0.1:#{7001 + number}"])
-    Xlreg::Client.open(registry.reg_cred, node: node, protocol: generation, timeout: PATIENCE, &block)
+    Xlreg::Client.open(registry.reg_cred, node: node, protocol: generation, timeout: PATIENCE, &)
   end
 
   def test_a_reader_needs_no_node
