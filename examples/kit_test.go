@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,7 +35,7 @@ func TestMain(m *testing.M) {
 	}
 	code := 1
 	if out, err := exec.Command("go", "build", "-o", dir, "../cmd/xlreg", "./hello").CombinedOutput(); err != nil {
-		os.Stderr.Write(out)
+		fmt.Fprintf(os.Stderr, "%s", out)
 	} else {
 		code = m.Run()
 	}

@@ -1,7 +1,6 @@
 package launch
 
 import (
-	"bytes"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -94,25 +93,16 @@ func removeTLSFiles(dir string) error {
 	return nil
 }
 
-func (d *Data) addTLSFiles(files map[string][]byte, node *identity.Node) error {
-	var peers bytes.Buffer
-	for i := range d.roster.Members {
-		m := &d.roster.Members[i]
-		cert, err := m.Certificate()
-		if err != nil {
-			return err
-		}
-		block := &pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw}
-		if m.Index == d.Self.Index {
-			files[certFile] = pem.EncodeToMemory(block)
-		}
-		if err := pem.Encode(&peers, block); err != nil {
-			return err
-		}
+func (d *Data) addTLSFiles(files map[string][]byte, node *identity.Node) (err error) {
+	cert, err := d.roster.ByIndex(d.Self.Index).Certificate()
+	if err != nil {
+		return err
 	}
-	files[peersFile] = peers.Bytes()
-	key, err := identity.EncodePrivateKey(node.Keys().Sig)
-	files[keyFile] = key
+	files[certFile] = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw})
+	if files[keyFile], err = identity.EncodePrivateKey(node.Keys().Sig); err != nil {
+		return err
+	}
+	files[peersFile], err = d.roster.CertificatesPEM()
 	return err
 }
 

@@ -11,13 +11,13 @@ func envFormat(d *Data) (string, error) {
 	var l lines
 	for _, v := range env {
 		name, value, _ := strings.Cut(v, "=")
-		l.addf("%s=%s", name, quote(value))
+		l.addf("%s=%s", name, Quote(value))
 	}
 	return l.String(), nil
 }
 
-// quote makes s one word for a shell, as it is if it is one already.
-func quote(s string) string {
+// Quote makes s one word for a shell, as it is if it is one already.
+func Quote(s string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+:,@", r)
 	}

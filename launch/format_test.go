@@ -119,3 +119,19 @@ func TestEnvFormatInAShell(t *testing.T) {
 		t.Errorf("%q, %v", out, err)
 	}
 }
+
+func TestQuote(t *testing.T) {
+	cases := map[string]string{
+		"":               "''",
+		"./xlreg":        "./xlreg",
+		"/opt/x-1.0/bin": "/opt/x-1.0/bin",
+		"./my tools/x":   "'./my tools/x'",
+		"./it's":         `'./it'\''s'`,
+		"./$x":           "'./$x'",
+	}
+	for s, want := range cases {
+		if got := Quote(s); got != want {
+			t.Errorf("Quote(%q) = %s, want %s", s, got, want)
+		}
+	}
+}

@@ -49,14 +49,15 @@ func NewRosterJSON(r *client.Roster) RosterJSON {
 		t := &m.Token
 		out.Members = append(out.Members, MemberJSON{
 			Index: m.Index, ID: t.ID.String(), Name: t.Name, Endpoints: append([]xlreg.Endpoint{}, t.Endpoints...),
-			CommsKey: keyPEM(string(t.CommsKey)), SigKey: keyPEM(string(t.SigKey)),
+			CommsKey: KeyPEM(string(t.CommsKey)), SigKey: KeyPEM(string(t.SigKey)),
 			Attrs: t.Attrs, Unverified: !m.Verified,
 		})
 	}
 	return out
 }
 
-func keyPEM(der string) string {
+// KeyPEM returns a public key in DER as PEM.
+func KeyPEM(der string) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: []byte(der)}))
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/launch"
 	"github.com/xlattice/xlreg/regcred"
 )
 
@@ -87,7 +88,7 @@ type credJSON struct {
 func (g *globals) printCred(cred *regcred.Cred) error {
 	v := credJSON{
 		Name: cred.Name, ID: cred.ID.String(), Version: cred.Version.String(), Endpoints: cred.Endpoints,
-		CommsKey: keyPEM(string(cred.CommsKey)), SigKey: keyPEM(string(cred.SigKey)),
+		CommsKey: launch.KeyPEM(string(cred.CommsKey)), SigKey: launch.KeyPEM(string(cred.SigKey)),
 	}
 	var err error
 	if v.Sig, err = cred.Fingerprint(); err != nil {

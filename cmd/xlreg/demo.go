@@ -15,10 +15,8 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
-	"github.com/xlattice/xlreg/internal/host"
 	"github.com/xlattice/xlreg/internal/testkeys"
 	"github.com/xlattice/xlreg/regcred"
-	"github.com/xlattice/xlreg/store/memory"
 )
 
 // demoTime bounds the formation in a demo, which takes milliseconds.
@@ -152,19 +150,12 @@ type formation struct {
 
 // formDemo runs a registry for as long as nodes take to form a cluster.
 func formDemo(ctx context.Context, registry *identity.Node, nodes []*identity.Node) (formed *formation, err error) {
-	st := memory.New()
-	defer func() { err = errors.Join(err, st.Close()) }()
-	h, err := host.Open(host.Config{Node: registry, Store: st, Listen: []string{"127.0.0.1:0"}})
+	e, err := openEmbedded(registry, nil)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, h.Close()) }()
-	serving, stop := context.WithCancel(ctx)
-	served := make(chan error, 1)
-	go func() { served <- h.Serve(serving) }()
-	formed, err = formAll(ctx, h.Cred(), nodes)
-	stop()
-	return formed, errors.Join(err, <-served)
+	defer func() { err = errors.Join(err, e.close()) }()
+	return formAll(ctx, e.Cred(), nodes)
 }
 
 // formAll lets every node form the cluster on its own, holds all their rosters

@@ -160,21 +160,6 @@ func TestCut(t *testing.T) {
 	}
 }
 
-func TestQuote(t *testing.T) {
-	cases := map[string]string{
-		"./xlreg":        "./xlreg",
-		"/opt/x-1.0/bin": "/opt/x-1.0/bin",
-		"./my tools/x":   "'./my tools/x'",
-		"./it's":         `'./it'\''s'`,
-		"./$x":           "'./$x'",
-	}
-	for s, want := range cases {
-		if got := quote(s); got != want {
-			t.Errorf("quote(%q) = %s, want %s", s, got, want)
-		}
-	}
-}
-
 func TestBannerNamesTheProgram(t *testing.T) {
 	for program, want := range map[string]string{"xlreg": "\n  xlreg create", "./bin/xlreg": "\n  ./bin/xlreg create"} {
 		ctx, cancel := context.WithCancel(t.Context())

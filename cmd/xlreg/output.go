@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"strings"
@@ -12,55 +11,8 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/launch"
 )
-
-// clusterJSON is a cluster as scripts read it.
-type clusterJSON struct {
-	ID            string             `json:"id"`
-	Name          xlreg.Name         `json:"name"`
-	Size          int                `json:"size"`
-	EndpointCount int                `json:"endpointCount"`
-	Attrs         xlreg.ClusterAttrs `json:"attrs"`
-}
-
-// memberJSON is a member as scripts read it. Keys are PEM.
-type memberJSON struct {
-	Index      int              `json:"index"`
-	ID         string           `json:"id"`
-	Name       xlreg.Name       `json:"name"`
-	Endpoints  []xlreg.Endpoint `json:"endpoints"`
-	CommsKey   string           `json:"commsKey"`
-	SigKey     string           `json:"sigKey"`
-	Attrs      xlreg.NodeAttrs  `json:"attrs"`
-	Unverified bool             `json:"unverified,omitempty"` // registered or read over a classic carrier
-}
-
-type rosterJSON struct {
-	Cluster clusterJSON  `json:"cluster"`
-	Members []memberJSON `json:"members"`
-}
-
-func clusterToJSON(c *xlreg.Cluster) clusterJSON {
-	return clusterJSON{ID: c.ID.String(), Name: c.Name, Size: c.MaxSize, EndpointCount: c.EndpointCount, Attrs: c.Attrs}
-}
-
-func rosterToJSON(r *client.Roster) rosterJSON {
-	out := rosterJSON{Cluster: clusterToJSON(&r.Cluster), Members: []memberJSON{}}
-	for i := range r.Members {
-		m := &r.Members[i]
-		t := &m.Token
-		out.Members = append(out.Members, memberJSON{
-			Index: m.Index, ID: t.ID.String(), Name: t.Name, Endpoints: append([]xlreg.Endpoint{}, t.Endpoints...),
-			CommsKey: keyPEM(string(t.CommsKey)), SigKey: keyPEM(string(t.SigKey)),
-			Attrs: t.Attrs, Unverified: !m.Verified,
-		})
-	}
-	return out
-}
-
-func keyPEM(der string) string {
-	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: []byte(der)}))
-}
 
 func (g *globals) printJSON(v any) error {
 	e := json.NewEncoder(g.out)
@@ -72,7 +24,7 @@ func (g *globals) printJSON(v any) error {
 // printRoster writes a roster in the format asked for.
 func (g *globals) printRoster(r *client.Roster) error {
 	if g.output == "json" {
-		return g.printJSON(rosterToJSON(r))
+		return g.printJSON(launch.NewRosterJSON(r))
 	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "cluster %s  %s\n%s\n", r.Cluster.Name, r.Cluster.ID, countMembers(r))
@@ -155,9 +107,9 @@ func (g *globals) printFields(v any, fields ...field) error {
 }
 
 func (g *globals) printCluster(c *xlreg.Cluster) error {
-	j := clusterToJSON(c)
+	j := launch.NewClusterJSON(c)
 	return g.printFields(struct {
-		Cluster clusterJSON `json:"cluster"`
+		Cluster launch.ClusterJSON `json:"cluster"`
 	}{j},
 		field{"name", string(c.Name)}, field{"id", j.ID},
 		field{"size", fmt.Sprint(c.MaxSize)}, field{"endpoints", fmt.Sprint(c.EndpointCount)},

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xlattice/xlreg/internal/host"
+	"github.com/xlattice/xlreg/launch"
 	"github.com/xlattice/xlreg/regcred"
 )
 
@@ -112,7 +113,7 @@ func (g *globals) printBanner(cred *regcred.Cred) error {
 	}
 	program := "xlreg"
 	if strings.ContainsRune(g.program, filepath.Separator) { // not found by its name alone
-		program = quote(g.program)
+		program = launch.Quote(g.program)
 	}
 	_, err = fmt.Fprintf(g.out, `
 A registry for trying out is open at %[1]s; everything is gone when it ends.
@@ -125,15 +126,4 @@ In another terminal:
 
 `, joinEndpoints(cred.Endpoints), url, program)
 	return err
-}
-
-// quote makes s one word for a shell, as it is if it is one already.
-func quote(s string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+", r)
-	}
-	if strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
