@@ -11,9 +11,7 @@ class TestCLI < Minitest::Test
       with_registry do |registry|
         at = ['--registry', registry.url]
         first = [*at, '--node', File.join(folder, 'a')]
-        made, err, code = run_ruby('create', 'web', '--size', '2', '-o', 'json', *first)
-        assert_equal [0, ''], [code, err]
-        assert_equal ['web', 2, 1, 0], JSON.parse(made)['cluster'].values_at('name', 'size', 'endpointCount', 'attrs')
+        check_created(run_ruby('create', 'web', '--size', '2', '-o', 'json', *first))
         joined, err, code = run_ruby('join', 'web', '--endpoint', '127.0.0.1:7001', '-o', 'json', *first)
         assert_equal [0, '', ['a']], [code, err, JSON.parse(joined)['members'].map { |one| one['name'] }]
         check_deadline(at)
@@ -25,6 +23,12 @@ class TestCLI < Minitest::Test
         assert_equal run_go('get', 'web', *at)[0], both[0]
       end
     end
+  end
+
+  def check_created(result)
+    made, err, code = result
+    assert_equal [0, ''], [code, err]
+    assert_equal ['web', 2, 1, 0], JSON.parse(made)['cluster'].values_at('name', 'size', 'endpointCount', 'attrs')
   end
 
   def check_deadline(at)

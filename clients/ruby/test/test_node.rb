@@ -176,7 +176,7 @@ class TestNode < Minitest::Test
           assert_equal(id, Xlreg::Client.open(registry.url, node: node, &:login).to_s)
           node.update_endpoints(['127.0.0.1:7009'])
         end
-        shown, = run_go('node', 'show', '--node', path)
+        shown, = run_go('node', 'show', path)
         assert_includes shown, '127.0.0.1:7009'
       end
     end

@@ -18,10 +18,10 @@ class TestPackage < Minitest::Test
   def test_it_builds_and_installs
     Dir.mktmpdir do |folder|
       gem = File.join(folder, 'xlreg.gem')
-      run_gem('build', 'xlreg.gemspec', '-o', gem, chdir: FOLDER)
       home = File.join(folder, 'home')
-      run_gem('install', '--local', '--no-document', '--install-dir', home, gem, chdir: folder)
-      environment = { 'GEM_PATH' => [home, *Gem.path].join(':') }
+      environment = { 'GEM_HOME' => home, 'GEM_PATH' => [home, *Gem.path].join(':') }
+      run_gem(environment, 'build', 'xlreg.gemspec', '-o', gem, chdir: FOLDER)
+      run_gem(environment, 'install', '--local', '--no-document', gem, chdir: folder)
       script = 'require "xlreg"; print Xlreg::Keys.generate.fingerprint'
       out, status = Open3.capture2(environment, Gem.ruby, '-e', script)
       assert_equal [0, 50], [status.exitstatus, out.size]
@@ -30,8 +30,8 @@ class TestPackage < Minitest::Test
     end
   end
 
-  def run_gem(*arguments, chdir:)
-    out, status = Open3.capture2e('gem', *arguments, chdir: chdir)
+  def run_gem(environment, *arguments, chdir:)
+    out, status = Open3.capture2e(environment, 'gem', *arguments, chdir: chdir)
     assert_predicate status, :success?, out
   end
 
