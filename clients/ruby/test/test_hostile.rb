@@ -57,14 +57,14 @@ class TestHostile < Minitest::Test
   end
 
   # A server of 2.0; chain is its certificates, leaf first, and the leaf's key.
-  def modern(chain: leaf_and_root, &answer)
+  def modern(chain: leaf_and_root, admit: true, &answer)
     lambda do |connection|
       context = OpenSSL::SSL::SSLContext.new
       leaf, key, *rest = chain
       context.add_certificate(leaf, key, rest)
       context.alpn_select_cb = ->(_) { 'xlreg/2' }
       context.verify_mode = OpenSSL::SSL::VERIFY_PEER
-      context.verify_callback = ->(*) { true }
+      context.verify_callback = ->(*) { admit }
       tls = OpenSSL::SSL::SSLSocket.new(connection, context).accept
       converse(tls, Xlreg::Codec::Framing.new, answer)
     end
@@ -150,6 +150,18 @@ class TestHostile < Minitest::Test
     end
     serving(modern { flunk }, sig: Vectors.key('other-sig')) do |cred|
       assert_raises(Xlreg::UntrustedError) { Xlreg::Client.open(cred.url, timeout: 5) }
+    end
+  end
+
+  # In TLS 1.3 that shows only after the client's end of the handshake is through.
+  def test_a_registry_that_refuses_the_certificate
+    10.times do
+      leaving_nothing_open do
+        serving(modern(admit: false) { flunk }) do |cred|
+          error = assert_raises(Xlreg::HandshakeError) { client(cred, '2.0', &:register) }
+          assert_match(/refused by the registry: tlsv1 alert unknown ca/, error.message)
+        end
+      end
     end
   end
 

@@ -43,6 +43,24 @@ class TestPackage < Minitest::Test
     ENV['XLREG_BIN'] = given
   end
 
+  # Even if the tests are killed, the registry ends with them.
+  def test_the_registry_ends_with_who_started_it
+    script = '$stdout.sync = true; puts Xlreg::RegistryProcess.new.start.cred.endpoints[0].port; sleep'
+    command = [Gem.ruby, '-I', File.join(FOLDER, 'lib'), '-r', 'xlreg/test_helper', '-e', script]
+    Dir.mktmpdir do |folder|
+      IO.popen({ 'TMPDIR' => folder }, command) { |starter| check_ends_with(starter) }
+    end
+  end
+
+  def check_ends_with(starter)
+    port = Integer(starter.gets, 10)
+    held = TCPSocket.new('127.0.0.1', port)
+    Process.kill(:KILL, starter.pid)
+    assert held.wait_readable(8), 'the registry goes on' # it would wait 10 seconds for a Hello
+    held.close
+    assert_raises(Errno::ECONNREFUSED) { TCPSocket.new('127.0.0.1', port) }
+  end
+
   # Each step runs in a registry of its own, as a reader of the README would run it.
   def test_the_readme
     blocks = File.read(File.join(FOLDER, 'README.md')).scan(/^```ruby\n(.*?)^```/m).flatten

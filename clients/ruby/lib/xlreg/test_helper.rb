@@ -57,9 +57,10 @@ module Xlreg
     # if that is killed. Ctrl-C is for the tests, which then close the input.
     SUPERVISOR = <<~RUBY
       %w[INT TERM HUP].each { |signal| trap(signal, 'IGNORE') }
+      child = nil
+      trap('USR1') { Process.kill(:KILL, child) if child }
       child = spawn(*ARGV, in: File::NULL)
       Thread.new { $stdin.read; Process.kill(:TERM, child); sleep 12; Process.kill(:KILL, child) }
-      trap('USR1') { Process.kill(:KILL, child) }
       Process.wait(child)
     RUBY
     private_constant :START_SECONDS, :STOP_SECONDS, :LOG_LINES, :SUPERVISOR

@@ -113,7 +113,7 @@ module Xlreg
     end
 
     def failure(error)
-      text = error.message.sub(/\A.*error: /, '')
+      text = error.message.sub(/\A(?:.*error: |SSL_\w+: )/, '')
       error.message.include?('alert') ? Alert.new(text) : Broken.new(text)
     end
   end
