@@ -88,7 +88,12 @@ func newShim() (*shim, error) {
 		s.listeners = append(s.listeners, inherit(firstListenerFD+i, "listener"))
 	}
 	// Nobody but Run is to end a shim; what others may try makes it stop the program.
-	signal.Notify(s.signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	// One that is ignored stays so, as it does for the program.
+	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(sig) {
+			signal.Notify(s.signals, sig)
+		}
+	}
 	s.orders = readOrders(in)
 	return s, nil
 }

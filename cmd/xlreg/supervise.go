@@ -65,7 +65,10 @@ func (g *globals) prepareProgram(m *client.Membership, target *regcred.Target, d
 // supervise runs programs until all have ended. Signals are theirs from now on.
 func (g *globals) supervise(ctx context.Context, programs []launch.Program, o launch.Options) error {
 	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	defer signal.Stop(signals)
 	if ctx.Err() != nil { // one has come before
 		_ = launch.Abandon(programs)
