@@ -77,7 +77,7 @@ setup: ## install what the tests need: Debian packages, Go modules, a Python env
 		$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$missing; \
 	fi
 	@go mod download
-	@if [ clients/python/pyproject.toml -nt $(VENV)/ready ]; then \
+	@if [ ! -e $(VENV)/ready ] || [ clients/python/pyproject.toml -nt $(VENV)/ready ]; then \
 		python3 -m venv $(VENV); \
 		$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable 'clients/python[dev]'; \
 		touch $(VENV)/ready; \

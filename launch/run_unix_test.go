@@ -320,8 +320,10 @@ func TestShimKilled(t *testing.T) {
 	o := testOptions(t)
 	o.Signals = signals
 	ended := make(chan error)
-	go func() { ended <- Run([]Program{p, script("b", "trap '' INT; exec sleep 1000", nil)}, o) }()
+	deaf := newHeard()
+	go func() { ended <- Run([]Program{p, script("b", "trap '' INT; echo up; exec sleep 1000", deaf)}, o) }()
 	out.until(t, "up\n")
+	deaf.until(t, "up\n")   // before that the interrupt would end it, and Run the other
 	signals <- os.Interrupt // once that arrives Run knows what there is to kill
 	out.until(t, ".\n")
 	shim, err := strconv.Atoi(regexp.MustCompile(`shim ([0-9]+)\.`).FindStringSubmatch(out.String())[1])
