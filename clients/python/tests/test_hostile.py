@@ -173,6 +173,19 @@ def test_key_that_is_asked_for(name: str, monkeypatch: pytest.MonkeyPatch) -> No
             assert client.registry().id == fake.cred.id
 
 
+def test_impostor_with_keys_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that it says fits together; only the fingerprint is another."""
+    monkeypatch.setattr(xlreg._session.ModernSession, "_key_in_chain", lambda self: None)
+    other = shared_keys(OTHER_KEYS)
+    with FakeRegistry(Protocol.V20, handshake=tls_with(lambda fake: server_context(other.sig))) as fake:
+        fake.script[Op.REG_CRED_REQUEST] = lambda message: fake.reg_cred(other)
+        with pytest.raises(UntrustedError, match="does not have the fingerprint"):
+            Client.connect(fake.cred.url, timeout=10)
+        theirs = xlreg.Target(fake.cred.endpoints, other.fingerprint)
+        with Client.connect(theirs, timeout=10) as client:
+            assert client.registry().sig_key == other.sig_key
+
+
 # Each step of a session, by what it asks.
 STEPS: dict[Op, tuple[Callable[[Client], object], Callable[[AsyncClient], Awaitable[object]]]] = {
     Op.MEMBER: (lambda c: c.register(), lambda c: c.register()),

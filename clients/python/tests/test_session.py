@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -78,10 +79,8 @@ class TLSRegistry:
         """Bring the handshake to its end."""
         for _ in range(4):
             self.incoming.write(session.outgoing())
-            try:
+            with contextlib.suppress(ssl.SSLWantReadError):
                 self.tls.do_handshake()
-            except ssl.SSLWantReadError:
-                pass
             for _ in feed(session, self.outgoing.read(), size):
                 raise AssertionError("nothing is said yet")
 
@@ -153,7 +152,7 @@ def test_half_a_frame_is_partial(pin: Pin) -> None:
 
 @pytest.mark.parametrize("days", [-8, 9])
 def test_clock_that_is_wrong(days: int) -> None:
-    """A registry whose certificate is not valid by the client's clock is not trusted; an hour is tolerated."""
+    """A certificate that is not valid by the client's clock is not trusted; an hour is tolerated."""
     key = shared_keys(REGISTRY_KEYS).sig_key
     early = Pin(fingerprint(key), key, lambda: now() - timedelta(days=1, minutes=59))
     assert opened(early)[0].state is State.OPEN
@@ -182,6 +181,14 @@ def converse(session: Session, connection: socket.socket) -> None:
             session.send(m.new_reg_cred_request())
         connection.sendall(session.outgoing())
         session.receive(connection.recv(1 << 16))
+
+
+def test_tokens_are_counted_before_they_are_decoded() -> None:
+    """Empty ones take a hundred times their three bytes; they may stand behind a group, too."""
+    empty, group = b"\xaa\x01\x00", b"\xa3\x06\xa4\x06"
+    assert len(m.decode(b"\x08\x0a" + group + 64 * empty).raw.Tokens) == 64
+    with pytest.raises(ProtocolError, match="more than 64 tokens"):
+        m.decode(b"\x08\x0a" + group + 65 * empty)
 
 
 # Flows.
