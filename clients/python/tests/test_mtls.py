@@ -8,13 +8,13 @@ import itertools
 import socket
 import ssl
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from xlreg import Member, Membership, Token
+from xlreg import Member, Membership, Token, _mtls
 from xlreg._session import load_pair
-from xlreg.certificate import new_certificate
+from xlreg.certificate import check_certificate, new_certificate
 from xlreg.errors import StrangerError
 from xlreg.testing import TestCluster, shared_keys
 
@@ -169,3 +169,15 @@ def test_asyncio(xlreg_cluster: Clusters) -> None:
             await writer.wait_closed()
 
     asyncio.run(main())
+
+
+def test_an_expired_certificate_is_made_anew(xlreg_cluster: Clusters) -> None:
+    """What the others have is shown as long as it is valid; Go members know a renewed one by its key."""
+    me = xlreg_cluster(2).memberships[0]
+    registered = me.me.token.certificate
+    assert registered is not None
+    now = datetime.now(timezone.utc)
+    assert _mtls._shown(me.node, registered, now + timedelta(days=80)) == registered
+    renewed = _mtls._shown(me.node, registered, now + timedelta(days=91))
+    assert renewed != registered
+    check_certificate(renewed, me.me.token)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterable
+from datetime import datetime
 from typing import TypeAlias
 
 from ._session import load_pair
+from .certificate import load
 from .errors import StrangerError, UnverifiedError
 from .node import Node
 from .roster import Member
@@ -15,7 +17,7 @@ TLSConnection: TypeAlias = ssl.SSLSocket | ssl.SSLObject
 """One end of TLS; a stream writer has it as ``get_extra_info("ssl_object")``."""
 
 
-def context(purpose: int, node: Node, me: Member, peers: Iterable[Member]) -> ssl.SSLContext:
+def context(purpose: int, node: Node, me: Member, peers: Iterable[Member], now: datetime) -> ssl.SSLContext:
     """Return a context for connections between me and the peers that are verified.
 
     Names of hosts play no part, and there are no other roots.
@@ -34,11 +36,19 @@ def context(purpose: int, node: Node, me: Member, peers: Iterable[Member]) -> ss
     made.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     if purpose == ssl.PROTOCOL_TLS_SERVER:
         made.num_tickets = 0  # each connection proves itself
-    load_pair(made, me.token.certificate, node.keys.sig)
+    load_pair(made, _shown(node, me.token.certificate, now), node.keys.sig)
     anchors = b"".join(p.token.certificate for p in peers if p.verified and p.token.certificate)
     if anchors:
         made.load_verify_locations(cadata=anchors)
     return made
+
+
+def _shown(node: Node, registered: bytes, now: datetime) -> bytes:
+    """Return the certificate that the others have, or once that has expired the node's next."""
+    known = load(registered)
+    if known.not_valid_before_utc <= now <= known.not_valid_after_utc:
+        return registered
+    return node.certificate(now)
 
 
 def peer(connection: TLSConnection, peers: Iterable[Member]) -> Member:

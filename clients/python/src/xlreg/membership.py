@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TypeVar
 
@@ -57,8 +58,9 @@ class _Membership:
     def server_context(self) -> ssl.SSLContext:
         """Return a TLS context for connections from the other members, and from nobody else.
 
-        It accepts those that are verified, by the certificate in the roster. Make it
-        anew after refresh. ``peer`` says which member a connection is from.
+        It accepts those that are verified, each by its certificate in the roster; who
+        is not verified (``roster.unverified``) has none and is refused. Make it anew
+        after refresh. ``peer`` says which member a connection is from.
 
         Raises:
             UnverifiedError: This node has no certificate that the others know.
@@ -68,7 +70,7 @@ class _Membership:
             >>> membership.peer(tls).name                                                  # doctest: +SKIP
             'm1'
         """
-        return _mtls.context(ssl.PROTOCOL_TLS_SERVER, self._node, self.me, self.others)
+        return self._context(ssl.PROTOCOL_TLS_SERVER, self.others)
 
     def client_context(self, member: Member | None = None) -> ssl.SSLContext:
         """Return a TLS context for connections to the other members, or to one of them alone.
@@ -90,11 +92,14 @@ class _Membership:
             >>> tls = membership.client_context(to).wrap_socket(plain)           # doctest: +SKIP
         """
         if member is None:
-            return _mtls.context(ssl.PROTOCOL_TLS_CLIENT, self._node, self.me, self.others)
+            return self._context(ssl.PROTOCOL_TLS_CLIENT, self.others)
         if member not in self.others:
             raise StrangerError(f"{quote(member.name)} is no other member of the cluster")
         _ = member.certificate  # it must have one
-        return _mtls.context(ssl.PROTOCOL_TLS_CLIENT, self._node, self.me, [member])
+        return self._context(ssl.PROTOCOL_TLS_CLIENT, [member])
+
+    def _context(self, purpose: int, peers: Iterable[Member]) -> ssl.SSLContext:
+        return _mtls.context(purpose, self._node, self.me, peers, self._options.now())
 
     def peer(self, connection: TLSConnection) -> Member:
         """Return which member is on the other end of a TLS connection.
