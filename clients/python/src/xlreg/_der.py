@@ -43,6 +43,7 @@ class Certificate:
     subject: Value
     public_key: bytes
     extensions: tuple[Extension, ...]
+    same_algorithm: bool  # within what is signed, and beside it
 
 
 def values(data: bytes) -> Iterator[Value]:
@@ -66,15 +67,28 @@ def _first(data: bytes) -> Value:
 
 
 def parse(certificate: bytes) -> Certificate:
-    """Take a certificate to pieces."""
-    tbs = next(values(_first(certificate).content))
+    """Take a certificate to pieces.
+
+    Raises:
+        CertificateError: It has not the pieces of one.
+    """
+    try:
+        return _parse(certificate)
+    except (ValueError, IndexError, StopIteration):
+        raise CertificateError("certificate does not parse") from None
+
+
+def _parse(certificate: bytes) -> Certificate:
+    tbs, beside, _ = values(_first(certificate).content)
     parts = [v for v in values(tbs.content) if v.tag != _EXPLICIT_0]
-    serial, _, issuer, _, subject, key = parts[:6]
+    serial, within, issuer, _, subject, key = parts[:6]
     extensions: tuple[Extension, ...] = ()
     for part in parts[6:]:
         if part.tag == _EXPLICIT_3:
             extensions = tuple(map(_extension, values(_first(part.content).content)))
-    return Certificate(serial.content, issuer.whole, subject, key.whole, extensions)
+    return Certificate(
+        serial.content, issuer.whole, subject, key.whole, extensions, within.whole == beside.whole
+    )
 
 
 def _extension(value: Value) -> Extension:

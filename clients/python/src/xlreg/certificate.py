@@ -43,9 +43,14 @@ def load(der: bytes) -> x509.Certificate:
     Raises:
         CertificateError: It is none.
     """
+    parts = _der.parse(der)
+    if not parts.same_algorithm:
+        raise CertificateError("certificate with two signature algorithms")
+    if int.from_bytes(parts.serial, "big", signed=True) <= 0:
+        raise CertificateError("certificate with a serial number that is not positive")
     try:
         return x509.load_der_x509_certificate(der)
-    except (ValueError, UnsupportedAlgorithm) as err:
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as err:
         raise CertificateError(f"certificate does not parse: {err}") from None
 
 
@@ -152,12 +157,11 @@ def _long_key(der: bytes) -> rsa.RSAPublicKey:
 
 
 def _check_own_signature(certificate: x509.Certificate, key: rsa.RSAPublicKey) -> None:
-    algorithm = certificate.signature_hash_algorithm
-    if algorithm is None:
-        raise CertificateError("signature algorithm is not known")
     try:
         parameters = certificate.signature_algorithm_parameters
         scheme = parameters if isinstance(parameters, padding.PSS) else padding.PKCS1v15()
+        # Without a hash it is an algorithm of another kind of key, and does not verify.
+        algorithm = certificate.signature_hash_algorithm or hashes.SHA256()
         key.verify(certificate.signature, certificate.tbs_certificate_bytes, scheme, algorithm)
     except (InvalidSignature, UnsupportedAlgorithm, ValueError):
         raise CertificateError("not signed by its own key") from None
@@ -169,7 +173,7 @@ def _check_head(certificate: x509.Certificate, parts: _der.Certificate, token: T
     if certificate.signature_algorithm_oid != SignatureAlgorithmOID.RSA_WITH_SHA256:
         raise CertificateError("want a signature with RSA and SHA-256")
     serial = int.from_bytes(parts.serial, "big", signed=True)
-    if not 0 < serial < 1 << _SERIAL_BITS:
+    if serial >= 1 << _SERIAL_BITS:
         raise CertificateError(f"serial number: want 1 to {_SERIAL_BITS} bits")
     if parts.issuer != parts.subject.whole:
         raise CertificateError("subject and issuer differ")
@@ -213,7 +217,7 @@ def find_key(chain: Sequence[bytes], wanted: str) -> SigKey | None:
     """Return the key behind the leaf of a chain that has the fingerprint wanted; None if there is none."""
     for der in chain[1:]:
         try:
-            key = SigKey(_der.parse(der).public_key)
+            key = SigKey(public_key_of(der))
             if fingerprint(key) == wanted:
                 return key
         except XlregError:

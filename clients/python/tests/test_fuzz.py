@@ -1,0 +1,144 @@
+"""Bytes off the wire and files from anywhere lead to no other exception than those there are."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Callable
+from datetime import datetime, timezone
+
+import pytest
+from vectors import load
+
+from xlreg import CommsKey, DecimalVersion, Endpoint, NodeID, RegCred, SigKey, Target, Token, _record
+from xlreg._codec import Framing, Opener
+from xlreg._verify import verify_member
+from xlreg._wire import messages as m
+from xlreg.certificate import check_certificate, check_leaf, check_self_signed, find_key
+from xlreg.classic import Hello
+from xlreg.errors import XlregError
+from xlreg.keys import fingerprint, parse_public_key, parse_ssh
+from xlreg.roster import Member
+from xlreg.version import Protocol, parse_decimal_version
+
+ROUNDS = 2000
+NOW = datetime(2026, 1, 2, 12, tzinfo=timezone.utc)
+
+
+def mutations(seed: bytes, rng: random.Random) -> bytes:
+    """Return seed with a few bytes changed, cut, doubled or put in."""
+    data = bytearray(seed)
+    for _ in range(rng.randint(1, 4)):
+        at = rng.randint(0, max(0, len(data) - 1))
+        kind = rng.randint(0, 4)
+        if kind == 0 and data:
+            data[at] ^= 1 << rng.randint(0, 7)
+        elif kind == 1:
+            del data[at : at + rng.randint(1, 8)]
+        elif kind == 2:
+            data[at:at] = rng.randbytes(rng.randint(1, 8))
+        elif kind == 3:
+            data[at:at] = data[at : at + rng.randint(1, 64)]
+        elif data:
+            data[at] = rng.choice((0, 1, 0x7F, 0x80, 0xFF))
+    return bytes(data)
+
+
+def seeds(kind: str, member: str) -> list[bytes]:
+    found = [v["input"].get(member) for v in load(kind)]
+    return [bytes.fromhex(text) for text in found if text]
+
+
+def read_message(data: bytes) -> None:
+    message = m.decode(data)
+    for read in (message.error, message.cluster, message.member_ok, message.registry, message.members):
+        with contextlib.suppress(XlregError):
+            read()
+    with contextlib.suppress(XlregError):
+        for member in message.members():
+            verify_member(member, Protocol.V20)
+
+
+def read_certificate(data: bytes) -> None:
+    key = parse_public_key(SIG_KEY)
+    assert key is not None
+    token = Token("m0", CommsKey(SIG_KEY), SigKey(SIG_KEY))
+    for check in (
+        lambda: check_self_signed(data),
+        lambda: check_certificate(data, token),
+        lambda: check_leaf(data, SigKey(SIG_KEY), NOW),
+        lambda: find_key([data, data], fingerprint(SIG_KEY)),
+    ):
+        with contextlib.suppress(XlregError):
+            check()
+
+
+def read_key(data: bytes) -> None:
+    for read in (parse_public_key, parse_ssh, fingerprint):
+        with contextlib.suppress(XlregError):
+            read(data)
+
+
+def read_stream(data: bytes) -> None:
+    framing, opener = Framing(), Opener(bytes(32), bytes(16))
+    framing.feed(data)
+    opener.feed(data)
+    with contextlib.suppress(XlregError):
+        while framing.next() is not None:
+            pass
+    while opener.next() is not None:
+        pass
+
+
+def read_reply(data: bytes) -> None:
+    for protocol in (Protocol.V18, Protocol.V19):
+        Hello(protocol, bytes(32), bytes(8), 0, bytes(16)).open(data)
+
+
+def read_text(data: bytes) -> None:
+    text = data.decode("utf-8", "replace")
+    for read in (RegCred.parse, Target.parse, Endpoint, NodeID.parse, parse_decimal_version):
+        with contextlib.suppress(XlregError):
+            read(text)
+    with contextlib.suppress(XlregError):
+        again = _record.parse(data)
+        assert _record.parse(again.encode()).encode() == again.encode()
+
+
+SIG_KEY = seeds("fingerprint", "sig_key")[-1]
+RECORD = (
+    b'{"version":1,"name":"m0","attrs":4,"endpoints":["a:1"],"registries":[{"sig":"SHA256:%s","id":"%s"}]}'
+)
+
+TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
+    "message": (
+        read_message,
+        seeds("message", "plain") + seeds("roster", "message") + seeds("token", "message"),
+    ),
+    "certificate": (read_certificate, seeds("certificate", "certificate")),
+    "key": (read_key, seeds("key", "der")),
+    "stream": (read_stream, seeds("frame", "bytes")),
+    "reply": (read_reply, seeds("helloreply", "wire")),
+    "text": (
+        read_text,
+        [v["input"]["text"].encode() for kind in ("regcred", "url") for v in load(kind)] + [RECORD],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_no_other_exception(name: str) -> None:
+    read, samples = TARGETS[name]
+    rng = random.Random(name)
+    for _ in range(ROUNDS):
+        data = mutations(rng.choice(samples), rng)
+        with contextlib.suppress(XlregError):
+            read(data)
+
+
+def test_versions_and_members_hold_any_number() -> None:
+    rng = random.Random(1)
+    for _ in range(ROUNDS):
+        version = DecimalVersion.from_value(rng.getrandbits(32))
+        assert parse_decimal_version(str(version)) == version
+    assert Member(0, Token("m0", CommsKey(b""), SigKey(b""))).describe() == "m0"
