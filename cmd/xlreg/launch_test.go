@@ -1,3 +1,5 @@
+//go:build unix
+
 package main
 
 import (
@@ -131,7 +133,7 @@ func startRun(t *testing.T, args ...string) *launched {
 	}
 	l.Cmd = exec.Command(program, append([]string{"run", "--test-keys"}, args...)...)
 	l.Env = append(os.Environ(), l.mark, "TMPDIR="+dir, "XDG_CACHE_HOME="+cache, "GORACE=atexit_sleep_ms=10")
-	l.Stderr = os.Stderr
+	l.Stderr = t.Output()
 	out, err := l.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
