@@ -69,14 +69,15 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, h.Close()) }()
-	if err := g.announce(h.Cred(), cfg); err != nil {
+	if err := g.announce(h.Cred(), h.Bound(), cfg); err != nil {
 		return err
 	}
 	return h.Serve(ctx)
 }
 
-// announce writes regCred.dat and says where the registry is.
-func (g *globals) announce(cred *regcred.Cred, cfg *serveConfig) error {
+// announce writes regCred.dat and says where the registry is: where clients are
+// told to find it, and where it listens, which may be a port it chose itself.
+func (g *globals) announce(cred *regcred.Cred, bound []string, cfg *serveConfig) error {
 	path := filepath.Join(cfg.data, credFile)
 	if err := cred.Write(path); err != nil {
 		return err
@@ -89,7 +90,7 @@ func (g *globals) announce(cred *regcred.Cred, cfg *serveConfig) error {
 		return err
 	}
 	cfg.log.Info("registry is open", "name", cred.Name, "id", cred.ID, "endpoints", cred.Endpoints,
-		"sig", sig, "reg_cred", path, "ephemeral", cfg.ephemeral)
+		"listening", bound, "sig", sig, "reg_cred", path, "ephemeral", cfg.ephemeral)
 	return nil
 }
 

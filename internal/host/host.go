@@ -100,6 +100,15 @@ func (h *Host) listen(addrs []string) error {
 // Cred returns the credentials that clients need.
 func (h *Host) Cred() *regcred.Cred { return h.cred }
 
+// Bound returns the addresses that the registry listens on.
+func (h *Host) Bound() []string {
+	bound := make([]string, len(h.listeners))
+	for i, l := range h.listeners {
+		bound[i] = l.Addr().String()
+	}
+	return bound
+}
+
 // Stats returns the server's counts.
 func (h *Host) Stats() server.Stats { return h.server.Stats() }
 
