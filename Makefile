@@ -21,15 +21,18 @@ VENV := clients/python/.venv
 # The tools have a module of their own, out of the graph of those who import ours.
 TOOL := go tool -modfile=tools/go.mod
 
-.PHONY: help demo test lint generate fuzz bench build vuln setup clean
+# What `make test LONG=1` does besides: fuzzing, and the long forms of tests.
+LONG ?=
+
+.PHONY: help demo test lint generate fuzz torture bench bench-peers build vuln setup
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 14
 
 demo: ## form a cluster of five members on a real registry
 	go run ./cmd/xlreg demo -n 5
 
-test: setup build ## install what is missing, then test everything, Go with the race detector
+test: setup build ## install what is missing, then test everything, Go with the race detector; LONG=1 takes an hour
 	go vet ./...
 	go -C tools vet ./...
 	CGO_ENABLED=1 go test -race ./...
@@ -37,6 +40,7 @@ test: setup build ## install what is missing, then test everything, Go with the 
 	cd clients/python && XLREG_BIN=$(CURDIR)/bin/xlreg .venv/bin/python -m pytest -q
 	cd clients/ruby && rubocop --cache false
 	cd clients/ruby && XLREG_BIN=$(CURDIR)/bin/xlreg ruby -Ilib -Itest -e 'Dir["test/test_*.rb"].sort.each { |f| require "./#{f}" }'
+	$(if $(LONG),$(MAKE) fuzz torture)
 
 lint: ## run golangci-lint (the first time it is compiled, which takes minutes)
 	$(TOOL) golangci-lint run ./...
@@ -53,8 +57,14 @@ fuzz: ## fuzz every target for FUZZTIME (30s)
 		done; \
 	done
 
+torture: ## kill, starve and flood a real registry for minutes, and compare
+	XLREG_LONG=1 go test -count 1 -timeout 60m -v ./internal/torture ./internal/linear ./internal/hostile
+
 bench: ## run the benchmarks, which print the measured goals
 	go test -run '^$$' -bench . ./...
+
+bench-peers: ## measure against etcd, discovery-service and memberlist, side by side
+	cd bench/peers && go run .
 
 build: ## build the program into bin/
 	go build -trimpath -o bin/xlreg ./cmd/xlreg
@@ -83,6 +93,3 @@ setup: ## install what the tests need: Debian packages, Go modules, a Python env
 		touch $(VENV)/ready; \
 	fi
 	@go -C tools build ./genproto google.golang.org/protobuf/cmd/protoc-gen-go
-
-clean: ## remove what was built
-	rm -rf bin $(VENV)

@@ -101,8 +101,24 @@ var rows = map[string]row{
 		why:   "lets clients in all languages meet, in tests alone",
 	},
 	"internal/bench": {
+		may: []string{"*"},
+		why: "measures the whole: client, server and stores",
+	},
+	"internal/child": {
+		may: []string{".", "identity", "regcred"},
+		why: "runs the program as its users do; knows nothing of its inside",
+	},
+	"internal/hostile": {
 		tests: []string{"*"},
-		why:   "measures the whole, in tests alone",
+		why:   "attacks the whole, in tests alone",
+	},
+	"internal/linear": {
+		tests: []string{"*"},
+		why:   "holds the whole against a model of the rules, in tests alone",
+	},
+	"internal/torture": {
+		tests: []string{"*"},
+		why:   "kills and starves the whole, in tests alone",
 	},
 	"internal/testkeys": {
 		may:   []string{"identity", "internal/atomicfile", "internal/filelock"},
