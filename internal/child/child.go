@@ -63,7 +63,7 @@ func Start(cfg Config) (*Registry, error) {
 	}
 	args := append(append([]string{}, cfg.Wrap...), cfg.Program, "serve", "--data", cfg.Data, "--listen", cfg.Listen)
 	args = append(args, cfg.Args...)
-	cmd := exec.Command(args[0], args[1:]...) //nolint:gosec // what the caller says
+	cmd := exec.CommandContext(context.Background(), args[0], args[1:]...) //nolint:gosec // what the caller says; Kill and Stop end it
 	cmd.Env = append(os.Environ(), cfg.Env...)
 	log, err := cmd.StderrPipe()
 	if err != nil {
