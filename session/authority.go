@@ -84,7 +84,7 @@ func newRoot(sig *rsa.PrivateKey, now time.Time) (*x509.Certificate, error) {
 func (a *Authority) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	now := a.now()
+	now := a.now().Round(0) // by the clock on the wall, which goes on while the machine sleeps
 	age := now.Sub(a.made)
 	if a.leaf != nil && age >= 0 && age < leafRenewal {
 		return a.leaf, nil

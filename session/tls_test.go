@@ -295,6 +295,19 @@ func TestAuthority(t *testing.T) {
 	}
 }
 
+// The leaf's age is told by the clock that its dates are of. The one that Go
+// measures times with stands still while a machine sleeps: woken a week later, a
+// registry would show a leaf that has expired, for a day.
+func TestAuthorityAfterSleep(t *testing.T) {
+	a, err := NewAuthority(sigKey(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.made != a.made.Round(0) {
+		t.Errorf("the leaf's age is measured from %v", a.made)
+	}
+}
+
 func authorityLeaf(t *testing.T, a *Authority) *x509.Certificate {
 	t.Helper()
 	cert, err := a.certificate(nil)
