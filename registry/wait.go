@@ -36,6 +36,9 @@ func (r *Registry) Await(ctx context.Context, c *xlreg.Cluster, size int, limit 
 	}
 }
 
+// Waiting returns how many reads wait now.
+func (r *Registry) Waiting() int { return r.hub.len() }
+
 // waiter is one waiting reader.
 type waiter struct {
 	size int
@@ -78,6 +81,16 @@ func (h *hub) wake(id xlreg.ClusterID, members int) {
 			w.wake()
 		}
 	}
+}
+
+func (h *hub) len() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := 0
+	for _, waiters := range h.waiters {
+		n += len(waiters)
+	}
+	return n
 }
 
 func (h *hub) clusters() []xlreg.ClusterID {

@@ -32,6 +32,25 @@ func TestAwaitSize(t *testing.T) {
 	}
 }
 
+func TestWaiting(t *testing.T) {
+	w := newWorld(t)
+	c, d := w.create("c", 4), w.create("d", 4)
+	var releases []context.CancelFunc
+	for i, cluster := range []xlreg.Cluster{c, c, d} {
+		_, release := w.Await(t.Context(), &cluster, 0, time.Minute)
+		releases = append(releases, release)
+		if n := w.Waiting(); n != i+1 {
+			t.Errorf("%d wait, want %d", n, i+1)
+		}
+	}
+	for i, release := range releases {
+		release()
+		if n := w.Waiting(); n != 2-i {
+			t.Errorf("%d wait, want %d", n, 2-i)
+		}
+	}
+}
+
 func TestAwaitIsOverAtOnceWhenThereIsNothingToWaitFor(t *testing.T) {
 	w := newWorld(t)
 	c := w.create("c", 2)

@@ -116,6 +116,7 @@ func (s *Server) turn(ctx context.Context, from netip.Addr) (release func(), err
 func (s *Server) Stats() Stats {
 	stats := s.counters.snapshot()
 	stats.Open = s.admission.open()
+	stats.Waiting = s.registry.Waiting()
 	return stats
 }
 

@@ -10,6 +10,7 @@ import (
 // Stats are the server's counts since it began.
 type Stats struct {
 	Open             int                       // connections open now
+	Waiting          int                       // of those, how many wait for members
 	Refused          uint64                    // connections over a limit
 	FailedHandshakes uint64                    // connections that never became a session
 	Panics           uint64                    // sessions ended by a fault of ours

@@ -96,8 +96,12 @@ func TestPeerThatGoesAwayWaitsNoMore(t *testing.T) {
 		a.register("a")
 		a.create("g"+fmt.Sprint(int(p)), 2)
 		a.send(waitFor(2, forEver))
+		until(func() bool { return w.server.Stats().Waiting == 1 })
 		a.conn.Close()
 		until(func() bool { return w.server.Stats().Open == 0 })
+		if n := w.server.Stats().Waiting; n != 0 {
+			t.Errorf("%d wait", n)
+		}
 	})
 }
 
