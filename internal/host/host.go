@@ -34,6 +34,7 @@ type Config struct {
 	Limits    server.Limits
 	Logger    *slog.Logger
 	Admit     func(xlreg.SigKey) bool // whose keys may be registered; nil: anybody's
+	Now       func() time.Time        // the time of joins, certificates and limits; nil: time.Now
 }
 
 // Host is a registry with everything it needs.
@@ -60,6 +61,7 @@ func Open(cfg Config) (*Host, error) {
 func (h *Host) open(cfg *Config, id xlreg.NodeID) (err error) {
 	h.registry, err = registry.New(registry.Config{
 		Store: cfg.Store, Self: id, IDLen: cfg.IDLen, MaxWait: cfg.MaxWait, Logger: cfg.Logger, Admit: cfg.Admit,
+		Clock: clockOf(cfg.Now),
 	})
 	if err != nil {
 		return err
@@ -78,10 +80,27 @@ func (h *Host) open(cfg *Config, id xlreg.NodeID) (err error) {
 	}
 	h.server, err = server.New(server.Config{
 		Registry: h.registry, Comms: keys.Comms, Sig: keys.Sig, Describe: wire.Registry(*h.cred),
-		Protocols: cfg.Protocols, Limits: cfg.Limits, Logger: cfg.Logger,
+		Protocols: cfg.Protocols, Limits: cfg.Limits, Logger: cfg.Logger, Now: cfg.Now,
 	})
 	return err
 }
+
+// clockOf returns the clock of the rules: the machine's, which may tell another
+// time of day. How long a wait lasts does not depend on that.
+func clockOf(now func() time.Time) registry.Clock {
+	if now == nil {
+		return registry.SystemClock{}
+	}
+	return clock{now: now}
+}
+
+type clock struct {
+	registry.SystemClock
+	now func() time.Time
+}
+
+// Now implements registry.Clock.
+func (c clock) Now() time.Time { return c.now() }
 
 func (h *Host) listen(addrs []string) error {
 	if len(addrs) == 0 {
