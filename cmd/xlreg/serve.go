@@ -61,6 +61,9 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
 	cfg.fitOpenFiles(openFileLimit())
+	if !cfg.dev {
+		reserve(cfg.limits.Connections / 2)
+	}
 	h, err := host.Open(host.Config{
 		Node: node, Store: st, Listen: cfg.listen, Public: cfg.public, IDLen: cfg.idLen,
 		Protocols: cfg.protocols, MaxWait: cfg.maxWait, Limits: cfg.limits, Logger: cfg.log,
@@ -72,7 +75,7 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	if err := g.announce(h.Cred(), h.Bound(), cfg); err != nil {
 		return err
 	}
-	return h.Serve(ctx)
+	return serveTrimmed(ctx, h)
 }
 
 // announce writes regCred.dat and says where the registry is: where clients are
