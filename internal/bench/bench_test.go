@@ -1,80 +1,73 @@
 package bench_test
 
 import (
-	"context"
 	"fmt"
 	"os"
-	"slices"
-	"sync"
 	"testing"
-	"time"
 
-	"golang.org/x/sync/errgroup"
+	"go.uber.org/goleak"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
-	"github.com/xlattice/xlreg/internal/host"
-	"github.com/xlattice/xlreg/store/memory"
+	"github.com/xlattice/xlreg/internal/bench"
 )
 
+// serverEnv makes the test binary the server process.
+const serverEnv = "XLREG_BENCH_SERVER"
+
 func TestMain(m *testing.M) {
-	if os.Getenv(childEnv) != "" {
-		runChild()
+	if os.Getenv(serverEnv) == "" {
+		goleak.VerifyTestMain(m)
 		return
 	}
-	os.Exit(m.Run())
+	if err := bench.Serve(os.Args[1:], os.Stdin, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 }
+
+// protocols are the carriers.
+var protocols = []xlreg.Protocol{xlreg.Protocol20, xlreg.Protocol19, xlreg.Protocol18}
+
+// leastRuns is of how many runs a median has to be.
+const leastRuns = 9
 
 // nodes returns n nodes with keys, certificates and token signatures made.
 func nodes(tb testing.TB, n int) []*identity.Node {
 	tb.Helper()
-	list := make([]*identity.Node, n)
-	var group errgroup.Group
-	group.SetLimit(2)
-	for i := range list {
-		group.Go(func() (err error) {
-			list[i], err = identity.NewNode(identity.Options{
-				Name:      xlreg.Name(fmt.Sprintf("m%d", i)),
-				Endpoints: []xlreg.Endpoint{xlreg.Endpoint(fmt.Sprintf("127.0.0.1:%d", 20000+i))},
-			})
-			if err != nil {
-				return err
-			}
-			_, _, err = list[i].Token(xlreg.Protocol20, "", time.Now())
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
+	list, err := bench.NewNodes(tb.Context(), n, nil)
+	if err != nil {
 		tb.Fatal(err)
 	}
 	return list
 }
 
-// startHost serves a registry in memory until the benchmark ends.
-func startHost(tb testing.TB, node *identity.Node) *host.Host {
+// start starts a registry in a process of its own, that ends with the benchmark.
+func start(tb testing.TB, keys *identity.Keys, store string) *bench.Process {
 	tb.Helper()
-	st := memory.New()
-	h, err := host.Open(host.Config{Node: node, Store: st, Listen: []string{"127.0.0.1:0"}})
+	exe, err := os.Executable()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	var served sync.WaitGroup
-	served.Go(func() {
-		if err := h.Serve(ctx); err != nil {
+	p, err := bench.Start(bench.Command{Path: exe, Env: []string{serverEnv + "=1"}}, keys, store, tb.TempDir())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := p.Close(); err != nil {
 			tb.Error(err)
 		}
 	})
-	tb.Cleanup(func() {
-		stop()
-		served.Wait()
-		h.Close()
-		st.Close()
-	})
-	return h
+	return p
 }
 
-func median[T int64 | float64 | time.Duration](list []T) T {
-	sorted := slices.Sorted(slices.Values(list))
-	return sorted[len(sorted)/2]
+// must is for what has an error that ends a benchmark.
+func must[T any](tb testing.TB) func(T, error) T {
+	return func(v T, err error) T {
+		tb.Helper()
+		if err != nil {
+			tb.Fatal(err)
+		}
+		return v
+	}
 }

@@ -1,0 +1,55 @@
+package bench_test
+
+import (
+	"io"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/xlattice/xlreg/internal/bench"
+)
+
+// A process tells what it uses, and ends when nobody asks any more.
+func TestProcess(t *testing.T) {
+	keys := nodes(t, 1)[0].Keys()
+	p := start(t, keys, bench.Memory)
+	begun, err := p.CPU()
+	if err != nil || begun <= 0 {
+		t.Fatalf("processor time %v, %v", begun, err)
+	}
+	if err := p.Decrypt(50); err != nil {
+		t.Fatal(err)
+	}
+	if ended, err := p.CPU(); err != nil || ended <= begun {
+		t.Errorf("processor time %v after decryptions, %v before, %v", ended, begun, err)
+	}
+	if n, err := p.Memory(); err != nil || n < 1<<20 || n > 1<<30 {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	for range 2 {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A process that cannot start says why.
+func TestProcessThatDoesNotStart(t *testing.T) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := bench.Command{Path: exe, Env: []string{serverEnv + "=1"}}
+	_, err = bench.Start(command, nodes(t, 1)[0].Keys(), "paper", t.TempDir())
+	if err == nil || !strings.Contains(err.Error(), `store "paper"`) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestServeRefuses(t *testing.T) {
+	for _, args := range [][]string{nil, {bench.Memory}, {"paper", "dir"}, {bench.Bbolt, "/nonexistent/dir"}, {bench.Memory, t.TempDir()}} {
+		if err := bench.Serve(args, strings.NewReader(""), io.Discard); err == nil {
+			t.Errorf("%q: no error", args)
+		}
+	}
+}

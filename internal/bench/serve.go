@@ -1,0 +1,171 @@
+package bench
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/host"
+	"github.com/xlattice/xlreg/server"
+	"github.com/xlattice/xlreg/store"
+	"github.com/xlattice/xlreg/store/bolt"
+	"github.com/xlattice/xlreg/store/memory"
+	"github.com/xlattice/xlreg/wire"
+)
+
+// The stores that a registry under measurement may have.
+const (
+	Memory = "memory"
+	Bbolt  = "bbolt"
+)
+
+// The files in the directory of a registry under measurement.
+const (
+	nodeDir  = "node"
+	credFile = "regCred.dat"
+	dataFile = "xlreg.db"
+)
+
+// What a server process is asked, a line each; the answer is a line with a number.
+const (
+	askReady   = "ready"   // 0, once it serves
+	askCPU     = "cpu"     // nanoseconds of processor time so far
+	askMemory  = "memory"  // bytes of anonymous resident memory after a collection
+	askWaiting = "waiting" // GetCluster requests so far
+	askDecrypt = "decrypt" // of "decrypt N": N, once it has made so many RSA decryptions
+)
+
+// unknown is the answer where the system does not tell.
+const unknown = -1
+
+// Serve is the main function of a server process. Its arguments are those that
+// Start gives it: the store and the directory. It serves, answers the questions
+// that come from in, and ends with them.
+func Serve(args []string, in io.Reader, out io.Writer) (err error) {
+	if len(args) != 2 {
+		return errors.New("want a store and a directory")
+	}
+	st, err := openStore(args[0], args[1])
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	node, err := identity.Open(filepath.Join(args[1], nodeDir))
+	if err != nil {
+		return err
+	}
+	defer node.Close()
+	h, err := host.Open(host.Config{Node: node, Store: st, Listen: []string{"127.0.0.1:0"}, Limits: generous()})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.Close()) }()
+	if err := h.Cred().Write(filepath.Join(args[1], credFile)); err != nil {
+		return err
+	}
+	return serveAndAnswer(h, &respondent{host: h, key: node.Keys().Comms}, in, out)
+}
+
+// serveAndAnswer serves for as long as questions come.
+func serveAndAnswer(h *host.Host, r *respondent, in io.Reader, out io.Writer) error {
+	ctx, stop := context.WithCancel(context.Background())
+	var served sync.WaitGroup
+	var serveErr error
+	served.Go(func() { serveErr = h.Serve(ctx) })
+	err := r.answerAll(in, out)
+	stop()
+	served.Wait()
+	return errors.Join(err, serveErr)
+}
+
+func openStore(kind, dir string) (store.Store, error) {
+	switch kind {
+	case Memory:
+		return memory.New(), nil
+	case Bbolt:
+		return bolt.Open(filepath.Join(dir, dataFile), bolt.Options{})
+	default:
+		return nil, fmt.Errorf("store %q: want %s or %s", kind, Memory, Bbolt)
+	}
+}
+
+// generous are limits that no measurement meets: they are not what is measured.
+func generous() server.Limits {
+	const plenty = 1 << 20
+	return server.Limits{
+		Connections: plenty, ConnectionsLoopback: plenty, LoopbackPerMinute: 1 << 30, Idle: time.Hour,
+	}
+}
+
+// respondent answers what a server process is asked.
+type respondent struct {
+	host *host.Host
+	key  *rsa.PrivateKey
+}
+
+func (r *respondent) answerAll(in io.Reader, out io.Writer) error {
+	lines := bufio.NewScanner(in)
+	for lines.Scan() {
+		n, err := r.answer(lines.Text())
+		if errors.Is(err, errors.ErrUnsupported) {
+			n, err = unknown, nil
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintln(out, n); err != nil {
+			return err
+		}
+	}
+	return lines.Err()
+}
+
+func (r *respondent) answer(line string) (int64, error) {
+	verb, count, _ := strings.Cut(line, " ")
+	switch verb {
+	case askReady:
+		return 0, nil
+	case askCPU:
+		d, err := processorTime()
+		return int64(d), err
+	case askMemory:
+		debug.FreeOSMemory()
+		return anonymousMemory()
+	case askWaiting:
+		return int64(r.host.Stats().Requests[wire.OpGetCluster]), nil
+	case askDecrypt:
+		n, err := strconv.Atoi(count)
+		if err != nil {
+			return 0, err
+		}
+		return int64(n), decrypt(r.key, n)
+	default:
+		return 0, fmt.Errorf("unknown question %q", line)
+	}
+}
+
+// decrypt makes n private operations of the key, one after the other.
+func decrypt(key *rsa.PrivateKey, n int) error {
+	ciphertext, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, &key.PublicKey, make([]byte, 32), nil)
+	if err != nil {
+		return err
+	}
+	for range n {
+		if _, err := rsa.DecryptOAEP(sha256.New(), nil, key, ciphertext, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
