@@ -1,0 +1,165 @@
+package torture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/regcred"
+	"github.com/xlattice/xlreg/store"
+	"github.com/xlattice/xlreg/store/bolt"
+)
+
+// compare reads everything that was ever answered, as clients do, and ends the
+// test if something is not there or is not what it was. Nobody else may be at work.
+func (w *world) compare(t *testing.T, target *regcred.Target) {
+	t.Helper()
+	w.check(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := errors.Join(w.compareClusters(ctx, target), w.compareNodes(ctx, target)); err != nil {
+		t.Fatal(err)
+	}
+	w.check(t)
+}
+
+func (w *world) compareClusters(ctx context.Context, target *regcred.Target) error {
+	c, err := client.Dial(ctx, target, client.Options{})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	for _, cluster := range w.allClusters() {
+		roster, err := c.Members(ctx, xlreg.ClusterRef{ID: cluster.ID})
+		if err != nil {
+			return fmt.Errorf("cluster %q was answered: %w", cluster.Name, err)
+		}
+		w.readQuiet(roster)
+		named, err := c.Cluster(ctx, xlreg.ClusterRef{Name: cluster.Name})
+		if err != nil || named != cluster {
+			return fmt.Errorf("cluster %+v by its name is %+v, %w", cluster, named, err)
+		}
+	}
+	return nil
+}
+
+func (w *world) allClusters() []xlreg.Cluster {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	all := make([]xlreg.Cluster, len(w.listed))
+	for i, id := range w.listed {
+		all[i] = w.clusters[id]
+	}
+	return all
+}
+
+// compareNodes logs in with every ID that was ever answered. Over 2.0 it is the key
+// that proves who may, so a session for each key will do.
+func (w *world) compareNodes(ctx context.Context, target *regcred.Target) error {
+	for _, keys := range memberKeys() {
+		node, err := identity.NewNode(identity.Options{Name: "prober", Keys: keys})
+		if err != nil {
+			return err
+		}
+		if err := w.compareIDs(ctx, target, node); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *world) compareIDs(ctx context.Context, target *regcred.Target, node *identity.Node) error {
+	c, err := client.Dial(ctx, target, client.Options{Node: node})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	for id, n := range w.allNodes() {
+		if n.key != node.Keys().SigKey {
+			continue
+		}
+		err := node.SetRegistration(identity.Registration{
+			Sig: c.Fingerprint(), Name: target.Cred.Name, Endpoints: target.Endpoints, ID: id,
+		})
+		if err != nil {
+			return err
+		}
+		if _, err := c.Login(ctx); err != nil {
+			return fmt.Errorf("ID %v of %s was answered: %w", id, n.name, err)
+		}
+	}
+	return nil
+}
+
+func (w *world) allNodes() map[xlreg.NodeID]issued {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	all := make(map[xlreg.NodeID]issued, len(w.nodes))
+	for id, n := range w.nodes {
+		all[id] = *n
+	}
+	return all
+}
+
+// audit opens the file of a registry that has ended, and looks at what clients
+// cannot see: the nodes as they were registered, and that the cluster's own record
+// and its seats say the same.
+func (w *world) audit(t *testing.T, path string) {
+	t.Helper()
+	data, err := bolt.Open(path, bolt.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer data.Close()
+	w.auditStore(t, data)
+}
+
+func (w *world) auditStore(t *testing.T, data store.Store) {
+	t.Helper()
+	err := data.View(t.Context(), func(tx store.Reader) error {
+		return errors.Join(w.auditNodes(tx), w.auditClusters(tx))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (w *world) auditNodes(tx store.Reader) error {
+	for id, n := range w.allNodes() {
+		kept, err := tx.Node(id)
+		if err != nil {
+			return fmt.Errorf("node %v: %w", id, err)
+		}
+		if kept.Name != n.name || kept.SigKey != n.key || !slices.Contains(n.versions, occupantOf(&kept).version) {
+			return fmt.Errorf("node %v is %s at %v, registered was %s in version %v", id, kept.Name, kept.Endpoints, n.name, n.versions)
+		}
+	}
+	return nil
+}
+
+func (w *world) auditClusters(tx store.Reader) error {
+	for _, cluster := range w.allClusters() {
+		kept, err := tx.Cluster(cluster.ID)
+		if err != nil || kept.Cluster != cluster {
+			return fmt.Errorf("cluster %+v is %+v, %w", cluster, kept.Cluster, err)
+		}
+		seats, err := tx.Seats(cluster.ID)
+		if err != nil {
+			return err
+		}
+		var taken xlreg.Seats
+		for _, m := range seats {
+			taken = taken.With(m.Index)
+		}
+		if taken != kept.Taken || taken.Len() != len(seats) {
+			return fmt.Errorf("cluster %q has the seats %b, its record says %b", cluster.Name, taken, kept.Taken)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,107 @@
+package torture
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/child"
+)
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	defer removePrograms()
+	code := m.Run()
+	if err := goleak.Find(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	return code
+}
+
+// long reports whether there are minutes to spend.
+func long() bool { return os.Getenv("XLREG_LONG") != "" }
+
+// either returns the measure of the form that is run.
+func either(short, inLong int) int {
+	if long() {
+		return inLong
+	}
+	return short
+}
+
+// newSeed returns what the clients' choices follow from, and says so.
+func newSeed(t *testing.T) uint64 {
+	t.Helper()
+	seed := rand.Uint64N(1_000_000)
+	if given := os.Getenv("XLREG_SEED"); given != "" {
+		n, err := strconv.ParseUint(given, 10, 64)
+		if err != nil {
+			t.Fatalf("XLREG_SEED: %v", err)
+		}
+		seed = n
+	}
+	t.Logf("repeat with XLREG_SEED=%d", seed)
+	return seed
+}
+
+// programs is where the program is built, once for all tests.
+var programs = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "xlreg-torture-") })
+
+var program = sync.OnceValues(func() (string, error) {
+	dir, err := programs()
+	if err != nil {
+		return "", err
+	}
+	return child.Build(context.Background(), dir)
+})
+
+func removePrograms() {
+	if dir, err := programs(); err == nil {
+		_ = os.RemoveAll(dir) // what stays is in the way of nobody
+	}
+}
+
+// keyPairs is how many pairs all nodes share, who are told apart by their names.
+const keyPairs = 4
+
+// memberKeys are made once: they are what takes longest.
+var memberKeys = sync.OnceValue(func() []*identity.Keys {
+	all := make([]*identity.Keys, keyPairs)
+	var making sync.WaitGroup
+	for i := range all {
+		making.Go(func() {
+			keys, err := identity.GenerateKeys(identity.DefaultKeyBits)
+			if err != nil {
+				panic(err)
+			}
+			all[i] = keys
+		})
+	}
+	making.Wait()
+	return all
+})
+
+// until looks again and again until ok is true, and returns how long that took.
+func until(t *testing.T, what string, ok func() bool) time.Duration {
+	t.Helper()
+	began := time.Now()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		if time.Since(began) > time.Minute {
+			t.Fatalf("not within a minute: %s", what)
+		}
+		<-tick.C
+	}
+	return time.Since(began)
+}
