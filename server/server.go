@@ -58,6 +58,7 @@ type Server struct {
 	nodes     *quota
 	clusters  *quota
 	slots     *slots
+	refuser   *refuser
 	rosters   rosterCache
 	counters  counters
 }
@@ -87,6 +88,9 @@ func New(cfg Config) (*Server, error) {
 	authority, err := session.NewAuthority(cfg.Sig, cfg.Now)
 	if err != nil {
 		return nil, fmt.Errorf("make certificate: %w", err)
+	}
+	if s.refuser, err = newRefuser(authority, cfg.Protocols); err != nil {
+		return nil, err
 	}
 	s.session, err = session.NewServer(session.ServerConfig{
 		HelloLen: cfg.Comms.Size(),
@@ -175,8 +179,7 @@ func (s *Server) accept(e ends, l net.Listener, sessions *sync.WaitGroup) error 
 		from := sourceOf(addrOf(nc.RemoteAddr()))
 		hello, ok := s.admission.enter(from)
 		if !ok {
-			s.counters.refused.Add(1)
-			_ = nc.Close()
+			s.refuse(e, nc, from, sessions)
 			continue
 		}
 		sessions.Go(func() {
@@ -184,6 +187,20 @@ func (s *Server) accept(e ends, l net.Listener, sessions *sync.WaitGroup) error 
 			s.serveConn(e, nc, from, hello)
 		})
 	}
+}
+
+// refuse ends a connection that is over a limit, and tells the peer why if that
+// is cheap enough.
+func (s *Server) refuse(e ends, nc net.Conn, from source, sessions *sync.WaitGroup) {
+	s.counters.refused.Add(1)
+	if !s.refuser.enter(from) {
+		_ = nc.Close()
+		return
+	}
+	sessions.Go(func() {
+		defer s.refuser.leave(from)
+		s.refuser.tell(e.stop, nc)
+	})
 }
 
 func closeLate(nc net.Conn) {

@@ -245,16 +245,3 @@ func TestLimitOfNewNodes(t *testing.T) {
 		t.Errorf("the third new node in a minute: %v", err)
 	}
 }
-
-func TestLimitOfConnections(t *testing.T) {
-	w := newWorld(t, nil, server.Limits{ConnectionsLoopback: 1})
-	first := w.connect(xlreg.Protocol20, nil)
-	first.ask(wire.NewRegCredRequest())
-	if n, err := w.tcp().Read(make([]byte, 1)); n != 0 || err == nil {
-		t.Errorf("a connection over the limit is answered: %d, %v", n, err)
-	}
-	first.ask(wire.NewRegCredRequest())
-	if n := w.server.Stats().Refused; n != 1 {
-		t.Errorf("%d refused, want 1", n)
-	}
-}

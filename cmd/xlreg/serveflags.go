@@ -184,8 +184,9 @@ func newLogger(c *console, level string) (*slog.Logger, error) {
 	return slog.New(slog.NewJSONHandler(c.err, o)), nil
 }
 
-// spareFiles are those a registry opens besides connections, with some to spare.
-const spareFiles = 32
+// spareFiles are those a registry opens besides its connections, those for
+// telling peers that there are too many among them, with some to spare.
+const spareFiles = 128
 
 // fitOpenFiles lowers the limits on connections to what the system allows, since
 // beyond that no connection can even be refused.
