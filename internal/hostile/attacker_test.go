@@ -233,6 +233,7 @@ type swarm struct {
 	t         *testing.T
 	processes []*exec.Cmd
 	ready     []io.Reader
+	used      time.Duration // processor time, once it has been stopped
 }
 
 // besiege starts an attack and returns when all its connections are open.
@@ -263,7 +264,7 @@ func (s *swarm) start(o orders) {
 		s.t.Fatal(err)
 	}
 	cmd := exec.CommandContext(context.Background(), self)
-	cmd.Env = append(os.Environ(), ordersVariable+"="+string(said))
+	cmd.Env = append(os.Environ(), ordersVariable+"="+string(said), "GOMAXPROCS=1") // one attacker, one processor
 	cmd.Stderr = s.t.Output()
 	_, err = cmd.StdinPipe() // open as long as this process lives
 	if err != nil {
@@ -284,6 +285,7 @@ func (s *swarm) stop() {
 	for _, cmd := range s.processes {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait() // killed
+		s.used += cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	}
 	s.processes = nil
 }

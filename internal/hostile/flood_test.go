@@ -73,12 +73,17 @@ func (f *flood) run(t *testing.T) {
 		Kind: f.kind, Connections: f.connections, From: f.from,
 		To: s.registry.Listen(), Sig: s.target.Fingerprint, Cluster: largest,
 	})
+	begun, cpu := time.Now(), s.cpu()
 	during := s.form(rounds)
+	share := func(used time.Duration) float64 { return float64(used) / float64(time.Since(begun)) }
+	server := share(s.cpu() - cpu)
 	attack.stop()
+	enemy := share(attack.used)
 	peak := s.peak
 	after, took := s.settle(before)
-	t.Logf("%d connections: quiet %v, during %v (%.1f times), memory %d KiB, most %d KiB, %d KiB %v after",
-		f.connections, quiet, during, float64(during)/float64(quiet), before>>10, peak>>10, after>>10, took)
+	t.Logf("%d connections: quiet %v, during %v (%.1f times); processors: registry %.2f, attackers %.2f",
+		f.connections, quiet, during, float64(during)/float64(quiet), server, enemy)
+	t.Logf("memory: before %d KiB, most %d KiB, %d KiB %v after", before>>10, peak>>10, after>>10, took)
 	if long() && float64(during) > f.ratio*float64(quiet) {
 		t.Errorf("a formation took %v, %.1f times %v; at most %.0f times is allowed", during, float64(during)/float64(quiet), quiet, f.ratio)
 	}
@@ -256,6 +261,16 @@ func (s *siege) memory() int64 {
 	}
 	s.peak = max(s.peak, n)
 	return n
+}
+
+// cpu returns the processor time that the registry has used.
+func (s *siege) cpu() time.Duration {
+	s.t.Helper()
+	used, err := s.registry.CPU()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return used
 }
 
 // settle waits for the registry to use no more than a fifth above what it did
