@@ -1,0 +1,302 @@
+package linear
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/regcred"
+	"github.com/xlattice/xlreg/session"
+	"github.com/xlattice/xlreg/wire"
+)
+
+const (
+	patience  = 30 * time.Second      // with a registry that does not answer
+	lookAgain = 10 * time.Millisecond // while no registry listens
+)
+
+// target is the registry that clients talk to.
+type target struct {
+	cred  *regcred.Cred
+	dies  bool // it is killed now and then: answers may be lost
+	nodes *nodes
+}
+
+// client asks one thing after the other, in sessions of random carriers and lengths.
+// It is session.Connect and wire on purpose, and not package client: that would not
+// ask what makes no sense, and hides what the registry does not answer.
+type client struct {
+	*target
+	number int
+	world  *world
+	rec    *recorder
+	rnd    *rand.Rand
+	left   int // requests
+
+	// Of the session that is under way.
+	conn     session.Conn
+	protocol xlreg.Protocol
+	key      int
+	self     xlreg.NodeID // empty before the first MemberOK
+}
+
+// errOver says that the session cannot go on, which is no fault of anybody.
+var errOver = errors.New("session is over")
+
+// run asks until nothing is left to be asked.
+func (c *client) run(ctx context.Context) error {
+	for c.left > 0 {
+		if err := c.converse(ctx); err != nil && !errors.Is(err, errOver) {
+			return fmt.Errorf("client %d: %w", c.number, err)
+		}
+	}
+	return nil
+}
+
+// converse is one session.
+func (c *client) converse(ctx context.Context) error {
+	c.protocol = []xlreg.Protocol{xlreg.Protocol18, xlreg.Protocol19, xlreg.Protocol20, xlreg.Protocol20}[c.rnd.IntN(4)]
+	c.key, c.self = c.rnd.IntN(keysPerWorld), ""
+	if err := c.dial(ctx); err != nil {
+		return err
+	}
+	defer c.conn.Close()
+	for range 2 + c.rnd.IntN(10) {
+		if c.left--; c.left < 0 {
+			return nil
+		}
+		if err := c.ask(ctx, c.choose()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dial opens a session, as soon as somebody listens. Who has not sent a request has
+// asked nothing, so what fails here is not part of the history.
+func (c *client) dial(ctx context.Context) error {
+	for {
+		err := c.connect(ctx)
+		if err == nil || !c.dies {
+			return err
+		}
+		select {
+		case <-time.After(lookAgain):
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", ctx.Err(), err)
+		}
+	}
+}
+
+func (c *client) connect(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	var d net.Dialer
+	nc, err := d.DialContext(ctx, "tcp", string(c.cred.Endpoints[0]))
+	if err != nil {
+		return err
+	}
+	keys := c.nodes.keys[c.key]
+	c.conn, err = session.Connect(ctx, nc, session.ClientConfig{
+		Protocol: c.protocol, CommsKey: c.cred.CommsKey, SigKey: c.cred.SigKey,
+		Certificate: &tls.Certificate{Certificate: [][]byte{c.nodes.certificates[c.key]}, PrivateKey: keys.Sig},
+	})
+	return err
+}
+
+// ask sends a request and records what comes of it. It returns errOver if the
+// session ends with that.
+func (c *client) ask(ctx context.Context, rq *request) error {
+	m, err := c.message(rq)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	asked := c.rec.begin()
+	reply, err := c.exchange(ctx, m)
+	if err != nil {
+		c.rec.end(c.number, asked, rq, &answer{lost: true})
+		if c.dies || errors.Is(err, errOver) {
+			return errOver
+		}
+		return fmt.Errorf("%v was not answered: %w", rq, err)
+	}
+	a, err := c.read(rq, reply)
+	if err != nil {
+		return fmt.Errorf("answer to %v: %w", rq, err)
+	}
+	c.rec.end(c.number, asked, rq, a)
+	if a.lost || a.kind != 0 && c.protocol.Classic() {
+		return errOver
+	}
+	c.learn(rq, a)
+	return nil
+}
+
+// exchange sends m and receives the reply. Once in a while it does not wait for that.
+func (c *client) exchange(ctx context.Context, m *wire.Message) (*wire.Message, error) {
+	if err := c.conn.Send(ctx, m); err != nil {
+		return nil, err
+	}
+	if c.rnd.IntN(60) == 0 {
+		return nil, errOver
+	}
+	return c.conn.Receive(ctx)
+}
+
+// message returns the request as it is sent.
+func (c *client) message(rq *request) (*wire.Message, error) {
+	switch rq.verb {
+	case register:
+		return wire.NewMember(c.nodes.token(rq)), nil
+	case logIn:
+		return c.loginMessage(rq)
+	case create:
+		return wire.NewCreate(wire.CreateRequest{
+			Name: string(rq.asks.name), MaxSize: rq.asks.size, EndpointCount: rq.asks.ends,
+		}), nil
+	case join:
+		return wire.NewJoin(rq.ref), nil
+	case leave:
+		return wire.NewLeave(rq.ref), nil
+	}
+	g := wire.GetRequest{Ref: rq.ref, Which: xlreg.AllSeats}
+	if c.rnd.IntN(8) == 0 {
+		size, millis := uint32(1+c.rnd.IntN(4)), uint32(1+c.rnd.IntN(20))
+		g.Wait, g.WaitSize, g.WaitMillis = true, &size, &millis
+	}
+	return wire.NewGet(g), nil
+}
+
+func (c *client) loginMessage(rq *request) (*wire.Message, error) {
+	if !c.protocol.Classic() {
+		return wire.NewLogin(rq.id, nil), nil
+	}
+	proof, err := identity.SignLogin(c.nodes.keys[rq.node.key].Sig, c.conn.Peer().Salt, rq.id)
+	return wire.NewLogin(rq.id, proof), err
+}
+
+// read makes an answer of a reply. That the registry cannot say whether a change is
+// kept is as good as no answer.
+func (c *client) read(rq *request, reply *wire.Message) (*answer, error) {
+	if err := reply.Err(); err != nil {
+		kind, _ := xlreg.KindOf(err)
+		return &answer{kind: kind, lost: kind == xlreg.ErrTryLater}, nil
+	}
+	a := new(answer)
+	var err error
+	switch rq.verb {
+	case register, logIn:
+		a.id, _, err = reply.MemberOK()
+		return a, err
+	case leave:
+		a.cluster, err = reply.Cluster()
+		a.cluster.Name = rq.ref.Name
+		return a, err
+	}
+	if a.cluster, err = reply.Cluster(); err != nil || rq.verb != get {
+		return a, err
+	}
+	members, err := reply.Roster()
+	a.blind = c.protocol.Classic()
+	for _, m := range members {
+		for len(a.seats) <= m.Index {
+			a.seats = append(a.seats, seat{})
+		}
+		a.seats[m.Index] = seat{m.Token.ID, c.nodes.describe(&m.Token)}
+	}
+	return a, err
+}
+
+// learn remembers what the session needs, and tells the other clients of the world
+// which nodes and clusters there are.
+func (c *client) learn(rq *request, a *answer) {
+	if a.kind != 0 {
+		return
+	}
+	switch rq.verb {
+	case register, logIn:
+		c.self = a.id
+		c.world.addNode(a.id, rq.node.key)
+	case create, join, get:
+		c.world.addCluster(a.cluster.ID, a.cluster.Name)
+	}
+}
+
+// nodes are what nodes can register, with their keys: signed once, since signing is
+// what takes long.
+type nodes struct {
+	keys         []*identity.Keys
+	certificates [][]byte
+	tokens       map[node]*xlreg.Token
+}
+
+// newNodes makes all nodes of these names and keys with no, one and two endpoints,
+// for all carriers.
+func newNodes(keys []*identity.Keys, names ...xlreg.Name) (*nodes, error) {
+	all := &nodes{keys: keys, tokens: make(map[node]*xlreg.Token)}
+	for key, k := range keys {
+		der, err := identity.NewCertificate(k.Sig, &xlreg.Token{Name: names[0], SigKey: k.SigKey}, time.Now(), time.Hour*24)
+		if err != nil {
+			return nil, err
+		}
+		all.certificates = append(all.certificates, der)
+		for i := range 3 * len(names) {
+			t := &xlreg.Token{
+				Name: names[i/3], CommsKey: k.CommsKey, SigKey: k.SigKey,
+				Endpoints: []xlreg.Endpoint{"10.0.0.1:1", "10.0.0.1:2"}[:i%3],
+			}
+			if err := all.add(key, t); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return all, nil
+}
+
+// add signs a token in both ways.
+func (n *nodes) add(key int, t *xlreg.Token) (err error) {
+	classic, modern := *t, *t
+	if classic.DigSig, err = identity.SignClassic(n.keys[key].Sig, t); err != nil {
+		return err
+	}
+	if modern.DigSig2, err = identity.SignToken(n.keys[key].Sig, t, n.certificates[key]); err != nil {
+		return err
+	}
+	n.tokens[n.describe(&classic)], n.tokens[n.describe(&modern)] = &classic, &modern
+	return nil
+}
+
+// token returns the token that a registration carries.
+func (n *nodes) token(rq *request) *xlreg.Token {
+	t := *n.tokens[rq.node]
+	t.ID = rq.id
+	return &t
+}
+
+// describe returns what a token says. A proof is told by its beginning.
+func (n *nodes) describe(t *xlreg.Token) node {
+	d := node{name: t.Name, key: -1}
+	for i, k := range n.keys {
+		if k.SigKey == t.SigKey && k.CommsKey == t.CommsKey {
+			d.key = i
+		}
+	}
+	ends := make([]string, len(t.Endpoints))
+	for i, e := range t.Endpoints {
+		ends[i] = string(e)
+	}
+	d.ends = strings.Join(ends, " ")
+	if len(t.DigSig2) > 0 {
+		d.proof = fmt.Sprintf("%x", t.DigSig2[:4])
+	}
+	return d
+}

@@ -1,0 +1,12 @@
+// Package linear holds what clients see of a registry against the rules. Its tests
+// record histories: what many clients asked at once, over all three carriers, when
+// they asked, what they were answered and when; of a registry in this process on
+// each store, and of one that is killed and started again meanwhile. A history is
+// right if there is an order of its requests, each at one moment between question
+// and answer, in which the rules of docs/protocol.md, section 5, give these very
+// answers. The search for that order is porcupine's.
+//
+// A check that finds nothing is worth what it would find, so the same clients are
+// also let loose on stores that are broken in ways that real ones are, and each of
+// those has to be found out.
+package linear

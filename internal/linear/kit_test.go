@@ -1,0 +1,269 @@
+package linear
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	mathrand "math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+	"go.uber.org/goleak"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/host"
+	"github.com/xlattice/xlreg/store"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// long says that the long form of the tests is wanted.
+func long() bool { return os.Getenv("XLREG_LONG") != "" }
+
+// rounds returns how many histories there are to be in either form.
+func rounds(short, manyMore int) int {
+	if long() {
+		return manyMore
+	}
+	return short
+}
+
+// firstSeed returns XLREG_SEED, with which the clients make the choices of an earlier
+// run again, or another number each time. What the scheduler did then does not come
+// back; so a seed makes a failure likely, not sure.
+func firstSeed(t *testing.T) uint64 {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano() % 1e9)
+	if given := os.Getenv("XLREG_SEED"); given != "" {
+		var err error
+		if seed, err = strconv.ParseUint(given, 10, 64); err != nil {
+			t.Fatalf("XLREG_SEED: %v", err)
+		}
+	}
+	t.Logf("first seed %d: XLREG_SEED=%d makes the same choices again", seed, seed)
+	return seed
+}
+
+// testNodes are made once: keys and signatures are what is slow. The last of the keys
+// is the registry's.
+var testNodes = sync.OnceValues(func() (*nodes, error) {
+	keys := make([]*identity.Keys, keysPerWorld+1)
+	var g errgroup.Group
+	for i := range keys {
+		g.Go(func() error {
+			key, err := rsa.GenerateKey(rand.Reader, 2048)
+			if err != nil {
+				return err
+			}
+			keys[i], err = identity.NewKeys(key, key) // one key for both, which the protocol allows
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return newNodes(keys, "a", "b", "d")
+})
+
+func mustNodes(t *testing.T) *nodes {
+	t.Helper()
+	all, err := testNodes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// crowd is how many ask how much.
+type crowd struct {
+	worlds, clients, requests int // clients of each world, requests of each client
+}
+
+// run lets the crowd loose on the registry and returns when each client has asked its
+// requests. At the end somebody reads all clusters once more.
+func (k crowd) run(ctx context.Context, to *target, rec *recorder, seed uint64) error {
+	worlds := make([]*world, k.worlds)
+	g, running := errgroup.WithContext(ctx)
+	for i := range worlds {
+		worlds[i] = newWorld(i, to.cred.ID)
+		for j := range k.clients {
+			c := k.client(to, rec, worlds[i], i*k.clients+j, seed)
+			g.Go(func() error { return c.run(running) })
+		}
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	for _, w := range worlds {
+		last := k.client(to, rec, w, k.worlds*k.clients, seed)
+		if err := last.audit(ctx); err != nil {
+			return fmt.Errorf("last reader: %w", err)
+		}
+	}
+	return nil
+}
+
+func (k crowd) client(to *target, rec *recorder, w *world, number int, seed uint64) *client {
+	rnd := mathrand.New(mathrand.NewPCG(seed, uint64(number)))
+	return &client{target: to, number: number, world: w, rec: rec, rnd: rnd, left: k.requests}
+}
+
+// audit reads every cluster, and sees whether every node is known.
+func (c *client) audit(ctx context.Context) error {
+	for key := range keysPerWorld {
+		c.protocol, c.key = xlreg.Protocol20, key
+		if err := c.dial(ctx); err != nil {
+			return err
+		}
+		err := c.auditAs(ctx)
+		c.conn.Close()
+		if err != nil && !errors.Is(err, errOver) {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *client) auditAs(ctx context.Context) error {
+	var all []*request
+	for _, ref := range c.world.refs() {
+		all = append(all, &request{verb: get, ref: ref})
+	}
+	for _, n := range c.world.nodes(c.key) {
+		all = append(all, &request{verb: logIn, id: n.id, node: node{key: n.key}})
+	}
+	for _, rq := range all {
+		if err := c.ask(ctx, rq); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openHost runs a registry in this process, on a store, and returns how to stop it.
+func openHost(ctx context.Context, data store.Store, all *nodes) (*target, func() error, error) {
+	n, err := identity.NewNode(identity.Options{Name: "registry", Keys: all.keys[keysPerWorld]})
+	if err != nil {
+		return nil, nil, err
+	}
+	h, err := host.Open(host.Config{Node: n, Store: data, Listen: []string{"127.0.0.1:0"}})
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	served := make(chan error, 1)
+	go func() { served <- h.Serve(ctx) }()
+	stop := func() error {
+		cancel()
+		return errors.Join(<-served, h.Close())
+	}
+	return &target{cred: h.Cred(), nodes: all}, stop, nil
+}
+
+// recordHost records a history of a registry in this process on a store, which it
+// closes.
+func (k crowd) recordHost(t *testing.T, data store.Store, seed uint64) (*recorder, *target) {
+	t.Helper()
+	to, stop, err := openHost(t.Context(), data, mustNodes(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := newRecorder()
+	err = k.run(t.Context(), to, rec, seed)
+	if err := errors.Join(err, stop(), data.Close()); err != nil {
+		t.Fatalf("seed %d: %v", seed, err)
+	}
+	return rec, to
+}
+
+// checkTime is how long a history is searched for its order. Those here take seconds.
+const checkTime = time.Minute
+
+// verdict checks a history against the rules.
+func verdict(self xlreg.NodeID, history []porcupine.Operation) porcupine.CheckResult {
+	m := (&rules{self}).model()
+	return porcupine.CheckOperationsTimeout(m, history, checkTime)
+}
+
+// mustFit fails the test if the history does not fit the rules, and draws it then.
+func mustFit(t *testing.T, rec *recorder, self xlreg.NodeID, seed uint64) {
+	t.Helper()
+	history := rec.history()
+	switch verdict(self, history) {
+	case porcupine.Ok:
+	case porcupine.Unknown:
+		t.Fatalf("seed %d: no verdict on %d requests within %v: the history is too long, or one of its parts", seed, len(history), checkTime)
+	case porcupine.Illegal:
+		t.Fatalf("seed %d: a history of %d requests is not linearizable: see %s", seed, len(history), draw(t, self, history))
+	}
+}
+
+// draw writes a picture of a history into a file that outlives the test.
+func draw(t *testing.T, self xlreg.NodeID, history []porcupine.Operation) string {
+	t.Helper()
+	m := (&rules{self}).model()
+	_, info := porcupine.CheckOperationsVerbose(m, history, checkTime)
+	f, err := os.CreateTemp("", "xlreg-history-*.html")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(porcupine.Visualize(m, info, f), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Clean(f.Name())
+}
+
+// counts are what a history has of what, so that an empty one is not taken for a good
+// one.
+type counts struct {
+	done    map[verb]int
+	refused map[xlreg.Kind]int
+	lost    int
+}
+
+func (n *counts) add(rec *recorder) {
+	if n.done == nil {
+		n.done, n.refused = make(map[verb]int), make(map[xlreg.Kind]int)
+	}
+	for _, d := range rec.done {
+		switch {
+		case d.answer.lost:
+			n.lost++
+		case d.answer.kind != 0:
+			n.refused[d.answer.kind]++
+		default:
+			n.done[d.request.verb]++
+		}
+	}
+}
+
+// check fails the test unless everything there is has happened.
+func (n *counts) check(t *testing.T) {
+	t.Helper()
+	for _, v := range []verb{register, logIn, create, join, leave, get} {
+		if n.done[v] == 0 {
+			t.Errorf("no %s was ever answered", v)
+		}
+	}
+	for _, k := range []xlreg.Kind{
+		xlreg.ErrIDInUse, xlreg.ErrBadSignature, xlreg.ErrClusterFull, xlreg.ErrMemberNameInUse,
+		xlreg.ErrTooFewEndpoints, xlreg.ErrNotMember,
+	} {
+		if n.refused[k] == 0 {
+			t.Errorf("nothing was ever answered with %q", k)
+		}
+	}
+	if n.lost == 0 {
+		t.Error("no answer was ever lost")
+	}
+	t.Logf("done %v, refused %v, %d answers lost", n.done, n.refused, n.lost)
+}

@@ -1,0 +1,81 @@
+package linear
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/anishathalye/porcupine"
+
+	"github.com/xlattice/xlreg/store"
+	"github.com/xlattice/xlreg/store/bolt"
+	"github.com/xlattice/xlreg/store/memory"
+)
+
+// usual is enough for everything to happen, and little enough to be checked at once.
+var usual = crowd{worlds: 3, clients: 4, requests: 40}
+
+func openBolt(t *testing.T) store.Store {
+	t.Helper()
+	s, err := bolt.Open(filepath.Join(t.TempDir(), "registry.db"), bolt.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestDrivers(t *testing.T) {
+	for _, driver := range []struct {
+		name string
+		open func(*testing.T) store.Store
+	}{
+		{"memory", func(*testing.T) store.Store { return memory.New() }},
+		{"bolt", openBolt},
+	} {
+		t.Run(driver.name, func(t *testing.T) {
+			seed, n := firstSeed(t), new(counts)
+			for i := range uint64(rounds(2, 100)) {
+				rec, to := usual.recordHost(t, driver.open(t), seed+i)
+				mustFit(t, rec, to.cred.ID, seed+i)
+				n.add(rec)
+				if overlaps(rec.history()) == 0 {
+					t.Errorf("seed %d: no two requests were under way at once", seed+i)
+				}
+			}
+			n.check(t)
+		})
+	}
+}
+
+// tries is how many histories of a broken store may pass for good ones. Each of them
+// has hundreds of requests.
+const tries = 10
+
+// Each broken store is found out.
+func TestBrokenDrivers(t *testing.T) {
+	for _, driver := range []struct {
+		name string
+		open func(seed uint64) store.Store
+	}{
+		{"views are old now and then", newOldViews},
+		{"updates are not isolated", newLoose},
+		{"answers before it commits", newHasty},
+		{"forgets changes", newForgetful},
+		{"does half of a change", newTorn},
+	} {
+		t.Run(driver.name, func(t *testing.T) {
+			seed := firstSeed(t)
+			for i := range uint64(tries) {
+				rec, to := usual.recordHost(t, driver.open(seed+i), seed+i)
+				switch verdict(to.cred.ID, rec.history()) {
+				case porcupine.Illegal:
+					t.Logf("found out after %d histories", i+1)
+					return
+				case porcupine.Unknown:
+					t.Fatalf("seed %d: no verdict within %v", seed+i, checkTime)
+				case porcupine.Ok:
+				}
+			}
+			t.Errorf("%d histories passed for good ones", tries)
+		})
+	}
+}

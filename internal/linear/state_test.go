@@ -1,0 +1,177 @@
+package linear
+
+import (
+	"fmt"
+	"hash/maphash"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/xlattice/xlreg"
+)
+
+// state is all that a registry keeps, as far as its clients can tell. A state is
+// never changed; what a request does makes another one.
+type state struct {
+	nodes    map[xlreg.NodeID]node
+	clusters map[xlreg.Name]cluster
+}
+
+// node is what a node registered last.
+type node struct {
+	name  xlreg.Name
+	key   int    // number of its sig key
+	ends  string // its endpoints
+	proof string // of 2.0; empty if it registered over a classic carrier
+}
+
+// cluster is a cluster and its seats, by index. The ID is empty as long as nobody
+// has been told of it, since the answer to its Create was lost.
+type cluster struct {
+	xlreg.Cluster
+	seats []seat
+}
+
+// seat is a member, or the zero value where the index is free.
+type seat struct {
+	id xlreg.NodeID
+	node
+}
+
+func (c *cluster) taken() int {
+	free := 0
+	for _, s := range c.seats {
+		if s == (seat{}) {
+			free++
+		}
+	}
+	return len(c.seats) - free
+}
+
+// index returns the index of the first seat that is wanted; -1 if there is none.
+func (c *cluster) index(wanted func(seat) bool) int { return slices.IndexFunc(c.seats, wanted) }
+
+// newState is that of an empty registry.
+func newState() *state {
+	return &state{nodes: make(map[xlreg.NodeID]node), clusters: make(map[xlreg.Name]cluster)}
+}
+
+func (s *state) withNode(id xlreg.NodeID, n node) *state {
+	nodes := maps.Clone(s.nodes)
+	nodes[id] = n
+	return &state{nodes: nodes, clusters: s.clusters}
+}
+
+func (s *state) withCluster(c cluster) *state {
+	clusters := maps.Clone(s.clusters)
+	clusters[c.Name] = c
+	return &state{nodes: s.nodes, clusters: clusters}
+}
+
+func (s *state) withSeat(c cluster, index int, taken seat) *state {
+	c.seats = slices.Clone(c.seats)
+	c.seats[index] = taken
+	return s.withCluster(c)
+}
+
+// find returns the cluster that ref names. An ID wins over a name.
+func (s *state) find(ref xlreg.ClusterRef) (cluster, xlreg.Kind) {
+	if ref.ID == "" {
+		c, ok := s.clusters[ref.Name]
+		return c, kindUnless(ok, xlreg.ErrNoSuchClusterName)
+	}
+	for _, c := range s.clusters {
+		if c.ID == ref.ID {
+			return c, 0
+		}
+	}
+	return cluster{}, xlreg.ErrNoSuchClusterID
+}
+
+func kindUnless(ok bool, k xlreg.Kind) xlreg.Kind {
+	if ok {
+		return 0
+	}
+	return k
+}
+
+func equalStates(a, b any) bool {
+	x, y := a.(*state), b.(*state)
+	return x == y || maps.Equal(x.nodes, y.nodes) && maps.EqualFunc(x.clusters, y.clusters, equalClusters)
+}
+
+func equalClusters(a, b cluster) bool {
+	return a.Cluster == b.Cluster && slices.Equal(a.seats, b.seats)
+}
+
+// hasher returns a hash of states under which equal ones are equal: sums do not
+// depend on the order of a map.
+func hasher() func(any) uint64 {
+	seed := maphash.MakeSeed()
+	type entry struct {
+		id xlreg.NodeID
+		node
+	}
+	type place struct {
+		cluster xlreg.ClusterID
+		index   int
+		id      xlreg.NodeID
+		name    xlreg.Name
+	}
+	return func(v any) uint64 {
+		s, sum := v.(*state), uint64(0)
+		for id, n := range s.nodes {
+			sum += maphash.Comparable(seed, entry{id, n})
+		}
+		for _, c := range s.clusters {
+			sum += maphash.Comparable(seed, c.Cluster)
+			for i, m := range c.seats {
+				sum += maphash.Comparable(seed, place{c.ID, i, m.id, m.name})
+			}
+		}
+		return sum
+	}
+}
+
+// String and what it calls are for the picture of a history.
+func (s *state) String() string {
+	var b strings.Builder
+	for _, id := range slices.Sorted(maps.Keys(s.nodes)) {
+		fmt.Fprintf(&b, "%s is %v; ", short(id), s.nodes[id])
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.clusters)) {
+		c := s.clusters[name]
+		fmt.Fprintf(&b, "%v:%s; ", describeCluster(&c.Cluster), describeSeats(c.seats))
+	}
+	return b.String()
+}
+
+func (n node) String() string {
+	text := fmt.Sprintf("%s with key %d at [%s]", n.name, n.key, n.ends)
+	if n.proof != "" {
+		text += " proof " + n.proof
+	}
+	return text
+}
+
+func describeCluster(c *xlreg.Cluster) string {
+	return fmt.Sprintf("%s (%s, %d members, %d endpoints)", c.Name, short(c.ID), c.MaxSize, c.EndpointCount)
+}
+
+func describeSeats(seats []seat) string {
+	text := ""
+	for i, m := range seats {
+		if m != (seat{}) {
+			text += fmt.Sprintf(" %d=%s (%v)", i, short(m.id), m.node)
+		}
+	}
+	return text
+}
+
+// short returns enough of an ID to tell it from others.
+func short[T xlreg.NodeID | xlreg.ClusterID](id T) string {
+	if len(id) != xlreg.ShortIDLen && len(id) != xlreg.LongIDLen {
+		return string(id) // one made up by a test, or none
+	}
+	return fmt.Sprintf("%x", string(id[:3]))
+}

@@ -1,0 +1,162 @@
+package linear
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/xlattice/xlreg"
+)
+
+const (
+	keysPerWorld  = 2
+	nodesPerWorld = 9 // after so many nobody comes without an ID any more
+)
+
+// world is what some clients have in common: nodes and clusters that other clients
+// know nothing of. It is small, so that they meet often, and of its own, so that
+// its part of the history can be checked alone.
+type world struct {
+	number   int
+	self     xlreg.NodeID // the registry's ID
+	clusters []xlreg.Name
+
+	mu  sync.Mutex
+	all []identified                         // nodes that are known to exist; guarded by mu
+	ids map[xlreg.ClusterID]xlreg.ClusterRef // clusters that are; likewise
+}
+
+// identified is an ID with the number of its key.
+type identified struct {
+	id  xlreg.NodeID
+	key int
+}
+
+func newWorld(number int, self xlreg.NodeID) *world {
+	w := &world{number: number, self: self, ids: make(map[xlreg.ClusterID]xlreg.ClusterRef)}
+	for _, name := range []string{"x", "y"} {
+		w.clusters = append(w.clusters, xlreg.Name(fmt.Sprint(name, number)))
+	}
+	return w
+}
+
+func (w *world) addNode(id xlreg.NodeID, key int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if n := (identified{id, key}); !slices.Contains(w.all, n) {
+		w.all = append(w.all, n)
+	}
+}
+
+func (w *world) addCluster(id xlreg.ClusterID, name xlreg.Name) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ids[id] = xlreg.ClusterRef{ID: id, Name: name}
+}
+
+// nodes returns the nodes that are known, of one key or, with -1, of all.
+func (w *world) nodes(key int) []identified {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(w.all), func(n identified) bool { return key >= 0 && n.key != key })
+}
+
+// refs returns all ways to name a cluster of this world.
+func (w *world) refs() []xlreg.ClusterRef {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var refs []xlreg.ClusterRef
+	for _, name := range w.clusters {
+		refs = append(refs, xlreg.ClusterRef{Name: name})
+	}
+	for _, id := range slices.Sorted(maps.Keys(w.ids)) {
+		refs = append(refs, xlreg.ClusterRef{ID: id})
+	}
+	return refs
+}
+
+// choose returns the next request of a client: one in so many of each kind.
+func (c *client) choose() *request {
+	modern := !c.protocol.Classic()
+	n := c.rnd.IntN(20)
+	switch {
+	case c.self == "" && (!modern || n < 15):
+		return c.identify()
+	case c.self == "" || n < 7:
+		return &request{verb: get, ref: c.ref(), id: c.self}
+	case n < 9:
+		return &request{verb: create, asks: ask{
+			name: pick(c.rnd, c.world.clusters), size: uint32(1 + c.rnd.IntN(4)), ends: pick(c.rnd, []uint32{0, 1, 1, 2}),
+		}, id: c.self}
+	case modern && n < 11:
+		return c.identify()
+	case modern && n < 14:
+		return &request{verb: leave, ref: c.ref(), id: c.self}
+	}
+	return &request{verb: join, ref: c.ref(), id: c.self}
+}
+
+func (c *client) ref() xlreg.ClusterRef { return pick(c.rnd, c.world.refs()) }
+
+// identify chooses how the client says who it is.
+func (c *client) identify() *request {
+	mine, n := c.world.nodes(c.key), c.rnd.IntN(10)
+	switch {
+	case len(mine) > 0 && n < 4:
+		return &request{verb: logIn, id: pick(c.rnd, mine).id, node: node{key: c.key}}
+	case n == 4:
+		return &request{verb: logIn, id: c.anyID(), node: node{key: c.key}}
+	}
+	rq := &request{verb: register, node: c.description()}
+	switch {
+	case n == 5:
+		rq.id = c.anyID()
+	case len(mine) > 0 && n < 9 || len(c.world.nodes(-1)) >= nodesPerWorld:
+		rq.id = c.anyOf(mine)
+	}
+	return rq
+}
+
+// anyOf returns the ID of one of these nodes, or if there is none, of any.
+func (c *client) anyOf(mine []identified) xlreg.NodeID {
+	if len(mine) > 0 {
+		return pick(c.rnd, mine).id
+	}
+	return c.anyID()
+}
+
+// anyID returns an ID that most likely belongs to something else: another node, a
+// cluster, the registry, or nothing at all.
+func (c *client) anyID() xlreg.NodeID {
+	ownChoice := fmt.Sprintf("%*d-%d", xlreg.ShortIDLen-2, c.world.number, c.rnd.IntN(4))
+	ids := []xlreg.NodeID{c.world.self, xlreg.NodeID(ownChoice)}
+	for _, n := range c.world.nodes(-1) {
+		ids = append(ids, n.id)
+	}
+	for _, ref := range c.world.refs() {
+		if ref.ID != "" {
+			ids = append(ids, xlreg.NodeID(ref.ID))
+		}
+	}
+	return pick(c.rnd, ids)
+}
+
+// description chooses what a node says of itself, in the form for this carrier.
+func (c *client) description() node {
+	enough := c.rnd.IntN(4) > 0 // endpoints for most clusters
+	var fitting []node
+	for n := range c.target.nodes.tokens {
+		if n.key == c.key && (n.proof == "") == c.protocol.Classic() && (n.ends != "") == enough {
+			fitting = append(fitting, n)
+		}
+	}
+	slices.SortFunc(fitting, func(a, b node) int {
+		return strings.Compare(string(a.name)+a.ends, string(b.name)+b.ends)
+	})
+	return pick(c.rnd, fitting)
+}
+
+func pick[T any](r *rand.Rand, from []T) T { return from[r.IntN(len(from))] }
