@@ -16,7 +16,7 @@ func TestKills(t *testing.T) {
 	p := newProcess(t, t.TempDir(), nil)
 	rnd := rand.New(rand.NewPCG(seed, 1<<32))
 	for range either(6, 100) {
-		killDuring(t, p, workers, time.Duration(50+rnd.IntN(600))*time.Millisecond)
+		killDuring(t, p, workers, new(round), time.Duration(50+rnd.IntN(600))*time.Millisecond)
 		w.check(t)
 		p.start(t)
 		w.compare(t, p.target(t))
@@ -29,9 +29,9 @@ func TestKills(t *testing.T) {
 }
 
 // killDuring has the workers work, and kills the registry after a while.
-func killDuring(t *testing.T, p *process, workers []*worker, after time.Duration) {
+func killDuring(t *testing.T, p *process, workers []*worker, in *round, after time.Duration) {
 	t.Helper()
-	in := &round{target: p.target(t)}
+	in.target = p.target(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	killing := time.AfterFunc(after, func() {

@@ -72,7 +72,7 @@ func removePrograms() {
 }
 
 // keyPairs is how many pairs all nodes share, who are told apart by their names.
-const keyPairs = 4
+const keyPairs = 2
 
 // memberKeys are made once: they are what takes longest.
 var memberKeys = sync.OnceValue(func() []*identity.Keys {
@@ -104,4 +104,11 @@ func until(t *testing.T, what string, ok func() bool) time.Duration {
 		<-tick.C
 	}
 	return time.Since(began)
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }

@@ -119,7 +119,7 @@ func (k *worker) session(ctx context.Context) error {
 	if err := k.identify(ctx, c); err != nil {
 		return err
 	}
-	for n := 1 + k.rnd.IntN(10); n > 0 && !k.in.stopped.Load(); n-- {
+	for n := 1 + k.rnd.IntN(20); n > 0 && !k.in.stopped.Load(); n-- {
 		if err := k.act(ctx, c); err != nil {
 			return err
 		}
@@ -177,7 +177,7 @@ func (k *worker) settle(err error, done, lost func(), kinds map[xlreg.Kind]func(
 		return err
 	}
 	k.world.refuse(kind)
-	if k.protocol.Classic() {
+	if k.protocol.Classic() || kind == xlreg.ErrTryLater {
 		return errRefused
 	}
 	return nil
@@ -290,4 +290,36 @@ func (k *worker) wait(ctx context.Context, c *client.Client) error {
 		return nil
 	}
 	return k.settle(err, func() { k.world.read(roster, k.who) }, nothing, nil)
+}
+
+// starving is a round in which the registry may say to come back later.
+func starving() *round {
+	in := new(round)
+	in.starved.Store(true)
+	return in
+}
+
+// workInBackground has the workers work until enough has happened, or something
+// that must not.
+func workInBackground(t *testing.T, in *round, workers []*worker, enough func() bool) {
+	t.Helper()
+	w := workers[0].world
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		work(t.Context(), in, workers)
+	}()
+	defer func() { <-done }()
+	defer in.stopped.Store(true)
+	until(t, "enough has happened", func() bool { return enough() || w.failed() })
+}
+
+// workFor has the workers work for a while, in which nothing may fail.
+func workFor(t *testing.T, target *regcred.Target, workers []*worker, d time.Duration) {
+	t.Helper()
+	in := &round{target: target}
+	stopping := time.AfterFunc(d, func() { in.stopped.Store(true) })
+	defer stopping.Stop()
+	work(t.Context(), in, workers)
+	workers[0].world.check(t)
 }

@@ -310,3 +310,9 @@ func (w *world) String() string {
 	return fmt.Sprintf("%d nodes, %d clusters; answered %v, refused %v, %d without answer",
 		len(w.nodes), len(w.clusters), w.answered, w.refused, w.lost)
 }
+
+func (w *world) failed() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.faults) > 0
+}
