@@ -1,0 +1,349 @@
+package hostile
+
+import (
+	"bytes"
+	"context"
+	"crypto/rsa"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/host"
+	"github.com/xlattice/xlreg/regcred"
+	"github.com/xlattice/xlreg/server"
+	"github.com/xlattice/xlreg/store"
+	"github.com/xlattice/xlreg/store/memory"
+	"github.com/xlattice/xlreg/xlregtest"
+)
+
+// cast is who takes part: made once, since keys are what takes long.
+type cast struct {
+	registry *identity.Node
+	honest   *identity.Node
+	rogues   []*rogue
+}
+
+// rogue is a node whose messages are tampered with on their way.
+type rogue struct {
+	node *identity.Node
+	cert *tls.Certificate
+}
+
+func newCast(t testing.TB) *cast {
+	t.Helper()
+	c := &cast{registry: xlregtest.Node(t, "registry"), honest: xlregtest.Node(t, "honest")}
+	setEndpoint(t, c.honest, "127.0.0.1:4000")
+	for i, name := range []xlreg.Name{"m0", "m1", "m2"} {
+		node := xlregtest.Node(t, name)
+		setEndpoint(t, node, xlreg.Endpoint(fmt.Sprintf("127.0.0.1:%d", 5000+i)))
+		der, err := node.Certificate(time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.rogues = append(c.rogues, &rogue{node, &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: node.Keys().Sig}})
+	}
+	return c
+}
+
+func setEndpoint(t testing.TB, n *identity.Node, e xlreg.Endpoint) {
+	t.Helper()
+	if err := n.SetEndpoints([]xlreg.Endpoint{e}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ledger is a store that notes what is put into it.
+type ledger struct {
+	store.Store
+
+	mu       sync.Mutex
+	changes  int                      // guarded by mu, as is all below
+	nodes    map[xlreg.NodeID]bool    // ever put
+	clusters map[xlreg.ClusterID]bool // ever put
+}
+
+func newLedger() *ledger {
+	return &ledger{Store: memory.New(), nodes: make(map[xlreg.NodeID]bool), clusters: make(map[xlreg.ClusterID]bool)}
+}
+
+// Update implements store.Store.
+func (l *ledger) Update(ctx context.Context, f func(store.Writer) error) error {
+	var last *page
+	err := l.Store.Update(ctx, func(w store.Writer) error {
+		last = &page{Writer: w}
+		return f(last)
+	})
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.changes += last.puts
+	for _, id := range last.nodes {
+		l.nodes[id] = true
+	}
+	for _, id := range last.clusters {
+		l.clusters[id] = true
+	}
+	return nil
+}
+
+func (l *ledger) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.changes
+}
+
+// page is what one transaction puts.
+type page struct {
+	store.Writer
+	puts     int
+	nodes    []xlreg.NodeID
+	clusters []xlreg.ClusterID
+}
+
+// PutNode implements store.Sink, as do the others.
+func (p *page) PutNode(t xlreg.Token) error {
+	p.puts, p.nodes = p.puts+1, append(p.nodes, t.ID)
+	return p.Writer.PutNode(t)
+}
+
+func (p *page) PutCluster(c store.Cluster) error {
+	p.puts, p.clusters = p.puts+1, append(p.clusters, c.ID)
+	return p.Writer.PutCluster(c)
+}
+
+func (p *page) PutSeat(id xlreg.ClusterID, m xlreg.Member) error {
+	p.puts++
+	return p.Writer.PutSeat(id, m)
+}
+
+func (p *page) DeleteSeat(id xlreg.ClusterID, index int) error {
+	p.puts++
+	return p.Writer.DeleteSeat(id, index)
+}
+
+// world is a registry in this process, whose every record can be seen.
+type world struct {
+	t     testing.TB
+	cast  *cast
+	host  *host.Host
+	data  *ledger
+	comms *rsa.PublicKey
+	ids   []xlreg.NodeID // that rogues were given
+	pool  [][]byte       // contents of fields that were seen
+	log   *bytes.Buffer  // faults of the registry's; written by it until it has stopped
+	stop  func() error // may be called again
+}
+
+// meanLimits are short, so that what never comes is soon given up.
+var meanLimits = server.Limits{Message: 50 * time.Millisecond, Drain: 5 * time.Second}
+
+const shortWait = 20 * time.Millisecond
+
+func newWorld(t testing.TB, cast *cast) *world {
+	t.Helper()
+	w := &world{t: t, cast: cast, data: newLedger(), log: new(bytes.Buffer)}
+	h, err := host.Open(host.Config{
+		Node: cast.registry, Store: w.data, Listen: []string{"127.0.0.1:0"}, MaxWait: shortWait, Limits: meanLimits,
+		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelError})),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.host, w.comms = h, &cast.registry.Keys().Comms.PublicKey
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- h.Serve(ctx) }()
+	w.stop = sync.OnceValue(func() error {
+		cancel()
+		return errors.Join(<-served, h.Close(), w.data.Close())
+	})
+	return w
+}
+
+// inWorld runs f in a new world, and then checks that nothing in it has come to
+// harm and that nothing is left of it.
+func inWorld(t testing.TB, cast *cast, f func(*world)) {
+	t.Helper()
+	others := goleak.IgnoreCurrent()
+	w := newWorld(t, cast)
+	defer func() { _ = w.stop() }() // after a fatal fault
+	f(w)
+	w.checkQuiet()
+	w.checkHonest()
+	w.checkRecords()
+	if err := w.stop(); err != nil {
+		t.Errorf("stop registry: %v", err)
+	}
+	if w.log.Len() > 0 || w.host.Stats().Panics > 0 {
+		t.Errorf("%d panics, the registry logged: %s", w.host.Stats().Panics, w.log)
+	}
+	if err := goleak.Find(others); err != nil {
+		t.Errorf("left behind: %v", err)
+	}
+}
+
+// checkQuiet waits for every connection to be gone.
+func (w *world) checkQuiet() {
+	w.t.Helper()
+	end := time.Now().Add(patience)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for w.host.Stats().Open > 0 {
+		if time.Now().After(end) {
+			w.t.Fatalf("%d connections are still open", w.host.Stats().Open)
+		}
+		<-tick.C
+	}
+}
+
+// checkHonest does what any client does.
+func (w *world) checkHonest() {
+	w.t.Helper()
+	target, err := w.host.Cred().Target()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := formPair(ctx, target, w.cast.honest); err != nil {
+		w.t.Errorf("an honest client: %v", err)
+	}
+}
+
+// checkRecords holds all there is in the store against the rules.
+func (w *world) checkRecords() {
+	w.t.Helper()
+	err := w.data.View(context.Background(), func(r store.Reader) error {
+		for id := range w.data.nodes {
+			if err := w.checkNode(r, id); err != nil {
+				return fmt.Errorf("node %v: %w", id, err)
+			}
+		}
+		for id := range w.data.clusters {
+			if err := w.checkCluster(r, id); err != nil {
+				return fmt.Errorf("cluster %v: %w", id, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		w.t.Errorf("store: %v", err)
+	}
+}
+
+func (w *world) checkNode(r store.Reader, id xlreg.NodeID) error {
+	node, err := r.Node(id)
+	if err != nil {
+		return err
+	}
+	if node.ID != id || w.data.clusters[xlreg.ClusterID(id)] || id == w.host.Cred().ID {
+		return errors.New("an ID of two")
+	}
+	return w.checkSaid(&node)
+}
+
+// checkSaid holds a record against what its node has signed.
+func (w *world) checkSaid(kept *xlreg.Token) error {
+	for _, node := range w.cast.nodes() {
+		keys := node.Keys()
+		if kept.SigKey != keys.SigKey {
+			continue
+		}
+		if kept.Name == node.Name() && kept.CommsKey == keys.CommsKey && kept.Attrs == node.Attrs() &&
+			fmt.Sprint(kept.Endpoints) == fmt.Sprint(node.Endpoints()) {
+			return nil
+		}
+		return fmt.Errorf("%q, %v, %v is not what its node signed", kept.Name, kept.Attrs, kept.Endpoints)
+	}
+	return errors.New("a key that nobody here has")
+}
+
+func (c *cast) nodes() []*identity.Node {
+	all := []*identity.Node{c.honest}
+	for _, r := range c.rogues {
+		all = append(all, r.node)
+	}
+	return all
+}
+
+func (w *world) checkCluster(r store.Reader, id xlreg.ClusterID) error {
+	c, err := r.Cluster(id)
+	if err != nil {
+		return err
+	}
+	named, err := r.ClusterByName(c.Name)
+	if err != nil || named.ID != id {
+		return fmt.Errorf("name %q leads to %v, %v", c.Name, named.ID, err)
+	}
+	if err := c.Name.Validate(); err != nil {
+		return err
+	}
+	if c.MaxSize < 2 || c.MaxSize > xlreg.MaxClusterSize || c.EndpointCount < 1 || c.EndpointCount > xlreg.MaxEndpoints {
+		return fmt.Errorf("size %d, %d endpoints", c.MaxSize, c.EndpointCount)
+	}
+	seats, err := r.Seats(id)
+	if err != nil {
+		return err
+	}
+	return w.checkSeats(r, &c, seats)
+}
+
+func (w *world) checkSeats(r store.Reader, c *store.Cluster, seats []xlreg.Member) error {
+	var taken xlreg.Seats
+	ids, names := make(map[xlreg.NodeID]bool), make(map[xlreg.Name]bool)
+	for _, m := range seats {
+		if m.Index < 0 || m.Index >= c.MaxSize {
+			return fmt.Errorf("index %d of %d", m.Index, c.MaxSize)
+		}
+		if _, err := r.Node(m.Token.ID); err != nil {
+			return fmt.Errorf("seat %d of an unknown node: %w", m.Index, err)
+		}
+		if err := w.checkSaid(&m.Token); err != nil {
+			return fmt.Errorf("seat %d: %w", m.Index, err)
+		}
+		taken |= 1 << m.Index
+		ids[m.Token.ID], names[m.Token.Name] = true, true
+	}
+	if taken != c.Taken || len(ids) != len(seats) || len(names) != len(seats) {
+		return fmt.Errorf("%d seats, %d IDs, %d names, bits %b and %b", len(seats), len(ids), len(names), taken, c.Taken)
+	}
+	return nil
+}
+
+// formPair registers a node, has it make a cluster and join, read it and leave.
+func formPair(ctx context.Context, target *regcred.Target, node *identity.Node) error {
+	c, err := client.Dial(ctx, target, client.Options{Node: node})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if _, err := c.Register(ctx); err != nil {
+		return err
+	}
+	ref := xlreg.ClusterRef{Name: "honest"}
+	if _, err := c.Create(ctx, client.CreateOptions{Name: ref.Name, Size: 2}); err != nil {
+		return err
+	}
+	if _, err := c.Join(ctx, ref); err != nil {
+		return err
+	}
+	roster, err := c.Members(ctx, ref)
+	if err != nil {
+		return err
+	}
+	if m := roster.ByName(node.Name()); m == nil || !m.Verified {
+		return fmt.Errorf("roster without a verified %s", node.Name())
+	}
+	return c.Leave(ctx, ref)
+}
