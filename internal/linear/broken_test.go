@@ -83,7 +83,7 @@ type loose struct{ store.Store }
 func newLoose(uint64) store.Store { return loose{memory.New()} }
 
 func (s loose) Update(ctx context.Context, f func(store.Writer) error) error {
-	buf := store.NewBuffer(reads{ctx, s.Store})
+	buf := store.NewBuffer(singleReads{ctx, s.Store})
 	if err := f(buf); err != nil {
 		return err
 	}
@@ -91,28 +91,28 @@ func (s loose) Update(ctx context.Context, f func(store.Writer) error) error {
 	return s.Store.Update(ctx, func(w store.Writer) error { return buf.Flush(w) })
 }
 
-// reads reads each record in a transaction of its own.
-type reads struct {
+// singleReads reads each record in a transaction of its own.
+type singleReads struct {
 	ctx   context.Context //nolint:containedctx // that of the one Update it is made for
 	store store.Store
 }
 
-func (r reads) Node(id xlreg.NodeID) (t xlreg.Token, err error) {
+func (r singleReads) Node(id xlreg.NodeID) (t xlreg.Token, err error) {
 	err = r.store.View(r.ctx, func(tx store.Reader) error { t, err = tx.Node(id); return err })
 	return t, err
 }
 
-func (r reads) Cluster(id xlreg.ClusterID) (c store.Cluster, err error) {
+func (r singleReads) Cluster(id xlreg.ClusterID) (c store.Cluster, err error) {
 	err = r.store.View(r.ctx, func(tx store.Reader) error { c, err = tx.Cluster(id); return err })
 	return c, err
 }
 
-func (r reads) ClusterByName(name xlreg.Name) (c store.Cluster, err error) {
+func (r singleReads) ClusterByName(name xlreg.Name) (c store.Cluster, err error) {
 	err = r.store.View(r.ctx, func(tx store.Reader) error { c, err = tx.ClusterByName(name); return err })
 	return c, err
 }
 
-func (r reads) Seats(id xlreg.ClusterID) (m []xlreg.Member, err error) {
+func (r singleReads) Seats(id xlreg.ClusterID) (m []xlreg.Member, err error) {
 	err = r.store.View(r.ctx, func(tx store.Reader) error { m, err = tx.Seats(id); return err })
 	return m, err
 }

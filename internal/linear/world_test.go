@@ -85,18 +85,24 @@ func (c *client) choose() *request {
 	switch {
 	case c.self == "" && (!modern || n < 15):
 		return c.identify()
+	case len(c.world.refs()) < 2*len(c.world.clusters) && c.self != "" && n < 5:
+		return c.creation() // of a cluster that nobody has seen yet, most likely
 	case c.self == "" || n < 7:
 		return &request{verb: get, ref: c.ref(), id: c.self}
-	case n < 9:
-		return &request{verb: create, asks: ask{
-			name: pick(c.rnd, c.world.clusters), size: uint32(1 + c.rnd.IntN(4)), ends: pick(c.rnd, []uint32{0, 1, 1, 2}),
-		}, id: c.self}
+	case n < 8:
+		return c.creation()
 	case modern && n < 11:
 		return c.identify()
 	case modern && n < 14:
 		return &request{verb: leave, ref: c.ref(), id: c.self}
 	}
 	return &request{verb: join, ref: c.ref(), id: c.self}
+}
+
+func (c *client) creation() *request {
+	return &request{verb: create, id: c.self, asks: ask{
+		name: pick(c.rnd, c.world.clusters), size: uint32(1 + c.rnd.IntN(4)), ends: pick(c.rnd, []uint32{0, 1, 1, 2}),
+	}}
 }
 
 func (c *client) ref() xlreg.ClusterRef { return pick(c.rnd, c.world.refs()) }

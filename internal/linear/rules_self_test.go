@@ -1,0 +1,246 @@
+package linear
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/anishathalye/porcupine"
+
+	"github.com/xlattice/xlreg"
+)
+
+// registryID is the registry's own in histories made by hand.
+const registryID xlreg.NodeID = "R"
+
+// script is a history made by hand. IDs in it are single letters, for people.
+type script []porcupine.Operation
+
+// then adds a request that is asked and answered after all that came before.
+func (s script) then(rq *request, a *answer) script {
+	at := int64(2 * len(s))
+	return append(slices.Clip(s), porcupine.Operation{Input: rq, Output: a, Call: at, Return: at + 1})
+}
+
+// meanwhile adds a request that was asked no later than the one before began, and
+// answered no sooner than it ended.
+func (s script) meanwhile(rq *request, a *answer) script {
+	last := s[len(s)-1]
+	return append(slices.Clip(s), porcupine.Operation{Input: rq, Output: a, Call: last.Call, Return: last.Return})
+}
+
+// lost adds a request whose answer never came.
+func (s script) lost(rq *request) script {
+	return append(slices.Clip(s), porcupine.Operation{
+		Input: rq, Output: &answer{lost: true}, Call: int64(2 * len(s)), Return: math.MaxInt64,
+	})
+}
+
+// killed adds a request whose answer a kill took: it ends before all that follows.
+func (s script) killed(rq *request) script { return s.then(rq, &answer{lost: true}) }
+
+// Requests and answers, in few words.
+
+func said(name xlreg.Name, key int) node { return node{name: name, key: key, ends: "e"} }
+
+func registers(id xlreg.NodeID, n node) *request { return &request{verb: register, id: id, node: n} }
+
+func logsIn(id xlreg.NodeID, key int) *request {
+	return &request{verb: logIn, id: id, node: node{key: key}}
+}
+
+func creates(name xlreg.Name, size uint32) *request {
+	return &request{verb: create, asks: ask{name: name, size: size}}
+}
+
+func joins(id xlreg.NodeID) *request {
+	return &request{verb: join, id: id, ref: xlreg.ClusterRef{Name: "c"}}
+}
+
+func leaves(id xlreg.NodeID) *request {
+	return &request{verb: leave, id: id, ref: xlreg.ClusterRef{Name: "c"}}
+}
+
+func reads() *request { return &request{verb: get, ref: xlreg.ClusterRef{Name: "c"}} }
+
+func known(id xlreg.NodeID) *answer { return &answer{id: id} }
+
+func refused(k xlreg.Kind) *answer { return &answer{kind: k} }
+
+// c2 is the cluster of two that most scripts are about.
+func c2() xlreg.Cluster { return xlreg.Cluster{ID: "C", Name: "c", MaxSize: 2, EndpointCount: 1} }
+
+func done() *answer { return &answer{cluster: c2()} }
+
+func left() *answer { return &answer{cluster: xlreg.Cluster{ID: "C", Name: "c"}} }
+
+func shows(seats ...seat) *answer { return &answer{cluster: c2(), seats: seats} }
+
+// begin is a cluster c of two, and the nodes A, B and D with names a, b and d, A and D
+// with the same key.
+func begin() script {
+	return script{}.
+		then(registers("", said("a", 0)), known("A")).
+		then(registers("", said("b", 1)), known("B")).
+		then(registers("", said("d", 0)), known("D")).
+		then(creates("c", 2), done())
+}
+
+func seatOf(id xlreg.NodeID) seat {
+	return map[xlreg.NodeID]seat{
+		"A": {"A", said("a", 0)}, "B": {"B", said("b", 1)}, "D": {"D", said("d", 0)},
+	}[id]
+}
+
+func TestLegalHistories(t *testing.T) {
+	a, b, free := seatOf("A"), seatOf("B"), seat{}
+	for name, s := range map[string]script{
+		"nothing":               {},
+		"one after the other":   begin().then(joins("A"), done()).then(joins("B"), done()).then(reads(), shows(a, b)),
+		"two at once":           begin().then(joins("A"), done()).meanwhile(joins("B"), done()).then(reads(), shows(b, a)),
+		"again":                 begin().then(joins("A"), done()).then(joins("A"), done()).then(reads(), shows(a)),
+		"a race for the last":   begin().then(joins("A"), done()).then(joins("B"), done()).meanwhile(joins("D"), refused(xlreg.ErrClusterFull)),
+		"left and free":         begin().then(joins("A"), done()).then(joins("B"), done()).then(leaves("A"), left()).then(reads(), shows(free, b)),
+		"log in":                begin().then(logsIn("A", 0), known("A")).then(logsIn("A", 1), refused(xlreg.ErrBadSignature)).then(logsIn("X", 0), refused(xlreg.ErrBadSignature)),
+		"created before":        begin().then(creates("c", 9), done()),
+		"an ID of another key":  begin().then(registers("A", said("a", 1)), refused(xlreg.ErrIDInUse)),
+		"the registry's ID":     begin().then(registers(registryID, said("a", 1)), refused(xlreg.ErrIDInUse)),
+		"a cluster's ID":        begin().then(registers("C", said("a", 1)), refused(xlreg.ErrIDInUse)),
+		"an ID of one's own":    begin().then(registers("X", said("x", 1)), known("X")).then(logsIn("X", 1), known("X")),
+		"seen too early or not": begin().then(joins("A"), done()).meanwhile(reads(), shows()).meanwhile(reads(), shows(a)),
+		"the old token": begin().then(joins("A"), done()).then(registers("A", said("x", 0)), known("A")).
+			then(reads(), shows(a)),
+		"the new token": begin().then(joins("A"), done()).then(registers("A", said("x", 0)), known("A")).
+			then(joins("A"), done()).then(reads(), shows(seat{"A", said("x", 0)})),
+		"taken over": begin().then(joins("A"), done()).then(joins("B"), done()).
+			then(registers("", said("a", 0)), known("X")).then(joins("X"), done()).then(reads(), shows(seat{"X", said("a", 0)}, b)),
+		"not taken over": begin().then(joins("A"), done()).
+			then(registers("", said("a", 1)), known("X")).then(joins("X"), refused(xlreg.ErrMemberNameInUse)),
+
+		"lost and done":            begin().lost(joins("A")).then(reads(), shows(a)),
+		"lost and never done":      begin().lost(joins("A")).then(joins("B"), done()).then(reads(), shows(b)),
+		"lost and done later":      begin().lost(joins("A")).then(reads(), shows()).then(reads(), shows(a)),
+		"killed and done":          begin().killed(joins("A")).then(reads(), shows(a)),
+		"killed and not done":      begin().killed(joins("A")).then(reads(), shows()),
+		"killed, as good as again": begin().killed(joins("A")).then(joins("A"), done()).then(reads(), shows(a)),
+		"killed, known by the next": begin().killed(leaves("A")).killed(joins("A")).killed(joins("B")).
+			then(leaves("A"), refused(xlreg.ErrNotMember)).then(reads(), shows(b)),
+		"killed creation": script{}.killed(creates("c", 2)).
+			then(registers("", said("a", 0)), known("A")).then(joins("A"), done()).then(reads(), shows(a)),
+		"killed creation of another size": script{}.killed(creates("c", 3)).
+			then(registers("", said("a", 0)), known("A")).then(creates("c", 2), done()),
+		"killed creation, killed join": script{}.killed(creates("c", 2)).
+			then(registers("", said("a", 0)), known("A")).killed(joins("A")).then(leaves("A"), left()),
+		"killed name": begin().killed(registers("A", said("b", 0))).then(joins("B"), done()).
+			then(joins("A"), refused(xlreg.ErrMemberNameInUse)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := verdict(registryID, s); got != porcupine.Ok {
+				t.Errorf("%v: see %s", got, draw(t, registryID, s))
+			}
+		})
+	}
+}
+
+func TestIllegalHistories(t *testing.T) {
+	a, b, d, free := seatOf("A"), seatOf("B"), seatOf("D"), seat{}
+	two := begin().then(joins("A"), done()).then(joins("B"), done())
+	for name, s := range map[string]script{
+		"one index for two":           begin().then(joins("A"), done()).then(joins("B"), done()).then(reads(), shows(b)),
+		"one index for two in turns":  begin().then(joins("A"), done()).then(reads(), shows(a)).then(joins("B"), done()).then(reads(), shows(b, free)),
+		"index changed":               two.then(logsIn("A", 0), known("A")).then(joins("A"), done()).then(reads(), shows(b, a)),
+		"index not the lowest":        begin().then(joins("A"), done()).then(reads(), shows(free, a)),
+		"an answered join forgotten":  begin().then(joins("A"), done()).then(reads(), shows()),
+		"a member forgotten":          two.then(reads(), shows(a, b)).then(reads(), shows(a)),
+		"a leave forgotten":           two.then(leaves("A"), left()).then(reads(), shows(a, b)),
+		"a node forgotten":            begin().then(logsIn("A", 0), refused(xlreg.ErrBadSignature)),
+		"a cluster forgotten":         begin().then(joins("A"), refused(xlreg.ErrNoSuchClusterName)),
+		"a registration forgotten":    begin().then(registers("A", said("x", 0)), known("A")).then(joins("A"), done()).then(reads(), shows(a)),
+		"over its size":               two.then(joins("D"), done()),
+		"over its size in the roster": two.lost(joins("D")).then(reads(), shows(a, b, d)),
+		"full with room":              begin().then(joins("A"), done()).then(joins("B"), refused(xlreg.ErrClusterFull)),
+		"a race that both win":        begin().then(joins("A"), done()).then(joins("B"), done()).meanwhile(joins("D"), done()),
+		"a race that nobody wins":     begin().then(joins("A"), done()).then(joins("B"), refused(xlreg.ErrClusterFull)).meanwhile(joins("D"), refused(xlreg.ErrClusterFull)),
+		"another ID for a node":       begin().then(registers("A", said("a", 0)), known("X")),
+		"another ID at log-in":        begin().then(logsIn("A", 0), known("X")),
+		"one ID for two nodes":        begin().then(registers("", said("x", 1)), known("A")),
+		"a cluster's ID for a node":   begin().then(registers("", said("x", 1)), known("C")),
+		"the registry's for a node":   begin().then(registers("", said("x", 1)), known(registryID)),
+		"an ID for another key":       begin().then(registers("A", said("a", 1)), known("A")),
+		"another key logs in":         begin().then(logsIn("A", 1), known("A")),
+		"nobody logs in":              begin().then(logsIn("X", 1), known("X")),
+		"a node's ID for a cluster":   begin().then(creates("x", 2), &answer{cluster: xlreg.Cluster{ID: "A", Name: "x", MaxSize: 2, EndpointCount: 1}}),
+		"another ID for a cluster":    begin().then(creates("c", 2), &answer{cluster: xlreg.Cluster{ID: "X", Name: "c", MaxSize: 2, EndpointCount: 1}}),
+		"another size":                begin().then(creates("c", 3), &answer{cluster: xlreg.Cluster{ID: "C", Name: "c", MaxSize: 3, EndpointCount: 1}}),
+		"a size out of range":         begin().then(creates("x", 65), &answer{cluster: xlreg.Cluster{ID: "X", Name: "x", MaxSize: 65, EndpointCount: 1}}),
+		"a name taken":                begin().then(joins("A"), done()).then(registers("", said("a", 1)), known("X")).then(joins("X"), done()),
+		"the new token too early":     begin().then(joins("A"), done()).then(registers("A", said("x", 0)), known("A")).then(reads(), shows(seat{"A", said("x", 0)})),
+		"no take-over":                two.then(registers("", said("a", 0)), known("X")).then(joins("X"), refused(xlreg.ErrClusterFull)),
+		"back in time":                begin().then(joins("A"), done()).meanwhile(reads(), shows(a)).then(reads(), shows()),
+		"seen before it was asked":    begin().then(reads(), shows(a)).then(joins("A"), done()),
+		"too few endpoints":           begin().then(registers("A", node{name: "a"}), known("A")).then(joins("A"), done()),
+		"a proof that is another's":   begin().then(registers("A", node{"a", 0, "e", "p"}), known("A")).then(joins("A"), done()).then(reads(), shows(seat{"A", node{"a", 0, "e", "q"}})),
+
+		"lost, seen and gone":         begin().lost(joins("A")).then(reads(), shows(a)).then(reads(), shows()),
+		"lost, but not by this":       begin().lost(joins("A")).then(reads(), shows(b)),
+		"killed and risen":            begin().killed(joins("A")).then(reads(), shows()).then(reads(), shows(a)),
+		"killed, and half of it done": begin().killed(joins("A")).then(reads(), shows()).then(joins("B"), done()).then(reads(), shows(free, b)),
+		"two lost, in the wrong order": begin().killed(joins("A")).killed(joins("B")).
+			then(reads(), shows(b, a)),
+		"killed creation with two IDs": script{}.killed(creates("c", 2)).then(creates("c", 2), done()).
+			then(creates("c", 2), &answer{cluster: xlreg.Cluster{ID: "X", Name: "c", MaxSize: 2, EndpointCount: 1}}),
+		"killed creation of another size": script{}.killed(creates("c", 3)).
+			then(creates("c", 4), done()),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := verdict(registryID, s); got != porcupine.Illegal {
+				t.Errorf("verdict %v on what breaks the rules", got)
+			}
+		})
+	}
+}
+
+// What has nothing in common is checked apart, and what has is not.
+func TestPartition(t *testing.T) {
+	s := begin().
+		then(registers("", said("a", 0)), known("E")).
+		then(creates("other", 2), &answer{cluster: xlreg.Cluster{ID: "O", Name: "other", MaxSize: 2, EndpointCount: 1}})
+	if got := len(partition(s)); got != 6 {
+		t.Errorf("%d parts of four nodes and two clusters that have not met", got)
+	}
+	s = s.then(joins("A"), done()).then(joins("B"), done()).then(joins("D"), refused(xlreg.ErrClusterFull))
+	if got := len(partition(s)); got != 3 {
+		t.Errorf("%d parts where three nodes and a cluster have met", got)
+	}
+	s = s.then(reads(), shows(seatOf("A"), seat{"E", said("a", 0)}))
+	if got := len(partition(s)); got != 2 {
+		t.Errorf("%d parts where a fourth node is in the roster", got)
+	}
+	total := 0
+	for _, part := range partition(s) {
+		total += len(part)
+	}
+	if total != len(s) {
+		t.Errorf("%d requests in the parts of %d", total, len(s))
+	}
+}
+
+// A kill ends what was under way, and only that.
+func TestLostAnswersEndWithTheRegistry(t *testing.T) {
+	rec := newRecorder()
+	rec.end(0, 1, joins("A"), &answer{lost: true})
+	rec.end(0, 1, reads(), &answer{lost: true})
+	rec.end(0, 1, registers("", said("a", 0)), &answer{lost: true})
+	rec.died()
+	rec.end(0, rec.deaths[0]+1, joins("B"), &answer{lost: true})
+	history := rec.history()
+	if len(history) != 2 {
+		t.Fatalf("%d requests, want the joins alone", len(history))
+	}
+	if got := history[0].Return; got != rec.deaths[0] {
+		t.Errorf("what was asked before the kill ends at %d, want %d", got, rec.deaths[0])
+	}
+	if got := history[1].Return; got != math.MaxInt64 {
+		t.Errorf("what was asked after it ends at %d, want never", got)
+	}
+}
