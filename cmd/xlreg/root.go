@@ -75,7 +75,7 @@ func newRoot(c *console) *cobra.Command {
 	g.register(root)
 	root.AddCommand(
 		newServe(g), newDemo(g), newRun(g), newCred(g), newNode(g), newShim(),
-		newCreate(g), newJoin(g), newGet(g), newLeave(g), newVersion(g),
+		newCreate(g), newJoin(g), newGet(g), newLeave(g), newVersion(g), newBench(g), newBenchServer(g),
 	)
 	root.InitDefaultCompletionCmd()
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

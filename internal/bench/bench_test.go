@@ -45,11 +45,7 @@ func nodes(tb testing.TB, n int) []*identity.Node {
 // start starts a registry in a process of its own, that ends with the benchmark.
 func start(tb testing.TB, keys *identity.Keys, store string) *bench.Process {
 	tb.Helper()
-	exe, err := os.Executable()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	p, err := bench.Start(bench.Command{Path: exe, Env: []string{serverEnv + "=1"}}, keys, store, tb.TempDir())
+	p, err := bench.Start(self(tb), keys, store, tb.TempDir())
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -59,6 +55,16 @@ func start(tb testing.TB, keys *identity.Keys, store string) *bench.Process {
 		}
 	})
 	return p
+}
+
+// self is how the test binary becomes a server process.
+func self(tb testing.TB) bench.Command {
+	tb.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return bench.Command{Path: exe, Args: []string{exe}, Env: []string{serverEnv + "=1"}}
 }
 
 // must is for what has an error that ends a benchmark.

@@ -44,7 +44,7 @@ func (c *Crowd) Open(ctx context.Context) (s Sample, err error) {
 		return s, err
 	}
 	s, err = c.load.measure(func() ([]time.Duration, error) {
-		return timed(ctx, len(c.conns), clients, func(ctx context.Context, i int) (err error) {
+		return timed(ctx, len(c.conns), Clients, func(ctx context.Context, i int) (err error) {
 			if c.conns[i], err = c.open(ctx, guises[i]); err != nil {
 				return fmt.Errorf("connection %d of %d: %w", i+1, len(c.conns), err)
 			}
@@ -69,7 +69,7 @@ func (c *Crowd) Open(ctx context.Context) (s Sample, err error) {
 func (c *Crowd) guises(ctx context.Context) ([]*identity.Node, error) {
 	list := make([]*identity.Node, len(c.conns))
 	own := c.load.Nodes[0]
-	return list, each(ctx, len(list), clients, func(_ context.Context, i int) (err error) {
+	return list, each(ctx, len(list), Clients, func(_ context.Context, i int) (err error) {
 		if c.load.Protocol.Classic() {
 			list[i] = own
 			return nil

@@ -12,9 +12,10 @@ import (
 	"github.com/xlattice/xlreg/wire"
 )
 
+// How many work at once.
 const (
-	clients = 16 // at once, so that the server does not pay for falling asleep
-	readers = 4  // the same, of those that have no handshake to make
+	Clients = 16 // sessions at once, so that the server does not pay for falling asleep
+	Readers = 4  // the same of those that read over open sessions
 )
 
 // Load is somebody who works with a registry, over one carrier.
@@ -105,7 +106,7 @@ func (l *Load) Form(ctx context.Context, cluster xlreg.Name) (Sample, error) {
 // Sessions makes n sessions, each with a handshake, Member and Bye.
 func (l *Load) Sessions(ctx context.Context, n int) (Sample, error) {
 	return l.measure(func() ([]time.Duration, error) {
-		return timed(ctx, n, clients, func(ctx context.Context, i int) error {
+		return timed(ctx, n, Clients, func(ctx context.Context, i int) error {
 			node := l.Nodes[i%len(l.Nodes)]
 			return l.session(ctx, l.Protocol, node, func(session.Conn) error { return nil })
 		})
@@ -115,7 +116,7 @@ func (l *Load) Sessions(ctx context.Context, n int) (Sample, error) {
 // Members reads the members of a cluster n times, over open sessions. The cluster
 // has all the nodes as members. What is read is not verified.
 func (l *Load) Members(ctx context.Context, cluster xlreg.Name, n int) (s Sample, err error) {
-	conns, err := l.connectAll(ctx, readers)
+	conns, err := l.connectAll(ctx, Readers)
 	defer closeAll(conns)
 	if err != nil {
 		return s, err
@@ -123,8 +124,8 @@ func (l *Load) Members(ctx context.Context, cluster xlreg.Name, n int) (s Sample
 	request := wire.GetRequest{Ref: xlreg.ClusterRef{Name: cluster}}
 	return l.measure(func() ([]time.Duration, error) {
 		took := make([]time.Duration, n)
-		err := each(ctx, readers, 0, func(ctx context.Context, reader int) error {
-			for i := reader; i < n; i += readers {
+		err := each(ctx, Readers, 0, func(ctx context.Context, reader int) error {
+			for i := reader; i < n; i += Readers {
 				begun := time.Now()
 				if err := readAll(ctx, conns[reader], request, len(l.Nodes)); err != nil {
 					return err
@@ -142,6 +143,20 @@ func (l *Load) Fill(ctx context.Context, cluster xlreg.Name) error {
 	f := Formation{Registry: l.Registry, Nodes: l.Nodes, Protocol: l.Protocol, Cluster: cluster}
 	_, err := f.Receive(ctx)
 	return err
+}
+
+// Leave makes all nodes leave a cluster, so that it holds nobody's tokens any longer.
+// Over a classic carrier nobody can.
+func (l *Load) Leave(ctx context.Context, cluster xlreg.Name) error {
+	if l.Protocol.Classic() {
+		return nil
+	}
+	return each(ctx, len(l.Nodes), Clients, func(ctx context.Context, i int) error {
+		return l.session(ctx, l.Protocol, l.Nodes[i], func(conn session.Conn) error {
+			_, err := ask(ctx, conn, wire.NewLeave(xlreg.ClusterRef{Name: cluster}))
+			return err
+		})
+	})
 }
 
 // connectAll opens n sessions in which a node has registered. If it fails it

@@ -19,10 +19,10 @@ import (
 )
 
 // Command says how a server process is started. The store and the directory are
-// added to Args, with which the process has to call Serve.
+// added to Args, and these two are what the process has to call Serve with.
 type Command struct {
 	Path string
-	Args []string
+	Args []string // the name that it is called by first
 	Env  []string // beside that of this process
 }
 
@@ -45,9 +45,9 @@ func Start(c Command, keys *identity.Keys, kind, dir string) (*Process, error) {
 	if err := prepare(keys, dir); err != nil {
 		return nil, err
 	}
-	args := append(append([]string{}, c.Args...), kind, dir)
 	p := &Process{Store: kind, said: new(bytes.Buffer)}
-	p.cmd = exec.CommandContext(context.Background(), c.Path, args...) //nolint:gosec // this program; Close ends it
+	p.cmd = exec.CommandContext(context.Background(), c.Path) //nolint:gosec // this program; Close ends it
+	p.cmd.Args = append(append([]string{}, c.Args...), kind, dir)
 	p.cmd.Env = append(os.Environ(), c.Env...)
 	p.cmd.Stderr = p.said
 	var err error
@@ -63,7 +63,7 @@ func Start(c Command, keys *identity.Keys, kind, dir string) (*Process, error) {
 		return nil, fmt.Errorf("start registry: %w", err)
 	}
 	if err := p.open(dir); err != nil {
-		return nil, errors.Join(fmt.Errorf("start registry: %w", err), p.Close())
+		return nil, fmt.Errorf("start registry: %w", errors.Join(err, p.Close()))
 	}
 	return p, nil
 }

@@ -2,7 +2,6 @@ package bench_test
 
 import (
 	"io"
-	"os"
 	"strings"
 	"testing"
 
@@ -35,12 +34,7 @@ func TestProcess(t *testing.T) {
 
 // A process that cannot start says why.
 func TestProcessThatDoesNotStart(t *testing.T) {
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	command := bench.Command{Path: exe, Env: []string{serverEnv + "=1"}}
-	_, err = bench.Start(command, nodes(t, 1)[0].Keys(), "paper", t.TempDir())
+	_, err := bench.Start(self(t), nodes(t, 1)[0].Keys(), "paper", t.TempDir())
 	if err == nil || !strings.Contains(err.Error(), `store "paper"`) {
 		t.Errorf("got %v", err)
 	}

@@ -156,6 +156,20 @@ func (r *respondent) answer(line string) (int64, error) {
 	}
 }
 
+// PrivateOperation returns how long one RSA private operation takes on this machine:
+// what most costs of a registry can be held against.
+func PrivateOperation(key *rsa.PrivateKey) (time.Duration, error) {
+	took := make([]time.Duration, 101)
+	for i := range took {
+		begun := time.Now()
+		if err := decrypt(key, 1); err != nil {
+			return 0, err
+		}
+		took[i] = time.Since(begun)
+	}
+	return Median(took), nil
+}
+
 // decrypt makes n private operations of the key, one after the other.
 func decrypt(key *rsa.PrivateKey, n int) error {
 	ciphertext, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, &key.PublicKey, make([]byte, 32), nil)

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/internal/bench"
+)
+
+// What can be measured.
+const (
+	ofFormation   = "formation"
+	ofSessions    = "sessions"
+	ofMembers     = "members"
+	ofConnections = "connections"
+)
+
+// benchKinds are in the order in which they are measured.
+var benchKinds = []string{ofFormation, ofSessions, ofMembers, ofConnections}
+
+// guestConnections is the default of --connections at a registry that others use.
+const guestConnections = 100
+
+// benchFlags are the flags of bench, as given.
+type benchFlags struct {
+	sizes       []int
+	carriers    []string
+	stores      []string
+	runs        int
+	connections int
+	dir         string
+	testKeys    bool
+}
+
+func newBench(g *globals) *cobra.Command {
+	var f benchFlags
+	cmd := &cobra.Command{
+		Use:   "bench [formation|sessions|members|connections]…",
+		Short: "Measure how fast a registry is, and what it costs",
+		Long: "Measure how fast a registry is on this machine, and what it costs:\n\n" +
+			"  formation    n members connect, register, create or find the cluster, join, wait\n" +
+			"               for each other, and verify the roster, all at once from one address\n" +
+			"  sessions     connect, register and say Bye, 16 at once\n" +
+			"  members      read all members of a cluster over 4 open sessions\n" +
+			"  connections  hold many open at once, idle, and waiting for a cluster's members\n\n" +
+			"Without arguments, all. Without --registry a registry runs along in a process of its\n" +
+			"own, on each of the stores (members and connections on the first), so that what it\n" +
+			"uses of processors and memory is known. Keys are made before. What is compared is\n" +
+			"measured in turns; rates and processor times are those of the run in the middle,\n" +
+			"percentiles are over all operations of all runs.\n\n" +
+			"At a registry named by --registry the defaults are 2.0 alone and 100 connections.\n" +
+			"It keeps from each bench one node for every member, which is as many as the largest\n" +
+			"of --sizes, and one cluster for every formation: runs × sizes × carriers. Over 2.0\n" +
+			"the members leave these again; over classic carriers they cannot. Its limits hold:\n" +
+			"where they refuse something, bench ends with an error.",
+		Example: "  xlreg bench\n" +
+			"  xlreg bench formation --sizes 16 --carriers 2.0 --stores memory\n" +
+			"  xlreg bench sessions --registry regCred.dat -o json",
+		ValidArgs: benchKinds,
+		Args:      knownKinds,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o, err := f.options(g, cmd.Flags(), args)
+			if err != nil {
+				return err
+			}
+			return g.bench(cmd.Context(), o)
+		},
+	}
+	f.register(cmd)
+	return cmd
+}
+
+func (f *benchFlags) register(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.IntSliceVar(&f.sizes, "sizes", []int{3, 8, 16, 32, 64}, "the `NUMBERS` of members to form clusters of; members reads the largest")
+	flags.StringSliceVar(&f.carriers, "carriers", []string{"2.0", "1.9", "1.8"}, "the `GENERATIONS` to speak")
+	flags.StringSliceVar(&f.stores, "stores", []string{bench.Memory, bench.Bbolt}, "where the registry that runs along keeps its data, `STORES`")
+	flags.IntVar(&f.runs, "runs", 9, "how often to measure each, `N`")
+	flags.IntVar(&f.connections, "connections", 1000, "how many connections to hold open, `N`")
+	flags.StringVar(&f.dir, "dir", "", "keep the data of bbolt below `DIR`, on the disk to measure (default the temporary directory)")
+	flags.BoolVar(&f.testKeys, "test-keys", false, "take keys from the cache of test keys, which are no secret but quick")
+	complete(cmd, "carriers", "2.0", "2.0,1.9,1.8")
+	complete(cmd, "stores", bench.Memory, bench.Bbolt, bench.Memory+","+bench.Bbolt)
+}
+
+// knownKinds is the check of the arguments of bench.
+func knownKinds(_ *cobra.Command, args []string) error {
+	for _, arg := range args {
+		if !slices.Contains(benchKinds, arg) {
+			return fmt.Errorf("cannot measure %q: want formation, sessions, members or connections", arg)
+		}
+	}
+	return nil
+}
+
+// benchOptions are the flags of bench, checked.
+type benchOptions struct {
+	*benchFlags
+	kinds     []string
+	protocols []xlreg.Protocol
+}
+
+func (f *benchFlags) options(g *globals, flags *pflag.FlagSet, kinds []string) (o *benchOptions, err error) {
+	o = &benchOptions{benchFlags: f, kinds: kinds}
+	if len(kinds) == 0 {
+		o.kinds = benchKinds
+	}
+	f.adapt(g, flags)
+	if err := f.check(g, flags); err != nil {
+		return nil, usageError(err)
+	}
+	if o.protocols, err = (&serveFlags{carriers: f.carriers}).protocols(); err != nil {
+		return nil, usageError(err)
+	}
+	return o, nil
+}
+
+// adapt changes the defaults to what suits the registry and the carrier chosen.
+func (f *benchFlags) adapt(g *globals, flags *pflag.FlagSet) {
+	chosen := flags.Changed("carriers")
+	switch {
+	case chosen:
+	case g.protocol.Protocol != 0:
+		f.carriers = []string{g.protocol.String()}
+	case g.registry != "":
+		f.carriers = f.carriers[:1]
+	}
+	if g.registry != "" && !flags.Changed("connections") {
+		f.connections = guestConnections
+	}
+}
+
+func (f *benchFlags) check(g *globals, flags *pflag.FlagSet) error {
+	if flags.Changed("carriers") && g.protocol.Protocol != 0 {
+		return errors.New("give --protocol or --carriers, not both")
+	}
+	for _, flag := range []string{"stores", "dir"} {
+		if flags.Changed(flag) && g.registry != "" {
+			return fmt.Errorf("--%s is about the registry that runs along, and --registry names another", flag)
+		}
+	}
+	if len(f.sizes) == 0 {
+		return errors.New("--sizes: want at least one number")
+	}
+	for _, n := range f.sizes {
+		if n < xlreg.MinClusterSize || n > xlreg.MaxClusterSize {
+			return fmt.Errorf("--sizes %d: want %d to %d", n, xlreg.MinClusterSize, xlreg.MaxClusterSize)
+		}
+	}
+	if err := f.checkStores(); err != nil {
+		return err
+	}
+	if err := checkPositive(flags); err != nil {
+		return err
+	}
+	return checkOpenFiles(f.connections)
+}
+
+func (f *benchFlags) checkStores() error {
+	if len(f.stores) == 0 {
+		return errors.New("--stores: want memory, bbolt or both")
+	}
+	for i, store := range f.stores {
+		if store != bench.Memory && store != bench.Bbolt {
+			return fmt.Errorf("--stores %q: want memory, bbolt or both", store)
+		}
+		if slices.Contains(f.stores[:i], store) {
+			return fmt.Errorf("--stores %s: is there twice", store)
+		}
+	}
+	return nil
+}
+
+// checkOpenFiles refuses more connections than the system lets this process have.
+func checkOpenFiles(n int) error {
+	allowed, limited := openFileLimit()
+	if limited && n+spareFiles > allowed {
+		return errors.New("--connections " + strconv.Itoa(n) + ": this system allows " +
+			strconv.Itoa(max(0, allowed-spareFiles)) + "; raise it with ulimit -n")
+	}
+	return nil
+}
