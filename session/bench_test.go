@@ -40,7 +40,7 @@ func BenchmarkClassicSession(b *testing.B) {
 		}
 		codec := &classic{sealer: c.(*conn).codec.(*classic).sealer}
 		for _, m := range []*wire.Message{member("m0"), wire.NewBye()} {
-			sent, err := codec.encode(m)
+			sent, err := codec.seal(m)
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -31,6 +31,12 @@ type classic struct {
 	opener
 }
 
+// encode has no rest: what travels is made anew for each peer.
+func (c *classic) encode(m *wire.Message) (head, rest []byte, err error) {
+	head, err = c.seal(m)
+	return head, nil, err
+}
+
 func (c *classic) limit() int { return xlreg.MaxClassicMessage }
 
 // incomplete says nothing of what was wrong with the message: whatever it was,
@@ -69,8 +75,8 @@ func (s *sealer) protocol() xlreg.Protocol {
 	return xlreg.Protocol19
 }
 
-// encode returns what travels of m, in one piece.
-func (s *sealer) encode(m *wire.Message) ([]byte, error) {
+// seal returns what travels of m, in one piece.
+func (s *sealer) seal(m *wire.Message) ([]byte, error) {
 	size, most := m.Size(), MaxClassicText(s.protocol())
 	if size > most {
 		return nil, fmt.Errorf("message of %d bytes: at most %d over %v", size, most, s.protocol())

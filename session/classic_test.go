@@ -24,7 +24,7 @@ func encoded(t testing.TB, p xlreg.Protocol, messages ...*wire.Message) (all []b
 	t.Helper()
 	c := testCodec(t, p)
 	for _, m := range messages {
-		b, err := c.encode(m)
+		b, _, err := c.encode(m)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -79,7 +79,7 @@ func TestLongest(t *testing.T) {
 		t.Run(p.String(), func(t *testing.T) {
 			server, client := pair(t, tcp, p)
 			longest := ofSize(t, MaxClassicText(p))
-			b, err := testCodec(t, p).encode(longest)
+			b, _, err := testCodec(t, p).encode(longest)
 			if err != nil || len(b) != xlreg.MaxClassicMessage {
 				t.Fatalf("longest message is %d bytes, %v", len(b), err)
 			}
@@ -317,7 +317,7 @@ func TestFreshIVs(t *testing.T) {
 	c := testCodec(t, xlreg.Protocol19)
 	seen := make(map[string]bool)
 	for range 100 {
-		b, err := c.encode(wire.NewBye())
+		b, _, err := c.encode(wire.NewBye())
 		if err != nil {
 			t.Fatal(err)
 		}

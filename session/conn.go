@@ -12,9 +12,9 @@ import (
 
 // codec is all that one carrier's session does otherwise than another's.
 type codec interface {
-	// encode returns the bytes of m, or an error after which m was not said and
-	// the session is as it was.
-	encode(m *wire.Message) ([]byte, error)
+	// encode returns the bytes of m, the rest of which nobody may change, or an
+	// error after which m was not said and the session is as it was.
+	encode(m *wire.Message) (head, rest []byte, err error)
 
 	// decode looks for one message at the head of b, which begins with the bytes
 	// of the last call less those that were used. It returns nil while there is
@@ -47,7 +47,7 @@ func (c *conn) Peer() Peer { return c.peer }
 
 // Send implements Conn.
 func (c *conn) Send(ctx context.Context, m *wire.Message) error {
-	b, err := c.codec.encode(m)
+	head, rest, err := c.codec.encode(m)
 	if err != nil {
 		return fmt.Errorf("send %v: %w", m.Op(), err)
 	}
@@ -55,10 +55,18 @@ func (c *conn) Send(ctx context.Context, m *wire.Message) error {
 	c.writing.within(c.limits.Write)
 	c.sending = true
 	defer func() { c.sending = false }()
-	if _, err := c.out.Write(b); err != nil {
+	if err := c.write(head, rest); err != nil {
 		return fmt.Errorf("send %v: %w", m.Op(), because(ctx, err))
 	}
 	return nil
+}
+
+func (c *conn) write(head, rest []byte) error {
+	_, err := c.out.Write(head)
+	if err == nil && len(rest) > 0 {
+		_, err = c.out.Write(rest)
+	}
+	return err
 }
 
 // Receive implements Conn.

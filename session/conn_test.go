@@ -57,7 +57,7 @@ func TestSlowMessage(t *testing.T) {
 			sc.Authority, _ = NewAuthority(sigKey(), nil)
 			server, client := pairWith(t, pipe, sc, cc)
 			m := member("m0")
-			b, err := client.(*conn).codec.encode(m)
+			b, _, err := client.(*conn).codec.encode(m)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -240,7 +240,7 @@ func TestHoldKeeps(t *testing.T) {
 			messages := []*wire.Message{wire.NewBye(), wire.NewJoin(xlreg.ClusterRef{Name: "demo"})}
 			var b []byte
 			for _, m := range messages {
-				more, err := client.(*conn).codec.encode(m)
+				more, _, err := client.(*conn).codec.encode(m)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -18,14 +18,18 @@ type framing struct {
 
 func (f *framing) limit() int { return headerLen + f.readMax }
 
-func (f *framing) encode(m *wire.Message) ([]byte, error) {
+// recordLen is what fits into one record of TLS.
+const recordLen = 16 << 10
+
+// encode fills one record, so that the rest begins with a whole one.
+func (f *framing) encode(m *wire.Message) (head, rest []byte, err error) {
 	size := m.Size()
 	if size > f.writeMax {
-		return nil, fmt.Errorf("message of %d bytes: at most %d allowed", size, f.writeMax)
+		return nil, nil, fmt.Errorf("message of %d bytes: at most %d allowed", size, f.writeMax)
 	}
-	b := make([]byte, headerLen, headerLen+size)
+	b := make([]byte, headerLen, min(headerLen+size, recordLen))
 	binary.BigEndian.PutUint32(b, uint32(size))
-	return m.Append(b)
+	return m.AppendHead(b, recordLen)
 }
 
 func (f *framing) decode(b []byte) (*wire.Message, int, error) {

@@ -110,3 +110,37 @@ func TestAnnouncementIsNotBelieved(t *testing.T) {
 		}
 	})
 }
+
+// TestLongReply wants a roster of every length around that of a record to travel
+// whole, and what it shares with other readers to stay as it is.
+func TestLongReply(t *testing.T) {
+	server, client := pair(t, tcp, xlreg.Protocol20)
+	for size := recordLen - 40; size < recordLen+40; size++ {
+		roster := &xlreg.Roster{Cluster: xlreg.Cluster{MaxSize: 64}}
+		for i := range 2 {
+			roster.Members = append(roster.Members, xlreg.Member{Index: i, Token: xlreg.Token{
+				Name: "m", CommsKey: xlreg.CommsKey(bytes.Repeat([]byte{byte(i)}, size/(2-i))),
+			}})
+		}
+		encoded, err := wire.EncodeRoster(roster, xlreg.Protocol20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := encoded.Message(xlreg.AllSeats, xlreg.MaxReplyFrame)
+		want, err := m.Append(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sent := send(server, m)
+		got, err := client.Receive(context.Background())
+		if err := errors.Join(err, <-sent); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := got.Append(nil); err != nil || !bytes.Equal(b, want) {
+			t.Fatalf("%d bytes arrived as others: %v", len(want), err)
+		}
+		if again, _ := m.Append(nil); !bytes.Equal(again, want) {
+			t.Fatal("sending changed the message")
+		}
+	}
+}

@@ -191,7 +191,7 @@ func (s *replay) write(t *testing.T, end *classic, m *wire.Message, recorded []b
 		}
 		return seal(end.sealer.block, b)
 	}
-	b, err := end.encode(m)
+	b, err := end.seal(m)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,8 +34,11 @@ func (s *Server) acceptTLS(ctx context.Context, l *link) (*conn, error) {
 		NextProtos:             []string{alpn},
 		ClientAuth:             tls.RequestClientCert,
 		SessionTicketsDisabled: true,
-		GetCertificate:         s.cfg.Authority.certificate,
-		GetConfigForClient:     requireALPN,
+		// A roster is used when it is whole, so small records for its first part
+		// would only cost their system calls.
+		DynamicRecordSizingDisabled: true,
+		GetCertificate:              s.cfg.Authority.certificate,
+		GetConfigForClient:          requireALPN,
 		VerifyConnection: func(state tls.ConnectionState) error {
 			return admit(&state, &peer)
 		},
@@ -89,6 +92,8 @@ func connectTLS(l *link, cfg *ClientConfig) (*conn, error) {
 		NextProtos:         []string{alpn},
 		InsecureSkipVerify: true, // no system roots and no host names: pin.verify decides
 		VerifyConnection:   pin.verify,
+
+		DynamicRecordSizingDisabled: true, // as in acceptTLS
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 			if cfg.Certificate == nil {
 				return new(tls.Certificate), nil

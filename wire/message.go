@@ -9,6 +9,7 @@ package wire
 
 import (
 	"fmt"
+	"math"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -92,11 +93,20 @@ func countTokens(b []byte) int {
 
 // Append appends the encoded message to b.
 func (m *Message) Append(b []byte) ([]byte, error) {
-	b, err := proto.MarshalOptions{Deterministic: true}.MarshalAppend(b, m.pb)
+	b, _, err := m.AppendHead(b, math.MaxInt)
+	return b, err
+}
+
+// AppendHead appends the encoded message to b, up to a length of b of about most
+// bytes, and returns the rest of it. That may be shared with other messages, so
+// nobody may change it: a roster is encoded once, not once for each reader.
+func (m *Message) AppendHead(b []byte, most int) (head, rest []byte, err error) {
+	b, err = proto.MarshalOptions{Deterministic: true}.MarshalAppend(b, m.pb)
 	if err != nil {
-		return nil, fmt.Errorf("encode %v: %w", m.Op(), err)
+		return nil, nil, fmt.Errorf("encode %v: %w", m.Op(), err)
 	}
-	return append(b, m.tokens...), nil
+	n := min(max(0, most-len(b)), len(m.tokens))
+	return append(b, m.tokens[:n]...), m.tokens[n:], nil
 }
 
 // Size returns how many bytes Append appends.
