@@ -42,7 +42,7 @@ func newOldViews(seed uint64) store.Store {
 }
 
 func (s *oldViews) View(ctx context.Context, f func(store.Reader) error) error {
-	if s.dice.oneIn(6) {
+	if s.dice.oneIn(4) {
 		return s.copy.View(ctx, f)
 	}
 	return s.Store.View(ctx, f)
@@ -55,7 +55,7 @@ func (s *oldViews) Update(ctx context.Context, f func(store.Writer) error) error
 	if err != nil {
 		return err
 	}
-	if s.lag = append(s.lag, buf); len(s.lag) < 2 {
+	if s.lag = append(s.lag, buf); len(s.lag) < 4 {
 		return nil
 	}
 	oldest := s.lag[0]
@@ -87,7 +87,7 @@ func (s loose) Update(ctx context.Context, f func(store.Writer) error) error {
 	if err := f(buf); err != nil {
 		return err
 	}
-	<-time.After(time.Millisecond) // for another one to come between
+	<-time.After(5 * time.Millisecond) // for another one to come between
 	return s.Store.Update(ctx, func(w store.Writer) error { return buf.Flush(w) })
 }
 
@@ -162,7 +162,7 @@ type forgetful struct {
 func newForgetful(seed uint64) store.Store { return forgetful{memory.New(), newDice(seed)} }
 
 func (s forgetful) Update(ctx context.Context, f func(store.Writer) error) error {
-	if s.dice.oneIn(25) {
+	if s.dice.oneIn(8) {
 		_, err := update(ctx, s.Store, f, putNothing)
 		return err
 	}
@@ -178,7 +178,7 @@ type torn struct {
 func newTorn(seed uint64) store.Store { return torn{memory.New(), newDice(seed)} }
 
 func (s torn) Update(ctx context.Context, f func(store.Writer) error) error {
-	half := s.dice.oneIn(10)
+	half := s.dice.oneIn(4)
 	_, err := update(ctx, s.Store, f, func(buf *store.Buffer, to store.Sink) error {
 		if half && len(buf.Changed()) > 0 {
 			return buf.Flush(noClusters{to})

@@ -45,6 +45,7 @@ type client struct {
 	protocol xlreg.Protocol
 	key      int
 	self     xlreg.NodeID // empty before the first MemberOK
+	joined   []xlreg.ClusterRef
 }
 
 // errOver says that the session cannot go on, which is no fault of anybody.
@@ -63,12 +64,16 @@ func (c *client) run(ctx context.Context) error {
 // converse is one session.
 func (c *client) converse(ctx context.Context) error {
 	c.protocol = []xlreg.Protocol{xlreg.Protocol18, xlreg.Protocol19, xlreg.Protocol20, xlreg.Protocol20}[c.rnd.IntN(4)]
-	c.key, c.self = c.rnd.IntN(keysPerWorld), ""
+	c.key, c.self, c.joined = c.rnd.IntN(keysPerWorld), "", nil
 	if err := c.dial(ctx); err != nil {
 		return err
 	}
 	defer c.conn.Close()
-	for range 2 + c.rnd.IntN(10) {
+	longest := 10
+	if !c.protocol.Classic() {
+		longest = 25 // errors do not end it
+	}
+	for range 2 + c.rnd.IntN(longest) {
 		if c.left--; c.left < 0 {
 			return nil
 		}
@@ -224,9 +229,12 @@ func (c *client) learn(rq *request, a *answer) {
 	}
 	switch rq.verb {
 	case register, logIn:
-		c.self = a.id
+		c.self, c.joined = a.id, nil
 		c.world.addNode(a.id, rq.node.key)
-	case create, join, get:
+	case join:
+		c.joined = append(c.joined, rq.ref)
+		fallthrough
+	case create, get:
 		c.world.addCluster(a.cluster.ID, a.cluster.Name)
 	}
 }

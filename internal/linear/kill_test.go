@@ -41,8 +41,8 @@ func TestKills(t *testing.T) {
 		if len(rec.deaths) != kills {
 			t.Fatalf("seed %d: %d kills instead of %d", seed+i, len(rec.deaths), kills)
 		}
-		mustFit(t, rec, v.registry.Cred().ID, seed+i)
 		n.add(rec)
+		mustFit(t, rec, v.registry.Cred().ID, seed+i)
 	}
 	n.check(t)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/anishathalye/porcupine"
 
+	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/store"
 	"github.com/xlattice/xlreg/store/bolt"
 	"github.com/xlattice/xlreg/store/memory"
@@ -13,6 +14,9 @@ import (
 
 // usual is enough for everything to happen, and little enough to be checked at once.
 var usual = crowd{worlds: 3, clients: 4, requests: 40}
+
+// small is for broken stores, in which things happen more often.
+var small = crowd{worlds: 2, clients: 4, requests: 40}
 
 func openBolt(t *testing.T) store.Store {
 	t.Helper()
@@ -24,6 +28,7 @@ func openBolt(t *testing.T) store.Store {
 }
 
 func TestDrivers(t *testing.T) {
+	n := new(counts)
 	for _, driver := range []struct {
 		name string
 		open func(*testing.T) store.Store
@@ -32,18 +37,19 @@ func TestDrivers(t *testing.T) {
 		{"bolt", openBolt},
 	} {
 		t.Run(driver.name, func(t *testing.T) {
-			seed, n := firstSeed(t), new(counts)
+			seed := firstSeed(t)
 			for i := range uint64(rounds(2, 100)) {
 				rec, to := usual.recordHost(t, driver.open(t), seed+i)
-				mustFit(t, rec, to.cred.ID, seed+i)
 				n.add(rec)
+				mustFit(t, rec, to.cred.ID, seed+i)
 				if overlaps(rec.history()) == 0 {
 					t.Errorf("seed %d: no two requests were under way at once", seed+i)
 				}
 			}
-			n.check(t)
 		})
 	}
+	n.check(t, xlreg.ErrIDInUse, xlreg.ErrBadSignature, xlreg.ErrClusterFull, xlreg.ErrMemberNameInUse,
+		xlreg.ErrTooFewEndpoints, xlreg.ErrNotMember)
 }
 
 // tries is how many histories of a broken store may pass for good ones. Each of them
@@ -65,7 +71,7 @@ func TestBrokenDrivers(t *testing.T) {
 		t.Run(driver.name, func(t *testing.T) {
 			seed := firstSeed(t)
 			for i := range uint64(tries) {
-				rec, to := usual.recordHost(t, driver.open(seed+i), seed+i)
+				rec, to := small.recordHost(t, driver.open(seed+i), seed+i)
 				switch verdict(to.cred.ID, rec.history()) {
 				case porcupine.Illegal:
 					t.Logf("found out after %d histories", i+1)

@@ -94,9 +94,19 @@ func (c *client) choose() *request {
 	case modern && n < 11:
 		return c.identify()
 	case modern && n < 14:
-		return &request{verb: leave, ref: c.ref(), id: c.self}
+		return c.departure()
 	}
 	return &request{verb: join, ref: c.ref(), id: c.self}
+}
+
+// departure leaves a cluster that the node has joined in this session, if there is
+// one, or now and then any.
+func (c *client) departure() *request {
+	from := c.joined
+	if len(from) == 0 || c.rnd.IntN(4) == 0 {
+		from = c.world.refs()
+	}
+	return &request{verb: leave, ref: pick(c.rnd, from), id: c.self}
 }
 
 func (c *client) creation() *request {
