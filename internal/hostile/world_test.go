@@ -42,7 +42,7 @@ func newCast(t testing.TB) *cast {
 	t.Helper()
 	c := &cast{registry: xlregtest.Node(t, "registry"), honest: xlregtest.Node(t, "honest")}
 	setEndpoint(t, c.honest, "127.0.0.1:4000")
-	for i, name := range []xlreg.Name{"m0", "m1", "m2"} {
+	for i, name := range []xlreg.Name{"m0", "m1", "m2", "m0"} {
 		node := xlregtest.Node(t, name)
 		setEndpoint(t, node, xlreg.Endpoint(fmt.Sprintf("127.0.0.1:%d", 5000+i)))
 		der, err := node.Certificate(time.Now())
@@ -66,13 +66,14 @@ type ledger struct {
 	store.Store
 
 	mu       sync.Mutex
-	changes  int                      // guarded by mu, as is all below
-	nodes    map[xlreg.NodeID]bool    // ever put
-	clusters map[xlreg.ClusterID]bool // ever put
+	changes  int                           // guarded by mu, as is all below
+	nodes    map[xlreg.NodeID]xlreg.SigKey // ever put, with their first keys
+	passed   []xlreg.NodeID                // that went from one key to another
+	clusters map[xlreg.ClusterID]bool      // ever put
 }
 
 func newLedger() *ledger {
-	return &ledger{Store: memory.New(), nodes: make(map[xlreg.NodeID]bool), clusters: make(map[xlreg.ClusterID]bool)}
+	return &ledger{Store: memory.New(), nodes: make(map[xlreg.NodeID]xlreg.SigKey), clusters: make(map[xlreg.ClusterID]bool)}
 }
 
 // Update implements store.Store.
@@ -88,13 +89,22 @@ func (l *ledger) Update(ctx context.Context, f func(store.Writer) error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.changes += last.puts
-	for _, id := range last.nodes {
-		l.nodes[id] = true
+	for _, node := range last.nodes {
+		l.bind(node)
 	}
 	for _, id := range last.clusters {
 		l.clusters[id] = true
 	}
 	return nil
+}
+
+// bind notes whose node it is. mu is held.
+func (l *ledger) bind(node xlreg.Token) {
+	if key, ok := l.nodes[node.ID]; ok && key != node.SigKey {
+		l.passed = append(l.passed, node.ID)
+		return
+	}
+	l.nodes[node.ID] = node.SigKey
 }
 
 func (l *ledger) count() int {
@@ -107,13 +117,13 @@ func (l *ledger) count() int {
 type page struct {
 	store.Writer
 	puts     int
-	nodes    []xlreg.NodeID
+	nodes    []xlreg.Token
 	clusters []xlreg.ClusterID
 }
 
 // PutNode implements store.Sink, as do the others.
 func (p *page) PutNode(t xlreg.Token) error {
-	p.puts, p.nodes = p.puts+1, append(p.nodes, t.ID)
+	p.puts, p.nodes = p.puts+1, append(p.nodes, t)
 	return p.Writer.PutNode(t)
 }
 
@@ -142,11 +152,11 @@ type world struct {
 	ids   []xlreg.NodeID // that rogues were given
 	pool  [][]byte       // contents of fields that were seen
 	log   *bytes.Buffer  // faults of the registry's; written by it until it has stopped
-	stop  func() error // may be called again
+	stop  func() error   // may be called again
 }
 
 // meanLimits are short, so that what never comes is soon given up.
-var meanLimits = server.Limits{Message: 50 * time.Millisecond, Drain: 5 * time.Second}
+var meanLimits = server.Limits{Message: 20 * time.Millisecond, Drain: 5 * time.Second}
 
 const shortWait = 20 * time.Millisecond
 
@@ -239,6 +249,9 @@ func (w *world) checkRecords() {
 	})
 	if err != nil {
 		w.t.Errorf("store: %v", err)
+	}
+	if len(w.data.passed) > 0 {
+		w.t.Errorf("IDs that passed to another key: %v", w.data.passed)
 	}
 }
 
