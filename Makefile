@@ -64,7 +64,7 @@ bench: ## run the benchmarks, which print the measured goals
 	go test -run '^$$' -bench . ./...
 
 bench-peers: ## measure against etcd, discovery-service and memberlist, side by side
-	cd bench/peers && go run .
+	cd bench/peers && go run . $(ARGS)
 
 build: ## build the program into bin/
 	go build -trimpath -o bin/xlreg ./cmd/xlreg

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"sync"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/bench"
+	"github.com/xlattice/xlreg/internal/host"
+	"github.com/xlattice/xlreg/regcred"
+	"github.com/xlattice/xlreg/store"
+	"github.com/xlattice/xlreg/store/bolt"
+	"github.com/xlattice/xlreg/store/memory"
+)
+
+// xlregSystems are ours. A formation ends when the last roster has arrived, or
+// where the name says so when the last member has verified all signatures in it.
+func xlregSystems(progress io.Writer) []system {
+	ring := &keyring{progress: progress}
+	const mutual, classic = "mutual TLS 1.3", "classic, registry's key"
+	return []system{
+		{"xlreg 2.0", "memory", mutual, serveMemory, ring.former(xlreg.Protocol20, receive)},
+		{"xlreg 2.0", "bbolt", mutual, serveBolt, ring.former(xlreg.Protocol20, receive)},
+		{"xlreg 2.0, verified", "memory", mutual, serveMemory, ring.former(xlreg.Protocol20, verify)},
+		{"xlreg 1.9", "memory", classic, serveMemory, ring.former(xlreg.Protocol19, receive)},
+		{"xlreg 1.9", "bbolt", classic, serveBolt, ring.former(xlreg.Protocol19, receive)},
+	}
+}
+
+func receive(ctx context.Context, f *bench.Formation) error {
+	_, err := f.Receive(ctx)
+	return err
+}
+
+func verify(ctx context.Context, f *bench.Formation) error {
+	_, err := f.Verify(ctx)
+	return err
+}
+
+// keyring has the members' keys, which are made once. Formations take turns.
+type keyring struct {
+	progress io.Writer
+	keys     []*identity.Keys
+}
+
+// former makes new nodes of the keys each time, with everything signed, so that
+// no registry knows them.
+func (r *keyring) former(p xlreg.Protocol, form func(context.Context, *bench.Formation) error) former {
+	return func(ctx context.Context, where, cluster string, n int) (cost, error) {
+		target, err := parseTarget(where)
+		if err != nil {
+			return cost{}, err
+		}
+		nodes, err := r.nodes(ctx, n)
+		if err != nil {
+			return cost{}, err
+		}
+		f := &bench.Formation{
+			Registry: &bench.Registry{Target: target},
+			Nodes:    nodes, Protocol: p, Cluster: xlreg.Name(cluster),
+		}
+		return measure(func() error { return form(ctx, f) })
+	}
+}
+
+func (r *keyring) nodes(ctx context.Context, n int) ([]*identity.Node, error) {
+	if len(r.keys) < n {
+		made, err := bench.NewNodes(ctx, n-len(r.keys), nil)
+		if err != nil {
+			return nil, fmt.Errorf("make keys: %w", err)
+		}
+		for _, node := range made {
+			r.keys = append(r.keys, node.Keys())
+		}
+		fmt.Fprintf(r.progress, "made the keys of %d members\n", n)
+	}
+	return bench.NewNodesOf(ctx, r.keys[:n])
+}
+
+func parseTarget(where string) (*regcred.Target, error) {
+	cred, err := regcred.Parse([]byte(where))
+	if err != nil {
+		return nil, err
+	}
+	return cred.Target()
+}
+
+func serveMemory(ctx context.Context, _ string) (server, error) {
+	return serveStore(ctx, memory.New())
+}
+
+func serveBolt(ctx context.Context, dir string) (server, error) {
+	st, err := bolt.Open(filepath.Join(dir, "xlreg.db"), bolt.Options{})
+	if err != nil {
+		return server{}, err
+	}
+	return serveStore(ctx, st)
+}
+
+func serveStore(ctx context.Context, st store.Store) (server, error) {
+	node, err := identity.NewNode(identity.Options{Name: "peers"})
+	if err != nil {
+		return server{}, errors.Join(err, st.Close())
+	}
+	h, err := host.Open(host.Config{Node: node, Store: st, Listen: []string{"127.0.0.1:0"}})
+	if err != nil {
+		return server{}, errors.Join(err, st.Close())
+	}
+	where, err := h.Cred().Marshal()
+	if err != nil {
+		return server{}, errors.Join(err, h.Close(), st.Close())
+	}
+	ctx, stop := context.WithCancel(ctx)
+	var served error
+	var serving sync.WaitGroup
+	serving.Go(func() { served = h.Serve(ctx) })
+	return server{where: string(where), close: func() error {
+		stop()
+		serving.Wait()
+		return errors.Join(served, h.Close(), st.Close())
+	}}, nil
+}
