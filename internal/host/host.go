@@ -107,7 +107,7 @@ func (h *Host) listen(addrs []string) error {
 		return errors.New("no address to listen on")
 	}
 	for _, addr := range addrs {
-		l, err := net.Listen("tcp", addr)
+		l, err := listenTCP(addr)
 		if err != nil {
 			return err // names the address
 		}

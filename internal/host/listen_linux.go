@@ -1,0 +1,50 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"syscall"
+)
+
+// socketBuffer is what the system may keep of a connection in either direction,
+// which it doubles. It would let that grow to megabytes for a peer that asks and
+// never reads. A roster of 64 takes no longer for it: at first a connection may
+// not send more at a time anyhow.
+const socketBuffer = 32 << 10
+
+// How a peer that is gone without a word is found: seconds of silence, then
+// between probes, and how many.
+const (
+	keepIdle     = 15
+	keepInterval = 15
+	keepCount    = 9
+)
+
+// listenTCP opens a port. Its connections inherit its options; setting them for
+// each would be system calls for each.
+func listenTCP(addr string) (net.Listener, error) {
+	cfg := net.ListenConfig{Control: setOptions, KeepAlive: -1} // which is one of the options
+	return cfg.Listen(context.Background(), "tcp", addr)
+}
+
+// setOptions is for net.ListenConfig.Control.
+func setOptions(_, _ string, c syscall.RawConn) error {
+	var err error
+	outer := c.Control(func(fd uintptr) {
+		err = errors.Join(
+			set(fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, socketBuffer),
+			set(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUF, socketBuffer),
+			set(fd, syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1),
+			set(fd, syscall.IPPROTO_TCP, syscall.TCP_KEEPIDLE, keepIdle),
+			set(fd, syscall.IPPROTO_TCP, syscall.TCP_KEEPINTVL, keepInterval),
+			set(fd, syscall.IPPROTO_TCP, syscall.TCP_KEEPCNT, keepCount),
+		)
+	})
+	return errors.Join(outer, err)
+}
+
+func set(fd uintptr, level, option, value int) error {
+	return os.NewSyscallError("setsockopt", syscall.SetsockoptInt(int(fd), level, option, value))
+}
