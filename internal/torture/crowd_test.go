@@ -32,7 +32,8 @@ const (
 // and every connection stays open until the last is. The registry is a process of
 // its own, as one may not have so many files open.
 func TestCrowd(t *testing.T) {
-	clusters := min(either(30, mostClusters), openFiles(t)/crowdSize)
+	alongside(t)
+	clusters := min(either(25, mostClusters), openFiles(t)/crowdSize)
 	p := newProcess(t, t.TempDir(), func(cfg *child.Config) {
 		most := strconv.Itoa(clusters*crowdSize + crowdSpare/2)
 		cfg.Args = []string{"--max-connections", most, "--max-connections-loopback", most}

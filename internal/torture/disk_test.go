@@ -21,6 +21,7 @@ import (
 // back later, what they asked for has not happened, and when there is room the same
 // process goes on. Then it is killed while there is none.
 func TestFullDisk(t *testing.T) {
+	alongside(t)
 	t.Run("file size limit", func(t *testing.T) {
 		dir := t.TempDir()
 		tortureDisk(t, dir, limitedDisk{})
@@ -59,11 +60,11 @@ func tortureDisk(t *testing.T, dir string, d disk) {
 		workInBackground(t, in, workers, func() bool { return w.refusals(xlreg.ErrTryLater) > before+20 })
 		w.compare(t, p.target(t))
 		must(t, d.clear(p))
-		workFor(t, p.target(t), workers, time.Second)
+		workFor(t, p.target(t), workers, time.Duration(either(300, 2000))*time.Millisecond)
 		w.compare(t, p.target(t))
 	}
 	must(t, d.fill(p, 0))
-	killDuring(t, p, workers, starving(), 500*time.Millisecond)
+	killDuring(t, p, workers, starving(), 50)
 	w.check(t)
 	must(t, d.clean())
 	p.start(t)

@@ -22,6 +22,7 @@ import (
 // A store that fails now and then costs nobody anything that was answered: clients
 // are told to come back later, nothing is left half done, and the registry goes on.
 func TestFailingStore(t *testing.T) {
+	alongside(t)
 	for _, c := range []struct {
 		name   string
 		faults faults
@@ -29,12 +30,14 @@ func TestFailingStore(t *testing.T) {
 		{"before", faults{before: 3}},
 		{"half way", faults{halfWay: 4}},
 		{"after", faults{after: 3}},
-		{"reading", faults{reading: 7}},
+		{"reading", faults{reading: 2}},
 	} {
 		t.Run(c.name+" on memory", func(t *testing.T) {
+			alongside(t)
 			tortureStore(t, memory.New(), c.faults)
 		})
 		t.Run(c.name+" on bbolt", func(t *testing.T) {
+			alongside(t)
 			data, err := bolt.Open(filepath.Join(t.TempDir(), "data"), bolt.Options{})
 			must(t, err)
 			tortureStore(t, data, c.faults)
@@ -56,7 +59,7 @@ func tortureStore(t *testing.T, data store.Store, f faults) {
 		in.target, in.unsure = r.target, f.after > 0
 		before := w.refusals(xlreg.ErrTryLater)
 		workInBackground(t, in, workers, func() bool {
-			return w.refusals(xlreg.ErrTryLater) > before+either(20, 100)
+			return w.refusals(xlreg.ErrTryLater) > before+either(10, 100)
 		})
 		failing.active.Store(false)
 		w.compare(t, r.target)

@@ -39,6 +39,15 @@ func either(short, inLong int) int {
 	return short
 }
 
+// alongside lets a test run together with others in the short form, where it mostly
+// waits. In the long one each has the machine for itself.
+func alongside(t *testing.T) {
+	t.Helper()
+	if !long() {
+		t.Parallel()
+	}
+}
+
 // newSeed returns what the clients' choices follow from, and says so.
 func newSeed(t *testing.T) uint64 {
 	t.Helper()

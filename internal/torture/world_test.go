@@ -311,6 +311,20 @@ func (w *world) String() string {
 		len(w.nodes), len(w.clusters), w.answered, w.refused, w.lost)
 }
 
+// answers returns how often anything was answered, be it with a refusal.
+func (w *world) answers() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for _, times := range w.answered {
+		n += times
+	}
+	for _, times := range w.refused {
+		n += times
+	}
+	return n
+}
+
 func (w *world) failed() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
