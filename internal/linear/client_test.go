@@ -139,6 +139,9 @@ func (c *client) ask(ctx context.Context, rq *request) error {
 		return fmt.Errorf("answer to %v: %w", rq, err)
 	}
 	c.rec.end(c.number, asked, rq, a)
+	if a.kind == xlreg.ErrTryLater && !c.dies {
+		return fmt.Errorf("%v was not served: %w", rq, reply.Err())
+	}
 	if a.lost || a.kind != 0 && c.protocol.Classic() {
 		return errOver
 	}
@@ -189,12 +192,21 @@ func (c *client) loginMessage(rq *request) (*wire.Message, error) {
 	return wire.NewLogin(rq.id, proof), err
 }
 
+// ops are the requests on the wire. That of a reply is its request's and one.
+var ops = map[verb]wire.Op{
+	register: wire.OpMember, logIn: wire.OpMember, create: wire.OpCreate,
+	join: wire.OpJoin, leave: wire.OpLeave, get: wire.OpGetCluster,
+}
+
 // read makes an answer of a reply. That the registry cannot say whether a change is
 // kept is as good as no answer.
 func (c *client) read(rq *request, reply *wire.Message) (*answer, error) {
 	if err := reply.Err(); err != nil {
 		kind, _ := xlreg.KindOf(err)
 		return &answer{kind: kind, lost: kind == xlreg.ErrTryLater}, nil
+	}
+	if want := ops[rq.verb] + 1; reply.Op() != want {
+		return nil, fmt.Errorf("%v instead of %v", reply.Op(), want)
 	}
 	a := new(answer)
 	var err error

@@ -9,4 +9,7 @@
 // A check that finds nothing is worth what it would find, so the same clients are
 // also let loose on stores that are broken in ways that real ones are, and each of
 // those has to be found out.
+//
+// The short form is part of go test. XLREG_LONG=1 makes many histories, for minutes,
+// and XLREG_SEED=n has the clients choose as they did in a run that printed n.
 package linear

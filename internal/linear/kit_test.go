@@ -194,10 +194,11 @@ func verdict(self xlreg.NodeID, history []porcupine.Operation) porcupine.CheckRe
 	return porcupine.CheckOperationsTimeout(m, history, checkTime)
 }
 
-// mustFit fails the test if the history does not fit the rules, and draws it then.
-func mustFit(t *testing.T, rec *recorder, self xlreg.NodeID, seed uint64) {
+// mustFit fails the test if the history does not fit the rules, and draws it then. It
+// returns how long it took to see that.
+func mustFit(t *testing.T, rec *recorder, self xlreg.NodeID, seed uint64) time.Duration {
 	t.Helper()
-	history := rec.history()
+	history, start := rec.history(), time.Now()
 	switch verdict(self, history) {
 	case porcupine.Ok:
 	case porcupine.Unknown:
@@ -205,6 +206,7 @@ func mustFit(t *testing.T, rec *recorder, self xlreg.NodeID, seed uint64) {
 	case porcupine.Illegal:
 		t.Fatalf("seed %d: a history of %d requests is not linearizable: see %s", seed, len(history), draw(t, self, history))
 	}
+	return time.Since(start)
 }
 
 // draw writes a picture of a history into a file that outlives the test.
@@ -212,7 +214,7 @@ func draw(t *testing.T, self xlreg.NodeID, history []porcupine.Operation) string
 	t.Helper()
 	m := (&rules{self}).model()
 	_, info := porcupine.CheckOperationsVerbose(m, history, checkTime)
-	f, err := os.CreateTemp("", "xlreg-history-*.html")
+	f, err := os.CreateTemp("", "xlreg-history-*.html") //nolint:usetesting // whoever reads of the failure wants to see it
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,6 +230,7 @@ type counts struct {
 	done    map[verb]int
 	refused map[xlreg.Kind]int
 	lost    int
+	slowest time.Duration // check
 }
 
 func (n *counts) add(rec *recorder) {
@@ -266,5 +269,5 @@ func (n *counts) check(t *testing.T, refusals ...xlreg.Kind) {
 	if n.lost == 0 {
 		t.Error("no answer was ever lost")
 	}
-	t.Logf("done %v, refused %v, %d answers lost", n.done, n.refused, n.lost)
+	t.Logf("done %v, refused %v, %d answers lost; slowest check %v", n.done, n.refused, n.lost, n.slowest)
 }

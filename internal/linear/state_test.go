@@ -38,16 +38,6 @@ type seat struct {
 	node
 }
 
-func (c *cluster) taken() int {
-	free := 0
-	for _, s := range c.seats {
-		if s == (seat{}) {
-			free++
-		}
-	}
-	return len(c.seats) - free
-}
-
 // index returns the index of the first seat that is wanted; -1 if there is none.
 func (c *cluster) index(wanted func(seat) bool) int { return slices.IndexFunc(c.seats, wanted) }
 
