@@ -39,10 +39,10 @@ func run(ctx context.Context, args []string, in io.Reader, out, progress io.Writ
 		return err
 	}
 	results, err := plan.run(ctx, progress)
-	if err != nil {
+	if len(results) == 0 {
 		return err
 	}
-	return print(out, results)
+	return errors.Join(print(out, results), err) // a run that was ended has measured something
 }
 
 // parse reads the command line.

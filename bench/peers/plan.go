@@ -33,7 +33,8 @@ type result struct {
 }
 
 // run measures the systems in turn, round after round, so that what else the
-// machine does hurts all alike.
+// machine does hurts all alike. With an error come the results of the sizes that
+// it is through with.
 func (p *plan) run(ctx context.Context, progress io.Writer) (results []result, err error) {
 	t := &troupe{apart: p.apart, progress: progress, members: make(map[string]*child), servers: make(map[string]string)}
 	defer func() { err = errors.Join(err, t.close()) }()
@@ -42,7 +43,7 @@ func (p *plan) run(ctx context.Context, progress io.Writer) (results []result, e
 		for round := range p.rounds + 1 {
 			fmt.Fprintf(progress, "%d members: round %d of %d\n", n, round, p.rounds)
 			if err := p.round(ctx, t, round, n, costs); err != nil {
-				return nil, err
+				return results, err
 			}
 		}
 		results = append(results, p.summarize(n, costs)...)
