@@ -62,6 +62,7 @@ func TestFlood(t *testing.T) {
 
 func (f *flood) run(t *testing.T) {
 	s := newSiege(t)
+	s.fill(largest)
 	rounds := 2
 	if long() {
 		rounds = 9
@@ -130,7 +131,6 @@ func newSiege(t *testing.T, args ...string) *siege {
 		}
 		s.members = append(s.members, node)
 	}
-	s.fill(largest)
 	return s
 }
 
