@@ -17,7 +17,7 @@ import (
 // killed is the crowd for a registry that is killed again and again. Each kill takes
 // the answers of all who are just asking, and each of these could have been served or
 // not, so there are fewer of them.
-var killed = crowd{worlds: 4, clients: 3, requests: 40}
+var killed = crowd{worlds: 2, clients: 6, requests: 35}
 
 // kills is how often it is killed in one history.
 const kills = 4

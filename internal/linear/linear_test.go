@@ -13,10 +13,10 @@ import (
 )
 
 // usual is enough for everything to happen, and little enough to be checked at once.
-var usual = crowd{worlds: 3, clients: 4, requests: 40}
+var usual = crowd{worlds: 2, clients: 6, requests: 30}
 
 // small is for broken stores, in which things happen more often.
-var small = crowd{worlds: 2, clients: 4, requests: 40}
+var small = crowd{worlds: 1, clients: 6, requests: 40}
 
 func openBolt(t *testing.T) store.Store {
 	t.Helper()

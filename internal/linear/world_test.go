@@ -93,7 +93,7 @@ func (c *client) choose() *request {
 		return c.creation()
 	case modern && n < 11:
 		return c.identify()
-	case modern && n < 14:
+	case modern && (n < 13 || n < 16 && len(c.joined) > 0):
 		return c.departure()
 	}
 	return &request{verb: join, ref: c.ref(), id: c.self}
