@@ -161,13 +161,13 @@ func (r *benchReport) row(result *benchResultJSON) error {
 func titleOf(kind string, result *benchResultJSON) string {
 	switch kind {
 	case ofFormation:
-		return "formation: all members connect, join, wait for each other and verify the roster"
+		return "formation: all connect, join and wait for each other; over 2.0 all verify all"
 	case ofSessions:
 		return fmt.Sprintf("sessions: connect, register, Bye; %d at once", bench.Clients)
 	case ofMembers:
 		return fmt.Sprintf("members: read all %d members of a cluster; %d sessions at once", *result.Members, bench.Readers)
 	default:
-		return fmt.Sprintf("connections: %d opened, idle or waiting; answers to all that wait", *result.Connections)
+		return fmt.Sprintf("connections: %d opened, idle or waiting, KiB of the server each; their answers", *result.Connections)
 	}
 }
 
@@ -180,17 +180,16 @@ type column struct {
 
 // columns returns those of a kind of result. All tables fit into 80 characters.
 func columns(kind string) []column {
-	left := map[string][]column{
-		ofFormation:   {columnMembers, columnCarrier, columnStore},
-		ofSessions:    {columnCarrier, columnStore, columnRate},
-		ofMembers:     {columnCarrier, columnStore, columnRate},
-		ofConnections: {columnState, columnCarrier, columnRate},
-	}[kind]
-	list := append(left, columnP50, columnP90, columnP99, columnServer, columnClient)
-	if kind == ofConnections {
-		list = append(list, columnMemory)
+	left := []column{columnCarrier, columnStore, columnRate}
+	right := []column{columnP50, columnP90, columnP99, columnServer, columnClient}
+	switch kind {
+	case ofFormation:
+		left = []column{columnMembers, columnCarrier, columnStore}
+	case ofConnections:
+		left = []column{columnState, columnCarrier, columnRate}
+		right = append(right, columnMemory)
 	}
-	return list
+	return append(left, right...)
 }
 
 // The columns that there are.

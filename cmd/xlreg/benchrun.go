@@ -47,13 +47,13 @@ func (g *globals) bench(ctx context.Context, o *benchOptions) (err error) {
 	if b.command, err = g.benchCommand(); err != nil {
 		return err
 	}
-	if b.nodes, err = b.makeNodes(ctx); err != nil {
-		return err
-	}
 	if b.dir, err = os.MkdirTemp(o.dir, "xlreg-bench-"); err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(b.dir) }() // what stays is in the way of nobody
+	if b.nodes, err = b.makeNodes(ctx); err != nil {
+		return err
+	}
 	if err := b.all(ctx); err != nil {
 		return errors.Join(ctx.Err(), err) // which of them ended is only where that happened
 	}

@@ -1,8 +1,10 @@
 package bench_test
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -29,9 +31,6 @@ func TestMain(m *testing.M) {
 // protocols are the carriers.
 var protocols = []xlreg.Protocol{xlreg.Protocol20, xlreg.Protocol19, xlreg.Protocol18}
 
-// leastRuns is of how many runs a median has to be.
-const leastRuns = 9
-
 // nodes returns n nodes with keys, certificates and token signatures made.
 func nodes(tb testing.TB, n int) []*identity.Node {
 	tb.Helper()
@@ -41,6 +40,9 @@ func nodes(tb testing.TB, n int) []*identity.Node {
 	}
 	return list
 }
+
+// few are nodes for tests that need a few, as keys take long to make.
+var few = sync.OnceValues(func() ([]*identity.Node, error) { return bench.NewNodes(context.Background(), 4, nil) })
 
 // start starts a registry in a process of its own, that ends with the benchmark.
 func start(tb testing.TB, keys *identity.Keys, store string) *bench.Process {

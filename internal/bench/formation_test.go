@@ -38,7 +38,7 @@ func BenchmarkFormation64(b *testing.B) {
 	shaker := newShaker(b, all)
 	r := &bench.Registry{Target: target}
 	took := must[time.Duration](b)
-	runs := max(leastRuns, b.N)
+	runs := max(rounds, b.N)
 	var shakes, received, verified, checks []time.Duration
 	for i := range runs {
 		f := bench.Formation{Registry: r, Nodes: all[:members], Protocol: xlreg.Protocol20}

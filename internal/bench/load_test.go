@@ -6,12 +6,14 @@ import (
 	"time"
 
 	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/bench"
 )
 
 // Every measurement works on every carrier and store, and finds what it measures.
 func TestLoad(t *testing.T) {
-	all := nodes(t, 4)
+	all := must[[]*identity.Node](t)(few())
 	for _, store := range []string{bench.Memory, bench.Bbolt} {
 		process := start(t, all[3].Keys(), store)
 		for _, p := range protocols {
@@ -26,6 +28,7 @@ func testLoad(t *testing.T, l *bench.Load) {
 	name := func(what string) xlreg.Name { return xlreg.Name(what + "-" + l.Protocol.String()) }
 	sample := must[bench.Sample](t)
 	checkSample(t, sample(l.Form(t.Context(), name("form"))), 1)
+	checkLeft(t, l, name("form"))
 	checkSample(t, sample(l.Sessions(t.Context(), 20)), 20)
 	if err := l.Fill(t.Context(), name("full")); err != nil {
 		t.Fatal(err)
@@ -45,6 +48,24 @@ func testLoad(t *testing.T, l *bench.Load) {
 	}
 }
 
+// checkLeft sees that members leave a cluster where they can.
+func checkLeft(t *testing.T, l *bench.Load, cluster xlreg.Name) {
+	t.Helper()
+	if err := l.Leave(t.Context(), cluster); err != nil {
+		t.Fatal(err)
+	}
+	c := must[*client.Client](t)(client.Dial(t.Context(), l.Target, client.Options{}))
+	defer c.Close()
+	roster := must[*client.Roster](t)(c.Members(t.Context(), xlreg.ClusterRef{Name: cluster}))
+	want := 0
+	if l.Protocol.Classic() {
+		want = len(l.Nodes)
+	}
+	if len(roster.Members) != want {
+		t.Errorf("%d members are left over %v, want %d", len(roster.Members), l.Protocol, want)
+	}
+}
+
 func checkSample(t *testing.T, s bench.Sample, n int) {
 	t.Helper()
 	if len(s.Latencies) != n || slices.Min(s.Latencies) <= 0 || slices.Max(s.Latencies) > s.Took {
@@ -57,7 +78,7 @@ func checkSample(t *testing.T, s bench.Sample, n int) {
 
 // Of a registry that is somebody else's only this side is known.
 func TestLoadOfAnother(t *testing.T) {
-	all := nodes(t, 3)
+	all := must[[]*identity.Node](t)(few())
 	process := start(t, all[2].Keys(), bench.Memory)
 	l := &bench.Load{Registry: process.Registry, Protocol: xlreg.Protocol20, Nodes: all[:2]}
 	c := l.NewCrowd(3, "wait")

@@ -5,13 +5,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/bench"
 )
 
 // A process tells what it uses, and ends when nobody asks any more.
 func TestProcess(t *testing.T) {
-	keys := nodes(t, 1)[0].Keys()
-	p := start(t, keys, bench.Memory)
+	p := start(t, must[[]*identity.Node](t)(few())[0].Keys(), bench.Memory)
 	begun, err := p.CPU()
 	if err != nil || begun <= 0 {
 		t.Fatalf("processor time %v, %v", begun, err)
@@ -34,7 +34,7 @@ func TestProcess(t *testing.T) {
 
 // A process that cannot start says why.
 func TestProcessThatDoesNotStart(t *testing.T) {
-	_, err := bench.Start(self(t), nodes(t, 1)[0].Keys(), "paper", t.TempDir())
+	_, err := bench.Start(self(t), must[[]*identity.Node](t)(few())[0].Keys(), "paper", t.TempDir())
 	if err == nil || !strings.Contains(err.Error(), `store "paper"`) {
 		t.Errorf("got %v", err)
 	}
