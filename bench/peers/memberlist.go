@@ -63,15 +63,22 @@ func tellSeed(seed chan<- string, where string, times int) {
 	}
 }
 
+// joinSeed tries again when the first member was too busy to answer in time.
 func joinSeed(ctx context.Context, list *memberlist.Memberlist, seed <-chan string) error {
+	var where string
 	select {
-	case where := <-seed:
-		if _, err := list.Join([]string{where}); err != nil {
-			return fmt.Errorf("join: %w", err)
-		}
-		return nil
+	case where = <-seed:
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+	for {
+		_, err := list.Join([]string{where})
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("join: %w", err)
+		}
 	}
 }
 
