@@ -1,6 +1,7 @@
 package linear
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strings"
@@ -173,15 +174,16 @@ func root(parents map[string]string, name string) string {
 
 func countEnds(ends string) int { return len(strings.Fields(ends)) }
 
-// overlaps counts the requests that were under way together with the one before.
-func overlaps(history []porcupine.Operation) int {
-	slices.SortFunc(history, func(a, b porcupine.Operation) int { return int(a.Call - b.Call) })
+// overlaps counts the answered requests that were asked while another one was under way.
+func (r *recorder) overlaps() int {
+	answered := slices.DeleteFunc(slices.Clone(r.done), func(d record) bool { return d.answer.lost })
+	slices.SortFunc(answered, func(a, b record) int { return cmp.Compare(a.asked, b.asked) })
 	count, latest := 0, int64(-1)
-	for _, op := range history {
-		if op.Call < latest {
+	for _, d := range answered {
+		if d.asked < latest {
 			count++
 		}
-		latest = max(latest, op.Return)
+		latest = max(latest, d.heard)
 	}
 	return count
 }

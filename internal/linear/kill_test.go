@@ -44,7 +44,7 @@ func TestKills(t *testing.T) {
 		n.add(rec)
 		n.slowest = max(n.slowest, mustFit(t, rec, v.registry.Cred().ID, seed+i))
 	}
-	n.check(t)
+	n.check(t, []verb{register, logIn, create, join, get})
 }
 
 // moments returns after how many requests the registry is to be killed: never before

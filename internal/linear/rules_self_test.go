@@ -2,7 +2,9 @@ package linear
 
 import (
 	"math"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/anishathalye/porcupine"
@@ -222,6 +224,21 @@ func TestPartition(t *testing.T) {
 	}
 	if total != len(s) {
 		t.Errorf("%d requests in the parts of %d", total, len(s))
+	}
+}
+
+// A picture has all requests in it, those without an answer too.
+func TestDraw(t *testing.T) {
+	path := draw(t, registryID, begin().lost(joins("A")).then(reads(), shows(seatOf("B"))))
+	defer os.Remove(path)
+	picture, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"join c by A: no answer", "0=B", "register a with key 0"} {
+		if !strings.Contains(string(picture), want) {
+			t.Errorf("no %q in the picture", want)
+		}
 	}
 }
 
