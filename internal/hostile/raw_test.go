@@ -118,15 +118,20 @@ func connectClassic(nc net.Conn, p xlreg.Protocol, comms *rsa.PublicKey) (raw, e
 	if _, err := nc.Write(hello); err != nil {
 		return nil, err
 	}
-	reply := make([]byte, 64)
-	if p == xlreg.Protocol18 {
-		reply = make([]byte, 80)
-	}
+	c := &classic{Conn: nc, p: p}
+	reply := make([]byte, c.replyLen())
 	if _, err := io.ReadFull(nc, reply); err != nil {
 		return nil, err
 	}
-	c := &classic{Conn: nc, p: p}
 	return c, c.open(plain, reply)
+}
+
+// replyLen is how long a HelloReply is.
+func (c *classic) replyLen() int {
+	if c.p == xlreg.Protocol18 {
+		return 80
+	}
+	return 64
 }
 
 // open reads the HelloReply, protocol.md section 3.3.
