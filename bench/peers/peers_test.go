@@ -120,6 +120,17 @@ func TestSummarize(t *testing.T) {
 	}
 }
 
+// A run may end before every system had a turn.
+func TestSummarizeUnfinished(t *testing.T) {
+	p := &plan{systems: []system{{name: "a"}, {name: "b"}}}
+	if got := p.summarize(8, [][]cost{{{Took: 10, CPU: 10}}, nil}); len(got) != 1 || got[0].Ratio != 1 {
+		t.Errorf("got %+v", got)
+	}
+	if got := p.summarize(8, make([][]cost, 2)); len(got) != 0 {
+		t.Errorf("of nothing: %+v", got)
+	}
+}
+
 func TestPrint(t *testing.T) {
 	results := []result{{System: "x", Store: "s", Carrier: "c", N: 8, Median: 1500 * time.Microsecond, Ratio: 1, Took: make([]time.Duration, 9)}}
 	for format, want := range map[string]string{

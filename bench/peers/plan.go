@@ -33,8 +33,7 @@ type result struct {
 }
 
 // run measures the systems in turn, round after round, so that what else the
-// machine does hurts all alike. With an error come the results of the sizes that
-// it is through with.
+// machine does hurts all alike. With an error comes what was measured until then.
 func (p *plan) run(ctx context.Context, progress io.Writer) (results []result, err error) {
 	t := &troupe{apart: p.apart, progress: progress, members: make(map[string]*child), servers: make(map[string]string)}
 	defer func() { err = errors.Join(err, t.close()) }()
@@ -43,7 +42,7 @@ func (p *plan) run(ctx context.Context, progress io.Writer) (results []result, e
 		for round := range p.rounds + 1 {
 			fmt.Fprintf(progress, "%d members: round %d of %d\n", n, round, p.rounds)
 			if err := p.round(ctx, t, round, n, costs); err != nil {
-				return results, err
+				return append(results, p.summarize(n, costs)...), err
 			}
 		}
 		results = append(results, p.summarize(n, costs)...)
@@ -70,6 +69,9 @@ func (p *plan) round(ctx context.Context, t *troupe, round, n int, costs [][]cos
 func (p *plan) summarize(n int, costs [][]cost) []result {
 	var list []result
 	for i, s := range p.systems {
+		if len(costs[i]) == 0 {
+			break // a run that was ended in its first round
+		}
 		r := result{System: s.name, Store: s.store, Carrier: s.carrier, N: n}
 		for _, c := range costs[i] {
 			r.Took = append(r.Took, c.Took)
