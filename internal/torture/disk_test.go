@@ -74,8 +74,8 @@ func tortureDisk(t *testing.T, dir string, d disk) {
 	t.Log(w)
 }
 
-// limitedDisk is full because no file may become any longer, at its end or already
-// in the middle of what it has. The limit ends with the process.
+// limitedDisk is full because no file may be written beyond a limit, in the middle of
+// what it has or after its first page. The limit ends with the process.
 type limitedDisk struct{}
 
 func (limitedDisk) fill(p *process, time int) error {
@@ -83,7 +83,11 @@ func (limitedDisk) fill(p *process, time int) error {
 	if err != nil {
 		return err
 	}
-	return limitFile(p, strconv.FormatInt(info.Size()/int64(1+time%2), 10))
+	limit := int64(os.Getpagesize())
+	if time%2 == 0 {
+		limit = info.Size() / 4
+	}
+	return limitFile(p, strconv.FormatInt(limit, 10))
 }
 
 func (limitedDisk) clear(p *process) error { return limitFile(p, "unlimited") }

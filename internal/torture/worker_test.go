@@ -119,7 +119,7 @@ func (k *worker) session(ctx context.Context) error {
 	if err := k.identify(ctx, c); err != nil {
 		return err
 	}
-	for n := 1 + k.rnd.IntN(20); n > 0 && !k.in.stopped.Load(); n-- {
+	for n := 1 + k.rnd.IntN(40); n > 0 && !k.in.stopped.Load(); n-- {
 		if err := k.act(ctx, c); err != nil {
 			return err
 		}
@@ -132,7 +132,7 @@ func (k *worker) session(ctx context.Context) error {
 
 // identify says who the node is: anew, again, or by its ID.
 func (k *worker) identify(ctx context.Context, c *client.Client) error {
-	if k.id == "" || k.rnd.IntN(2) == 0 {
+	if k.id == "" || k.rnd.IntN(4) == 0 {
 		return k.register(ctx, c)
 	}
 	return k.logIn(ctx, c)
@@ -142,15 +142,15 @@ func (k *worker) identify(ctx context.Context, c *client.Client) error {
 func (k *worker) act(ctx context.Context, c *client.Client) error {
 	choice := k.rnd.IntN(100)
 	switch {
-	case choice < 15:
+	case choice < 10:
 		return k.create(ctx, c)
-	case choice < 55:
+	case choice < 45:
 		return k.join(ctx, c)
 	case choice < 70 && !k.protocol.Classic():
 		return k.leave(ctx, c)
-	case choice < 80 && !k.protocol.Classic():
+	case choice < 75 && !k.protocol.Classic():
 		return k.register(ctx, c)
-	case choice < 82:
+	case choice < 76:
 		return errors.Join(k.forget(), errRefused) // it has to begin anew
 	}
 	return k.get(ctx, c)
@@ -256,7 +256,10 @@ func (k *worker) join(ctx context.Context, c *client.Client) error {
 }
 
 func (k *worker) leave(ctx context.Context, c *client.Client) error {
-	cluster, ok := k.pick()
+	cluster, ok := k.world.pickOf(k.name, k.rnd.IntN(1<<16))
+	if !ok || k.rnd.IntN(8) == 0 {
+		cluster, ok = k.pick()
+	}
 	if !ok || k.id == "" {
 		return nil
 	}

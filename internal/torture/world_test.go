@@ -150,6 +150,22 @@ func (w *world) pick(n int) (xlreg.Cluster, bool) {
 	return w.clusters[w.listed[n%len(w.listed)]], true
 }
 
+// pickOf returns the n-th cluster of those in which a node may have a seat.
+func (w *world) pickOf(name xlreg.Name, n int) (xlreg.Cluster, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var in []xlreg.ClusterID
+	for _, id := range w.listed {
+		if p := w.places[placeKey{id, name}]; p != nil && p.can[0] != (occupant{}) {
+			in = append(in, id)
+		}
+	}
+	if len(in) == 0 {
+		return xlreg.Cluster{}, false
+	}
+	return w.clusters[in[n%len(in)]], true
+}
+
 // place returns what is known of a node in a cluster. mu is held.
 func (w *world) place(cluster xlreg.ClusterID, name xlreg.Name) *place {
 	key := placeKey{cluster, name}
