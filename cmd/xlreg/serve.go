@@ -61,12 +61,10 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
 	cfg.fitOpenFiles(openFileLimit())
-	if !cfg.dev {
-		reserve(cfg.limits.Connections / 2)
-	}
 	h, err := host.Open(host.Config{
 		Node: node, Store: st, Listen: cfg.listen, Public: cfg.public, IDLen: cfg.idLen,
 		Protocols: cfg.protocols, MaxWait: cfg.maxWait, Limits: cfg.limits, Logger: cfg.log,
+		OwnProcess: !cfg.dev,
 	})
 	if err != nil {
 		return err
@@ -75,7 +73,7 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	if err := g.announce(h.Cred(), h.Bound(), cfg); err != nil {
 		return err
 	}
-	return serveTrimmed(ctx, h)
+	return h.Serve(ctx)
 }
 
 // announce writes regCred.dat and says where the registry is: where clients are

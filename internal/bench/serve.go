@@ -67,7 +67,7 @@ func Serve(args []string, in io.Reader, out io.Writer) (err error) {
 		return err
 	}
 	defer node.Close()
-	h, err := host.Open(host.Config{Node: node, Store: st, Listen: []string{"127.0.0.1:0"}, Limits: generous()})
+	h, err := host.Open(host.Config{Node: node, Store: st, Listen: []string{"127.0.0.1:0"}, Limits: generous(), OwnProcess: true})
 	if err != nil {
 		return err
 	}

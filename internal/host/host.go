@@ -4,12 +4,14 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/xlattice/xlreg"
@@ -35,6 +37,10 @@ type Config struct {
 	Logger    *slog.Logger
 	Admit     func(xlreg.SigKey) bool // whose keys may be registered; nil: anybody's
 	Now       func() time.Time        // the time of joins, certificates and limits; nil: time.Now
+
+	// OwnProcess says that the process is this registry and nothing else, so that
+	// the Host may look after its memory.
+	OwnProcess bool
 }
 
 // Host is a registry with everything it needs.
@@ -43,6 +49,7 @@ type Host struct {
 	registry  *registry.Registry
 	server    *server.Server
 	listeners []net.Listener
+	process   *process // nil if it is not the Host's own
 }
 
 // Open makes the registry and opens its ports. Nobody is served before Serve.
@@ -65,6 +72,9 @@ func (h *Host) open(cfg *Config, id xlreg.NodeID) (err error) {
 	})
 	if err != nil {
 		return err
+	}
+	if cfg.OwnProcess {
+		h.process = newProcess(cmp.Or(cfg.Limits.Connections, server.DefaultLimits().Connections))
 	}
 	if err := h.listen(cfg.Listen); err != nil {
 		return err
@@ -134,6 +144,13 @@ func (h *Host) Stats() server.Stats { return h.server.Stats() }
 // Serve answers clients until ctx ends and the last request is answered. It may
 // be called once.
 func (h *Host) Serve(ctx context.Context) error {
+	if h.process != nil {
+		trimCtx, stop := context.WithCancel(ctx)
+		var trimming sync.WaitGroup
+		trimming.Go(func() { h.process.trim(trimCtx, func() int { return h.Stats().Open }) })
+		defer trimming.Wait()
+		defer stop()
+	}
 	return h.server.Serve(ctx, h.listeners...)
 }
 

@@ -1,4 +1,4 @@
-package main
+package host
 
 import (
 	"context"
@@ -6,9 +6,27 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
-
-	"github.com/xlattice/xlreg/internal/host"
 )
+
+// process is what a Host does about the memory of a process that is a registry
+// and nothing else.
+type process struct {
+	ballast []byte // never touched, so it takes addresses only
+}
+
+// ballastLen is what the runtime adds to the memory in use when it settles how
+// much may be allocated before it collects. A registry has little that lasts, so
+// it would collect every two dozen sessions, for a tenth of what these cost.
+const ballastLen = 16 << 20
+
+// newProcess prepares for at most so many connections. Half of them is more than
+// a registry sees in quiet times, and what the others leave behind is little
+// beside it.
+func newProcess(connections int) *process {
+	p := &process{ballast: make([]byte, ballastLen)} // first, from memory that needs no clearing
+	reserve(connections / 2)
+	return p
+}
 
 // reserve makes the runtime take what it needs for n connections and never gives
 // back, which is a kilobyte for each: descriptors of goroutines and of files. So
@@ -52,7 +70,7 @@ const (
 // trim gives memory back to the system whenever a crowd has gone, until ctx ends.
 // A registry without work allocates nothing, so nothing else would make the
 // runtime collect for minutes.
-func trim(ctx context.Context, h *host.Host) {
+func (p *process) trim(ctx context.Context, open func() int) {
 	ticker := time.NewTicker(trimEvery)
 	defer ticker.Stop()
 	most := 0
@@ -62,20 +80,10 @@ func trim(ctx context.Context, h *host.Host) {
 			return
 		case <-ticker.C:
 		}
-		open := h.Stats().Open
-		if most = max(most, open); most-open >= crowd && open < most/2 {
+		now := open()
+		if most = max(most, now); most-now >= crowd && now < most/2 {
 			debug.FreeOSMemory()
-			most = open
+			most = now
 		}
 	}
-}
-
-// serveTrimmed serves until ctx ends, and keeps the process small meanwhile.
-func serveTrimmed(ctx context.Context, h *host.Host) error {
-	trimCtx, stop := context.WithCancel(ctx)
-	var trimming sync.WaitGroup
-	trimming.Go(func() { trim(trimCtx, h) })
-	defer trimming.Wait()
-	defer stop()
-	return h.Serve(ctx)
 }
