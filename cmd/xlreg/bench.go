@@ -160,6 +160,9 @@ func (f *benchFlags) check(g *globals, flags *pflag.FlagSet) error {
 	if err := checkPositive(flags); err != nil {
 		return err
 	}
+	if g.registry == "" && f.connections > bench.MostConnections {
+		return fmt.Errorf("--connections %d: want at most %d", f.connections, bench.MostConnections)
+	}
 	return checkOpenFiles(f.connections)
 }
 

@@ -102,10 +102,14 @@ func (p *Process) Close() error {
 	}
 	p.ended = true
 	p.in.Close()
-	if err := p.cmd.Wait(); err != nil {
-		return fmt.Errorf("registry ended: %w: %s", err, bytes.TrimSpace(p.said.Bytes()))
+	err := p.cmd.Wait()
+	if err == nil {
+		return nil
 	}
-	return nil
+	if said := bytes.TrimSpace(p.said.Bytes()); len(said) > 0 {
+		return fmt.Errorf("registry ended: %w: %s", err, said)
+	}
+	return fmt.Errorf("registry ended: %w", err)
 }
 
 // CPU returns the processor time that the process has used.

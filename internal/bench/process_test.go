@@ -7,6 +7,7 @@ import (
 
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/bench"
+	"github.com/xlattice/xlreg/server"
 )
 
 // A process tells what it uses, and ends when nobody asks any more.
@@ -45,5 +46,12 @@ func TestServeRefuses(t *testing.T) {
 		if err := bench.Serve(args, strings.NewReader(""), io.Discard); err == nil {
 			t.Errorf("%q: no error", args)
 		}
+	}
+}
+
+// What is promised leaves room for the sessions beside a crowd.
+func TestMostConnections(t *testing.T) {
+	if all := server.DefaultLimits().Connections; bench.MostConnections+2*bench.Clients > all {
+		t.Errorf("%d connections of %d", bench.MostConnections, all)
 	}
 }

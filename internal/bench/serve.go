@@ -101,12 +101,14 @@ func openStore(kind, dir string) (store.Store, error) {
 	}
 }
 
-// generous are limits that no measurement meets: they are not what is measured.
+// MostConnections is how many a registry that is measured takes at once.
+const MostConnections = 16000
+
+// generous are limits that no measurement meets: they are not what is measured. As
+// many connections as by default are prepared for, for the sake of their memory.
 func generous() server.Limits {
-	const plenty = 1 << 20
-	return server.Limits{
-		Connections: plenty, ConnectionsLoopback: plenty, LoopbackPerMinute: 1 << 30, Idle: time.Hour,
-	}
+	all := server.DefaultLimits().Connections
+	return server.Limits{Connections: all, ConnectionsLoopback: all, LoopbackPerMinute: 1 << 30, Idle: time.Hour}
 }
 
 // respondent answers what a server process is asked.
