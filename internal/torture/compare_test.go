@@ -21,7 +21,7 @@ import (
 func (w *world) compare(t *testing.T, target *regcred.Target) {
 	t.Helper()
 	w.check(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := errors.Join(w.compareClusters(ctx, target), w.compareNodes(ctx, target)); err != nil {
 		t.Fatal(err)

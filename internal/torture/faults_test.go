@@ -53,13 +53,13 @@ func tortureStore(t *testing.T, data store.Store, f faults) {
 	workers := newWorkers(t, w, either(9, 36), seed)
 	failing := &failingStore{Store: data, faults: f}
 	r := serve(t, func(cfg *host.Config) { cfg.Store = failing })
-	for range either(1, 10) {
+	for range either(1, 4) {
 		failing.active.Store(true)
 		in := starving()
 		in.target, in.unsure = r.target, f.after > 0
 		before := w.refusals(xlreg.ErrTryLater)
 		workInBackground(t, in, workers, func() bool {
-			return w.refusals(xlreg.ErrTryLater) > before+either(10, 100)
+			return w.refusals(xlreg.ErrTryLater) > before+either(10, 50)
 		})
 		failing.active.Store(false)
 		w.compare(t, r.target)

@@ -15,11 +15,14 @@ func TestKills(t *testing.T) {
 	workers := newWorkers(t, w, either(24, 36), seed)
 	p := newProcess(t, t.TempDir(), nil)
 	rnd := rand.New(rand.NewPCG(seed, 1<<32))
-	for range either(5, 100) {
-		killDuring(t, p, workers, new(round), rnd.IntN(either(120, 500)))
+	for i := range either(5, 100) {
+		killDuring(t, p, workers, new(round), rnd.IntN(either(100, 300)))
 		w.check(t)
 		p.start(t)
 		w.compare(t, p.target(t))
+		if i%10 == 9 {
+			t.Logf("after %d kills: %v", i+1, w)
+		}
 	}
 	must(t, p.Stop())
 	w.audit(t, p.file())

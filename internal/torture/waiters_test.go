@@ -22,7 +22,6 @@ import (
 const (
 	waiters     = xlreg.MaxClusterSize
 	returnBound = 2 * time.Second // within which all are complete after a restart
-	patience    = 2 * time.Minute // for what must happen, on any machine
 )
 
 // A registry is killed while 63 members wait, and comes back. The last seat is taken

@@ -18,8 +18,8 @@ import (
 
 // What the workers share and how large it is: few enough clusters to be full often.
 const (
-	sharedClusters = 12
-	largestCluster = 12
+	sharedClusters = 20
+	largestCluster = 20
 	newClusters    = 40 // one in so many creates a cluster of its own
 	firstVersion   = 1024
 )
