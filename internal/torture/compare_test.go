@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
