@@ -25,7 +25,7 @@ type Limits struct {
 	Write        time.Duration // for a peer to take one message
 	Drain        time.Duration // for requests in flight when the server is told to stop
 
-	Decryptions int // RSA decryptions at once; default the number of processors
+	Handshakes int // computed at once; default the number of processors
 }
 
 // DefaultLimits returns the limits of a server that is told no others. One
@@ -45,7 +45,7 @@ func DefaultLimits() Limits {
 		Idle:                  xlreg.DefaultIdleTimeout,
 		Write:                 xlreg.DefaultWriteTimeout,
 		Drain:                 5 * time.Second,
-		Decryptions:           processors(),
+		Handshakes:            processors(),
 	}
 }
 
@@ -64,7 +64,7 @@ func (l Limits) withDefaults() Limits {
 	orDefault(&l.Idle, d.Idle)
 	orDefault(&l.Write, d.Write)
 	orDefault(&l.Drain, d.Drain)
-	orDefault(&l.Decryptions, d.Decryptions)
+	orDefault(&l.Handshakes, d.Handshakes)
 	return l
 }
 

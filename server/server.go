@@ -84,7 +84,7 @@ func New(cfg Config) (*Server, error) {
 	s.admission = newAdmission(&s.limits)
 	s.nodes = newQuota(s.limits.NodesPerMinute, s.limits.LoopbackPerMinute)
 	s.clusters = newQuota(s.limits.ClustersPerMinute, s.limits.LoopbackPerMinute)
-	s.slots = newSlots(s.limits.Decryptions)
+	s.slots = newSlots(s.limits.Handshakes)
 	authority, err := session.NewAuthority(cfg.Sig, cfg.Now)
 	if err != nil {
 		return nil, fmt.Errorf("make certificate: %w", err)
@@ -108,7 +108,7 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// turn waits for one of the slots that bound the decryption of Hellos.
+// turn waits for one of the slots that bound what handshakes cost.
 func (s *Server) turn(ctx context.Context, from netip.Addr) (release func(), err error) {
 	if err := s.slots.acquire(ctx, sourceOf(from)); err != nil {
 		return nil, err

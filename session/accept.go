@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"time"
 
 	"github.com/xlattice/xlreg"
 )
@@ -23,8 +22,8 @@ type ServerConfig struct {
 	// Decrypt returns the plaintext of one classic Hello, see DecryptHello. It
 	// must not keep ciphertext.
 	Decrypt func(ctx context.Context, from netip.Addr, ciphertext []byte) ([]byte, error)
-	// Turn is where a registry bounds what its decryptions cost: it waits until
-	// one more may be done, but not past the end of ctx, and release is called
+	// Turn is where a registry bounds what its handshakes cost: it waits until
+	// one more may be computed, but not past the end of ctx, and release is called
 	// after that. Nil is no bound.
 	Turn func(ctx context.Context, from netip.Addr) (release func(), err error)
 	// Authority proves the registry's identity over 2.0.
@@ -168,27 +167,13 @@ func (s *Server) acceptClassic(ctx context.Context, l *link, in inbox) (*conn, e
 	return newClassicConn(l, in, reply, s.cfg.Limits)
 }
 
-// shortTurn is how long a wait has to be for a look whether the peer is still
-// there to be worth a system call.
-const shortTurn = 5 * time.Millisecond
-
-// decrypt waits for its turn and decrypts a Hello, unless its peer has gone away
-// meanwhile: a flood of those must not take the time of those who wait.
+// decrypt decrypts a Hello in its turn.
 func (s *Server) decrypt(ctx context.Context, l *link, ciphertext []byte) ([]byte, error) {
-	from := l.addr().Addr()
-	if s.cfg.Turn == nil {
-		return s.cfg.Decrypt(ctx, from, ciphertext)
+	if err := s.takeTurn(ctx, l); err != nil {
+		return nil, err
 	}
-	begun := time.Now()
-	release, err := s.cfg.Turn(ctx, from)
-	if err != nil {
-		return nil, fmt.Errorf("wait for a decryption: %w", err)
-	}
-	defer release()
-	if time.Since(begun) > shortTurn && peerGone(l.Conn) {
-		return nil, errors.New("peer went away before its hello was decrypted")
-	}
-	return s.cfg.Decrypt(ctx, from, ciphertext)
+	defer l.endTurn()
+	return s.cfg.Decrypt(ctx, l.addr().Addr(), ciphertext)
 }
 
 func newClassicConn(l *link, in inbox, r *helloReply, limits Limits) (*conn, error) {

@@ -12,30 +12,8 @@ import (
 	"github.com/xlattice/xlreg"
 )
 
-func tcpPair(t *testing.T) (client, server net.Conn) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	client, err = net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, err = l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		client.Close()
-		server.Close()
-	})
-	return client, server
-}
-
 func TestPeerGone(t *testing.T) {
-	client, server := tcpPair(t)
+	server, client := tcp(t)
 	if peerGone(server) {
 		t.Error("gone although it only says nothing")
 	}
@@ -57,7 +35,7 @@ func TestPeerGone(t *testing.T) {
 
 // A Hello whose peer did not wait for its turn costs no decryption.
 func TestHelloOfAPeerThatIsGone(t *testing.T) {
-	client, nc := tcpPair(t)
+	nc, client := tcp(t)
 	decrypted := false
 	s, err := NewServer(ServerConfig{
 		HelloLen: 128, Protocols: []xlreg.Protocol{xlreg.Protocol19},
@@ -85,4 +63,60 @@ func TestHelloOfAPeerThatIsGone(t *testing.T) {
 	if decrypted {
 		t.Error("decrypted for nobody")
 	}
+}
+
+// The turn of a TLS handshake ends when the registry has answered, whatever the
+// peer does then.
+func TestTurnOfTLS(t *testing.T) {
+	nc, client := tcp(t)
+	ended := make(chan struct{})
+	sc := serverConfig(t)
+	sc.Turn = func(context.Context, netip.Addr) (func(), error) {
+		return func() { close(ended) }, nil // a second time panics
+	}
+	accepted := accept(t, sc, nc)
+	connected := make(chan error, 1)
+	go func() {
+		_, err := Connect(t.Context(), &stuckAfterHello{Conn: client}, clientConfig(xlreg.Protocol20))
+		connected <- err
+	}()
+	<-ended
+	client.Close()
+	if r := <-accepted; !errors.Is(r.err, ErrHandshake) {
+		t.Errorf("Accept: %v", r.err)
+	}
+	<-connected
+}
+
+// A handshake whose turn never comes ends with its context, before it is answered.
+func TestTurnThatNeverComes(t *testing.T) {
+	for _, p := range protocols {
+		t.Run(p.String(), func(t *testing.T) {
+			nc, client := tcp(t)
+			sc := serverConfig(t)
+			full := errors.New("nobody's turn")
+			sc.Turn = func(context.Context, netip.Addr) (func(), error) { return nil, full }
+			accepted := accept(t, sc, nc)
+			if _, err := Connect(t.Context(), client, clientConfig(p)); !errors.Is(err, ErrHandshake) {
+				t.Errorf("Connect: %v", err)
+			}
+			if r := <-accepted; !errors.Is(r.err, full) {
+				t.Errorf("Accept: %v", r.err)
+			}
+		})
+	}
+}
+
+// stuckAfterHello sends a ClientHello and nothing after it.
+type stuckAfterHello struct {
+	net.Conn
+	said bool
+}
+
+func (c *stuckAfterHello) Write(b []byte) (int, error) {
+	if c.said {
+		return len(b), nil
+	}
+	c.said = true
+	return c.Conn.Write(b)
 }

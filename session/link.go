@@ -18,6 +18,8 @@ type link struct {
 	net.Conn
 	early []byte // read before it was known for whom; Read returns it first
 
+	release func() // ends the turn that the handshake has; nil if it has none
+
 	reading, writing clock
 	sending          bool          // a Send or a handshake is under way, with its own deadline
 	write            time.Duration // for what TLS writes of its own accord
@@ -63,6 +65,7 @@ func (l *link) Write(b []byte) (int, error) {
 	if !l.sending {
 		l.writing.within(l.write)
 	}
+	l.endTurn()
 	return l.Conn.Write(b)
 }
 

@@ -38,12 +38,16 @@ func (s *Server) acceptTLS(ctx context.Context, l *link) (*conn, error) {
 		// would only cost their system calls.
 		DynamicRecordSizingDisabled: true,
 		GetCertificate:              s.cfg.Authority.certificate,
-		GetConfigForClient:          requireALPN,
+		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			return nil, s.begin(ctx, l, hello)
+		},
 		VerifyConnection: func(state tls.ConnectionState) error {
 			return admit(&state, &peer)
 		},
 	})
-	if err := t.Handshake(); err != nil {
+	err := t.Handshake()
+	l.endTurn()
+	if err != nil {
 		l.linger(ctx, func() {}) // for the alert to arrive
 		return nil, err
 	}
@@ -51,13 +55,14 @@ func (s *Server) acceptTLS(ctx context.Context, l *link) (*conn, error) {
 	return newTLSConn(l, t, codec, peer, s.cfg.Limits), nil
 }
 
-// requireALPN refuses a client that names no protocol, before it is answered.
-// One that names others only is refused by TLS, with the alert for that.
-func requireALPN(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+// begin refuses a client that names no protocol, before it is answered; one that
+// names others only is refused by TLS, with the alert for that. Others wait for
+// their turn.
+func (s *Server) begin(ctx context.Context, l *link, hello *tls.ClientHelloInfo) error {
 	if len(hello.SupportedProtos) == 0 {
-		return nil, errALPN
+		return errALPN
 	}
-	return nil, nil
+	return s.takeTurn(ctx, l)
 }
 
 // admit looks at what the client showed. It may have shown no certificate.
