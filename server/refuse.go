@@ -15,24 +15,28 @@ import (
 // What is spent on connections over a limit. Telling them so costs a handshake,
 // which is what the limit is there to save, so only a few at once are told.
 const (
-	refusals          = 64 // at once
-	refusalsPerSource = 16
-	refusalTime       = 3 * time.Second // for one handshake
-	refusalRetry      = time.Second     // when they are told to come back
+	maxRefusals  = 64              // at once
+	refusalTime  = 3 * time.Second // for one handshake
+	refusalRetry = time.Second     // when they are told to come back
 )
+
+// Refusals returns how many connections over the limits of a server there may be
+// at once, for being told so, beside those within them.
+func (l *Limits) Refusals() int { return min(maxRefusals, 1+l.Connections/16) }
 
 // refuser tells peers over 2.0 that a limit was reached. Classic peers, which
 // have no reply for it, and those past the bounds above are closed without a word.
 type refuser struct {
-	session *session.Server // of 2.0 alone; nil where that is not served
+	session       *session.Server // of 2.0 alone; nil where that is not served
+	most, perAddr int             // told at once
 
 	mu       sync.Mutex
 	total    int            // guarded by mu
 	bySource map[source]int // guarded by mu; none is zero
 }
 
-func newRefuser(authority *session.Authority, served []xlreg.Protocol) (*refuser, error) {
-	r := &refuser{bySource: make(map[source]int)}
+func newRefuser(authority *session.Authority, served []xlreg.Protocol, most int) (*refuser, error) {
+	r := &refuser{most: most, perAddr: (most + 3) / 4, bySource: make(map[source]int)}
 	if !slices.Contains(served, xlreg.Protocol20) {
 		return r, nil
 	}
@@ -49,7 +53,7 @@ func newRefuser(authority *session.Authority, served []xlreg.Protocol) (*refuser
 func (r *refuser) enter(from source) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.session == nil || r.total >= refusals || r.bySource[from] >= refusalsPerSource {
+	if r.session == nil || r.total >= r.most || r.bySource[from] >= r.perAddr {
 		return false
 	}
 	r.total++

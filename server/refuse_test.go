@@ -55,7 +55,7 @@ func TestRefusalsAreBounded(t *testing.T) {
 			ended <- struct{}{}
 		}()
 	}
-	const told = 16 // of one source; they wait for a handshake that never comes
+	const told = 16 // of one source, of 64; they wait for a handshake that never comes
 	for range flood - told {
 		<-ended
 	}

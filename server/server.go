@@ -89,7 +89,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make certificate: %w", err)
 	}
-	if s.refuser, err = newRefuser(authority, cfg.Protocols); err != nil {
+	if s.refuser, err = newRefuser(authority, cfg.Protocols, s.limits.Refusals()); err != nil {
 		return nil, err
 	}
 	s.session, err = session.NewServer(session.ServerConfig{

@@ -120,10 +120,10 @@ func TestFitOpenFiles(t *testing.T) {
 	}{
 		{"unknown", 16384, 12288, 0, false, 16384, 12288},
 		{"plenty", 16384, 12288, 1 << 20, true, 16384, 12288},
-		{"just enough", 100, 75, 100 + spareFiles, true, 100, 75},
-		{"one too few", 100, 75, 99 + spareFiles, true, 99, 74},
-		{"few", 16384, 12288, 1024, true, 1024 - spareFiles, (1024 - spareFiles) * 3 / 4},
-		{"few, and less on loopback", 16384, 10, 1024, true, 1024 - spareFiles, 10},
+		{"just enough", 100, 75, 107 + spareFiles, true, 100, 75},
+		{"one too few", 100, 75, 106 + spareFiles, true, 99, 74},
+		{"few", 16384, 12288, 1024, true, 930, 697},
+		{"few, and less on loopback", 16384, 10, 1024, true, 930, 10},
 		{"hardly any", 16384, 12288, 8, true, 1, 1},
 	}
 	for _, c := range cases {

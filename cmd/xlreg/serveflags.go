@@ -184,18 +184,17 @@ func newLogger(c *console, level string) (*slog.Logger, error) {
 	return slog.New(slog.NewJSONHandler(c.err, o)), nil
 }
 
-// spareFiles are those a registry opens besides its connections, those for
-// telling peers that there are too many among them, with some to spare.
-const spareFiles = 128
+// spareFiles are those a registry opens besides connections, with some to spare.
+const spareFiles = 32
 
 // fitOpenFiles lowers the limits on connections to what the system allows, since
 // beyond that no connection can even be refused.
 func (cfg *serveConfig) fitOpenFiles(allowed int, known bool) {
 	l := &cfg.limits
-	if !known || l.Connections+spareFiles <= allowed {
+	if !known || l.Connections+l.Refusals()+spareFiles <= allowed {
 		return
 	}
-	fit := max(1, allowed-spareFiles)
+	fit := max(1, (allowed-spareFiles)*15/16) // the others are for refusals
 	cfg.log.Warn("too few files may be open for so many connections: raise it with ulimit -n",
 		"open_files", allowed, "max_connections", l.Connections, "lowered_to", fit)
 	l.Connections = fit
