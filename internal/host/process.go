@@ -63,7 +63,7 @@ func openPipes(n int) []*os.File {
 // A crowd is so many connections that what they leave behind is worth a
 // collection of its own.
 const (
-	crowd     = 256
+	crowd     = 64
 	trimEvery = time.Second
 )
 

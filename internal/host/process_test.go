@@ -27,7 +27,7 @@ func TestTrimAfterACrowd(t *testing.T) {
 			open int64
 			want uint32 // collections, in all
 		}{
-			{10, 0}, {0, 0}, // no crowd
+			{crowd - 1, 0}, {0, 0}, // no crowd
 			{crowd, 0}, {crowd / 2, 0}, {crowd / 2, 0}, // half of one is there still
 			{0, 1}, {0, 1}, // gone, and nothing more to collect
 			{1000, 1}, {490, 2}, {200, 3}, {0, 3},
