@@ -30,6 +30,7 @@ const (
 // The bound holds on a machine that does nothing else; so it is enough that one run
 // of the long form keeps it. Neither form may lose anybody.
 func TestRestartWhileMembersWait(t *testing.T) {
+	alongside(t)
 	best := time.Duration(-1)
 	for i := range either(1, 5) {
 		took := restartWhileMembersWait(t)
