@@ -30,7 +30,7 @@ func TestTrimAfterACrowd(t *testing.T) {
 			{crowd - 1, 0}, {0, 0}, // no crowd
 			{crowd, 0}, {crowd / 2, 0}, {crowd / 2, 0}, // half of one is there still
 			{0, 1}, {0, 1}, // gone, and nothing more to collect
-			{1000, 1}, {490, 2}, {200, 3}, {0, 3},
+			{1000, 1}, {490, 2}, {200, 3}, {101, 3}, {0, 4},
 		} {
 			open.Store(step.open)
 			<-time.After(trimEvery)
