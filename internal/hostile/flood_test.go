@@ -30,8 +30,8 @@ const (
 type flood struct {
 	kind        string
 	from        string
-	connections int     // in the long form
-	ratio       float64 // how much longer a formation may take; in the long form
+	connections int
+	ratio       float64 // how much longer a formation may take
 }
 
 var floods = []flood{
@@ -48,53 +48,86 @@ var floods = []flood{
 }
 
 // Formations go on while attackers flood a registry, its memory stays within
-// bounds, and is given back when they have gone.
+// bounds, and is given back when they have gone. In the short form all attack at
+// once, a few of each kind; in the long form one kind after the other, each as
+// many as it can be, and times count.
 func TestFlood(t *testing.T) {
+	if !long() {
+		floodAtOnce(t)
+		return
+	}
 	for _, f := range floods {
-		t.Run(f.kind+" from "+f.from, func(t *testing.T) {
-			if !long() {
-				f.connections = min(f.connections, 500)
-			}
-			f.run(t)
-		})
+		t.Run(f.kind+" from "+f.from, f.run)
 	}
 }
+
+// fewConnections are those of each kind in the short form.
+const fewConnections = 50
+
+func floodAtOnce(t *testing.T) {
+	s := newSiege(t)
+	s.fill(largest)
+	s.form(1)
+	before := s.memory()
+	var attacks []*swarm
+	for _, f := range floods {
+		f.connections = fewConnections
+		attacks = append(attacks, besiege(t, f.orders(s)))
+	}
+	took := s.form(1)
+	for _, a := range attacks {
+		a.stop()
+	}
+	s.checkPeak(before, len(floods)*fewConnections)
+	t.Logf("a formation meanwhile took %v, memory: before %d KiB, most %d KiB", took, before>>10, s.peak>>10)
+	s.form(1)
+}
+
+func (f *flood) orders(s *siege) orders {
+	return orders{
+		Kind: f.kind, Connections: f.connections, From: f.from,
+		To: s.registry.Listen(), Sig: s.target.Fingerprint, Cluster: largest,
+	}
+}
+
+// rounds are the formations of which the median counts.
+const rounds = 9
 
 func (f *flood) run(t *testing.T) {
 	s := newSiege(t)
 	s.fill(largest)
-	rounds := 2
-	if long() {
-		rounds = 9
-	}
 	s.form(rounds)
 	quiet := s.form(rounds)
 	before := s.memory()
-	attack := besiege(t, orders{
-		Kind: f.kind, Connections: f.connections, From: f.from,
-		To: s.registry.Listen(), Sig: s.target.Fingerprint, Cluster: largest,
-	})
+	attack := besiege(t, f.orders(s))
 	begun, cpu := time.Now(), s.cpu()
 	during := s.form(rounds)
 	share := func(used time.Duration) float64 { return float64(used) / float64(time.Since(begun)) }
 	server := share(s.cpu() - cpu)
 	attack.stop()
-	enemy := share(attack.used)
+	ratio := float64(during) / float64(quiet)
+	t.Logf("%d connections: quiet %v, during %v (%.1f times); processors: registry %.2f, attackers %.2f",
+		f.connections, quiet, during, ratio, server, share(attack.used))
 	peak := s.peak
 	after, took := s.settle(before)
-	t.Logf("%d connections: quiet %v, during %v (%.1f times); processors: registry %.2f, attackers %.2f",
-		f.connections, quiet, during, float64(during)/float64(quiet), server, enemy)
 	t.Logf("memory: before %d KiB, most %d KiB, %d KiB %v after", before>>10, peak>>10, after>>10, took)
-	if long() && float64(during) > f.ratio*float64(quiet) {
-		t.Errorf("a formation took %v, %.1f times %v; at most %.0f times is allowed", during, float64(during)/float64(quiet), quiet, f.ratio)
+	if ratio > f.ratio {
+		t.Errorf("a formation took %v, %.1f times %v; at most %.0f times is allowed", during, ratio, quiet, f.ratio)
 	}
-	if most := before + int64(f.connections)*perConnection + spare; peak > most {
-		t.Errorf("%d KiB of memory while attacked, at most %d KiB are allowed", peak>>10, most>>10)
-	}
-	if long() && float64(after) > 1.2*float64(before) {
+	s.checkPeak(before, f.connections)
+	if float64(after) > 1.2*float64(before) {
 		t.Errorf("%d KiB of memory a minute later, %d KiB before", after>>10, before>>10)
 	}
 	s.form(1)
+}
+
+// checkPeak holds the most memory that was seen against what so many connections
+// may use.
+func (s *siege) checkPeak(before int64, connections int) {
+	s.t.Helper()
+	if most := before + int64(connections)*perConnection + spare; s.peak > most {
+		s.t.Errorf("%d KiB of memory while attacked, at most %d KiB are allowed", s.peak>>10, most>>10)
+	}
 }
 
 // What a registry may use while it is attacked.
@@ -277,16 +310,12 @@ func (s *siege) cpu() time.Duration {
 // before, for at most a minute, and returns what it uses and how long that took.
 func (s *siege) settle(before int64) (after int64, took time.Duration) {
 	s.t.Helper()
-	most := time.Minute
-	if !long() {
-		most = 0
-	}
 	begun := time.Now()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		after, took = s.memory(), time.Since(begun)
-		if took >= most || float64(after) <= 1.2*float64(before) {
+		if took >= time.Minute || float64(after) <= 1.2*float64(before) {
 			return after, took.Round(100 * time.Millisecond)
 		}
 		<-tick.C

@@ -34,7 +34,7 @@ func FuzzSession(f *testing.F) {
 // worlds, and in the long form thousands.
 func TestMutatedSessions(t *testing.T) {
 	cast := newCast(t)
-	worlds := 100
+	worlds := 50
 	if long() {
 		worlds = 3000
 	}
