@@ -40,7 +40,7 @@ func TestMutatedSessions(t *testing.T) {
 	}
 	said := make(map[string]int)
 	for seed := range worlds {
-		random := rand.New(rand.NewPCG(uint64(seed), 1)) //nolint:gosec // to be repeated
+		random := rand.New(rand.NewPCG(uint64(seed), 1))
 		b := make([]byte, 100+random.IntN(200))
 		for i := range b {
 			b[i] = byte(random.Uint32())
