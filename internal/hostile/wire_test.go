@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -340,5 +341,5 @@ func forms(b []byte) [][]byte {
 	for i := range 3 {
 		all = append(all, []byte(base64.StdEncoding.EncodeToString(part[i:i+18])))
 	}
-	return append(all, []byte(strings.Trim(fmt.Sprint(part), "[]")))
+	return append(all, []byte(strings.Trim(fmt.Sprint(part), "[]")), []byte(strings.Trim(strconv.Quote(string(part)), `"`)))
 }
