@@ -236,13 +236,14 @@ type swarm struct {
 	t         *testing.T
 	processes []*exec.Cmd
 	ready     []io.Reader
-	used      time.Duration // processor time, once it has been stopped
+	begun     time.Time
+	share     float64 // of a processor, once it has been stopped
 }
 
 // besiege starts an attack and returns when all its connections are open.
 func besiege(t *testing.T, o orders) *swarm {
 	t.Helper()
-	s := &swarm{t: t}
+	s := &swarm{t: t, begun: time.Now()}
 	t.Cleanup(s.stop)
 	for left := o.Connections; left > 0; left -= maxSwarm {
 		o.Connections = min(left, maxSwarm)
@@ -285,10 +286,14 @@ func (s *swarm) start(o orders) {
 
 // stop ends the attack at once. It may be called again.
 func (s *swarm) stop() {
+	var used time.Duration
 	for _, cmd := range s.processes {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait() // killed
-		s.used += cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+		used += cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	}
+	if len(s.processes) > 0 {
+		s.share = float64(used) / float64(time.Since(s.begun))
 	}
 	s.processes = nil
 }

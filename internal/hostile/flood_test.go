@@ -102,12 +102,11 @@ func (f *flood) run(t *testing.T) {
 	attack := besiege(t, f.orders(s))
 	begun, cpu := time.Now(), s.cpu()
 	during := s.form(rounds)
-	share := func(used time.Duration) float64 { return float64(used) / float64(time.Since(begun)) }
-	server := share(s.cpu() - cpu)
+	server := float64(s.cpu()-cpu) / float64(time.Since(begun))
 	attack.stop()
 	ratio := float64(during) / float64(quiet)
 	t.Logf("%d connections: quiet %v, during %v (%.1f times); processors: registry %.2f, attackers %.2f",
-		f.connections, quiet, during, ratio, server, share(attack.used))
+		f.connections, quiet, during, ratio, server, attack.share)
 	peak := s.peak
 	after, took := s.settle(before)
 	t.Logf("memory: before %d KiB, most %d KiB, %d KiB %v after", before>>10, peak>>10, after>>10, took)

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"slices"
 	"strconv"
@@ -341,5 +342,6 @@ func forms(b []byte) [][]byte {
 	for i := range 3 {
 		all = append(all, []byte(base64.StdEncoding.EncodeToString(part[i:i+18])))
 	}
+	all = append(all, []byte(new(big.Int).SetBytes(b).String()))
 	return append(all, []byte(strings.Trim(fmt.Sprint(part), "[]")), []byte(strings.Trim(strconv.Quote(string(part)), `"`)))
 }
