@@ -102,12 +102,15 @@ func (p *peerSession) leave(ctx context.Context, m *wire.Message) (*wire.Message
 func (p *peerSession) get(e ends, m *wire.Message) (*wire.Message, error) {
 	req := m.Get()
 	req.Ref = refOr(req.Ref, p.used)
-	if req.Wait {
-		if err := p.await(e, &req); err != nil {
-			return nil, err
-		}
+	if !req.Wait {
+		return p.roster(e.hard, req)
 	}
-	roster, err := p.server.registry.Roster(e.hard, req.Ref)
+	return p.await(e, req)
+}
+
+// roster answers a reader with what there is now.
+func (p *peerSession) roster(ctx context.Context, req wire.GetRequest) (*wire.Message, error) {
+	roster, err := p.server.registry.Roster(ctx, req.Ref)
 	if err != nil {
 		return nil, err
 	}
@@ -118,28 +121,48 @@ func (p *peerSession) get(e ends, m *wire.Message) (*wire.Message, error) {
 	return encoded.Message(req.Which, p.peer.Protocol.MaxReply()), nil
 }
 
-// await holds the session until the cluster is as large as the reader wants or
-// its time is over. It ends with an error when the peer goes away or the server
-// stops, which the reader must not take for an answer.
-func (p *peerSession) await(e ends, req *wire.GetRequest) error {
+// wait is a request that waits.
+type wait struct {
+	req     wire.GetRequest
+	ready   context.Context //nolint:containedctx // what is waited for
+	release func()
+}
+
+// await answers a reader who would wait for what is there already. Others wait,
+// until the cluster is as large as they want or their time is over: that is
+// errWaits, and awaited is what comes then.
+func (p *peerSession) await(e ends, req wire.GetRequest) (*wire.Message, error) {
 	c, err := p.server.registry.Cluster(e.hard, req.Ref)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	req.Ref = xlreg.ClusterRef{ID: c.ID}
 	if req.WaitSize != nil && *req.WaitSize == 0 {
-		return nil
+		return p.roster(e.hard, req)
 	}
-	ready, release := p.server.registry.Await(e.stop, &c, waitSize(req), waitLimit(req))
-	defer release()
-	if err := p.conn.Hold(ready); err != nil {
-		return err
+	ready, release := p.server.registry.Await(e.stop, &c, waitSize(&req), waitLimit(&req))
+	p.waiting = &wait{req, ready, release}
+	if ready.Err() != nil {
+		return p.awaited(e)
+	}
+	return nil, errWaits
+}
+
+// awaited holds the session until its wait is over. It ends with an error when
+// the peer goes away or the server stops, which the reader must not take for an
+// answer.
+func (p *peerSession) awaited(e ends) (*wire.Message, error) {
+	w := p.waiting
+	p.waiting = nil
+	defer w.release()
+	if err := p.conn.Hold(w.ready); err != nil {
+		return nil, err
 	}
 	if e.stop.Err() != nil {
 		told := &xlreg.Error{Kind: xlreg.ErrTryLater, Detail: errStopping.Error(), Retry: stopRetry}
-		return fmt.Errorf("%w: %w", told, errStopping)
+		return nil, fmt.Errorf("%w: %w", told, errStopping)
 	}
-	return nil
+	return p.roster(e.hard, w.req)
 }
 
 // waitSize returns how many members the reader waits for; 0 is all.

@@ -60,6 +60,7 @@ type Server struct {
 	slots     *slots
 	refuser   *refuser
 	rosters   rosterCache
+	sessions  sync.WaitGroup // the goroutines of connections
 	counters  counters
 }
 
@@ -145,23 +146,22 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	last, quit := context.WithCancel(hard)
 	defer quit()
 
-	var sessions sync.WaitGroup
 	accepting, acceptCtx := errgroup.WithContext(ctx)
 	for _, l := range listeners {
 		closer := context.AfterFunc(acceptCtx, func() { _ = l.Close() })
 		defer closer()
-		accepting.Go(func() error { return s.accept(ends{ctx, last, hard}, l, &sessions) })
+		accepting.Go(func() error { return s.accept(ends{ctx, last, hard}, l) })
 	}
 	err := accepting.Wait()
 	stop() // a listener that failed ends the others, and the waits too
 	defer time.AfterFunc(lastCall, quit).Stop()
 	defer time.AfterFunc(s.limits.Drain, kill).Stop()
-	sessions.Wait()
+	s.sessions.Wait()
 	return err
 }
 
 // accept runs one listener.
-func (s *Server) accept(e ends, l net.Listener, sessions *sync.WaitGroup) error {
+func (s *Server) accept(e ends, l net.Listener) error {
 	for {
 		nc, err := l.Accept()
 		if e.stop.Err() != nil {
@@ -179,25 +179,22 @@ func (s *Server) accept(e ends, l net.Listener, sessions *sync.WaitGroup) error 
 		from := sourceOf(addrOf(nc.RemoteAddr()))
 		hello, ok := s.admission.enter(from)
 		if !ok {
-			s.refuse(e, nc, from, sessions)
+			s.refuse(e, nc, from)
 			continue
 		}
-		sessions.Go(func() {
-			defer s.admission.leave(from)
-			s.serveConn(e, nc, from, hello)
-		})
+		s.sessions.Go(func() { s.serveConn(e, nc, from, hello) })
 	}
 }
 
 // refuse ends a connection that is over a limit, and tells the peer why if that
 // is cheap enough.
-func (s *Server) refuse(e ends, nc net.Conn, from source, sessions *sync.WaitGroup) {
+func (s *Server) refuse(e ends, nc net.Conn, from source) {
 	s.counters.refused.Add(1)
 	if !s.refuser.enter(from) {
 		_ = nc.Close()
 		return
 	}
-	sessions.Go(func() {
+	s.sessions.Go(func() {
 		defer s.refuser.leave(from)
 		s.refuser.tell(e.stop, nc)
 	})

@@ -6,6 +6,9 @@ import "io"
 // fits in, and a connection that only waits costs little.
 const chunk = 2 << 10
 
+// glance is what an inbox has room for while nothing is expected.
+const glance = 64
+
 // inbox keeps the bytes that came and were not yet used.
 type inbox struct {
 	src   io.Reader
@@ -30,6 +33,13 @@ func (in *inbox) drop(n int) {
 	in.buf, in.at = in.buf[:0], 0
 	if cap(in.buf) > chunk {
 		in.buf = nil
+	}
+}
+
+// shrink leaves an empty inbox just enough room to notice that something comes.
+func (in *inbox) shrink() {
+	if in.len() == 0 {
+		in.buf, in.at = make([]byte, 0, glance), 0
 	}
 }
 
