@@ -83,6 +83,7 @@ func (p *process) trim(ctx context.Context, open func() int) {
 		now := open()
 		if most = max(most, now); most-now >= crowd && now < most/2 {
 			debug.FreeOSMemory()
+			debug.FreeOSMemory() // what is pooled goes at the second collection
 			most = now
 		}
 	}
