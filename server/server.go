@@ -95,8 +95,12 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.session, err = session.NewServer(session.ServerConfig{
 		HelloLen: cfg.Comms.Size(),
-		Decrypt: func(_ context.Context, _ netip.Addr, ciphertext []byte) ([]byte, error) {
-			return session.DecryptHello(cfg.Comms, ciphertext)
+		Decrypt: func(_ context.Context, from netip.Addr, ciphertext []byte) ([]byte, error) {
+			plain, err := session.DecryptHello(cfg.Comms, ciphertext)
+			if err != nil {
+				s.slots.suspect(sourceOf(from))
+			}
+			return plain, err
 		},
 		Turn:      s.turn,
 		Authority: authority,
@@ -111,10 +115,7 @@ func New(cfg Config) (*Server, error) {
 
 // turn waits for one of the slots that bound what handshakes cost.
 func (s *Server) turn(ctx context.Context, from netip.Addr) (release func(), err error) {
-	if err := s.slots.acquire(ctx, sourceOf(from)); err != nil {
-		return nil, err
-	}
-	return s.slots.release, nil
+	return s.slots.acquire(ctx, sourceOf(from))
 }
 
 // Stats returns the counts as they are now.

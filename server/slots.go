@@ -1,112 +1,120 @@
 package server
 
 import (
-	"container/list"
 	"context"
 	"sync"
+	"time"
 )
 
 // slots bounds how many costly things are done at once, and hands them out in
 // turn to the sources that want one: whoever sends a flood waits behind its own
-// requests, not others behind it. Within a source the newest goes first: while
-// more comes than can be done the oldest has waited in vain anyhow, and an
-// honest peer that shares its address with a flood still gets its share.
+// requests, not others behind it.
+//
+// A source that has cost a slot for nothing is suspect for a while. All suspects
+// together have half of the slots, and those only when nobody else wants them: a
+// flood of garbage, the cheapest there is, leaves the other processors alone.
 type slots struct {
-	mu     sync.Mutex
-	free   int                   // guarded by mu
-	queues map[source]*list.List // guarded by mu; of *turn, the newest last
-	order  *list.List            // guarded by mu; the sources that have a queue, next first
+	mu       sync.Mutex
+	free     int                  // guarded by mu
+	forLast  int                  // guarded by mu; how many more the suspects may have
+	first    line                 // guarded by mu
+	last     line                 // guarded by mu; the suspects
+	suspects map[source]time.Time // guarded by mu; until when
 }
 
-// turn is one wait for a slot.
-type turn struct {
-	granted chan struct{}
-	from    source
-	place   *list.Element // in its queue; nil once granted. Guarded by slots.mu
-}
+const (
+	suspectFor  = 10 * time.Second
+	sweepBeyond = 1024 // suspects, of which some will have served their time
+)
 
 func newSlots(n int) *slots {
-	return &slots{free: n, queues: make(map[source]*list.List), order: list.New()}
+	return &slots{
+		free: n, forLast: max(1, n/2), first: newLine(), last: newLine(),
+		suspects: make(map[source]time.Time),
+	}
 }
 
-// acquire waits for a slot, which release must give back, or for ctx to end.
-func (s *slots) acquire(ctx context.Context, from source) error {
+// acquire waits for a slot, which release gives back, or for ctx to end.
+func (s *slots) acquire(ctx context.Context, from source) (release func(), err error) {
 	t := s.enter(from)
-	if t == nil {
-		return nil
-	}
 	select {
 	case <-t.granted:
-		return nil
 	case <-ctx.Done():
 		s.abandon(t)
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
+	return func() { s.release(t) }, nil
 }
 
-// enter takes a free slot, or queues up and returns the turn to wait for.
+// enter queues up, and hands on what slots are free.
 func (s *slots) enter(from source) *turn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.free > 0 {
-		s.free--
-		return nil
+	t := &turn{granted: make(chan struct{})}
+	if time.Now().Before(s.suspects[from]) {
+		s.last.add(from, t)
+	} else {
+		s.first.add(from, t)
 	}
-	queue := s.queues[from]
-	if queue == nil {
-		queue = list.New()
-		s.queues[from] = queue
-		s.order.PushBack(from)
-	}
-	t := &turn{granted: make(chan struct{}), from: from}
-	t.place = queue.PushBack(t)
+	s.pass()
 	return t
 }
 
-// abandon leaves the queue; a slot that was granted meanwhile is passed on. An
-// empty queue stays until its source's next turn.
+// abandon leaves the queue; a slot that was granted meanwhile is passed on.
 func (s *slots) abandon(t *turn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if t.place == nil {
-		s.pass()
+	if t.leave() {
 		return
 	}
-	s.queues[t.from].Remove(t.place)
+	s.giveBack(t)
 }
 
-func (s *slots) release() {
+func (s *slots) release(t *turn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.giveBack(t)
+}
+
+// giveBack needs mu held.
+func (s *slots) giveBack(t *turn) {
+	s.free++
+	if t.last {
+		s.forLast++
+	}
 	s.pass()
 }
 
-// pass gives one slot to the next source in turn. mu is held.
+// pass hands out the slots that are free. mu is held.
 func (s *slots) pass() {
-	for s.order.Len() > 0 {
-		from := s.order.Remove(s.order.Front()).(source)
-		queue := s.queues[from]
-		t := takeNewest(queue)
-		if queue.Len() == 0 {
-			delete(s.queues, from)
-		} else {
-			s.order.PushBack(from)
+	for s.free > 0 {
+		t := s.first.next()
+		if t == nil && s.forLast > 0 {
+			if t = s.last.next(); t != nil {
+				t.last = true
+				s.forLast--
+			}
 		}
-		if t != nil {
-			close(t.granted)
+		if t == nil {
 			return
 		}
+		s.free--
+		close(t.granted)
 	}
-	s.free++
 }
 
-// takeNewest returns nil if the queue is empty.
-func takeNewest(queue *list.List) *turn {
-	last := queue.Back()
-	if last == nil {
-		return nil
+// suspect notes that a source has cost a slot for nothing.
+func (s *slots) suspect(from source) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if len(s.suspects) > sweepBeyond {
+		for other, until := range s.suspects {
+			if now.After(until) {
+				delete(s.suspects, other)
+			}
+		}
 	}
-	t := queue.Remove(last).(*turn)
-	t.place = nil
-	return t
+	s.suspects[from] = now.Add(suspectFor)
+	s.first.move(from, &s.last)
 }

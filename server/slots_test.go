@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/netip"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 func src(s string) source { return sourceOf(netip.MustParseAddr(s)) }
@@ -12,8 +14,18 @@ func src(s string) source { return sourceOf(netip.MustParseAddr(s)) }
 func queue(t *testing.T, s *slots, from source) *turn {
 	t.Helper()
 	w := s.enter(from)
-	if w == nil {
+	if granted(w) {
 		t.Fatal("a slot was free")
+	}
+	return w
+}
+
+// takeSlot returns a turn that has its slot.
+func takeSlot(t *testing.T, s *slots, from source) *turn {
+	t.Helper()
+	w := s.enter(from)
+	if !granted(w) {
+		t.Fatal("no slot was free")
 	}
 	return w
 }
@@ -31,16 +43,14 @@ func granted(w *turn) bool {
 // next hundred.
 func TestSlotsAreHandedOutInTurn(t *testing.T) {
 	s := newSlots(1)
-	if err := s.acquire(t.Context(), src("127.0.0.9")); err != nil {
-		t.Fatal(err)
-	}
+	held := takeSlot(t, s, src("127.0.0.9"))
 	var flood []*turn
 	for range 100 {
 		flood = append(flood, queue(t, s, src("127.0.0.2")))
 	}
 	honest := []*turn{queue(t, s, src("127.0.0.1")), queue(t, s, src("127.0.0.1"))}
 	for i, want := range []struct{ flood, honest int }{{1, 0}, {1, 1}, {2, 1}, {2, 2}, {3, 2}} {
-		s.release()
+		s.release(held) // whose slot it was is all the same
 		if f, h := count(flood), count(honest); f != want.flood || h != want.honest {
 			t.Errorf("after %d releases the flood has had %d and the others %d, want %+v", i+1, f, h, want)
 		}
@@ -59,22 +69,23 @@ func count(waiters []*turn) (n int) {
 func TestSlotsThatNobodyWaitsForAnyMore(t *testing.T) {
 	s := newSlots(1)
 	from := src("10.0.0.1")
-	if err := s.acquire(t.Context(), from); err != nil {
+	release, err := s.acquire(t.Context(), from)
+	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := s.acquire(ctx, from); err == nil {
+	if _, err := s.acquire(ctx, from); err == nil {
 		t.Fatal("a slot although there is none")
 	}
 	late := queue(t, s, from)
-	s.release()
+	release()
 	s.abandon(late) // its slot came too late: it goes back
 	if s.free != 1 {
 		t.Errorf("%d slots free, want the one there is", s.free)
 	}
-	if s.order.Len() != 0 || len(s.queues) != 0 {
-		t.Errorf("%d sources still queued", len(s.queues))
+	if s.first.order.Len() != 0 || len(s.first.queues) != 0 {
+		t.Errorf("%d sources still queued", len(s.first.queues))
 	}
 }
 
@@ -82,18 +93,75 @@ func TestSlotsThatNobodyWaitsForAnyMore(t *testing.T) {
 func TestNewestFirstWithinASource(t *testing.T) {
 	s := newSlots(1)
 	from := src("10.0.0.1")
-	if err := s.acquire(t.Context(), from); err != nil {
-		t.Fatal(err)
-	}
+	held := takeSlot(t, s, from)
 	old, newest := queue(t, s, from), queue(t, s, from)
-	s.release()
+	s.release(held)
 	if !granted(newest) || granted(old) {
 		t.Error("the older one was served first")
 	}
-	s.release()
+	s.release(newest)
 	if !granted(old) {
 		t.Error("the older one is not served at all")
 	}
+}
+
+// All suspects together have half of the slots, and wait for everybody else.
+func TestSuspects(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSlots(4)
+		bad, worse, good := src("10.0.0.1"), src("10.0.0.2"), src("10.0.0.3")
+		var held []*turn
+		for range 4 {
+			held = append(held, takeSlot(t, s, good))
+		}
+		waiting := []*turn{queue(t, s, bad), queue(t, s, bad)}
+		s.suspect(bad) // and what it has queued already
+		s.suspect(worse)
+		waiting = append(waiting, queue(t, s, worse))
+		behind := queue(t, s, good)
+		s.release(held[0])
+		if !granted(behind) || count(waiting) != 0 {
+			t.Error("a suspect was served before another")
+		}
+		for _, h := range held[1:] {
+			s.release(h)
+		}
+		if n := count(waiting); n != 2 {
+			t.Errorf("suspects have %d of 4 slots, want 2", n)
+		}
+		takeSlot(t, s, good) // one is left, for others
+		for _, w := range waiting {
+			if granted(w) {
+				s.release(w)
+				break
+			}
+		}
+		if n := count(waiting); n != 3 {
+			t.Errorf("%d of 3 served when one has done", n)
+		}
+		s.release(behind)
+		if w := s.enter(bad); granted(w) {
+			t.Error("a suspect has a third slot")
+		}
+		<-time.After(suspectFor)
+		takeSlot(t, s, bad) // it has served its time
+	})
+}
+
+// Suspects are forgotten, however many there are.
+func TestSuspectsAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSlots(1)
+		for i := range 3 * sweepBeyond {
+			s.suspect(sourceOf(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})))
+			if i == 2*sweepBeyond {
+				<-time.After(suspectFor + time.Second)
+			}
+		}
+		if n := len(s.suspects); n > sweepBeyond+1 {
+			t.Errorf("%d suspects kept", n)
+		}
+	})
 }
 
 func TestSources(t *testing.T) {
