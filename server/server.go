@@ -95,14 +95,11 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.session, err = session.NewServer(session.ServerConfig{
 		HelloLen: cfg.Comms.Size(),
-		Decrypt: func(_ context.Context, from netip.Addr, ciphertext []byte) ([]byte, error) {
-			plain, err := session.DecryptHello(cfg.Comms, ciphertext)
-			if err != nil {
-				s.slots.suspect(sourceOf(from))
-			}
-			return plain, err
+		Decrypt: func(_ context.Context, _ netip.Addr, ciphertext []byte) ([]byte, error) {
+			return session.DecryptHello(cfg.Comms, ciphertext)
 		},
 		Turn:      s.turn,
+		Wasted:    func(from netip.Addr) { s.slots.suspect(sourceOf(from)) },
 		Authority: authority,
 		Protocols: cfg.Protocols,
 		Limits:    s.limits.session(),

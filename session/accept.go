@@ -26,6 +26,9 @@ type ServerConfig struct {
 	// one more may be computed, but not past the end of ctx, and release is called
 	// after that. Nil is no bound.
 	Turn func(ctx context.Context, from netip.Addr) (release func(), err error)
+	// Wasted is told of a handshake that had its turn and then failed by the
+	// peer's doing. It may be nil.
+	Wasted func(from netip.Addr)
 	// Authority proves the registry's identity over 2.0.
 	Authority *Authority
 	// Protocols are those served. A connection that speaks another is closed
@@ -66,19 +69,27 @@ func (s *Server) serves(p xlreg.Protocol) bool { return slices.Contains(s.cfg.Pr
 // session not a byte is written, but for TLS its alert.
 func (s *Server) Accept(ctx context.Context, nc net.Conn) (Conn, error) {
 	return shake(ctx, nc, s.cfg.Limits, func(l *link) (*conn, error) {
-		in := inbox{src: l, limit: xlreg.MaxClassicMessage}
-		modern, err := sniff(&in)
-		switch {
-		case err != nil:
-			return nil, fmt.Errorf("read first bytes: %w", err)
-		case modern && s.tls:
-			l.early = in.bytes()
-			return s.acceptTLS(ctx, l)
-		case !modern && s.classic:
-			return s.acceptClassic(ctx, l, in)
+		c, err := s.handshake(ctx, l)
+		if err != nil && l.turned && ctx.Err() == nil && s.cfg.Wasted != nil {
+			s.cfg.Wasted(l.addr().Addr())
 		}
-		return nil, errors.New("carrier not served")
+		return c, err
 	})
+}
+
+func (s *Server) handshake(ctx context.Context, l *link) (*conn, error) {
+	in := inbox{src: l, limit: xlreg.MaxClassicMessage}
+	modern, err := sniff(&in)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("read first bytes: %w", err)
+	case modern && s.tls:
+		l.early = in.bytes()
+		return s.acceptTLS(ctx, l)
+	case !modern && s.classic:
+		return s.acceptClassic(ctx, l, in)
+	}
+	return nil, errors.New("carrier not served")
 }
 
 // shake runs a handshake over nc until ctx ends, and closes nc unless a session

@@ -74,6 +74,8 @@ func TestTurnOfTLS(t *testing.T) {
 	sc.Turn = func(context.Context, netip.Addr) (func(), error) {
 		return func() { close(ended) }, nil // a second time panics
 	}
+	wasted := 0
+	sc.Wasted = func(netip.Addr) { wasted++ }
 	accepted := accept(t, sc, nc)
 	connected := make(chan error, 1)
 	go func() {
@@ -86,6 +88,33 @@ func TestTurnOfTLS(t *testing.T) {
 		t.Errorf("Accept: %v", r.err)
 	}
 	<-connected
+	if wasted != 1 {
+		t.Errorf("wasted %d times", wasted)
+	}
+}
+
+// A turn is wasted on a Hello that decrypts to nothing, and not on one that ends
+// in a session.
+func TestWastedOnGarbage(t *testing.T) {
+	for _, garbage := range []bool{false, true} {
+		nc, client := tcp(t)
+		sc := serverConfig(t)
+		sc.Turn = func(context.Context, netip.Addr) (func(), error) { return func() {}, nil }
+		wasted := false
+		sc.Wasted = func(netip.Addr) { wasted = true }
+		accepted := accept(t, sc, nc)
+		if garbage {
+			if _, err := client.Write(make([]byte, sc.HelloLen)); err != nil {
+				t.Fatal(err)
+			}
+		} else if _, err := Connect(t.Context(), client, clientConfig(xlreg.Protocol19)); err != nil {
+			t.Fatal(err)
+		}
+		<-accepted
+		if wasted != garbage {
+			t.Errorf("garbage %v, wasted %v", garbage, wasted)
+		}
+	}
 }
 
 // A handshake whose turn never comes ends with its context, before it is answered.

@@ -19,6 +19,7 @@ type link struct {
 	early []byte // read before it was known for whom; Read returns it first
 
 	release func() // ends the turn that the handshake has; nil if it has none
+	turned  bool   // it has had one
 
 	reading, writing clock
 	sending          bool          // a Send or a handshake is under way, with its own deadline

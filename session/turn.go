@@ -28,6 +28,7 @@ func (s *Server) takeTurn(ctx context.Context, l *link) error {
 		l.endTurn()
 		return errors.New("peer went away before its turn")
 	}
+	l.turned = true
 	return nil
 }
 
