@@ -58,7 +58,7 @@ fuzz: ## fuzz every target for FUZZTIME (30s)
 	done
 
 torture: ## kill, starve and flood a real registry for minutes, and compare
-	XLREG_LONG=1 go test -count 1 -timeout 60m -v ./internal/torture ./internal/linear ./internal/hostile
+	XLREG_LONG=1 go test -p 1 -count 1 -timeout 60m -v ./internal/hostile ./internal/torture ./internal/linear
 
 bench: ## run the benchmarks, which print the measured goals
 	go test -run '^$$' -bench . ./...
