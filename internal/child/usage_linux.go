@@ -12,8 +12,11 @@ import (
 
 // Anonymous returns the bytes of anonymous memory that the process has resident:
 // what it allocated, without the files that it has mapped.
-func (r *Registry) Anonymous() (int64, error) {
-	f, err := os.Open(fmt.Sprintf("/proc/%d/smaps_rollup", r.PID()))
+func (r *Registry) Anonymous() (int64, error) { return AnonymousOf(r.PID()) }
+
+// AnonymousOf is Anonymous of any process of the user's.
+func AnonymousOf(pid int) (int64, error) {
+	f, err := os.Open(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	if err != nil {
 		return 0, err
 	}
