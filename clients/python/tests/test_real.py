@@ -33,6 +33,7 @@ from xlreg.errors import (
     OriginalRegistryError,
     SessionEndedError,
     TooFewEndpointsError,
+    TooManyRequestsError,
     UnreachableError,
     UntrustedError,
     UnverifiedError,
@@ -471,3 +472,18 @@ def test_64_members_over_a_classic_carrier(xlreg_registry: RegistryProcess) -> N
                 client.register()
                 roster = client.wait(name, 40, timeout=10)
                 assert [m.name for m in roster.members] == [f"m{i}" for i in range(40)]
+
+
+def test_one_connection_too_many(make_node: MakeNode) -> None:
+    """The registry says so and hangs up, in one go: what it said is not lost."""
+    with (
+        RegistryProcess(arguments=["--max-connections-loopback", "1"]) as registry,
+        Client.connect(registry.cred, make_node("first")) as first,
+    ):
+        first.register()
+        for _ in range(10):
+            with Client.connect(registry.cred, make_node("second", 1)) as second:
+                with pytest.raises(TooManyRequestsError) as refused:
+                    second.register()
+                assert refused.value.retry
+        first.create("still-here", 2)

@@ -26,7 +26,14 @@ from . import _codec
 from ._wire.messages import Message, Op, new_reg_cred_request
 from .certificate import check_leaf, find_key
 from .classic import Hello
-from .errors import HandshakeError, ProtocolError, SessionEndedError, UntrustedError, XlregError
+from .errors import (
+    HandshakeError,
+    ProtocolError,
+    SessionEndedError,
+    TooManyRequestsError,
+    UntrustedError,
+    XlregError,
+)
 from .keys import fingerprint, parse_public_key
 from .version import Protocol
 from .vocabulary import CommsKey, SigKey
@@ -144,6 +151,7 @@ class ModernSession:
         self._tls = context.wrap_bio(self._in, self._network, server_side=False)
         self._codec = _codec.Framing()
         self._met = False  # the registry has sent something inside TLS
+        self._over: XlregError | None = None  # it closed, perhaps behind a last message
         self._shake()
 
     def receive(self, data: bytes) -> None:
@@ -153,7 +161,6 @@ class ModernSession:
             HandshakeError: No session comes about, or the registry refuses this client's certificate.
             UntrustedError: The registry is not the one wanted.
             ProtocolError: What came is no message.
-            SessionEndedError: The registry closed the open session.
         """
         try:
             if data:
@@ -162,10 +169,12 @@ class ModernSession:
                 self._in.write_eof()
             if self.state is State.SHAKING:
                 self._shake()
-            if self.state is not State.SHAKING:
+            if self.state is not State.SHAKING and self._over is None:
                 self._read()
             if self.state is State.PINNING:
                 self._learn_key()
+            if self._over is not None and self.state is not State.OPEN:
+                raise self._over
         except XlregError:
             self.state = State.ENDED
             raise
@@ -201,6 +210,9 @@ class ModernSession:
         message = self._codec.next()
         if message is None:
             return
+        error = message.error()
+        if isinstance(error, TooManyRequestsError):
+            raise HandshakeError(f"refused by the registry: {error}")
         if message.op != Op.REG_CRED_REPLY:
             raise UntrustedError(f"{message.name} instead of the registry's key")
         try:
@@ -227,7 +239,8 @@ class ModernSession:
             except ssl.SSLError as err:
                 raise self._broken(err) from None
             if not data:
-                raise self._broken(None)
+                self._over = self._over or self._broken(None)
+                return
             self._met = True
             self._codec.feed(data)
 
@@ -257,8 +270,13 @@ class ModernSession:
 
         Raises:
             ProtocolError: What came is no message.
+            SessionEndedError: The registry closed the session, and all that it had said was returned.
         """
-        return self._codec.next() if self.state is State.OPEN else None
+        message = self._codec.next() if self.state is State.OPEN else None
+        if message is None and self._over is not None:
+            self.state = State.ENDED
+            raise self._over
+        return message
 
     @property
     def partial(self) -> bool:
