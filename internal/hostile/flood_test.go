@@ -129,10 +129,12 @@ func (s *siege) checkPeak(before int64, connections int) {
 	}
 }
 
-// What a registry may use while it is attacked.
+// What a registry may use while it is attacked: what a connection holds, and as
+// much again that is not collected yet; and what it allocates between collections
+// for those that come and go.
 const (
-	perConnection = 64 << 10
-	spare         = 64 << 20
+	perConnection = 128 << 10
+	spare         = 96 << 20
 )
 
 // siege is a registry, and members that form clusters on it.
