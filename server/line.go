@@ -7,6 +7,7 @@ import "container/list"
 // waited in vain anyhow, and an honest peer that shares its address with a flood
 // still gets its share.
 type line struct {
+	most   int                   // turns in one queue
 	queues map[source]*list.List // of *turn, the newest last
 	order  *list.List            // the sources that have a queue, next first, and some that had one
 }
@@ -14,16 +15,28 @@ type line struct {
 // turn is one wait for a slot.
 type turn struct {
 	granted chan struct{}
+	dropped chan struct{} // closed if the turn will never come
 	last    bool          // it was granted as a suspect's
 	queue   *list.List    // nil once granted
 	place   *list.Element // in queue
 }
 
-func newLine() line { return line{queues: make(map[source]*list.List), order: list.New()} }
+func newTurn() *turn {
+	return &turn{granted: make(chan struct{}), dropped: make(chan struct{})}
+}
 
+// newLine makes a line in which each source may have so many turns.
+func newLine(most int) line {
+	return line{most: most, queues: make(map[source]*list.List), order: list.New()}
+}
+
+// add queues a turn, and drops its source's oldest if those are too many.
 func (l *line) add(from source, t *turn) {
 	t.queue = l.queue(from)
 	t.place = t.queue.PushBack(t)
+	if t.queue.Len() > l.most {
+		close(takeOldest(t.queue).dropped)
+	}
 }
 
 func (l *line) queue(from source) *list.List {
@@ -92,4 +105,13 @@ func (t *turn) leave() bool {
 	t.queue.Remove(t.place)
 	t.queue = nil
 	return true
+}
+
+func (t *turn) isDropped() bool {
+	select {
+	case <-t.dropped:
+		return true
+	default:
+		return false
+	}
 }

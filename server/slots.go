@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"errors"
+	"math"
 	"sync"
 	"time"
 )
@@ -23,13 +25,17 @@ type slots struct {
 }
 
 const (
-	suspectFor  = 10 * time.Second
-	sweepBeyond = 1024 // suspects, of which some will have served their time
+	suspectFor   = 10 * time.Second
+	suspectTurns = 256  // that one suspect may wait for: more would only take memory
+	sweepBeyond  = 1024 // suspects, of which some will have served their time
 )
+
+// errDropped ends a handshake that would have waited in vain.
+var errDropped = errors.New("too many from a suspect address")
 
 func newSlots(n int) *slots {
 	return &slots{
-		free: n, forLast: max(1, n/2), first: newLine(), last: newLine(),
+		free: n, forLast: max(1, n/2), first: newLine(math.MaxInt), last: newLine(suspectTurns),
 		suspects: make(map[source]time.Time),
 	}
 }
@@ -39,6 +45,8 @@ func (s *slots) acquire(ctx context.Context, from source) (release func(), err e
 	t := s.enter(from)
 	select {
 	case <-t.granted:
+	case <-t.dropped:
+		return nil, errDropped
 	case <-ctx.Done():
 		s.abandon(t)
 		return nil, ctx.Err()
@@ -50,7 +58,7 @@ func (s *slots) acquire(ctx context.Context, from source) (release func(), err e
 func (s *slots) enter(from source) *turn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := &turn{granted: make(chan struct{})}
+	t := newTurn()
 	if time.Now().Before(s.suspects[from]) {
 		s.last.add(from, t)
 	} else {
@@ -64,7 +72,7 @@ func (s *slots) enter(from source) *turn {
 func (s *slots) abandon(t *turn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if t.leave() {
+	if t.leave() || t.isDropped() {
 		return
 	}
 	s.giveBack(t)

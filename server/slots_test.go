@@ -148,6 +148,30 @@ func TestSuspects(t *testing.T) {
 	})
 }
 
+// A suspect waits for so many turns and no more: its oldest are dropped.
+func TestSuspectsTurnsAreBounded(t *testing.T) {
+	s := newSlots(1)
+	bad := src("10.0.0.1")
+	held := takeSlot(t, s, src("10.0.0.2"))
+	oldest := queue(t, s, bad)
+	s.suspect(bad)
+	var newest *turn
+	for range suspectTurns {
+		newest = queue(t, s, bad)
+	}
+	if !oldest.isDropped() {
+		t.Error("the oldest still waits")
+	}
+	s.abandon(oldest) // it had no slot to give back
+	if s.free != 0 {
+		t.Errorf("%d slots free, all are held", s.free)
+	}
+	s.release(held)
+	if !granted(newest) || granted(oldest) {
+		t.Error("not the newest was served")
+	}
+}
+
 // Suspects are forgotten, however many there are.
 func TestSuspectsAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
