@@ -157,6 +157,7 @@ class FakeRegistry:
             except OSError:
                 return
             self._connection = connection
+            connection.settimeout(8)  # one that comes while close looks at another must not keep it
             with connection, contextlib.suppress(OSError, RegistryError, SilenceError):
                 self._converse(connection)
 
