@@ -13,8 +13,8 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/store/memory"
 	"github.com/xlattice/xlreg/regcred"
-	"github.com/xlattice/xlreg/store/memory"
 )
 
 // formed is the size of the cluster that is measured.

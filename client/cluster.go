@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/wire"
+	"github.com/xlattice/xlreg/internal/wire"
 )
 
 // CreateOptions describe a cluster.

@@ -11,8 +11,8 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/internal/session"
 	"github.com/xlattice/xlreg/regcred"
-	"github.com/xlattice/xlreg/session"
 )
 
 var protocols = []xlreg.Protocol{xlreg.Protocol20, xlreg.Protocol19, xlreg.Protocol18}

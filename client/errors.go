@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/session"
+	"github.com/xlattice/xlreg/internal/session"
 )
 
 var (

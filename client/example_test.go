@@ -11,8 +11,8 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/store/memory"
 	"github.com/xlattice/xlreg/regcred"
-	"github.com/xlattice/xlreg/store/memory"
 )
 
 // Three programs become a cluster: each knows the name of the cluster, its size,

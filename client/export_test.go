@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/wire"
+	"github.com/xlattice/xlreg/internal/wire"
 )
 
 // MostArrivals is how many connections may be on their way to Accept.

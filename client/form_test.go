@@ -16,8 +16,8 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
-	"github.com/xlattice/xlreg/session"
-	"github.com/xlattice/xlreg/wire"
+	"github.com/xlattice/xlreg/internal/session"
+	"github.com/xlattice/xlreg/internal/wire"
 )
 
 // formOptions are those of a node n that wants to be one of three in c.

@@ -9,8 +9,8 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/wire"
 	"github.com/xlattice/xlreg/regcred"
-	"github.com/xlattice/xlreg/wire"
 )
 
 // Register tells the registry who the node is and where, and returns the node's

@@ -14,12 +14,12 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/registry"
+	"github.com/xlattice/xlreg/internal/server"
+	"github.com/xlattice/xlreg/internal/store"
+	"github.com/xlattice/xlreg/internal/store/memory"
+	"github.com/xlattice/xlreg/internal/wire"
 	"github.com/xlattice/xlreg/regcred"
-	"github.com/xlattice/xlreg/registry"
-	"github.com/xlattice/xlreg/server"
-	"github.com/xlattice/xlreg/store"
-	"github.com/xlattice/xlreg/store/memory"
-	"github.com/xlattice/xlreg/wire"
 )
 
 // running is the real registry, on a real port.

@@ -8,7 +8,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
-	"github.com/xlattice/xlreg/wire"
+	"github.com/xlattice/xlreg/internal/wire"
 )
 
 // spoil changes the roster of a fake, on a copy of what others may hold.

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/wire"
+	"github.com/xlattice/xlreg/internal/wire"
 )
 
 const (

@@ -10,7 +10,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
-	"github.com/xlattice/xlreg/wire"
+	"github.com/xlattice/xlreg/internal/wire"
 )
 
 // after calls f at a time from now, in the bubble.

@@ -12,9 +12,9 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/host"
+	"github.com/xlattice/xlreg/internal/store/memory"
 	"github.com/xlattice/xlreg/internal/testkeys"
 	"github.com/xlattice/xlreg/regcred"
-	"github.com/xlattice/xlreg/store/memory"
 )
 
 // Registry is a registry in this process, on a port of its own on 127.0.0.1. It

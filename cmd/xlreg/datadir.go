@@ -8,9 +8,9 @@ import (
 	"path/filepath"
 
 	"github.com/xlattice/xlreg/identity"
-	"github.com/xlattice/xlreg/store"
-	"github.com/xlattice/xlreg/store/bolt"
-	"github.com/xlattice/xlreg/store/memory"
+	"github.com/xlattice/xlreg/internal/store"
+	"github.com/xlattice/xlreg/internal/store/bolt"
+	"github.com/xlattice/xlreg/internal/store/memory"
 )
 
 // The files of a data directory, which is also the directory of the node that

@@ -7,8 +7,8 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/host"
-	"github.com/xlattice/xlreg/store"
-	"github.com/xlattice/xlreg/store/memory"
+	"github.com/xlattice/xlreg/internal/store"
+	"github.com/xlattice/xlreg/internal/store/memory"
 )
 
 // embedded is a registry in this process, on loopback and a free port, that keeps

@@ -12,8 +12,8 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/session"
 	"github.com/xlattice/xlreg/launch"
-	"github.com/xlattice/xlreg/session"
 )
 
 // The exit codes.

@@ -13,8 +13,8 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
-	"github.com/xlattice/xlreg/server"
-	"github.com/xlattice/xlreg/session"
+	"github.com/xlattice/xlreg/internal/server"
+	"github.com/xlattice/xlreg/internal/session"
 )
 
 func TestExitCode(t *testing.T) {

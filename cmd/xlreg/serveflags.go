@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/server"
+	"github.com/xlattice/xlreg/internal/server"
 )
 
 // serveFlags are the flags of serve, as given.

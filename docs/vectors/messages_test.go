@@ -14,8 +14,8 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/docs/vectors"
-	"github.com/xlattice/xlreg/wire"
-	"github.com/xlattice/xlreg/wire/xlregpb"
+	"github.com/xlattice/xlreg/internal/wire"
+	"github.com/xlattice/xlreg/internal/wire/xlregpb"
 )
 
 // checkRefusal holds an error's kind against what the vector says the peer gets.

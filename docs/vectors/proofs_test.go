@@ -11,9 +11,9 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/docs/vectors"
 	"github.com/xlattice/xlreg/identity"
-	"github.com/xlattice/xlreg/registry"
-	"github.com/xlattice/xlreg/store/memory"
-	"github.com/xlattice/xlreg/wire"
+	"github.com/xlattice/xlreg/internal/registry"
+	"github.com/xlattice/xlreg/internal/store/memory"
+	"github.com/xlattice/xlreg/internal/wire"
 )
 
 func key(t *testing.T, name string) *rsa.PrivateKey {

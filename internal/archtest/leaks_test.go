@@ -15,8 +15,8 @@ const goleak = "go.uber.org/goleak"
 
 // unchecked are packages that start goroutines and look for none left behind.
 var unchecked = map[string]string{
-	"examples/hello":  "its tests run it as a process, whose end ends all",
-	"store/storetest": "the drivers' tests run it, and they look",
+	"examples/hello":           "its tests run it as a process, whose end ends all",
+	"internal/store/storetest": "the drivers' tests run it, and they look",
 }
 
 // Whoever starts a goroutine sees to its end, and a package's tests see to that:
@@ -38,7 +38,7 @@ func TestGoroutinesAreAwaited(t *testing.T) {
 			t.Errorf("package %s starts goroutines, and its tests do not use goleak", dir)
 		}
 	}
-	if !starts["server"] || !starts["store/bolt"] || starts["wire"] {
+	if !starts["internal/server"] || !starts["internal/store/bolt"] || starts["internal/wire"] {
 		t.Errorf("the walk over the source saw goroutines in %v", slices.Sorted(maps.Keys(starts)))
 	}
 }

@@ -24,60 +24,60 @@ var rows = map[string]row{
 		never: []string{"net"},
 		why:   "a file format, and the fingerprints of identity",
 	},
-	"wire": {
-		may:   []string{".", "identity", "wire/xlregpb"},
+	"internal/wire": {
+		may:   []string{".", "identity", "internal/wire/xlregpb"},
 		never: []string{"net", "os"},
 		why:   "messages and nouns only: who carries them is the session's affair",
 	},
-	"wire/xlregpb": {
+	"internal/wire/xlregpb": {
 		why: "generated",
 	},
-	"session": {
-		may: []string{".", "identity", "regcred", "wire"},
+	"internal/session": {
+		may: []string{".", "identity", "regcred", "internal/wire"},
 		why: "a carrier knows neither rules nor records, and neither server nor client",
 	},
-	"store": {
+	"internal/store": {
 		may:   []string{"."},
 		never: []string{"net", "os"},
 		why:   "the contract must suit a driver in this process and one over the network",
 	},
-	"store/codec": {
-		may:   []string{".", "store"},
+	"internal/store/codec": {
+		may:   []string{".", "internal/store"},
 		never: []string{"net", "os"},
 		why:   "records are for every driver",
 	},
-	"store/memory": {
-		may:   []string{".", "store", "store/codec"},
-		tests: []string{"store/storetest"},
+	"internal/store/memory": {
+		may:   []string{".", "internal/store", "internal/store/codec"},
+		tests: []string{"internal/store/storetest"},
 		never: []string{"net", "os"},
 		why:   "a driver knows the contract, not the rules and not another driver",
 	},
-	"store/bolt": {
-		may:   []string{".", "internal/filelock", "store", "store/codec"},
-		tests: []string{"store/storetest"},
+	"internal/store/bolt": {
+		may:   []string{".", "internal/filelock", "internal/store", "internal/store/codec"},
+		tests: []string{"internal/store/storetest"},
 		never: []string{"net"},
 		why:   "a driver knows the contract, not the rules and not another driver",
 	},
-	"store/storetest": {
-		may:   []string{".", "store"},
-		tests: []string{"store/memory"},
+	"internal/store/storetest": {
+		may:   []string{".", "internal/store"},
+		tests: []string{"internal/store/memory"},
 		never: []string{"net"},
 		why:   "the suite sees what every driver has",
 	},
-	"registry": {
-		may:   []string{".", "identity", "store"},
-		tests: []string{"store/memory", "store/storetest"},
+	"internal/registry": {
+		may:   []string{".", "identity", "internal/store"},
+		tests: []string{"internal/store/memory", "internal/store/storetest"},
 		never: []string{"net", "os"},
 		why:   "the rules know no network and no driver",
 	},
-	"server": {
-		may:   []string{".", "identity", "internal/atomicfile", "registry", "session", "wire"},
-		tests: []string{"store", "store/memory"},
+	"internal/server": {
+		may:   []string{".", "identity", "internal/atomicfile", "internal/registry", "internal/session", "internal/wire"},
+		tests: []string{"internal/store", "internal/store/memory"},
 		why:   "one place from request to rule to reply, over whatever store it was given",
 	},
 	"client": {
-		may:   []string{".", "identity", "regcred", "session", "wire"},
-		tests: []string{"internal/host", "registry", "server", "store", "store/memory", "xlregtest"},
+		may:   []string{".", "identity", "regcred", "internal/session", "internal/wire"},
+		tests: []string{"internal/host", "internal/registry", "internal/server", "internal/store", "internal/store/memory", "xlregtest"},
 		why:   "what users import must not bring the server along",
 	},
 	"internal/atomicfile": {
@@ -89,8 +89,8 @@ var rows = map[string]row{
 		why:   "small help with files",
 	},
 	"internal/host": {
-		may:   []string{".", "identity", "internal/atomicfile", "regcred", "registry", "server", "session", "store", "wire"},
-		tests: []string{"client", "store/memory", "store/bolt"},
+		may:   []string{".", "identity", "internal/atomicfile", "regcred", "internal/registry", "internal/server", "internal/session", "internal/store", "internal/wire"},
+		tests: []string{"client", "internal/store/memory", "internal/store/bolt"},
 		why:   "puts a server together, over whatever store it was given",
 	},
 	"internal/archtest": {
@@ -152,7 +152,7 @@ var rows = map[string]row{
 		why: "a program that knows nothing of xlreg",
 	},
 	"xlregtest": {
-		may: []string{".", "client", "identity", "internal/host", "internal/testkeys", "regcred", "store/memory"},
+		may: []string{".", "client", "identity", "internal/host", "internal/testkeys", "regcred", "internal/store/memory"},
 		why: "what users' tests import; keeps nothing on disk, so it needs no other driver",
 	},
 	"cmd/xlreg": {
@@ -187,16 +187,16 @@ var confined = []struct {
 	why  string
 }{
 	{"github.com/spf13", []string{"cmd/xlreg"}, "libraries have no command line"},
-	{"go.etcd.io/bbolt", []string{"store/bolt"}, "a driver's library stays in the driver"},
-	{"go.uber.org/goleak", []string{"store/storetest"}, "it is for tests"},
+	{"go.etcd.io/bbolt", []string{"internal/store/bolt"}, "a driver's library stays in the driver"},
+	{"go.uber.org/goleak", []string{"internal/store/storetest"}, "it is for tests"},
 	{"golang.org/x/term", []string{"cmd/xlreg"}, "libraries have no terminal"},
-	{"google.golang.org/protobuf", []string{"internal/vectorgen", "wire", "wire/xlregpb"}, "the protobuf is known in one place, so that it can change in one"},
+	{"google.golang.org/protobuf", []string{"internal/vectorgen", "internal/wire", "internal/wire/xlregpb"}, "the protobuf is known in one place, so that it can change in one"},
 	{"log", nil, "logging goes through the *slog.Logger that was handed in"},
-	{"log/slog", []string{"client", "cmd/xlreg", "internal/host", "registry", "server", "store/bolt", "xlregtest"}, "the others return what they have to say"},
+	{"log/slog", []string{"client", "cmd/xlreg", "internal/host", "internal/registry", "internal/server", "internal/store/bolt", "xlregtest"}, "the others return what they have to say"},
 	{"math/rand", []string{"client"}, "what can be guessed is for jitter alone"},
-	{"pgregory.net/rapid", []string{"store/storetest"}, "it is for tests"},
-	{"testing", []string{"store/storetest", "xlregtest"}, "it is for tests"},
-	{"unsafe", []string{"wire/xlregpb"}, "nothing here is worth it"},
+	{"pgregory.net/rapid", []string{"internal/store/storetest"}, "it is for tests"},
+	{"testing", []string{"internal/store/storetest", "xlregtest"}, "it is for tests"},
+	{"unsafe", []string{"internal/wire/xlregpb"}, "nothing here is worth it"},
 }
 
 // pure packages lie below ones that are forbidden but do no I/O themselves.

@@ -7,8 +7,8 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
-	"github.com/xlattice/xlreg/session"
-	"github.com/xlattice/xlreg/wire"
+	"github.com/xlattice/xlreg/internal/session"
+	"github.com/xlattice/xlreg/internal/wire"
 )
 
 // Crowd is many connections to a registry that are open at once. Over 2.0 each

@@ -17,9 +17,9 @@ import (
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/bench"
 	"github.com/xlattice/xlreg/internal/host"
-	"github.com/xlattice/xlreg/session"
-	"github.com/xlattice/xlreg/store/memory"
-	"github.com/xlattice/xlreg/wire"
+	"github.com/xlattice/xlreg/internal/session"
+	"github.com/xlattice/xlreg/internal/store/memory"
+	"github.com/xlattice/xlreg/internal/wire"
 )
 
 const members = 64

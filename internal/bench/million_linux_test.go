@@ -16,8 +16,8 @@ import (
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/bench"
 	"github.com/xlattice/xlreg/internal/child"
-	"github.com/xlattice/xlreg/store"
-	"github.com/xlattice/xlreg/store/bolt"
+	"github.com/xlattice/xlreg/internal/store"
+	"github.com/xlattice/xlreg/internal/store/bolt"
 )
 
 // What a large store holds.

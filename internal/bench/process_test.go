@@ -7,7 +7,7 @@ import (
 
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/bench"
-	"github.com/xlattice/xlreg/server"
+	"github.com/xlattice/xlreg/internal/server"
 )
 
 // A process tells what it uses, and ends when nobody asks any more.

@@ -21,11 +21,11 @@ import (
 
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/host"
-	"github.com/xlattice/xlreg/server"
-	"github.com/xlattice/xlreg/store"
-	"github.com/xlattice/xlreg/store/bolt"
-	"github.com/xlattice/xlreg/store/memory"
-	"github.com/xlattice/xlreg/wire"
+	"github.com/xlattice/xlreg/internal/server"
+	"github.com/xlattice/xlreg/internal/store"
+	"github.com/xlattice/xlreg/internal/store/bolt"
+	"github.com/xlattice/xlreg/internal/store/memory"
+	"github.com/xlattice/xlreg/internal/wire"
 )
 
 // The stores that a registry under measurement may have.

@@ -16,11 +16,11 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/registry"
+	"github.com/xlattice/xlreg/internal/server"
+	"github.com/xlattice/xlreg/internal/store"
+	"github.com/xlattice/xlreg/internal/wire"
 	"github.com/xlattice/xlreg/regcred"
-	"github.com/xlattice/xlreg/registry"
-	"github.com/xlattice/xlreg/server"
-	"github.com/xlattice/xlreg/store"
-	"github.com/xlattice/xlreg/wire"
 )
 
 // Config is what a Host is made of. Node and Store stay the caller's, to close

@@ -15,9 +15,9 @@ import (
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/host"
-	"github.com/xlattice/xlreg/server"
-	"github.com/xlattice/xlreg/store/bolt"
-	"github.com/xlattice/xlreg/wire"
+	"github.com/xlattice/xlreg/internal/server"
+	"github.com/xlattice/xlreg/internal/store/bolt"
+	"github.com/xlattice/xlreg/internal/wire"
 )
 
 // A waiter costs no polling: a formation of 64 is 64 waiting requests and 64

@@ -16,10 +16,10 @@ import (
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/host"
+	"github.com/xlattice/xlreg/internal/store"
+	"github.com/xlattice/xlreg/internal/store/memory"
+	"github.com/xlattice/xlreg/internal/wire"
 	"github.com/xlattice/xlreg/regcred"
-	"github.com/xlattice/xlreg/store"
-	"github.com/xlattice/xlreg/store/memory"
-	"github.com/xlattice/xlreg/wire"
 )
 
 func TestMain(m *testing.M) {

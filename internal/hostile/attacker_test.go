@@ -17,8 +17,8 @@ import (
 	"time"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/session"
-	"github.com/xlattice/xlreg/wire"
+	"github.com/xlattice/xlreg/internal/session"
+	"github.com/xlattice/xlreg/internal/wire"
 )
 
 const (

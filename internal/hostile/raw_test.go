@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/wire"
+	"github.com/xlattice/xlreg/internal/wire"
 )
 
 // patience is how long a registry may take to answer or to hang up.

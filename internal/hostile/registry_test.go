@@ -13,9 +13,9 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/session"
+	"github.com/xlattice/xlreg/internal/wire"
 	"github.com/xlattice/xlreg/regcred"
-	"github.com/xlattice/xlreg/session"
-	"github.com/xlattice/xlreg/wire"
 	"github.com/xlattice/xlreg/xlregtest"
 )
 

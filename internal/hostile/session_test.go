@@ -9,8 +9,8 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
-	"github.com/xlattice/xlreg/store"
-	"github.com/xlattice/xlreg/wire"
+	"github.com/xlattice/xlreg/internal/store"
+	"github.com/xlattice/xlreg/internal/wire"
 )
 
 // mostSteps bounds how much is said in one world.

@@ -20,9 +20,9 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
-	"github.com/xlattice/xlreg/session"
-	"github.com/xlattice/xlreg/store"
-	"github.com/xlattice/xlreg/wire"
+	"github.com/xlattice/xlreg/internal/session"
+	"github.com/xlattice/xlreg/internal/store"
+	"github.com/xlattice/xlreg/internal/wire"
 )
 
 // middle is somebody on the way between a client and a registry, who sees one

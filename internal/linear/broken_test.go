@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/store"
-	"github.com/xlattice/xlreg/store/memory"
+	"github.com/xlattice/xlreg/internal/store"
+	"github.com/xlattice/xlreg/internal/store/memory"
 )
 
 // dice are thrown by many goroutines.

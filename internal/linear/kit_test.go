@@ -21,7 +21,7 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/host"
-	"github.com/xlattice/xlreg/store"
+	"github.com/xlattice/xlreg/internal/store"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

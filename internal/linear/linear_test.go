@@ -7,9 +7,9 @@ import (
 	"github.com/anishathalye/porcupine"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/store"
-	"github.com/xlattice/xlreg/store/bolt"
-	"github.com/xlattice/xlreg/store/memory"
+	"github.com/xlattice/xlreg/internal/store"
+	"github.com/xlattice/xlreg/internal/store/bolt"
+	"github.com/xlattice/xlreg/internal/store/memory"
 )
 
 // usual is enough for everything to happen, and little enough to be checked at once.

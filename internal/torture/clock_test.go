@@ -13,9 +13,9 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/internal/host"
-	"github.com/xlattice/xlreg/server"
-	"github.com/xlattice/xlreg/session"
-	"github.com/xlattice/xlreg/store/memory"
+	"github.com/xlattice/xlreg/internal/server"
+	"github.com/xlattice/xlreg/internal/session"
+	"github.com/xlattice/xlreg/internal/store/memory"
 )
 
 // day is longer than any step that has to do no harm.

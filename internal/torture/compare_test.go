@@ -10,9 +10,9 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/store"
+	"github.com/xlattice/xlreg/internal/store/bolt"
 	"github.com/xlattice/xlreg/regcred"
-	"github.com/xlattice/xlreg/store"
-	"github.com/xlattice/xlreg/store/bolt"
 )
 
 // compare reads everything that was ever answered, as clients do, and ends the

@@ -15,8 +15,8 @@ import (
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/host"
+	"github.com/xlattice/xlreg/internal/store/memory"
 	"github.com/xlattice/xlreg/regcred"
-	"github.com/xlattice/xlreg/store/memory"
 )
 
 const (

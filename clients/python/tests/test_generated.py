@@ -1,4 +1,4 @@
-"""The generated protobuf code is that of wire/xlreg.proto."""
+"""The generated protobuf code is that of internal/wire/xlreg.proto."""
 
 from __future__ import annotations
 

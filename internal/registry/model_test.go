@@ -1,0 +1,239 @@
+package registry_test
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/internal/registry"
+	"github.com/xlattice/xlreg/internal/store/memory"
+)
+
+// model is the rules once more, as plainly as they can be said.
+type model struct {
+	nodes    map[xlreg.NodeID]modelNode
+	clusters map[xlreg.Name]*modelCluster
+}
+
+type modelNode struct {
+	name xlreg.Name
+	key  int
+	ends int
+}
+
+type modelCluster struct {
+	cluster xlreg.Cluster
+	seats   map[int]modelSeat
+}
+
+type modelSeat struct {
+	id xlreg.NodeID
+	modelNode
+}
+
+// join says what Join must answer, and does it.
+func (m *model) join(id xlreg.NodeID, c *modelCluster) (int, error) {
+	node := m.nodes[id]
+	own, holder := -1, -1
+	for index, s := range c.seats {
+		if s.id == id {
+			own = index
+		}
+		if s.name == node.name {
+			holder = index
+		}
+	}
+	var seat int
+	switch {
+	case own >= 0 && holder >= 0 && own != holder:
+		return 0, xlreg.ErrMemberNameInUse
+	case own >= 0:
+		seat = own
+	case holder >= 0 && c.seats[holder].key == node.key:
+		seat = holder
+	case holder >= 0:
+		return 0, xlreg.ErrMemberNameInUse
+	case len(c.seats) == c.cluster.MaxSize:
+		return 0, xlreg.ErrClusterFull
+	case node.ends < c.cluster.EndpointCount:
+		return 0, xlreg.ErrTooFewEndpoints
+	default:
+		for seat = 0; ; seat++ {
+			if _, taken := c.seats[seat]; !taken {
+				break
+			}
+		}
+	}
+	c.seats[seat] = modelSeat{id, node}
+	return seat, nil
+}
+
+func (m *model) leave(id xlreg.NodeID, c *modelCluster) error {
+	for index, s := range c.seats {
+		if s.id == id {
+			delete(c.seats, index)
+			return nil
+		}
+	}
+	return xlreg.ErrNotMember
+}
+
+// TestRulesAgainstModel runs random requests against the registry and the
+// model, and compares every answer and every roster.
+func TestRulesAgainstModel(t *testing.T) {
+	tokens := signedTokens()
+	rapid.Check(t, func(rt *rapid.T) {
+		s := memory.New()
+		defer s.Close()
+		r, err := registry.New(registry.Config{Store: s, Self: self, Clock: newFakeClock()})
+		if err != nil {
+			rt.Fatal(err)
+		}
+		defer r.Close()
+		sim := &simulation{r: r, tokens: tokens, model: &model{
+			nodes: make(map[xlreg.NodeID]modelNode), clusters: make(map[xlreg.Name]*modelCluster),
+		}}
+		rt.Repeat(map[string]func(*rapid.T){
+			"register": sim.register,
+			"create":   sim.create,
+			"join":     sim.join,
+			"leave":    sim.leave,
+			"":         sim.compare,
+		})
+	})
+}
+
+type simulation struct {
+	r      *registry.Registry
+	tokens map[modelNode]*xlreg.Token
+	model  *model
+}
+
+// signedTokens are tokens of few names, keys and numbers of endpoints, so that
+// they meet often. They are signed once, since signing is what takes long.
+func signedTokens() map[modelNode]*xlreg.Token {
+	tokens := make(map[modelNode]*xlreg.Token)
+	for _, name := range []xlreg.Name{"a", "b", "d"} {
+		for key, keys := range testKeys()[:2] {
+			for ends := range 3 {
+				list := []xlreg.Endpoint{"10.0.0.1:1", "10.0.0.1:2"}[:ends]
+				tokens[modelNode{name, key, ends}] = classic(string(name), keys, "", list...)
+			}
+		}
+	}
+	return tokens
+}
+
+func (s *simulation) nodeIDs() []xlreg.NodeID {
+	return slices.Sorted(maps.Keys(s.model.nodes))
+}
+
+func (s *simulation) register(t *rapid.T) {
+	node := modelNode{
+		name: rapid.SampledFrom([]xlreg.Name{"a", "b", "d"}).Draw(t, "name"),
+		key:  rapid.IntRange(0, 1).Draw(t, "key"),
+		ends: rapid.IntRange(0, 2).Draw(t, "endpoints"),
+	}
+	tok := *s.tokens[node]
+	if ids := s.nodeIDs(); len(ids) > 0 && rapid.Bool().Draw(t, "again") {
+		tok.ID = rapid.SampledFrom(ids).Draw(t, "id")
+	}
+	kept, isNew, err := s.r.Register(t.Context(), registry.Registration{Credential: classicCred, Token: &tok, AllowNew: true})
+	before, known := s.model.nodes[tok.ID]
+	if known && before.key != node.key {
+		if !errors.Is(err, xlreg.ErrIDInUse) {
+			t.Fatalf("another key for a known ID: %v", err)
+		}
+		return
+	}
+	if err != nil || isNew == known || known && kept.ID != tok.ID {
+		t.Fatalf("Register = %v, new %v, %v; known before: %v", kept.ID, isNew, err, known)
+	}
+	s.model.nodes[kept.ID] = node
+}
+
+func (s *simulation) create(t *rapid.T) {
+	name := rapid.SampledFrom([]xlreg.Name{"x", "y"}).Draw(t, "cluster")
+	size := rapid.Uint32Range(0, 4).Draw(t, "size")
+	ends := rapid.Uint32Range(0, 2).Draw(t, "endpoints")
+	c, isNew, err := s.r.Create(t.Context(), registry.CreateRequest{
+		Name: string(name), MaxSize: size, EndpointCount: ends, AllowNew: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	have := s.model.clusters[name]
+	if isNew != (have == nil) || have != nil && c != have.cluster {
+		t.Fatalf("Create(%q) = %+v, new %v; have %+v", name, c, isNew, have)
+	}
+	if have == nil {
+		s.model.clusters[name] = &modelCluster{cluster: c, seats: make(map[int]modelSeat)}
+	}
+}
+
+// draw picks a node and a cluster, if there are any yet.
+func (s *simulation) draw(t *rapid.T) (id xlreg.NodeID, c *modelCluster, ok bool) {
+	if len(s.model.nodes) == 0 || len(s.model.clusters) == 0 {
+		return "", nil, false
+	}
+	id = rapid.SampledFrom(s.nodeIDs()).Draw(t, "node")
+	name := rapid.SampledFrom(slices.Sorted(maps.Keys(s.model.clusters))).Draw(t, "cluster")
+	return id, s.model.clusters[name], true
+}
+
+func (s *simulation) join(t *rapid.T) {
+	id, c, ok := s.draw(t)
+	if !ok {
+		return
+	}
+	_, index, err := s.r.Join(t.Context(), id, xlreg.ClusterRef{Name: c.cluster.Name})
+	wantIndex, wantErr := s.model.join(id, c)
+	if !errors.Is(err, wantErr) || err == nil && index != wantIndex {
+		t.Fatalf("Join = %d, %v; want %d, %v", index, err, wantIndex, wantErr)
+	}
+}
+
+func (s *simulation) leave(t *rapid.T) {
+	id, c, ok := s.draw(t)
+	if !ok {
+		return
+	}
+	_, err := s.r.Leave(t.Context(), id, xlreg.ClusterRef{ID: c.cluster.ID})
+	if want := s.model.leave(id, c); !errors.Is(err, want) {
+		t.Fatalf("Leave: %v, want %v", err, want)
+	}
+}
+
+func (s *simulation) compare(t *rapid.T) {
+	for name, c := range s.model.clusters {
+		roster, err := s.r.Roster(t.Context(), xlreg.ClusterRef{Name: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := describe(roster), c.describe(); got != want {
+			t.Fatalf("cluster %s: %s, want %s", name, got, want)
+		}
+	}
+}
+
+func describe(r *registry.Roster) string {
+	text := ""
+	for _, m := range r.Members {
+		text += fmt.Sprintf("%d:%v:%s:%d ", m.Index, m.Token.ID, m.Token.Name, len(m.Token.Endpoints))
+	}
+	return text
+}
+
+func (c *modelCluster) describe() string {
+	text := ""
+	for _, index := range slices.Sorted(maps.Keys(c.seats)) {
+		s := c.seats[index]
+		text += fmt.Sprintf("%d:%v:%s:%d ", index, s.id, s.name, s.ends)
+	}
+	return text
+}

@@ -1,0 +1,147 @@
+// Package registry is the rules: who may register, create, join, read, wait and
+// leave, and what happens then. It knows no network and no driver. A rule runs
+// in one store transaction, so what must be atomic is.
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/internal/store"
+)
+
+// retryLater is what a client is told to wait when the store cannot write.
+const retryLater = time.Second
+
+// Clock is the time of a registry.
+type Clock interface {
+	// Now returns the time that joins are recorded with.
+	Now() time.Time
+	// AfterFunc calls f once after d unless stop is called first.
+	AfterFunc(d time.Duration, f func()) (stop func() bool)
+}
+
+// SystemClock is the Clock of the machine.
+type SystemClock struct{}
+
+// Now returns time.Now.
+func (SystemClock) Now() time.Time { return time.Now() }
+
+// AfterFunc is time.AfterFunc.
+func (SystemClock) AfterFunc(d time.Duration, f func()) (stop func() bool) {
+	return time.AfterFunc(d, f).Stop
+}
+
+// Config is what a Registry is built from. Store and Self are needed.
+type Config struct {
+	Store   store.Store
+	Self    xlreg.NodeID  // the registry's own ID, which no node may take
+	IDLen   int           // bytes of new IDs; 0 is xlreg.LongIDLen
+	MaxWait time.Duration // of one waiting read; 0 is xlreg.DefaultMaxWait
+	Clock   Clock         // nil is SystemClock
+	Logger  *slog.Logger  // nil discards
+	// Admit says whose keys may be registered; nil admits all. Without a registered
+	// node a peer can only read.
+	Admit func(xlreg.SigKey) bool
+}
+
+// Registry applies the rules to a store. All methods may be called from any
+// goroutine. Errors have a kind of package xlreg, unless the context ended; one
+// of kind xlreg.ErrTryLater wraps the store's error, which is for the log alone.
+type Registry struct {
+	store   store.Store
+	self    xlreg.NodeID
+	idLen   int
+	maxWait time.Duration
+	clock   Clock
+	log     *slog.Logger
+	admit   func(xlreg.SigKey) bool // nil: all
+
+	hub     hub
+	rosters rosterCache
+
+	stop    context.CancelFunc
+	watcher sync.WaitGroup
+}
+
+// New starts a registry on an open store, which stays the caller's to close,
+// after the registry.
+func New(cfg Config) (*Registry, error) {
+	if cfg.IDLen == 0 {
+		cfg.IDLen = xlreg.LongIDLen
+	}
+	if cfg.IDLen != xlreg.ShortIDLen && cfg.IDLen != xlreg.LongIDLen {
+		return nil, fmt.Errorf("new IDs of %d bytes: want %d or %d", cfg.IDLen, xlreg.ShortIDLen, xlreg.LongIDLen)
+	}
+	if cfg.MaxWait == 0 {
+		cfg.MaxWait = xlreg.DefaultMaxWait
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = SystemClock{}
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	r := &Registry{
+		store: cfg.Store, self: cfg.Self, idLen: cfg.IDLen, maxWait: cfg.MaxWait,
+		clock: cfg.Clock, log: cfg.Logger, admit: cfg.Admit, stop: stop,
+	}
+	r.watcher.Go(func() { r.watch(ctx) })
+	return r, nil
+}
+
+// Close ends the notification of waiters, and returns when it has. It may be
+// called again.
+func (r *Registry) Close() error {
+	r.stop()
+	r.watcher.Wait()
+	return nil
+}
+
+// update runs f in a transaction, and gives an error that is not a rule's the
+// kind that clients are told.
+func (r *Registry) update(ctx context.Context, f func(store.Writer) error) error {
+	return explain(ctx, r.store.Update(ctx, f))
+}
+
+func (r *Registry) view(ctx context.Context, f func(store.Reader) error) error {
+	return explain(ctx, r.store.View(ctx, f))
+}
+
+func explain(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	if _, ok := xlreg.KindOf(err); ok {
+		return err
+	}
+	return fmt.Errorf("%w: %w", &xlreg.Error{Kind: xlreg.ErrTryLater, Retry: retryLater}, err)
+}
+
+// find returns the cluster that ref names. An ID wins over a name.
+func find(tx store.Reader, ref xlreg.ClusterRef) (store.Cluster, error) {
+	switch {
+	case ref.ID != "":
+		c, err := tx.Cluster(ref.ID)
+		return c, orKind(err, xlreg.ErrNoSuchClusterID)
+	case ref.Name != "":
+		c, err := tx.ClusterByName(ref.Name)
+		return c, orKind(err, xlreg.ErrNoSuchClusterName)
+	default:
+		return store.Cluster{}, xlreg.ErrNoClusterNamed
+	}
+}
+
+// orKind puts kind in the place of store.ErrNotFound.
+func orKind(err error, kind xlreg.Kind) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return kind
+	}
+	return err
+}

@@ -1,0 +1,633 @@
+package registry_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/registry"
+	"github.com/xlattice/xlreg/internal/store"
+	"github.com/xlattice/xlreg/internal/store/memory"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// testKeys are shared: making them takes longer than all the tests.
+var testKeys = sync.OnceValue(func() []*identity.Keys {
+	keys := make([]*identity.Keys, 3)
+	for i := range keys {
+		k, err := identity.GenerateKeys(2048)
+		if err != nil {
+			panic(err)
+		}
+		keys[i] = k
+	}
+	return keys
+})
+
+const self = xlreg.NodeID("registry-itself-----")
+
+// fakeClock is a clock that tests move.
+type fakeClock struct {
+	mu     sync.Mutex
+	now    time.Time
+	timers map[*fakeTimer]struct{}
+}
+
+type fakeTimer struct {
+	at time.Time
+	f  func()
+}
+
+func newFakeClock() *fakeClock {
+	return &fakeClock{now: time.UnixMilli(1_700_000_000_123).UTC(), timers: make(map[*fakeTimer]struct{})}
+}
+
+func (c *fakeClock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *fakeClock) AfterFunc(d time.Duration, f func()) func() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := &fakeTimer{at: c.now.Add(d), f: f}
+	c.timers[t] = struct{}{}
+	return func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		_, pending := c.timers[t]
+		delete(c.timers, t)
+		return pending
+	}
+}
+
+func (c *fakeClock) advance(d time.Duration) {
+	c.mu.Lock()
+	c.now = c.now.Add(d)
+	var due []func()
+	for t := range c.timers {
+		if !t.at.After(c.now) {
+			delete(c.timers, t)
+			due = append(due, t.f)
+		}
+	}
+	c.mu.Unlock()
+	for _, f := range due {
+		f()
+	}
+}
+
+// world is a registry over a memory store, and what a test needs around it.
+type world struct {
+	*registry.Registry
+	t     *testing.T
+	clock *fakeClock
+	store store.Store
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	s := memory.New()
+	w := newWorldOn(t, s)
+	return w
+}
+
+func newWorldOn(t *testing.T, s store.Store) *world {
+	t.Helper()
+	clock := newFakeClock()
+	r, err := registry.New(registry.Config{Store: s, Self: self, Clock: clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		r.Close()
+		s.Close()
+	})
+	return &world{Registry: r, t: t, clock: clock, store: s}
+}
+
+// classic returns a signed token as a classic client sends it.
+func classic(name string, keys *identity.Keys, id xlreg.NodeID, ends ...xlreg.Endpoint) *xlreg.Token {
+	t := &xlreg.Token{
+		Name: xlreg.Name(name), ID: id, CommsKey: keys.CommsKey, SigKey: keys.SigKey, Endpoints: ends,
+	}
+	sign(t, keys)
+	return t
+}
+
+func sign(t *xlreg.Token, keys *identity.Keys) {
+	sig, err := identity.SignClassic(keys.Sig, t)
+	if err != nil {
+		panic(err)
+	}
+	t.DigSig = sig
+}
+
+// modern returns a signed token as a 2.0 client sends it, and its credential.
+func modern(t *testing.T, name string, keys *identity.Keys, ends ...xlreg.Endpoint) (*xlreg.Token, registry.Credential) {
+	t.Helper()
+	tok := &xlreg.Token{Name: xlreg.Name(name), CommsKey: keys.CommsKey, SigKey: keys.SigKey, Endpoints: ends}
+	cert, err := identity.NewCertificate(keys.Sig, tok, time.Now(), time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok.DigSig2, err = identity.SignToken(keys.Sig, tok, cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tok, registry.Credential{Protocol: xlreg.Protocol20, SigKey: keys.SigKey, Certificate: cert}
+}
+
+var classicCred = registry.Credential{Protocol: xlreg.Protocol19, Salt: []byte("8 bytes!")}
+
+func (w *world) registerToken(t *xlreg.Token) (xlreg.Token, error) {
+	kept, _, err := w.Register(w.t.Context(), registry.Registration{Credential: classicCred, Token: t, AllowNew: true})
+	return kept, err
+}
+
+// node registers a node over a classic carrier and returns its ID.
+func (w *world) node(name string, keys *identity.Keys, ends ...xlreg.Endpoint) xlreg.NodeID {
+	w.t.Helper()
+	kept, err := w.registerToken(classic(name, keys, "", ends...))
+	if err != nil {
+		w.t.Fatalf("register %s: %v", name, err)
+	}
+	return kept.ID
+}
+
+func (w *world) create(name string, size uint32) xlreg.Cluster {
+	w.t.Helper()
+	c, _, err := w.Create(w.t.Context(), registry.CreateRequest{Name: name, MaxSize: size, EndpointCount: 1, AllowNew: true})
+	if err != nil {
+		w.t.Fatalf("create %s: %v", name, err)
+	}
+	return c
+}
+
+func (w *world) join(id xlreg.NodeID, c xlreg.Cluster) int {
+	w.t.Helper()
+	_, index, err := w.Join(w.t.Context(), id, xlreg.ClusterRef{ID: c.ID})
+	if err != nil {
+		w.t.Fatalf("join: %v", err)
+	}
+	return index
+}
+
+func (w *world) roster(c xlreg.Cluster) *registry.Roster {
+	w.t.Helper()
+	r, err := w.Roster(w.t.Context(), xlreg.ClusterRef{ID: c.ID})
+	if err != nil {
+		w.t.Fatalf("roster: %v", err)
+	}
+	return r
+}
+
+func wantKind(t *testing.T, err error, kind xlreg.Kind) {
+	t.Helper()
+	if !errors.Is(err, kind) {
+		t.Errorf("error %v, want kind %q", err, kind)
+	}
+}
+
+const end = xlreg.Endpoint("10.0.0.1:5000")
+
+func TestRegisterIssuesAnID(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.node("a", testKeys()[0], end), w.node("a", testKeys()[0], end)
+	if len(a) != xlreg.LongIDLen || a == b {
+		t.Errorf("IDs %v and %v: want two different ones of 32 bytes", a, b)
+	}
+}
+
+func TestShortIDs(t *testing.T) {
+	s := memory.New()
+	defer s.Close()
+	r, err := registry.New(registry.Config{Store: s, Self: self, IDLen: xlreg.ShortIDLen})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	kept, isNew, err := r.Register(t.Context(), registry.Registration{
+		Credential: classicCred, Token: classic("a", testKeys()[0], "", end), AllowNew: true,
+	})
+	if err != nil || !isNew || len(kept.ID) != xlreg.ShortIDLen {
+		t.Errorf("Register = %v, %v, %v", kept.ID, isNew, err)
+	}
+	c, _, err := r.Create(t.Context(), registry.CreateRequest{Name: "c", AllowNew: true})
+	if err != nil || len(c.ID) != xlreg.ShortIDLen {
+		t.Errorf("Create = %v, %v", c.ID, err)
+	}
+	if _, err := registry.New(registry.Config{Store: s, Self: self, IDLen: 16}); err == nil {
+		t.Error("IDs of 16 bytes accepted")
+	}
+}
+
+func TestRegisterProposedID(t *testing.T) {
+	w := newWorld(t)
+	keys := testKeys()
+	id := xlreg.NodeID(strings.Repeat("x", xlreg.ShortIDLen))
+	c := w.create("c", 2)
+
+	if kept, err := w.registerToken(classic("a", keys[0], id, end)); err != nil || kept.ID != id {
+		t.Fatalf("unknown ID: %v, %v", kept.ID, err)
+	}
+	again := classic("b", keys[0], id, "10.0.0.2:1")
+	again.Attrs = 0xF0 | xlreg.AttrSolo
+	sign(again, keys[0])
+	kept, err := w.registerToken(again)
+	if err != nil || kept.Name != "b" || kept.Attrs != xlreg.AttrSolo || kept.Endpoints[0] != "10.0.0.2:1" {
+		t.Errorf("the same key: %+v, %v", kept, err)
+	}
+	_, err = w.registerToken(classic("a", keys[1], id, end))
+	wantKind(t, err, xlreg.ErrIDInUse)
+	_, err = w.registerToken(classic("a", keys[0], xlreg.NodeID(c.ID), end))
+	wantKind(t, err, xlreg.ErrIDInUse)
+	_, err = w.registerToken(classic("a", keys[0], self, end))
+	wantKind(t, err, xlreg.ErrIDInUse)
+}
+
+func TestRegisterVerifies(t *testing.T) {
+	w := newWorld(t)
+	keys := testKeys()
+	forged := classic("a", keys[0], "", end)
+	forged.Name = "b"
+	_, err := w.registerToken(forged)
+	wantKind(t, err, xlreg.ErrBadSignature)
+
+	tok, cred := modern(t, "m", keys[0], end)
+	register := func(tok *xlreg.Token, cred registry.Credential) (xlreg.Token, error) {
+		kept, _, err := w.Register(t.Context(), registry.Registration{Credential: cred, Token: tok, AllowNew: true})
+		return kept, err
+	}
+	kept, err := register(tok, cred)
+	if err != nil || kept.DigSig2 == nil || kept.Certificate == nil {
+		t.Fatalf("good token: %v, signature kept %t, certificate kept %t", err, kept.DigSig2 != nil, kept.Certificate != nil)
+	}
+	_, err = register(tok, registry.Credential{Protocol: xlreg.Protocol20})
+	wantKind(t, err, xlreg.ErrIdentityRequired)
+
+	_, other := modern(t, "m", keys[1], end)
+	_, err = register(tok, other)
+	wantKind(t, err, xlreg.ErrBadSignature)
+
+	_, fresh := modern(t, "m", keys[0], end) // another certificate of the same key
+	_, err = register(tok, fresh)
+	wantKind(t, err, xlreg.ErrBadSignature)
+
+	unsigned := *tok
+	unsigned.DigSig2 = nil
+	_, err = register(&unsigned, cred)
+	wantKind(t, err, xlreg.ErrBadSignature)
+
+	strange := *tok
+	strange.Attrs = 8
+	_, err = register(&strange, cred)
+	wantKind(t, err, xlreg.ErrIllFormedToken)
+}
+
+// A certificate that shows the right key in another form is no hindrance, but
+// nobody is given it.
+// Who admits only some keys lets others read, however good their signatures are.
+func TestAdmit(t *testing.T) {
+	s := memory.New()
+	defer s.Close()
+	keys := testKeys()
+	r, err := registry.New(registry.Config{Store: s, Self: self, Admit: func(k xlreg.SigKey) bool { return k == keys[0].SigKey }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	register := func(k *identity.Keys) error {
+		token, cred := modern(t, "a", k, end)
+		_, _, modernErr := r.Register(t.Context(), registry.Registration{Credential: cred, Token: token, AllowNew: true})
+		_, _, classicErr := r.Register(t.Context(), registry.Registration{
+			Credential: classicCred, Token: classic("a", k, "", end), AllowNew: true,
+		})
+		if (modernErr == nil) != (classicErr == nil) {
+			t.Errorf("over 2.0 %v, over 1.9 %v", modernErr, classicErr)
+		}
+		return modernErr
+	}
+	if err := register(keys[0]); err != nil {
+		t.Errorf("a key that is admitted: %v", err)
+	}
+	wantKind(t, register(keys[1]), xlreg.ErrIdentityRequired)
+}
+
+func TestCertificateOfAnotherForm(t *testing.T) {
+	w := newWorld(t)
+	keys := testKeys()[0]
+	tok, cred := modern(t, "m", keys, end)
+	cred.Certificate = append([]byte(nil), cred.Certificate...)
+	named := *tok
+	named.Name = "another" // so the certificate's subject is not the token's
+	sig, err := identity.SignToken(keys.Sig, &named, cred.Certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	named.DigSig2 = sig
+	kept, _, err := w.Register(t.Context(), registry.Registration{Credential: cred, Token: &named, AllowNew: true})
+	if err != nil || kept.Certificate != nil || kept.DigSig2 == nil {
+		t.Errorf("certificate kept %t, signature kept %t, %v", kept.Certificate != nil, kept.DigSig2 != nil, err)
+	}
+}
+
+func TestClassicRegistrationDropsProof(t *testing.T) {
+	w := newWorld(t)
+	keys := testKeys()[0]
+	tok, cred := modern(t, "m", keys, end)
+	kept, _, err := w.Register(t.Context(), registry.Registration{Credential: cred, Token: tok, AllowNew: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sameKey := registry.Credential{Protocol: xlreg.Protocol20, SigKey: keys.SigKey}
+	logged, err := w.LogIn(t.Context(), sameKey, kept.ID.Bytes(), nil)
+	if err != nil || logged.DigSig2 == nil || logged.Certificate == nil {
+		t.Fatalf("logging in changed the node: %v", err)
+	}
+	again, err := w.registerToken(classic("m", keys, kept.ID, end))
+	if err != nil || again.DigSig2 != nil || again.Certificate != nil || again.DigSig != nil {
+		t.Errorf("after a classic registration: %+v, %v", again, err)
+	}
+}
+
+func TestLogIn(t *testing.T) {
+	w := newWorld(t)
+	keys := testKeys()
+	id := w.node("a", keys[0], end)
+	classicSig := func(k *identity.Keys, salt string) []byte {
+		sig, err := identity.SignLogin(k.Sig, []byte(salt), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sig
+	}
+	salt := string(classicCred.Salt)
+	modernCred := func(k *identity.Keys) registry.Credential {
+		return registry.Credential{Protocol: xlreg.Protocol20, SigKey: k.SigKey}
+	}
+	for _, c := range []struct {
+		name string
+		cred registry.Credential
+		id   []byte
+		sig  []byte
+		want error
+	}{
+		{"classic", classicCred, id.Bytes(), classicSig(keys[0], salt), nil},
+		{"classic, other key", classicCred, id.Bytes(), classicSig(keys[1], salt), xlreg.ErrBadSignature},
+		{"classic, replayed", classicCred, id.Bytes(), classicSig(keys[0], "another!"), xlreg.ErrBadSignature},
+		{"classic, unsigned", classicCred, id.Bytes(), nil, xlreg.ErrBadSignature},
+		{"classic, unknown", classicCred, make([]byte, 20), classicSig(keys[0], salt), xlreg.ErrBadSignature},
+		{"no ID at all", classicCred, nil, nil, xlreg.ErrBadSignature},
+		{"2.0", modernCred(keys[0]), id.Bytes(), nil, nil},
+		{"2.0, other key", modernCred(keys[1]), id.Bytes(), nil, xlreg.ErrBadSignature},
+		{"2.0, no certificate", registry.Credential{Protocol: xlreg.Protocol20}, id.Bytes(), nil, xlreg.ErrIdentityRequired},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			node, err := w.LogIn(t.Context(), c.cred, c.id, c.sig)
+			if !errors.Is(err, c.want) || err == nil && node.ID != id {
+				t.Errorf("LogIn = %v, %v; want %v", node.ID, err, c.want)
+			}
+		})
+	}
+}
+
+func TestCreate(t *testing.T) {
+	w := newWorld(t)
+	create := func(req registry.CreateRequest) (xlreg.Cluster, bool, error) {
+		req.AllowNew = true
+		return w.Create(t.Context(), req)
+	}
+	first, isNew, err := create(registry.CreateRequest{Name: "c", MaxSize: 5, EndpointCount: 2, Attrs: 0xFF})
+	want := xlreg.Cluster{ID: first.ID, Name: "c", Attrs: 7, MaxSize: 5, EndpointCount: 2}
+	want.Attrs, want.Name = xlreg.KnownClusterAttrs, first.Name // the unique bit was set
+	if err != nil || !isNew || first != want || first.Name == "c" {
+		t.Errorf("Create = %+v, %v, %v", first, isNew, err)
+	}
+	plain, _, _ := create(registry.CreateRequest{Name: "d", MaxSize: 1, EndpointCount: 0})
+	if plain.Name != "d" || plain.MaxSize != xlreg.MinClusterSize || plain.EndpointCount != 1 {
+		t.Errorf("clamped up: %+v", plain)
+	}
+	again, isNew, err := create(registry.CreateRequest{Name: "d", MaxSize: 9, Attrs: 1})
+	if err != nil || isNew || again != plain {
+		t.Errorf("created again: %+v, %v, %v", again, isNew, err)
+	}
+	large, _, _ := create(registry.CreateRequest{Name: "e", MaxSize: 1 << 31, EndpointCount: 1 << 31})
+	if large.MaxSize != xlreg.MaxClusterSize || large.EndpointCount != xlreg.MaxEndpoints {
+		t.Errorf("clamped down: %+v", large)
+	}
+	_, _, err = create(registry.CreateRequest{Name: "1st"})
+	wantKind(t, err, xlreg.ErrIllFormedName)
+}
+
+func TestUniqueNames(t *testing.T) {
+	w := newWorld(t)
+	seen := make(map[xlreg.Name]bool)
+	for _, name := range []string{"", "", "stem", "stem", strings.Repeat("n", xlreg.MaxNameLen)} {
+		c, isNew, err := w.Create(t.Context(), registry.CreateRequest{Name: name, Attrs: xlreg.ClusterUnique, AllowNew: true})
+		if err != nil || !isNew || seen[c.Name] || c.Name.Validate() != nil {
+			t.Fatalf("Create(%q) = %+v, %v, %v", name, c, isNew, err)
+		}
+		seen[c.Name] = true
+		stem, suffix, _ := strings.Cut(string(c.Name), "-")
+		if len(suffix) != 16 || strings.Trim(suffix, "abcdefghijklmnopqrstuvwxyz234567") != "" {
+			t.Errorf("suffix of %q", c.Name)
+		}
+		if name == "" && stem != "c" || name == "stem" && stem != "stem" {
+			t.Errorf("stem of %q", c.Name)
+		}
+	}
+}
+
+func TestNewRecordsMayBeForbidden(t *testing.T) {
+	w := newWorld(t)
+	ctx, keys := t.Context(), testKeys()[0]
+	_, _, err := w.Register(ctx, registry.Registration{Credential: classicCred, Token: classic("a", keys, "", end)})
+	wantKind(t, err, xlreg.ErrTooManyRequests)
+	_, _, err = w.Create(ctx, registry.CreateRequest{Name: "c"})
+	wantKind(t, err, xlreg.ErrTooManyRequests)
+
+	id, c := w.node("a", keys, end), w.create("c", 2)
+	if _, _, err := w.Register(ctx, registry.Registration{Credential: classicCred, Token: classic("a", keys, id, end)}); err != nil {
+		t.Errorf("registering a known node again: %v", err)
+	}
+	if got, _, err := w.Create(ctx, registry.CreateRequest{Name: "c"}); err != nil || got != c {
+		t.Errorf("asking for a cluster that exists: %v, %v", got, err)
+	}
+}
+
+func TestJoinTakesTheLowestFreeSeat(t *testing.T) {
+	w := newWorld(t)
+	keys := testKeys()[0]
+	c := w.create("c", 4)
+	ids := make([]xlreg.NodeID, 3)
+	for i := range ids {
+		ids[i] = w.node(fmt.Sprint("n", i), keys, end)
+		if got := w.join(ids[i], c); got != i {
+			t.Errorf("joiner %d sits at %d", i, got)
+		}
+	}
+	if _, err := w.Leave(t.Context(), ids[1], xlreg.ClusterRef{Name: "c"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.roster(c).Seats(); got != 0b101 {
+		t.Errorf("after one left: seats %b", got)
+	}
+	_, err := w.Leave(t.Context(), ids[1], xlreg.ClusterRef{Name: "c"})
+	wantKind(t, err, xlreg.ErrNotMember)
+	if got := w.join(w.node("n9", keys, end), c); got != 1 {
+		t.Errorf("the next one sits at %d, want the seat left", got)
+	}
+}
+
+func TestJoinFaultsInOrder(t *testing.T) {
+	keys := testKeys()
+	w := newWorld(t)
+	c := w.create("full", 2)
+	a, b := w.node("a", keys[0], end), w.node("b", keys[0], end)
+	w.join(a, c)
+	w.join(b, c)
+	wide, _, _ := w.Create(t.Context(), registry.CreateRequest{Name: "wide", MaxSize: 9, EndpointCount: 2, AllowNew: true})
+
+	for _, tc := range []struct {
+		name string
+		node xlreg.NodeID
+		ref  xlreg.ClusterRef
+		want error
+	}{
+		{"no such ID", a, xlreg.ClusterRef{ID: "nothing", Name: "full"}, xlreg.ErrNoSuchClusterID},
+		{"no such name", a, xlreg.ClusterRef{Name: "nothing"}, xlreg.ErrNoSuchClusterName},
+		{"none named", a, xlreg.ClusterRef{}, xlreg.ErrNoClusterNamed},
+		{"own seat", a, xlreg.ClusterRef{ID: c.ID}, nil},
+		{"name before full", w.node("a", keys[1]), xlreg.ClusterRef{ID: c.ID}, xlreg.ErrMemberNameInUse},
+		{"full before endpoints", w.node("x", keys[1]), xlreg.ClusterRef{ID: c.ID}, xlreg.ErrClusterFull},
+		{"endpoints", w.node("x", keys[1], end), xlreg.ClusterRef{ID: wide.ID}, xlreg.ErrTooFewEndpoints},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			before := w.roster(c)
+			_, _, err := w.Join(t.Context(), tc.node, tc.ref)
+			if !errors.Is(err, tc.want) {
+				t.Errorf("Join: %v, want %v", err, tc.want)
+			}
+			if err != nil && w.roster(c) != before {
+				t.Error("a refused join changed the roster")
+			}
+		})
+	}
+}
+
+func TestTakeOver(t *testing.T) {
+	w := newWorld(t)
+	keys := testKeys()
+	c := w.create("c", 2)
+	old := w.node("a", keys[0], end)
+	other := w.node("b", keys[0], end)
+	w.join(old, c)
+	w.join(other, c)
+
+	again := w.node("a", keys[0]) // lost its ID, and has no endpoints yet
+	if got := w.join(again, c); got != 0 {
+		t.Errorf("came back to seat %d, want its own", got)
+	}
+	if m := w.roster(c).Members[0]; m.Token.ID != again {
+		t.Errorf("seat 0 is %v's, want the new ID's", m.Token.ID)
+	}
+	_, err := w.Leave(t.Context(), old, xlreg.ClusterRef{ID: c.ID})
+	wantKind(t, err, xlreg.ErrNotMember)
+
+	// A member that takes the name of another one is refused whatever its key.
+	if _, err := w.registerToken(classic("a", keys[0], other, end)); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = w.Join(t.Context(), other, xlreg.ClusterRef{ID: c.ID})
+	wantKind(t, err, xlreg.ErrMemberNameInUse)
+}
+
+func TestRosterShowsWhatWasRegisteredBeforeJoining(t *testing.T) {
+	w := newWorld(t)
+	keys := testKeys()[0]
+	c := w.create("c", 2)
+	id := w.node("a", keys, end)
+	w.join(id, c)
+	joined := w.clock.Now()
+	w.clock.advance(time.Minute)
+	if _, err := w.registerToken(classic("renamed", keys, id, "10.0.0.9:9")); err != nil {
+		t.Fatal(err)
+	}
+	m := w.roster(c).Members[0]
+	if m.Token.Name != "a" || m.Token.Endpoints[0] != end || !m.Token.Joined.Equal(joined) {
+		t.Errorf("registering alone changed the roster: %+v", m)
+	}
+	w.join(id, c)
+	m = w.roster(c).Members[0]
+	if m.Token.Name != "renamed" || !m.Token.Joined.Equal(joined.Add(time.Minute)) || m.Index != 0 {
+		t.Errorf("after joining again: %+v", m)
+	}
+}
+
+func TestRosterIsSharedUntilItChanges(t *testing.T) {
+	w := newWorld(t)
+	c := w.create("c", 3)
+	w.join(w.node("a", testKeys()[0], end), c)
+	first := w.roster(c)
+	if w.roster(c) != first {
+		t.Error("two readers got two rosters")
+	}
+	w.join(w.node("b", testKeys()[0], end), c)
+	if second := w.roster(c); second == first || len(second.Members) != 2 || len(first.Members) != 1 {
+		t.Errorf("after a change: %d members, the old roster has %d", len(second.Members), len(first.Members))
+	}
+}
+
+func TestRace(t *testing.T) {
+	w := newWorld(t)
+	const contenders = 8
+	c := w.create("c", 4)
+	ids := make([]xlreg.NodeID, contenders)
+	for i := range ids {
+		ids[i] = w.node(fmt.Sprint("n", i), testKeys()[0], end)
+	}
+	var wg sync.WaitGroup
+	errs := make([]error, contenders)
+	for i := range ids {
+		wg.Go(func() { _, _, errs[i] = w.Join(t.Context(), ids[i], xlreg.ClusterRef{ID: c.ID}) })
+	}
+	wg.Wait()
+	in := 0
+	for _, err := range errs {
+		if err == nil {
+			in++
+			continue
+		}
+		wantKind(t, err, xlreg.ErrClusterFull)
+	}
+	if r := w.roster(c); in != 4 || r.Seats() != 0b1111 {
+		t.Errorf("%d of %d joined, seats %b", in, contenders, r.Seats())
+	}
+}
+
+func TestStoreFailureIsTryLater(t *testing.T) {
+	w := newWorldOn(t, brokenStore{memory.New()})
+	_, _, err := w.Create(t.Context(), registry.CreateRequest{Name: "c", AllowNew: true})
+	wantKind(t, err, xlreg.ErrTryLater)
+	if xlreg.RetryAfter(err) <= 0 || !errors.Is(err, errDisk) {
+		t.Errorf("retry after %v, cause kept for the log %t", xlreg.RetryAfter(err), errors.Is(err, errDisk))
+	}
+}
+
+var errDisk = errors.New("no space left on device")
+
+// brokenStore cannot write.
+type brokenStore struct{ store.Store }
+
+func (brokenStore) Update(context.Context, func(store.Writer) error) error { return errDisk }

@@ -1,0 +1,152 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/internal/store"
+)
+
+// rewatchDelay is how long after a failure the store is watched again.
+const rewatchDelay = time.Second
+
+// Await returns a context that ends when the cluster has at least size members
+// (0 or more than its maximum size: the maximum), when limit has passed (0 or
+// more than the registry's: the registry's), or with ctx, whichever comes
+// first. It costs no goroutine. release must be called in the end.
+func (r *Registry) Await(ctx context.Context, c *xlreg.Cluster, size int, limit time.Duration) (ready context.Context, release context.CancelFunc) {
+	if size <= 0 || size > c.MaxSize {
+		size = c.MaxSize
+	}
+	if limit <= 0 || limit > r.maxWait {
+		limit = r.maxWait
+	}
+	ready, end := context.WithCancel(ctx)
+	w := &waiter{size: size, wake: end}
+	stop := r.clock.AfterFunc(limit, end)
+	r.hub.add(c.ID, w)
+	r.check(ctx, c.ID) // only now: what came before was not announced to w
+	return ready, func() {
+		stop()
+		r.hub.remove(c.ID, w)
+		end()
+	}
+}
+
+// Waiting returns how many reads wait now.
+func (r *Registry) Waiting() int { return r.hub.len() }
+
+// waiter is one waiting reader.
+type waiter struct {
+	size int
+	wake context.CancelFunc
+}
+
+// hub knows who waits for which cluster.
+type hub struct {
+	mu      sync.Mutex
+	waiters map[xlreg.ClusterID]map[*waiter]struct{} // guarded by mu
+}
+
+func (h *hub) add(id xlreg.ClusterID, w *waiter) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.waiters == nil {
+		h.waiters = make(map[xlreg.ClusterID]map[*waiter]struct{})
+	}
+	if h.waiters[id] == nil {
+		h.waiters[id] = make(map[*waiter]struct{})
+	}
+	h.waiters[id][w] = struct{}{}
+}
+
+func (h *hub) remove(id xlreg.ClusterID, w *waiter) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.waiters[id], w)
+	if len(h.waiters[id]) == 0 {
+		delete(h.waiters, id)
+	}
+}
+
+// wake ends the wait of those that wanted no more than members.
+func (h *hub) wake(id xlreg.ClusterID, members int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for w := range h.waiters[id] {
+		if w.size <= members {
+			w.wake()
+		}
+	}
+}
+
+func (h *hub) len() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := 0
+	for _, waiters := range h.waiters {
+		n += len(waiters)
+	}
+	return n
+}
+
+func (h *hub) clusters() []xlreg.ClusterID {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	ids := make([]xlreg.ClusterID, 0, len(h.waiters))
+	for id := range h.waiters {
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+func (h *hub) has(id xlreg.ClusterID) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.waiters[id]) > 0
+}
+
+// watch passes the store's news on to those that wait, until ctx ends.
+func (r *Registry) watch(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := r.store.Watch(ctx, func(change store.Change) { r.changed(ctx, change) })
+		if err == nil || errors.Is(err, store.ErrClosed) {
+			return
+		}
+		r.log.Error("watching the store failed, will try again", "err", err)
+		pause, end := context.WithTimeout(ctx, rewatchDelay)
+		<-pause.Done()
+		end()
+	}
+}
+
+func (r *Registry) changed(ctx context.Context, change store.Change) {
+	if change.Cluster != "" {
+		r.check(ctx, change.Cluster)
+		return
+	}
+	for _, id := range r.hub.clusters() {
+		r.check(ctx, id)
+	}
+}
+
+// check wakes those who have what they wait for.
+func (r *Registry) check(ctx context.Context, id xlreg.ClusterID) {
+	if !r.hub.has(id) {
+		return
+	}
+	err := r.store.View(ctx, func(tx store.Reader) error {
+		c, err := tx.Cluster(id)
+		if err != nil {
+			return err
+		}
+		r.hub.wake(id, c.Taken.Len())
+		return nil
+	})
+	if err != nil && ctx.Err() == nil {
+		r.log.Error("looking at a cluster that is waited for failed", "cluster", id, "err", err)
+	}
+}

@@ -1,0 +1,176 @@
+package registry_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/internal/registry"
+	"github.com/xlattice/xlreg/internal/store"
+	"github.com/xlattice/xlreg/internal/store/memory"
+)
+
+func pending(ctx context.Context) bool { return ctx.Err() == nil }
+
+func TestAwaitSize(t *testing.T) {
+	for _, tc := range []struct{ size, ends int }{{0, 4}, {1, 1}, {3, 3}, {4, 4}, {99, 4}} {
+		t.Run(fmt.Sprint(tc.size), func(t *testing.T) {
+			w := newWorld(t)
+			c := w.create("c", 4)
+			ready, release := w.Await(t.Context(), &c, tc.size, time.Minute)
+			defer release()
+			for i := range tc.ends {
+				if !pending(ready) {
+					t.Fatalf("ended at %d members, want %d", i, tc.ends)
+				}
+				w.join(w.node(fmt.Sprint("n", i), testKeys()[0], end), c)
+			}
+			<-ready.Done()
+		})
+	}
+}
+
+func TestWaiting(t *testing.T) {
+	w := newWorld(t)
+	c, d := w.create("c", 4), w.create("d", 4)
+	var releases []context.CancelFunc
+	for i, cluster := range []xlreg.Cluster{c, c, d} {
+		_, release := w.Await(t.Context(), &cluster, 0, time.Minute)
+		releases = append(releases, release)
+		if n := w.Waiting(); n != i+1 {
+			t.Errorf("%d wait, want %d", n, i+1)
+		}
+	}
+	for i, release := range releases {
+		release()
+		if n := w.Waiting(); n != 2-i {
+			t.Errorf("%d wait, want %d", n, 2-i)
+		}
+	}
+}
+
+func TestAwaitIsOverAtOnceWhenThereIsNothingToWaitFor(t *testing.T) {
+	w := newWorld(t)
+	c := w.create("c", 2)
+	w.join(w.node("a", testKeys()[0], end), c)
+	ready, release := w.Await(t.Context(), &c, 1, time.Minute)
+	defer release()
+	if pending(ready) {
+		t.Error("still waiting for one member of one")
+	}
+}
+
+func TestAwaitEndsOnlyAtItsSize(t *testing.T) {
+	s := memory.New()
+	w := newWorldOn(t, s)
+	c := w.create("c", 3)
+	all, releaseAll := w.Await(t.Context(), &c, 0, time.Minute)
+	defer releaseAll()
+	one, releaseOne := w.Await(t.Context(), &c, 1, time.Minute)
+	defer releaseOne()
+	w.join(w.node("a", testKeys()[0], end), c)
+	<-one.Done() // so the join has been announced
+	if !pending(all) {
+		t.Error("the wait for three ended at one")
+	}
+	w.join(w.node("b", testKeys()[0], end), c)
+	w.join(w.node("d", testKeys()[0], end), c)
+	<-all.Done()
+}
+
+func TestAwaitLimit(t *testing.T) {
+	for _, tc := range []struct {
+		name        string
+		asked, ends time.Duration
+	}{
+		{"as asked", time.Second, time.Second},
+		{"no limit asked for", 0, xlreg.DefaultMaxWait},
+		{"too long", 10 * xlreg.DefaultMaxWait, xlreg.DefaultMaxWait},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t)
+			c := w.create("c", 2)
+			ready, release := w.Await(t.Context(), &c, 0, tc.asked)
+			defer release()
+			w.clock.advance(tc.ends - 1)
+			if !pending(ready) {
+				t.Fatalf("ended before %v", tc.ends)
+			}
+			w.clock.advance(1)
+			if pending(ready) {
+				t.Errorf("still waiting after %v", tc.ends)
+			}
+		})
+	}
+}
+
+func TestAwaitEndsWithItsContext(t *testing.T) {
+	w := newWorld(t)
+	c := w.create("c", 2)
+	ctx, cancel := context.WithCancel(t.Context())
+	ready, release := w.Await(ctx, &c, 0, time.Minute)
+	cancel()
+	if pending(ready) {
+		t.Error("outlived its context")
+	}
+	release()
+	release() // may be called again
+	if n := len(w.clock.timers); n != 0 {
+		t.Errorf("%d timers left after release", n)
+	}
+}
+
+// A change made by another server reaches those who wait on this one.
+func TestAwaitHearsOfOtherServers(t *testing.T) {
+	shared := memory.New()
+	here := newWorldOn(t, shared)
+	there, err := registry.New(registry.Config{Store: shared, Self: self})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer there.Close()
+	c := here.create("c", 2)
+	a, b := here.node("a", testKeys()[0], end), here.node("b", testKeys()[0], end)
+	ready, release := here.Await(t.Context(), &c, 0, time.Minute)
+	defer release()
+	for _, id := range []xlreg.NodeID{a, b} {
+		if _, _, err := there.Join(t.Context(), id, xlreg.ClusterRef{ID: c.ID}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-ready.Done()
+}
+
+// A store whose news are lost now and then says so, and nobody waits in vain.
+func TestAwaitSurvivesAWatchThatFails(t *testing.T) {
+	s := &forgetful{Store: memory.New(), again: make(chan struct{})}
+	w := newWorldOn(t, s)
+	c := w.create("c", 2)
+	ready, release := w.Await(t.Context(), &c, 1, time.Minute)
+	defer release()
+	w.join(w.node("a", testKeys()[0], end), c)
+	close(s.again)
+	<-ready.Done()
+}
+
+// forgetful fails its first watch, and misses all that happens before again.
+type forgetful struct {
+	store.Store
+	again  chan struct{}
+	failed bool
+}
+
+func (s *forgetful) Watch(ctx context.Context, f func(store.Change)) error {
+	if !s.failed {
+		s.failed = true
+		return errDisk
+	}
+	select {
+	case <-s.again:
+	case <-ctx.Done():
+		return nil
+	}
+	return s.Store.Watch(ctx, f)
+}

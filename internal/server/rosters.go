@@ -1,0 +1,54 @@
+package server
+
+import (
+	"sync"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/internal/registry"
+	"github.com/xlattice/xlreg/internal/wire"
+)
+
+// maxEncoded bounds the encoded rosters kept for the next reader.
+const maxEncoded = 128
+
+// rosterCache keeps rosters as they travel, so that one is encoded once for
+// each change and not once for each reader.
+type rosterCache struct {
+	mu   sync.Mutex
+	kept map[rosterKey]keptRoster // guarded by mu
+}
+
+type rosterKey struct {
+	id      xlreg.ClusterID
+	classic bool
+}
+
+type keptRoster struct {
+	roster  *registry.Roster
+	encoded *wire.EncodedRoster
+}
+
+// encoded returns roster as readers over p get it.
+func (rc *rosterCache) encoded(roster *registry.Roster, p xlreg.Protocol) (*wire.EncodedRoster, error) {
+	rc.mu.Lock()
+	defer rc.mu.Unlock()
+	key := rosterKey{roster.Cluster.ID, p.Classic()}
+	if kept, ok := rc.kept[key]; ok && kept.roster == roster {
+		return kept.encoded, nil
+	}
+	encoded, err := wire.EncodeRoster(&roster.Roster, p)
+	if err != nil {
+		return nil, err
+	}
+	if rc.kept == nil {
+		rc.kept = make(map[rosterKey]keptRoster)
+	}
+	for old := range rc.kept {
+		if len(rc.kept) < maxEncoded {
+			break
+		}
+		delete(rc.kept, old)
+	}
+	rc.kept[key] = keptRoster{roster, encoded}
+	return encoded, nil
+}

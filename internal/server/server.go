@@ -1,0 +1,212 @@
+// Package server accepts connections, runs one loop for each, and turns each
+// request into a call of the rules and each result into a reply.
+//
+// A connection passes through admission (limits by address), the handshake
+// (package session), and then dispatch, one request at a time, until either end
+// closes it. Nothing a peer sends can do more than end its own session.
+package server
+
+import (
+	"context"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/internal/registry"
+	"github.com/xlattice/xlreg/internal/session"
+	"github.com/xlattice/xlreg/internal/wire"
+)
+
+// acceptPause is how long a listener rests after it could not accept, for want
+// of file descriptors for example.
+const acceptPause = 50 * time.Millisecond
+
+// lastCall is how long a server that was told to stop still takes requests, for
+// those that were on their way.
+const lastCall = 200 * time.Millisecond
+
+// Config is what a Server is built from. Limits may be zero, Protocols empty
+// for all of them, Logger nil to discard; Now nil is time.Now.
+type Config struct {
+	Registry  *registry.Registry
+	Comms     *rsa.PrivateKey // decrypts classic Hellos
+	Sig       *rsa.PrivateKey // signs the certificate of 2.0
+	Describe  wire.Registry   // the answer to RegCredRequest
+	Protocols []xlreg.Protocol
+	Limits    Limits
+	Logger    *slog.Logger
+	Now       func() time.Time
+}
+
+// Server serves the registry's clients.
+type Server struct {
+	registry  *registry.Registry
+	session   *session.Server
+	describe  *wire.Message
+	limits    Limits
+	log       *slog.Logger
+	now       func() time.Time
+	admission *admission
+	nodes     *quota
+	clusters  *quota
+	slots     *slots
+	refuser   *refuser
+	rosters   rosterCache
+	sessions  sync.WaitGroup // the goroutines of connections
+	counters  counters
+}
+
+// New makes a server. It does nothing until Serve.
+func New(cfg Config) (*Server, error) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if len(cfg.Protocols) == 0 {
+		cfg.Protocols = []xlreg.Protocol{xlreg.Protocol20, xlreg.Protocol19, xlreg.Protocol18}
+	}
+	s := &Server{
+		registry: cfg.Registry,
+		describe: wire.NewRegCredReply(&cfg.Describe),
+		limits:   cfg.Limits.withDefaults(),
+		log:      cfg.Logger,
+		now:      cfg.Now,
+	}
+	s.admission = newAdmission(&s.limits)
+	s.nodes = newQuota(s.limits.NodesPerMinute, s.limits.LoopbackPerMinute)
+	s.clusters = newQuota(s.limits.ClustersPerMinute, s.limits.LoopbackPerMinute)
+	s.slots = newSlots(s.limits.Handshakes)
+	authority, err := session.NewAuthority(cfg.Sig, cfg.Now)
+	if err != nil {
+		return nil, fmt.Errorf("make certificate: %w", err)
+	}
+	if s.refuser, err = newRefuser(authority, cfg.Protocols, s.limits.Refusals()); err != nil {
+		return nil, err
+	}
+	s.session, err = session.NewServer(session.ServerConfig{
+		HelloLen: cfg.Comms.Size(),
+		Decrypt: func(_ context.Context, _ netip.Addr, ciphertext []byte) ([]byte, error) {
+			return session.DecryptHello(cfg.Comms, ciphertext)
+		},
+		Turn:      s.turn,
+		Wasted:    func(from netip.Addr) { s.slots.suspect(sourceOf(from)) },
+		Authority: authority,
+		Protocols: cfg.Protocols,
+		Limits:    s.limits.session(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// turn waits for one of the slots that bound what handshakes cost.
+func (s *Server) turn(ctx context.Context, from netip.Addr) (release func(), err error) {
+	return s.slots.acquire(ctx, sourceOf(from))
+}
+
+// Stats returns the counts as they are now.
+func (s *Server) Stats() Stats {
+	stats := s.counters.snapshot()
+	stats.Open = s.admission.open()
+	stats.Waiting = s.registry.Waiting()
+	return stats
+}
+
+// ends is how a server stops: three contexts that end one after the other, the
+// last of them only if it has to. It is a parameter, kept by nobody.
+//
+//nolint:containedctx // three parameters that always go together
+type ends struct {
+	stop context.Context // no more connections; whoever waits is told to come back
+	last context.Context // no more requests
+	hard context.Context // no more answers
+}
+
+// Serve accepts connections from the listeners, which it closes, until ctx
+// ends. Then requests that are under way are answered, for the drain time at
+// most, and Serve returns nil when every session has ended. It may be called once.
+func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	hard, kill := context.WithCancel(context.WithoutCancel(ctx))
+	defer kill()
+	last, quit := context.WithCancel(hard)
+	defer quit()
+
+	accepting, acceptCtx := errgroup.WithContext(ctx)
+	for _, l := range listeners {
+		closer := context.AfterFunc(acceptCtx, func() { _ = l.Close() })
+		defer closer()
+		accepting.Go(func() error { return s.accept(ends{ctx, last, hard}, l) })
+	}
+	err := accepting.Wait()
+	stop() // a listener that failed ends the others, and the waits too
+	defer time.AfterFunc(lastCall, quit).Stop()
+	defer time.AfterFunc(s.limits.Drain, kill).Stop()
+	s.sessions.Wait()
+	return err
+}
+
+// accept runs one listener.
+func (s *Server) accept(e ends, l net.Listener) error {
+	for {
+		nc, err := l.Accept()
+		if e.stop.Err() != nil {
+			closeLate(nc)
+			return nil
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return fmt.Errorf("accept: %w", err)
+		}
+		if err != nil {
+			s.log.Warn("cannot accept a connection", "err", err)
+			rest(e.stop, acceptPause)
+			continue
+		}
+		from := sourceOf(addrOf(nc.RemoteAddr()))
+		hello, ok := s.admission.enter(from)
+		if !ok {
+			s.refuse(e, nc, from)
+			continue
+		}
+		s.sessions.Go(func() { s.serveConn(e, nc, from, hello) })
+	}
+}
+
+// refuse ends a connection that is over a limit, and tells the peer why if that
+// is cheap enough.
+func (s *Server) refuse(e ends, nc net.Conn, from source) {
+	s.counters.refused.Add(1)
+	if !s.refuser.enter(from) {
+		_ = nc.Close()
+		return
+	}
+	s.sessions.Go(func() {
+		defer s.refuser.leave(from)
+		s.refuser.tell(e.stop, nc)
+	})
+}
+
+func closeLate(nc net.Conn) {
+	if nc != nil {
+		_ = nc.Close()
+	}
+}
+
+// rest waits for d or for ctx to end.
+func rest(ctx context.Context, d time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	<-ctx.Done()
+}

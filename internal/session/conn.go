@@ -1,0 +1,170 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+
+	"github.com/xlattice/xlreg/internal/wire"
+)
+
+// codec is all that one carrier's session does otherwise than another's.
+type codec interface {
+	// encode returns the bytes of m, the rest of which nobody may change, or an
+	// error after which m was not said and the session is as it was.
+	encode(m *wire.Message) (head, rest []byte, err error)
+
+	// decode looks for one message at the head of b, which begins with the bytes
+	// of the last call less those that were used. It returns nil while there is
+	// none, and how many bytes are done with in either case.
+	decode(b []byte) (m *wire.Message, used int, err error)
+
+	// incomplete is the error for a message that did not come to its end.
+	incomplete(cause error) error
+
+	// limit is the longest message there is, in bytes of the connection.
+	limit() int
+}
+
+// conn is a session of any carrier.
+type conn struct {
+	*link
+	codec  codec
+	in     inbox
+	out    io.Writer // what the codec's bytes are written to: the link, or TLS on it
+	peer   Peer
+	limits Limits
+	met    bool // the peer has sent a message
+}
+
+// errPartial is why a message ended at the message timeout.
+var errPartial = errors.New("message not complete in time")
+
+// Peer implements Conn.
+func (c *conn) Peer() Peer { return c.peer }
+
+// Send implements Conn.
+func (c *conn) Send(ctx context.Context, m *wire.Message) error {
+	head, rest, err := c.codec.encode(m)
+	if err != nil {
+		return fmt.Errorf("send %v: %w", m.Op(), err)
+	}
+	defer c.writing.follow(ctx)()
+	c.writing.within(c.limits.Write)
+	c.sending = true
+	defer func() { c.sending = false }()
+	if err := c.write(head, rest); err != nil {
+		return fmt.Errorf("send %v: %w", m.Op(), because(ctx, err))
+	}
+	return nil
+}
+
+func (c *conn) write(head, rest []byte) error {
+	_, err := c.out.Write(head)
+	if err == nil && len(rest) > 0 {
+		_, err = c.out.Write(rest)
+	}
+	return err
+}
+
+// Receive implements Conn.
+func (c *conn) Receive(ctx context.Context) (*wire.Message, error) {
+	defer c.reading.follow(ctx)()
+	m, err := c.receive(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("receive: %w", err)
+	}
+	c.met = true
+	return m, nil
+}
+
+func (c *conn) receive(ctx context.Context) (*wire.Message, error) {
+	if c.in.len() == 0 {
+		c.reading.within(c.limits.Idle)
+		if err := c.in.fill(); err != nil {
+			return nil, c.silent(ctx, err)
+		}
+	}
+	m, err := c.next()
+	if m != nil || err != nil {
+		return m, err
+	}
+	c.reading.within(c.limits.Message)
+	for m == nil && err == nil {
+		if err := c.in.fill(); err != nil {
+			return nil, c.cut(ctx, err)
+		}
+		m, err = c.next()
+	}
+	return m, err
+}
+
+func (c *conn) next() (*wire.Message, error) {
+	m, used, err := c.codec.decode(c.in.bytes())
+	c.in.drop(used)
+	return m, err
+}
+
+// silent explains an error that came instead of a message.
+func (c *conn) silent(ctx context.Context, err error) error {
+	var alert *net.OpError
+	switch {
+	case timedOut(err) && ctx.Err() == nil:
+		return ErrIdle
+	case gone(err):
+		return fmt.Errorf("%w: %w", ErrClosed, err)
+	case errors.As(err, &alert) && alert.Op == "remote error" && !c.met:
+		// In TLS 1.3 a client is done before the server has seen its certificate.
+		return fmt.Errorf("%w: refused by peer: %w", ErrHandshake, err)
+	}
+	return because(ctx, err)
+}
+
+// cut explains an error that came within a message.
+func (c *conn) cut(ctx context.Context, err error) error {
+	switch {
+	case timedOut(err) && ctx.Err() == nil:
+		return c.codec.incomplete(errPartial)
+	case gone(err):
+		return c.codec.incomplete(err)
+	}
+	return because(ctx, err)
+}
+
+// Hold implements Conn.
+func (c *conn) Hold(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	defer c.reading.follow(ctx)()
+	c.reading.within(0)
+	c.in.shrink()
+	for !c.in.full() {
+		err := c.in.fill()
+		switch {
+		case err == nil:
+			continue
+		case timedOut(err) && ctx.Err() != nil:
+			return nil
+		case gone(err):
+			return fmt.Errorf("hold: %w: %w", ErrClosed, err)
+		}
+		return fmt.Errorf("hold: %w", err)
+	}
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-c.closed:
+		return fmt.Errorf("hold: %w", net.ErrClosed)
+	}
+}
+
+// because returns ctx's error if it is ctx that made the deadline err pass.
+func because(ctx context.Context, err error) error {
+	if timedOut(err) && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}

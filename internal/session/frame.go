@@ -1,0 +1,54 @@
+package session
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/internal/wire"
+)
+
+// headerLen is the length of a frame's length.
+const headerLen = 4
+
+// framing is the codec of 2.0: a message behind its length.
+type framing struct {
+	readMax, writeMax int
+}
+
+func (f *framing) limit() int { return headerLen + f.readMax }
+
+// recordLen is what fits into one record of TLS.
+const recordLen = 16 << 10
+
+// encode fills one record, so that the rest begins with a whole one.
+func (f *framing) encode(m *wire.Message) (head, rest []byte, err error) {
+	size := m.Size()
+	if size > f.writeMax {
+		return nil, nil, fmt.Errorf("message of %d bytes: at most %d allowed", size, f.writeMax)
+	}
+	b := make([]byte, headerLen, min(headerLen+size, recordLen))
+	binary.BigEndian.PutUint32(b, uint32(size))
+	return m.AppendHead(b, recordLen)
+}
+
+func (f *framing) decode(b []byte) (*wire.Message, int, error) {
+	if len(b) < headerLen {
+		return nil, 0, nil
+	}
+	size := binary.BigEndian.Uint32(b)
+	if uint64(size) > uint64(f.readMax) {
+		return nil, 0, xlreg.Errorf(xlreg.ErrProtocol, "frame of %d bytes, at most %d allowed", size, f.readMax)
+	}
+	end := headerLen + int(size)
+	if len(b) < end {
+		return nil, 0, nil
+	}
+	m, err := wire.Unmarshal(b[headerLen:end])
+	return m, end, err
+}
+
+// incomplete gives the cause the kind that the peer is answered with.
+func (f *framing) incomplete(cause error) error {
+	return fmt.Errorf("%w: %w", xlreg.Errorf(xlreg.ErrProtocol, "frame not complete"), cause)
+}

@@ -1,0 +1,83 @@
+// Package session carries messages between a registry and its clients: both
+// ends of the two classic carriers and of the TLS 1.3 carrier of protocol 2.0,
+// over any net.Conn, and the decision which of them a new connection speaks.
+//
+// The classic carriers exist because deployed clients do. They encrypt with
+// AES-256-CBC under keys that travel under the registry's RSA key, and that is
+// all: nothing detects a message that was changed, replayed or dropped on the
+// way, whoever later learns the registry's comms key can read every session ever
+// recorded, and a message's end is guessed from its content. Nothing secret and
+// nothing that must be believed should travel over them. This package never
+// chooses one on its own: a client gets the carrier it asks for or an error.
+package session
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/internal/wire"
+)
+
+var (
+	// ErrClosed says that the peer ended the session between two messages.
+	ErrClosed = errors.New("session closed by peer")
+	// ErrIdle says that the peer sent nothing for the idle timeout.
+	ErrIdle = errors.New("session idle for too long")
+	// ErrHandshake says that no session came about.
+	ErrHandshake = errors.New("handshake failed")
+	// ErrUntrusted says that a registry could not prove to be the one wanted.
+	ErrUntrusted = errors.New("registry could not prove its identity")
+)
+
+// Conn is one session. One goroutine may use it at a time, but Close may be
+// called from any, and ends whatever is under way. After an error from Send or
+// Receive only Send of a last Error and Close make sense. A context that ends
+// makes the call return its error.
+type Conn interface {
+	// Send writes m whole, within the write timeout. Over a classic carrier a
+	// message past xlreg.MaxClassicMessage is an error and nothing is sent.
+	Send(ctx context.Context, m *wire.Message) error
+
+	// Receive returns the next message, which has an Op. It waits up to the idle
+	// timeout for its first byte (ErrIdle) and the message timeout for the rest.
+	// Bytes that are no message are an error of kind xlreg.ErrProtocol over 2.0,
+	// at once. Over a classic carrier they end, at the message timeout like every
+	// message that does not come to its end, in an error without a kind, so that
+	// nothing can be learned about the padding.
+	Receive(ctx context.Context) (*wire.Message, error)
+
+	// Hold waits until ctx ends, and then returns nil, or until the peer closes
+	// the connection, which is ErrClosed. What the peer sends meanwhile is kept,
+	// up to one message's limit, and Receive returns it.
+	Hold(ctx context.Context) error
+
+	// Peer says who is on the other end. It is known from the start.
+	Peer() Peer
+
+	// Close ends the session without a word. It may be called again.
+	Close() error
+}
+
+// Peer is what the handshake showed of the other end.
+type Peer struct {
+	Protocol xlreg.Protocol
+	Addr     netip.AddrPort // zero where the connection has no IP address
+
+	// Salt is the salt2 of the HelloReply, which a classic log-in signs.
+	Salt []byte
+	// Certificate is, at a server's end of 2.0, what the client showed, in DER;
+	// nil if it showed none.
+	Certificate []byte
+	// SigKey is the key of Certificate, or at a client's end of 2.0 the registry's.
+	SigKey xlreg.SigKey
+}
+
+// Limits bound how long each step of a session may take. Zero is no bound.
+type Limits struct {
+	Message time.Duration // from a message's first byte to its last
+	Idle    time.Duration // between two messages
+	Write   time.Duration // for the peer to take one message
+}

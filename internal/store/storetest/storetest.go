@@ -1,0 +1,64 @@
+// Package storetest is the suite that every driver of package store passes. A
+// driver's own test opens it and calls Run, and RunDurable if it keeps data.
+package storetest
+
+import (
+	"testing"
+
+	"github.com/xlattice/xlreg/internal/store"
+)
+
+// Open returns an empty store. The suite closes it, perhaps more than once.
+type Open func(t *testing.T) store.Store
+
+// OpenDir opens the store that is kept in dir, and makes it if there is none.
+type OpenDir func(t *testing.T, dir string) store.Store
+
+// Run holds the driver that open opens against the contract of store.Store.
+func Run(t *testing.T, open Open) {
+	for _, c := range []struct {
+		name string
+		run  func(*testing.T, store.Store)
+	}{
+		{"NotFound", testNotFound},
+		{"Node", testNode},
+		{"NodeNormalised", testNodeNormalised},
+		{"Cluster", testCluster},
+		{"IDLengths", testIDLengths},
+		{"Seats", testSeats},
+		{"SeatsAreShared", testSeatsAreShared},
+		{"IllFormed", testIllFormed},
+		{"ReadsOwnWrites", testReadsOwnWrites},
+		{"ErrorUndoes", testErrorUndoes},
+		{"PanicUndoes", testPanicUndoes},
+		{"GoexitUndoes", testGoexitUndoes},
+		{"NothingPut", testNothingPut},
+		{"EndedContext", testEndedContext},
+		{"LowestFreeSeat", testLowestFreeSeat},
+		{"ViewsAreConsistent", testViewsAreConsistent},
+		{"ReadYourWrites", testReadYourWrites},
+		{"FailuresAmongOthers", testFailuresAmongOthers},
+		{"WatchBegins", testWatchBegins},
+		{"WatchSeesAll", testWatchSeesAll},
+		{"WatchSlow", testWatchSlow},
+		{"WatchEnds", testWatchEnds},
+		{"WatchClosed", testWatchClosed},
+		{"Closed", testClosed},
+		{"CloseWhileBusy", testCloseWhileBusy},
+		{"Model", testModel},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := open(t)
+			t.Cleanup(func() { mustClose(t, s) })
+			c.run(t, s)
+		})
+	}
+}
+
+// RunDurable holds a driver that keeps data against what it promised before it
+// was closed. The driver must pass Run as well.
+func RunDurable(t *testing.T, open OpenDir) {
+	t.Run("Reopen", func(t *testing.T) { testReopen(t, open) })
+	t.Run("ReopenAfterConcurrentClose", func(t *testing.T) { testReopenAfterBusyClose(t, open) })
+	t.Run("ReopenModel", func(t *testing.T) { testReopenModel(t, open) })
+}

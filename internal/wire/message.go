@@ -1,0 +1,122 @@
+// Package wire converts between the messages of the protocol and the nouns of
+// package xlreg. It is the only place that knows the protobuf.
+//
+// Reading has two steps, since they fail differently. Unmarshal decides whether
+// some bytes are a message at all; a carrier answers nothing to those that are
+// not. The views of a Message then check its content; what they refuse is an
+// error with a kind, and is answered.
+package wire
+
+import (
+	"fmt"
+	"math"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/internal/wire/xlregpb"
+)
+
+// Op says what a message is. Peers may send any value.
+type Op int32
+
+// The operations. Each request is followed by its reply; Error answers any of
+// them. Leave and LeaveReply exist over 2.0 only.
+const (
+	OpRegCredRequest Op = 1
+	OpRegCredReply   Op = 2
+	OpMember         Op = 3
+	OpMemberOK       Op = 4
+	OpCreate         Op = 5
+	OpCreateReply    Op = 6
+	OpJoin           Op = 7
+	OpJoinReply      Op = 8
+	OpGetCluster     Op = 9
+	OpClusterMembers Op = 10
+	OpBye            Op = 11
+	OpAck            Op = 12
+	OpError          Op = 13
+	OpLeave          Op = 14
+	OpLeaveReply     Op = 15
+)
+
+// Known reports whether op is one of the operations there are.
+func (op Op) Known() bool { return op >= OpRegCredRequest && op <= OpLeaveReply }
+
+// String returns the name used in the protocol.
+func (op Op) String() string {
+	if !op.Known() {
+		return fmt.Sprintf("Op(%d)", int32(op))
+	}
+	return xlregpb.XLRegMsg_Tag(op).String()
+}
+
+// Message is one message of the protocol, on its way in or out.
+type Message struct {
+	pb     *xlregpb.XLRegMsg
+	tokens []byte // encoded Token fields, to follow those of pb
+}
+
+// Unmarshal reads one message. It fails if b does not parse or has no Op; every
+// other fault is for the views of the message to find.
+func Unmarshal(b []byte) (*Message, error) {
+	if countTokens(b) > xlreg.MaxClusterSize {
+		return nil, xlreg.Errorf(xlreg.ErrProtocol, "more than %d tokens", xlreg.MaxClusterSize)
+	}
+	pb := new(xlregpb.XLRegMsg)
+	if err := proto.Unmarshal(b, pb); err != nil {
+		return nil, xlreg.Errorf(xlreg.ErrProtocol, "not an XLRegMsg")
+	}
+	if pb.Op == nil {
+		return nil, xlreg.Errorf(xlreg.ErrProtocol, "message without Op")
+	}
+	return &Message{pb: pb}, nil
+}
+
+// countTokens counts the Tokens fields of an encoded message. Decoded, an empty
+// one takes a hundred times its three bytes, so they are counted first.
+func countTokens(b []byte) int {
+	count := 0
+	for len(b) > 0 {
+		number, _, n := protowire.ConsumeField(b)
+		if n < 0 {
+			return count // for the decoder to refuse
+		}
+		if number == tokensField {
+			count++
+		}
+		b = b[n:]
+	}
+	return count
+}
+
+// Append appends the encoded message to b.
+func (m *Message) Append(b []byte) ([]byte, error) {
+	b, _, err := m.AppendHead(b, math.MaxInt)
+	return b, err
+}
+
+// AppendHead appends the encoded message to b, up to a length of b of about most
+// bytes, and returns the rest of it. That may be shared with other messages, so
+// nobody may change it: a roster is encoded once, not once for each reader.
+func (m *Message) AppendHead(b []byte, most int) (head, rest []byte, err error) {
+	b, err = proto.MarshalOptions{Deterministic: true}.MarshalAppend(b, m.pb)
+	if err != nil {
+		return nil, nil, fmt.Errorf("encode %v: %w", m.Op(), err)
+	}
+	n := min(max(0, most-len(b)), len(m.tokens))
+	return append(b, m.tokens[:n]...), m.tokens[n:], nil
+}
+
+// Size returns how many bytes Append appends.
+func (m *Message) Size() int { return proto.Size(m.pb) + len(m.tokens) }
+
+// Op returns the operation. A value past what an int32 holds comes as the
+// protobuf makes it one.
+func (m *Message) Op() Op { return Op(m.pb.GetOp()) }
+
+func newMessage(op Op, pb *xlregpb.XLRegMsg) *Message {
+	pb.Op = xlregpb.XLRegMsg_Tag(op).Enum()
+	return &Message{pb: pb}
+}

@@ -1,0 +1,132 @@
+package wire_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"math/big"
+	"slices"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/internal/wire"
+	"github.com/xlattice/xlreg/internal/wire/xlregpb"
+)
+
+func member(t tester, specs *xlregpb.XLRegMsg_Token, p xlreg.Protocol) (wire.MemberRequest, error) {
+	t.Helper()
+	return raw(t, &xlregpb.XLRegMsg{Op: op(wire.OpMember), MemberSpecs: specs}).Member(p)
+}
+
+func goodSpecs() *xlregpb.XLRegMsg_Token {
+	return &xlregpb.XLRegMsg_Token{
+		Name:     proto.String("m0"),
+		Attrs:    proto.Uint64(0),
+		CommsKey: key2048(),
+		SigKey:   key2048(),
+		MyEnds:   []string{"h:1"},
+	}
+}
+
+// ofSize returns specs whose encoding has size bytes.
+func ofSize(size int) *xlregpb.XLRegMsg_Token {
+	specs := goodSpecs()
+	specs.DigSig2 = make([]byte, size/2)
+	specs.DigSig2 = make([]byte, size/2+size-proto.Size(specs))
+	return specs
+}
+
+func ecKey(t *testing.T) []byte {
+	t.Helper()
+	return publicDER(&must[*ecdsa.PrivateKey](t)(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)).PublicKey)
+}
+
+func rsaKey(bits, exponent int) []byte {
+	n := new(big.Int).Lsh(big.NewInt(1), uint(bits-1))
+	return publicDER(&rsa.PublicKey{N: n.SetBit(n, 0, 1), E: exponent})
+}
+
+func TestMemberRefuses(t *testing.T) {
+	key := key2048()
+	for name, change := range map[string]func(*xlregpb.XLRegMsg_Token){
+		"no name":                func(s *xlregpb.XLRegMsg_Token) { s.Name = nil },
+		"name of 129 characters": func(s *xlregpb.XLRegMsg_Token) { s.Name = proto.String(strings.Repeat("a", 129)) },
+		"name not of UTF-8":      func(s *xlregpb.XLRegMsg_Token) { s.Name = proto.String("a\xff") },
+		"17 endpoints":           func(s *xlregpb.XLRegMsg_Token) { s.MyEnds = strings.Split(strings.Repeat("h:1,", 16)+"h:1", ",") },
+		"no port":                func(s *xlregpb.XLRegMsg_Token) { s.MyEnds = []string{"h"} },
+		"ID of 19 bytes":         func(s *xlregpb.XLRegMsg_Token) { s.ID = make([]byte, 19) },
+		"ID of 33 bytes":         func(s *xlregpb.XLRegMsg_Token) { s.ID = make([]byte, 33) },
+		"no comms key":           func(s *xlregpb.XLRegMsg_Token) { s.CommsKey = nil },
+		"no sig key":             func(s *xlregpb.XLRegMsg_Token) { s.SigKey = nil },
+		"EC key":                 func(s *xlregpb.XLRegMsg_Token) { s.SigKey = ecKey(t) },
+		"200-bit key":            func(s *xlregpb.XLRegMsg_Token) { s.CommsKey = rsaKey(200, 65537) },
+		"1023-bit key":           func(s *xlregpb.XLRegMsg_Token) { s.CommsKey = rsaKey(1023, 65537) },
+		"8193-bit key":           func(s *xlregpb.XLRegMsg_Token) { s.SigKey = rsaKey(8193, 65537) },
+		"exponent 1":             func(s *xlregpb.XLRegMsg_Token) { s.SigKey = rsaKey(2048, 1) },
+		"exponent 65536":         func(s *xlregpb.XLRegMsg_Token) { s.SigKey = rsaKey(2048, 65536) },
+		"bytes after a key":      func(s *xlregpb.XLRegMsg_Token) { s.SigKey = slices.Concat(key, []byte{0}) },
+		"half a key":             func(s *xlregpb.XLRegMsg_Token) { s.CommsKey = key[:len(key)/2] },
+		"large certificate":      func(s *xlregpb.XLRegMsg_Token) { s.Certificate = make([]byte, xlreg.MaxCertificateLen+1) },
+		"unknown fields of 8 KiB": func(s *xlregpb.XLRegMsg_Token) {
+			b := protowire.AppendTag(nil, 99, protowire.BytesType)
+			s.ProtoReflect().SetUnknown(protowire.AppendBytes(b, make([]byte, xlreg.MaxTokenLen)))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, p := range []xlreg.Protocol{xlreg.Protocol18, xlreg.Protocol19, xlreg.Protocol20} {
+				specs := goodSpecs()
+				change(specs)
+				_, err := member(t, specs, p)
+				wantKind(t, err, xlreg.ErrIllFormedToken)
+			}
+		})
+	}
+	_, err := raw(t, &xlregpb.XLRegMsg{Op: op(wire.OpMember)}).Member(xlreg.Protocol20)
+	wantKind(t, err, xlreg.ErrIllFormedToken)
+}
+
+func TestKeySizesOfCarriers(t *testing.T) {
+	for name, change := range map[string]func(*xlregpb.XLRegMsg_Token){
+		"comms": func(s *xlregpb.XLRegMsg_Token) { s.CommsKey = key1024() },
+		"sig":   func(s *xlregpb.XLRegMsg_Token) { s.SigKey = key1024() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			specs := goodSpecs()
+			change(specs)
+			must[wire.MemberRequest](t)(member(t, specs, xlreg.Protocol18))
+			must[wire.MemberRequest](t)(member(t, specs, xlreg.Protocol19))
+			_, err := member(t, specs, xlreg.Protocol20)
+			wantKind(t, err, xlreg.ErrIllFormedToken)
+		})
+	}
+}
+
+func TestTokenSizes(t *testing.T) {
+	largest := ofSize(xlreg.MaxTokenLen)
+	equal(t, proto.Size(largest), xlreg.MaxTokenLen)
+	must[wire.MemberRequest](t)(member(t, largest, xlreg.Protocol20))
+	largest.Certificate = make([]byte, xlreg.MaxCertificateLen)
+	must[wire.MemberRequest](t)(member(t, largest, xlreg.Protocol20))
+	_, err := member(t, ofSize(xlreg.MaxTokenLen+1), xlreg.Protocol20)
+	wantKind(t, err, xlreg.ErrIllFormedToken)
+}
+
+// A token as large as a registry takes must not make rosters unreadable when
+// the registry has added what it adds.
+func TestLargestTokenInRoster(t *testing.T) {
+	specs := ofSize(xlreg.MaxTokenLen)
+	specs.Attrs = nil
+	specs.DigSig2 = append(specs.DigSig2, 0, 0)
+	equal(t, proto.Size(specs), xlreg.MaxTokenLen)
+	token := *must[wire.MemberRequest](t)(member(t, specs, xlreg.Protocol20)).Token
+	token.ID, token.Joined = newToken(t).ID, newToken(t).Joined
+	roster := &xlreg.Roster{Cluster: newCluster(), Members: []xlreg.Member{{Index: 0, Token: token}}}
+	encoded := must[*wire.EncodedRoster](t)(wire.EncodeRoster(roster, xlreg.Protocol20))
+	got := must[[]xlreg.Member](t)(travel(t, encoded.Message(xlreg.AllSeats, xlreg.MaxReplyFrame)).Roster())
+	equal(t, got, roster.Members)
+}
