@@ -2,14 +2,17 @@ package store
 
 import (
 	"context"
+	"strings"
 	"sync"
-
-	"github.com/xlattice/xlreg"
 )
 
+// maxPending is how many changed keys wait for one watcher. Past that it is told
+// that any key may have changed, which costs it a look and the feed nothing.
+const maxPending = 1 << 16
+
 // Feed hands news of changes to those who watch, for drivers to use. What waits
-// for a watcher is a set, so a slow one neither holds up whoever publishes nor
-// costs more than one entry for each cluster.
+// for a watcher is the newest value of each changed key, so a slow watcher neither
+// holds up whoever publishes nor costs more than maxPending entries.
 type Feed struct {
 	closed chan struct{}
 
@@ -19,10 +22,11 @@ type Feed struct {
 
 // watcher is guarded by the Feed's mu, except for wake.
 type watcher struct {
-	wake    chan struct{}                // holds one token when there may be news
-	all     bool                         // a zero Change is due, and covers whatever else is
-	queue   []xlreg.ClusterID            // due after it, in order
-	pending map[xlreg.ClusterID]struct{} // those in queue
+	prefix  string
+	wake    chan struct{}     // holds one token when there may be news
+	all     bool              // a zero Change is due, and covers whatever else is
+	queue   []string          // keys that are due after it, in order
+	pending map[string][]byte // the values of those in queue
 }
 
 // NewFeed returns a Feed without watchers.
@@ -30,17 +34,17 @@ func NewFeed() *Feed {
 	return &Feed{closed: make(chan struct{}), watchers: make(map[*watcher]struct{})}
 }
 
-// Publish tells every watcher that the seats of these clusters have changed. It
-// is called when View shows the change, and never blocks.
-func (f *Feed) Publish(ids ...xlreg.ClusterID) {
-	if len(ids) == 0 {
+// Publish tells every watcher of the changes that concern it. It is called when
+// View shows them, in the order in which they were made, and never blocks.
+func (f *Feed) Publish(changes ...Change) {
+	if len(changes) == 0 {
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for w := range f.watchers {
-		for _, id := range ids {
-			w.add(id)
+		for _, c := range changes {
+			w.add(c)
 		}
 		w.ring()
 	}
@@ -57,8 +61,8 @@ func (f *Feed) PublishAll() {
 }
 
 // Watch does what Store.Watch promises, with what is published.
-func (f *Feed) Watch(ctx context.Context, fn func(Change)) error {
-	w := &watcher{wake: make(chan struct{}, 1), pending: make(map[xlreg.ClusterID]struct{})}
+func (f *Feed) Watch(ctx context.Context, prefix string, fn func(Change) error) error {
+	w := &watcher{prefix: prefix, wake: make(chan struct{}, 1), pending: make(map[string][]byte)}
 	if !f.add(w) {
 		return ErrClosed
 	}
@@ -71,7 +75,9 @@ func (f *Feed) Watch(ctx context.Context, fn func(Change)) error {
 			return ErrClosed
 		case <-w.wake:
 		}
-		f.deliver(ctx, w, fn)
+		if err := f.deliver(ctx, w, fn); err != nil {
+			return err
+		}
 	}
 }
 
@@ -106,14 +112,17 @@ func (f *Feed) remove(w *watcher) {
 }
 
 // deliver hands on what is due until nothing is, or nobody wants it any more.
-func (f *Feed) deliver(ctx context.Context, w *watcher, fn func(Change)) {
+func (f *Feed) deliver(ctx context.Context, w *watcher, fn func(Change) error) error {
 	for ctx.Err() == nil {
 		c, ok := f.next(w)
 		if !ok {
-			return
+			return nil
 		}
-		fn(c)
+		if err := fn(c); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 func (f *Feed) next(w *watcher) (Change, bool) {
@@ -125,12 +134,17 @@ func (f *Feed) next(w *watcher) (Change, bool) {
 	return w.next()
 }
 
-func (w *watcher) add(id xlreg.ClusterID) {
-	if _, ok := w.pending[id]; ok || w.all {
+func (w *watcher) add(c Change) {
+	if w.all || !strings.HasPrefix(c.Key, w.prefix) {
 		return
 	}
-	w.pending[id] = struct{}{}
-	w.queue = append(w.queue, id)
+	if _, ok := w.pending[c.Key]; !ok {
+		w.queue = append(w.queue, c.Key)
+	}
+	w.pending[c.Key] = c.Value
+	if len(w.queue) > maxPending {
+		w.addAll()
+	}
 }
 
 func (w *watcher) addAll() {
@@ -147,10 +161,11 @@ func (w *watcher) next() (Change, bool) {
 	if len(w.queue) == 0 {
 		return Change{}, false
 	}
-	id := w.queue[0]
+	key := w.queue[0]
 	w.queue = w.queue[1:]
-	delete(w.pending, id)
-	return Change{Cluster: id}, true
+	c := Change{Key: key, Value: w.pending[key]}
+	delete(w.pending, key)
+	return c, true
 }
 
 func (w *watcher) ring() {

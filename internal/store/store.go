@@ -1,109 +1,122 @@
-// Package store is the contract between the rules of the registry and what
-// keeps their data. Its drivers are in the folders below it; every driver
-// passes the suite in store/storetest.
+// Package store is the contract between the rules of the registry and what keeps
+// their data: byte keys in order, each with a value, read and changed in
+// transactions, and news of what has changed. It knows no noun; package records
+// says what the keys and values mean. Its drivers are in the folders below it, and
+// every driver passes the suite in store/storetest.
 //
-// The contract is one that an optimistic transaction over a network can fulfil
-// as well as a lock in this process: closures may run more than once, nothing
-// is read but through the transaction, and news of a change may come from
-// another server.
+// Each sentence of the contract is one that an optimistic transaction over a
+// network can keep as well as a lock in this process can: a closure may run more
+// than once, nothing is read but through the transaction, and news of a change may
+// come from another server.
 package store
 
 import (
 	"context"
 	"errors"
-
-	"github.com/xlattice/xlreg"
+	"iter"
 )
 
 var (
-	// ErrNotFound says that the record asked for does not exist.
+	// ErrNotFound says that the key asked for has no value.
 	ErrNotFound = errors.New("not found")
+	// ErrUnknown says that a change may or may not have been kept: it was on its way
+	// when the answer got lost. Nothing runs its closure again.
+	ErrUnknown = errors.New("the change may or may not have been kept")
+	// ErrTooLarge says that a closure reads or writes more than the contract allows.
+	ErrTooLarge = errors.New("transaction is too large")
 	// ErrClosed says that the store has been closed.
 	ErrClosed = errors.New("store is closed")
 	// ErrInUse says that another process has the data open.
 	ErrInUse = errors.New("data is in use by another process")
 	// ErrNewerSchema says that the data was written by a later program.
 	ErrNewerSchema = errors.New("data was written by a newer version of this program")
+	// ErrOlderSchema says that the data has a form that this program reads no more.
+	ErrOlderSchema = errors.New("data was written by an older version of this program, in a form that this one does not read")
 )
 
-// Cluster is the record of a cluster. It is small, and written again with each
-// change of a seat; the seats themselves are records of their own.
-type Cluster struct {
-	xlreg.Cluster
-	Taken    xlreg.Seats // the indexes that have a seat record
-	Revision uint64      // grows by one with each change of a seat
-}
+// What one closure may do at most, scans aside: as much as fits into one
+// transaction of the stores that there are.
+const (
+	MaxReads  = 100     // calls of Get
+	MaxWrites = 100     // calls of Put and Delete
+	MaxBytes  = 1 << 20 // of all keys read and written, and all values written
+	MaxKey    = 1 << 10 // bytes of one key, and at least one
+)
 
-// Store keeps nodes, clusters and seats. All methods may be called from any
-// goroutine. Of an error that is neither from the closure nor one of this
-// package's, a caller knows only that the change may or may not be kept.
+// Store keeps values under keys. Its methods may be called from any goroutine.
+//
+// A closure given to View or Update may run several times, and only the run that
+// counts is the last. In a run that does not count it may see a state that never
+// was, such as an index that names a record which is not there. So a closure
+// neither loops without bound nor panics over what it reads, it sets what it hands
+// out and adds to nothing, and it hands nothing out before View or Update has
+// returned: it wakes nobody and sends nothing. It must not block or call the Store.
 type Store interface {
-	// View calls f with one consistent state of the store, which includes every
-	// Update that returned before View was called. It returns f's error as it is.
-	// Like that of Update, f must not block or call the Store.
+	// View calls f with one consistent state, which has in it every Update that
+	// returned before View was called. It returns f's error as it is.
 	View(ctx context.Context, f func(Reader) error) error
 
-	// Update calls f, and makes what it put last: all of it or nothing. When
-	// Update returns nil the change is as durable as the driver makes things.
-	// If f returns an error nothing is changed and that error is returned as it
-	// is. f may be called several times, of which the last counts, so it must
-	// set, not add to, what it hands out. It must not block or call the Store.
-	// A panic in f changes nothing and reaches Update's caller. If ctx ends
-	// first Update returns its error, and the change may still happen.
+	// Update calls f and makes what it wrote last: all of it or nothing. Once Update
+	// has returned nil the change is as durable as the driver makes things, and so
+	// is everything that f has read. If f returns an error nothing is changed, and
+	// that error is returned as it is. A panic in f changes nothing and reaches
+	// Update's caller.
+	//
+	// ErrUnknown is the one error after which the change may have been kept. It also
+	// wraps ctx's error when ctx ended while the change was on its way.
 	Update(ctx context.Context, f func(Writer) error) error
 
-	// Watch calls f for each change of a cluster's seats by this or any other
-	// server, after View shows it, until ctx ends (then nil) or the store is
-	// closed (then ErrClosed). It begins with a zero Change as soon as no later
-	// change can be missed, and sends one again whenever some may have been.
-	// Several changes of one cluster may come as one. f is never called twice at
-	// a time for one Watch, and may call View.
-	Watch(ctx context.Context, f func(Change)) error
+	// Watch calls f for each change below or at a prefix, made by this or any other
+	// server, after View shows it, until ctx ends (then nil), the store is closed
+	// (ErrClosed) or f returns an error (that error). It begins with a zero Change as
+	// soon as no later change can be missed, and sends one again whenever some may
+	// have been. Several changes of one key may come as one, the newest. f is never
+	// called twice at a time for one Watch, and may call View.
+	Watch(ctx context.Context, prefix string, f func(Change) error) error
 
 	// Close ends everything under way and frees what the store holds. It may be
 	// called again, and returns the same then.
 	Close() error
 }
 
-// Change says that the seats of a cluster are no longer what they were; with an
-// empty Cluster, that those of any cluster may not be.
-type Change struct {
-	Cluster xlreg.ClusterID
-}
-
-// Reader reads inside a transaction. What it returns is shared: it must not be
-// changed, and stays valid after the transaction. All but Seats return
-// ErrNotFound for what does not exist.
+// Reader reads inside a transaction. A value that it returns must not be changed
+// and is valid only until the closure returns.
 type Reader interface {
-	// Node returns what the node last registered.
-	Node(id xlreg.NodeID) (xlreg.Token, error)
-	// Cluster returns the cluster with this ID.
-	Cluster(id xlreg.ClusterID) (Cluster, error)
-	// ClusterByName returns the cluster with this name.
-	ClusterByName(name xlreg.Name) (Cluster, error)
-	// Seats returns who sits in the cluster, in the order of the indexes; none
-	// if there is no such cluster.
-	Seats(id xlreg.ClusterID) ([]xlreg.Member, error)
+	// Get returns the value under key, or ErrNotFound.
+	Get(key string) ([]byte, error)
+
+	// Scan yields, in the order of their bytes, the keys that begin with prefix and
+	// are longer. It ends with the first error that it yields. What the closure
+	// writes while it scans may or may not be seen by that scan.
+	//
+	// A scan is guarded by the record at prefix itself: whoever adds or removes a key
+	// below it also puts that record, in the same Update. So a driver that compares
+	// versions need compare only those of what was read, and of the guard of what
+	// was scanned.
+	Scan(prefix string) iter.Seq2[Item, error]
 }
 
-// Sink takes changes. What is put must not be changed afterwards. Of a token,
-// DigSig is not kept, nor are the parts of Joined below a millisecond and its
-// time zone; an empty slice comes back as nil. IDs must be 20 or 32 bytes long,
-// a cluster's name a valid one, and an index one of xlreg.AllSeats.
-type Sink interface {
-	// PutNode makes or replaces the record of the node with the token's ID.
-	PutNode(node xlreg.Token) error
-	// PutCluster makes or replaces the record of the cluster with this ID, and
-	// binds its name to it. A cluster's name never changes.
-	PutCluster(c Cluster) error
-	// PutSeat makes or replaces the seat with the member's index.
-	PutSeat(id xlreg.ClusterID, m xlreg.Member) error
-	// DeleteSeat removes a seat; removing one that does not exist does nothing.
-	DeleteSeat(id xlreg.ClusterID, index int) error
-}
-
-// Writer reads and writes inside an Update. It reads what it has put.
+// Writer reads and writes inside an Update. It reads what it has written.
 type Writer interface {
 	Reader
-	Sink
+	// Put puts value, of at least one byte, under key. Neither may be changed afterwards.
+	Put(key string, value []byte) error
+	// Delete removes key; one that does not exist is no error.
+	Delete(key string) error
 }
+
+// Item is a key with its value.
+type Item struct {
+	Key   string
+	Value []byte
+}
+
+// Change says what a key's value is now; nil if it has none. The zero Change says
+// that any key may have changed. The value must not be changed.
+type Change struct {
+	Key   string
+	Value []byte
+}
+
+// IsZero reports whether c stands for changes that are not known one by one.
+func (c Change) IsZero() bool { return c.Key == "" }

@@ -1,7 +1,6 @@
-// Package bolt is the driver that keeps everything in one file, on bbolt. An
-// Update is on disk when it returns. Updates that come while another is being
-// written share the next commit, so that waiting for the disk does not make a
-// queue of them; see commits.go.
+// Package bolt is the driver that keeps everything in one file, on bbolt. An Update
+// is on disk when it returns; those that come while another is being written share
+// the next commit (package group).
 package bolt
 
 import (
@@ -9,8 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,65 +17,60 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/xlattice/xlreg/internal/store"
+	"github.com/xlattice/xlreg/internal/store/group"
 )
 
-// Options are what may be chosen about a Store. The zero value will do.
+// Options are what may be chosen about a store. The zero value will do.
 type Options struct {
-	// Logger is told when the file can no longer be written, and when it can
-	// again; nil for silence.
+	// Logger is told when the file can no longer be written, and when it can again;
+	// nil for silence.
 	Logger *slog.Logger
-	// Timeout is how long to wait for another process to let go of the file.
-	// Zero means 100 ms.
+	// Timeout is how long to wait for another process to let go of the file. Zero
+	// means 100 ms.
 	Timeout time.Duration
 }
 
 const defaultTimeout = 100 * time.Millisecond
 
-// Store is a store.Store in a file.
-type Store struct {
-	db   *bbolt.DB
-	log  *slog.Logger
-	feed *store.Feed
-
-	turns   chan *batch   // the committer offers a turn here, who updates takes it
-	closing chan struct{} // closed by Close
-	stopped chan struct{} // closed by the committer at its end
-
-	unsure atomic.Bool  // what the file shows may not be what is on disk
-	close  func() error // closes once, and says the same each time
+// Open opens the file at path, which is made with mode 0600 if it does not exist.
+// The folder must. It returns store.ErrInUse if another process has the file open,
+// and store.ErrNewerSchema or store.ErrOlderSchema if another version of this
+// program wrote it, in a form that this one does not read.
+func Open(path string, o Options) (*group.Store, error) {
+	d, err := openDriver(path, o)
+	if err != nil {
+		return nil, err
+	}
+	return group.New(d), nil
 }
 
-var _ store.Store = (*Store)(nil)
+// driver is the group.Driver of an open file.
+type driver struct {
+	db      *bbolt.DB
+	log     *slog.Logger
+	feed    *store.Feed
+	failing bool        // the last commit failed; owned by the committer
+	unsure  atomic.Bool // what the file shows may not be what is on disk
+}
 
-// Open opens the file at path, which is made with mode 0600 if it does not
-// exist. The folder must. It returns store.ErrInUse if another process has the
-// file open, and store.ErrNewerSchema if a later program wrote it.
-func Open(path string, o Options) (*Store, error) {
+var _ group.Driver = (*driver)(nil)
+
+func openDriver(path string, o Options) (*driver, error) {
 	db, err := openFile(path, o)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{
-		db:      db,
-		log:     o.Logger,
-		feed:    store.NewFeed(),
-		turns:   make(chan *batch),
-		closing: make(chan struct{}),
-		stopped: make(chan struct{}),
+	d := &driver{db: db, log: o.Logger, feed: store.NewFeed()}
+	if d.log == nil {
+		d.log = slog.New(slog.DiscardHandler)
 	}
-	if s.log == nil {
-		s.log = slog.New(slog.DiscardHandler)
-	}
-	s.close = sync.OnceValue(s.shutdown)
-	c := &committer{store: s}
-	go c.run() // shutdown waits for it
-	return s, nil
+	return d, nil
 }
 
-// openFile leaves the list of free pages in the file, so that opening reads no
-// more than that list however large the file is. Each commit writes it in order,
-// for which bbolt would have to sort it if it were a map: with 76,000 free pages
-// that takes ten times as long as the rest of a commit.
+// openFile leaves the list of free pages in the file, so that opening reads no more
+// than that list however large the file is. Each commit writes it in order, for
+// which bbolt would have to sort it if it were a map: with 76,000 free pages that
+// takes ten times as long as the rest of a commit.
 func openFile(path string, o Options) (*bbolt.DB, error) {
 	timeout := o.Timeout
 	if timeout == 0 {
@@ -112,8 +106,8 @@ func openDB(path string, o *bbolt.Options) (db *bbolt.DB, err error) {
 	return bbolt.Open(path, 0o600, o)
 }
 
-// prepare makes a new file ready. The folder is synced because a file whose
-// name is lost is lost with all that was promised to be in it.
+// prepare makes a new file ready. The folder is synced because a file whose name is
+// lost is lost with all that was promised to be in it.
 func prepare(db *bbolt.DB, path string) error {
 	if err := checkSchema(db); err != nil {
 		return err
@@ -121,59 +115,44 @@ func prepare(db *bbolt.DB, path string) error {
 	return syncDir(filepath.Dir(path))
 }
 
-// View implements store.Store.
-func (s *Store) View(ctx context.Context, f func(store.Reader) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	tx, err := s.begin(false)
+// View implements group.Driver.
+func (d *driver) View(_ context.Context, f func(store.Reader) error) error {
+	tx, err := d.begin(false)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback() //nolint:errcheck // a reader has nothing to lose
-	return f(records{tx})
+	return f(newReader(tx))
 }
 
-// Update implements store.Store. f runs in the caller's goroutine, so a panic
-// in it takes its natural course.
-func (s *Store) Update(ctx context.Context, f func(store.Writer) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-s.closing:
-		return store.ErrClosed
-	case b := <-s.turns:
-		return b.update(ctx, s, f)
-	}
+// Watch implements group.Driver.
+func (d *driver) Watch(ctx context.Context, prefix string, f func(store.Change) error) error {
+	return d.feed.Watch(ctx, prefix, f)
 }
 
-// Watch implements store.Store.
-func (s *Store) Watch(ctx context.Context, f func(store.Change)) error {
-	return s.feed.Watch(ctx, f)
-}
-
-// Close implements store.Store. A commit under way is finished; Updates that
-// wait for their turn return store.ErrClosed.
-func (s *Store) Close() error { return s.close() }
-
-func (s *Store) shutdown() error {
-	close(s.closing)
-	<-s.stopped
-	s.feed.Close()
-	if err := s.db.Close(); err != nil {
+// Close implements group.Driver.
+func (d *driver) Close() error {
+	d.feed.Close()
+	if err := d.db.Close(); err != nil {
 		return fmt.Errorf("close data file: %w", err)
 	}
 	return nil
 }
 
-func (s *Store) begin(writable bool) (*bbolt.Tx, error) {
-	if s.unsure.Load() {
+// Begin implements group.Driver.
+func (d *driver) Begin() (group.Tx, error) {
+	tx, err := d.begin(true)
+	if err != nil {
+		return nil, err
+	}
+	return &transaction{reader: newReader(tx), driver: d}, nil
+}
+
+func (d *driver) begin(writable bool) (*bbolt.Tx, error) {
+	if d.unsure.Load() {
 		return nil, errUnsure
 	}
-	tx, err := s.db.Begin(writable)
+	tx, err := d.db.Begin(writable)
 	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
 		return nil, store.ErrClosed
 	}
@@ -181,4 +160,15 @@ func (s *Store) begin(writable bool) (*bbolt.Tx, error) {
 		return nil, fmt.Errorf("begin transaction: %w", err)
 	}
 	return tx, nil
+}
+
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("sync folder: %w", err)
+	}
+	if err := errors.Join(dir.Sync(), dir.Close()); err != nil {
+		return fmt.Errorf("sync folder: %w", err)
+	}
+	return nil
 }

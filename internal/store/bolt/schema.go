@@ -1,0 +1,81 @@
+package bolt
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/xlattice/xlreg/internal/store"
+)
+
+// schema is the version of the file's form; the values have versions of their own.
+// It stands under schemaKey in the bucket meta, as an unsigned varint.
+//
+//	1  a bucket for each noun
+//	2  one bucket of ordered keys
+const (
+	schema    = 2
+	schemaKey = "schema"
+)
+
+const (
+	metaBucket  = "meta"
+	valueBucket = "values"
+)
+
+var errForeign = errors.New("not a data file of xlreg")
+
+// checkSchema makes the buckets in an empty file, and refuses one that this program
+// does not understand. It writes nothing to any other.
+func checkSchema(db *bbolt.DB) error {
+	empty := false
+	err := db.View(func(tx *bbolt.Tx) error {
+		first, _ := tx.Cursor().First()
+		if empty = first == nil; empty {
+			return nil
+		}
+		return checkBuckets(tx)
+	})
+	if err != nil || !empty {
+		return err
+	}
+	return db.Update(makeBuckets)
+}
+
+func checkBuckets(tx *bbolt.Tx) error {
+	meta := tx.Bucket([]byte(metaBucket))
+	if meta == nil {
+		return errForeign
+	}
+	if err := checkVersion(meta.Get([]byte(schemaKey))); err != nil {
+		return err
+	}
+	if tx.Bucket([]byte(valueBucket)) == nil {
+		return fmt.Errorf("%w: it has no bucket %q", errForeign, valueBucket)
+	}
+	return nil
+}
+
+func checkVersion(value []byte) error {
+	v, n := binary.Uvarint(value)
+	switch {
+	case n <= 0 || v == 0:
+		return errForeign
+	case v > schema:
+		return fmt.Errorf("%w: schema %d, this program knows %d", store.ErrNewerSchema, v, schema)
+	case v < schema:
+		return fmt.Errorf("%w: schema %d, this program knows %d", store.ErrOlderSchema, v, schema)
+	}
+	return nil
+}
+
+func makeBuckets(tx *bbolt.Tx) error {
+	for _, name := range []string{metaBucket, valueBucket} {
+		if _, err := tx.CreateBucket([]byte(name)); err != nil {
+			return fmt.Errorf("make bucket %q: %w", name, err)
+		}
+	}
+	return tx.Bucket([]byte(metaBucket)).Put([]byte(schemaKey), binary.AppendUvarint(nil, schema))
+}
