@@ -23,6 +23,15 @@ type Cluster struct {
 	EndpointCount int // endpoints each member must have, 1 to MaxEndpoints
 }
 
+// ClusterSpec is what somebody asks a new cluster to be. The numbers are as they
+// came; the registry brings them into range.
+type ClusterSpec struct {
+	Name          string // empty: the registry makes one up
+	MaxSize       uint32
+	EndpointCount uint32
+	Attrs         ClusterAttrs
+}
+
 // ClusterRef names a cluster by ID or by name. Where both are given the ID
 // counts; the zero value names none.
 type ClusterRef struct {

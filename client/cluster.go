@@ -55,7 +55,7 @@ func (c *Client) Create(ctx context.Context, o CreateOptions) (xlreg.Cluster, er
 }
 
 func (c *Client) create(ctx context.Context, o *CreateOptions) (xlreg.Cluster, error) {
-	reply, err := c.ask(ctx, wire.NewCreate(wire.CreateRequest{
+	reply, err := c.ask(ctx, wire.NewCreate(xlreg.ClusterSpec{
 		Name: string(o.Name), MaxSize: uint32(o.Size), Attrs: o.Attrs,
 		EndpointCount: uint32(max(1, o.EndpointCount)),
 	}), answerPatience)

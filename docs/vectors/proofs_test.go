@@ -146,7 +146,7 @@ func register(t *testing.T, p xlreg.Protocol, token *xlreg.Token, certificate []
 	if err != nil {
 		t.Fatal(err)
 	}
-	kept, _, err := r.Register(context.Background(), registry.Registration{Credential: credential, Token: token, AllowNew: true})
+	kept, _, err := r.Register(context.Background(), credential, token, true)
 	return kept, err
 }
 

@@ -38,7 +38,7 @@ func TestGoroutinesAreAwaited(t *testing.T) {
 			t.Errorf("package %s starts goroutines, and its tests do not use goleak", dir)
 		}
 	}
-	if !starts["internal/server"] || !starts["internal/store/bolt"] || starts["internal/wire"] {
+	if !starts["internal/server"] || !starts["internal/store/group"] || starts["internal/wire"] {
 		t.Errorf("the walk over the source saw goroutines in %v", slices.Sorted(maps.Keys(starts)))
 	}
 }

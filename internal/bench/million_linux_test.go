@@ -3,6 +3,7 @@ package bench_test
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -12,10 +13,13 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/bench"
 	"github.com/xlattice/xlreg/internal/child"
+	"github.com/xlattice/xlreg/internal/records"
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/bolt"
 )
@@ -24,7 +28,7 @@ import (
 const (
 	largeClusters = 50_000
 	largeSize     = 20   // members of each, so a million nodes in all
-	largeBatch    = 2000 // clusters in a transaction, so that few pages are written twice
+	largeTurns    = 1000 // clusters that are put side by side, so that they share commits
 
 	opens = 9 // how often the program is started to measure that
 )
@@ -125,40 +129,45 @@ func fill(b *testing.B, path string, node *identity.Node) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	for first := 0; first < largeClusters; first += largeBatch {
-		err := st.Update(context.Background(), func(w store.Writer) error { return putClusters(w, *token, first, largeBatch) })
-		if err != nil {
-			b.Fatal(err)
-		}
+	var putting errgroup.Group
+	putting.SetLimit(largeTurns)
+	for i := range largeClusters {
+		putting.Go(func() error { return putCluster(st, *token, i) })
 	}
-	if err := st.Close(); err != nil {
+	if err := errors.Join(putting.Wait(), st.Close()); err != nil {
 		b.Fatal(err)
 	}
 }
 
-func putClusters(w store.Writer, token xlreg.Token, first, n int) error {
-	for i := first; i < first+n; i++ {
-		c := store.Cluster{
-			Cluster: xlreg.Cluster{
-				ID: xlreg.ClusterID(randomID()), Name: name("cluster", i), MaxSize: largeSize, EndpointCount: 1,
-			},
-			Revision: largeSize,
-		}
-		for index := range largeSize {
-			token.ID, token.Name = xlreg.NodeID(randomID()), xlreg.Name(fmt.Sprintf("n%d", index))
-			c.Taken = c.Taken.With(index)
-			if err := w.PutNode(token); err != nil {
-				return err
-			}
-			if err := w.PutSeat(c.ID, xlreg.Member{Index: index, Token: token}); err != nil {
-				return err
-			}
-		}
-		if err := w.PutCluster(c); err != nil {
-			return err
-		}
+// putCluster puts a cluster and its members, first as nodes and then in their seats.
+func putCluster(st store.Store, token xlreg.Token, n int) error {
+	c := records.Cluster{Cluster: xlreg.Cluster{
+		ID: xlreg.ClusterID(randomID()), Name: name("cluster", n), MaxSize: largeSize, EndpointCount: 1,
+	}}
+	members := make([]xlreg.Member, largeSize)
+	for index := range members {
+		token.ID, token.Name = xlreg.NodeID(randomID()), xlreg.Name(fmt.Sprintf("n%d", index))
+		members[index] = xlreg.Member{Index: index, Token: token}
 	}
-	return nil
+	put := func(each func(records.Writer, *xlreg.Member) error) error {
+		return st.Update(context.Background(), func(tx store.Writer) error {
+			for i := range members {
+				if err := each(records.NewWriter(tx), &members[i]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	add := func(tx store.Writer) error { return records.NewWriter(tx).AddCluster(&c.Cluster) }
+	if err := st.Update(context.Background(), add); err != nil {
+		return err
+	}
+	err := put(func(w records.Writer, m *xlreg.Member) error { return w.PutNode(&m.Token) })
+	if err != nil {
+		return err
+	}
+	return put(func(w records.Writer, m *xlreg.Member) error { return w.PutSeat(&c, m) })
 }
 
 func randomID() []byte {

@@ -112,7 +112,7 @@ func (r *Registry) Create(ctx context.Context, p xlreg.Protocol, node *identity.
 }
 
 func newCreate(name xlreg.Name, size int) *wire.Message {
-	return wire.NewCreate(wire.CreateRequest{Name: string(name), MaxSize: uint32(size), EndpointCount: 1})
+	return wire.NewCreate(xlreg.ClusterSpec{Name: string(name), MaxSize: uint32(size), EndpointCount: 1})
 }
 
 // ask makes one request. A reply's Op is its request's and one.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/records"
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/wire"
 )
@@ -144,7 +145,7 @@ var script = []func(*talker, *choices) *wire.Message{
 	(*talker).register,
 	func(*talker, *choices) *wire.Message { return wire.NewRegCredRequest() },
 	func(_ *talker, c *choices) *wire.Message {
-		return wire.NewCreate(wire.CreateRequest{Name: clusterName(c), MaxSize: uint32(2 + c.below(2)), EndpointCount: 1})
+		return wire.NewCreate(xlreg.ClusterSpec{Name: clusterName(c), MaxSize: uint32(2 + c.below(2)), EndpointCount: 1})
 	},
 	func(*talker, *choices) *wire.Message { return wire.NewJoin(xlreg.ClusterRef{}) },
 	func(*talker, *choices) *wire.Message { return wire.NewGet(wire.GetRequest{Which: xlreg.AllSeats}) },
@@ -274,7 +275,7 @@ func (t *talker) checkIdentity(m *wire.Message) {
 	t.w.ids = append(t.w.ids, id)
 	var node xlreg.Token
 	err = t.w.data.View(t.w.t.Context(), func(r store.Reader) (err error) {
-		node, err = r.Node(id)
+		node, err = records.NewReader(r).Node(id)
 		return err
 	})
 	if err != nil {

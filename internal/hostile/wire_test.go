@@ -20,6 +20,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/records"
 	"github.com/xlattice/xlreg/internal/session"
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/wire"
@@ -116,7 +117,7 @@ func (w *world) converse(addr string, p xlreg.Protocol) (*wire.Message, error) {
 	var reply *wire.Message
 	for _, m := range []*wire.Message{
 		wire.NewMember(token),
-		wire.NewCreate(wire.CreateRequest{Name: "c0", MaxSize: 2, EndpointCount: 1}),
+		wire.NewCreate(xlreg.ClusterSpec{Name: "c0", MaxSize: 2, EndpointCount: 1}),
 		wire.NewJoin(xlreg.ClusterRef{}),
 		wire.NewGet(wire.GetRequest{Which: xlreg.AllSeats}),
 	} {
@@ -187,7 +188,7 @@ func TestClassicMessagesCanBeChanged(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = w.data.View(t.Context(), func(r store.Reader) error {
-			_, err := r.ClusterByName("d0")
+			_, err := records.NewReader(r).ClusterByName("d0")
 			return err
 		})
 		if err != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/host"
+	"github.com/xlattice/xlreg/internal/records"
 	"github.com/xlattice/xlreg/internal/server"
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/memory"
@@ -80,9 +81,20 @@ func newLedger() *ledger {
 // Update implements store.Store.
 func (l *ledger) Update(ctx context.Context, f func(store.Writer) error) error {
 	var last *page
+	var nodes []xlreg.Token
 	err := l.Store.Update(ctx, func(w store.Writer) error {
-		last = &page{Writer: w}
-		return f(last)
+		last, nodes = &page{Writer: w}, nil
+		if err := f(last); err != nil {
+			return err
+		}
+		for _, id := range last.nodes {
+			node, err := records.NewReader(w).Node(id)
+			if err != nil {
+				return err
+			}
+			nodes = append(nodes, node)
+		}
+		return nil
 	})
 	if err != nil {
 		return err
@@ -90,7 +102,7 @@ func (l *ledger) Update(ctx context.Context, f func(store.Writer) error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.changes += last.puts
-	for _, node := range last.nodes {
+	for _, node := range nodes {
 		l.bind(node)
 	}
 	for _, id := range last.clusters {
@@ -114,33 +126,30 @@ func (l *ledger) count() int {
 	return l.changes
 }
 
-// page is what one transaction puts.
+// page is what one transaction puts, by the keys that internal/records has for it.
 type page struct {
 	store.Writer
 	puts     int
-	nodes    []xlreg.Token
+	nodes    []xlreg.NodeID
 	clusters []xlreg.ClusterID
 }
 
-// PutNode implements store.Sink, as do the others.
-func (p *page) PutNode(t xlreg.Token) error {
-	p.puts, p.nodes = p.puts+1, append(p.nodes, t)
-	return p.Writer.PutNode(t)
-}
-
-func (p *page) PutCluster(c store.Cluster) error {
-	p.puts, p.clusters = p.puts+1, append(p.clusters, c.ID)
-	return p.Writer.PutCluster(c)
-}
-
-func (p *page) PutSeat(id xlreg.ClusterID, m xlreg.Member) error {
+// Put implements store.Writer.
+func (p *page) Put(key string, value []byte) error {
 	p.puts++
-	return p.Writer.PutSeat(id, m)
+	switch {
+	case key[0] == 'n':
+		p.nodes = append(p.nodes, xlreg.NodeID(key[1:]))
+	case key[0] == 'c' && len(key) == 2+int(key[1]): // not that of a seat
+		p.clusters = append(p.clusters, xlreg.ClusterID(key[2:]))
+	}
+	return p.Writer.Put(key, value)
 }
 
-func (p *page) DeleteSeat(id xlreg.ClusterID, index int) error {
+// Delete implements store.Writer.
+func (p *page) Delete(key string) error {
 	p.puts++
-	return p.Writer.DeleteSeat(id, index)
+	return p.Writer.Delete(key)
 }
 
 // world is a registry in this process, whose every record can be seen.
@@ -235,31 +244,27 @@ func (w *world) checkHonest() {
 // checkRecords holds all there is in the store against the rules.
 func (w *world) checkRecords() {
 	w.t.Helper()
-	err := w.data.View(context.Background(), func(r store.Reader) error {
-		for id := range w.data.nodes {
-			if err := w.checkNode(r, id); err != nil {
-				return fmt.Errorf("node %v: %w", id, err)
-			}
+	check := func(f func(records.Reader) error) {
+		err := w.data.View(context.Background(), func(tx store.Reader) error { return f(records.NewReader(tx)) })
+		if err != nil {
+			w.t.Errorf("store: %v", err)
 		}
-		for id := range w.data.clusters {
-			if err := w.checkCluster(r, id); err != nil {
-				return fmt.Errorf("cluster %v: %w", id, err)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		w.t.Errorf("store: %v", err)
+	}
+	for id := range w.data.nodes {
+		check(func(r records.Reader) error { return w.checkNode(r, id) })
+	}
+	for id := range w.data.clusters {
+		check(func(r records.Reader) error { return w.checkCluster(r, id) })
 	}
 	if len(w.data.passed) > 0 {
 		w.t.Errorf("IDs that passed to another key: %v", w.data.passed)
 	}
 }
 
-func (w *world) checkNode(r store.Reader, id xlreg.NodeID) error {
+func (w *world) checkNode(r records.Reader, id xlreg.NodeID) error {
 	node, err := r.Node(id)
 	if err != nil {
-		return err
+		return err // names the node
 	}
 	if node.ID != id || w.data.clusters[xlreg.ClusterID(id)] || id == w.host.Cred().ID {
 		return errors.New("an ID of two")
@@ -291,7 +296,7 @@ func (c *cast) nodes() []*identity.Node {
 	return all
 }
 
-func (w *world) checkCluster(r store.Reader, id xlreg.ClusterID) error {
+func (w *world) checkCluster(r records.Reader, id xlreg.ClusterID) error {
 	c, err := r.Cluster(id)
 	if err != nil {
 		return err
@@ -313,7 +318,7 @@ func (w *world) checkCluster(r store.Reader, id xlreg.ClusterID) error {
 	return w.checkSeats(r, &c, seats)
 }
 
-func (w *world) checkSeats(r store.Reader, c *store.Cluster, seats []xlreg.Member) error {
+func (w *world) checkSeats(r records.Reader, c *records.Cluster, seats []xlreg.Member) error {
 	var taken xlreg.Seats
 	ids, names := make(map[xlreg.NodeID]bool), make(map[xlreg.Name]bool)
 	for _, m := range seats {

@@ -2,11 +2,14 @@ package linear
 
 import (
 	"context"
+	"errors"
+	"iter"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
-	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/internal/records"
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/memory"
 )
@@ -34,7 +37,7 @@ type oldViews struct {
 
 	mu   sync.Mutex
 	copy *memory.Store
-	lag  []*store.Buffer // changes that the copy has not got yet; guarded by mu
+	lag  []*store.Overlay // changes that the copy has not got yet; guarded by mu
 }
 
 func newOldViews(seed uint64) store.Store {
@@ -51,30 +54,47 @@ func (s *oldViews) View(ctx context.Context, f func(store.Reader) error) error {
 func (s *oldViews) Update(ctx context.Context, f func(store.Writer) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	buf, err := update(ctx, s.Store, f, (*store.Buffer).Flush)
+	written, err := update(ctx, s.Store, f, keepAll)
 	if err != nil {
 		return err
 	}
-	if s.lag = append(s.lag, buf); len(s.lag) < 4 {
+	if s.lag = append(s.lag, written); len(s.lag) < 4 {
 		return nil
 	}
 	oldest := s.lag[0]
 	s.lag = s.lag[1:]
-	return s.copy.Update(ctx, func(w store.Writer) error { return oldest.Flush(w) })
+	return s.copy.Update(ctx, func(w store.Writer) error { return put(w, oldest, keepAll) })
 }
 
-// update does what Update has to, but for how the changes are put, and returns them.
-func update(ctx context.Context, s store.Store, f func(store.Writer) error, flush func(*store.Buffer, store.Sink) error) (*store.Buffer, error) {
-	var buf *store.Buffer
+// update does what Update has to, but for which of the changes are put, and returns
+// them all.
+func update(ctx context.Context, s store.Store, f func(store.Writer) error, keep func([]store.Change) []store.Change) (*store.Overlay, error) {
+	var written *store.Overlay
 	err := s.Update(ctx, func(w store.Writer) error {
-		buf = store.NewBuffer(w)
-		if err := f(buf); err != nil {
+		written = store.NewOverlay(w)
+		if err := f(written); err != nil {
 			return err
 		}
-		return flush(buf, w)
+		return put(w, written, keep)
 	})
-	return buf, err
+	return written, err
 }
+
+func put(w store.Writer, written *store.Overlay, keep func([]store.Change) []store.Change) error {
+	var errs []error
+	for _, c := range keep(written.Changes()) {
+		if c.Value == nil {
+			errs = append(errs, w.Delete(c.Key))
+			continue
+		}
+		errs = append(errs, w.Put(c.Key, c.Value))
+	}
+	return errors.Join(errs...)
+}
+
+func keepAll(changes []store.Change) []store.Change { return changes }
+
+func keepNone([]store.Change) []store.Change { return nil }
 
 // loose is a store whose transactions do not know of each other: what one reads may
 // have changed when it writes.
@@ -83,12 +103,12 @@ type loose struct{ store.Store }
 func newLoose(uint64) store.Store { return loose{memory.New()} }
 
 func (s loose) Update(ctx context.Context, f func(store.Writer) error) error {
-	buf := store.NewBuffer(singleReads{ctx, s.Store})
-	if err := f(buf); err != nil {
+	written := store.NewOverlay(singleReads{ctx, s.Store})
+	if err := f(written); err != nil {
 		return err
 	}
 	<-time.After(5 * time.Millisecond) // for another one to come between
-	return s.Store.Update(ctx, func(w store.Writer) error { return buf.Flush(w) })
+	return s.Store.Update(ctx, func(w store.Writer) error { return put(w, written, keepAll) })
 }
 
 // singleReads reads each record in a transaction of its own.
@@ -97,24 +117,37 @@ type singleReads struct {
 	store store.Store
 }
 
-func (r singleReads) Node(id xlreg.NodeID) (t xlreg.Token, err error) {
-	err = r.store.View(r.ctx, func(tx store.Reader) error { t, err = tx.Node(id); return err })
-	return t, err
+func (r singleReads) Get(key string) (value []byte, err error) {
+	err = r.store.View(r.ctx, func(tx store.Reader) error {
+		value, err = tx.Get(key)
+		value = slices.Clone(value)
+		return err
+	})
+	return value, err
 }
 
-func (r singleReads) Cluster(id xlreg.ClusterID) (c store.Cluster, err error) {
-	err = r.store.View(r.ctx, func(tx store.Reader) error { c, err = tx.Cluster(id); return err })
-	return c, err
-}
-
-func (r singleReads) ClusterByName(name xlreg.Name) (c store.Cluster, err error) {
-	err = r.store.View(r.ctx, func(tx store.Reader) error { c, err = tx.ClusterByName(name); return err })
-	return c, err
-}
-
-func (r singleReads) Seats(id xlreg.ClusterID) (m []xlreg.Member, err error) {
-	err = r.store.View(r.ctx, func(tx store.Reader) error { m, err = tx.Seats(id); return err })
-	return m, err
+func (r singleReads) Scan(prefix string) iter.Seq2[store.Item, error] {
+	return func(yield func(store.Item, error) bool) {
+		var items []store.Item
+		err := r.store.View(r.ctx, func(tx store.Reader) error {
+			items = nil
+			for item, err := range tx.Scan(prefix) {
+				if err != nil {
+					return err
+				}
+				items = append(items, store.Item{Key: item.Key, Value: slices.Clone(item.Value)})
+			}
+			return nil
+		})
+		for _, item := range items {
+			if !yield(item, nil) {
+				return
+			}
+		}
+		if err != nil {
+			yield(store.Item{}, err)
+		}
+	}
 }
 
 // hasty is a store that answers before it commits: the next Update does that. Updates
@@ -123,7 +156,7 @@ type hasty struct {
 	store.Store
 
 	mu   sync.Mutex
-	last *store.Buffer // answered, not committed; guarded by mu
+	last *store.Overlay // answered, not committed; guarded by mu
 }
 
 func newHasty(uint64) store.Store { return &hasty{Store: memory.New()} }
@@ -134,9 +167,9 @@ func (s *hasty) Update(ctx context.Context, f func(store.Writer) error) error {
 	if err := s.commit(ctx); err != nil {
 		return err
 	}
-	buf, err := update(ctx, s.Store, f, putNothing)
+	written, err := update(ctx, s.Store, f, keepNone)
 	if err == nil {
-		s.last = buf
+		s.last = written
 	}
 	return err
 }
@@ -147,10 +180,8 @@ func (s *hasty) commit(ctx context.Context) error {
 	}
 	last := s.last
 	s.last = nil
-	return s.Store.Update(ctx, func(w store.Writer) error { return last.Flush(w) })
+	return s.Store.Update(ctx, func(w store.Writer) error { return put(w, last, keepAll) })
 }
-
-func putNothing(*store.Buffer, store.Sink) error { return nil }
 
 // forgetful is a store that loses a change now and then and says nothing, as one
 // does that does not look at the error of a write.
@@ -163,7 +194,7 @@ func newForgetful(seed uint64) store.Store { return forgetful{memory.New(), newD
 
 func (s forgetful) Update(ctx context.Context, f func(store.Writer) error) error {
 	if s.dice.oneIn(8) {
-		_, err := update(ctx, s.Store, f, putNothing)
+		_, err := update(ctx, s.Store, f, keepNone)
 		return err
 	}
 	return s.Store.Update(ctx, f)
@@ -179,16 +210,17 @@ func newTorn(seed uint64) store.Store { return torn{memory.New(), newDice(seed)}
 
 func (s torn) Update(ctx context.Context, f func(store.Writer) error) error {
 	half := s.dice.oneIn(4)
-	_, err := update(ctx, s.Store, f, func(buf *store.Buffer, to store.Sink) error {
-		if half && len(buf.Changed()) > 0 {
-			return buf.Flush(noClusters{to})
+	_, err := update(ctx, s.Store, f, func(changes []store.Change) []store.Change {
+		if !half || len(changes) < 3 {
+			return changes
 		}
-		return buf.Flush(to)
+		return slices.DeleteFunc(changes, isCluster)
 	})
 	return err
 }
 
-// noClusters takes all records but those of clusters.
-type noClusters struct{ store.Sink }
-
-func (noClusters) PutCluster(store.Cluster) error { return nil }
+// isCluster reports whether c is a change of a cluster's record.
+func isCluster(c store.Change) bool {
+	_, ok, _ := records.ChangedCluster(c)
+	return ok
+}

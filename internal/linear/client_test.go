@@ -168,7 +168,7 @@ func (c *client) message(rq *request) (*wire.Message, error) {
 	case logIn:
 		return c.loginMessage(rq)
 	case create:
-		return wire.NewCreate(wire.CreateRequest{
+		return wire.NewCreate(xlreg.ClusterSpec{
 			Name: string(rq.asks.name), MaxSize: rq.asks.size, EndpointCount: rq.asks.ends,
 		}), nil
 	case join:

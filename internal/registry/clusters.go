@@ -2,35 +2,24 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/internal/store"
+	"github.com/xlattice/xlreg/internal/records"
 )
 
-// CreateRequest asks for a cluster. Size and EndpointCount are brought into
-// range, and unknown Attrs dropped.
-type CreateRequest struct {
-	Name          string // empty: a new name
-	MaxSize       uint32
-	EndpointCount uint32
-	Attrs         xlreg.ClusterAttrs
-	// AllowNew is false if the peer may make no new clusters for now: a request
-	// that would is then refused as xlreg.ErrTooManyRequests.
-	AllowNew bool
-}
-
-// Create returns the cluster with the name, making it if there is none, and
-// whether it did. What exists is returned as it is, whatever was asked.
-func (r *Registry) Create(ctx context.Context, req CreateRequest) (c xlreg.Cluster, isNew bool, err error) {
-	if req.Name != "" {
-		if _, err := xlreg.ParseName(req.Name); err != nil {
+// Create returns the cluster with the name in spec, making it if there is none, and
+// whether it did. What exists is returned as it is, whatever was asked; what is made
+// has its numbers brought into range, and no unknown attribute. With allowNew false
+// a request that would make a cluster is refused as xlreg.ErrTooManyRequests.
+func (r *Registry) Create(ctx context.Context, spec xlreg.ClusterSpec, allowNew bool) (c xlreg.Cluster, isNew bool, err error) {
+	if spec.Name != "" {
+		if _, err := xlreg.ParseName(spec.Name); err != nil {
 			return xlreg.Cluster{}, false, err
 		}
 	}
-	err = r.update(ctx, func(tx store.Writer) error {
-		c, isNew, err = r.create(tx, &req)
+	err = r.update(ctx, func(tx records.Writer) error {
+		c, isNew, err = r.create(tx, &spec, allowNew)
 		return err
 	})
 	if err != nil {
@@ -39,38 +28,38 @@ func (r *Registry) Create(ctx context.Context, req CreateRequest) (c xlreg.Clust
 	return c, isNew, nil
 }
 
-func (r *Registry) create(tx store.Writer, req *CreateRequest) (c xlreg.Cluster, isNew bool, err error) {
-	name, existing, err := clusterName(tx, req)
+func (r *Registry) create(tx records.Writer, spec *xlreg.ClusterSpec, allowNew bool) (c xlreg.Cluster, isNew bool, err error) {
+	name, existing, err := clusterName(tx.Reader, spec)
 	if err != nil || existing != nil {
 		return deref(existing), false, err
 	}
-	if !req.AllowNew {
+	if !allowNew {
 		return c, false, xlreg.ErrTooManyRequests
 	}
-	id, err := r.freeID(tx)
+	id, err := r.freeID(tx.Reader)
 	if err != nil {
 		return c, false, err
 	}
 	c = xlreg.Cluster{
 		ID:            xlreg.ClusterID(id),
 		Name:          name,
-		Attrs:         req.Attrs & xlreg.KnownClusterAttrs,
-		MaxSize:       clamp(req.MaxSize, xlreg.MinClusterSize, xlreg.MaxClusterSize),
-		EndpointCount: clamp(req.EndpointCount, 1, xlreg.MaxEndpoints),
+		Attrs:         spec.Attrs & xlreg.KnownClusterAttrs,
+		MaxSize:       clamp(spec.MaxSize, xlreg.MinClusterSize, xlreg.MaxClusterSize),
+		EndpointCount: clamp(spec.EndpointCount, 1, xlreg.MaxEndpoints),
 	}
-	return c, true, tx.PutCluster(store.Cluster{Cluster: c})
+	return c, true, tx.AddCluster(&c)
 }
 
-// clusterName returns the name a new cluster gets, or the cluster that has the
+// clusterName returns the name that a new cluster gets, or the cluster that has the
 // name asked for.
-func clusterName(tx store.Reader, req *CreateRequest) (xlreg.Name, *xlreg.Cluster, error) {
-	name := xlreg.Name(req.Name)
-	if name == "" || req.Attrs&xlreg.ClusterUnique != 0 {
+func clusterName(tx records.Reader, spec *xlreg.ClusterSpec) (xlreg.Name, *xlreg.Cluster, error) {
+	name := xlreg.Name(spec.Name)
+	if name == "" || spec.Attrs&xlreg.ClusterUnique != 0 {
 		name, err := freeName(tx, name)
 		return name, nil, err
 	}
 	existing, err := tx.ClusterByName(name)
-	if errors.Is(err, store.ErrNotFound) {
+	if records.IsNotFound(err) {
 		return name, nil, nil
 	}
 	return name, &existing.Cluster, err
@@ -90,7 +79,7 @@ func clamp(n uint32, low, high uint32) int { return int(min(max(n, low), high)) 
 // what it registered last, and returns the cluster and the seat's index.
 func (r *Registry) Join(ctx context.Context, id xlreg.NodeID, ref xlreg.ClusterRef) (c xlreg.Cluster, index int, err error) {
 	now := r.clock.Now().UTC().Truncate(time.Millisecond)
-	err = r.update(ctx, func(tx store.Writer) error {
+	err = r.update(ctx, func(tx records.Writer) error {
 		c, index, err = join(tx, id, ref, now)
 		return err
 	})
@@ -100,8 +89,8 @@ func (r *Registry) Join(ctx context.Context, id xlreg.NodeID, ref xlreg.ClusterR
 	return c, index, nil
 }
 
-func join(tx store.Writer, id xlreg.NodeID, ref xlreg.ClusterRef, now time.Time) (c xlreg.Cluster, index int, err error) {
-	found, err := find(tx, ref)
+func join(tx records.Writer, id xlreg.NodeID, ref xlreg.ClusterRef, now time.Time) (c xlreg.Cluster, index int, err error) {
+	found, err := find(tx.Reader, ref)
 	if err != nil {
 		return c, 0, err
 	}
@@ -109,29 +98,28 @@ func join(tx store.Writer, id xlreg.NodeID, ref xlreg.ClusterRef, now time.Time)
 	if err != nil {
 		return c, 0, orKind(err, xlreg.ErrIdentityRequired)
 	}
-	seats, err := tx.Seats(found.ID)
-	if err != nil {
-		return c, 0, err
-	}
-	index, err = chooseSeat(&found, seats, &node)
+	index, err = chooseSeat(tx.Reader, &found, &node)
 	if err != nil {
 		return c, 0, err
 	}
 	node.Joined = now
-	if err := tx.PutSeat(found.ID, xlreg.Member{Index: index, Token: node}); err != nil {
-		return c, 0, err
-	}
-	return found.Cluster, index, putTaken(tx, found, found.Taken.With(index))
+	return found.Cluster, index, tx.PutSeat(&found, &xlreg.Member{Index: index, Token: node})
 }
 
-// chooseSeat returns the index that the node gets. A node that has a seat, or
-// the name and the key of one that has, gets that, in a full cluster too and
-// whatever endpoints it has; else it needs a free name, a free seat and enough
-// endpoints, and faults are looked for in that order.
-func chooseSeat(c *store.Cluster, seats []xlreg.Member, node *xlreg.Token) (int, error) {
-	own, holder := findSeats(seats, node)
+// chooseSeat returns the index that the node gets. A node that has a seat, or the
+// name and the key of a member, gets that seat, in a full cluster too and whatever
+// endpoints it has; else it needs a free name, a free seat and enough endpoints, and
+// faults are looked for in that order.
+func chooseSeat(tx records.Reader, c *records.Cluster, node *xlreg.Token) (int, error) {
+	own, err := occupant(tx.SeatOf(c.ID, node.ID))
+	if err != nil {
+		return 0, err
+	}
+	holder, err := occupant(tx.SeatNamed(c.ID, node.Name))
 	switch {
-	case own != nil && (holder == nil || holder == own):
+	case err != nil:
+		return 0, err
+	case own != nil && (holder == nil || holder.Index == own.Index):
 		return own.Index, nil
 	case own == nil && holder != nil && holder.Token.SigKey == node.SigKey:
 		return holder.Index, nil
@@ -146,51 +134,27 @@ func chooseSeat(c *store.Cluster, seats []xlreg.Member, node *xlreg.Token) (int,
 	}
 }
 
-// findSeats returns the seat that has the node's ID and the one that has its
-// name, or nil.
-func findSeats(seats []xlreg.Member, node *xlreg.Token) (own, holder *xlreg.Member) {
-	for i := range seats {
-		if seats[i].Token.ID == node.ID {
-			own = &seats[i]
-		}
-		if seats[i].Token.Name == node.Name {
-			holder = &seats[i]
-		}
+// occupant returns the member that was looked for, nil if there is none.
+func occupant(m xlreg.Member, err error) (*xlreg.Member, error) {
+	if records.IsNotFound(err) {
+		return nil, nil
 	}
-	return own, holder
-}
-
-// putTaken records that the seats of a cluster are now these.
-func putTaken(tx store.Writer, c store.Cluster, taken xlreg.Seats) error {
-	c.Taken = taken
-	c.Revision++
-	return tx.PutCluster(c)
+	return &m, err
 }
 
 // Leave frees the node's seat in the cluster, and returns the cluster's ID.
 func (r *Registry) Leave(ctx context.Context, id xlreg.NodeID, ref xlreg.ClusterRef) (cluster xlreg.ClusterID, err error) {
-	err = r.update(ctx, func(tx store.Writer) error {
-		c, err := find(tx, ref)
+	err = r.update(ctx, func(tx records.Writer) error {
+		c, err := find(tx.Reader, ref)
 		if err != nil {
 			return err
 		}
 		cluster = c.ID
-		return leave(tx, c, id)
+		own, err := tx.SeatOf(c.ID, id)
+		if err != nil {
+			return orKind(err, xlreg.ErrNotMember)
+		}
+		return tx.DeleteSeat(&c, own.Index)
 	})
 	return cluster, err
-}
-
-func leave(tx store.Writer, c store.Cluster, id xlreg.NodeID) error {
-	seats, err := tx.Seats(c.ID)
-	if err != nil {
-		return err
-	}
-	own, _ := findSeats(seats, &xlreg.Token{ID: id})
-	if own == nil {
-		return xlreg.ErrNotMember
-	}
-	if err := tx.DeleteSeat(c.ID, own.Index); err != nil {
-		return err
-	}
-	return putTaken(tx, c, c.Taken.Without(own.Index))
 }

@@ -2,11 +2,10 @@ package registry
 
 import (
 	"context"
-	"errors"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
-	"github.com/xlattice/xlreg/internal/store"
+	"github.com/xlattice/xlreg/internal/records"
 )
 
 // Credential is what a session's handshake says of the peer that speaks in it.
@@ -22,37 +21,29 @@ type Credential struct {
 	Certificate []byte
 }
 
-// Registration asks to register a node, or to replace what it registered.
-type Registration struct {
-	Credential Credential
-	// Token is what the node says of itself, within the limits of its protocol.
-	// Its ID is the one it proposes, or empty.
-	Token *xlreg.Token
-	// AllowNew is false if the peer may make no new nodes for now: a registration
-	// that would is then refused as xlreg.ErrTooManyRequests.
-	AllowNew bool
-}
-
-// Register makes the node known, and returns what is kept of it, and whether it
-// is new. An ID once issued or taken never passes to another sig key.
-func (r *Registry) Register(ctx context.Context, reg Registration) (kept xlreg.Token, isNew bool, err error) {
-	node, err := verify(&reg)
+// Register makes a node known by what it says of itself, or replaces what it said
+// before, and returns what is kept and whether the node is new. The token is within
+// the limits of the peer's protocol; its ID is the one it proposes, or empty. An ID
+// once issued or taken never passes to another sig key. With allowNew false, a
+// registration that would make a node known is refused as xlreg.ErrTooManyRequests.
+func (r *Registry) Register(ctx context.Context, cred Credential, token *xlreg.Token, allowNew bool) (kept xlreg.Token, isNew bool, err error) {
+	node, err := verify(&cred, token)
 	if err != nil {
 		return xlreg.Token{}, false, err
 	}
 	if r.admit != nil && !r.admit(node.SigKey) {
 		return xlreg.Token{}, false, xlreg.Errorf(xlreg.ErrIdentityRequired, "this registry admits only the keys it was started with")
 	}
-	err = r.update(ctx, func(tx store.Writer) error {
+	err = r.update(ctx, func(tx records.Writer) error {
 		kept = node
-		isNew, err = r.bind(tx, &kept)
+		isNew, err = r.bind(tx.Reader, &kept)
 		if err != nil {
 			return err
 		}
-		if isNew && !reg.AllowNew {
+		if isNew && !allowNew {
 			return xlreg.ErrTooManyRequests
 		}
-		return tx.PutNode(kept)
+		return tx.PutNode(&kept)
 	})
 	if err != nil {
 		return xlreg.Token{}, false, err
@@ -60,9 +51,8 @@ func (r *Registry) Register(ctx context.Context, reg Registration) (kept xlreg.T
 	return kept, isNew, nil
 }
 
-// verify verifies the registration's signature and returns what is to be kept.
-func verify(reg *Registration) (xlreg.Token, error) {
-	t, cred := reg.Token, &reg.Credential
+// verify verifies the signature of a token and returns what is to be kept of it.
+func verify(cred *Credential, t *xlreg.Token) (xlreg.Token, error) {
 	kept := xlreg.Token{
 		Name: t.Name, Attrs: t.Attrs, ID: t.ID,
 		CommsKey: t.CommsKey, SigKey: t.SigKey, Endpoints: t.Endpoints,
@@ -91,7 +81,7 @@ func verify(reg *Registration) (xlreg.Token, error) {
 }
 
 // bind settles the node's ID, and tells whether it is new to the registry.
-func (r *Registry) bind(tx store.Reader, node *xlreg.Token) (isNew bool, err error) {
+func (r *Registry) bind(tx records.Reader, node *xlreg.Token) (isNew bool, err error) {
 	if node.ID == "" {
 		id, err := r.freeID(tx)
 		node.ID = xlreg.NodeID(id)
@@ -104,7 +94,7 @@ func (r *Registry) bind(tx store.Reader, node *xlreg.Token) (isNew bool, err err
 	if err == nil {
 		return false, xlreg.ErrIDInUse
 	}
-	if !errors.Is(err, store.ErrNotFound) {
+	if !records.IsNotFound(err) {
 		return false, err
 	}
 	used, err := r.idInUse(tx, string(node.ID))
@@ -120,7 +110,7 @@ func (r *Registry) LogIn(ctx context.Context, cred Credential, id, digSig []byte
 		return xlreg.Token{}, xlreg.ErrIdentityRequired
 	}
 	var node xlreg.Token
-	err := r.view(ctx, func(tx store.Reader) (err error) {
+	err := r.view(ctx, func(tx records.Reader) (err error) {
 		node, err = tx.Node(xlreg.NodeID(id))
 		return orKind(err, xlreg.ErrBadSignature)
 	})

@@ -143,7 +143,7 @@ func (s *simulation) register(t *rapid.T) {
 	if ids := s.nodeIDs(); len(ids) > 0 && rapid.Bool().Draw(t, "again") {
 		tok.ID = rapid.SampledFrom(ids).Draw(t, "id")
 	}
-	kept, isNew, err := s.r.Register(t.Context(), registry.Registration{Credential: classicCred, Token: &tok, AllowNew: true})
+	kept, isNew, err := s.r.Register(t.Context(), classicCred, &tok, true)
 	before, known := s.model.nodes[tok.ID]
 	if known && before.key != node.key {
 		if !errors.Is(err, xlreg.ErrIDInUse) {
@@ -161,9 +161,7 @@ func (s *simulation) create(t *rapid.T) {
 	name := rapid.SampledFrom([]xlreg.Name{"x", "y"}).Draw(t, "cluster")
 	size := rapid.Uint32Range(0, 4).Draw(t, "size")
 	ends := rapid.Uint32Range(0, 2).Draw(t, "endpoints")
-	c, isNew, err := s.r.Create(t.Context(), registry.CreateRequest{
-		Name: string(name), MaxSize: size, EndpointCount: ends, AllowNew: true,
-	})
+	c, isNew, err := s.r.Create(t.Context(), xlreg.ClusterSpec{Name: string(name), MaxSize: size, EndpointCount: ends}, true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,11 +3,11 @@ package registry
 import (
 	"crypto/rand"
 	"encoding/base32"
-	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/internal/store"
+	"github.com/xlattice/xlreg/internal/records"
 )
 
 // A unique name ends in a hyphen and this much randomness.
@@ -17,10 +17,18 @@ const (
 	uniqueStem   = "c"              // of a cluster that was given no name
 )
 
+// maxDraws is how often a random ID or name is drawn anew that is in use already.
+// Twice in a row does not happen by chance.
+const maxDraws = 8
+
+// errNoFreeDraw says that everything drawn was in use: either the source of chance is
+// broken, or the store says that there is what was never put.
+var errNoFreeDraw = fmt.Errorf("%d random values in a row were in use", maxDraws)
+
 // freeID returns a random ID that neither a node nor a cluster nor the registry
 // itself has.
-func (r *Registry) freeID(tx store.Reader) (string, error) {
-	for {
+func (r *Registry) freeID(tx records.Reader) (string, error) {
+	for range maxDraws {
 		b := make([]byte, r.idLen)
 		rand.Read(b) // never fails
 		used, err := r.idInUse(tx, string(b))
@@ -28,36 +36,35 @@ func (r *Registry) freeID(tx store.Reader) (string, error) {
 			return string(b), err
 		}
 	}
+	return "", errNoFreeDraw
 }
 
-func (r *Registry) idInUse(tx store.Reader, id string) (bool, error) {
+func (r *Registry) idInUse(tx records.Reader, id string) (bool, error) {
 	if xlreg.NodeID(id) == r.self {
 		return true, nil
 	}
-	if _, err := tx.Node(xlreg.NodeID(id)); !errors.Is(err, store.ErrNotFound) {
-		return err == nil, err
+	_, err := tx.Node(xlreg.NodeID(id))
+	if used, err := exists(err); used || err != nil {
+		return used, err
 	}
-	if _, err := tx.Cluster(xlreg.ClusterID(id)); !errors.Is(err, store.ErrNotFound) {
-		return err == nil, err
-	}
-	return false, nil
+	_, err = tx.Cluster(xlreg.ClusterID(id))
+	return exists(err)
 }
 
-// freeName returns stem with a random suffix, a name no cluster has.
-func freeName(tx store.Reader, stem xlreg.Name) (xlreg.Name, error) {
+// freeName returns stem with a random suffix, a name that no cluster has.
+func freeName(tx records.Reader, stem xlreg.Name) (xlreg.Name, error) {
 	if stem == "" {
 		stem = uniqueStem
 	}
 	stem = stem[:min(len(stem), xlreg.MaxNameLen-uniqueSuffix)]
-	for {
+	for range maxDraws {
 		var b [uniqueBits / 8]byte
 		rand.Read(b[:]) // never fails
 		name := stem + "-" + xlreg.Name(strings.ToLower(base32.StdEncoding.EncodeToString(b[:])))
-		if _, err := tx.ClusterByName(name); err != nil {
-			if errors.Is(err, store.ErrNotFound) {
-				err = nil
-			}
+		_, err := tx.ClusterByName(name)
+		if used, err := exists(err); err != nil || !used {
 			return name, err
 		}
 	}
+	return "", errNoFreeDraw
 }

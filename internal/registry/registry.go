@@ -5,13 +5,13 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/internal/records"
 	"github.com/xlattice/xlreg/internal/store"
 )
 
@@ -106,12 +106,12 @@ func (r *Registry) Close() error {
 
 // update runs f in a transaction, and gives an error that is not a rule's the
 // kind that clients are told.
-func (r *Registry) update(ctx context.Context, f func(store.Writer) error) error {
-	return explain(ctx, r.store.Update(ctx, f))
+func (r *Registry) update(ctx context.Context, f func(records.Writer) error) error {
+	return explain(ctx, r.store.Update(ctx, func(tx store.Writer) error { return f(records.NewWriter(tx)) }))
 }
 
-func (r *Registry) view(ctx context.Context, f func(store.Reader) error) error {
-	return explain(ctx, r.store.View(ctx, f))
+func (r *Registry) view(ctx context.Context, f func(records.Reader) error) error {
+	return explain(ctx, r.store.View(ctx, func(tx store.Reader) error { return f(records.NewReader(tx)) }))
 }
 
 func explain(ctx context.Context, err error) error {
@@ -125,7 +125,7 @@ func explain(ctx context.Context, err error) error {
 }
 
 // find returns the cluster that ref names. An ID wins over a name.
-func find(tx store.Reader, ref xlreg.ClusterRef) (store.Cluster, error) {
+func find(tx records.Reader, ref xlreg.ClusterRef) (records.Cluster, error) {
 	switch {
 	case ref.ID != "":
 		c, err := tx.Cluster(ref.ID)
@@ -134,14 +134,22 @@ func find(tx store.Reader, ref xlreg.ClusterRef) (store.Cluster, error) {
 		c, err := tx.ClusterByName(ref.Name)
 		return c, orKind(err, xlreg.ErrNoSuchClusterName)
 	default:
-		return store.Cluster{}, xlreg.ErrNoClusterNamed
+		return records.Cluster{}, xlreg.ErrNoClusterNamed
 	}
 }
 
-// orKind puts kind in the place of store.ErrNotFound.
+// orKind puts kind in the place of an error that says there is no such record.
 func orKind(err error, kind xlreg.Kind) error {
-	if errors.Is(err, store.ErrNotFound) {
+	if records.IsNotFound(err) {
 		return kind
 	}
 	return err
+}
+
+// exists tells from the error of a reading call whether there is such a record.
+func exists(err error) (bool, error) {
+	if records.IsNotFound(err) {
+		return false, nil
+	}
+	return err == nil, err
 }

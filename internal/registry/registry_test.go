@@ -151,7 +151,7 @@ func modern(t *testing.T, name string, keys *identity.Keys, ends ...xlreg.Endpoi
 var classicCred = registry.Credential{Protocol: xlreg.Protocol19, Salt: []byte("8 bytes!")}
 
 func (w *world) registerToken(t *xlreg.Token) (xlreg.Token, error) {
-	kept, _, err := w.Register(w.t.Context(), registry.Registration{Credential: classicCred, Token: t, AllowNew: true})
+	kept, _, err := w.Register(w.t.Context(), classicCred, t, true)
 	return kept, err
 }
 
@@ -167,7 +167,7 @@ func (w *world) node(name string, keys *identity.Keys, ends ...xlreg.Endpoint) x
 
 func (w *world) create(name string, size uint32) xlreg.Cluster {
 	w.t.Helper()
-	c, _, err := w.Create(w.t.Context(), registry.CreateRequest{Name: name, MaxSize: size, EndpointCount: 1, AllowNew: true})
+	c, _, err := w.Create(w.t.Context(), xlreg.ClusterSpec{Name: name, MaxSize: size, EndpointCount: 1}, true)
 	if err != nil {
 		w.t.Fatalf("create %s: %v", name, err)
 	}
@@ -217,13 +217,11 @@ func TestShortIDs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	kept, isNew, err := r.Register(t.Context(), registry.Registration{
-		Credential: classicCred, Token: classic("a", testKeys()[0], "", end), AllowNew: true,
-	})
+	kept, isNew, err := r.Register(t.Context(), classicCred, classic("a", testKeys()[0], "", end), true)
 	if err != nil || !isNew || len(kept.ID) != xlreg.ShortIDLen {
 		t.Errorf("Register = %v, %v, %v", kept.ID, isNew, err)
 	}
-	c, _, err := r.Create(t.Context(), registry.CreateRequest{Name: "c", AllowNew: true})
+	c, _, err := r.Create(t.Context(), xlreg.ClusterSpec{Name: "c"}, true)
 	if err != nil || len(c.ID) != xlreg.ShortIDLen {
 		t.Errorf("Create = %v, %v", c.ID, err)
 	}
@@ -266,7 +264,7 @@ func TestRegisterVerifies(t *testing.T) {
 
 	tok, cred := modern(t, "m", keys[0], end)
 	register := func(tok *xlreg.Token, cred registry.Credential) (xlreg.Token, error) {
-		kept, _, err := w.Register(t.Context(), registry.Registration{Credential: cred, Token: tok, AllowNew: true})
+		kept, _, err := w.Register(t.Context(), cred, tok, true)
 		return kept, err
 	}
 	kept, err := register(tok, cred)
@@ -309,10 +307,8 @@ func TestAdmit(t *testing.T) {
 	defer r.Close()
 	register := func(k *identity.Keys) error {
 		token, cred := modern(t, "a", k, end)
-		_, _, modernErr := r.Register(t.Context(), registry.Registration{Credential: cred, Token: token, AllowNew: true})
-		_, _, classicErr := r.Register(t.Context(), registry.Registration{
-			Credential: classicCred, Token: classic("a", k, "", end), AllowNew: true,
-		})
+		_, _, modernErr := r.Register(t.Context(), cred, token, true)
+		_, _, classicErr := r.Register(t.Context(), classicCred, classic("a", k, "", end), true)
 		if (modernErr == nil) != (classicErr == nil) {
 			t.Errorf("over 2.0 %v, over 1.9 %v", modernErr, classicErr)
 		}
@@ -336,7 +332,7 @@ func TestCertificateOfAnotherForm(t *testing.T) {
 		t.Fatal(err)
 	}
 	named.DigSig2 = sig
-	kept, _, err := w.Register(t.Context(), registry.Registration{Credential: cred, Token: &named, AllowNew: true})
+	kept, _, err := w.Register(t.Context(), cred, &named, true)
 	if err != nil || kept.Certificate != nil || kept.DigSig2 == nil {
 		t.Errorf("certificate kept %t, signature kept %t, %v", kept.Certificate != nil, kept.DigSig2 != nil, err)
 	}
@@ -346,7 +342,7 @@ func TestClassicRegistrationDropsProof(t *testing.T) {
 	w := newWorld(t)
 	keys := testKeys()[0]
 	tok, cred := modern(t, "m", keys, end)
-	kept, _, err := w.Register(t.Context(), registry.Registration{Credential: cred, Token: tok, AllowNew: true})
+	kept, _, err := w.Register(t.Context(), cred, tok, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -404,29 +400,28 @@ func TestLogIn(t *testing.T) {
 
 func TestCreate(t *testing.T) {
 	w := newWorld(t)
-	create := func(req registry.CreateRequest) (xlreg.Cluster, bool, error) {
-		req.AllowNew = true
-		return w.Create(t.Context(), req)
+	create := func(spec xlreg.ClusterSpec) (xlreg.Cluster, bool, error) {
+		return w.Create(t.Context(), spec, true)
 	}
-	first, isNew, err := create(registry.CreateRequest{Name: "c", MaxSize: 5, EndpointCount: 2, Attrs: 0xFF})
+	first, isNew, err := create(xlreg.ClusterSpec{Name: "c", MaxSize: 5, EndpointCount: 2, Attrs: 0xFF})
 	want := xlreg.Cluster{ID: first.ID, Name: "c", Attrs: 7, MaxSize: 5, EndpointCount: 2}
 	want.Attrs, want.Name = xlreg.KnownClusterAttrs, first.Name // the unique bit was set
 	if err != nil || !isNew || first != want || first.Name == "c" {
 		t.Errorf("Create = %+v, %v, %v", first, isNew, err)
 	}
-	plain, _, _ := create(registry.CreateRequest{Name: "d", MaxSize: 1, EndpointCount: 0})
+	plain, _, _ := create(xlreg.ClusterSpec{Name: "d", MaxSize: 1, EndpointCount: 0})
 	if plain.Name != "d" || plain.MaxSize != xlreg.MinClusterSize || plain.EndpointCount != 1 {
 		t.Errorf("clamped up: %+v", plain)
 	}
-	again, isNew, err := create(registry.CreateRequest{Name: "d", MaxSize: 9, Attrs: 1})
+	again, isNew, err := create(xlreg.ClusterSpec{Name: "d", MaxSize: 9, Attrs: 1})
 	if err != nil || isNew || again != plain {
 		t.Errorf("created again: %+v, %v, %v", again, isNew, err)
 	}
-	large, _, _ := create(registry.CreateRequest{Name: "e", MaxSize: 1 << 31, EndpointCount: 1 << 31})
+	large, _, _ := create(xlreg.ClusterSpec{Name: "e", MaxSize: 1 << 31, EndpointCount: 1 << 31})
 	if large.MaxSize != xlreg.MaxClusterSize || large.EndpointCount != xlreg.MaxEndpoints {
 		t.Errorf("clamped down: %+v", large)
 	}
-	_, _, err = create(registry.CreateRequest{Name: "1st"})
+	_, _, err = create(xlreg.ClusterSpec{Name: "1st"})
 	wantKind(t, err, xlreg.ErrIllFormedName)
 }
 
@@ -434,7 +429,7 @@ func TestUniqueNames(t *testing.T) {
 	w := newWorld(t)
 	seen := make(map[xlreg.Name]bool)
 	for _, name := range []string{"", "", "stem", "stem", strings.Repeat("n", xlreg.MaxNameLen)} {
-		c, isNew, err := w.Create(t.Context(), registry.CreateRequest{Name: name, Attrs: xlreg.ClusterUnique, AllowNew: true})
+		c, isNew, err := w.Create(t.Context(), xlreg.ClusterSpec{Name: name, Attrs: xlreg.ClusterUnique}, true)
 		if err != nil || !isNew || seen[c.Name] || c.Name.Validate() != nil {
 			t.Fatalf("Create(%q) = %+v, %v, %v", name, c, isNew, err)
 		}
@@ -452,16 +447,16 @@ func TestUniqueNames(t *testing.T) {
 func TestNewRecordsMayBeForbidden(t *testing.T) {
 	w := newWorld(t)
 	ctx, keys := t.Context(), testKeys()[0]
-	_, _, err := w.Register(ctx, registry.Registration{Credential: classicCred, Token: classic("a", keys, "", end)})
+	_, _, err := w.Register(ctx, classicCred, classic("a", keys, "", end), false)
 	wantKind(t, err, xlreg.ErrTooManyRequests)
-	_, _, err = w.Create(ctx, registry.CreateRequest{Name: "c"})
+	_, _, err = w.Create(ctx, xlreg.ClusterSpec{Name: "c"}, false)
 	wantKind(t, err, xlreg.ErrTooManyRequests)
 
 	id, c := w.node("a", keys, end), w.create("c", 2)
-	if _, _, err := w.Register(ctx, registry.Registration{Credential: classicCred, Token: classic("a", keys, id, end)}); err != nil {
+	if _, _, err := w.Register(ctx, classicCred, classic("a", keys, id, end), false); err != nil {
 		t.Errorf("registering a known node again: %v", err)
 	}
-	if got, _, err := w.Create(ctx, registry.CreateRequest{Name: "c"}); err != nil || got != c {
+	if got, _, err := w.Create(ctx, xlreg.ClusterSpec{Name: "c"}, false); err != nil || got != c {
 		t.Errorf("asking for a cluster that exists: %v, %v", got, err)
 	}
 }
@@ -497,7 +492,7 @@ func TestJoinFaultsInOrder(t *testing.T) {
 	a, b := w.node("a", keys[0], end), w.node("b", keys[0], end)
 	w.join(a, c)
 	w.join(b, c)
-	wide, _, _ := w.Create(t.Context(), registry.CreateRequest{Name: "wide", MaxSize: 9, EndpointCount: 2, AllowNew: true})
+	wide, _, _ := w.Create(t.Context(), xlreg.ClusterSpec{Name: "wide", MaxSize: 9, EndpointCount: 2}, true)
 
 	for _, tc := range []struct {
 		name string
@@ -618,7 +613,7 @@ func TestRace(t *testing.T) {
 
 func TestStoreFailureIsTryLater(t *testing.T) {
 	w := newWorldOn(t, brokenStore{memory.New()})
-	_, _, err := w.Create(t.Context(), registry.CreateRequest{Name: "c", AllowNew: true})
+	_, _, err := w.Create(t.Context(), xlreg.ClusterSpec{Name: "c"}, true)
 	wantKind(t, err, xlreg.ErrTryLater)
 	if xlreg.RetryAfter(err) <= 0 || !errors.Is(err, errDisk) {
 		t.Errorf("retry after %v, cause kept for the log %t", xlreg.RetryAfter(err), errors.Is(err, errDisk))

@@ -5,7 +5,7 @@ import (
 	"sync"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/internal/store"
+	"github.com/xlattice/xlreg/internal/records"
 )
 
 // maxRosters bounds the rosters kept for the next reader, each of which may
@@ -22,7 +22,7 @@ type Roster struct {
 // Roster returns the cluster with its members.
 func (r *Registry) Roster(ctx context.Context, ref xlreg.ClusterRef) (*Roster, error) {
 	var roster *Roster
-	err := r.view(ctx, func(tx store.Reader) error {
+	err := r.view(ctx, func(tx records.Reader) error {
 		c, err := find(tx, ref)
 		if err != nil {
 			return err
@@ -42,8 +42,8 @@ func (r *Registry) Roster(ctx context.Context, ref xlreg.ClusterRef) (*Roster, e
 
 // Cluster returns the cluster that ref names.
 func (r *Registry) Cluster(ctx context.Context, ref xlreg.ClusterRef) (xlreg.Cluster, error) {
-	var c store.Cluster
-	err := r.view(ctx, func(tx store.Reader) (err error) {
+	var c records.Cluster
+	err := r.view(ctx, func(tx records.Reader) (err error) {
 		c, err = find(tx, ref)
 		return err
 	})
@@ -57,7 +57,7 @@ type rosterCache struct {
 	rosters map[xlreg.ClusterID]*Roster // guarded by mu
 }
 
-func (rc *rosterCache) get(c *store.Cluster) *Roster {
+func (rc *rosterCache) get(c *records.Cluster) *Roster {
 	rc.mu.Lock()
 	defer rc.mu.Unlock()
 	if kept := rc.rosters[c.ID]; kept != nil && kept.Revision == c.Revision {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/internal/records"
 	"github.com/xlattice/xlreg/internal/store"
 )
 
@@ -14,10 +15,10 @@ import (
 const rewatchDelay = time.Second
 
 // Await returns a context that ends when the cluster has at least size members
-// (0 or more than its maximum size: the maximum), when limit has passed (0 or
-// more than the registry's: the registry's), or with ctx, whichever comes
-// first. It costs no goroutine. release must be called in the end.
-func (r *Registry) Await(ctx context.Context, c *xlreg.Cluster, size int, limit time.Duration) (ready context.Context, release context.CancelFunc) {
+// (0 or more than its maximum size: the maximum), when limit has passed (0 or more
+// than the registry's: the registry's), or with ctx, whichever comes first. It costs
+// no goroutine. Unless it returns an error, release must be called in the end.
+func (r *Registry) Await(ctx context.Context, c *xlreg.Cluster, size int, limit time.Duration) (ready context.Context, release context.CancelFunc, err error) {
 	if size <= 0 || size > c.MaxSize {
 		size = c.MaxSize
 	}
@@ -26,14 +27,19 @@ func (r *Registry) Await(ctx context.Context, c *xlreg.Cluster, size int, limit 
 	}
 	ready, end := context.WithCancel(ctx)
 	w := &waiter{size: size, wake: end}
-	stop := r.clock.AfterFunc(limit, end)
 	r.hub.add(c.ID, w)
-	r.check(ctx, c.ID) // only now: what came before was not announced to w
-	return ready, func() {
+	stop := r.clock.AfterFunc(limit, end)
+	release = func() {
 		stop()
 		r.hub.remove(c.ID, w)
 		end()
 	}
+	// Only now: what came before was not announced to w.
+	if err := r.look(ctx, c.ID); err != nil && ctx.Err() == nil {
+		release()
+		return nil, nil, err
+	}
+	return ready, release, nil
 }
 
 // Waiting returns how many reads wait now.
@@ -103,17 +109,13 @@ func (h *hub) clusters() []xlreg.ClusterID {
 	return ids
 }
 
-func (h *hub) has(id xlreg.ClusterID) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return len(h.waiters[id]) > 0
-}
-
-// watch passes the store's news on to those that wait, until ctx ends.
+// watch passes the store's news on to those that wait, until ctx ends. A failure, of
+// the feed or of a look at what may have changed, begins the watch anew, and that
+// begins with a look at every cluster that is waited for: so no wake-up is lost.
 func (r *Registry) watch(ctx context.Context) {
 	for ctx.Err() == nil {
-		err := r.store.Watch(ctx, func(change store.Change) { r.changed(ctx, change) })
-		if err == nil || errors.Is(err, store.ErrClosed) {
+		err := r.store.Watch(ctx, records.Clusters, func(c store.Change) error { return r.changed(ctx, c) })
+		if ctx.Err() != nil || errors.Is(err, store.ErrClosed) {
 			return
 		}
 		r.log.Error("watching the store failed, will try again", "err", err)
@@ -123,30 +125,34 @@ func (r *Registry) watch(ctx context.Context) {
 	}
 }
 
-func (r *Registry) changed(ctx context.Context, change store.Change) {
-	if change.Cluster != "" {
-		r.check(ctx, change.Cluster)
-		return
+// changed wakes those for whom a change of the store is the one they wait for. The
+// change has the cluster's new record with it, so waking reads nothing.
+func (r *Registry) changed(ctx context.Context, change store.Change) error {
+	if !change.IsZero() {
+		c, ok, err := records.ChangedCluster(change)
+		if ok {
+			r.hub.wake(c.ID, c.Taken.Len())
+		}
+		return err
 	}
 	for _, id := range r.hub.clusters() {
-		r.check(ctx, id)
-	}
-}
-
-// check wakes those who have what they wait for.
-func (r *Registry) check(ctx context.Context, id xlreg.ClusterID) {
-	if !r.hub.has(id) {
-		return
-	}
-	err := r.store.View(ctx, func(tx store.Reader) error {
-		c, err := tx.Cluster(id)
-		if err != nil {
+		err := r.look(ctx, id)
+		if err != nil && !errors.Is(err, xlreg.ErrNoSuchClusterID) {
 			return err
 		}
-		r.hub.wake(id, c.Taken.Len())
-		return nil
-	})
-	if err != nil && ctx.Err() == nil {
-		r.log.Error("looking at a cluster that is waited for failed", "cluster", id, "err", err)
 	}
+	return nil
+}
+
+// look reads how many members a cluster has, and wakes those who wait for no more.
+func (r *Registry) look(ctx context.Context, id xlreg.ClusterID) error {
+	var c records.Cluster
+	err := r.view(ctx, func(tx records.Reader) (err error) {
+		c, err = tx.Cluster(id)
+		return orKind(err, xlreg.ErrNoSuchClusterID)
+	})
+	if err == nil {
+		r.hub.wake(id, c.Taken.Len())
+	}
+	return err
 }

@@ -3,6 +3,7 @@ package registry_test
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,6 +13,16 @@ import (
 	"github.com/xlattice/xlreg/internal/store/memory"
 )
 
+// await is Await where the store does not fail.
+func (w *world) await(ctx context.Context, c *xlreg.Cluster, size int, limit time.Duration) (ready context.Context, release context.CancelFunc) {
+	w.t.Helper()
+	ready, release, err := w.Await(ctx, c, size, limit)
+	if err != nil {
+		w.t.Fatalf("await: %v", err)
+	}
+	return ready, release
+}
+
 func pending(ctx context.Context) bool { return ctx.Err() == nil }
 
 func TestAwaitSize(t *testing.T) {
@@ -19,7 +30,7 @@ func TestAwaitSize(t *testing.T) {
 		t.Run(fmt.Sprint(tc.size), func(t *testing.T) {
 			w := newWorld(t)
 			c := w.create("c", 4)
-			ready, release := w.Await(t.Context(), &c, tc.size, time.Minute)
+			ready, release := w.await(t.Context(), &c, tc.size, time.Minute)
 			defer release()
 			for i := range tc.ends {
 				if !pending(ready) {
@@ -37,7 +48,7 @@ func TestWaiting(t *testing.T) {
 	c, d := w.create("c", 4), w.create("d", 4)
 	var releases []context.CancelFunc
 	for i, cluster := range []xlreg.Cluster{c, c, d} {
-		_, release := w.Await(t.Context(), &cluster, 0, time.Minute)
+		_, release := w.await(t.Context(), &cluster, 0, time.Minute)
 		releases = append(releases, release)
 		if n := w.Waiting(); n != i+1 {
 			t.Errorf("%d wait, want %d", n, i+1)
@@ -55,7 +66,7 @@ func TestAwaitIsOverAtOnceWhenThereIsNothingToWaitFor(t *testing.T) {
 	w := newWorld(t)
 	c := w.create("c", 2)
 	w.join(w.node("a", testKeys()[0], end), c)
-	ready, release := w.Await(t.Context(), &c, 1, time.Minute)
+	ready, release := w.await(t.Context(), &c, 1, time.Minute)
 	defer release()
 	if pending(ready) {
 		t.Error("still waiting for one member of one")
@@ -66,9 +77,9 @@ func TestAwaitEndsOnlyAtItsSize(t *testing.T) {
 	s := memory.New()
 	w := newWorldOn(t, s)
 	c := w.create("c", 3)
-	all, releaseAll := w.Await(t.Context(), &c, 0, time.Minute)
+	all, releaseAll := w.await(t.Context(), &c, 0, time.Minute)
 	defer releaseAll()
-	one, releaseOne := w.Await(t.Context(), &c, 1, time.Minute)
+	one, releaseOne := w.await(t.Context(), &c, 1, time.Minute)
 	defer releaseOne()
 	w.join(w.node("a", testKeys()[0], end), c)
 	<-one.Done() // so the join has been announced
@@ -92,7 +103,7 @@ func TestAwaitLimit(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			w := newWorld(t)
 			c := w.create("c", 2)
-			ready, release := w.Await(t.Context(), &c, 0, tc.asked)
+			ready, release := w.await(t.Context(), &c, 0, tc.asked)
 			defer release()
 			w.clock.advance(tc.ends - 1)
 			if !pending(ready) {
@@ -110,7 +121,7 @@ func TestAwaitEndsWithItsContext(t *testing.T) {
 	w := newWorld(t)
 	c := w.create("c", 2)
 	ctx, cancel := context.WithCancel(t.Context())
-	ready, release := w.Await(ctx, &c, 0, time.Minute)
+	ready, release := w.await(ctx, &c, 0, time.Minute)
 	cancel()
 	if pending(ready) {
 		t.Error("outlived its context")
@@ -133,7 +144,7 @@ func TestAwaitHearsOfOtherServers(t *testing.T) {
 	defer there.Close()
 	c := here.create("c", 2)
 	a, b := here.node("a", testKeys()[0], end), here.node("b", testKeys()[0], end)
-	ready, release := here.Await(t.Context(), &c, 0, time.Minute)
+	ready, release := here.await(t.Context(), &c, 0, time.Minute)
 	defer release()
 	for _, id := range []xlreg.NodeID{a, b} {
 		if _, _, err := there.Join(t.Context(), id, xlreg.ClusterRef{ID: c.ID}); err != nil {
@@ -148,7 +159,7 @@ func TestAwaitSurvivesAWatchThatFails(t *testing.T) {
 	s := &forgetful{Store: memory.New(), again: make(chan struct{})}
 	w := newWorldOn(t, s)
 	c := w.create("c", 2)
-	ready, release := w.Await(t.Context(), &c, 1, time.Minute)
+	ready, release := w.await(t.Context(), &c, 1, time.Minute)
 	defer release()
 	w.join(w.node("a", testKeys()[0], end), c)
 	close(s.again)
@@ -158,11 +169,19 @@ func TestAwaitSurvivesAWatchThatFails(t *testing.T) {
 // forgetful fails its first watch, and misses all that happens before again.
 type forgetful struct {
 	store.Store
-	again  chan struct{}
-	failed bool
+	again   chan struct{}
+	failed  bool
+	failing atomic.Int64 // so many Views fail
 }
 
-func (s *forgetful) Watch(ctx context.Context, f func(store.Change)) error {
+func (s *forgetful) View(ctx context.Context, f func(store.Reader) error) error {
+	if s.failing.Add(-1) >= 0 {
+		return errDisk
+	}
+	return s.Store.View(ctx, f)
+}
+
+func (s *forgetful) Watch(ctx context.Context, prefix string, f func(store.Change) error) error {
 	if !s.failed {
 		s.failed = true
 		return errDisk
@@ -172,5 +191,50 @@ func (s *forgetful) Watch(ctx context.Context, f func(store.Change)) error {
 	case <-ctx.Done():
 		return nil
 	}
-	return s.Store.Watch(ctx, f)
+	return s.Store.Watch(ctx, prefix, f)
+}
+
+// A look that fails is looked again, so one failing read costs nobody a wake-up: not
+// when news were missed, and not when the wait begins.
+func TestAwaitSurvivesAReadThatFails(t *testing.T) {
+	s := &forgetful{Store: memory.New(), again: make(chan struct{})}
+	w := newWorldOn(t, s)
+	c := w.create("c", 2)
+	ready, release := w.await(t.Context(), &c, 1, time.Minute)
+	defer release()
+	w.join(w.node("a", testKeys()[0], end), c)
+	s.failing.Store(1)
+	close(s.again)
+	<-ready.Done()
+}
+
+func TestAwaitSaysThatItCannotRead(t *testing.T) {
+	s := &forgetful{Store: memory.New(), again: make(chan struct{})}
+	w := newWorldOn(t, s)
+	c := w.create("c", 2)
+	s.failing.Store(1)
+	_, _, err := w.Await(t.Context(), &c, 1, time.Minute)
+	wantKind(t, err, xlreg.ErrTryLater)
+	if n := w.Waiting(); n != 0 {
+		t.Errorf("%d wait after a refusal", n)
+	}
+}
+
+// The change has the count with it: waking somebody reads nothing.
+func TestWakingReadsNothing(t *testing.T) {
+	s := &forgetful{Store: memory.New(), failed: true, again: make(chan struct{})}
+	close(s.again)
+	w := newWorldOn(t, s)
+	c := w.create("c", 2)
+	a := w.node("a", testKeys()[0], end)
+	first, releaseFirst := w.await(t.Context(), &c, 1, time.Minute)
+	defer releaseFirst()
+	w.join(a, c)
+	<-first.Done() // so the watch has begun
+	all, releaseAll := w.await(t.Context(), &c, 2, time.Minute)
+	defer releaseAll()
+	b := w.node("b", testKeys()[0], end)
+	s.failing.Store(1 << 30)
+	w.join(b, c)
+	<-all.Done()
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/internal/registry"
 	"github.com/xlattice/xlreg/internal/wire"
 )
 
@@ -59,22 +58,17 @@ func (p *peerSession) identify(ctx context.Context, req *wire.MemberRequest) (xl
 		return s.registry.LogIn(ctx, p.cred, req.ID, req.DigSig)
 	}
 	right := s.nodes.claim(p.from, s.now())
-	node, isNew, err := s.registry.Register(ctx, registry.Registration{
-		Credential: p.cred, Token: req.Token, AllowNew: right.allowed,
-	})
+	node, isNew, err := s.registry.Register(ctx, p.cred, req.Token, right.allowed)
 	return node, right.settle(isNew, err)
 }
 
 func (p *peerSession) create(ctx context.Context, m *wire.Message) (*wire.Message, error) {
-	s, req := p.server, m.Create()
+	s, spec := p.server, m.Create()
 	if p.peer.Protocol.Classic() {
-		req.Attrs = 0 // deployed clients send random ones
+		spec.Attrs = 0 // deployed clients send random ones
 	}
 	right := s.clusters.claim(p.from, s.now())
-	c, isNew, err := s.registry.Create(ctx, registry.CreateRequest{
-		Name: req.Name, MaxSize: req.MaxSize, EndpointCount: req.EndpointCount, Attrs: req.Attrs,
-		AllowNew: right.allowed,
-	})
+	c, isNew, err := s.registry.Create(ctx, spec, right.allowed)
 	if err := right.settle(isNew, err); err != nil {
 		return nil, err
 	}
@@ -140,7 +134,10 @@ func (p *peerSession) await(e ends, req wire.GetRequest) (*wire.Message, error) 
 	if req.WaitSize != nil && *req.WaitSize == 0 {
 		return p.roster(e.hard, req)
 	}
-	ready, release := p.server.registry.Await(e.stop, &c, waitSize(&req), waitLimit(&req))
+	ready, release, err := p.server.registry.Await(e.stop, &c, waitSize(&req), waitLimit(&req))
+	if err != nil {
+		return nil, err
+	}
 	p.waiting = &wait{req, ready, release}
 	if ready.Err() != nil {
 		return p.awaited(e)

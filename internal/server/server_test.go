@@ -220,7 +220,7 @@ func (p *peer) register(name string) xlreg.NodeID {
 
 func (p *peer) create(name string, size uint32) xlreg.Cluster {
 	p.t.Helper()
-	c, err := p.ask(wire.NewCreate(wire.CreateRequest{Name: name, MaxSize: size, EndpointCount: 1, Attrs: 1})).Cluster()
+	c, err := p.ask(wire.NewCreate(xlreg.ClusterSpec{Name: name, MaxSize: size, EndpointCount: 1, Attrs: 1})).Cluster()
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -316,7 +316,7 @@ func TestRefusals(t *testing.T) {
 			xlreg.ErrIllFormedToken, xlreg.ErrIllFormedToken, false},
 		{"unknown ID", false, func(*testing.T) *wire.Message { return wire.NewLogin(self, []byte("sig")) },
 			xlreg.ErrBadSignature, xlreg.ErrBadSignature, false},
-		{"ill-formed name", true, func(*testing.T) *wire.Message { return wire.NewCreate(wire.CreateRequest{Name: "1"}) },
+		{"ill-formed name", true, func(*testing.T) *wire.Message { return wire.NewCreate(xlreg.ClusterSpec{Name: "1"}) },
 			xlreg.ErrIllFormedName, xlreg.ErrIllFormedName, false},
 		{"get what is not there", true, func(*testing.T) *wire.Message {
 			return wire.NewGet(wire.GetRequest{Ref: xlreg.ClusterRef{ID: "x"}, Wait: true})

@@ -10,6 +10,7 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/records"
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/bolt"
 	"github.com/xlattice/xlreg/regcred"
@@ -121,44 +122,47 @@ func (w *world) audit(t *testing.T, path string) {
 
 func (w *world) auditStore(t *testing.T, data store.Store) {
 	t.Helper()
-	err := data.View(t.Context(), func(tx store.Reader) error {
-		return errors.Join(w.auditNodes(tx), w.auditClusters(tx))
-	})
-	if err != nil {
-		t.Fatal(err)
+	audit := func(f func(records.Reader) error) {
+		t.Helper()
+		err := data.View(t.Context(), func(tx store.Reader) error { return f(records.NewReader(tx)) })
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	for id, n := range w.allNodes() {
+		audit(func(r records.Reader) error { return auditNode(r, id, n) })
+	}
+	for _, cluster := range w.allClusters() {
+		audit(func(r records.Reader) error { return auditCluster(r, cluster) })
 	}
 }
 
-func (w *world) auditNodes(tx store.Reader) error {
-	for id, n := range w.allNodes() {
-		kept, err := tx.Node(id)
-		if err != nil {
-			return fmt.Errorf("node %v: %w", id, err)
-		}
-		if kept.Name != n.name || kept.SigKey != n.key || !slices.Contains(n.versions, occupantOf(&kept).version) {
-			return fmt.Errorf("node %v is %s at %v, registered was %s in version %v", id, kept.Name, kept.Endpoints, n.name, n.versions)
-		}
+func auditNode(r records.Reader, id xlreg.NodeID, n issued) error {
+	kept, err := r.Node(id)
+	if err != nil {
+		return err // names the node
+	}
+	if kept.Name != n.name || kept.SigKey != n.key || !slices.Contains(n.versions, occupantOf(&kept).version) {
+		return fmt.Errorf("node %v is %s at %v, registered was %s in version %v", id, kept.Name, kept.Endpoints, n.name, n.versions)
 	}
 	return nil
 }
 
-func (w *world) auditClusters(tx store.Reader) error {
-	for _, cluster := range w.allClusters() {
-		kept, err := tx.Cluster(cluster.ID)
-		if err != nil || kept.Cluster != cluster {
-			return fmt.Errorf("cluster %+v is %+v, %w", cluster, kept.Cluster, err)
-		}
-		seats, err := tx.Seats(cluster.ID)
-		if err != nil {
-			return err
-		}
-		var taken xlreg.Seats
-		for _, m := range seats {
-			taken = taken.With(m.Index)
-		}
-		if taken != kept.Taken || taken.Len() != len(seats) {
-			return fmt.Errorf("cluster %q has the seats %b, its record says %b", cluster.Name, taken, kept.Taken)
-		}
+func auditCluster(r records.Reader, cluster xlreg.Cluster) error {
+	kept, err := r.Cluster(cluster.ID)
+	if err != nil || kept.Cluster != cluster {
+		return fmt.Errorf("cluster %+v is %+v, %w", cluster, kept.Cluster, err)
+	}
+	seats, err := r.Seats(cluster.ID)
+	if err != nil {
+		return err
+	}
+	var taken xlreg.Seats
+	for _, m := range seats {
+		taken = taken.With(m.Index)
+	}
+	if taken != kept.Taken || taken.Len() != len(seats) {
+		return fmt.Errorf("cluster %q has the seats %b, its record says %b", cluster.Name, taken, kept.Taken)
 	}
 	return nil
 }

@@ -127,20 +127,12 @@ func (w failingWriter) due() error {
 	return nil
 }
 
-func (w failingWriter) PutNode(node xlreg.Token) error {
-	return errors.Join(w.Writer.PutNode(node), w.due())
+func (w failingWriter) Put(key string, value []byte) error {
+	return errors.Join(w.Writer.Put(key, value), w.due())
 }
 
-func (w failingWriter) PutCluster(c store.Cluster) error {
-	return errors.Join(w.Writer.PutCluster(c), w.due())
-}
-
-func (w failingWriter) PutSeat(id xlreg.ClusterID, m xlreg.Member) error {
-	return errors.Join(w.Writer.PutSeat(id, m), w.due())
-}
-
-func (w failingWriter) DeleteSeat(id xlreg.ClusterID, index int) error {
-	return errors.Join(w.Writer.DeleteSeat(id, index), w.due())
+func (w failingWriter) Delete(key string) error {
+	return errors.Join(w.Writer.Delete(key), w.due())
 }
 
 // registryKeys are those of all registries in this process.

@@ -45,7 +45,7 @@ func seedMessages(f *testing.F) []*wire.Message {
 		wire.NewMember(&token),
 		wire.NewLogin(token.ID, []byte("signature")),
 		wire.NewMemberOK(&token),
-		wire.NewCreate(wire.CreateRequest{Name: "c0", MaxSize: 5, EndpointCount: 1}),
+		wire.NewCreate(xlreg.ClusterSpec{Name: "c0", MaxSize: 5, EndpointCount: 1}),
 		wire.NewClusterReply(wire.OpCreateReply, &cluster),
 		wire.NewJoin(ref),
 		wire.NewLeave(ref),

@@ -34,7 +34,7 @@ func TestLoginTravels(t *testing.T) {
 }
 
 func TestCreateTravels(t *testing.T) {
-	for _, want := range []wire.CreateRequest{
+	for _, want := range []xlreg.ClusterSpec{
 		{},
 		{Name: "c0", MaxSize: 64, Attrs: xlreg.ClusterUnique, EndpointCount: 16},
 		{Name: "not a name", MaxSize: 1<<32 - 1, Attrs: 1<<64 - 1, EndpointCount: 1<<32 - 1},

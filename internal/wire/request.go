@@ -46,32 +46,23 @@ func (m *Message) Member(p xlreg.Protocol) (MemberRequest, error) {
 	return MemberRequest{Token: t}, nil
 }
 
-// CreateRequest asks for a cluster. The numbers are as they came; the rules
-// bring them into range.
-type CreateRequest struct {
-	Name          string
-	MaxSize       uint32
-	Attrs         xlreg.ClusterAttrs
-	EndpointCount uint32
-}
-
 // NewCreate returns a Create.
-func NewCreate(r CreateRequest) *Message {
+func NewCreate(spec xlreg.ClusterSpec) *Message {
 	return newMessage(OpCreate, &xlregpb.XLRegMsg{
-		ClusterName:    proto.String(r.Name),
-		ClusterMaxSize: proto.Uint32(r.MaxSize),
-		ClusterAttrs:   proto.Uint64(uint64(r.Attrs)),
-		EndPointCount:  proto.Uint32(r.EndpointCount),
+		ClusterName:    proto.String(spec.Name),
+		ClusterMaxSize: proto.Uint32(spec.MaxSize),
+		ClusterAttrs:   proto.Uint64(uint64(spec.Attrs)),
+		EndPointCount:  proto.Uint32(spec.EndpointCount),
 	})
 }
 
 // Create reads a Create.
-func (m *Message) Create() CreateRequest {
-	return CreateRequest{
+func (m *Message) Create() xlreg.ClusterSpec {
+	return xlreg.ClusterSpec{
 		Name:          m.pb.GetClusterName(),
 		MaxSize:       m.pb.GetClusterMaxSize(),
-		Attrs:         xlreg.ClusterAttrs(m.pb.GetClusterAttrs()),
 		EndpointCount: m.pb.GetEndPointCount(),
+		Attrs:         xlreg.ClusterAttrs(m.pb.GetClusterAttrs()),
 	}
 }
 
