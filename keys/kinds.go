@@ -12,15 +12,15 @@ import (
 // Kind is the name of a kind of key.
 type Kind string
 
-// Scheme is what a signature is for. How it is made follows from that and from
-// the kind of the key.
+// Scheme is what a signature is for, which decides the hash. The rest of how it is
+// made is up to the kind of the key.
 type Scheme uint8
 
 // The schemes.
 const (
-	SchemeClassic     Scheme = iota + 1 // tokens and log-ins over a classic carrier, with SHA-1 (sections 4 and 5)
-	SchemeToken                         // tokens over 2.0, with SHA-256 (section 7)
-	SchemeCertificate                   // X.509 certificates, with SHA-256 (section 7)
+	SchemeClassic     Scheme = iota + 1 // tokens and log-ins over a classic carrier: SHA-1 (sections 4 and 5)
+	SchemeToken                         // tokens over 2.0: SHA-256 (section 7)
+	SchemeCertificate                   // X.509 certificates: SHA-256 (section 7)
 )
 
 // Public is a public key that is within the limits of its kind.
@@ -40,18 +40,18 @@ type Public interface {
 	// SSH returns the key as SSH encodes it, which is what fingerprints are of.
 	SSH() []byte
 
-	// Verify reports whether sig is the key's signature of message. It is never
-	// one where the kind has no signatures of that scheme.
-	Verify(s Scheme, message, sig []byte) bool
+	// Verify reports whether sig is the key's signature of what has the digest
+	// under the hash of s. It never is where the kind has no such signatures.
+	Verify(s Scheme, digest, sig []byte) bool
 }
 
 // Private is a private key whose public half is within the limits of its kind.
 type Private interface {
 	Public() Public
 
-	// Sign signs message. It is an error if the kind has no signatures of that
-	// scheme.
-	Sign(s Scheme, message []byte) ([]byte, error)
+	// Sign signs what has the digest under the hash of s. It is an error if the
+	// kind has no such signatures.
+	Sign(s Scheme, digest []byte) ([]byte, error)
 
 	// Signer returns the key as crypto/tls and crypto/x509 use it.
 	Signer() crypto.Signer

@@ -75,14 +75,18 @@ func TestNewSetRefuses(t *testing.T) {
 
 // What is not of a scheme that its kind has is neither made nor taken.
 func TestSchemes(t *testing.T) {
-	key, message := smallKeys().Sig, []byte("message")
-	for _, s := range []Scheme{SchemeClassic, SchemeCertificate, SchemeToken, 0, SchemeCertificate + 1} {
-		sig, err := key.Sign(s, message)
-		if known := s > 0 && s <= SchemeCertificate; known != (err == nil) || known != key.Public().Verify(s, message, sig) {
+	key, digest := smallKeys().Sig, make([]byte, 32)
+	size := map[Scheme]int{SchemeClassic: 20, SchemeToken: 32, SchemeCertificate: 32}
+	for s := range SchemeCertificate + 2 {
+		sig, err := key.Sign(s, digest[:size[s]])
+		if known := size[s] > 0; known != (err == nil) || known != key.Public().Verify(s, digest[:size[s]], sig) {
 			t.Errorf("scheme %d: %v", s, err)
 		}
-		for other := range SchemeCertificate + 1 {
-			if other != s && key.Public().Verify(other, message, sig) {
+		if _, err := key.Sign(s, digest[:31]); err == nil {
+			t.Errorf("scheme %d: signed what is no digest", s)
+		}
+		for other := range SchemeCertificate + 2 {
+			if other != s && key.Public().Verify(other, digest[:size[other]], sig) {
 				t.Errorf("a signature of scheme %d stands for one of %d", s, other)
 			}
 		}

@@ -121,17 +121,14 @@ func (k rsaPublic) SSH() []byte {
 	return appendSSHString(form, mpint(k.key.N))
 }
 
-func (k rsaPublic) Verify(s Scheme, message, sig []byte) bool {
+func (k rsaPublic) Verify(s Scheme, digest, sig []byte) bool {
 	switch s {
 	case SchemeClassic:
-		digest := sha1.Sum(message)
-		return rsa.VerifyPKCS1v15(k.key, crypto.SHA1, digest[:], sig) == nil
+		return rsa.VerifyPKCS1v15(k.key, crypto.SHA1, digest, sig) == nil
 	case SchemeToken:
-		digest := sha256.Sum256(message)
-		return rsa.VerifyPSS(k.key, crypto.SHA256, digest[:], sig, &tokenPSS) == nil
+		return rsa.VerifyPSS(k.key, crypto.SHA256, digest, sig, &tokenPSS) == nil
 	case SchemeCertificate:
-		digest := sha256.Sum256(message)
-		return rsa.VerifyPKCS1v15(k.key, crypto.SHA256, digest[:], sig) == nil
+		return rsa.VerifyPKCS1v15(k.key, crypto.SHA256, digest, sig) == nil
 	}
 	return false
 }
@@ -179,17 +176,14 @@ func generateRSA(bits int) (Private, error) {
 func (k rsaPrivate) Public() Public        { return rsaPublic{&k.key.PublicKey} }
 func (k rsaPrivate) Signer() crypto.Signer { return k.key }
 
-func (k rsaPrivate) Sign(s Scheme, message []byte) ([]byte, error) {
+func (k rsaPrivate) Sign(s Scheme, digest []byte) ([]byte, error) {
 	switch s {
 	case SchemeClassic:
-		digest := sha1.Sum(message)
-		return rsa.SignPKCS1v15(rand.Reader, k.key, crypto.SHA1, digest[:])
+		return rsa.SignPKCS1v15(rand.Reader, k.key, crypto.SHA1, digest)
 	case SchemeToken:
-		digest := sha256.Sum256(message)
-		return rsa.SignPSS(rand.Reader, k.key, crypto.SHA256, digest[:], &tokenPSS)
+		return rsa.SignPSS(rand.Reader, k.key, crypto.SHA256, digest, &tokenPSS)
 	case SchemeCertificate:
-		digest := sha256.Sum256(message)
-		return rsa.SignPKCS1v15(rand.Reader, k.key, crypto.SHA256, digest[:])
+		return rsa.SignPKCS1v15(rand.Reader, k.key, crypto.SHA256, digest)
 	}
 	return nil, errors.New("no such signature")
 }

@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"crypto/sha1" // what the classic signatures are made with; sections 4 and 5
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -14,7 +15,8 @@ const tokenContext = "xlreg token 2.0\x00"
 
 // SignClassic returns the classic signature of t, its DigSig (section 4).
 func SignClassic(key Private, t *xlreg.Token) ([]byte, error) {
-	sig, err := key.Sign(SchemeClassic, classicText(t))
+	digest := classicDigest(t)
+	sig, err := key.Sign(SchemeClassic, digest[:])
 	if err != nil {
 		return nil, fmt.Errorf("sign token: %w", err)
 	}
@@ -28,7 +30,8 @@ func VerifyClassic(t *xlreg.Token) error {
 	if err != nil {
 		return err
 	}
-	if !key.Verify(SchemeClassic, classicText(t), t.DigSig) {
+	digest := classicDigest(t)
+	if !key.Verify(SchemeClassic, digest[:], t.DigSig) {
 		return xlreg.Errorf(xlreg.ErrBadSignature, "classic signature of %q", t.Name)
 	}
 	return nil
@@ -37,7 +40,8 @@ func VerifyClassic(t *xlreg.Token) error {
 // SignLogin returns what proves, over a classic carrier, that the client holds
 // the sig key of id: a signature over this session's salt2 and the ID (section 5).
 func SignLogin(key Private, salt2 []byte, id xlreg.NodeID) ([]byte, error) {
-	sig, err := key.Sign(SchemeClassic, loginText(salt2, id))
+	digest := loginDigest(salt2, id)
+	sig, err := key.Sign(SchemeClassic, digest[:])
 	if err != nil {
 		return nil, fmt.Errorf("sign log-in: %w", err)
 	}
@@ -51,7 +55,8 @@ func VerifyLogin(key xlreg.SigKey, salt2 []byte, id xlreg.NodeID, sig []byte) er
 	if err != nil {
 		return err
 	}
-	if !public.Verify(SchemeClassic, loginText(salt2, id), sig) {
+	digest := loginDigest(salt2, id)
+	if !public.Verify(SchemeClassic, digest[:], sig) {
 		return xlreg.Errorf(xlreg.ErrBadSignature, "log-in of %v", id)
 	}
 	return nil
@@ -60,7 +65,8 @@ func VerifyLogin(key xlreg.SigKey, salt2 []byte, id xlreg.NodeID, sig []byte) er
 // SignToken returns the 2.0 signature of t, its DigSig2 (section 7). It binds t to
 // certificate, the one that the client shows in its TLS handshake, in DER.
 func SignToken(key Private, t *xlreg.Token, certificate []byte) ([]byte, error) {
-	sig, err := key.Sign(SchemeToken, tokenText(t, certificate))
+	digest := tokenDigest(t, certificate)
+	sig, err := key.Sign(SchemeToken, digest[:])
 	if err != nil {
 		return nil, fmt.Errorf("sign token: %w", err)
 	}
@@ -76,7 +82,8 @@ func VerifyToken(t *xlreg.Token, certificate []byte) error {
 	if err != nil {
 		return err
 	}
-	if !key.Verify(SchemeToken, tokenText(t, certificate), t.DigSig2) {
+	digest := tokenDigest(t, certificate)
+	if !key.Verify(SchemeToken, digest[:], t.DigSig2) {
 		return xlreg.Errorf(xlreg.ErrBadSignature, "2.0 signature of %q", t.Name)
 	}
 	return nil
@@ -93,8 +100,8 @@ func signingKey(k xlreg.SigKey, p xlreg.Protocol) (Public, error) {
 	return key, nil
 }
 
-// classicText runs the fields together without lengths, as deployed peers do.
-func classicText(t *xlreg.Token) []byte {
+// classicDigest runs the fields together without lengths, as deployed peers do.
+func classicDigest(t *xlreg.Token) [sha1.Size]byte {
 	b := make([]byte, 0, 1024)
 	b = append(b, t.Name...)
 	b = binary.LittleEndian.AppendUint64(b, uint64(t.Attrs))
@@ -103,16 +110,16 @@ func classicText(t *xlreg.Token) []byte {
 	for _, e := range t.Endpoints {
 		b = append(b, e...)
 	}
-	return b
+	return sha1.Sum(b)
 }
 
-func loginText(salt2 []byte, id xlreg.NodeID) []byte {
+func loginDigest(salt2 []byte, id xlreg.NodeID) [sha1.Size]byte {
 	b := make([]byte, 0, 64)
 	b = append(b, salt2...)
-	return append(b, id...)
+	return sha1.Sum(append(b, id...))
 }
 
-func tokenText(t *xlreg.Token, certificate []byte) []byte {
+func tokenDigest(t *xlreg.Token, certificate []byte) [sha256.Size]byte {
 	shown := sha256.Sum256(certificate)
 	var attrs [8]byte
 	binary.LittleEndian.PutUint64(attrs[:], uint64(t.Attrs))
@@ -128,7 +135,7 @@ func tokenText(t *xlreg.Token, certificate []byte) []byte {
 	for _, e := range t.Endpoints {
 		b = appendField(b, e)
 	}
-	return b
+	return sha256.Sum256(b)
 }
 
 // appendField appends one field of a 2.0 signature: its length in four bytes, the

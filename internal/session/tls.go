@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -177,7 +178,8 @@ func (p *pin) find(roots []*x509.Certificate) error {
 }
 
 func checkLeaf(leaf *x509.Certificate, key keys.Public, now time.Time) error {
-	if !key.Verify(keys.SchemeCertificate, leaf.RawTBSCertificate, leaf.Signature) {
+	sum := sha256.Sum256(leaf.RawTBSCertificate)
+	if !key.Verify(keys.SchemeCertificate, sum[:], leaf.Signature) {
 		return errors.New("leaf certificate is not signed by the registry's sig key")
 	}
 	switch {
