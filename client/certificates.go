@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // ByCertificate returns the member that a certificate is of: one with its key, in
@@ -37,7 +37,7 @@ func (r *Roster) identify(cert *x509.Certificate) (*Member, error) {
 			why = fmt.Errorf("its key is that of %q: %w", m.Token.Name, ErrUnverified)
 			continue
 		}
-		if why = identity.CheckCertificate(cert.Raw, &m.Token); why == nil {
+		if why = keys.CheckCertificate(cert.Raw, &m.Token); why == nil {
 			return m, nil
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/session"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/regcred"
 )
 
@@ -98,7 +99,7 @@ func newDialing(target *regcred.Target, o Options) (*dialing, error) {
 		d.config.CommsKey, d.config.SigKey = cred.CommsKey, cred.SigKey
 	}
 	if target.Cred != nil && d.sig == "" {
-		if d.sig, err = target.Cred.Fingerprint(); err != nil {
+		if d.sig, err = keys.Fingerprint(target.Cred.SigKey); err != nil {
 			return nil, err
 		}
 	}
@@ -156,14 +157,14 @@ func (d *dialing) showCertificate() error {
 		return nil
 	}
 	key := d.o.Node.Keys().Sig
-	if bits := key.N.BitLen(); bits < xlreg.MinKeyBitsModern {
-		return fmt.Errorf("sig key of %d bits: protocol 2.0 needs at least %d", bits, xlreg.MinKeyBitsModern)
+	if key.Public().Check(xlreg.Protocol20) != nil {
+		return fmt.Errorf("sig key of %d bits: protocol 2.0 needs at least %d", key.Public().Bits(), xlreg.MinKeyBitsModern)
 	}
 	der, err := d.o.Node.Certificate(d.o.Now())
 	if err != nil {
 		return fmt.Errorf("make certificate: %w", err)
 	}
-	d.config.Certificate = &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	d.config.Certificate = &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key.Signer()}
 	return nil
 }
 

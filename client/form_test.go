@@ -59,7 +59,7 @@ func TestFormSavesTheIDBeforeItJoins(t *testing.T) {
 	f.addOther("alice")
 	node := newNode(t, "n")
 	f.tell(wire.OpJoin, func(r request) *wire.Message {
-		if _, ok := node.Registration(f.target().Fingerprint); !ok {
+		if _, ok := node.Registry(f.target().Fingerprint); !ok {
 			t.Error("joins with an ID that is not saved")
 		}
 		return f.usual(r)

@@ -10,7 +10,7 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/wire"
-	"github.com/xlattice/xlreg/regcred"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // Register tells the registry who the node is and where, and returns the node's
@@ -58,7 +58,7 @@ func (c *Client) register(ctx context.Context) (xlreg.NodeID, error) {
 // registry is to choose; but servers from before 2.0 expect a client to, and
 // then what goes over a classic carrier is a random ID.
 func (c *Client) proposal() xlreg.NodeID {
-	if known, ok := c.node.Registration(c.sig); ok {
+	if known, ok := c.node.Registry(c.sig); ok {
 		return known.ID
 	}
 	if !c.protocol.Classic() {
@@ -71,7 +71,7 @@ func (c *Client) proposal() xlreg.NodeID {
 
 // remember saves the ID with the node unless it is saved already.
 func (c *Client) remember(ctx context.Context, id xlreg.NodeID) error {
-	known, ok := c.node.Registration(c.sig)
+	known, ok := c.node.Registry(c.sig)
 	if ok && known.ID == id && slices.Equal(known.Endpoints, c.target.Endpoints) {
 		return nil
 	}
@@ -86,7 +86,7 @@ func (c *Client) remember(ctx context.Context, id xlreg.NodeID) error {
 		}
 		name = registry.Name
 	}
-	return c.node.SetRegistration(identity.Registration{
+	return c.node.SetRegistry(identity.KnownRegistry{
 		Sig: c.sig, Name: name, Endpoints: slices.Clone(c.target.Endpoints), ID: id,
 	})
 }
@@ -110,7 +110,7 @@ func (c *Client) Login(ctx context.Context) (xlreg.NodeID, error) {
 }
 
 func (c *Client) login(ctx context.Context) (xlreg.NodeID, error) {
-	known, ok := c.node.Registration(c.sig)
+	known, ok := c.node.Registry(c.sig)
 	if !ok {
 		return "", ErrNotRegistered
 	}
@@ -137,13 +137,13 @@ func (c *Client) loginProof(id xlreg.NodeID) ([]byte, error) {
 	if !c.protocol.Classic() {
 		return nil, nil
 	}
-	return identity.SignLogin(c.node.Keys().Sig, c.conn.Peer().Salt, id)
+	return keys.SignLogin(c.node.Keys().Sig, c.conn.Peer().Salt, id)
 }
 
 // Registry asks the registry for its credentials: what a regCred file holds. A
 // reply with another sig key than the one the registry proved to hold, or is
 // known to have, is an error of kind xlreg.ErrProtocol.
-func (c *Client) Registry(ctx context.Context) (*regcred.Cred, error) {
+func (c *Client) Registry(ctx context.Context) (*xlreg.Credentials, error) {
 	if err := c.begin(ctx); err != nil {
 		return nil, fmt.Errorf("get credentials: %w", err)
 	}
@@ -152,22 +152,19 @@ func (c *Client) Registry(ctx context.Context) (*regcred.Cred, error) {
 	if err != nil {
 		return nil, fmt.Errorf("get credentials: %w", err)
 	}
-	return &regcred.Cred{
-		Name: r.Name, ID: r.ID, CommsKey: r.CommsKey, SigKey: r.SigKey,
-		Endpoints: r.Endpoints, Version: r.Version,
-	}, nil
+	return r, nil
 }
 
-func (c *Client) registry(ctx context.Context) (*wire.Registry, error) {
+func (c *Client) registry(ctx context.Context) (*xlreg.Credentials, error) {
 	reply, err := c.ask(ctx, wire.NewRegCredRequest(), answerPatience)
 	if err != nil {
 		return nil, err
 	}
-	r, err := reply.Registry()
+	r, err := reply.Credentials()
 	if err != nil {
 		return nil, c.parsed(err)
 	}
-	if sig, err := identity.Fingerprint(r.SigKey); err != nil || sig != c.sig {
+	if sig, err := keys.Fingerprint(r.SigKey); err != nil || sig != c.sig {
 		return nil, c.misbehaved("credentials with another sig key")
 	}
 	return r, nil

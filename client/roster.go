@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // Member is a node in a cluster.
@@ -26,7 +26,7 @@ func (m *Member) Certificate() (*x509.Certificate, error) {
 	if !m.Verified {
 		return nil, fmt.Errorf("certificate of %q: %w", m.Token.Name, ErrUnverified)
 	}
-	if err := identity.CheckCertificate(m.Token.Certificate, &m.Token); err != nil {
+	if err := keys.CheckCertificate(m.Token.Certificate, &m.Token); err != nil {
 		return nil, fmt.Errorf("certificate of %q: %w", m.Token.Name, err)
 	}
 	cert, err := x509.ParseCertificate(m.Token.Certificate)

@@ -102,7 +102,7 @@ func (m *Membership) certificate() (*tls.Certificate, error) {
 			return nil, err
 		}
 	}
-	return &tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: m.o.Node.Keys().Sig, Leaf: cert}, nil
+	return &tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: m.o.Node.Keys().Sig.Signer(), Leaf: cert}, nil
 }
 
 func renewed(n *identity.Node, now time.Time) (*x509.Certificate, error) {

@@ -8,7 +8,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
-	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // Data is what templates and formats see: a cluster, as one of its members sees
@@ -80,7 +80,7 @@ func NewData(roster *client.Roster, self xlreg.NodeID, dir string) (*Data, error
 }
 
 func newMember(m *client.Member) (*Member, error) {
-	sig, err := identity.Fingerprint(m.Token.SigKey)
+	sig, err := keys.Fingerprint(m.Token.SigKey)
 	if err != nil {
 		return nil, fmt.Errorf("member %s: %w", m.Token.Name, err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/atomicfile"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // The files of a member, in its directory.
@@ -99,7 +100,7 @@ func (d *Data) addTLSFiles(files map[string][]byte, node *identity.Node) (err er
 		return err
 	}
 	files[certFile] = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw})
-	if files[keyFile], err = identity.EncodePrivateKey(node.Keys().Sig); err != nil {
+	if files[keyFile], err = keys.EncodePrivate(node.Keys().Sig); err != nil {
 		return err
 	}
 	files[peersFile], err = d.roster.CertificatesPEM()

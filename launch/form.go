@@ -91,7 +91,7 @@ func (o *FormOptions) checkOthers(ctx context.Context, c *client.Client, cluster
 		return err
 	}
 	for i, node := range o.Nodes {
-		known, _ := node.Registration(c.Fingerprint())
+		known, _ := node.Registry(c.Fingerprint())
 		if m := roster.ByName(node.Name()); m != nil && m.Token.ID != known.ID {
 			return o.of(i, xlreg.ErrMemberNameInUse)
 		}

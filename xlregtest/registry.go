@@ -20,7 +20,7 @@ import (
 // Registry is a registry in this process, on a port of its own on 127.0.0.1. It
 // keeps what it knows in memory. Its methods may be called from any goroutine.
 type Registry struct {
-	cred     *regcred.Cred
+	cred     *xlreg.Credentials
 	target   *regcred.Target
 	url      string
 	protocol xlreg.Protocol // what clusters speak with it
@@ -76,12 +76,12 @@ func serve(node *identity.Node, o *options) (r *Registry, stop func() error, err
 	return r, stop, nil
 }
 
-func newRegistry(cred *regcred.Cred, o *options) (*Registry, error) {
-	target, err := cred.Target()
+func newRegistry(cred *xlreg.Credentials, o *options) (*Registry, error) {
+	target, err := regcred.NewTarget(cred)
 	if err != nil {
 		return nil, err
 	}
-	url, err := cred.URL()
+	url, err := regcred.URL(cred)
 	if err != nil {
 		return nil, err
 	}
@@ -96,14 +96,14 @@ func (r *Registry) Target() *regcred.Target { return r.target }
 func (r *Registry) URL() string { return r.url }
 
 // Cred returns the registry's credentials.
-func (r *Registry) Cred() *regcred.Cred { return r.cred }
+func (r *Registry) Cred() *xlreg.Credentials { return r.cred }
 
 // CredFile writes the registry's credentials to a file that goes with the test,
 // and returns its path.
 func (r *Registry) CredFile(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "regCred.dat")
-	if err := r.cred.Write(path); err != nil {
+	if err := regcred.Write(path, r.cred); err != nil {
 		t.Fatalf("xlregtest: %v", err)
 	}
 	return path

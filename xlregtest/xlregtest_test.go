@@ -14,8 +14,8 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
-	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/testkeys"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/regcred"
 	"github.com/xlattice/xlreg/xlregtest"
 )
@@ -71,20 +71,20 @@ func TestEverythingEndsWithTheTest(t *testing.T) {
 
 // Not parallel: no other test is to take the keys before this one finds them.
 func TestKeysAreGivenBack(t *testing.T) {
-	var lent *identity.Keys
+	var lent *keys.Set
 	t.Run("test", func(t *testing.T) { lent = xlregtest.Node(t, "n").Keys() })
 	pool := testkeys.Shared()
-	var taken []*identity.Keys
+	var taken []*keys.Set
 	defer func() { pool.Give(taken...) }()
 	for !slices.Contains(taken, lent) {
 		if len(taken) == 200 { // far more than a process needs that has run no other test
 			t.Fatal("the keys are gone")
 		}
-		keys, err := pool.Take(1)
+		sets, err := pool.Take(1)
 		if err != nil {
 			t.Fatal(err)
 		}
-		taken = append(taken, keys...)
+		taken = append(taken, sets...)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/bolt"
 	"github.com/xlattice/xlreg/internal/store/memory"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/regcred"
 )
 
@@ -45,7 +46,7 @@ func verify(ctx context.Context, f *bench.Formation) error {
 // keyring has the members' keys, which are made once. Formations take turns.
 type keyring struct {
 	progress io.Writer
-	keys     []*identity.Keys
+	keys     []*keys.Set
 }
 
 // former makes new nodes of the keys each time, with everything signed, so that
@@ -87,7 +88,7 @@ func parseTarget(where string) (*regcred.Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	return cred.Target()
+	return regcred.NewTarget(cred)
 }
 
 func serveMemory(ctx context.Context, _ string) (server, error) {
@@ -111,7 +112,7 @@ func serveStore(ctx context.Context, st store.Store) (server, error) {
 	if err != nil {
 		return server{}, errors.Join(err, st.Close())
 	}
-	where, err := h.Cred().Marshal()
+	where, err := regcred.Marshal(h.Cred())
 	if err != nil {
 		return server{}, errors.Join(err, h.Close(), st.Close())
 	}

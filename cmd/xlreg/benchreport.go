@@ -67,7 +67,7 @@ func (b *bencher) newReport() (*benchReport, error) {
 	}
 	r.doc.Machine = machineJSON{
 		OS: runtime.GOOS, Arch: runtime.GOARCH, Processors: runtime.GOMAXPROCS(0), Go: runtime.Version(),
-		PrivateOp: milliseconds(private), KeyBits: key.N.BitLen(),
+		PrivateOp: milliseconds(private), KeyBits: key.Public().Bits(),
 	}
 	r.doc.Results = []benchResultJSON{}
 	if b.target != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/launch"
 	"github.com/xlattice/xlreg/regcred"
 )
@@ -54,7 +55,7 @@ func newCredURL(g *globals) *cobra.Command {
 			if _, modern := cred.Protocol(); !modern && g.protocol.Protocol != xlreg.Protocol20 {
 				return fmt.Errorf("%s is of a registry of version %v, which clients need the file itself for; if it has been upgraded since, say --protocol 2.0", args[0], cred.Version)
 			}
-			url, err := cred.URL()
+			url, err := regcred.URL(cred)
 			if err != nil {
 				return err
 			}
@@ -85,13 +86,13 @@ type credJSON struct {
 	SigKey    string           `json:"sigKey"`
 }
 
-func (g *globals) printCred(cred *regcred.Cred) error {
+func (g *globals) printCred(cred *xlreg.Credentials) error {
 	v := credJSON{
 		Name: cred.Name, ID: cred.ID.String(), Version: cred.Version.String(), Endpoints: cred.Endpoints,
 		CommsKey: launch.KeyPEM(string(cred.CommsKey)), SigKey: launch.KeyPEM(string(cred.SigKey)),
 	}
 	var err error
-	if v.Sig, err = cred.Fingerprint(); err != nil {
+	if v.Sig, err = keys.Fingerprint(cred.SigKey); err != nil {
 		return err
 	}
 	fields := []field{
@@ -99,7 +100,7 @@ func (g *globals) printCred(cred *regcred.Cred) error {
 		{"endpoints", joinEndpoints(v.Endpoints)}, {"sig key", v.Sig},
 	}
 	if _, modern := cred.Protocol(); modern {
-		if v.URL, err = cred.URL(); err != nil {
+		if v.URL, err = regcred.URL(cred); err != nil {
 			return err
 		}
 		fields = append(fields, field{"url", v.URL})
@@ -136,7 +137,7 @@ func newCredFetch(g *globals) *cobra.Command {
 
 // fetch gets the credentials of the registry at e, which has to prove that it
 // holds the key with the fingerprint given or agreed to.
-func (g *globals) fetch(ctx context.Context, e xlreg.Endpoint, sig string) (*regcred.Cred, error) {
+func (g *globals) fetch(ctx context.Context, e xlreg.Endpoint, sig string) (*xlreg.Credentials, error) {
 	if sig == "" {
 		claimed, err := g.probe(ctx, e)
 		if err != nil {
@@ -151,7 +152,7 @@ func (g *globals) fetch(ctx context.Context, e xlreg.Endpoint, sig string) (*reg
 	if err != nil {
 		return nil, usageError(fmt.Errorf("--sig %q: want a fingerprint, SHA256: and 43 characters", sig))
 	}
-	var cred *regcred.Cred
+	var cred *xlreg.Credentials
 	err = g.inSession(ctx, target, nil, func(ctx context.Context, c *client.Client) (err error) {
 		cred, err = c.Registry(ctx)
 		return err
@@ -190,16 +191,16 @@ func (g *globals) askTrust(ctx context.Context, e xlreg.Endpoint, sig string) er
 
 // saveCred writes the file, to out or to standard output. What stands on standard
 // output with a file, or in JSON, is a description of it.
-func (g *globals) saveCred(cred *regcred.Cred, out string) error {
+func (g *globals) saveCred(cred *xlreg.Credentials, out string) error {
 	if out != "" {
-		if err := cred.Write(out); err != nil {
+		if err := regcred.Write(out, cred); err != nil {
 			return err
 		}
 	}
 	if out != "" || g.output == "json" {
 		return g.printCred(cred)
 	}
-	text, err := cred.Marshal()
+	text, err := regcred.Marshal(cred)
 	if err != nil {
 		return err
 	}

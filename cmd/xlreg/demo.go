@@ -16,6 +16,7 @@ import (
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/testkeys"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/regcred"
 )
 
@@ -94,13 +95,13 @@ func (g *globals) makeNodes(ctx context.Context, n int) ([]*identity.Node, error
 // takeNodes makes nodes in memory with test keys, which takes time only when there
 // are not enough of them yet.
 func (g *globals) takeNodes(ctx context.Context, n int) ([]*identity.Node, error) {
-	keys, err := g.takeTestKeys(ctx, n)
+	sets, err := g.takeTestKeys(ctx, n)
 	if err != nil {
 		return nil, err
 	}
 	nodes := make([]*identity.Node, n)
 	for i := range nodes {
-		if nodes[i], err = demoNode(i, keys[i]); err != nil {
+		if nodes[i], err = demoNode(i, sets[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -109,11 +110,11 @@ func (g *globals) takeNodes(ctx context.Context, n int) ([]*identity.Node, error
 
 // takeTestKeys returns the keys of n nodes, and says if they could not be kept for
 // the next time.
-func (g *globals) takeTestKeys(ctx context.Context, n int) ([]*identity.Keys, error) {
+func (g *globals) takeTestKeys(ctx context.Context, n int) ([]*keys.Set, error) {
 	line := newStatusLine(g.console)
 	defer line.end()
 	line.show(fmt.Sprintf("getting test keys for %d nodes", n))
-	keys, err := interruptible(ctx, func() ([]*identity.Keys, error) { return testkeys.Keys(n) })
+	sets, err := interruptible(ctx, func() ([]*keys.Set, error) { return testkeys.Keys(n) })
 	if err != nil {
 		return nil, err
 	}
@@ -121,11 +122,11 @@ func (g *globals) takeTestKeys(ctx context.Context, n int) ([]*identity.Keys, er
 	if err := testkeys.Shared().Uncached(); err != nil {
 		fmt.Fprintf(g.err, "test keys are not kept for the next time: %v\n", err)
 	}
-	return keys, nil
+	return sets, nil
 }
 
-func demoNode(i int, keys *identity.Keys) (*identity.Node, error) {
-	return identity.NewNode(identity.Options{Name: xlreg.Name(fmt.Sprintf("m%d", i)), Keys: keys})
+func demoNode(i int, set *keys.Set) (*identity.Node, error) {
+	return identity.NewNode(identity.Options{Name: xlreg.Name(fmt.Sprintf("m%d", i)), Keys: set})
 }
 
 // counter counts what goroutines have done, and says so in order.
@@ -143,7 +144,7 @@ func (c *counter) next(tell func(int)) {
 
 // formation is a cluster that a demo has formed.
 type formation struct {
-	registry *regcred.Cred
+	registry *xlreg.Credentials
 	roster   *client.Roster // on which all members agree
 	took     time.Duration
 }
@@ -160,8 +161,8 @@ func formDemo(ctx context.Context, registry *identity.Node, nodes []*identity.No
 
 // formAll lets every node form the cluster on its own, holds all their rosters
 // against each other, and returns one of them and the time it took.
-func formAll(ctx context.Context, cred *regcred.Cred, nodes []*identity.Node) (*formation, error) {
-	target, err := cred.Target()
+func formAll(ctx context.Context, cred *xlreg.Credentials, nodes []*identity.Node) (*formation, error) {
+	target, err := regcred.NewTarget(cred)
 	if err != nil {
 		return nil, err
 	}

@@ -107,7 +107,7 @@ func (g *globals) printJoined(roster *client.Roster, node *identity.Node, target
 	if !l.wantsFiles() {
 		return g.printRoster(roster)
 	}
-	known, _ := node.Registration(target.Fingerprint)
+	known, _ := node.Registry(target.Fingerprint)
 	d, err := describe(roster, known.ID, node, target, l.dir)
 	if err != nil {
 		return err

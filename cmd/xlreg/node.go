@@ -10,6 +10,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/keys"
 )
 
 func newNode(g *globals) *cobra.Command {
@@ -58,7 +59,7 @@ func newNodeInit(g *globals) *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&f.name, "name", "", "the node's `NAME` (default the last part of DIR)")
 	flags.StringSliceVar(&f.endpoints, "endpoint", nil, "`HOST:PORT` where the node is found, repeatable")
-	flags.IntVar(&f.bits, "bits", identity.DefaultKeyBits, "size of new keys in `BITS`: 2048, 3072 or 4096")
+	flags.IntVar(&f.bits, "bits", keys.DefaultBits, "size of new keys in `BITS`: 2048, 3072 or 4096")
 	flags.StringVar(&f.sigKey, "sig-key", "", "take the key for signatures from `FILE`")
 	addCertLife(cmd, &f.certLife)
 	flags.StringVar(&f.commsKey, "comms-key", "", "take the key for encryption from `FILE`")
@@ -101,7 +102,7 @@ func checkKeyBits(flag string, bits int) error {
 }
 
 // keys reads the keys given; nil if none is.
-func (f *nodeInitFlags) keys() (*identity.Keys, error) {
+func (f *nodeInitFlags) keys() (*keys.Set, error) {
 	if f.sigKey == "" && f.commsKey == "" {
 		return nil, nil
 	}
@@ -116,7 +117,7 @@ func (f *nodeInitFlags) keys() (*identity.Keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	return identity.NewKeys(comms, sig)
+	return keys.NewSet(comms, sig)
 }
 
 func newNodeShow(g *globals) *cobra.Command {
@@ -151,7 +152,7 @@ type nodeRegistryJSON struct {
 }
 
 func (g *globals) printNode(node *identity.Node) error {
-	sig, err := identity.Fingerprint(node.Keys().SigKey)
+	sig, err := keys.Fingerprint(node.Keys().SigKey)
 	if err != nil {
 		return err
 	}
@@ -161,9 +162,9 @@ func (g *globals) printNode(node *identity.Node) error {
 	}
 	fields := []field{
 		{"name", string(v.Name)}, {"directory", node.Dir()}, {"sig key", sig},
-		{"key bits", fmt.Sprint(node.Keys().Sig.N.BitLen())}, {"endpoints", joinEndpoints(v.Endpoints)},
+		{"key bits", fmt.Sprint(node.Keys().Sig.Public().Bits())}, {"endpoints", joinEndpoints(v.Endpoints)},
 	}
-	for _, r := range node.Registrations() {
+	for _, r := range node.Registries() {
 		v.Registries = append(v.Registries, nodeRegistryJSON{r.Sig, r.Name, append([]xlreg.Endpoint{}, r.Endpoints...), r.ID.String()})
 		fields = append(fields, field{"id at " + string(r.Name), r.ID.String()})
 	}

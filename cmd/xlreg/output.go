@@ -10,7 +10,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
-	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/launch"
 )
 
@@ -59,7 +59,7 @@ func writeRosterTable(w io.Writer, r *client.Roster) error {
 	fmt.Fprintln(table, "INDEX\tNAME\tID\tENDPOINTS\tSIG KEY\tVERIFIED")
 	for i := range r.Members {
 		m := &r.Members[i]
-		sig, err := identity.Fingerprint(m.Token.SigKey)
+		sig, err := keys.Fingerprint(m.Token.SigKey)
 		if err != nil {
 			return fmt.Errorf("member %s: %w", m.Token.Name, err)
 		}

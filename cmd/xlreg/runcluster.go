@@ -16,6 +16,7 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/launch"
 	"github.com/xlattice/xlreg/regcred"
 )
@@ -74,10 +75,10 @@ func (r *clusterRun) makeDir(context.Context) (err error) {
 // openNodes opens the members' nodes, making those that are not there, and takes
 // their ports.
 func (r *clusterRun) openNodes(ctx context.Context) error {
-	keys := make([]*identity.Keys, r.o.members) // nil: made with the node
+	sets := make([]*keys.Set, r.o.members) // nil: made with the node
 	if r.o.testKeys {
 		var err error
-		if keys, err = r.takeTestKeys(ctx, r.o.members); err != nil {
+		if sets, err = r.takeTestKeys(ctx, r.o.members); err != nil {
 			return err
 		}
 	}
@@ -95,17 +96,17 @@ func (r *clusterRun) openNodes(ctx context.Context) error {
 				return ctx.Err()
 			}
 			made.next(func(so int) { line.show(fmt.Sprintf("making member %d of %d", so, r.o.members)) })
-			return r.openMember(i, keys[i])
+			return r.openMember(i, sets[i])
 		})
 	}
 	return group.Wait()
 }
 
-func (r *clusterRun) openMember(i int, keys *identity.Keys) (err error) {
+func (r *clusterRun) openMember(i int, set *keys.Set) (err error) {
 	dir := filepath.Join(r.dir, string(r.o.name(i)))
 	r.nodes[i], err = identity.Open(dir)
 	if errors.Is(err, identity.ErrNoNode) {
-		r.nodes[i], err = identity.Init(dir, identity.Options{Name: r.o.name(i), Keys: keys, CertificateLife: r.o.certLife})
+		r.nodes[i], err = identity.Init(dir, identity.Options{Name: r.o.name(i), Keys: set, CertificateLife: r.o.certLife})
 	} else {
 		r.old.Store(true)
 	}
@@ -146,15 +147,15 @@ func (r *clusterRun) openRegistry(ctx context.Context) (err error) {
 		r.target, err = r.globals.target()
 		return err
 	}
-	var keys *identity.Keys
+	var set *keys.Set
 	if r.o.testKeys {
 		taken, err := r.takeTestKeys(ctx, 1)
 		if err != nil {
 			return err
 		}
-		keys = taken[0]
+		set = taken[0]
 	}
-	node, err := identity.NewNode(identity.Options{Name: "xlreg-run", Keys: keys})
+	node, err := identity.NewNode(identity.Options{Name: "xlreg-run", Keys: set})
 	if err != nil {
 		return err
 	}
@@ -163,7 +164,7 @@ func (r *clusterRun) openRegistry(ctx context.Context) (err error) {
 		return err
 	}
 	r.onClose(e.close)
-	r.target, err = e.Cred().Target()
+	r.target, err = regcred.NewTarget(e.Cred())
 	return err
 }
 

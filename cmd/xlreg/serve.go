@@ -10,7 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/host"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/launch"
 	"github.com/xlattice/xlreg/regcred"
 )
@@ -78,12 +80,12 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 
 // announce writes regCred.dat and says where the registry is: where clients are
 // told to find it, and where it listens, which may be a port it chose itself.
-func (g *globals) announce(cred *regcred.Cred, bound []string, cfg *serveConfig) error {
+func (g *globals) announce(cred *xlreg.Credentials, bound []string, cfg *serveConfig) error {
 	path := filepath.Join(cfg.data, credFile)
-	if err := cred.Write(path); err != nil {
+	if err := regcred.Write(path, cred); err != nil {
 		return err
 	}
-	sig, err := cred.Fingerprint()
+	sig, err := keys.Fingerprint(cred.SigKey)
 	if err != nil {
 		return err
 	}
@@ -97,7 +99,7 @@ func (g *globals) announce(cred *regcred.Cred, bound []string, cfg *serveConfig)
 
 // printOpen writes to standard output what there is to say about an open
 // registry: to scripts in JSON, and to newcomers.
-func (g *globals) printOpen(cred *regcred.Cred, cfg *serveConfig) error {
+func (g *globals) printOpen(cred *xlreg.Credentials, cfg *serveConfig) error {
 	switch {
 	case g.output == "json":
 		return g.printCred(cred)
@@ -108,8 +110,8 @@ func (g *globals) printOpen(cred *regcred.Cred, cfg *serveConfig) error {
 }
 
 // printBanner tells a newcomer what to paste next.
-func (g *globals) printBanner(cred *regcred.Cred) error {
-	url, err := cred.URL()
+func (g *globals) printBanner(cred *xlreg.Credentials) error {
+	url, err := regcred.URL(cred)
 	if err != nil {
 		return err
 	}

@@ -12,20 +12,25 @@ type row struct {
 // way, connection → session → rules → store, and nothing lower calls upward.
 var rows = map[string]row{
 	".": {
-		never: []string{"net", "os", "sync", "syscall", "io", "bufio", "context", "log"},
-		why:   "the vocabulary is pure: no I/O, no locks, no encoding",
+		never: []string{"net", "os", "sync", "syscall", "io", "bufio", "context", "log", "crypto", "golang.org/x/crypto", "math/big"},
+		why:   "the vocabulary is pure: no I/O, no locks, no encoding, no cryptography",
+	},
+	"keys": {
+		may:   []string{"."},
+		never: []string{"os", "sync", "context"},
+		why:   "what is done with keys, wherever they are kept",
 	},
 	"identity": {
-		may: []string{".", "internal/atomicfile", "internal/filelock"},
-		why: "keys and node directories stand below everything that talks",
+		may: []string{".", "internal/atomicfile", "internal/filelock", "keys"},
+		why: "nodes and their directories stand below everything that talks",
 	},
 	"regcred": {
-		may:   []string{".", "identity", "internal/atomicfile"},
+		may:   []string{".", "internal/atomicfile", "keys"},
 		never: []string{"net"},
-		why:   "a file format, and the fingerprints of identity",
+		why:   "a file format, and the keys in it",
 	},
 	"internal/wire": {
-		may:   []string{".", "identity", "internal/wire/xlregpb"},
+		may:   []string{".", "internal/wire/xlregpb", "keys"},
 		never: []string{"net", "os"},
 		why:   "messages and nouns only: who carries them is the session's affair",
 	},
@@ -33,7 +38,7 @@ var rows = map[string]row{
 		why: "generated",
 	},
 	"internal/session": {
-		may: []string{".", "identity", "regcred", "internal/wire"},
+		may: []string{".", "internal/wire", "keys"},
 		why: "a carrier knows neither rules nor records, and neither server nor client",
 	},
 	"internal/store": {
@@ -73,18 +78,18 @@ var rows = map[string]row{
 		why: "generated",
 	},
 	"internal/registry": {
-		may:   []string{".", "identity", "internal/records", "internal/store"},
+		may:   []string{".", "internal/records", "internal/store", "keys"},
 		tests: []string{"internal/store/memory", "internal/store/storetest"},
 		never: []string{"net", "os"},
 		why:   "the rules know no network and no driver",
 	},
 	"internal/server": {
-		may:   []string{".", "identity", "internal/atomicfile", "internal/registry", "internal/session", "internal/wire"},
+		may:   []string{".", "internal/atomicfile", "internal/registry", "internal/session", "internal/wire", "keys"},
 		tests: []string{"internal/store", "internal/store/memory"},
 		why:   "one place from request to rule to reply, over whatever store it was given",
 	},
 	"client": {
-		may:   []string{".", "identity", "regcred", "internal/session", "internal/wire"},
+		may:   []string{".", "identity", "internal/session", "internal/wire", "keys", "regcred"},
 		tests: []string{"internal/host", "internal/registry", "internal/server", "internal/store", "internal/store/memory", "xlregtest"},
 		why:   "what users import must not bring the server along",
 	},
@@ -97,8 +102,8 @@ var rows = map[string]row{
 		why:   "small help with files",
 	},
 	"internal/host": {
-		may:   []string{".", "identity", "internal/atomicfile", "regcred", "internal/registry", "internal/server", "internal/session", "internal/store", "internal/wire"},
-		tests: []string{"client", "internal/store/memory", "internal/store/bolt"},
+		may:   []string{".", "identity", "internal/atomicfile", "internal/registry", "internal/server", "internal/session", "internal/store", "keys"},
+		tests: []string{"client", "internal/store/bolt", "internal/store/memory", "internal/wire", "regcred"},
 		why:   "puts a server together, over whatever store it was given",
 	},
 	"internal/archtest": {
@@ -113,7 +118,7 @@ var rows = map[string]row{
 		why: "measures the whole: client, server and stores",
 	},
 	"internal/child": {
-		may: []string{".", "identity", "regcred"},
+		may: []string{".", "regcred"},
 		why: "runs the program as its users do; knows nothing of its inside",
 	},
 	"internal/hostile": {
@@ -129,7 +134,7 @@ var rows = map[string]row{
 		why:   "kills and starves the whole, in tests alone",
 	},
 	"internal/testkeys": {
-		may:   []string{"identity", "internal/atomicfile", "internal/filelock"},
+		may:   []string{"internal/atomicfile", "internal/filelock", "keys"},
 		tests: []string{"."},
 		never: []string{"net"},
 		why:   "keys and files, for whoever may have them",
@@ -148,20 +153,21 @@ var rows = map[string]row{
 		why: "writes the files",
 	},
 	"launch": {
-		may:   []string{".", "client", "identity", "internal/atomicfile", "regcred"},
+		may:   []string{".", "client", "identity", "internal/atomicfile", "keys", "regcred"},
 		tests: []string{"xlregtest"},
 		why:   "starts programs with what a client knows; a registry to go with them is the program's to run",
 	},
 	"examples": {
-		tests: []string{".", "identity", "xlregtest"},
+		tests: []string{".", "identity", "keys", "xlregtest"},
 		why:   "its tests run what a user would",
 	},
 	"examples/hello": {
 		why: "a program that knows nothing of xlreg",
 	},
 	"xlregtest": {
-		may: []string{".", "client", "identity", "internal/host", "internal/testkeys", "regcred", "internal/store/memory"},
-		why: "what users' tests import; keeps nothing on disk, so it needs no other driver",
+		may:   []string{".", "client", "identity", "internal/host", "internal/store/memory", "internal/testkeys", "regcred"},
+		tests: []string{"keys"},
+		why:   "what users' tests import; keeps nothing on disk, so it needs no other driver",
 	},
 	"cmd/xlreg": {
 		may: []string{"*"},
@@ -194,6 +200,7 @@ var confined = []struct {
 	to   []string
 	why  string
 }{
+	{"crypto/rsa", []string{"internal/vectorgen", "keys"}, "the kinds of key are known in one place, so that there can be more of them"},
 	{"github.com/spf13", []string{"cmd/xlreg"}, "libraries have no command line"},
 	{"github.com/tidwall/btree", []string{"internal/store", "internal/store/memory"}, "an ordered map is a means of the store"},
 	{"go.etcd.io/bbolt", []string{"internal/store/bolt"}, "a driver's library stays in the driver"},

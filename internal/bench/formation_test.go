@@ -20,6 +20,8 @@ import (
 	"github.com/xlattice/xlreg/internal/session"
 	"github.com/xlattice/xlreg/internal/store/memory"
 	"github.com/xlattice/xlreg/internal/wire"
+	"github.com/xlattice/xlreg/keys"
+	"github.com/xlattice/xlreg/regcred"
 )
 
 const members = 64
@@ -31,7 +33,7 @@ const members = 64
 func BenchmarkFormation64(b *testing.B) {
 	all := nodes(b, members+1)
 	h := startHost(b, all[members])
-	target, err := h.Cred().Target()
+	target, err := regcred.NewTarget(h.Cred())
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -144,14 +146,13 @@ type shaker struct {
 
 func newShaker(b *testing.B, all []*identity.Node) *shaker {
 	b.Helper()
-	keys := all[members].Keys()
-	authority, err := session.NewAuthority(keys.Sig, time.Now)
+	set := all[members].Keys()
+	authority, err := session.NewAuthority(set.Sig, time.Now)
 	if err != nil {
 		b.Fatal(err)
 	}
 	server, err := session.NewServer(session.ServerConfig{
-		HelloLen: keys.Comms.Size(), Authority: authority, Protocols: []xlreg.Protocol{xlreg.Protocol20},
-		Decrypt: refuse,
+		Authority: authority, Protocols: []xlreg.Protocol{xlreg.Protocol20},
 	})
 	if err != nil {
 		b.Fatal(err)
@@ -168,7 +169,7 @@ func newShaker(b *testing.B, all []*identity.Node) *shaker {
 		serving.Wait()
 	})
 	for _, node := range all[:members] {
-		s.configs = append(s.configs, clientConfig(b, node, keys.SigKey))
+		s.configs = append(s.configs, clientConfig(b, node, set.SigKey))
 	}
 	return s
 }
@@ -181,7 +182,7 @@ func clientConfig(b *testing.B, node *identity.Node, registry xlreg.SigKey) sess
 	}
 	return session.ClientConfig{
 		Protocol: xlreg.Protocol20, SigKey: registry,
-		Certificate: &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: node.Keys().Sig},
+		Certificate: &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: node.Keys().Sig.Signer()},
 	}
 }
 
@@ -250,7 +251,7 @@ func checkAll(b *testing.B, list []*identity.Node) time.Duration {
 	for range list {
 		group.Go(func() error {
 			for i, t := range tokens {
-				if err := identity.VerifyToken(t, certificates[i]); err != nil {
+				if err := keys.VerifyToken(t, certificates[i]); err != nil {
 					return err
 				}
 			}

@@ -3,9 +3,6 @@ package bench
 import (
 	"bufio"
 	"context"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -26,6 +23,8 @@ import (
 	"github.com/xlattice/xlreg/internal/store/bolt"
 	"github.com/xlattice/xlreg/internal/store/memory"
 	"github.com/xlattice/xlreg/internal/wire"
+	"github.com/xlattice/xlreg/keys"
+	"github.com/xlattice/xlreg/regcred"
 )
 
 // The stores that a registry under measurement may have.
@@ -75,7 +74,7 @@ func Serve(args []string, in io.Reader, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, h.Close()) }()
-	if err := h.Cred().Write(filepath.Join(args[1], credFile)); err != nil {
+	if err := regcred.Write(filepath.Join(args[1], credFile), h.Cred()); err != nil {
 		return err
 	}
 	return serveAndAnswer(h, &respondent{host: h, key: node.Keys().Comms}, in, out)
@@ -117,7 +116,7 @@ func generous() server.Limits {
 // respondent answers what a server process is asked.
 type respondent struct {
 	host *host.Host
-	key  *rsa.PrivateKey
+	key  keys.Private
 }
 
 func (r *respondent) answerAll(in io.Reader, out io.Writer) error {
@@ -163,7 +162,7 @@ func (r *respondent) answer(line string) (int64, error) {
 
 // PrivateOperation returns how long one RSA private operation takes on this machine:
 // what most costs of a registry can be held against.
-func PrivateOperation(key *rsa.PrivateKey) (time.Duration, error) {
+func PrivateOperation(key keys.Private) (time.Duration, error) {
 	took := make([]time.Duration, 101)
 	for i := range took {
 		begun := time.Now()
@@ -177,8 +176,13 @@ func PrivateOperation(key *rsa.PrivateKey) (time.Duration, error) {
 
 // decrypt makes n private operations of the key, on as many processors as sessions
 // have theirs made on: side by side each takes longer than alone.
-func decrypt(key *rsa.PrivateKey, n int) error {
-	ciphertext, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, &key.PublicKey, make([]byte, 32), nil)
+func decrypt(key keys.Private, n int) error {
+	public, canEncrypt := key.Public().(keys.Encrypter)
+	private, canDecrypt := key.(keys.Decrypter)
+	if !canEncrypt || !canDecrypt {
+		return fmt.Errorf("%s key: cannot decrypt", key.Public().Kind())
+	}
+	ciphertext, err := public.Encrypt(make([]byte, 32))
 	if err != nil {
 		return err
 	}
@@ -186,7 +190,7 @@ func decrypt(key *rsa.PrivateKey, n int) error {
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for range n {
 		group.Go(func() error {
-			_, err := rsa.DecryptOAEP(sha256.New(), nil, key, ciphertext, nil)
+			_, err := private.Decrypt(ciphertext)
 			return err
 		})
 	}

@@ -221,7 +221,7 @@ func registered(t *testing.T, nodes []*identity.Node) []xlreg.NodeID {
 	t.Helper()
 	ids := make([]xlreg.NodeID, len(nodes))
 	for i, n := range nodes {
-		known := n.Registrations()
+		known := n.Registries()
 		if len(known) != 1 {
 			t.Fatalf("%s knows %d registries", n.Name(), len(known))
 		}

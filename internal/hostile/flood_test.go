@@ -155,7 +155,7 @@ func newSiege(t *testing.T, args ...string) *siege {
 		t.Fatal(err)
 	}
 	s := &siege{t: t, registry: startChild(t, child.Config{Program: path, Data: initData(t), Args: args})}
-	if s.target, err = s.registry.Cred().Target(); err != nil {
+	if s.target, err = regcred.NewTarget(s.registry.Cred()); err != nil {
 		t.Fatal(err)
 	}
 	for i := range formation {

@@ -8,7 +8,6 @@ package server
 
 import (
 	"context"
-	"crypto/rsa"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,6 +22,7 @@ import (
 	"github.com/xlattice/xlreg/internal/registry"
 	"github.com/xlattice/xlreg/internal/session"
 	"github.com/xlattice/xlreg/internal/wire"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // acceptPause is how long a listener rests after it could not accept, for want
@@ -37,9 +37,9 @@ const lastCall = 200 * time.Millisecond
 // for all of them, Logger nil to discard; Now nil is time.Now.
 type Config struct {
 	Registry  *registry.Registry
-	Comms     *rsa.PrivateKey // decrypts classic Hellos
-	Sig       *rsa.PrivateKey // signs the certificate of 2.0
-	Describe  wire.Registry   // the answer to RegCredRequest
+	Comms     keys.Private      // decrypts classic Hellos
+	Sig       keys.Private      // signs the certificate of 2.0
+	Describe  xlreg.Credentials // the answer to RegCredRequest
 	Protocols []xlreg.Protocol
 	Limits    Limits
 	Logger    *slog.Logger
@@ -93,11 +93,9 @@ func New(cfg Config) (*Server, error) {
 	if s.refuser, err = newRefuser(authority, cfg.Protocols, s.limits.Refusals()); err != nil {
 		return nil, err
 	}
+	comms, _ := cfg.Comms.(keys.Decrypter) // nil, and an error below, if its kind cannot decrypt
 	s.session, err = session.NewServer(session.ServerConfig{
-		HelloLen: cfg.Comms.Size(),
-		Decrypt: func(_ context.Context, _ netip.Addr, ciphertext []byte) ([]byte, error) {
-			return session.DecryptHello(cfg.Comms, ciphertext)
-		},
+		Comms:     comms,
 		Turn:      s.turn,
 		Wasted:    func(from netip.Addr) { s.slots.suspect(sourceOf(from)) },
 		Authority: authority,

@@ -16,13 +16,13 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/registry"
 	"github.com/xlattice/xlreg/internal/server"
 	"github.com/xlattice/xlreg/internal/session"
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/memory"
 	"github.com/xlattice/xlreg/internal/wire"
+	"github.com/xlattice/xlreg/keys"
 )
 
 func TestMain(m *testing.M) {
@@ -35,16 +35,16 @@ func TestMain(m *testing.M) {
 }
 
 // testKeys are the registry's and those of two nodes.
-var testKeys = sync.OnceValue(func() []*identity.Keys {
-	keys := make([]*identity.Keys, 3)
-	for i := range keys {
-		k, err := identity.GenerateKeys(2048)
+var testKeys = sync.OnceValue(func() []*keys.Set {
+	sets := make([]*keys.Set, 3)
+	for i := range sets {
+		k, err := keys.Generate(keys.RSA, 2048)
 		if err != nil {
 			panic(err)
 		}
-		keys[i] = k
+		sets[i] = k
 	}
-	return keys
+	return sets
 })
 
 const self = xlreg.NodeID("the registry, itself")
@@ -67,11 +67,11 @@ func newWorld(t *testing.T, st store.Store, l server.Limits) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys := testKeys()[0]
+	set := testKeys()[0]
 	s, err := server.New(server.Config{
-		Registry: reg, Comms: keys.Comms, Sig: keys.Sig, Limits: l,
-		Describe: wire.Registry{
-			Name: "xlReg", ID: self, CommsKey: keys.CommsKey, SigKey: keys.SigKey,
+		Registry: reg, Comms: set.Comms, Sig: set.Sig, Limits: l,
+		Describe: xlreg.Credentials{
+			Name: "xlReg", ID: self, CommsKey: set.CommsKey, SigKey: set.SigKey,
 			Endpoints: []xlreg.Endpoint{"127.0.0.1:1"}, Version: xlreg.Version20,
 		},
 	})
@@ -108,16 +108,16 @@ func (w *world) tcp() net.Conn {
 }
 
 // connect opens a session, over 2.0 with a certificate of the given keys.
-func (w *world) connect(p xlreg.Protocol, keys *identity.Keys) *peer {
+func (w *world) connect(p xlreg.Protocol, set *keys.Set) *peer {
 	w.t.Helper()
 	cfg := session.ClientConfig{
 		Protocol: p, CommsKey: testKeys()[0].CommsKey, SigKey: testKeys()[0].SigKey,
 		Limits: session.Limits{Message: 10 * time.Second, Write: 10 * time.Second},
 	}
-	pr := &peer{t: w.t, protocol: p, keys: keys}
-	if p == xlreg.Protocol20 && keys != nil {
-		pr.certificate = newCertificate(w.t, keys)
-		cfg.Certificate = &tls.Certificate{Certificate: [][]byte{pr.certificate}, PrivateKey: keys.Sig}
+	pr := &peer{t: w.t, protocol: p, keys: set}
+	if p == xlreg.Protocol20 && set != nil {
+		pr.certificate = newCertificate(w.t, set)
+		cfg.Certificate = &tls.Certificate{Certificate: [][]byte{pr.certificate}, PrivateKey: set.Sig.Signer()}
 	}
 	conn, err := session.Connect(w.t.Context(), w.tcp(), cfg)
 	if err != nil {
@@ -128,10 +128,10 @@ func (w *world) connect(p xlreg.Protocol, keys *identity.Keys) *peer {
 	return pr
 }
 
-func newCertificate(t *testing.T, keys *identity.Keys) []byte {
+func newCertificate(t *testing.T, set *keys.Set) []byte {
 	t.Helper()
-	tok := &xlreg.Token{Name: "m", SigKey: keys.SigKey, CommsKey: keys.CommsKey}
-	der, err := identity.NewCertificate(keys.Sig, tok, time.Now(), time.Hour)
+	tok := &xlreg.Token{Name: "m", SigKey: set.SigKey, CommsKey: set.CommsKey}
+	der, err := keys.NewCertificate(set.Sig, tok, time.Now(), time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +142,7 @@ func newCertificate(t *testing.T, keys *identity.Keys) []byte {
 type peer struct {
 	t           *testing.T
 	protocol    xlreg.Protocol
-	keys        *identity.Keys
+	keys        *keys.Set
 	certificate []byte
 	conn        session.Conn
 }
@@ -199,9 +199,9 @@ func (p *peer) token(name string) *xlreg.Token {
 	}
 	var err error
 	if p.protocol.Classic() {
-		t.DigSig, err = identity.SignClassic(p.keys.Sig, t)
+		t.DigSig, err = keys.SignClassic(p.keys.Sig, t)
 	} else {
-		t.DigSig2, err = identity.SignToken(p.keys.Sig, t, p.certificate)
+		t.DigSig2, err = keys.SignToken(p.keys.Sig, t, p.certificate)
 	}
 	if err != nil {
 		p.t.Fatal(err)
@@ -282,7 +282,7 @@ func TestWholeSession(t *testing.T) {
 func TestDescribesItself(t *testing.T) {
 	w := newWorld(t, nil, server.Limits{})
 	perProtocol(t, func(t *testing.T, p xlreg.Protocol) {
-		r, err := w.connect(p, nil).ask(wire.NewRegCredRequest()).Registry()
+		r, err := w.connect(p, nil).ask(wire.NewRegCredRequest()).Credentials()
 		if err != nil || r.ID != self || r.Version != xlreg.Version20 || r.SigKey != testKeys()[0].SigKey {
 			t.Errorf("RegCredReply %+v, %v", r, err)
 		}

@@ -197,7 +197,7 @@ func TestPanic(t *testing.T) {
 	if m, err := a.conn.Receive(t.Context()); err == nil {
 		t.Errorf("answered with %v", m.Op())
 	}
-	if _, err := w.connect(xlreg.Protocol20, nil).ask(wire.NewRegCredRequest()).Registry(); err != nil {
+	if _, err := w.connect(xlreg.Protocol20, nil).ask(wire.NewRegCredRequest()).Credentials(); err != nil {
 		t.Error(err)
 	}
 	if n := w.server.Stats().Panics; n != 1 {

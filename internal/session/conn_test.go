@@ -54,7 +54,7 @@ func TestSlowMessage(t *testing.T) {
 		sc, cc := serverConfig(t), clientConfig(p)
 		sc.Limits = Limits{Message: time.Hour, Idle: time.Minute}
 		synctest.Test(t, func(t *testing.T) {
-			sc.Authority, _ = NewAuthority(sigKey(), nil)
+			sc.Authority, _ = NewAuthority(private(sigKey()), nil)
 			server, client := pairWith(t, pipe, sc, cc)
 			m := member("m0")
 			b, _, err := client.(*conn).codec.encode(m)

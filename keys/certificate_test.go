@@ -1,4 +1,4 @@
-package identity
+package keys
 
 import (
 	"bytes"
@@ -23,7 +23,7 @@ import (
 	"github.com/xlattice/xlreg"
 )
 
-func newCertificate(t testing.TB, keys *Keys, token *xlreg.Token) []byte {
+func newCertificate(t testing.TB, keys *Set, token *xlreg.Token) []byte {
 	t.Helper()
 	der, err := NewCertificate(keys.Sig, token, testTime, DefaultCertificateLife)
 	if err != nil {
@@ -229,7 +229,7 @@ func mint(t *testing.T, issuer []byte, token *xlreg.Token) []byte {
 	template.SerialNumber = big.NewInt(1)
 	template.Subject.CommonName = "minted"
 	template.NotBefore, template.NotAfter = parent.NotBefore, parent.NotAfter
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, testKeys().Sig)
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, rsaOf(testKeys()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,13 +237,13 @@ func mint(t *testing.T, issuer []byte, token *xlreg.Token) []byte {
 }
 
 // selfSigned makes a certificate that is as agreed but for one change.
-func selfSigned(t *testing.T, keys *Keys, token *xlreg.Token, change func(*x509.Certificate)) []byte {
+func selfSigned(t *testing.T, keys *Set, token *xlreg.Token, change func(*x509.Certificate)) []byte {
 	t.Helper()
 	template := certificateTemplate(token)
 	template.SerialNumber = big.NewInt(1 << 40)
 	template.NotBefore, template.NotAfter = testTime, testTime.Add(time.Hour)
 	change(template)
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &keys.Sig.PublicKey, keys.Sig)
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &rsaOf(keys).PublicKey, rsaOf(keys))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -384,7 +384,7 @@ func otherIssuer(t *testing.T, token *xlreg.Token) []byte {
 	template.NotBefore, template.NotAfter = testTime, testTime.Add(time.Hour)
 	parent := *template
 	parent.Subject.CommonName = "m1"
-	der, err := x509.CreateCertificate(rand.Reader, template, &parent, &testKeys().Sig.PublicKey, testKeys().Sig)
+	der, err := x509.CreateCertificate(rand.Reader, template, &parent, &rsaOf(testKeys()).PublicKey, rsaOf(testKeys()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -424,7 +424,7 @@ func mintRSA(t *testing.T) []byte {
 	template := certificateTemplate(testToken(testKeys()))
 	template.SerialNumber = big.NewInt(1)
 	template.NotBefore, template.NotAfter = testTime, testTime.Add(time.Hour)
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &testKeys().Sig.PublicKey, testKeys().Sig)
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &rsaOf(testKeys()).PublicKey, rsaOf(testKeys()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -432,7 +432,7 @@ func mintRSA(t *testing.T) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	der, err = x509.CreateCertificate(rand.Reader, template, parent, &otherKeys().Sig.PublicKey, testKeys().Sig)
+	der, err = x509.CreateCertificate(rand.Reader, template, parent, &rsaOf(otherKeys()).PublicKey, rsaOf(testKeys()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -476,7 +476,7 @@ func FuzzCheckSelfSigned(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if _, err := key.Public(); err != nil {
+		if _, err := Parse(key); err != nil {
 			t.Error(err)
 		}
 	})

@@ -1,4 +1,4 @@
-package identity
+package keys
 
 import (
 	"bytes"
@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"math/big"
@@ -23,39 +24,88 @@ import (
 	"github.com/xlattice/xlreg"
 )
 
-func TestGenerateKeys(t *testing.T) {
+func TestGenerate(t *testing.T) {
 	keys := testKeys()
-	if keys.Comms.Equal(keys.Sig) {
+	if Equal(keys.Comms, keys.Sig) {
 		t.Error("both keys are the same")
 	}
-	if bits := keys.Comms.N.BitLen(); bits != 2048 {
+	if bits := keys.Comms.Public().Bits(); bits != 2048 {
 		t.Errorf("%d bits", bits)
 	}
-	public, err := keys.SigKey.Public()
+	public, err := Parse(keys.SigKey)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !public.Equal(&keys.Sig.PublicKey) {
+	if !public.(rsaPublic).key.Equal(&rsaOf(keys).PublicKey) {
 		t.Error("SigKey is not the public half of Sig")
 	}
 	for _, bits := range []int{0, 512, 1024, 2047, 2049, 8192} {
-		if _, err := GenerateKeys(bits); err == nil {
+		if _, err := Generate(RSA, bits); err == nil {
 			t.Errorf("%d bits: made", bits)
+		}
+	}
+	if _, err := Generate("DSA", 2048); err == nil {
+		t.Error("made a key of no kind")
+	}
+}
+
+func TestNewPrivateRefuses(t *testing.T) {
+	even := &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), 2047), E: 65537}}
+	short := &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: big.NewInt(77), E: 65537}}
+	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []any{nil, (*rsa.PrivateKey)(nil), even, short, ec, "key"} {
+		if key, err := NewPrivate(bad); err == nil || key != nil {
+			t.Errorf("%T taken", bad)
 		}
 	}
 }
 
-func TestNewKeysRefuses(t *testing.T) {
+func TestNewSetRefuses(t *testing.T) {
 	good := smallKeys().Sig
-	even := &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), 2047), E: 65537}}
-	short := &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: big.NewInt(77), E: 65537}}
-	for _, bad := range []*rsa.PrivateKey{nil, even, short} {
-		if _, err := NewKeys(bad, good); err == nil {
-			t.Errorf("comms key %v taken", bad)
+	if _, err := NewSet(nil, good); err == nil {
+		t.Error("taken without a comms key")
+	}
+	if _, err := NewSet(good, nil); err == nil {
+		t.Error("taken without a sig key")
+	}
+}
+
+// What is not of a scheme that its kind has is neither made nor taken.
+func TestSchemes(t *testing.T) {
+	key, digest := smallKeys().Sig, make([]byte, 32)
+	size := map[Scheme]int{SchemeClassic: 20, SchemeToken: 32, SchemeCertificate: 32}
+	for s := range SchemeCertificate + 2 {
+		sig, err := key.Sign(s, digest[:size[s]])
+		if known := size[s] > 0; known != (err == nil) || known != key.Public().Verify(s, digest[:size[s]], sig) {
+			t.Errorf("scheme %d: %v", s, err)
 		}
-		if _, err := NewKeys(good, bad); err == nil {
-			t.Errorf("sig key %v taken", bad)
+		if _, err := key.Sign(s, digest[:31]); err == nil {
+			t.Errorf("scheme %d: signed what is no digest", s)
 		}
+		for other := range SchemeCertificate + 2 {
+			if other != s && key.Public().Verify(other, digest[:size[other]], sig) {
+				t.Errorf("a signature of scheme %d stands for one of %d", s, other)
+			}
+		}
+	}
+}
+
+func TestEncryption(t *testing.T) {
+	key := smallKeys().Comms
+	secret := key.(Decrypter)
+	ciphertext, err := key.Public().(Encrypter).Encrypt([]byte("plaintext"))
+	if err != nil || len(ciphertext) != secret.CiphertextLen() || secret.CiphertextLen() != 128 {
+		t.Fatalf("%d bytes, %v", len(ciphertext), err)
+	}
+	if plain, err := secret.Decrypt(ciphertext); err != nil || string(plain) != "plaintext" {
+		t.Errorf("got %q, %v", plain, err)
+	}
+	ciphertext[0] ^= 1
+	if _, err := secret.Decrypt(ciphertext); err == nil {
+		t.Error("decrypted what was changed")
 	}
 }
 
@@ -76,9 +126,9 @@ func opensshOf(t testing.TB, key any, passphrase string) []byte {
 	return pem.EncodeToMemory(block)
 }
 
-func TestParsePrivateKeyForms(t *testing.T) {
-	key := smallKeys().Sig
-	pkcs8, err := EncodePrivateKey(key)
+func TestParsePrivateForms(t *testing.T) {
+	key := rsaOf(smallKeys())
+	pkcs8, err := EncodePrivate(smallKeys().Sig)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,19 +144,19 @@ func TestParsePrivateKeyForms(t *testing.T) {
 	}
 	for name, data := range forms {
 		t.Run(name, func(t *testing.T) {
-			got, err := ParsePrivateKey(data)
+			got, err := ParsePrivate(data)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !got.Equal(key) {
+			if !Equal(got, smallKeys().Sig) {
 				t.Error("another key")
 			}
 		})
 	}
 }
 
-func TestParsePrivateKeyRefuses(t *testing.T) {
-	key := smallKeys().Sig
+func TestParsePrivateRefuses(t *testing.T) {
+	key := rsaOf(smallKeys())
 	der := x509.MarshalPKCS1PrivateKey(key)
 	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -138,7 +188,7 @@ func TestParsePrivateKeyRefuses(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			got, err := ParsePrivateKey(c.data)
+			got, err := ParsePrivate(c.data)
 			if err == nil || got != nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want an error with %q", err, c.want)
 			}
@@ -165,49 +215,52 @@ func TestKeysOfOtherPrograms(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := ParsePrivateKey(data); err != nil {
+			if _, err := ParsePrivate(data); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 }
 
-func FuzzParsePrivateKey(f *testing.F) {
-	key := smallKeys().Sig
+func FuzzParsePrivate(f *testing.F) {
+	key := rsaOf(smallKeys())
 	f.Add(pemOf("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key)))
 	f.Add(opensshOf(f, key, ""))
-	pkcs8, err := EncodePrivateKey(key)
+	pkcs8, err := EncodePrivate(smallKeys().Sig)
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(pkcs8)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		key, err := ParsePrivateKey(data)
+		key, err := ParsePrivate(data)
 		if err != nil {
 			return
 		}
-		again, err := EncodePrivateKey(key)
+		again, err := EncodePrivate(key)
 		if err != nil {
 			t.Fatal(err)
 		}
-		read, err := ParsePrivateKey(again)
+		read, err := ParsePrivate(again)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !read.Equal(key) {
+		if !Equal(read, key) {
 			t.Error("the key changed")
 		}
 	})
 }
 
 func TestSSHFormIsThatOfTheLibrary(t *testing.T) {
-	for _, keys := range []*Keys{testKeys(), otherKeys(), smallKeys()} {
-		public, err := ssh.NewPublicKey(&keys.Sig.PublicKey)
+	for _, keys := range []*Set{testKeys(), otherKeys(), smallKeys()} {
+		public, err := ssh.NewPublicKey(&rsaOf(keys).PublicKey)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !bytes.Equal(public.Marshal(), MarshalSSH(&keys.Sig.PublicKey)) {
+		if !bytes.Equal(public.Marshal(), keys.Sig.Public().SSH()) {
 			t.Error("another form")
+		}
+		if line := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(public))); line != FormatSSH(keys.Sig.Public()) {
+			t.Errorf("got %q, want %q", FormatSSH(keys.Sig.Public()), line)
 		}
 		got, err := Fingerprint(keys.SigKey)
 		if err != nil {
@@ -223,25 +276,27 @@ func TestSSHFormIsThatOfTheLibrary(t *testing.T) {
 }
 
 func TestSSHFormRoundTrip(t *testing.T) {
-	n := testKeys().Sig.N
+	n := rsaOf(testKeys()).N
 	rapid.Check(t, func(t *rapid.T) {
 		e := 2*rapid.IntRange(1, 1<<30-1).Draw(t, "e") + 1
 		drop := rapid.UintRange(0, 1024).Draw(t, "drop")
 		modulus := new(big.Int).Rsh(n, drop)
 		key := &rsa.PublicKey{N: modulus.SetBit(modulus, 0, 1), E: e}
-		got, err := ParseSSH(MarshalSSH(key))
+		comment := rapid.SampledFrom([]string{"", " ", " me@here", " two words"}).Draw(t, "comment")
+		got, err := ParseSSH(FormatSSH(rsaPublic{key}) + comment)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !got.Equal(key) {
+		if !got.(rsaPublic).key.Equal(key) {
 			t.Error("another key")
 		}
 	})
 }
 
 func TestParseSSHRefuses(t *testing.T) {
+	line := func(form string) string { return "ssh-rsa " + base64.StdEncoding.EncodeToString([]byte(form)) }
 	part := func(s string) string { return string(appendSSHString(nil, []byte(s))) }
-	n := "\x00" + string(testKeys().Sig.N.Bytes())
+	n := "\x00" + string(rsaOf(testKeys()).N.Bytes())
 	cases := map[string]string{
 		"nothing":               "",
 		"algorithm":             part("ssh-dss") + part("\x01\x00\x01") + part(n),
@@ -264,12 +319,18 @@ func TestParseSSHRefuses(t *testing.T) {
 		"modulus, last bit off": part("ssh-rsa") + part("\x01\x00\x01") + part(n[:len(n)-1]+"\x02"),
 	}
 	for name, form := range cases {
-		if _, err := ParseSSH([]byte(form)); !errors.Is(err, xlreg.ErrBadKey) {
+		if _, err := ParseSSH(line(form)); !errors.Is(err, xlreg.ErrBadKey) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
-	if _, err := ParseSSH([]byte(part("ssh-rsa") + part("\x01\x00\x01") + part(n))); err != nil {
+	good := line(part("ssh-rsa") + part("\x01\x00\x01") + part(n))
+	if _, err := ParseSSH(good); err != nil {
 		t.Errorf("the form that the others are made from: %v", err)
+	}
+	for _, bad := range []string{"", "ssh-rsa", "ssh-rsa ", " " + good, good[8:], "ssh-dss" + good[7:], good[:len(good)-1], "ssh-rsa  " + good[8:]} {
+		if key, err := ParseSSH(bad); err == nil || key != nil {
+			t.Errorf("%.20q taken", bad)
+		}
 	}
 }
 

@@ -1,7 +1,6 @@
-package identity
+package keys
 
 import (
-	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -13,21 +12,17 @@ import (
 	"github.com/xlattice/xlreg"
 )
 
-// sshAlgorithm opens the SSH form of an RSA public key.
-const sshAlgorithm = "ssh-rsa"
-
 // fingerprintPrefix names the hash, as ssh-keygen does.
 const fingerprintPrefix = "SHA256:"
 
 // Fingerprint returns what ssh-keygen -l prints for k: "SHA256:" and the SHA-256
 // of its SSH form in unpadded base64.
 func Fingerprint(k xlreg.SigKey) (string, error) {
-	key, err := k.Public()
+	key, err := Parse(k)
 	if err != nil {
 		return "", fmt.Errorf("fingerprint: %w", err)
 	}
-	sum := sha256.Sum256(MarshalSSH(key))
-	return FormatFingerprint(sum), nil
+	return FormatFingerprint(sha256.Sum256(key.SSH())), nil
 }
 
 // FormatFingerprint returns the text form of a fingerprint.
@@ -48,42 +43,58 @@ func ParseFingerprint(s string) ([sha256.Size]byte, error) {
 	return sum, nil
 }
 
-// MarshalSSH returns key in the SSH form: the algorithm's name, the exponent and
-// the modulus, each after its length (RFC 4253, section 6.6).
-func MarshalSSH(key *rsa.PublicKey) []byte {
-	form := appendSSHString(nil, []byte(sshAlgorithm))
-	form = appendSSHString(form, mpint(big.NewInt(int64(key.E))))
-	return appendSSHString(form, mpint(key.N))
+// FormatSSH returns key as SSH writes it on one line: the algorithm's name, and
+// the encoded key in base64.
+func FormatSSH(key Public) string {
+	return kindNamed(key.Kind()).ssh + " " + base64.StdEncoding.EncodeToString(key.SSH())
 }
 
-// ParseSSH reads exactly one RSA key of an allowed size in the form of
-// MarshalSSH. It is not left to a library for SSH, as those refuse some of the
-// exponents that this protocol allows.
-func ParseSSH(form []byte) (*rsa.PublicKey, error) {
-	algorithm, rest, err := cutSSHString(form)
-	if err != nil || string(algorithm) != sshAlgorithm {
-		return nil, fmt.Errorf("%w: not an %s key", xlreg.ErrBadKey, sshAlgorithm)
+// ParseSSH reads what FormatSSH writes, perhaps followed by a space and a comment.
+func ParseSSH(line string) (Public, error) {
+	algorithm, rest, _ := strings.Cut(line, " ")
+	k := kindOfSSH(algorithm)
+	if k == nil || len(algorithm) == len(line) {
+		return nil, fmt.Errorf("want %s and a key in base64", sshNames())
 	}
-	exponent, rest, err := cutSSHString(rest)
+	digits, _, _ := strings.Cut(rest, " ")
+	form, err := base64.StdEncoding.Strict().DecodeString(digits)
 	if err != nil {
-		return nil, fmt.Errorf("%w: exponent: %w", xlreg.ErrBadKey, err)
+		return nil, err
 	}
-	modulus, rest, err := cutSSHString(rest)
+	return k.decodeSSH(form)
+}
+
+func kindOfSSH(algorithm string) *kind {
+	for i := range kinds {
+		if kinds[i].ssh == algorithm {
+			return &kinds[i]
+		}
+	}
+	return nil
+}
+
+func sshNames() string {
+	names := make([]string, 0, len(kinds))
+	for _, k := range kinds {
+		names = append(names, k.ssh)
+	}
+	return strings.Join(names, " or ")
+}
+
+// decodeSSH reads exactly one key of this kind and of an allowed size. It is not
+// left to a library for SSH, as those refuse some of the exponents that this
+// protocol allows.
+func (k *kind) decodeSSH(form []byte) (Public, error) {
+	algorithm, fields, err := cutSSHString(form)
+	if err != nil || string(algorithm) != k.ssh {
+		return nil, fmt.Errorf("%w: not an %s key", xlreg.ErrBadKey, k.ssh)
+	}
+	key, err := k.parseSSH(fields)
 	if err != nil {
-		return nil, fmt.Errorf("%w: modulus: %w", xlreg.ErrBadKey, err)
-	}
-	if len(exponent) > 5 || len(modulus) > xlreg.MaxKeyBits/8+1 || len(rest) > 0 {
-		return nil, fmt.Errorf("%w: too long", xlreg.ErrBadKey)
-	}
-	key := &rsa.PublicKey{
-		N: new(big.Int).SetBytes(modulus),
-		E: int(new(big.Int).SetBytes(exponent).Int64()),
-	}
-	if err := xlreg.CheckPublicKey(key); err != nil {
 		return nil, err
 	}
 	// One key has one form, or it would have several fingerprints.
-	if string(MarshalSSH(key)) != string(form) {
+	if string(key.SSH()) != string(form) {
 		return nil, fmt.Errorf("%w: not the one SSH form of the key", xlreg.ErrBadKey)
 	}
 	return key, nil

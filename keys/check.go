@@ -1,4 +1,4 @@
-package identity
+package keys
 
 import (
 	"bytes"
@@ -35,8 +35,8 @@ const (
 )
 
 // CheckSelfSigned returns the key of a certificate that is signed by that very
-// key, an RSA key long enough for 2.0. It is all that a TLS handshake asks of a
-// client; neither dates nor names are looked at.
+// key, which 2.0 has to accept. It is all that a TLS handshake asks of a client;
+// neither dates nor names are looked at.
 func CheckSelfSigned(der []byte) (xlreg.SigKey, error) {
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
@@ -73,7 +73,11 @@ func checkCertificate(der []byte, t *xlreg.Token) error {
 	if string(cert.RawSubjectPublicKeyInfo) != string(t.SigKey) {
 		return errors.New("its key is not the sig key")
 	}
-	if _, err := signingKey(t.SigKey, xlreg.Protocol20); err != nil {
+	key, err := signingKey(t.SigKey, xlreg.Protocol20)
+	if err != nil {
+		return err
+	}
+	if err := checkAlgorithm(cert, key); err != nil {
 		return err
 	}
 	sum := certificateSum(t)
@@ -86,11 +90,17 @@ func checkCertificate(der []byte, t *xlreg.Token) error {
 	return checkOwnSignature(cert)
 }
 
-// checkHead holds everything against the form that is not an extension.
-func checkHead(cert *x509.Certificate, commonName, serialNumber string) error {
-	if cert.Version != certificateVersion || cert.SignatureAlgorithm != x509.SHA256WithRSA {
-		return fmt.Errorf("version %d with %v: want version 3 with SHA256-RSA", cert.Version, cert.SignatureAlgorithm)
+// checkAlgorithm holds the version, and how keys of this kind sign, against the form.
+func checkAlgorithm(cert *x509.Certificate, key Public) error {
+	want := kindNamed(key.Kind()).certificate
+	if cert.Version != certificateVersion || cert.SignatureAlgorithm != want {
+		return fmt.Errorf("version %d with %v: want version %d with %v", cert.Version, cert.SignatureAlgorithm, certificateVersion, want)
 	}
+	return nil
+}
+
+// checkHead holds the serial number and the names against the form.
+func checkHead(cert *x509.Certificate, commonName, serialNumber string) error {
 	if serial := cert.SerialNumber; serial.Sign() <= 0 || serial.BitLen() > certificateSerial {
 		return fmt.Errorf("serial number: want 1 to %d bits", certificateSerial)
 	}

@@ -1,10 +1,7 @@
-package identity
+package keys
 
 import (
-	"crypto"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/sha1" // the classic signatures are made with it; sections 4 and 5
+	"crypto/sha1" // what the classic signatures are made with; sections 4 and 5
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -16,14 +13,10 @@ import (
 // the same key may sign (section 7).
 const tokenContext = "xlreg token 2.0\x00"
 
-// tokenPSS are the parameters of that signature. Another length of salt does not
-// verify.
-var tokenPSS = rsa.PSSOptions{SaltLength: sha256.Size, Hash: crypto.SHA256}
-
 // SignClassic returns the classic signature of t, its DigSig (section 4).
-func SignClassic(key *rsa.PrivateKey, t *xlreg.Token) ([]byte, error) {
+func SignClassic(key Private, t *xlreg.Token) ([]byte, error) {
 	digest := classicDigest(t)
-	sig, err := rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA1, digest[:])
+	sig, err := key.Sign(SchemeClassic, digest[:])
 	if err != nil {
 		return nil, fmt.Errorf("sign token: %w", err)
 	}
@@ -38,7 +31,7 @@ func VerifyClassic(t *xlreg.Token) error {
 		return err
 	}
 	digest := classicDigest(t)
-	if err := rsa.VerifyPKCS1v15(key, crypto.SHA1, digest[:], t.DigSig); err != nil {
+	if !key.Verify(SchemeClassic, digest[:], t.DigSig) {
 		return xlreg.Errorf(xlreg.ErrBadSignature, "classic signature of %q", t.Name)
 	}
 	return nil
@@ -46,9 +39,9 @@ func VerifyClassic(t *xlreg.Token) error {
 
 // SignLogin returns what proves, over a classic carrier, that the client holds
 // the sig key of id: a signature over this session's salt2 and the ID (section 5).
-func SignLogin(key *rsa.PrivateKey, salt2 []byte, id xlreg.NodeID) ([]byte, error) {
+func SignLogin(key Private, salt2 []byte, id xlreg.NodeID) ([]byte, error) {
 	digest := loginDigest(salt2, id)
-	sig, err := rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA1, digest[:])
+	sig, err := key.Sign(SchemeClassic, digest[:])
 	if err != nil {
 		return nil, fmt.Errorf("sign log-in: %w", err)
 	}
@@ -63,7 +56,7 @@ func VerifyLogin(key xlreg.SigKey, salt2 []byte, id xlreg.NodeID, sig []byte) er
 		return err
 	}
 	digest := loginDigest(salt2, id)
-	if err := rsa.VerifyPKCS1v15(public, crypto.SHA1, digest[:], sig); err != nil {
+	if !public.Verify(SchemeClassic, digest[:], sig) {
 		return xlreg.Errorf(xlreg.ErrBadSignature, "log-in of %v", id)
 	}
 	return nil
@@ -71,38 +64,38 @@ func VerifyLogin(key xlreg.SigKey, salt2 []byte, id xlreg.NodeID, sig []byte) er
 
 // SignToken returns the 2.0 signature of t, its DigSig2 (section 7). It binds t to
 // certificate, the one that the client shows in its TLS handshake, in DER.
-func SignToken(key *rsa.PrivateKey, t *xlreg.Token, certificate []byte) ([]byte, error) {
+func SignToken(key Private, t *xlreg.Token, certificate []byte) ([]byte, error) {
 	digest := tokenDigest(t, certificate)
-	sig, err := rsa.SignPSS(rand.Reader, key, crypto.SHA256, digest[:], &tokenPSS)
+	sig, err := key.Sign(SchemeToken, digest[:])
 	if err != nil {
 		return nil, fmt.Errorf("sign token: %w", err)
 	}
 	return sig, nil
 }
 
-// VerifyToken holds t's DigSig2 against its SigKey, which has to be long enough
-// for 2.0, and certificate. It looks at nothing else in t: the comms key is for
-// Token.Validate, the certificate for CheckCertificate. A signature or a key that
-// is no good is an error of kind xlreg.ErrBadSignature.
+// VerifyToken holds t's DigSig2 against its SigKey, which 2.0 has to accept, and
+// certificate. It looks at nothing else in t: the comms key is for CheckTokenFor,
+// the certificate for CheckCertificate. A signature or a key that is no good is an
+// error of kind xlreg.ErrBadSignature.
 func VerifyToken(t *xlreg.Token, certificate []byte) error {
 	key, err := signingKey(t.SigKey, xlreg.Protocol20)
 	if err != nil {
 		return err
 	}
 	digest := tokenDigest(t, certificate)
-	if err := rsa.VerifyPSS(key, crypto.SHA256, digest[:], t.DigSig2, &tokenPSS); err != nil {
+	if !key.Verify(SchemeToken, digest[:], t.DigSig2) {
 		return xlreg.Errorf(xlreg.ErrBadSignature, "2.0 signature of %q", t.Name)
 	}
 	return nil
 }
 
-func signingKey(k xlreg.SigKey, p xlreg.Protocol) (*rsa.PublicKey, error) {
-	key, err := k.Public()
+func signingKey(k xlreg.SigKey, p xlreg.Protocol) (Public, error) {
+	key, err := Parse(k)
 	if err != nil {
 		return nil, xlreg.Errorf(xlreg.ErrBadSignature, "sig key: %v", err)
 	}
-	if bits := key.N.BitLen(); bits < p.MinKeyBits() {
-		return nil, xlreg.Errorf(xlreg.ErrBadSignature, "sig key of %d bits, want at least %d", bits, p.MinKeyBits())
+	if err := key.Check(p); err != nil {
+		return nil, xlreg.Errorf(xlreg.ErrBadSignature, "sig key of %v", err)
 	}
 	return key, nil
 }

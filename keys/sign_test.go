@@ -1,4 +1,4 @@
-package identity
+package keys
 
 import (
 	"bytes"
@@ -17,8 +17,8 @@ import (
 )
 
 // testKeys are made once for all tests of this package.
-var testKeys = sync.OnceValue(func() *Keys {
-	keys, err := GenerateKeys(2048)
+var testKeys = sync.OnceValue(func() *Set {
+	keys, err := Generate(RSA, 2048)
 	if err != nil {
 		panic(err)
 	}
@@ -26,8 +26,8 @@ var testKeys = sync.OnceValue(func() *Keys {
 })
 
 // otherKeys are a second pair, so that a wrong key can be had.
-var otherKeys = sync.OnceValue(func() *Keys {
-	keys, err := GenerateKeys(2048)
+var otherKeys = sync.OnceValue(func() *Set {
+	keys, err := Generate(RSA, 2048)
 	if err != nil {
 		panic(err)
 	}
@@ -35,19 +35,26 @@ var otherKeys = sync.OnceValue(func() *Keys {
 })
 
 // smallKeys are 1024 bits long, as deployed peers' are in their tests.
-var smallKeys = sync.OnceValue(func() *Keys {
+var smallKeys = sync.OnceValue(func() *Set {
 	key, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
 		panic(err)
 	}
-	keys, err := NewKeys(key, key)
+	private, err := NewPrivate(key)
+	if err != nil {
+		panic(err)
+	}
+	keys, err := NewSet(private, private)
 	if err != nil {
 		panic(err)
 	}
 	return keys
 })
 
-func testToken(keys *Keys) *xlreg.Token {
+// rsaOf returns the standard library's form of a set's sig key.
+func rsaOf(keys *Set) *rsa.PrivateKey { return keys.Sig.Signer().(*rsa.PrivateKey) }
+
+func testToken(keys *Set) *xlreg.Token {
 	return &xlreg.Token{
 		Name:      "m0",
 		Attrs:     5,
@@ -88,7 +95,7 @@ func TestClassicSignatureIsOverThePlainConcatenation(t *testing.T) {
 	covered := "m0\x05\x00\x00\x00\x00\x00\x00\x00" + string(keys.CommsKey) + string(keys.SigKey) +
 		"127.0.0.1:4001node-0.example.org:4002"
 	digest := sha1.Sum([]byte(covered))
-	if err := rsa.VerifyPKCS1v15(&keys.Sig.PublicKey, crypto.SHA1, digest[:], sig); err != nil {
+	if err := rsa.VerifyPKCS1v15(&rsaOf(keys).PublicKey, crypto.SHA1, digest[:], sig); err != nil {
 		t.Fatal(err)
 	}
 	token.DigSig = sig
@@ -115,7 +122,7 @@ func TestLoginSignature(t *testing.T) {
 		t.Fatal(err)
 	}
 	digest := sha1.Sum([]byte("8 bytes.0123456789abcdef0123"))
-	if err := rsa.VerifyPKCS1v15(&keys.Sig.PublicKey, crypto.SHA1, digest[:], sig); err != nil {
+	if err := rsa.VerifyPKCS1v15(&rsaOf(keys).PublicKey, crypto.SHA1, digest[:], sig); err != nil {
 		t.Fatal(err)
 	}
 	if err := VerifyLogin(keys.SigKey, salt, id, sig); err != nil {
@@ -146,7 +153,7 @@ func TestTokenSignatureInput(t *testing.T) {
 		field(string(keys.CommsKey)) + field(string(keys.SigKey)) + field(string(shown[:])) +
 		"\x00\x00\x00\x02" + field("127.0.0.1:4001") + field("node-0.example.org:4002")
 	digest := sha256.Sum256([]byte(covered))
-	if err := rsa.VerifyPSS(&keys.Sig.PublicKey, crypto.SHA256, digest[:], sig, &rsa.PSSOptions{SaltLength: 32}); err != nil {
+	if err := rsa.VerifyPSS(&rsaOf(keys).PublicKey, crypto.SHA256, digest[:], sig, &rsa.PSSOptions{SaltLength: 32}); err != nil {
 		t.Fatal(err)
 	}
 	token.DigSig2 = sig
@@ -170,7 +177,7 @@ func TestTokenSignatureTakesOneLengthOfSaltOnly(t *testing.T) {
 	token := testToken(testKeys())
 	digest := tokenDigest(token, nil)
 	for _, length := range []int{0, 20, 31, 33, rsa.PSSSaltLengthAuto} {
-		sig, err := rsa.SignPSS(rand.Reader, testKeys().Sig, crypto.SHA256, digest[:], &rsa.PSSOptions{SaltLength: length})
+		sig, err := rsa.SignPSS(rand.Reader, rsaOf(testKeys()), crypto.SHA256, digest[:], &rsa.PSSOptions{SaltLength: length})
 		if err != nil {
 			t.Fatal(err)
 		}
