@@ -63,6 +63,7 @@ func takeLowest(seats, n int, index *int) call {
 			}
 			*index++
 		}
+		linger() // so that two take the same one, unless the driver sees to it
 		if *index >= seats {
 			return errOnPurpose
 		}
@@ -114,6 +115,7 @@ func testViewsAreConsistent(t *testing.T, s store.Store) {
 					last, err = agree(r, last)
 					return err
 				})
+				runtime.Gosched()
 				if err != nil {
 					t.Errorf("View: %v", err)
 					return
@@ -248,6 +250,9 @@ func (d duel) fight(t *testing.T, s store.Store) {
 				err := s.Update(t.Context(), func(w store.Writer) (err error) {
 					acted[n], err = f(w, p)
 					met.wait()
+					if n == i%2 {
+						linger()
+					}
 					return err
 				})
 				if err != nil {
@@ -272,6 +277,13 @@ func (m *meeting) wait() {
 		if m.here.Load() > 1 {
 			return
 		}
+		runtime.Gosched()
+	}
+}
+
+// linger lets others be first.
+func linger() {
+	for range 100 {
 		runtime.Gosched()
 	}
 }

@@ -105,7 +105,7 @@ func testScanStops(t *testing.T, s store.Store) {
 	look := func(r store.Reader) error {
 		for item, err := range r.Scan("p") {
 			if err != nil || item.Key != "p1" {
-				return fmt.Errorf("first of the scan: %q, %v", item.Key, err)
+				return errors.Join(err, fmt.Errorf("first of the scan: %q", item.Key))
 			}
 			if err := errors.Join(wantScan(r, "p", "p1=v", "p2=v", "p3=v"), wantValue(r, "p3", "v")); err != nil {
 				return err
@@ -295,7 +295,7 @@ func testScansAreFree(t *testing.T, s store.Store) {
 	look := func(r store.Reader) error {
 		found, err := list(r, "p")
 		if err != nil || len(found) != rounds*each {
-			return fmt.Errorf("a scan of %d: %w", len(found), err)
+			return errors.Join(err, fmt.Errorf("a scan of %d yields %d", rounds*each, len(found)))
 		}
 		return wantValue(r, "p", "guard")
 	}

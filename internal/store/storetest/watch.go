@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -159,7 +160,7 @@ func testWatchAfterView(t *testing.T, s store.Store) {
 func follows(ctx context.Context, s store.Store, c store.Change, last int) (int, error) {
 	now, err := strconv.Atoi(string(c.Value))
 	if err != nil || now <= last {
-		return 0, fmt.Errorf("change to %q after %d: %w", c.Value, last, err)
+		return 0, errors.Join(err, fmt.Errorf("change to %q after %d", c.Value, last))
 	}
 	shown := 0
 	err = s.View(ctx, func(r store.Reader) (err error) {
@@ -167,7 +168,7 @@ func follows(ctx context.Context, s store.Store, c store.Change, last int) (int,
 		return err
 	})
 	if err != nil || shown < now {
-		return 0, fmt.Errorf("told of %d, View shows %d: %w", now, shown, err)
+		return 0, errors.Join(err, fmt.Errorf("told of %d, View shows %d", now, shown))
 	}
 	return now, nil
 }
@@ -321,6 +322,9 @@ func testWatchOneAtATime(t *testing.T, s store.Store) {
 				t.Error("called twice at a time")
 			}
 			defer inside.Add(-1)
+			for range 10 {
+				runtime.Gosched()
+			}
 			signal(begun)
 			if string(c.Value) == strconv.Itoa(updates) {
 				signal(reached)

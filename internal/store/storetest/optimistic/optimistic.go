@@ -189,7 +189,7 @@ func (t *transaction) Scan(prefix string) iter.Seq2[store.Item, error] {
 // Commit implements group.Tx.
 func (t *transaction) Commit(changes []store.Change) error { return t.backend.commit(t.read, changes) }
 
-// Servers is the Store of several servers on one Backend, whose calls go to one
+// Servers is a Store of several that stand on one Backend, whose calls go to one
 // after the other.
 type Servers struct {
 	stores  []store.Store
@@ -200,14 +200,8 @@ type Servers struct {
 
 var _ store.Store = (*Servers)(nil)
 
-// NewServers returns a Store of so many servers on b.
-func NewServers(b *Backend, servers int) *Servers {
-	s := &Servers{stores: make([]store.Store, servers)}
-	for i := range s.stores {
-		s.stores[i] = group.New(b.Driver())
-	}
-	return s
-}
+// NewServers returns the Store of these servers, which it closes when it is closed.
+func NewServers(stores ...store.Store) *Servers { return &Servers{stores: stores} }
 
 func (s *Servers) next(calls *atomic.Uint64) store.Store {
 	return s.stores[calls.Add(1)%uint64(len(s.stores))]

@@ -22,7 +22,10 @@ func TestOneServer(t *testing.T) {
 }
 
 func TestTwoServers(t *testing.T) {
-	storetest.Run(t, func(*testing.T) store.Store { return optimistic.NewServers(optimistic.NewBackend(), 2) })
+	storetest.Run(t, func(*testing.T) store.Store {
+		b := optimistic.NewBackend()
+		return optimistic.NewServers(group.New(b.Driver()), group.New(b.Driver()))
+	})
 }
 
 // servers returns a backend and two stores on it, which are closed when the test ends.
