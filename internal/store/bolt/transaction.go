@@ -92,7 +92,7 @@ func (t *transaction) write(changes []store.Change) error {
 func (d *driver) checkFailed(id int, cause error) error {
 	tx, err := d.db.Begin(false)
 	if err != nil {
-		return cause // and so it is for everybody from now on
+		return fmt.Errorf("%w: %w", store.ErrUnknown, cause) // nobody can look any more
 	}
 	defer tx.Rollback() //nolint:errcheck // a reader has nothing to lose
 	if tx.ID() < id {
