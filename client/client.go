@@ -112,7 +112,7 @@ func (c *Client) ask(ctx context.Context, m *wire.Message, patience time.Duratio
 		return nil, c.broken(ctx, bounded, err)
 	}
 	if err := reply.Err(); err != nil {
-		if c.closesSession(err) {
+		if kind, _ := xlreg.KindOf(err); kind.EndsSession(c.protocol) {
 			c.end(err)
 		}
 		return nil, err
@@ -152,17 +152,6 @@ func (c *Client) misbehaved(format string, args ...any) error {
 	err := xlreg.Errorf(xlreg.ErrProtocol, format, args...)
 	c.end(err)
 	return err
-}
-
-// closesSession reports whether the registry ends the session after err, as it
-// does after every error over a classic carrier (sections 5 and 7).
-func (c *Client) closesSession(err error) bool {
-	kind, _ := xlreg.KindOf(err)
-	switch kind {
-	case xlreg.ErrWrongState, xlreg.ErrBadTag, xlreg.ErrUnexpectedType, xlreg.ErrProtocol:
-		return true
-	}
-	return c.protocol.Classic()
 }
 
 // parsed ends the session if the content of a reply was not what it has to be.
