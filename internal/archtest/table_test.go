@@ -70,8 +70,12 @@ var rows = map[string]row{
 		never: []string{"net", "os"},
 		why:   "the rules know no network and no driver",
 	},
+	"internal/guard": {
+		may: []string{"."},
+		why: "limits count addresses and know nothing of what they bound",
+	},
 	"internal/server": {
-		may:   []string{".", "identity", "internal/atomicfile", "internal/registry", "internal/session", "internal/wire"},
+		may:   []string{".", "identity", "internal/atomicfile", "internal/guard", "internal/registry", "internal/session", "internal/wire"},
 		tests: []string{"internal/store", "internal/store/memory"},
 		why:   "one place from request to rule to reply, over whatever store it was given",
 	},
@@ -89,7 +93,7 @@ var rows = map[string]row{
 		why:   "small help with files",
 	},
 	"internal/host": {
-		may:   []string{".", "identity", "internal/atomicfile", "regcred", "internal/registry", "internal/server", "internal/session", "internal/store", "internal/wire"},
+		may:   []string{".", "identity", "internal/atomicfile", "regcred", "internal/guard", "internal/registry", "internal/server", "internal/session", "internal/store", "internal/wire"},
 		tests: []string{"client", "internal/store/memory", "internal/store/bolt"},
 		why:   "puts a server together, over whatever store it was given",
 	},

@@ -10,7 +10,6 @@ import "container/list"
 // given up, so serving those would help nobody; and an honest peer whose address
 // is also that of a flood is served soon after it came, or not at all.
 type line struct {
-	most   int               // tickets in one queue
 	queues map[Source]*queue // none is empty
 	order  *list.List        // of *queue, the one to be served next in front
 }
@@ -25,19 +24,14 @@ type queue struct {
 
 // ticket is one handshake's place in a line.
 type ticket struct {
-	called     chan struct{} // closed when the turn has come, or never will
-	dropped    bool          // set before called is closed: the turn never will come
+	called     chan struct{} // closed when its turn has come
 	ofSuspects bool          // the turn is one of those that suspects may have
 	queue      *queue        // nil once it has left the line
 	place      *list.Element // in queue
 }
 
-// newLine makes a line in which each source may have so many tickets.
-func newLine(most int) line {
-	return line{most: most, queues: make(map[Source]*queue), order: list.New()}
-}
+func newLine() line { return line{queues: make(map[Source]*queue), order: list.New()} }
 
-// add queues a ticket, and drops its source's oldest if those are too many.
 func (l *line) add(from Source, k *ticket) {
 	q := l.queues[from]
 	if q == nil {
@@ -46,12 +40,6 @@ func (l *line) add(from Source, k *ticket) {
 		l.queues[from] = q
 	}
 	k.queue, k.place = q, q.tickets.PushBack(k)
-	if q.tickets.Len() > l.most {
-		oldest := q.oldest()
-		oldest.leave()
-		oldest.dropped = true
-		close(oldest.called)
-	}
 }
 
 // next takes the ticket to be served next out of the line. It returns nil if there
@@ -62,7 +50,7 @@ func (l *line) next() *ticket {
 		return nil
 	}
 	l.order.MoveToBack(front)
-	k := front.Value.(*queue).newest()
+	k := front.Value.(*queue).tickets.Back().Value.(*ticket)
 	k.leave()
 	return k
 }
@@ -74,15 +62,11 @@ func (l *line) move(from Source, to *line) {
 		return
 	}
 	for q.tickets.Len() > 0 {
-		k := q.oldest()
+		k := q.tickets.Front().Value.(*ticket)
 		k.leave()
 		to.add(from, k)
 	}
 }
-
-func (q *queue) newest() *ticket { return q.tickets.Back().Value.(*ticket) }
-
-func (q *queue) oldest() *ticket { return q.tickets.Front().Value.(*ticket) }
 
 // leave takes the ticket out of its line, and reports whether it was in one.
 func (k *ticket) leave() bool {

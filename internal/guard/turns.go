@@ -2,8 +2,6 @@ package guard
 
 import (
 	"context"
-	"errors"
-	"math"
 	"sync"
 	"time"
 )
@@ -25,19 +23,11 @@ type Turns struct {
 	suspects    suspects // guarded by mu
 }
 
-// suspectTickets is how many of its handshakes one suspect may have waiting. More
-// would only take memory.
-const suspectTickets = 256
-
-// errDropped ends a handshake that would have waited in vain.
-var errDropped = errors.New("too many from a suspect address")
-
 // NewTurns returns Turns of which there are n at once.
 func NewTurns(n int) *Turns {
 	return &Turns{
 		free: n, forSuspects: max(1, n/2),
-		trusted: newLine(math.MaxInt), suspected: newLine(suspectTickets),
-		suspects: newSuspects(),
+		trusted: newLine(), suspected: newLine(), suspects: newSuspects(),
 	}
 }
 
@@ -47,14 +37,11 @@ func (t *Turns) Wait(ctx context.Context, from Source) (release func(), err erro
 	k := t.enter(from)
 	select {
 	case <-k.called:
+		return func() { t.release(k) }, nil
 	case <-ctx.Done():
 		t.abandon(k)
 		return nil, ctx.Err()
 	}
-	if k.dropped {
-		return nil, errDropped
-	}
-	return func() { t.release(k) }, nil
 }
 
 // Wasted notes that a source had a turn for a handshake that failed by its doing.
@@ -83,10 +70,9 @@ func (t *Turns) enter(from Source) *ticket {
 func (t *Turns) abandon(k *ticket) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if k.leave() || k.dropped {
-		return
+	if !k.leave() {
+		t.giveBack(k)
 	}
-	t.giveBack(k)
 }
 
 func (t *Turns) release(k *ticket) {

@@ -2,7 +2,6 @@ package guard
 
 import (
 	"context"
-	"errors"
 	"net/netip"
 	"testing"
 	"testing/synctest"
@@ -175,54 +174,23 @@ func TestFormerSuspectsHaveOnePlace(t *testing.T) {
 	})
 }
 
-// A suspect waits for so many turns and no more: its oldest tickets are dropped.
-func TestSuspectsTicketsAreBounded(t *testing.T) {
+// A suspect that has many tickets keeps the order, newest first, when it becomes one.
+func TestSuspectsKeepTheirOrder(t *testing.T) {
 	turns := NewTurns(1)
 	bad := src("10.0.0.1")
 	held := take(t, turns, src("10.0.0.2"))
-	oldest := wait(t, turns, bad)
+	var waiting []*ticket
+	for range 3 {
+		waiting = append(waiting, wait(t, turns, bad))
+	}
 	turns.Wasted(bad)
-	var newest *ticket
-	for range suspectTickets {
-		newest = wait(t, turns, bad)
-	}
-	if !called(oldest) || !oldest.dropped {
-		t.Error("the oldest still waits")
-	}
-	turns.abandon(oldest) // it had no turn to give back
-	if turns.free != 0 {
-		t.Errorf("%d turns free, all are held", turns.free)
-	}
-	turns.release(held)
-	if !called(newest) {
-		t.Error("the newest was not served")
-	}
-}
-
-// Who is dropped learns it at once, and holds no turn.
-func TestWaitThatIsDropped(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		turns := NewTurns(1)
-		bad := src("10.0.0.1")
-		held := take(t, turns, bad)
-		turns.Wasted(bad)
-		dropped := make(chan error)
-		go func() {
-			_, err := turns.Wait(t.Context(), bad)
-			dropped <- err
-		}()
-		synctest.Wait()
-		for range suspectTickets {
-			wait(t, turns, bad)
-		}
-		if err := <-dropped; !errors.Is(err, errDropped) {
-			t.Errorf("got %v", err)
-		}
+	for i := range waiting {
 		turns.release(held)
-		if turns.free != 0 {
-			t.Errorf("%d turns free although many wait", turns.free)
+		held = waiting[len(waiting)-1-i]
+		if !called(held) || count(waiting) != i+1 {
+			t.Fatalf("turn %d did not go to the newest", i)
 		}
-	})
+	}
 }
 
 // Suspects are forgotten when their time is over, a few with each call, so that no
