@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"container/list"
 	"context"
 	"sync"
 	"time"
@@ -16,18 +17,20 @@ import (
 // other processors alone.
 type Turns struct {
 	mu          sync.Mutex
-	free        int      // guarded by mu; turns that nobody has
-	forSuspects int      // guarded by mu; how many of those suspects may have
-	trusted     line     // guarded by mu
-	suspected   line     // guarded by mu
-	suspects    suspects // guarded by mu
+	free        int               // guarded by mu; turns that nobody has
+	forSuspects int               // guarded by mu; how many of those suspects may have
+	queues      map[Source]*queue // guarded by mu; none is empty, and each is in one round
+	trusted     *list.List        // guarded by mu; the round of those that are no suspects
+	suspected   *list.List        // guarded by mu; the round of suspects
+	suspects    suspects          // guarded by mu
 }
 
 // NewTurns returns Turns of which there are n at once.
 func NewTurns(n int) *Turns {
 	return &Turns{
 		free: n, forSuspects: max(1, n/2),
-		trusted: newLine(), suspected: newLine(), suspects: newSuspects(),
+		queues: make(map[Source]*queue), trusted: list.New(), suspected: list.New(),
+		suspects: newSuspects(),
 	}
 }
 
@@ -49,30 +52,54 @@ func (t *Turns) Wasted(from Source) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.suspects.add(from, time.Now())
-	t.trusted.move(from, &t.suspected)
+	if q := t.queues[from]; q != nil {
+		q.enter(t.suspected)
+	}
 }
 
 // enter queues up, and hands out what turns are free.
 func (t *Turns) enter(from Source) *ticket {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	k := &ticket{called: make(chan struct{})}
-	if t.suspects.has(from, time.Now()) {
-		t.suspected.add(from, k)
-	} else {
-		t.trusted.add(from, k)
+	q := t.queues[from]
+	if q == nil {
+		q = &queue{from: from}
+		t.queues[from] = q
 	}
+	if t.suspects.has(from, time.Now()) {
+		q.enter(t.suspected)
+	} else {
+		q.enter(t.trusted)
+	}
+	k := &ticket{called: make(chan struct{})}
+	q.add(k)
 	t.handOut()
 	return k
 }
 
-// abandon leaves the line; a turn that came meanwhile goes to the next.
+// abandon gives up waiting; a turn that came meanwhile goes to the next.
 func (t *Turns) abandon(k *ticket) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !k.leave() {
+	if !t.leave(k) {
 		t.giveBack(k)
 	}
+}
+
+// leave takes a ticket out of its queue, and reports whether it was in there still.
+// mu is held.
+func (t *Turns) leave(k *ticket) bool {
+	if k.place == nil {
+		return false
+	}
+	q := k.queue
+	q.tickets.Remove(k.place)
+	k.place = nil
+	if q.tickets.Len() == 0 {
+		q.round.Remove(q.place)
+		delete(t.queues, q.from)
+	}
+	return true
 }
 
 func (t *Turns) release(k *ticket) {
@@ -97,6 +124,7 @@ func (t *Turns) handOut() {
 		if k == nil {
 			return
 		}
+		t.leave(k)
 		t.free--
 		close(k.called)
 	}
@@ -104,10 +132,10 @@ func (t *Turns) handOut() {
 
 // next returns the ticket whose turn it is, or nil. mu is held.
 func (t *Turns) next() *ticket {
-	if k := t.trusted.next(); k != nil || t.forSuspects == 0 {
+	if k := firstOf(t.trusted); k != nil || t.forSuspects == 0 {
 		return k
 	}
-	k := t.suspected.next()
+	k := firstOf(t.suspected)
 	if k != nil {
 		k.ofSuspects = true
 		t.forSuspects--

@@ -82,13 +82,13 @@ func TestTurnsThatNobodyWaitsForAnyMore(t *testing.T) {
 	if turns.free != 1 {
 		t.Errorf("%d turns free, want the one there is", turns.free)
 	}
-	checkEmpty(t, &turns.trusted)
+	checkNobodyWaits(t, turns)
 }
 
-func checkEmpty(t *testing.T, l *line) {
+func checkNobodyWaits(t *testing.T, turns *Turns) {
 	t.Helper()
-	if l.order.Len() != 0 || len(l.queues) != 0 {
-		t.Errorf("%d sources in the order and %d queues are left", l.order.Len(), len(l.queues))
+	if n := len(turns.queues) + turns.trusted.Len() + turns.suspected.Len(); n != 0 {
+		t.Errorf("queues that nobody waits in are left: %d, %d in rounds", len(turns.queues), n-len(turns.queues))
 	}
 }
 
@@ -161,8 +161,7 @@ func TestFormerSuspectsHaveOnePlace(t *testing.T) {
 		early := wait(t, turns, bad)
 		turns.Wasted(bad)
 		turns.abandon(early)
-		checkEmpty(t, &turns.trusted)
-		checkEmpty(t, &turns.suspected)
+		checkNobodyWaits(t, turns)
 		<-time.After(suspectFor)
 		former := []*ticket{wait(t, turns, bad), wait(t, turns, bad)}
 		other := wait(t, turns, good)
