@@ -204,7 +204,7 @@ func (d *dialing) client(conn session.Conn) *Client {
 	c := &Client{
 		node: d.o.Node, target: d.target, sig: d.sig, protocol: d.o.Protocol,
 		now: d.o.Now, conn: conn,
-		turn:     make(chan struct{}, 1),
+		busy:     make(chan struct{}, 1),
 		verifier: verifier{protocol: d.o.Protocol},
 		clusters: make(map[xlreg.ClusterID]xlreg.Cluster),
 	}

@@ -380,7 +380,7 @@ func TestACallWaitsForItsTurnNoLongerThanItsContext(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		default:
-			t.Error("still waits for its turn")
+			t.Error("still waits for the call before it")
 		}
 		close(hold)
 		if err := <-first; err != nil {

@@ -83,7 +83,7 @@ func TestVerifyRemembersByContent(t *testing.T) {
 		"comms key":   func(t *xlreg.Token) { t.CommsKey += "x" },
 		"sig key":     func(t *xlreg.Token) { t.SigKey += "x" },
 		"endpoints":   func(t *xlreg.Token) { t.Endpoints = []xlreg.Endpoint{"127.0.0.1:1"} },
-		"signature":   func(t *xlreg.Token) { t.DigSig2 = append([]byte{1}, t.DigSig2[1:]...) },
+		"signature":   func(t *xlreg.Token) { t.DigSig2 = append([]byte{t.DigSig2[0] ^ 2}, t.DigSig2[1:]...) },
 		"certificate": func(t *xlreg.Token) { t.Certificate = t.Certificate[1:] },
 	} {
 		changed := forged

@@ -13,7 +13,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
-	"github.com/xlattice/xlreg/internal/server"
+	"github.com/xlattice/xlreg/internal/guard"
 	"github.com/xlattice/xlreg/internal/session"
 )
 
@@ -130,7 +130,7 @@ func TestFitOpenFiles(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var log bytes.Buffer
 			cfg := &serveConfig{
-				limits: server.Limits{Connections: c.connections, ConnectionsLoopback: c.loopback},
+				limits: guard.Limits{Connections: c.connections, ConnectionsLoopback: c.loopback},
 				log:    slog.New(slog.NewTextHandler(&log, nil)),
 			}
 			cfg.fitOpenFiles(c.allowed, c.known)

@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/internal/server"
+	"github.com/xlattice/xlreg/internal/guard"
 )
 
 // serveFlags are the flags of serve, as given.
@@ -29,7 +29,7 @@ type serveFlags struct {
 	carriers  []string
 	maxWait   time.Duration
 	logLevel  string
-	limits    server.Limits
+	limits    guard.Limits
 }
 
 // serveConfig is what serve runs on: the flags, checked.
@@ -45,7 +45,7 @@ type serveConfig struct {
 	keyBits   int
 	protocols []xlreg.Protocol
 	maxWait   time.Duration
-	limits    server.Limits
+	limits    guard.Limits
 	log       *slog.Logger
 }
 
@@ -71,7 +71,7 @@ func (f *serveFlags) register(cmd *cobra.Command) {
 }
 
 func (f *serveFlags) registerLimits(flags *pflag.FlagSet) {
-	d := server.DefaultLimits()
+	d := guard.DefaultLimits()
 	l := &f.limits
 	flags.IntVar(&l.Connections, "max-connections", d.Connections, "most connections open at once, `N`")
 	flags.IntVar(&l.ConnectionsPerAddress, "max-connections-per-address", d.ConnectionsPerAddress, "most of those from one IPv4 address or IPv6 /64, `N`")

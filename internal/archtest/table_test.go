@@ -83,8 +83,12 @@ var rows = map[string]row{
 		never: []string{"net", "os"},
 		why:   "the rules know no network and no driver",
 	},
+	"internal/guard": {
+		may: []string{"."},
+		why: "limits count addresses and know nothing of what they bound",
+	},
 	"internal/server": {
-		may:   []string{".", "internal/atomicfile", "internal/registry", "internal/session", "internal/wire", "keys"},
+		may:   []string{".", "internal/guard", "internal/registry", "internal/session", "internal/wire", "keys"},
 		tests: []string{"internal/store", "internal/store/memory"},
 		why:   "one place from request to rule to reply, over whatever store it was given",
 	},
@@ -102,7 +106,7 @@ var rows = map[string]row{
 		why:   "small help with files",
 	},
 	"internal/host": {
-		may:   []string{".", "identity", "internal/atomicfile", "internal/registry", "internal/server", "internal/session", "internal/store", "keys"},
+		may:   []string{".", "identity", "internal/guard", "internal/registry", "internal/server", "internal/session", "internal/store", "keys"},
 		tests: []string{"client", "internal/store/bolt", "internal/store/memory", "internal/wire", "regcred"},
 		why:   "puts a server together, over whatever store it was given",
 	},

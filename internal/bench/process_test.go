@@ -7,7 +7,7 @@ import (
 
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/bench"
-	"github.com/xlattice/xlreg/internal/server"
+	"github.com/xlattice/xlreg/internal/guard"
 )
 
 // A process tells what it uses, and ends when nobody asks any more.
@@ -51,7 +51,7 @@ func TestServeRefuses(t *testing.T) {
 
 // What is promised leaves room for the sessions beside a crowd.
 func TestMostConnections(t *testing.T) {
-	if all := server.DefaultLimits().Connections; bench.MostConnections+2*bench.Clients > all {
+	if all := guard.DefaultLimits().Connections; bench.MostConnections+2*bench.Clients > all {
 		t.Errorf("%d connections of %d", bench.MostConnections, all)
 	}
 }

@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/guard"
 	"github.com/xlattice/xlreg/internal/host"
-	"github.com/xlattice/xlreg/internal/server"
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/bolt"
 	"github.com/xlattice/xlreg/internal/store/memory"
@@ -108,9 +108,9 @@ const MostConnections = 16000
 
 // generous are limits that no measurement meets: they are not what is measured. As
 // many connections as by default are prepared for, for the sake of their memory.
-func generous() server.Limits {
-	all := server.DefaultLimits().Connections
-	return server.Limits{Connections: all, ConnectionsLoopback: all, LoopbackPerMinute: 1 << 30, Idle: time.Hour}
+func generous() guard.Limits {
+	all := guard.DefaultLimits().Connections
+	return guard.Limits{Connections: all, ConnectionsLoopback: all, LoopbackPerMinute: 1 << 30, Idle: time.Hour}
 }
 
 // respondent answers what a server process is asked.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/guard"
 	"github.com/xlattice/xlreg/internal/registry"
 	"github.com/xlattice/xlreg/internal/server"
 	"github.com/xlattice/xlreg/internal/store"
@@ -32,7 +33,7 @@ type Config struct {
 	IDLen     int              // bytes of new IDs
 	Protocols []xlreg.Protocol
 	MaxWait   time.Duration
-	Limits    server.Limits
+	Limits    guard.Limits
 	Logger    *slog.Logger
 	Admit     func(xlreg.SigKey) bool // whose keys may be registered; nil: anybody's
 	Now       func() time.Time        // the time of joins, certificates and limits; nil: time.Now
@@ -73,7 +74,7 @@ func (h *Host) open(cfg *Config, id xlreg.NodeID) (err error) {
 		return err
 	}
 	if cfg.OwnProcess {
-		h.process = newProcess(cmp.Or(cfg.Limits.Connections, server.DefaultLimits().Connections))
+		h.process = newProcess(cmp.Or(cfg.Limits.Connections, guard.DefaultLimits().Connections))
 	}
 	if err := h.listen(cfg.Listen); err != nil {
 		return err

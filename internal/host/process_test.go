@@ -42,17 +42,29 @@ func TestTrimAfterACrowd(t *testing.T) {
 	})
 }
 
+// A reservation leaves no goroutine behind, but what the runtime keeps of those it
+// had, so that as many more find it there.
 func TestReserve(t *testing.T) {
-	files := openPipes(3)
-	if len(files) != 6 {
-		t.Errorf("%d ends of 3 pipes", len(files))
+	const n = 4000 // more than this process has had
+	goroutines, begun := runtime.NumGoroutine(), heap()
+	reserve(n)
+	if after := runtime.NumGoroutine(); after > goroutines {
+		t.Errorf("%d goroutines, %d before", after, goroutines)
 	}
-	for _, f := range files {
-		f.Close()
+	reserved := heap()
+	if kept := reserved - begun; kept < n*300 {
+		t.Errorf("%d bytes kept of %d goroutines", kept, n)
 	}
-	before := runtime.NumGoroutine()
-	reserve(64)
-	if after := runtime.NumGoroutine(); after > before {
-		t.Errorf("%d goroutines, %d before", after, before)
+	reserve(n)
+	if more := heap() - reserved; more > n*30 {
+		t.Errorf("another %d goroutines took %d bytes more", n, more)
 	}
+}
+
+// heap returns how many bytes of the heap are in use.
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }

@@ -30,21 +30,24 @@ const (
 type flood struct {
 	kind        string
 	from        string
+	addresses   int // how many the attackers have, from the first on
 	connections int
 	ratio       float64 // how much longer a formation may take
 }
 
 var floods = []flood{
-	{"says nothing", attackers, 10_000, 3},
-	{"a byte a second", attackers, 10_000, 3},
-	{"half a Hello", attackers, 10_000, 3},
-	{"half a TLS record", attackers, 10_000, 3},
-	{"reads nothing", attackers, 10_000, 6}, // whose own handshakes take half of both processors
-	{"garbage Hellos", attackers, 256, 3},
-	{"garbage Hellos, gone at once", attackers, 64, 3},
-	{"TLS handshakes", attackers, 256, 3},
-	{"half a Hello", ownAddress, 10_000, 10},
-	{"garbage Hellos", ownAddress, 256, 30},
+	{"says nothing", attackers, 1, 10_000, 3},
+	{"a byte a second", attackers, 1, 10_000, 3},
+	{"half a Hello", attackers, 1, 10_000, 3},
+	{"half a TLS record", attackers, 1, 10_000, 3},
+	{"reads nothing", attackers, 1, 10_000, 6}, // whose own handshakes take half of both processors
+	{"garbage Hellos", attackers, 1, 256, 3},
+	{"garbage Hellos, gone at once", attackers, 1, 64, 3},
+	{"TLS handshakes", attackers, 1, 256, 3},
+	{"garbage Hellos", attackers, 64, 256, 6},
+	{"TLS handshakes", attackers, 64, 256, 6},
+	{"half a Hello", ownAddress, 1, 10_000, 10},
+	{"garbage Hellos", ownAddress, 1, 256, 30},
 }
 
 // Formations go on while attackers flood a registry, its memory stays within
@@ -57,7 +60,7 @@ func TestFlood(t *testing.T) {
 		return
 	}
 	for _, f := range floods {
-		t.Run(f.kind+" from "+f.from, f.run)
+		t.Run(fmt.Sprintf("%s from %d of %s", f.kind, f.addresses, f.from), f.run)
 	}
 }
 
@@ -85,7 +88,7 @@ func floodAtOnce(t *testing.T) {
 
 func (f *flood) orders(s *siege) orders {
 	return orders{
-		Kind: f.kind, Connections: f.connections, From: f.from,
+		Kind: f.kind, Connections: f.connections, From: f.from, Addresses: f.addresses,
 		To: s.registry.Listen(), Sig: s.target.Fingerprint, Cluster: largest,
 	}
 }

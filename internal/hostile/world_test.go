@@ -18,9 +18,9 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/guard"
 	"github.com/xlattice/xlreg/internal/host"
 	"github.com/xlattice/xlreg/internal/records"
-	"github.com/xlattice/xlreg/internal/server"
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/memory"
 	"github.com/xlattice/xlreg/regcred"
@@ -166,7 +166,7 @@ type world struct {
 }
 
 // meanLimits are short, so that what never comes is soon given up.
-var meanLimits = server.Limits{Message: 20 * time.Millisecond, Drain: 5 * time.Second}
+var meanLimits = guard.Limits{Message: 20 * time.Millisecond, Drain: 5 * time.Second}
 
 const shortWait = 20 * time.Millisecond
 

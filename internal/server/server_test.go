@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/internal/guard"
 	"github.com/xlattice/xlreg/internal/registry"
 	"github.com/xlattice/xlreg/internal/server"
 	"github.com/xlattice/xlreg/internal/session"
@@ -58,7 +59,7 @@ type world struct {
 	served chan error // what Serve returned
 }
 
-func newWorld(t *testing.T, st store.Store, l server.Limits) *world {
+func newWorld(t *testing.T, st store.Store, l guard.Limits) *world {
 	t.Helper()
 	if st == nil {
 		st = memory.New()
@@ -251,7 +252,7 @@ func raw(t *testing.T, op uint64, fields ...[]byte) *wire.Message {
 }
 
 func TestWholeSession(t *testing.T) {
-	w := newWorld(t, nil, server.Limits{})
+	w := newWorld(t, nil, guard.Limits{})
 	perProtocol(t, func(t *testing.T, p xlreg.Protocol) {
 		a := w.connect(p, testKeys()[1])
 		id := a.register("a")
@@ -280,7 +281,7 @@ func TestWholeSession(t *testing.T) {
 }
 
 func TestDescribesItself(t *testing.T) {
-	w := newWorld(t, nil, server.Limits{})
+	w := newWorld(t, nil, guard.Limits{})
 	perProtocol(t, func(t *testing.T, p xlreg.Protocol) {
 		r, err := w.connect(p, nil).ask(wire.NewRegCredRequest()).Credentials()
 		if err != nil || r.ID != self || r.Version != xlreg.Version20 || r.SigKey != testKeys()[0].SigKey {
@@ -290,7 +291,7 @@ func TestDescribesItself(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	w := newWorld(t, nil, server.Limits{})
+	w := newWorld(t, nil, guard.Limits{})
 	join := func(*testing.T) *wire.Message { return wire.NewJoin(xlreg.ClusterRef{Name: "nothing"}) }
 	for _, tc := range []struct {
 		name   string
@@ -341,7 +342,7 @@ func TestRefusals(t *testing.T) {
 
 // What deployed servers die of is refused, and the next client notices nothing.
 func TestTokensThatOthersDieOf(t *testing.T) {
-	w := newWorld(t, nil, server.Limits{})
+	w := newWorld(t, nil, guard.Limits{})
 	field := func(n protowire.Number, b []byte) []byte {
 		return protowire.AppendBytes(protowire.AppendTag(nil, n, protowire.BytesType), b)
 	}
@@ -365,7 +366,7 @@ func TestTokensThatOthersDieOf(t *testing.T) {
 }
 
 func TestGarbageIsClosedInSilence(t *testing.T) {
-	w := newWorld(t, nil, server.Limits{})
+	w := newWorld(t, nil, guard.Limits{})
 	for name, b := range map[string]string{
 		"a hello of noise": strings.Repeat("\xA5", 256),
 		"text":             "GET / HTTP/1.1\r\nHost: x\r\n\r\n" + strings.Repeat("x", 256),
@@ -384,18 +385,18 @@ func TestGarbageIsClosedInSilence(t *testing.T) {
 }
 
 func TestSilenceIsClosed(t *testing.T) {
-	silent := newWorld(t, nil, server.Limits{Hello: 50 * time.Millisecond}).tcp()
+	silent := newWorld(t, nil, guard.Limits{Hello: 50 * time.Millisecond}).tcp()
 	if n, err := silent.Read(make([]byte, 1)); n != 0 || err == nil {
 		t.Errorf("a connection that says nothing is answered: %d, %v", n, err)
 	}
-	idle := newWorld(t, nil, server.Limits{Idle: 50 * time.Millisecond}).connect(xlreg.Protocol20, nil)
+	idle := newWorld(t, nil, guard.Limits{Idle: 50 * time.Millisecond}).connect(xlreg.Protocol20, nil)
 	if _, err := idle.conn.Receive(t.Context()); err == nil {
 		t.Error("an idle session is answered")
 	}
 }
 
 func TestFramesPastTheLimitAreTold(t *testing.T) {
-	w := newWorld(t, nil, server.Limits{})
+	w := newWorld(t, nil, guard.Limits{})
 	for name, header := range map[string]string{"a gigabyte": "\x40\x00\x00\x00", "nothing": "\x00\x00\x00\x00"} {
 		t.Run(name, func(t *testing.T) {
 			tc := tls.Client(w.tcp(), &tls.Config{

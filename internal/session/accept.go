@@ -20,9 +20,9 @@ import (
 type ServerConfig struct {
 	// Comms is the registry's comms key, which decrypts classic Hellos.
 	Comms keys.Decrypter
-	// Turn is where a registry bounds what its handshakes cost: it waits until
-	// one more may be computed, but not past the end of ctx, and release is called
-	// after that. Nil is no bound.
+	// Turn bounds how many handshakes are computed at once: it waits until it is
+	// this one's turn, which lasts until release is called, but not past the end of
+	// ctx. Nil is no bound.
 	Turn func(ctx context.Context, from netip.Addr) (release func(), err error)
 	// Wasted is told of a handshake that had its turn and then failed by the
 	// peer's doing. It may be nil.
@@ -60,9 +60,9 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 
 func (s *Server) serves(p xlreg.Protocol) bool { return slices.Contains(s.cfg.Protocols, p) }
 
-// Accept tells which carrier nc speaks and shakes hands, until ctx ends. If it
-// fails it closes nc, and the error is an ErrHandshake. To whatever is no
-// session not a byte is written, but for TLS its alert.
+// Accept finds out which carrier nc speaks and shakes hands, within the time that
+// ctx has. If it fails it closes nc, and the error is an ErrHandshake. A peer whose
+// handshake fails is sent nothing, except that over TLS it is sent an alert.
 func (s *Server) Accept(ctx context.Context, nc net.Conn) (Conn, error) {
 	return shake(ctx, nc, s.cfg.Limits, func(l *link) (*conn, error) {
 		c, err := s.handshake(ctx, l)

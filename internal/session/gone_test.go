@@ -45,7 +45,7 @@ func TestHelloOfAPeerThatIsGone(t *testing.T) {
 		}},
 		Turn: func(context.Context, netip.Addr) (func(), error) {
 			client.Close()
-			for begun := time.Now(); !peerGone(nc) || time.Since(begun) <= shortTurn; {
+			for begun := time.Now(); !peerGone(nc) || time.Since(begun) <= shortWait; {
 				runtime.Gosched()
 			}
 			return func() {}, nil

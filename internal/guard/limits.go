@@ -1,10 +1,17 @@
-package server
+// Package guard bounds what peers may cost a registry: how many connections a
+// Source may have open (Admission), how many of the refused are told why
+// (Refusals), how many handshakes are computed at once and for whom next (Turns),
+// and how many new records a Source may make (Quota). Limits are their bounds.
+//
+// Each type stands alone, has a lock of its own, and may be used by any number of
+// goroutines. None of them starts a goroutine or touches a connection.
+package guard
 
 import (
+	"runtime"
 	"time"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/internal/session"
 )
 
 // Limits bound what peers may cost. A zero field is its default, which
@@ -28,7 +35,7 @@ type Limits struct {
 	Handshakes int // computed at once; default the number of processors
 }
 
-// DefaultLimits returns the limits of a server that is told no others. One
+// DefaultLimits returns the limits of a registry that is told no others. One
 // loopback address may hold three quarters of all connections, so that a
 // program gone wild on this machine leaves room for its neighbours.
 func DefaultLimits() Limits {
@@ -45,12 +52,12 @@ func DefaultLimits() Limits {
 		Idle:                  xlreg.DefaultIdleTimeout,
 		Write:                 xlreg.DefaultWriteTimeout,
 		Drain:                 5 * time.Second,
-		Handshakes:            processors(),
+		Handshakes:            runtime.GOMAXPROCS(0),
 	}
 }
 
-// withDefaults returns l with its zero fields filled in.
-func (l Limits) withDefaults() Limits {
+// WithDefaults returns l with its zero fields filled in.
+func (l Limits) WithDefaults() Limits {
 	d := DefaultLimits()
 	orDefault(&l.Connections, d.Connections)
 	orDefault(&l.ConnectionsPerAddress, d.ConnectionsPerAddress)
@@ -74,6 +81,14 @@ func orDefault[T int | time.Duration](field *T, value T) {
 	}
 }
 
-func (l *Limits) session() session.Limits {
-	return session.Limits{Message: l.Message, Idle: l.Idle, Write: l.Write}
+// Refusals returns how many connections over the limits there may be at once for
+// being told so, beside those within the limits.
+func (l *Limits) Refusals() int { return min(maxRefusals, 1+l.Connections/16) }
+
+// connectionsOf returns how many connections a source may have.
+func (l *Limits) connectionsOf(from Source) int {
+	if from.loopback {
+		return l.ConnectionsLoopback
+	}
+	return l.ConnectionsPerAddress
 }
