@@ -120,6 +120,13 @@ var rows = map[string]row{
 		tests: []string{"*"},
 		why:   "kills and starves the whole, in tests alone",
 	},
+	"internal/original": {
+		why: "a fake that shared code with ours would share its mistakes",
+	},
+	"internal/original/originald": {
+		may: []string{"internal/original"},
+		why: "the fake as a process",
+	},
 	"internal/testkeys": {
 		may:   []string{"identity", "internal/atomicfile", "internal/filelock"},
 		tests: []string{"."},
@@ -165,6 +172,7 @@ var openToTests = []string{"docs/vectors"}
 
 // reserved are packages of ours that only some may import, whatever the rows say.
 var reserved = map[string]reservation{
+	"internal/original": {to: []string{"internal/original/originald"}, why: "a fake is for tests alone"},
 	"internal/testkeys": {to: []string{"cmd/xlreg", "xlregtest"}, why: "keys that every test has are for tests alone"},
 }
 
@@ -199,7 +207,7 @@ var confined = []confinement{
 	{"go.etcd.io/bbolt", []string{"internal/store/bolt"}, "a driver's library stays in the driver"},
 	{"go.uber.org/goleak", nil, "it is for tests"},
 	{"golang.org/x/term", []string{"cmd/xlreg"}, "libraries have no terminal"},
-	{"google.golang.org/protobuf", []string{"internal/vectorgen", "internal/wire", "internal/wire/xlregpb"}, "the protobuf is known in one place, so that it can change in one"},
+	{"google.golang.org/protobuf", []string{"internal/original", "internal/vectorgen", "internal/wire", "internal/wire/xlregpb"}, "the protobuf is known in one place, so that it can change in one"},
 	{"log", nil, "logging goes through the *slog.Logger that was handed in"},
 	{"log/slog", []string{"client", "cmd/xlreg", "internal/host", "internal/registry", "internal/server", "internal/store/bolt", "xlregtest"}, "the others return what they have to say"},
 	{"math/rand", []string{"client"}, "what can be guessed is for jitter alone"},
