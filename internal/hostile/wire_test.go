@@ -20,7 +20,6 @@ import (
 	"time"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/internal/records"
 	"github.com/xlattice/xlreg/internal/session"
 	"github.com/xlattice/xlreg/internal/store"
