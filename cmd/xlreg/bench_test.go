@@ -17,7 +17,7 @@ func TestInterruptedBench(t *testing.T) {
 	var errs bytes.Buffer
 	out := &untilWritten{then: cancel}
 	args := "xlreg bench sessions --carriers 2.0 --runs 1000 --dir " + dir
-	if code := run(ctx, strings.Fields(args), nil, out, &errs); code != exitInterrupted || errs.String() != "xlreg: interrupted\n" {
+	if code := execute(ctx, strings.Fields(args), nil, out, &errs); code != exitInterrupted || errs.String() != "xlreg: interrupted\n" {
 		t.Errorf("exit code %d, %q", code, errs.String())
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {

@@ -12,7 +12,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
-	"github.com/xlattice/xlreg/launch"
+	"github.com/xlattice/xlreg/internal/view"
 	"github.com/xlattice/xlreg/regcred"
 )
 
@@ -88,21 +88,21 @@ type credJSON struct {
 func (g *globals) printCred(cred *regcred.Cred) error {
 	v := credJSON{
 		Name: cred.Name, ID: cred.ID.String(), Version: cred.Version.String(), Endpoints: cred.Endpoints,
-		CommsKey: launch.KeyPEM(string(cred.CommsKey)), SigKey: launch.KeyPEM(string(cred.SigKey)),
+		CommsKey: view.KeyPEM(string(cred.CommsKey)), SigKey: view.KeyPEM(string(cred.SigKey)),
 	}
 	var err error
 	if v.Sig, err = cred.Fingerprint(); err != nil {
 		return err
 	}
-	fields := []field{
+	fields := []view.Field{
 		{"name", string(v.Name)}, {"id", v.ID}, {"version", v.Version},
-		{"endpoints", joinEndpoints(v.Endpoints)}, {"sig key", v.Sig},
+		{"endpoints", view.Endpoints(v.Endpoints)}, {"sig key", v.Sig},
 	}
 	if _, modern := cred.Protocol(); modern {
 		if v.URL, err = cred.URL(); err != nil {
 			return err
 		}
-		fields = append(fields, field{"url", v.URL})
+		fields = append(fields, view.Field{"url", v.URL})
 	}
 	return g.printFields(v, fields...)
 }

@@ -15,7 +15,10 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/host"
+	"github.com/xlattice/xlreg/internal/store/memory"
 	"github.com/xlattice/xlreg/internal/testkeys"
+	"github.com/xlattice/xlreg/internal/view"
 	"github.com/xlattice/xlreg/regcred"
 )
 
@@ -63,7 +66,7 @@ func (g *globals) demo(ctx context.Context, n int, testKeys bool) error {
 		return err
 	}
 	_, err = fmt.Fprintf(g.out, "\nEach of the %d members knows the ID, addresses and keys of all %d, and has verified them.\n"+
-		"Registry at %s; formed in %v.\n", n, n, joinEndpoints(formed.registry.Endpoints), formed.took.Round(100*time.Microsecond))
+		"Registry at %s; formed in %v.\n", n, n, view.Endpoints(formed.registry.Endpoints), formed.took.Round(100*time.Microsecond))
 	return err
 }
 
@@ -150,12 +153,12 @@ type formation struct {
 
 // formDemo runs a registry for as long as nodes take to form a cluster.
 func formDemo(ctx context.Context, registry *identity.Node, nodes []*identity.Node) (formed *formation, err error) {
-	e, err := openEmbedded(registry, nil)
+	running, err := host.Start(host.Config{Node: registry, Store: memory.New()})
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, e.close()) }()
-	return formAll(ctx, e.Cred(), nodes)
+	defer func() { err = errors.Join(err, running.Close()) }()
+	return formAll(ctx, running.Cred(), nodes)
 }
 
 // formAll lets every node form the cluster on its own, holds all their rosters
@@ -213,7 +216,7 @@ func sameRoster(a, b *client.Roster) error {
 		x, y := &a.Members[i], &b.Members[i]
 		same := x.Index == y.Index && x.Token.ID == y.Token.ID && x.Token.Name == y.Token.Name &&
 			x.Token.SigKey == y.Token.SigKey && x.Token.CommsKey == y.Token.CommsKey &&
-			joinEndpoints(x.Token.Endpoints) == joinEndpoints(y.Token.Endpoints) && x.Verified && y.Verified
+			view.Endpoints(x.Token.Endpoints) == view.Endpoints(y.Token.Endpoints) && x.Verified && y.Verified
 		if !same {
 			return fmt.Errorf("two members know different things of %s", x.Token.Name)
 		}

@@ -12,8 +12,8 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/run"
 	"github.com/xlattice/xlreg/internal/session"
-	"github.com/xlattice/xlreg/launch"
 )
 
 // The exit codes.
@@ -51,7 +51,7 @@ func afterWait(err error) error {
 }
 
 func exitCode(err error) int {
-	var program *launch.ExitError
+	var program *run.ExitError
 	switch {
 	case errors.As(err, &program):
 		return program.Status()

@@ -74,7 +74,7 @@ func TestInterruptedRun(t *testing.T) {
 	cancel()
 	for _, args := range []string{"demo", "get web --wait 60s --registry xlreg://127.0.0.1:1/?sig=" + strings.Repeat("A", 43)} {
 		var out, errs bytes.Buffer
-		code := run(ctx, append([]string{"xlreg"}, strings.Fields(args)...), nil, &out, &errs)
+		code := execute(ctx, append([]string{"xlreg"}, strings.Fields(args)...), nil, &out, &errs)
 		if code != exitInterrupted || errs.String() != "xlreg: interrupted\n" || out.Len() > 0 {
 			t.Errorf("%s: exit code %d, %q, %q", args, code, out.String(), errs.String())
 		}
@@ -85,7 +85,7 @@ func TestStopBeforeOpen(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var out, errs bytes.Buffer
-	code := run(ctx, []string{"xlreg", "serve", "--ephemeral", "--data", t.TempDir()}, nil, &out, &errs)
+	code := execute(ctx, []string{"xlreg", "serve", "--ephemeral", "--data", t.TempDir()}, nil, &out, &errs)
 	if code != exitDone || out.Len() > 0 || errs.Len() > 0 {
 		t.Errorf("exit code %d, %q, %q", code, out.String(), errs.String())
 	}
@@ -166,7 +166,7 @@ func TestBannerNamesTheProgram(t *testing.T) {
 		defer cancel()
 		var errs bytes.Buffer
 		out := &untilWritten{then: cancel}
-		if code := run(ctx, []string{program, "serve", "--dev"}, nil, out, &errs); code != exitDone {
+		if code := execute(ctx, []string{program, "serve", "--dev"}, nil, out, &errs); code != exitDone {
 			t.Fatalf("exit code %d: %s", code, errs.String())
 		}
 		if !strings.Contains(out.String(), want) {
@@ -190,7 +190,7 @@ func (w *untilWritten) Write(p []byte) (int, error) {
 func TestOutputThatCannotBeWritten(t *testing.T) {
 	for _, args := range []string{"version", "version -o json", "demo -n 2 -o json"} {
 		var errs bytes.Buffer
-		code := run(t.Context(), append([]string{"xlreg"}, strings.Fields(args)...), nil, full{}, &errs)
+		code := execute(t.Context(), append([]string{"xlreg"}, strings.Fields(args)...), nil, full{}, &errs)
 		if code != exitFailed || !strings.Contains(errs.String(), "no room") {
 			t.Errorf("%s: exit code %d, %q", args, code, errs.String())
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/view"
 )
 
 func newNode(g *globals) *cobra.Command {
@@ -157,15 +158,15 @@ func (g *globals) printNode(node *identity.Node) error {
 	}
 	v := nodeJSON{
 		Name: node.Name(), Attrs: node.Attrs(), Sig: sig,
-		Endpoints: append([]xlreg.Endpoint{}, node.Endpoints()...), Registries: []nodeRegistryJSON{},
+		Endpoints: view.List(node.Endpoints()), Registries: []nodeRegistryJSON{},
 	}
-	fields := []field{
+	fields := []view.Field{
 		{"name", string(v.Name)}, {"directory", node.Dir()}, {"sig key", sig},
-		{"key bits", fmt.Sprint(node.Keys().Sig.N.BitLen())}, {"endpoints", joinEndpoints(v.Endpoints)},
+		{"key bits", fmt.Sprint(node.Keys().Sig.N.BitLen())}, {"endpoints", view.Endpoints(v.Endpoints)},
 	}
 	for _, r := range node.Registrations() {
-		v.Registries = append(v.Registries, nodeRegistryJSON{r.Sig, r.Name, append([]xlreg.Endpoint{}, r.Endpoints...), r.ID.String()})
-		fields = append(fields, field{"id at " + string(r.Name), r.ID.String()})
+		v.Registries = append(v.Registries, nodeRegistryJSON{r.Sig, r.Name, view.List(r.Endpoints), r.ID.String()})
+		fields = append(fields, view.Field{"id at " + string(r.Name), r.ID.String()})
 	}
 	return g.printFields(v, fields...)
 }

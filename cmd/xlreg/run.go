@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/internal/run"
 	"github.com/xlattice/xlreg/launch"
 )
 
@@ -173,7 +174,7 @@ func (f *programFlags) parse(args []string, shape launch.Shape) (*launch.Command
 		return nil, usageError(err)
 	}
 	if program, known := c.Program(); known {
-		if _, err := launch.LookPath(program); err != nil {
+		if _, err := run.LookPath(program); err != nil {
 			return nil, err
 		}
 	}

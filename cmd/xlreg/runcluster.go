@@ -16,7 +16,9 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
-	"github.com/xlattice/xlreg/launch"
+	"github.com/xlattice/xlreg/internal/host"
+	"github.com/xlattice/xlreg/internal/run"
+	"github.com/xlattice/xlreg/internal/store/memory"
 	"github.com/xlattice/xlreg/regcred"
 )
 
@@ -27,10 +29,10 @@ type clusterRun struct {
 
 	dir     string
 	nodes   []*identity.Node
-	ports   []*launch.Ports
+	ports   []*run.Ports
 	target  *regcred.Target
 	members []*client.Membership
-	old     atomic.Bool // a node is from another time
+	old     atomic.Bool // a node is from an earlier run
 	closers []func() error
 }
 
@@ -71,7 +73,7 @@ func (r *clusterRun) makeDir(context.Context) (err error) {
 	return nil
 }
 
-// openNodes opens the members' nodes, making those that are not there, and takes
+// openNodes opens the members' nodes, or makes those that do not exist, and takes
 // their ports.
 func (r *clusterRun) openNodes(ctx context.Context) error {
 	keys := make([]*identity.Keys, r.o.members) // nil: made with the node
@@ -82,7 +84,7 @@ func (r *clusterRun) openNodes(ctx context.Context) error {
 		}
 	}
 	r.nodes = make([]*identity.Node, r.o.members)
-	r.ports = make([]*launch.Ports, r.o.members)
+	r.ports = make([]*run.Ports, r.o.members)
 	r.onClose(r.closeNodes)
 	line := newStatusLine(r.console)
 	defer line.end()
@@ -112,10 +114,19 @@ func (r *clusterRun) openMember(i int, keys *identity.Keys) (err error) {
 	if err != nil {
 		return err
 	}
-	if r.ports[i], err = launch.Reserve("127.0.0.1", r.o.ports); err != nil {
+	if r.ports[i], err = run.Reserve("127.0.0.1", r.o.ports); err != nil {
 		return err
 	}
-	return r.nodes[i].SetEndpoints(r.ports[i].Endpoints())
+	return r.nodes[i].SetEndpoints(endpointsOf(r.ports[i]))
+}
+
+// endpointsOf returns where ports are.
+func endpointsOf(ports *run.Ports) []xlreg.Endpoint {
+	var all []xlreg.Endpoint
+	for _, addr := range ports.Addrs() {
+		all = append(all, xlreg.Endpoint(addr))
+	}
+	return all
 }
 
 func (r *clusterRun) closeNodes() error {
@@ -158,12 +169,12 @@ func (r *clusterRun) openRegistry(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	e, err := openEmbedded(node, r.isMember)
+	running, err := host.Start(host.Config{Node: node, Store: memory.New(), Admit: r.isMember})
 	if err != nil {
 		return err
 	}
-	r.onClose(e.close)
-	r.target, err = e.Cred().Target()
+	r.onClose(running.Close)
+	r.target, err = running.Cred().Target()
 	return err
 }
 
@@ -177,13 +188,13 @@ func (r *clusterRun) form(ctx context.Context) (err error) {
 	defer cancel()
 	p := newProgress(ctx, r.console)
 	defer p.end()
-	r.members, err = launch.Form(ctx, r.target, launch.FormOptions{
-		Options: client.Options{Protocol: r.protocol.Protocol},
-		Nodes:   r.nodes, Cluster: r.o.cluster, Size: r.o.size, EndpointCount: r.o.ports,
-		Anew: r.old.Load() && r.o.cluster != "", Progress: p.callback(),
-	})
-	if err != nil {
-		return explainShared(afterWait(launch.NameMissing(err)))
+	all := together{
+		Options: client.Options{Protocol: r.protocol.Protocol}, target: r.target,
+		nodes: r.nodes, cluster: r.o.cluster, size: r.o.size, endpointCount: r.o.ports,
+		leaveFirst: r.old.Load() && r.o.cluster != "", progress: p.callback(),
+	}
+	if r.members, err = all.form(ctx); err != nil {
+		return explainShared(afterWait(nameMissing(err)))
 	}
 	if r.registry != "" {
 		r.onClose(r.leave)
@@ -191,15 +202,15 @@ func (r *clusterRun) form(ctx context.Context) (err error) {
 	return nil
 }
 
-// leaveTime bounds giving up the places in the cluster in the end.
+// leaveTime bounds the giving up of seats at the end.
 const leaveTime = 3 * time.Second
 
-// leave gives up the members' places, as they are not there any more. The registry
-// may be gone, and then nothing is lost.
+// leave gives up the members' seats once their programs have ended. If the registry is
+// gone by then, nothing is lost.
 func (r *clusterRun) leave() error {
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
 	defer cancel()
-	if err := launch.Leave(ctx, r.members); err != nil && !r.protocol.classic() {
+	if err := leaveAll(ctx, r.members); err != nil && !r.protocol.classic() {
 		fmt.Fprintf(r.err, "xlreg: the members' places in the cluster are not given up: %s\n", oneLine(err))
 	}
 	return nil
@@ -217,25 +228,25 @@ func (r *clusterRun) launch(ctx context.Context) error {
 	}
 	o, err := r.launchOptions()
 	if err != nil {
-		return errors.Join(err, launch.Abandon(programs))
+		return errors.Join(err, run.Abandon(programs))
 	}
 	o.KeepGoing, o.Release = r.o.keepGoing, r.release
 	return r.supervise(ctx, programs, o)
 }
 
 // programs writes every member's files and returns what is to be started.
-func (r *clusterRun) programs() (programs []launch.Program, err error) {
+func (r *clusterRun) programs() (programs []run.Program, err error) {
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, launch.Abandon(programs))
+			err = errors.Join(err, run.Abandon(programs))
 		}
 	}()
 	names := make([]string, len(r.members))
 	for i, node := range r.nodes {
 		names[i] = string(node.Name())
 	}
-	mergers := launch.NewMergers(r.out, r.err)
-	prefixes := [][]string{launch.Prefixes(names, hasColor(r.out)), launch.Prefixes(names, hasColor(r.err))}
+	mergers := run.NewMergers(r.out, r.err)
+	prefixes := [][]string{run.Prefixes(names, hasColor(r.out)), run.Prefixes(names, hasColor(r.err))}
 	for i, m := range r.members {
 		p, err := r.prepareProgram(m, r.target, "", r.o.command)
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xlattice/xlreg/internal/host"
+	"github.com/xlattice/xlreg/internal/view"
 	"github.com/xlattice/xlreg/launch"
 	"github.com/xlattice/xlreg/regcred"
 )
@@ -126,6 +127,6 @@ In another terminal:
   %[3]s join demo --node /tmp/xlreg-a --endpoint 127.0.0.1:7001 --wait 60s &
   %[3]s join demo --node /tmp/xlreg-b --endpoint 127.0.0.1:7002 --wait 60s
 
-`, joinEndpoints(cred.Endpoints), url, program)
+`, view.Endpoints(cred.Endpoints), url, program)
 	return err
 }

@@ -139,10 +139,19 @@ var rows = map[string]row{
 		may: []string{"internal/vectorgen"},
 		why: "writes the files",
 	},
+	"internal/run": {
+		why: "starts and watches processes; what is in them is not its business",
+	},
+	"internal/view": {
+		may:   []string{"."},
+		never: []string{"net", "os"},
+		why:   "shapes of nouns as plain values, for whoever shows them, client or registry",
+	},
 	"launch": {
-		may:   []string{".", "client", "identity", "internal/atomicfile", "regcred"},
+		may:   []string{".", "client", "identity", "internal/atomicfile", "internal/view"},
 		tests: []string{"xlregtest"},
-		why:   "starts programs with what a client knows; a registry to go with them is the program's to run",
+		never: []string{"net", "os/exec", "os/signal"},
+		why:   "what a program is told; starting it, and a registry to go with it, are left to the caller",
 	},
 	"examples": {
 		tests: []string{".", "identity", "xlregtest"},

@@ -1,4 +1,4 @@
-package launch
+package run
 
 import (
 	"errors"
@@ -12,7 +12,7 @@ import (
 func LookPath(program string) (string, error) {
 	path, err := exec.LookPath(program)
 	if errors.Is(err, exec.ErrDot) {
-		err = nil // it was named, by the one who has it there
+		err = nil // whoever named a program in the current directory means it
 	}
 	if err == nil {
 		return path, nil
@@ -21,7 +21,7 @@ func LookPath(program string) (string, error) {
 		return "", &ExitError{Name: program, Code: codeNotFound, Err: errors.New("no such program: install it, or give its path")}
 	}
 	if e := (*exec.Error)(nil); errors.As(err, &e) {
-		err = e.Err // without the name, which is there already
+		err = e.Err // ExitError has the name already
 	}
 	return "", &ExitError{Name: program, Code: codeCannotRun, Err: fmt.Errorf("cannot be run: %w: see that it is an executable file", err)}
 }

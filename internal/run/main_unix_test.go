@@ -1,6 +1,6 @@
 //go:build unix
 
-package launch
+package run
 
 import (
 	"fmt"
@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	if script := os.Getenv("LAUNCH_TEST_RUN"); script != "" {
+	if script := os.Getenv("RUN_TEST_RUN"); script != "" {
 		os.Exit(runToBeKilled(script))
 	}
 	// With the race detector each shim would sleep a second at its end.

@@ -1,9 +1,9 @@
-package launch
+package run
 
 import "time"
 
-// What Run and a shim say to each other, in JSON. Run's orders come over one
-// pipe, whose end is an order too: to stop. The shim's reports go over another.
+// A supervisor and a shim talk in JSON: orders go down one pipe, whose end is an
+// order too, to stop; reports come back over another.
 
 // The files of a shim beside its standard ones. Listeners follow.
 const (
@@ -18,23 +18,23 @@ type order struct {
 	Signal int    `json:"signal,omitempty"` // of doSignal
 }
 
-// What a shim can be told to do. First it is told to prepare, then to start.
+// The orders. The first is doPrepare, the second doStart.
 const (
 	doPrepare = "prepare"
 	doStart   = "start"
-	doSignal  = "signal" // pass one on
+	doSignal  = "signal" // pass a signal on to the program
 	doStop    = "stop"   // SIGTERM, and after the grace SIGKILL
 	doKill    = "kill"
 )
 
-// task is what a shim is there for.
+// task is the program that a shim is to run.
 type task struct {
 	Path      string        `json:"path"`
 	Args      []string      `json:"args"` // the first is the program's name for itself
 	Env       []string      `json:"env"`  // all of it
 	Listeners int           `json:"listeners"`
 	Grace     time.Duration `json:"grace"`
-	Scratch   string        `json:"scratch"` // a directory to remove if nobody else is left to do so
+	Scratch   string        `json:"scratch"` // see Program; removed by the shim if its supervisor is gone
 }
 
 type report struct {
@@ -45,10 +45,10 @@ type report struct {
 	Signal int    `json:"signal,omitempty"` //
 }
 
-// What a shim has to report.
+// The reports.
 const (
 	isReady   = "ready"   // it has its task
 	isStarted = "started" // the program runs
 	isFailed  = "failed"  // the program could not be started
-	isEnded   = "ended"   // the program ended; what it has left behind may not have
+	isEnded   = "ended"   // the program ended; processes that it started may live on
 )

@@ -1,4 +1,4 @@
-package launch
+package run
 
 import (
 	"os"
@@ -24,10 +24,10 @@ func TestShimKilled(t *testing.T) {
 	o.Signals = signals
 	ended := make(chan error)
 	deaf := newHeard()
-	go func() { ended <- Run([]Program{p, script("b", "trap '' INT; echo up; exec sleep 1000", deaf)}, o) }()
+	go func() { ended <- All([]Program{p, script("b", "trap '' INT; echo up; exec sleep 1000", deaf)}, o) }()
 	out.until(t, "up\n")
-	deaf.until(t, "up\n")   // before that the interrupt would end it, and Run the other
-	signals <- os.Interrupt // once that arrives Run knows what there is to kill
+	deaf.until(t, "up\n")   // before that the interrupt would end it, and All the other
+	signals <- os.Interrupt // once that arrives All knows what there is to kill
 	out.until(t, ".\n")
 	shim, err := strconv.Atoi(regexp.MustCompile(`shim ([0-9]+)\.`).FindStringSubmatch(out.String())[1])
 	if err != nil {

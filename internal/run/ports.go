@@ -1,17 +1,15 @@
-package launch
+package run
 
 import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
-	"strconv"
 	"syscall"
-
-	"github.com/xlattice/xlreg"
 )
 
-// Ports are ports that are held, so that nobody else takes them.
+// Ports are TCP ports that are held, so that no other program takes them.
 type Ports struct{ listeners []*net.TCPListener }
 
 // Reserve takes n free ports on host.
@@ -25,27 +23,37 @@ func Reserve(host string, n int) (*Ports, error) {
 	return p, nil
 }
 
-// Hold takes the ports of endpoints that are this machine's. Where a host is a
-// name, or an address that this machine does not have itself because it is behind
-// another that does, the port is taken on all addresses.
-func Hold(endpoints []xlreg.Endpoint) (*Ports, error) {
+// Hold takes the ports of addresses of this machine, each host:port. A host may also
+// be a name, or the address of a router in front of this machine, which cannot be
+// bound here: then the port is taken on all addresses.
+func Hold(addrs ...string) (*Ports, error) {
 	p := new(Ports)
-	for _, e := range endpoints {
-		if err := p.hold(e); err != nil {
-			return nil, errors.Join(fmt.Errorf("hold port %d of %s: %w", e.Port(), e, err), p.Close())
+	for _, addr := range addrs {
+		if err := p.hold(addr); err != nil {
+			return nil, errors.Join(err, p.Close())
 		}
 	}
 	return p, nil
 }
 
-func (p *Ports) hold(e xlreg.Endpoint) error {
-	_, isAddr := e.Addr()
+func (p *Ports) hold(addr string) error {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return err // names the address
+	}
+	if err := p.holdPort(host, port); err != nil {
+		return fmt.Errorf("hold port %s of %s: %w", port, addr, err)
+	}
+	return nil
+}
+
+func (p *Ports) holdPort(host, port string) error {
 	err := error(syscall.EADDRNOTAVAIL)
-	if isAddr {
-		err = p.listen(string(e))
+	if _, notIP := netip.ParseAddr(host); notIP == nil {
+		err = p.listen(net.JoinHostPort(host, port))
 	}
 	if errors.Is(err, syscall.EADDRNOTAVAIL) {
-		err = p.listen(net.JoinHostPort("", strconv.Itoa(e.Port())))
+		err = p.listen(net.JoinHostPort("", port))
 	}
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("%w: stop the program that has it, or choose another port", syscall.EADDRINUSE)
@@ -62,11 +70,11 @@ func (p *Ports) listen(addr string) error {
 	return nil
 }
 
-// Endpoints returns where the ports are.
-func (p *Ports) Endpoints() []xlreg.Endpoint {
-	all := make([]xlreg.Endpoint, len(p.listeners))
+// Addrs returns where the ports are, each as host:port.
+func (p *Ports) Addrs() []string {
+	all := make([]string, len(p.listeners))
 	for i, l := range p.listeners {
-		all[i] = xlreg.Endpoint(l.Addr().String())
+		all[i] = l.Addr().String()
 	}
 	return all
 }

@@ -1,6 +1,6 @@
 //go:build unix
 
-package launch
+package run
 
 import (
 	"context"
@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// Run runs programs until all of them, and all that they have started, are gone.
+// All runs programs until all of them, and all that they have started, are gone.
 // When one ends the others are stopped: at once if it failed, after a while if it
 // did not. The first that failed is the error, an *ExitError; how those ended that
 // were stopped does not count.
 //
 // If this process is killed, the programs are stopped all the same.
-func Run(programs []Program, o Options) error {
+func All(programs []Program, o Options) error {
 	s := &supervisor{o: o.withDefaults(), events: make(chan event)}
 	defer s.watchers.Wait()
 	for i := range programs {
@@ -33,7 +33,7 @@ func Run(programs []Program, o Options) error {
 	return s.run()
 }
 
-// supervisor is owned by the goroutine of Run.
+// supervisor is owned by the goroutine that calls All.
 type supervisor struct {
 	o         Options
 	processes []*process

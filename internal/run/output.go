@@ -1,4 +1,4 @@
-package launch
+package run
 
 import (
 	"bytes"
@@ -10,14 +10,14 @@ import (
 // longestLine is where a line without an end is broken.
 const longestLine = 64 << 10
 
-// Merger lets several programs write to one place, a whole line at a time.
+// Merger lets several programs write to one place, each a whole line at a time.
 type Merger struct {
 	out io.Writer
-	mu  *sync.Mutex // of everything that leads to the same screen
+	mu  *sync.Mutex // shared by all writers that may end on the same screen
 }
 
-// NewMergers returns a Merger for each writer. All of them take turns, as
-// standard output and standard error may be the same screen.
+// NewMergers returns a Merger for each writer. Only one of them writes at a time,
+// since standard output and standard error may be the same screen.
 func NewMergers(outs ...io.Writer) []*Merger {
 	mu := new(sync.Mutex)
 	all := make([]*Merger, len(outs))
@@ -27,17 +27,17 @@ func NewMergers(outs ...io.Writer) []*Merger {
 	return all
 }
 
-// Line returns a writer whose lines get a prefix. Its Close writes what is left of
-// a line that did not end.
+// Line returns a writer that puts a prefix before each line. Its Close ends a last
+// line that lacks its newline.
 func (m *Merger) Line(prefix string) io.WriteCloser {
 	return &lineWriter{merger: m, prefix: prefix}
 }
 
-// lineWriter is owned by the one who writes.
+// lineWriter belongs to one goroutine.
 type lineWriter struct {
 	merger *Merger
 	prefix string
-	rest   []byte // of a line that has not ended
+	rest   []byte // a line whose end is still to come
 }
 
 // Write implements io.Writer.
@@ -54,7 +54,7 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 	return len(p), w.merger.write(out)
 }
 
-// next takes a line off what is there.
+// next takes the first line off rest.
 func (w *lineWriter) next() ([]byte, bool) {
 	line, rest, ok := bytes.Cut(w.rest, []byte("\n"))
 	if !ok && len(w.rest) >= longestLine {
@@ -85,8 +85,8 @@ func (m *Merger) write(p []byte) error {
 	return err
 }
 
-// Prefixes returns what the lines of each member begin with, all equally wide, and
-// with colors if a terminal shows them.
+// Prefixes returns what to begin each program's lines with: its name, padded so that
+// all are equally wide, in a color of its own if colored.
 func Prefixes(names []string, colored bool) []string {
 	width := 0
 	for _, name := range names {
@@ -103,7 +103,8 @@ func Prefixes(names []string, colored bool) []string {
 	return prefixes
 }
 
-// color returns what begins a color, one of six in turn, neither black nor white.
+// color returns the escape sequence of one of six colors in turn, black and white not
+// among them.
 func color(i int) string {
 	const first, count = 31, 6
 	return fmt.Sprintf("\033[%dm", first+i%count)

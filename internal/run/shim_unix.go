@@ -1,6 +1,6 @@
 //go:build unix
 
-package launch
+package run
 
 import (
 	"encoding/json"
@@ -18,10 +18,10 @@ import (
 // execStage is the argument of a shim that is to become the program.
 const execStage = "exec"
 
-// Shim is the life of a shim: what a program does that Run has called by
-// Options.Shim. It starts one program in a process group of its own, and ends when
-// that and everything it has started is gone. It survives Run, and then ends the
-// program.
+// Shim is the whole life of a shim: what the program does when it is called with
+// Options.ShimArgs and the arguments that follow them, which are args here. It starts
+// one program in a process group of its own, and returns when that and everything it
+// has started are gone. If the supervisor dies it stops the program.
 func Shim(args []string) error {
 	if len(args) > 1 && args[0] == execStage {
 		return becomeProgram(args[1], args[2:])
@@ -31,13 +31,13 @@ func Shim(args []string) error {
 	runtime.LockOSThread()
 	s, err := newShim()
 	if err != nil {
-		return fmt.Errorf("shim: %w: this command is for 'xlreg run' to use", err)
+		return fmt.Errorf("shim: %w: only a supervisor calls it", err)
 	}
 	return s.run()
 }
 
-// becomeProgram turns this process into the program, which finds its own process
-// number in LISTEN_PID. Nobody else can know it in time.
+// becomeProgram replaces this process by the program and tells it its own process ID
+// in LISTEN_PID. No other process could: the ID is known only after the start.
 func becomeProgram(path string, args []string) error {
 	env := mergeEnv(os.Environ(), "LISTEN_PID="+strconv.Itoa(os.Getpid()))
 	err := syscall.Exec(path, args, env) //nolint:gosec // starting what it is told to is what it is for
@@ -47,7 +47,7 @@ func becomeProgram(path string, args []string) error {
 // shim is owned by the one goroutine that runs it.
 type shim struct {
 	task      task
-	orders    <-chan order // closed when Run is gone
+	orders    <-chan order // closed when the supervisor is gone
 	signals   chan os.Signal
 	reaped    <-chan child // closed when there are no children
 	reports   *json.Encoder
@@ -59,7 +59,7 @@ type shim struct {
 	stopping bool
 	killing  bool
 	timer    *time.Timer
-	told     map[int]bool // who has had SIGTERM
+	told     map[int]bool // processes that have had SIGTERM
 }
 
 // child is one that has ended.
@@ -87,8 +87,8 @@ func newShim() (*shim, error) {
 	for i := range s.task.Listeners {
 		s.listeners = append(s.listeners, inherit(firstListenerFD+i, "listener"))
 	}
-	// Nobody but Run is to end a shim; what others may try makes it stop the program.
-	// One that is ignored stays so, as it does for the program.
+	// Only the supervisor ends a shim; a signal from anyone else makes it stop the
+	// program. A signal that is ignored stays so, as it does for the program.
 	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		if !signal.Ignored(sig) {
 			signal.Notify(s.signals, sig)
@@ -105,7 +105,7 @@ func inherit(fd int, name string) *os.File {
 	return os.NewFile(uintptr(fd), name)
 }
 
-// readOrders returns what is ordered. Its goroutine lives as long as the process.
+// readOrders returns the orders as they come. Its goroutine lives as long as the process.
 func readOrders(in *json.Decoder) <-chan order {
 	orders := make(chan order)
 	go func() {
@@ -318,8 +318,8 @@ func (s *shim) killStrays() {
 	}
 }
 
-// tidy removes what Run's caller would have, if that is gone. The directory above
-// is the one that all shims share, and goes with the last of them.
+// tidy removes the scratch directory if the supervisor, whose task that is, has died.
+// All shims share the directory above; it goes with the last of them.
 func (s *shim) tidy() error {
 	select {
 	case _, ok := <-s.orders: // nil if it is known to be closed

@@ -1,4 +1,4 @@
-package launch
+package run
 
 import (
 	"errors"
@@ -16,27 +16,31 @@ const (
 	DefaultLinger = 2 * time.Second
 )
 
-// Program is one member's program, ready to run.
+// ErrUnixOnly says that programs cannot be run on this system, which has no process
+// groups to run them in.
+var ErrUnixOnly = errors.New("programs are run on Unix only")
+
+// Program is a program that is ready to run.
 type Program struct {
-	Name   string // the member's
+	Name   string // to tell it from the others, in errors and lists of processes
 	Path   string
 	Args   []string   // the first is the program's name for itself
 	Env    []string   // added to this process's own
-	Passed []*os.File // open ports that it is to have, as of socket activation; closed once it has them
+	Passed []*os.File // open ports to hand over, as socket activation does; closed once the program has them
 
 	Stdin  *os.File  // nil: nothing to read
-	Stdout io.Writer // a file is the program's own to write to; else what it writes is copied
-	Stderr io.Writer // and a Closer among these is closed in the end
+	Stdout io.Writer // a file is given to the program itself; for any other Writer its output is copied,
+	Stderr io.Writer // and one that is an io.Closer is closed after the last of it
 
-	// Scratch is a directory that is removed if this process is killed, and the one
-	// above it as well, if nothing else is in it.
+	// Scratch is a directory to remove if this process is killed, together with its
+	// parent if that is empty then.
 	Scratch string
 }
 
 // Options say how programs are run.
 type Options struct {
-	// ShimPath and ShimArgs are how this program is called so that it calls Shim. The
-	// first argument is the program's name for itself.
+	// ShimPath and ShimArgs are the command line that makes this program call Shim.
+	// The first argument is the program's name for itself.
 	ShimPath string
 	ShimArgs []string
 	// KeepGoing leaves the other programs alone when one ends.
@@ -62,7 +66,7 @@ func (o *Options) withDefaults() Options {
 	return d
 }
 
-// Getenv returns a variable that the program finds added to its environment.
+// Getenv returns a variable of Env.
 func (p *Program) Getenv(name string) string {
 	for _, v := range slices.Backward(p.Env) {
 		if value, ok := strings.CutPrefix(v, name+"="); ok {
@@ -72,7 +76,7 @@ func (p *Program) Getenv(name string) string {
 	return ""
 }
 
-// Abandon frees what programs hold that are not to be run after all.
+// Abandon frees what programs hold, if they are not to be run after all.
 func Abandon(programs []Program) error {
 	var errs []error
 	for i := range programs {

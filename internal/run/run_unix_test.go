@@ -1,6 +1,6 @@
 //go:build unix
 
-package launch
+package run
 
 import (
 	"bufio"
@@ -36,7 +36,7 @@ func TestRunToTheEnd(t *testing.T) {
 		p.Env = []string{"WHO=" + strconv.Itoa(i)}
 		programs = append(programs, p)
 	}
-	if err := Run(programs, testOptions(t)); err != nil {
+	if err := All(programs, testOptions(t)); err != nil {
 		t.Fatal(err)
 	}
 	here, err := os.Getwd()
@@ -56,7 +56,7 @@ func TestRunToTheEnd(t *testing.T) {
 func TestFirstFailureStopsTheOthers(t *testing.T) {
 	out := newHeard()
 	ready := makeFIFO(t)
-	err := Run([]Program{
+	err := All([]Program{
 		script("a", fmt.Sprintf("trap 'echo stopped; exit 0' TERM; echo x >'%s'; while :; do sleep 0.01; done", ready), out),
 		script("b", fmt.Sprintf("read x <'%s'; exit 7", ready), out),
 		script("c", "exec sleep 1000", out),
@@ -68,14 +68,14 @@ func TestFirstFailureStopsTheOthers(t *testing.T) {
 }
 
 func TestKilledProgramFails(t *testing.T) {
-	err := Run([]Program{script("a", "kill -SEGV $$", nil)}, testOptions(t))
+	err := All([]Program{script("a", "kill -SEGV $$", nil)}, testOptions(t))
 	wantExit(t, err, "a", 128+int(syscall.SIGSEGV))
 }
 
 func TestGoodEndStopsTheOthersAfterAWhile(t *testing.T) {
 	o := testOptions(t)
 	o.Linger = time.Millisecond
-	if err := Run([]Program{script("a", "exit 0", nil), script("b", "exec sleep 1000", nil)}, o); err != nil {
+	if err := All([]Program{script("a", "exit 0", nil), script("b", "exec sleep 1000", nil)}, o); err != nil {
 		t.Error(err)
 	}
 }
@@ -85,7 +85,7 @@ func TestKeepGoing(t *testing.T) {
 	o := testOptions(t)
 	o.KeepGoing = true
 	out := newHeard()
-	err := Run([]Program{
+	err := All([]Program{
 		script("a", "exit 3", out),
 		script("b", "exit 0", out),
 		script("c", fmt.Sprintf("echo go >'%s'", fifo), out),
@@ -111,7 +111,7 @@ func TestWhoDoesNotHearIsKilled(t *testing.T) {
 	o.Grace = 100 * time.Millisecond
 	out := newHeard()
 	ready := makeFIFO(t)
-	err := Run([]Program{
+	err := All([]Program{
 		script("deaf", fmt.Sprintf("trap '' TERM; echo x >'%s'; while :; do sleep 0.01; done", ready), out),
 		script("b", fmt.Sprintf("read x <'%s'; exit 2", ready), out),
 	}, o)
@@ -142,7 +142,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 			o := testOptions(t)
 			o.Grace = 100 * time.Millisecond
 			p := script("a", "cd '"+t.TempDir()+"'\n"+background+"\nexit 5", w)
-			wantExit(t, Run([]Program{p}, o), "a", 5)
+			wantExit(t, All([]Program{p}, o), "a", 5)
 			w.Close()
 			wantEOF(t, r)
 		})
@@ -178,7 +178,7 @@ func TestSignals(t *testing.T) {
 	a, b := newHeard(), newHeard()
 	text := "trap 'echo interrupted' INT; echo up; while :; do sleep 0.01; done"
 	ended := make(chan error)
-	go func() { ended <- Run([]Program{script("a", text, a), script("b", text, b)}, o) }()
+	go func() { ended <- All([]Program{script("a", text, a), script("b", text, b)}, o) }()
 	a.until(t, "up")
 	b.until(t, "up")
 	signals <- os.Interrupt
@@ -204,7 +204,7 @@ func TestInterrupted(t *testing.T) {
 	o.Signals = signals
 	out := newHeard()
 	ended := make(chan error)
-	go func() { ended <- Run([]Program{script("a", "echo up; exec sleep 1000", out)}, o) }()
+	go func() { ended <- All([]Program{script("a", "echo up; exec sleep 1000", out)}, o) }()
 	out.until(t, "up")
 	signals <- os.Interrupt
 	wantExit(t, <-ended, "a", 130)
@@ -216,7 +216,7 @@ func TestRelease(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := string(ports.Endpoints()[0])
+	addr := ports.Addrs()[0]
 	o := testOptions(t)
 	o.Release = func() error {
 		if _, err := net.Listen("tcp", addr); !errors.Is(err, syscall.EADDRINUSE) {
@@ -224,7 +224,7 @@ func TestRelease(t *testing.T) {
 		}
 		return ports.Close()
 	}
-	if err := Run([]Program{script("a", "exit 0", nil), script("b", "exit 0", nil)}, o); err != nil {
+	if err := All([]Program{script("a", "exit 0", nil), script("b", "exit 0", nil)}, o); err != nil {
 		t.Fatal(err)
 	}
 	l, err := net.Listen("tcp", addr)
@@ -235,7 +235,7 @@ func TestRelease(t *testing.T) {
 
 	o.Release = func() error { return errors.New("no") }
 	out := newHeard()
-	if err := Run([]Program{script("a", "echo started", out)}, o); err == nil || err.Error() != "no" || out.String() != "" {
+	if err := All([]Program{script("a", "echo started", out)}, o); err == nil || err.Error() != "no" || out.String() != "" {
 		t.Errorf("after a release that failed: %v, %q", err, out)
 	}
 }
@@ -265,10 +265,10 @@ func TestPassedListeners(t *testing.T) {
 	o := testOptions(t)
 	o.Signals, o.Release = signals, ports.Close
 	ended := make(chan error)
-	go func() { ended <- Run([]Program{p}, o) }()
+	go func() { ended <- All([]Program{p}, o) }()
 	out.until(t, "\n2\n")
-	for _, e := range ports.Endpoints() {
-		c, err := net.Dial("tcp", string(e)) // nobody accepts, but somebody listens
+	for _, e := range ports.Addrs() {
+		c, err := net.Dial("tcp", e) // nobody accepts, but somebody listens
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -279,8 +279,8 @@ func TestPassedListeners(t *testing.T) {
 	if want := "2 passed, args zero -- one\n2\n"; out.String() != want {
 		t.Errorf("the program wrote %q, want %q", out, want)
 	}
-	for _, e := range ports.Endpoints() {
-		if c, err := net.Dial("tcp", string(e)); err == nil {
+	for _, e := range ports.Addrs() {
+		if c, err := net.Dial("tcp", e); err == nil {
 			c.Close()
 			t.Errorf("somebody still listens at %s", e)
 		}
@@ -293,14 +293,14 @@ func TestProgramThatCannotStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := newHeard()
-	err := Run([]Program{{Name: "a", Path: path, Args: []string{"a"}}, script("b", "exec sleep 1000", out)}, testOptions(t))
+	err := All([]Program{{Name: "a", Path: path, Args: []string{"a"}}, script("b", "exec sleep 1000", out)}, testOptions(t))
 	wantExit(t, err, "a", 126)
 	if !strings.Contains(err.Error(), "exec format error") {
 		t.Error(err)
 	}
 	o := testOptions(t)
 	o.ShimPath = "/no/such/shim"
-	if err := Run([]Program{script("a", "exit 0", nil)}, o); !errors.Is(err, os.ErrNotExist) {
+	if err := All([]Program{script("a", "exit 0", nil)}, o); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("without a shim: %v", err)
 	}
 }
@@ -312,10 +312,10 @@ func runToBeKilled(text string) int {
 	var programs []Program
 	for _, name := range []string{"a", "b", "c"} {
 		p := script(name, text, os.Stdout)
-		p.Scratch = filepath.Join(os.Getenv("LAUNCH_TEST_SCRATCH"), name)
+		p.Scratch = filepath.Join(os.Getenv("RUN_TEST_SCRATCH"), name)
 		programs = append(programs, p)
 	}
-	if err := Run(programs, o); err != nil {
+	if err := All(programs, o); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -341,7 +341,7 @@ func TestRunKilled(t *testing.T) {
 	}
 	r, w := pipe(t)
 	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), "LAUNCH_TEST_RUN="+background+"\necho up; wait", "LAUNCH_TEST_SCRATCH="+scratch)
+	cmd.Env = append(os.Environ(), "RUN_TEST_RUN="+background+"\necho up; wait", "RUN_TEST_SCRATCH="+scratch)
 	cmd.Stdout, cmd.Stderr = w, os.Stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -363,14 +363,14 @@ func TestRunKilled(t *testing.T) {
 	}
 }
 
-// A shim that was not started by Run says so, and does nothing.
+// A shim that no supervisor started says so, and does nothing.
 func TestShimAlone(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	out, err := exec.Command(self, "shim", "a").CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "for 'xlreg run' to use") {
+	if err == nil || !strings.Contains(string(out), "only a supervisor calls it") {
 		t.Errorf("%v, %s", err, out)
 	}
 }

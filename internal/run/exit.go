@@ -1,16 +1,16 @@
-package launch
+package run
 
 import (
 	"fmt"
 	"syscall"
 )
 
-// ExitError says how a program ended that did not end well.
+// ExitError says how a program failed.
 type ExitError struct {
-	Name   string         // the member's
+	Name   string         // the program's
 	Code   int            // its exit code, if Signal is 0
 	Signal syscall.Signal // what it was killed by
-	Err    error          // why it did not start, or was lost; nil otherwise
+	Err    error          // why it did not start, or is lost; nil if it ran to its end
 }
 
 // Exit codes of programs that could not be started, as shells and env have them.

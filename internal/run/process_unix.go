@@ -1,6 +1,6 @@
 //go:build unix
 
-package launch
+package run
 
 import (
 	"encoding/json"
@@ -16,12 +16,12 @@ import (
 	"time"
 )
 
-// process is a shim and its program, as Run sees them.
+// process is a shim and its program, as the supervisor sees them.
 type process struct {
 	index  int
 	name   string
 	cmd    *exec.Cmd
-	pipe   *os.File // orders
+	pipe   *os.File // carries orders
 	orders *json.Encoder
 
 	reports *os.File
