@@ -27,7 +27,7 @@ func (r *Roster) ByCertificate(cert *x509.Certificate) *Member {
 // identify looks at every member with the key: names may share one, and then the
 // form tells them apart.
 func (r *Roster) identify(cert *x509.Certificate) (*Member, error) {
-	why := fmt.Errorf("its key is that of no member of %s", describe(&r.Cluster))
+	why := fmt.Errorf("its key is that of no member of %s", clusterText(&r.Cluster))
 	for i := range r.Members {
 		m := &r.Members[i]
 		if m.Token.SigKey != xlreg.SigKey(cert.RawSubjectPublicKeyInfo) {
@@ -83,7 +83,7 @@ func (r *Roster) CertificatesExpire() time.Time {
 // checkCertificates reports members that have no certificate, or none that will do.
 func (r *Roster) checkCertificates() error {
 	if names := r.Unverified(); len(names) > 0 {
-		return fmt.Errorf("certificates of %s: %w: %s", describe(&r.Cluster), ErrUnverified, quoted(names))
+		return fmt.Errorf("certificates of %s: %w: %s", clusterText(&r.Cluster), ErrUnverified, quoted(names))
 	}
 	for i := range r.Members {
 		if _, err := r.Members[i].Certificate(); err != nil {

@@ -35,9 +35,9 @@ type Client struct {
 	shown    []byte // the certificate of this session's handshake
 	closing  sync.Once
 
-	turn chan struct{} // holds one value while a call is under way
+	busy chan struct{} // holds one value while a call is under way
 
-	// Owned by whoever has the turn.
+	// Owned by the call under way.
 	ended    error // why the session is over; nil while it is not
 	clusters map[xlreg.ClusterID]xlreg.Cluster
 	verifier verifier
@@ -62,10 +62,10 @@ func (c *Client) Close() error {
 
 func (c *Client) sayBye() {
 	select {
-	case c.turn <- struct{}{}:
+	case c.busy <- struct{}{}:
 		defer c.done()
 	default:
-		return // closing the connection ends the call that has the turn
+		return // closing the connection ends the call that is under way
 	}
 	if c.ended != nil {
 		return
@@ -75,13 +75,31 @@ func (c *Client) sayBye() {
 	c.end(errClosed)
 }
 
-// begin takes the turn; done gives it back.
+// call makes one call of a session, when no other is under way, and says in its
+// error what it was for. A value that comes with the error is returned with it.
+func call[T any](ctx context.Context, c *Client, what string, f func() (T, error)) (T, error) {
+	value, err := inTurn(ctx, c, f)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", what, err)
+	}
+	return value, err
+}
+
+func inTurn[T any](ctx context.Context, c *Client, f func() (T, error)) (T, error) {
+	if err := c.begin(ctx); err != nil {
+		return *new(T), err
+	}
+	defer c.done()
+	return f()
+}
+
+// begin waits until no other call is under way; done ends this one.
 func (c *Client) begin(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	select {
-	case c.turn <- struct{}{}:
+	case c.busy <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -93,7 +111,7 @@ func (c *Client) begin(ctx context.Context) error {
 	return fmt.Errorf("%w: %v", ErrSessionEnded, c.ended)
 }
 
-func (c *Client) done() { <-c.turn }
+func (c *Client) done() { <-c.busy }
 
 func (c *Client) end(cause error) {
 	if c.ended == nil {
@@ -112,7 +130,7 @@ func (c *Client) ask(ctx context.Context, m *wire.Message, patience time.Duratio
 		return nil, c.broken(ctx, bounded, err)
 	}
 	if err := reply.Err(); err != nil {
-		if c.closesSession(err) {
+		if wire.EndsSession(err, c.protocol) {
 			c.end(err)
 		}
 		return nil, err
@@ -152,17 +170,6 @@ func (c *Client) misbehaved(format string, args ...any) error {
 	err := xlreg.Errorf(xlreg.ErrProtocol, format, args...)
 	c.end(err)
 	return err
-}
-
-// closesSession reports whether the registry ends the session after err, as it
-// does after every error over a classic carrier (sections 5 and 7).
-func (c *Client) closesSession(err error) bool {
-	kind, _ := xlreg.KindOf(err)
-	switch kind {
-	case xlreg.ErrWrongState, xlreg.ErrBadTag, xlreg.ErrUnexpectedType, xlreg.ErrProtocol:
-		return true
-	}
-	return c.protocol.Classic()
 }
 
 // parsed ends the session if the content of a reply was not what it has to be.

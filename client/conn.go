@@ -102,7 +102,7 @@ func (h *handshake) dial(ctx context.Context, d ContextDialer, index int) (*Conn
 
 func (h *handshake) checkWanted() error {
 	if h.want == nil {
-		return fmt.Errorf("%w of %s", xlreg.ErrNotMember, describe(&h.judge.roster().Cluster))
+		return fmt.Errorf("%w of %s", xlreg.ErrNotMember, clusterText(&h.judge.roster().Cluster))
 	}
 	if h.want.Token.SigKey == h.judge.self {
 		return fmt.Errorf("%w: it is this node", ErrPeerRefused)

@@ -13,7 +13,6 @@ import (
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/run"
-	"github.com/xlattice/xlreg/internal/session"
 )
 
 // The exit codes.
@@ -120,8 +119,8 @@ var advices = []struct {
 	{client.ErrOriginalRegistry, "say which with --protocol"},
 	{client.ErrNeeds20, "leave --protocol away, if the registry speaks 2.0"},
 	{client.ErrAddress, "give with --endpoint an address where the others reach this member"},
-	{session.ErrUntrusted, "if its keys are new, get its credentials anew from someone you trust"},
-	{session.ErrHandshake, "see that it is a registry, and that it speaks the protocol chosen"},
+	{client.ErrUntrusted, "if its keys are new, get its credentials anew from someone you trust"},
+	{client.ErrHandshake, "see that it is a registry, and that it speaks the protocol chosen"},
 	{identity.ErrExists, "look at it with 'xlreg node show', or use another directory"},
 	{syscall.EADDRINUSE, "stop the program that has the port, or choose another with --listen"},
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/internal/server"
-	"github.com/xlattice/xlreg/internal/session"
 )
 
 func TestExitCode(t *testing.T) {
@@ -88,26 +87,6 @@ func TestStopBeforeOpen(t *testing.T) {
 	code := execute(ctx, []string{"xlreg", "serve", "--ephemeral", "--data", t.TempDir()}, nil, &out, &errs)
 	if code != exitDone || out.Len() > 0 || errs.Len() > 0 {
 		t.Errorf("exit code %d, %q, %q", code, out.String(), errs.String())
-	}
-}
-
-func TestComesBack(t *testing.T) {
-	lost := fmt.Errorf("%w: broken pipe", client.ErrSessionEnded)
-	cases := []struct {
-		err  error
-		want bool
-	}{
-		{lost, true},
-		{fmt.Errorf("x: %w", &xlreg.Error{Kind: xlreg.ErrTryLater}), true},
-		{xlreg.ErrTooManyRequests, true},
-		{fmt.Errorf("%w: %w", client.ErrSessionEnded, session.ErrHandshake), false},
-		{xlreg.ErrNoSuchClusterName, false},
-		{session.ErrUntrusted, false},
-	}
-	for _, c := range cases {
-		if got := comesBack(c.err); got != c.want {
-			t.Errorf("%v: %v", c.err, got)
-		}
 	}
 }
 

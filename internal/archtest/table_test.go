@@ -150,7 +150,7 @@ var rows = map[string]row{
 	"launch": {
 		may:   []string{".", "client", "identity", "internal/atomicfile", "internal/view"},
 		tests: []string{"xlregtest"},
-		never: []string{"net", "os/exec", "os/signal"},
+		never: []string{"os/exec", "os/signal"},
 		why:   "what a program is told; starting it, and a registry to go with it, are left to the caller",
 	},
 	"examples": {

@@ -183,7 +183,7 @@ func (p *peerSession) refuse(hard context.Context, op wire.Op, err error) error 
 	if sendErr := p.send(hard, wire.NewError(err)); sendErr != nil {
 		return sendErr
 	}
-	if p.peer.Protocol.Classic() || endsSession(err) {
+	if wire.EndsSession(err, p.peer.Protocol) {
 		return err
 	}
 	return nil

@@ -18,20 +18,20 @@ import (
 	"github.com/xlattice/xlreg/identity"
 )
 
-// alpn names the protocol in the TLS handshake.
-const alpn = "xlreg/2"
+// ALPN names protocol 2.0 in the TLS handshake.
+const ALPN = "xlreg/2"
 
 // clockTolerance is by how much a client's clock may differ from a registry's.
 const clockTolerance = time.Hour
 
-var errALPN = errors.New("peer does not speak " + alpn)
+var errALPN = errors.New("peer does not speak " + ALPN)
 
 // acceptTLS is the registry's side of a 2.0 handshake; connectTLS is the client's.
 func (s *Server) acceptTLS(ctx context.Context, l *link) (*conn, error) {
 	peer := Peer{Protocol: xlreg.Protocol20, Addr: l.addr()}
 	t := tls.Server(l, &tls.Config{
 		MinVersion:             tls.VersionTLS13,
-		NextProtos:             []string{alpn},
+		NextProtos:             []string{ALPN},
 		ClientAuth:             tls.RequestClientCert,
 		SessionTicketsDisabled: true,
 		// A roster is used when it is whole, so small records for its first part
@@ -94,7 +94,7 @@ func connectTLS(l *link, cfg *ClientConfig) (*conn, error) {
 	}
 	t := tls.Client(l, &tls.Config{
 		MinVersion:         tls.VersionTLS13,
-		NextProtos:         []string{alpn},
+		NextProtos:         []string{ALPN},
 		InsecureSkipVerify: true, // no system roots and no host names: pin.verify decides
 		VerifyConnection:   pin.verify,
 
@@ -135,7 +135,7 @@ func newPin(cfg *ClientConfig) (*pin, error) {
 
 // verify is for tls.Config.VerifyConnection.
 func (p *pin) verify(state tls.ConnectionState) error {
-	if state.NegotiatedProtocol != alpn {
+	if state.NegotiatedProtocol != ALPN {
 		return errALPN
 	}
 	if err := p.check(state.PeerCertificates); err != nil {

@@ -31,7 +31,7 @@ func ecKey(t testing.TB) *ecdsa.PrivateKey {
 
 // rawTLS is what a client that is not ours would use.
 func rawTLS() *tls.Config {
-	return &tls.Config{InsecureSkipVerify: true, NextProtos: []string{alpn}}
+	return &tls.Config{InsecureSkipVerify: true, NextProtos: []string{ALPN}}
 }
 
 func withCertificate(cert *tls.Certificate) *tls.Config {
@@ -201,7 +201,7 @@ func judge(t *testing.T, cert *tls.Certificate, cfg ClientConfig, believed bool)
 	saw := make(chan int, 1)
 	go func() {
 		defer sn.Close()
-		server := tls.Server(sn, &tls.Config{Certificates: []tls.Certificate{*cert}, NextProtos: []string{alpn}})
+		server := tls.Server(sn, &tls.Config{Certificates: []tls.Certificate{*cert}, NextProtos: []string{ALPN}})
 		n, _ := io.ReadFull(server, make([]byte, 1))
 		saw <- n
 	}()

@@ -398,7 +398,7 @@ func runChainVector(t *testing.T, v vectors.Vector) {
 	served := make(chan error, 1)
 	go func() {
 		defer far.Close()
-		served <- tls.Server(far, &tls.Config{Certificates: []tls.Certificate{shown}, NextProtos: []string{alpn}}).Handshake()
+		served <- tls.Server(far, &tls.Config{Certificates: []tls.Certificate{shown}, NextProtos: []string{ALPN}}).Handshake()
 	}()
 	c, err := Connect(context.Background(), near, ClientConfig{
 		Protocol: xlreg.Protocol20, SigKey: xlreg.SigKey(input.SigKey), Fingerprint: input.Fingerprint,
