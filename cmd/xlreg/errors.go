@@ -11,6 +11,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/run"
 )
@@ -24,27 +25,14 @@ const (
 	exitInterrupted = 130 // what shells say of a program that Ctrl-C ended
 )
 
-var (
-	// errUsage marks an error of the command line itself.
-	errUsage = errors.New("usage")
-	// errDeadline marks the end of the time that --wait gave. Other times that
-	// run out, of requests for example, are failures like any other.
-	errDeadline = errors.New("deadline passed")
-)
-
-// marked is an error that has its own exit code, and keeps its text.
-type marked struct{ cause, mark error }
-
-func (m marked) Error() string   { return m.cause.Error() }
-func (m marked) Unwrap() []error { return []error{m.cause, m.mark} }
-
-// usageError says that err is one of the command line itself.
-func usageError(err error) error { return marked{err, errUsage} }
+// errDeadline marks the end of the time that --wait gave. Other times that run out, of
+// requests for example, are failures like any other.
+var errDeadline = errors.New("deadline passed")
 
 // afterWait marks the end of a wait that took as long as it was given.
 func afterWait(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
-		return marked{err, errDeadline}
+		return cli.Mark(err, errDeadline)
 	}
 	return err
 }
@@ -54,7 +42,7 @@ func exitCode(err error) int {
 	switch {
 	case errors.As(err, &program):
 		return program.Status()
-	case errors.Is(err, errUsage):
+	case errors.Is(err, cli.ErrUsage):
 		return exitUsage
 	case errors.Is(err, errDeadline):
 		return exitDeadline

@@ -10,6 +10,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/regcred"
 )
@@ -51,13 +52,13 @@ func addWait(cmd *cobra.Command, wait *time.Duration) {
 
 func checkWait(wait time.Duration) error {
 	if wait < 0 {
-		return usageError(fmt.Errorf("--wait %v: want 0 or more", wait))
+		return cli.UsageError(fmt.Errorf("--wait %v: want 0 or more", wait))
 	}
 	return nil
 }
 
 func (g *globals) get(ctx context.Context, ref xlreg.ClusterRef, wait time.Duration, format string) (err error) {
-	target, err := g.target()
+	target, err := g.Target()
 	if err != nil {
 		return err
 	}
@@ -88,10 +89,10 @@ func (g *globals) get(ctx context.Context, ref xlreg.ClusterRef, wait time.Durat
 func (g *globals) await(ctx context.Context, target *regcred.Target, node *identity.Node, ref xlreg.ClusterRef, wait time.Duration) (*client.Roster, error) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	p := newProgress(ctx, g.console)
+	p := newProgress(ctx, g.Console)
 	defer p.end()
 	roster, err := client.Await(ctx, target, client.AwaitOptions{
-		Options: client.Options{Node: node, Protocol: g.protocol.Protocol},
+		Options: client.Options{Node: node, Protocol: g.Protocol.Protocol},
 		Cluster: ref, Progress: p.callback(),
 	})
 	return roster, afterWait(err)
@@ -99,7 +100,7 @@ func (g *globals) await(ctx context.Context, target *regcred.Target, node *ident
 
 // reader returns the node to read as: none over 2.0, where anybody may ask.
 func (g *globals) reader(ctx context.Context) (*identity.Node, error) {
-	if !g.protocol.classic() {
+	if !g.Protocol.Classic() {
 		return nil, nil
 	}
 	return g.openNode(ctx)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/run"
 	"github.com/xlattice/xlreg/launch"
@@ -44,7 +45,7 @@ func addFormat(cmd *cobra.Command, format *string) {
 		usage += " " + f.Name
 	}
 	cmd.Flags().StringVar(format, "format", "", usage)
-	complete(cmd, "format", launch.FormatNames()...)
+	cli.Complete(cmd, "format", launch.FormatNames()...)
 }
 
 func checkFormat(format string) error {
@@ -52,7 +53,7 @@ func checkFormat(format string) error {
 		return nil
 	}
 	if err := launch.CheckFormat(format); err != nil {
-		return usageError(fmt.Errorf("--format: %w", err))
+		return cli.UsageError(fmt.Errorf("--format: %w", err))
 	}
 	return nil
 }
@@ -82,13 +83,13 @@ func (f *joinFlags) launchOptions(cmd *cobra.Command, command []string, size int
 		return nil, err
 	}
 	if f.launch.refresh && f.create {
-		return nil, usageError(errors.New("--refresh is for a member, and --create for a new cluster: leave one away"))
+		return nil, cli.UsageError(errors.New("--refresh is for a member, and --create for a new cluster: leave one away"))
 	}
 	if len(command) == 0 {
 		return l, nil
 	}
 	if f.launch.format != "" || f.launch.refresh {
-		return nil, usageError(errors.New("--format and --refresh start no COMMAND: leave it away, or say {{format \"…\"}} in it"))
+		return nil, cli.UsageError(errors.New("--format and --refresh start no COMMAND: leave it away, or say {{format \"…\"}} in it"))
 	}
 	if !cmd.Flags().Changed("wait") {
 		l.wait = formTime
@@ -143,14 +144,14 @@ func (g *globals) printFormat(d *launch.Data, format string) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprint(g.out, text)
+	_, err = fmt.Fprint(g.Out, text)
 	return err
 }
 
 // joinAndStart joins, waits for the others and starts a program as the member. The
 // node is closed by then, so that --refresh can open it.
 func (g *globals) joinAndStart(ctx context.Context, o client.FormOptions, l *joinLaunch) (err error) {
-	target, err := g.target()
+	target, err := g.Target()
 	if err != nil {
 		return err
 	}
@@ -197,9 +198,9 @@ func (g *globals) joinForProgram(ctx context.Context, target *regcred.Target, o 
 func (g *globals) formFor(ctx context.Context, target *regcred.Target, o client.FormOptions, wait time.Duration) (*client.Membership, error) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	p := newProgress(ctx, g.console)
+	p := newProgress(ctx, g.Console)
 	defer p.end()
-	o.Protocol, o.Progress = g.protocol.Protocol, p.callback()
+	o.Protocol, o.Progress = g.Protocol.Protocol, p.callback()
 	m, err := client.Form(ctx, target, o)
 	if err != nil {
 		return nil, afterWait(nameMissing(err))
@@ -214,8 +215,8 @@ func (g *globals) memberProgram(m *client.Membership, target *regcred.Target, po
 	if err != nil {
 		return nil, err
 	}
-	p.Stdout, p.Stderr = g.out, g.err
-	if in, ok := g.in.(*os.File); ok && !isTerminal(in) { // a terminal is only for programs in its foreground
+	p.Stdout, p.Stderr = g.Out, g.Err
+	if in, ok := g.In.(*os.File); ok && !cli.IsTerminal(in) { // a terminal is only for programs in its foreground
 		p.Stdin = in
 	}
 	if l.program.pass {

@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 )
 
 func main() {
@@ -21,7 +23,7 @@ func main() {
 // execute runs one command line, the program's name first, and returns its exit
 // code. Errors go to stderr, one line each.
 func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	root := newRoot(&console{program: args[0], in: stdin, out: stdout, err: stderr})
+	root := newRoot(&cli.Console{Program: args[0], In: stdin, Out: stdout, Err: stderr})
 	root.SetArgs(args[1:])
 	root.SetIn(stdin)
 	root.SetOut(stdout)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/internal/server"
 )
 
@@ -28,7 +29,7 @@ func TestExitCode(t *testing.T) {
 		{afterWait(fmt.Errorf("x: %w", context.DeadlineExceeded)), exitDeadline},
 		{afterWait(&client.IncompleteError{Err: context.DeadlineExceeded}), exitDeadline},
 		{afterWait(&client.IncompleteError{Err: context.Canceled}), exitInterrupted},
-		{fmt.Errorf("x: %w", usageError(errors.New("y"))), exitUsage},
+		{fmt.Errorf("x: %w", cli.UsageError(errors.New("y"))), exitUsage},
 		{fmt.Errorf("x: %w", context.Canceled), exitInterrupted},
 	}
 	for _, c := range cases {
@@ -99,8 +100,8 @@ func TestFitOpenFiles(t *testing.T) {
 	}{
 		{"unknown", 16384, 12288, 0, false, 16384, 12288},
 		{"plenty", 16384, 12288, 1 << 20, true, 16384, 12288},
-		{"just enough", 100, 75, 107 + spareFiles, true, 100, 75},
-		{"one too few", 100, 75, 106 + spareFiles, true, 99, 74},
+		{"just enough", 100, 75, 107 + cli.SpareFiles, true, 100, 75},
+		{"one too few", 100, 75, 106 + cli.SpareFiles, true, 99, 74},
 		{"few", 16384, 12288, 1024, true, 930, 697},
 		{"few, and less on loopback", 16384, 10, 1024, true, 930, 10},
 		{"hardly any", 16384, 12288, 8, true, 1, 1},
@@ -120,22 +121,6 @@ func TestFitOpenFiles(t *testing.T) {
 				t.Errorf("log %q", log.String())
 			}
 		})
-	}
-}
-
-func TestCut(t *testing.T) {
-	cases := []struct {
-		s    string
-		most int
-		want string
-	}{
-		{"", 5, ""}, {"abc", 5, "abc"}, {"abcde", 5, "abcde"}, {"abcdef", 5, "abcd…"},
-		{"äöüßé", 5, "äöüßé"}, {"äöüßéà", 5, "äöüß…"}, {"ab", 1, "…"}, {"ab", 0, "ab"},
-	}
-	for _, c := range cases {
-		if got := cut(c.s, c.most); got != c.want {
-			t.Errorf("cut(%q, %d) = %q, want %q", c.s, c.most, got, c.want)
-		}
 	}
 }
 

@@ -11,16 +11,14 @@ import (
 	"github.com/xlattice/xlreg/launch"
 )
 
-func (g *globals) printJSON(v any) error { return view.WriteJSON(g.out, v) }
-
 // printRoster writes a roster in the format asked for.
 func (g *globals) printRoster(r *client.Roster) error {
-	if g.output == "json" {
+	if g.Output == "json" {
 		text, err := launch.EncodeRoster(r)
 		if err != nil {
 			return err
 		}
-		_, err = g.out.Write(text)
+		_, err = g.Out.Write(text)
 		return err
 	}
 	var b bytes.Buffer
@@ -35,7 +33,7 @@ func (g *globals) printRoster(r *client.Roster) error {
 			return err
 		}
 	}
-	return g.printText(&b)
+	return g.PrintText(&b)
 }
 
 func rosterRows(r *client.Roster) ([]view.Row, error) {
@@ -54,29 +52,9 @@ func rosterRows(r *client.Roster) ([]view.Row, error) {
 	return rows, nil
 }
 
-// printText writes text at once, so that it is not mixed with that of another
-// program on the same terminal.
-func (g *globals) printText(b *bytes.Buffer) error {
-	g.freshLine()
-	_, err := g.out.Write(b.Bytes())
-	return err
-}
-
-// printFields writes a description in the format asked for.
-func (g *globals) printFields(v any, fields ...view.Field) error {
-	if g.output == "json" {
-		return g.printJSON(v)
-	}
-	var b bytes.Buffer
-	if err := view.WriteFields(&b, fields); err != nil {
-		return err
-	}
-	return g.printText(&b)
-}
-
 func (g *globals) printCluster(c *xlreg.Cluster) error {
 	v := struct {
 		Cluster view.Cluster `json:"cluster"`
 	}{view.NewCluster(c)}
-	return g.printFields(v, v.Cluster.Fields()...)
+	return g.PrintFields(v, v.Cluster.Fields()...)
 }

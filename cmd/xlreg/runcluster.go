@@ -15,6 +15,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/host"
 	"github.com/xlattice/xlreg/internal/run"
@@ -79,15 +80,15 @@ func (r *clusterRun) openNodes(ctx context.Context) error {
 	keys := make([]*identity.Keys, r.o.members) // nil: made with the node
 	if r.o.testKeys {
 		var err error
-		if keys, err = r.takeTestKeys(ctx, r.o.members); err != nil {
+		if keys, err = r.TakeTestKeys(ctx, r.o.members); err != nil {
 			return err
 		}
 	}
 	r.nodes = make([]*identity.Node, r.o.members)
 	r.ports = make([]*run.Ports, r.o.members)
 	r.onClose(r.closeNodes)
-	line := newStatusLine(r.console)
-	defer line.end()
+	line := cli.NewStatusLine(r.Console)
+	defer line.End()
 	var made counter
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
@@ -96,7 +97,7 @@ func (r *clusterRun) openNodes(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			made.next(func(so int) { line.show(fmt.Sprintf("making member %d of %d", so, r.o.members)) })
+			made.next(func(so int) { line.Show(fmt.Sprintf("making member %d of %d", so, r.o.members)) })
 			return r.openMember(i, keys[i])
 		})
 	}
@@ -153,13 +154,13 @@ func (r *clusterRun) release() error {
 // openRegistry finds the registry that was named, or runs one that admits the keys
 // of these members and no others.
 func (r *clusterRun) openRegistry(ctx context.Context) (err error) {
-	if r.registry != "" {
-		r.target, err = r.globals.target()
+	if r.Registry != "" {
+		r.target, err = r.Target()
 		return err
 	}
 	var keys *identity.Keys
 	if r.o.testKeys {
-		taken, err := r.takeTestKeys(ctx, 1)
+		taken, err := r.TakeTestKeys(ctx, 1)
 		if err != nil {
 			return err
 		}
@@ -186,17 +187,17 @@ func (r *clusterRun) isMember(key xlreg.SigKey) bool {
 func (r *clusterRun) form(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, r.o.wait)
 	defer cancel()
-	p := newProgress(ctx, r.console)
+	p := newProgress(ctx, r.Console)
 	defer p.end()
 	all := together{
-		Options: client.Options{Protocol: r.protocol.Protocol}, target: r.target,
+		Options: client.Options{Protocol: r.Protocol.Protocol}, target: r.target,
 		nodes: r.nodes, cluster: r.o.cluster, size: r.o.size, endpointCount: r.o.ports,
 		leaveFirst: r.old.Load() && r.o.cluster != "", progress: p.callback(),
 	}
 	if r.members, err = all.form(ctx); err != nil {
 		return explainShared(afterWait(nameMissing(err)))
 	}
-	if r.registry != "" {
+	if r.Registry != "" {
 		r.onClose(r.leave)
 	}
 	return nil
@@ -210,17 +211,17 @@ const leaveTime = 3 * time.Second
 func (r *clusterRun) leave() error {
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
 	defer cancel()
-	if err := leaveAll(ctx, r.members); err != nil && !r.protocol.classic() {
-		fmt.Fprintf(r.err, "xlreg: the members' places in the cluster are not given up: %s\n", oneLine(err))
+	if err := leaveAll(ctx, r.members); err != nil && !r.Protocol.Classic() {
+		fmt.Fprintf(r.Err, "xlreg: the members' places in the cluster are not given up: %s\n", oneLine(err))
 	}
 	return nil
 }
 
 // launch starts the programs and looks after them.
 func (r *clusterRun) launch(ctx context.Context) error {
-	if hasLine(r.err) {
+	if cli.HasLine(r.Err) {
 		c := r.members[0].Cluster()
-		fmt.Fprintf(r.err, "cluster %s of %d members is complete\n", c.Name, c.MaxSize)
+		fmt.Fprintf(r.Err, "cluster %s of %d members is complete\n", c.Name, c.MaxSize)
 	}
 	programs, err := r.programs()
 	if err != nil {
@@ -245,8 +246,8 @@ func (r *clusterRun) programs() (programs []run.Program, err error) {
 	for i, node := range r.nodes {
 		names[i] = string(node.Name())
 	}
-	mergers := run.NewMergers(r.out, r.err)
-	prefixes := [][]string{run.Prefixes(names, hasColor(r.out)), run.Prefixes(names, hasColor(r.err))}
+	mergers := run.NewMergers(r.Out, r.Err)
+	prefixes := [][]string{run.Prefixes(names, hasColor(r.Out)), run.Prefixes(names, hasColor(r.Err))}
 	for i, m := range r.members {
 		p, err := r.prepareProgram(m, r.target, "", r.o.command)
 		if err != nil {
@@ -268,4 +269,4 @@ func (r *clusterRun) programs() (programs []run.Program, err error) {
 }
 
 // hasColor reports whether a terminal shows colors, and may.
-func hasColor(f any) bool { return hasLine(f) && os.Getenv("NO_COLOR") == "" }
+func hasColor(f any) bool { return cli.HasLine(f) && os.Getenv("NO_COLOR") == "" }

@@ -27,5 +27,5 @@ func newShim() *cobra.Command {
 // launchOptions are those that run and join have in common.
 func (g *globals) launchOptions() (run.Options, error) {
 	self, err := os.Executable()
-	return run.Options{ShimPath: self, ShimArgs: []string{g.program, shimCommand}}, err
+	return run.Options{ShimPath: self, ShimArgs: []string{g.Program, shimCommand}}, err
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/run"
 	"github.com/xlattice/xlreg/launch"
@@ -44,8 +45,8 @@ func (g *globals) prepareProgram(m *client.Membership, target *regcred.Target, d
 	if err != nil {
 		return p, err
 	}
-	if _, err := d.TLS(); err != nil && hasLine(g.err) {
-		fmt.Fprintf(g.err, "%s: %s\n", d.Self.Name, oneLine(err))
+	if _, err := d.TLS(); err != nil && cli.HasLine(g.Err) {
+		fmt.Fprintf(g.Err, "%s: %s\n", d.Self.Name, oneLine(err))
 	}
 	x, err := command.Expand(d)
 	if err != nil {
@@ -88,7 +89,7 @@ func (g *globals) warnOfExpiry(program *run.Program) (stop func()) {
 	var watcher sync.WaitGroup
 	watcher.Go(func() {
 		launch.WatchExpiry(ctx, program.Getenv(launch.EnvTLSPeers), func(e launch.Expiry) {
-			fmt.Fprintf(g.err, "xlreg: the certificate of %s ends at %s; run 'xlreg join NAME --refresh' for every member, and let the programs read their files again\n",
+			fmt.Fprintf(g.Err, "xlreg: the certificate of %s ends at %s; run 'xlreg join NAME --refresh' for every member, and let the programs read their files again\n",
 				e.Name, e.End.Format(time.RFC3339))
 		})
 	})

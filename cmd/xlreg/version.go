@@ -27,7 +27,7 @@ func newVersion(g *globals) *cobra.Command {
 			if v.Revision != "" {
 				fields = append(fields, view.Field{"revision", v.Revision})
 			}
-			return g.printFields(v, fields...)
+			return g.PrintFields(v, fields...)
 		},
 	}
 }

@@ -1,6 +1,6 @@
 //go:build unix
 
-package main
+package cli
 
 import (
 	"os"
@@ -8,15 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inForeground reports whether the program has the terminal to itself, and was
-// not put aside with '&'.
+// inForeground reports whether the program is in the terminal's foreground, and not
+// one started with '&'.
 func inForeground(terminal *os.File) bool {
 	group, err := unix.IoctlGetInt(int(terminal.Fd()), unix.TIOCGPGRP)
 	return err == nil && group == unix.Getpgrp()
 }
 
-// openFileLimit returns how many files the program may have open.
-func openFileLimit() (int, bool) {
+// OpenFileLimit returns how many files the program may have open, if that is limited.
+func OpenFileLimit() (int, bool) {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return 0, false

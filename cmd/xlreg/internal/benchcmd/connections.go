@@ -1,4 +1,4 @@
-package main
+package benchcmd
 
 import (
 	"context"
@@ -37,7 +37,7 @@ func (b *bencher) connections(ctx context.Context) error {
 }
 
 func (b *bencher) crowd(ctx context.Context, l *bench.Load, state string) error {
-	b.line.show(fmt.Sprintf("%d %s connections over %v%s", b.benchFlags.connections, state, l.Protocol, onStore(l)))
+	b.line.Show(fmt.Sprintf("%d %s connections over %v%s", b.benchFlags.connections, state, l.Protocol, onStore(l)))
 	var cluster xlreg.Name
 	if state == waiting {
 		cluster = b.cluster()

@@ -1,4 +1,4 @@
-package main
+package benchcmd
 
 import (
 	"bytes"
@@ -7,14 +7,15 @@ import (
 	"strings"
 	"time"
 
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/internal/bench"
 )
 
-// benchJSON is what bench tells machines. What is not known is null.
-type benchJSON struct {
-	Machine  machineJSON       `json:"machine"`
-	Registry benchRegistryJSON `json:"registry"`
-	Results  []benchResultJSON `json:"results"`
+// reportJSON is what bench tells machines. What is not known is null.
+type reportJSON struct {
+	Machine  machineJSON  `json:"machine"`
+	Registry registryJSON `json:"registry"`
+	Results  []resultJSON `json:"results"`
 }
 
 // machineJSON says what figures were measured on.
@@ -27,12 +28,12 @@ type machineJSON struct {
 	KeyBits    int     `json:"key_bits"`
 }
 
-type benchRegistryJSON struct {
+type registryJSON struct {
 	URL *string `json:"url"` // null: one that ran along
 }
 
-// benchResultJSON is one line of results.
-type benchResultJSON struct {
+// resultJSON is one line of results.
+type resultJSON struct {
 	Operation    string   `json:"operation"`
 	Carrier      string   `json:"carrier"`
 	Store        *string  `json:"store"`
@@ -49,17 +50,17 @@ type benchResultJSON struct {
 	ServerMemory *int64   `json:"server_memory_bytes"` // for one connection
 }
 
-// benchReport tells what a bench finds: to people a line as soon as it is there, to
+// report tells what a bench finds: to people a line as soon as it is there, to
 // machines a document at the end.
-type benchReport struct {
-	g      *globals
-	line   *statusLine
-	doc    benchJSON
+type report struct {
+	g      *cli.Globals
+	line   *cli.StatusLine
+	doc    reportJSON
 	titled string // the kind of result that the last line was
 }
 
-func (b *bencher) newReport() (*benchReport, error) {
-	r := &benchReport{g: b.g, line: b.line}
+func (b *bencher) newReport() (*report, error) {
+	r := &report{g: b.g, line: b.line}
 	key := b.nodes[0].Keys().Sig
 	private, err := bench.PrivateOperation(key)
 	if err != nil {
@@ -69,7 +70,7 @@ func (b *bencher) newReport() (*benchReport, error) {
 		OS: runtime.GOOS, Arch: runtime.GOARCH, Processors: runtime.GOMAXPROCS(0), Go: runtime.Version(),
 		PrivateOp: milliseconds(private), KeyBits: key.N.BitLen(),
 	}
-	r.doc.Results = []benchResultJSON{}
+	r.doc.Results = []resultJSON{}
 	if b.target != nil {
 		url, err := b.target.URL()
 		if err != nil {
@@ -81,7 +82,7 @@ func (b *bencher) newReport() (*benchReport, error) {
 }
 
 // begin says where and what figures are from.
-func (r *benchReport) begin() error {
+func (r *report) begin() error {
 	m, registry := &r.doc.Machine, "processes of this program, one for each store"
 	if r.doc.Registry.URL != nil {
 		registry = *r.doc.Registry.URL
@@ -93,20 +94,20 @@ func (r *benchReport) begin() error {
 }
 
 // end tells machines.
-func (r *benchReport) end() error {
-	if r.g.output != "json" {
+func (r *report) end() error {
+	if r.g.Output != "json" {
 		return nil
 	}
-	return r.g.printJSON(&r.doc)
+	return r.g.PrintJSON(&r.doc)
 }
 
 // print writes text for people.
-func (r *benchReport) print(text string) error {
-	if r.g.output == "json" {
+func (r *report) print(text string) error {
+	if r.g.Output == "json" {
 		return nil
 	}
-	r.line.show("") // it may be on the same terminal
-	return r.g.printText(bytes.NewBufferString(text))
+	r.line.Show("") // it may be on the same terminal
+	return r.g.PrintText(bytes.NewBufferString(text))
 }
 
 // reportAll tells what samples of each load say.
@@ -122,7 +123,7 @@ func (b *bencher) reportAll(operation string, n int, loads []*bench.Load, sample
 // reportOne tells what samples of one load, and n members or connections, say.
 func (b *bencher) reportOne(operation string, n int, l *bench.Load, samples []bench.Sample) error {
 	s := bench.Summarize(samples)
-	result := benchResultJSON{
+	result := resultJSON{
 		Operation: operation, Carrier: l.Protocol.String(), Runs: s.Runs, Operations: s.Operations,
 		PerSecond: s.PerSecond, P50: milliseconds(s.P50), P90: milliseconds(s.P90), P99: milliseconds(s.P99),
 		ServerCPU: knownTime(s.Server), ClientCPU: knownTime(s.Client),
@@ -145,7 +146,7 @@ func (b *bencher) reportOne(operation string, n int, l *bench.Load, samples []be
 
 // row writes a line of the table that a result belongs to, with a title if it is the
 // first one.
-func (r *benchReport) row(result *benchResultJSON) error {
+func (r *report) row(result *resultJSON) error {
 	kind := result.Operation
 	if result.Connections != nil {
 		kind = ofConnections
@@ -158,7 +159,7 @@ func (r *benchReport) row(result *benchResultJSON) error {
 	return r.print(title + layOut(kind, result))
 }
 
-func titleOf(kind string, result *benchResultJSON) string {
+func titleOf(kind string, result *resultJSON) string {
 	switch kind {
 	case ofFormation:
 		return "formation: all connect, join and wait for each other; over 2.0 all verify all"
@@ -175,7 +176,7 @@ func titleOf(kind string, result *benchResultJSON) string {
 type column struct {
 	name  string
 	width int // negative: aligned to the left, as fmt has it
-	value func(*benchResultJSON) string
+	value func(*resultJSON) string
 }
 
 // columns returns those of a kind of result. All tables fit into 80 characters.
@@ -194,23 +195,23 @@ func columns(kind string) []column {
 
 // The columns that there are.
 var (
-	columnMembers = column{"MEMBERS", -9, func(r *benchResultJSON) string { return fmt.Sprint(*r.Members) }}
-	columnState   = column{"STATE", -9, func(r *benchResultJSON) string { return r.Operation }}
-	columnCarrier = column{"CARRIER", -9, func(r *benchResultJSON) string { return r.Carrier }}
-	columnStore   = column{"STORE", -6, func(r *benchResultJSON) string { return orDash(r.Store, func(s string) string { return s }) }}
-	columnRate    = column{"A SECOND", 9, func(r *benchResultJSON) string { return figures(r.PerSecond) }}
-	columnP50     = column{"P50", 8, func(r *benchResultJSON) string { return figures(r.P50) }}
-	columnP90     = column{"P90", 8, func(r *benchResultJSON) string { return figures(r.P90) }}
-	columnP99     = column{"P99", 8, func(r *benchResultJSON) string { return figures(r.P99) }}
-	columnServer  = column{"SERVER CPU", 11, func(r *benchResultJSON) string { return orDash(r.ServerCPU, figures) }}
-	columnClient  = column{"CLIENT CPU", 11, func(r *benchResultJSON) string { return orDash(r.ClientCPU, figures) }}
-	columnMemory  = column{"KIB", 6, func(r *benchResultJSON) string {
+	columnMembers = column{"MEMBERS", -9, func(r *resultJSON) string { return fmt.Sprint(*r.Members) }}
+	columnState   = column{"STATE", -9, func(r *resultJSON) string { return r.Operation }}
+	columnCarrier = column{"CARRIER", -9, func(r *resultJSON) string { return r.Carrier }}
+	columnStore   = column{"STORE", -6, func(r *resultJSON) string { return orDash(r.Store, func(s string) string { return s }) }}
+	columnRate    = column{"A SECOND", 9, func(r *resultJSON) string { return figures(r.PerSecond) }}
+	columnP50     = column{"P50", 8, func(r *resultJSON) string { return figures(r.P50) }}
+	columnP90     = column{"P90", 8, func(r *resultJSON) string { return figures(r.P90) }}
+	columnP99     = column{"P99", 8, func(r *resultJSON) string { return figures(r.P99) }}
+	columnServer  = column{"SERVER CPU", 11, func(r *resultJSON) string { return orDash(r.ServerCPU, figures) }}
+	columnClient  = column{"CLIENT CPU", 11, func(r *resultJSON) string { return orDash(r.ClientCPU, figures) }}
+	columnMemory  = column{"KIB", 6, func(r *resultJSON) string {
 		return orDash(r.ServerMemory, func(n int64) string { return figures(float64(n) / 1024) })
 	}}
 )
 
 // layOut returns a line of the table of a kind, or its head if there is no result.
-func layOut(kind string, result *benchResultJSON) string {
+func layOut(kind string, result *resultJSON) string {
 	var b strings.Builder
 	for _, c := range columns(kind) {
 		text := c.name

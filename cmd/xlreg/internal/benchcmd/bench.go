@@ -1,4 +1,6 @@
-package main
+// Package benchcmd is 'xlreg bench': it measures a registry and tells what it found, to
+// people as tables and to scripts as JSON.
+package benchcmd
 
 import (
 	"errors"
@@ -10,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/internal/bench"
 )
 
@@ -38,7 +41,8 @@ type benchFlags struct {
 	testKeys    bool
 }
 
-func newBench(g *globals) *cobra.Command {
+// New returns the command.
+func New(g *cli.Globals) *cobra.Command {
 	var f benchFlags
 	cmd := &cobra.Command{
 		Use:   "bench [formation|sessions|members|connections]…",
@@ -69,7 +73,7 @@ func newBench(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return g.bench(cmd.Context(), o)
+			return measure(cmd.Context(), g, o)
 		},
 	}
 	f.register(cmd)
@@ -86,8 +90,8 @@ func (f *benchFlags) register(cmd *cobra.Command) {
 	flags.IntVar(&f.connections, "connections", 1000, "how many connections to hold open, `N`")
 	flags.StringVar(&f.dir, "dir", "", "keep the data of bbolt below `DIR`, on the disk to measure (default the temporary directory)")
 	flags.BoolVar(&f.testKeys, "test-keys", false, "take keys from the cache of test keys, which are no secret but quick")
-	complete(cmd, "carriers", "2.0", "2.0,1.9,1.8")
-	complete(cmd, "stores", bench.Memory, bench.Bbolt, bench.Memory+","+bench.Bbolt)
+	cli.Complete(cmd, "carriers", "2.0", "2.0,1.9,1.8")
+	cli.Complete(cmd, "stores", bench.Memory, bench.Bbolt, bench.Memory+","+bench.Bbolt)
 }
 
 // knownKinds is the check of the arguments of bench.
@@ -107,42 +111,42 @@ type benchOptions struct {
 	protocols []xlreg.Protocol
 }
 
-func (f *benchFlags) options(g *globals, flags *pflag.FlagSet, kinds []string) (o *benchOptions, err error) {
+func (f *benchFlags) options(g *cli.Globals, flags *pflag.FlagSet, kinds []string) (o *benchOptions, err error) {
 	o = &benchOptions{benchFlags: f, kinds: kinds}
 	if len(kinds) == 0 {
 		o.kinds = benchKinds
 	}
 	f.adapt(g, flags)
 	if err := f.check(g, flags); err != nil {
-		return nil, usageError(err)
+		return nil, cli.UsageError(err)
 	}
-	if o.protocols, err = (&serveFlags{carriers: f.carriers}).protocols(); err != nil {
-		return nil, usageError(err)
+	if o.protocols, err = cli.ParseCarriers(f.carriers); err != nil {
+		return nil, cli.UsageError(err)
 	}
 	return o, nil
 }
 
 // adapt changes the defaults to what suits the registry and the carrier chosen.
-func (f *benchFlags) adapt(g *globals, flags *pflag.FlagSet) {
+func (f *benchFlags) adapt(g *cli.Globals, flags *pflag.FlagSet) {
 	chosen := flags.Changed("carriers")
 	switch {
 	case chosen:
-	case g.protocol.Protocol != 0:
-		f.carriers = []string{g.protocol.String()}
-	case g.registry != "":
+	case g.Protocol.Protocol != 0:
+		f.carriers = []string{g.Protocol.String()}
+	case g.Registry != "":
 		f.carriers = f.carriers[:1]
 	}
-	if g.registry != "" && !flags.Changed("connections") {
+	if g.Registry != "" && !flags.Changed("connections") {
 		f.connections = guestConnections
 	}
 }
 
-func (f *benchFlags) check(g *globals, flags *pflag.FlagSet) error {
-	if flags.Changed("carriers") && g.protocol.Protocol != 0 {
+func (f *benchFlags) check(g *cli.Globals, flags *pflag.FlagSet) error {
+	if flags.Changed("carriers") && g.Protocol.Protocol != 0 {
 		return errors.New("give --protocol or --carriers, not both")
 	}
 	for _, flag := range []string{"stores", "dir"} {
-		if flags.Changed(flag) && g.registry != "" {
+		if flags.Changed(flag) && g.Registry != "" {
 			return fmt.Errorf("--%s is about the registry that runs along, and --registry names another", flag)
 		}
 	}
@@ -157,10 +161,10 @@ func (f *benchFlags) check(g *globals, flags *pflag.FlagSet) error {
 	if err := f.checkStores(); err != nil {
 		return err
 	}
-	if err := checkPositive(flags); err != nil {
+	if err := cli.CheckPositive(flags); err != nil {
 		return err
 	}
-	if g.registry == "" && f.connections > bench.MostConnections {
+	if g.Registry == "" && f.connections > bench.MostConnections {
 		return fmt.Errorf("--connections %d: want at most %d", f.connections, bench.MostConnections)
 	}
 	return checkOpenFiles(f.connections)
@@ -183,10 +187,10 @@ func (f *benchFlags) checkStores() error {
 
 // checkOpenFiles refuses more connections than the system lets this process have.
 func checkOpenFiles(n int) error {
-	allowed, limited := openFileLimit()
-	if limited && n+spareFiles > allowed {
+	allowed, limited := cli.OpenFileLimit()
+	if limited && n+cli.SpareFiles > allowed {
 		return errors.New("--connections " + strconv.Itoa(n) + ": this system allows " +
-			strconv.Itoa(max(0, allowed-spareFiles)) + "; raise it with ulimit -n")
+			strconv.Itoa(max(0, allowed-cli.SpareFiles)) + "; raise it with ulimit -n")
 	}
 	return nil
 }

@@ -1,6 +1,6 @@
 //go:build !unix
 
-package main
+package cli
 
 import "os"
 
@@ -9,4 +9,5 @@ import "os"
 
 func inForeground(*os.File) bool { return true }
 
-func openFileLimit() (int, bool) { return 0, false }
+// OpenFileLimit returns how many files the program may have open, if that is limited.
+func OpenFileLimit() (int, bool) { return 0, false }

@@ -1,4 +1,4 @@
-package main
+package benchcmd
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/bench"
 	"github.com/xlattice/xlreg/regcred"
@@ -24,8 +25,8 @@ const (
 // bencher is one bench under way.
 type bencher struct {
 	*benchOptions
-	g        *globals
-	line     *statusLine
+	g        *cli.Globals
+	line     *cli.StatusLine
 	nodes    []*identity.Node // the last one is the registry's
 	target   *regcred.Target  // of a registry that was named; nil: one runs along
 	command  bench.Command
@@ -33,24 +34,24 @@ type bencher struct {
 	started  int    // how many of those there were
 	clusters int    // how many have been named
 	prefix   string // of their names
-	out      *benchReport
+	out      *report
 }
 
-// bench measures, and tells what it finds.
-func (g *globals) bench(ctx context.Context, o *benchOptions) (err error) {
+// measure measures, and tells what it finds.
+func measure(ctx context.Context, g *cli.Globals, o *benchOptions) (err error) {
 	b := &bencher{benchOptions: o, g: g, prefix: "bench-" + rand.Text()[:8]}
-	if g.registry != "" {
-		if b.target, err = g.target(); err != nil {
+	if g.Registry != "" {
+		if b.target, err = g.Target(); err != nil {
 			return err
 		}
 	}
-	if b.command, err = g.benchCommand(); err != nil {
+	if b.command, err = serverProcess(g); err != nil {
 		return err
 	}
 	if b.dir, err = os.MkdirTemp(o.dir, "xlreg-bench-"); err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(b.dir) }() // what stays is in the way of nobody
+	defer func() { _ = os.RemoveAll(b.dir) }() // what cannot be removed does no harm
 	if b.nodes, err = b.makeNodes(ctx); err != nil {
 		return err
 	}
@@ -67,23 +68,23 @@ func (b *bencher) makeNodes(ctx context.Context) ([]*identity.Node, error) {
 		n = slices.Max(b.sizes) + 1
 	}
 	if b.testKeys {
-		keys, err := b.g.takeTestKeys(ctx, n)
+		keys, err := b.g.TakeTestKeys(ctx, n)
 		if err != nil {
 			return nil, err
 		}
 		return bench.NewNodesOf(ctx, keys)
 	}
-	line := newStatusLine(b.g.console)
-	defer line.end()
-	show := func(made int) { line.show(fmt.Sprintf("making keys: %d of %d", made, n)) }
+	line := cli.NewStatusLine(b.g.Console)
+	defer line.End()
+	show := func(made int) { line.Show(fmt.Sprintf("making keys: %d of %d", made, n)) }
 	show(0)
-	return interruptible(ctx, func() ([]*identity.Node, error) { return bench.NewNodes(ctx, n, show) })
+	return cli.Interruptible(ctx, func() ([]*identity.Node, error) { return bench.NewNodes(ctx, n, show) })
 }
 
 // all measures what was asked for.
 func (b *bencher) all(ctx context.Context) error {
-	b.line = newStatusLine(b.g.console)
-	defer b.line.end()
+	b.line = cli.NewStatusLine(b.g.Console)
+	defer b.line.End()
 	var err error
 	if b.out, err = b.newReport(); err != nil {
 		return err
@@ -161,7 +162,7 @@ func (b *bencher) inTurns(loads []*bench.Load, what string, measure func(*bench.
 	samples := make([][]bench.Sample, len(loads))
 	for run := range b.runs {
 		for i, l := range loads {
-			b.line.show(fmt.Sprintf("%s over %v%s: run %d of %d", what, l.Protocol, onStore(l), run+1, b.runs))
+			b.line.Show(fmt.Sprintf("%s over %v%s: run %d of %d", what, l.Protocol, onStore(l), run+1, b.runs))
 			s, err := measure(l)
 			if err != nil {
 				return nil, fmt.Errorf("%s over %v: %w", what, l.Protocol, err)
