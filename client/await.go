@@ -10,14 +10,14 @@ import (
 	"github.com/xlattice/xlreg/regcred"
 )
 
-// AwaitOptions say whose roster to wait for, and as whom.
+// AwaitOptions say which cluster's roster to wait for, and how to read it.
 type AwaitOptions struct {
 	Options // over 2.0 no Node is needed
 
 	Cluster xlreg.ClusterRef
 	// Size is how many members to wait for; 0 is as many as the cluster is made for.
 	Size int
-	// Progress is told, in Await's goroutine, who is in the cluster already, each time
+	// Progress is told, in Await's goroutine, which members are there at first, each time
 	// that others have joined, and when something has to be tried again. It costs one
 	// request for each member that joins; without it the whole wait costs one.
 	Progress func(Progress)
@@ -70,7 +70,7 @@ func (a *awaiting) run(ctx context.Context) error {
 }
 
 // attempt waits in one session. Whoever wants to be told of progress is told at once
-// who is there, even if that is nobody.
+// how many members there are, even if there are none.
 func (a *awaiting) attempt(ctx context.Context) error {
 	c, err := dialReader(ctx, a.target, a.o.Options)
 	if err != nil {
@@ -123,7 +123,7 @@ const (
 	againFirstPause = 50 * time.Millisecond
 	againMostPause  = time.Second
 	longestRetry    = time.Minute      // however long a registry says to wait
-	steady          = 10 * time.Second // after a session that lasted so long the pauses begin anew
+	steady          = 10 * time.Second // after a session of this length the pauses are short again
 )
 
 // keepTrying makes attempts, each with a session of its own, until one succeeds, fails

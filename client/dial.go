@@ -136,8 +136,8 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// chooseProtocol never falls back: who can put old credentials or a broken
-// connection in a client's way must not gain a carrier without integrity by it.
+// chooseProtocol never falls back: an attacker who plants old credentials, or breaks
+// connections, must not get a carrier without integrity out of it.
 func chooseProtocol(target *regcred.Target, chosen xlreg.Protocol) (xlreg.Protocol, error) {
 	switch {
 	case chosen > xlreg.Protocol20:
@@ -157,8 +157,8 @@ func chooseProtocol(target *regcred.Target, chosen xlreg.Protocol) (xlreg.Protoc
 		ErrOriginalRegistry, target.Cred.Version, likely)
 }
 
-// showCertificate prepares what the node shows in the handshake. Classic
-// carriers show nothing there, and allow nothing without a node.
+// showCertificate prepares the certificate for the handshake. Classic carriers have none,
+// and cannot be used without a node.
 func (d *dialing) showCertificate() error {
 	classic := d.o.Protocol.Classic()
 	if d.o.Node == nil && classic {

@@ -14,8 +14,8 @@ import (
 var (
 	// ErrUntrusted says that a registry could not prove that it is the one wanted.
 	ErrUntrusted = session.ErrUntrusted
-	// ErrHandshake says that no session came about: the other end is no registry, does
-	// not speak the protocol chosen, or refused this client.
+	// ErrHandshake says that no session could be opened: the other end is not a registry,
+	// does not speak the protocol chosen, or refused this client.
 	ErrHandshake = session.ErrHandshake
 	// ErrSessionEnded says that the session with the registry is over: the
 	// connection broke, a call was given up in the middle, the client was closed,
@@ -32,8 +32,8 @@ var (
 	ErrNeeds20 = errors.New("needs protocol 2.0")
 	// ErrUnverified says that a member's token carries no proof.
 	ErrUnverified = errors.New("member is not verified: it registered over a classic carrier")
-	// ErrAddress says that an address cannot be registered, since nobody could
-	// reach the node there.
+	// ErrAddress says that an address cannot be registered, since the node cannot be
+	// reached there.
 	ErrAddress = errors.New("address cannot be registered")
 
 	errNoAnswer = errors.New("no answer from the registry")

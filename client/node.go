@@ -13,7 +13,7 @@ import (
 	"github.com/xlattice/xlreg/regcred"
 )
 
-// Register tells the registry who the node is and where, and returns the node's
+// Register tells the registry the node's name, keys and endpoints, and returns the node's
 // ID. It proposes the ID that the node has from this registry, so registering
 // again updates the same node; a new ID is saved with the node before Register
 // returns, so before it can be used in a Join.

@@ -72,7 +72,7 @@ func checkModes(t *testing.T, dir string) {
 }
 
 // checkPeers wants the certificates of all members in their order, and no more.
-func checkPeers(t *testing.T, path string, members []*xlregtest.Member) {
+func checkPeers(t *testing.T, path string, members []*xlregtest.Membership) {
 	t.Helper()
 	rest, err := os.ReadFile(path)
 	if err != nil {

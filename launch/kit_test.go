@@ -7,7 +7,7 @@ import (
 )
 
 // dataOf returns a cluster as one of its members sees it.
-func dataOf(t *testing.T, m *xlregtest.Member, dir string) *Data {
+func dataOf(t *testing.T, m *xlregtest.Membership, dir string) *Data {
 	t.Helper()
 	d, err := NewData(m.Roster(), m.Self().Token.ID, dir)
 	if err != nil {

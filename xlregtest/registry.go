@@ -98,7 +98,7 @@ func Node(t testing.TB, name xlreg.Name) *identity.Node {
 	return newNodes(t, name)[0]
 }
 
-// newNodes makes nodes whose keys nobody else has until the test ends.
+// newNodes makes nodes whose keys no other node has until the test ends.
 func newNodes(t testing.TB, names ...xlreg.Name) []*identity.Node {
 	t.Helper()
 	pool := testkeys.Shared()

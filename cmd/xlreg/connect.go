@@ -98,7 +98,7 @@ func (g *globals) inSession(ctx context.Context, target *regcred.Target, node *i
 	return f(ctx, c)
 }
 
-// dialSoon is dial for someone who expects an answer soon.
+// dialSoon is dial, and shows what it waits for if that takes long.
 func (g *globals) dialSoon(ctx context.Context, target *regcred.Target, node *identity.Node) (*client.Client, error) {
 	defer cli.ShowLate(g.Console, "looking for the registry")()
 	return g.dial(ctx, target, node)

@@ -47,8 +47,8 @@ func (p *progress) tick(ctx context.Context) {
 	}
 }
 
-// callback is what to have called with each step; nil if nobody looks, as being
-// told of each step costs requests.
+// callback returns the function to call at each step, and nil if there is no terminal,
+// as being told of each step costs requests.
 func (p *progress) callback() func(client.Progress) {
 	if !p.line.Visible() {
 		return nil

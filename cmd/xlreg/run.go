@@ -182,10 +182,10 @@ func (f *programFlags) parse(args []string, shape launch.Shape) (*launch.Command
 	return c, nil
 }
 
-// errOtherRun says that a cluster cannot be shared as it was meant.
+// errOtherRun says that a cluster cannot be shared in the way that was asked for.
 var errOtherRun = errors.New("that cluster is in use by another run: wait for its end, choose another --cluster, or share it with another --prefix and a --size for both")
 
-// explainShared says what to do when somebody else has the cluster of that name.
+// explainShared adds what to do when another run has the cluster of that name.
 func explainShared(err error) error {
 	if errors.Is(err, xlreg.ErrMemberNameInUse) || errors.Is(err, xlreg.ErrClusterFull) {
 		return fmt.Errorf("%w (%w)", errOtherRun, err)

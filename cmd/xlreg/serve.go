@@ -46,7 +46,7 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 		if err != nil {
 			return err
 		}
-		defer func() { _ = os.RemoveAll(dir) }() // what stays is in the way of nobody
+		defer func() { _ = os.RemoveAll(dir) }() // what cannot be removed does no harm
 		cfg.data = filepath.Join(dir, "data")
 	}
 	node, err := openRegistryNode(ctx, cfg, g.Console)

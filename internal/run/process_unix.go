@@ -33,7 +33,7 @@ type process struct {
 type event struct {
 	process *process
 	report  report
-	gone    bool // the shim has ended, and there is no more to come
+	gone    bool // the shim has ended; this is the process's last event
 }
 
 // startShim starts the shim for a program and gives it its task. The program is
@@ -92,7 +92,7 @@ func (sh *process) start(p *Program, o *Options) error {
 	return sh.cmd.Start()
 }
 
-// abandon frees what a shim had, one that has ended or did not start.
+// abandon closes the files of a shim that has ended or did not start.
 func (sh *process) abandon() {
 	for _, f := range []*os.File{sh.pipe, sh.reports} {
 		if f != nil {
@@ -104,11 +104,10 @@ func (sh *process) abandon() {
 	}
 }
 
-// order tells the shim to do something. If it is no more, that shows elsewhere.
+// order tells the shim to do something. That the shim is gone is seen by watch.
 func (sh *process) order(o order) { _ = sh.orders.Encode(o) }
 
-// watch tells of what happens until the shim has ended and all that it and its
-// program have written is copied.
+// watch reports events until the shim has ended and all output is copied.
 func (sh *process) watch(events chan<- event) {
 	for _, out := range sh.outputs {
 		sh.copies.Go(out.copy)
@@ -126,8 +125,8 @@ func (sh *process) watch(events chan<- event) {
 	}
 	err := sh.cmd.Wait()
 	if err != nil && pid > 0 {
-		// The shim was killed, or gave up. The program dies with it where the system
-		// can do that; this is for what it has started.
+		// The shim was killed, or gave up. Linux kills the program with it; this is for
+		// the other systems, and for what the program has started.
 		_ = syscall.Kill(-pid, syscall.SIGKILL)
 	}
 	if last.Is != isEnded && last.Is != isFailed {
@@ -148,8 +147,8 @@ type output struct {
 	ended atomic.Bool
 }
 
-// lastWords is how long is waited for more output of a program that has ended. It
-// comes at once, unless somebody who got away holds the pipe open.
+// lastWords is how long to wait for the rest of the output of a program that has ended.
+// The pipe ends at once, unless a process that escaped holds it open.
 const lastWords = 500 * time.Millisecond
 
 // outlet is what a program is given to write to.
@@ -191,7 +190,7 @@ func (o *output) copy() {
 		}
 		n, err := o.from.Read(buffer)
 		if n > 0 {
-			_, _ = o.to.Write(buffer[:n]) // the program goes on when nobody listens
+			_, _ = o.to.Write(buffer[:n]) // the program goes on even if its output goes nowhere
 		}
 		if errors.Is(err, os.ErrDeadlineExceeded) && !o.ended.Load() {
 			continue

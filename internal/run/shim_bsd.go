@@ -4,7 +4,8 @@ package run
 
 import "syscall"
 
-// Elsewhere nobody can adopt: what leaves the program's group is out of reach.
+// Only Linux lets a process adopt orphans: on other systems, what leaves the program's
+// group is out of reach.
 func adoptOrphans() {}
 
 func groupOfItsOwn() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

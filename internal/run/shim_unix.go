@@ -59,7 +59,7 @@ type shim struct {
 	stopping bool
 	killing  bool
 	timer    *time.Timer
-	told     map[int]bool // processes that have had SIGTERM
+	told     map[int]bool // the processes outside the group that were sent SIGTERM
 }
 
 // child is one that has ended.
@@ -121,7 +121,7 @@ func readOrders(in *json.Decoder) <-chan order {
 	return orders
 }
 
-func (s *shim) report(r report) { _ = s.reports.Encode(r) } // if nobody hears it, nobody has to
+func (s *shim) report(r report) { _ = s.reports.Encode(r) } // a supervisor that is gone needs no reports
 
 func (s *shim) run() error {
 	adoptOrphans()
@@ -201,14 +201,14 @@ func reap() <-chan child {
 	return reaped
 }
 
-// dyingTime is how long what was killed may take to be gone. What takes longer hangs
-// in the system, or belongs to another user.
+// dyingTime is how long killed processes may take to disappear. One that takes longer
+// hangs in the kernel, or belongs to another user.
 const dyingTime = 30 * time.Second
 
-// stillThere is how often is looked for processes that are nobody's children.
+// stillThere is the interval of checks for processes that are not our children.
 const stillThere = 20 * time.Millisecond
 
-// step does what comes next.
+// step waits for the next event and handles it.
 func (s *shim) step() error {
 	var again <-chan time.Time
 	if s.reaped == nil {
@@ -245,7 +245,7 @@ func (s *shim) obey(o order, ok bool) {
 	}
 }
 
-// bury takes note of a child that has ended. Its own children are the shim's now.
+// bury handles the end of a child, whose own children are the shim's from now on.
 func (s *shim) bury(c child, ok bool) {
 	if !ok {
 		s.reaped = nil
@@ -281,7 +281,7 @@ func (s *shim) stop() {
 	s.stopping = true
 	s.timer.Reset(s.task.Grace)
 	s.signalGroup(syscall.SIGTERM)
-	s.signalGroup(syscall.SIGCONT) // for one that was stopped and could not hear
+	s.signalGroup(syscall.SIGCONT) // a stopped process handles no other signal
 	s.stopStrays()
 }
 
@@ -298,7 +298,7 @@ func (s *shim) kill() {
 
 func (s *shim) signalGroup(sig syscall.Signal) { _ = syscall.Kill(-s.pid, sig) }
 
-// groupLives reports whether somebody is left in the program's group.
+// groupLives reports whether the program's group still has processes.
 func (s *shim) groupLives() bool { return !errors.Is(syscall.Kill(-s.pid, 0), syscall.ESRCH) }
 
 // stopStrays asks children that are not in the program's group to end.

@@ -104,10 +104,10 @@ func (s *supervisor) startAll() {
 	}
 }
 
-// end takes note of how a program has ended; nil is well.
+// end handles the end of a program; a nil failure is a good end.
 func (s *supervisor) end(failure *ExitError) {
 	if s.stopping {
-		return // it was told to
+		return // it was told to end
 	}
 	if failure != nil {
 		s.fail(failure)
@@ -133,8 +133,8 @@ func (s *supervisor) orderAll(o order) {
 	}
 }
 
-// oneSignal is within what time two signals are one: timeout(1) sends its own to the
-// program and to the group that it is in.
+// oneSignal is the time within which two signals count as one: timeout(1) sends its
+// signal to the program and to the program's group.
 const oneSignal = 25 * time.Millisecond
 
 // interrupt passes the first signal on, and kills at the second.

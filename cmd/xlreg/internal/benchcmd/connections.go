@@ -14,14 +14,14 @@ import (
 const (
 	idle    = "idle"    // opening connections on which nothing follows
 	waiting = "waiting" // the same, and each waits for a cluster's members
-	answers = "answers" // what those who wait get when the last member joins
+	answers = "answers" // the rosters that waiting connections get when the last member joins
 )
 
 // crowdTime bounds what one crowd does.
 const crowdTime = 10 * time.Minute
 
-// connections opens one crowd after the other. Each has a registry of its own, as
-// what one has left in memory would hide what the next one needs.
+// connections opens one crowd after the other, each at a registry of its own: memory
+// that one crowd left behind would hide what the next one needs.
 func (b *bencher) connections(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, crowdTime)
 	defer cancel()

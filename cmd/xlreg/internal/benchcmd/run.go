@@ -196,7 +196,7 @@ func (b *bencher) formations(ctx context.Context) error {
 	})
 }
 
-// form forms one cluster, and leaves little of it at somebody else's registry.
+// form forms one cluster, and leaves it again if the registry is not our own.
 func (b *bencher) form(ctx context.Context, l *bench.Load) (bench.Sample, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
