@@ -77,7 +77,25 @@ func (c *Client) sayBye() {
 	c.end(errClosed)
 }
 
-// begin waits until no other call is under way; done lets the next begin.
+// call makes one call of a session, when no other is under way, and says in its
+// error what it was for. A value that comes with the error is returned with it.
+func call[T any](ctx context.Context, c *Client, what string, f func() (T, error)) (T, error) {
+	value, err := inTurn(ctx, c, f)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", what, err)
+	}
+	return value, err
+}
+
+func inTurn[T any](ctx context.Context, c *Client, f func() (T, error)) (T, error) {
+	if err := c.begin(ctx); err != nil {
+		return *new(T), err
+	}
+	defer c.done()
+	return f()
+}
+
+// begin waits until no other call is under way; done ends this one.
 func (c *Client) begin(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err

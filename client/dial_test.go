@@ -150,7 +150,7 @@ func TestAnUntrustedRegistryIsFinal(t *testing.T) {
 	target := f.target()
 	target.Cred.SigKey = testKeys()[1].SigKey
 	_, err := client.Dial(t.Context(), target, f.options(newNode(t, "n")))
-	if !errors.Is(err, session.ErrUntrusted) {
+	if !errors.Is(err, client.ErrUntrusted) {
 		t.Fatalf("got %v, want ErrUntrusted", err)
 	}
 	if f.dialled != 1 {

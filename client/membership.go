@@ -11,7 +11,7 @@ import (
 	"github.com/xlattice/xlreg/regcred"
 )
 
-// Membership is a node's place in a cluster that Form made complete. It holds no
+// Membership is a node's own seat in a cluster that Form made complete. It holds no
 // connection: the registry is dialled when it is asked something. All methods
 // may be called from any goroutine.
 type Membership struct {
@@ -90,19 +90,14 @@ func (m *Membership) read(ctx context.Context) (*Roster, error) {
 	return r, err
 }
 
-// readOnce reads in one session. Over 2.0 nobody has to say who they are for that.
-// Original servers know no log-in, and registering the same again is one on every
-// server.
+// readOnce reads in one session.
 func (m *Membership) readOnce(ctx context.Context, join bool) (r *Roster, original bool, err error) {
-	c, err := Dial(ctx, m.target, m.o)
+	c, err := dialReader(ctx, m.target, m.o)
 	if err != nil {
 		return nil, false, err
 	}
 	defer c.Close()
-	if c.Protocol().Classic() {
-		_, err = c.Register(ctx)
-	}
-	if err == nil && join {
+	if join {
 		_, err = c.Join(ctx, m.ref())
 	}
 	if err == nil {
@@ -111,21 +106,30 @@ func (m *Membership) readOnce(ctx context.Context, join bool) (r *Roster, origin
 	return r, c.original, err
 }
 
-// Leave gives the node's place up. What Roster returns stays as it was. Classic
+// Leave gives the node's seat up. What Roster returns stays as it was. Classic
 // carriers have no Leave.
 func (m *Membership) Leave(ctx context.Context) error {
-	c, err := Dial(ctx, m.target, m.o)
+	c, err := m.logIn(ctx)
 	if err != nil {
 		return fmt.Errorf("leave %s: %w", refText(m.ref()), err)
 	}
 	defer c.Close()
+	return c.Leave(ctx, m.ref())
+}
+
+// logIn opens a session as the node.
+func (m *Membership) logIn(ctx context.Context) (*Client, error) {
+	c, err := Dial(ctx, m.target, m.o)
+	if err != nil {
+		return nil, err
+	}
 	if c.Protocol().Classic() {
-		return fmt.Errorf("leave %s: %w", refText(m.ref()), ErrNeeds20)
+		return nil, errors.Join(ErrNeeds20, c.Close())
 	}
 	if _, err := c.Login(ctx); err != nil {
-		return fmt.Errorf("leave %s: %w", refText(m.ref()), err)
+		return nil, errors.Join(err, c.Close())
 	}
-	return c.Leave(ctx, m.ref())
+	return c, nil
 }
 
 func (m *Membership) ref() xlreg.ClusterRef {

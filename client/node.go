@@ -13,26 +13,18 @@ import (
 	"github.com/xlattice/xlreg/keys"
 )
 
-// Register tells the registry who the node is and where, and returns the node's
+// Register tells the registry the node's name, keys and endpoints, and returns the node's
 // ID. It proposes the ID that the node has from this registry, so registering
 // again updates the same node; a new ID is saved with the node before Register
 // returns, so before it can be used in a Join.
 func (c *Client) Register(ctx context.Context) (xlreg.NodeID, error) {
-	if c.node == nil {
-		return "", fmt.Errorf("register: %w", ErrReadOnly)
-	}
-	if err := c.begin(ctx); err != nil {
-		return "", fmt.Errorf("register: %w", err)
-	}
-	defer c.done()
-	id, err := c.register(ctx)
-	if err != nil {
-		return "", fmt.Errorf("register: %w", err)
-	}
-	return id, nil
+	return call(ctx, c, "register", func() (xlreg.NodeID, error) { return c.register(ctx) })
 }
 
 func (c *Client) register(ctx context.Context) (xlreg.NodeID, error) {
+	if c.node == nil {
+		return "", ErrReadOnly
+	}
 	token, certificate, err := c.node.Token(c.protocol, c.proposal(), c.now())
 	if err != nil {
 		return "", fmt.Errorf("sign token: %w", err)
@@ -95,21 +87,13 @@ func (c *Client) remember(ctx context.Context, id xlreg.NodeID) error {
 // of what the registry knows of the node. A registry that does not know the ID
 // answers xlreg.ErrBadSignature.
 func (c *Client) Login(ctx context.Context) (xlreg.NodeID, error) {
-	if c.node == nil {
-		return "", fmt.Errorf("log in: %w", ErrReadOnly)
-	}
-	if err := c.begin(ctx); err != nil {
-		return "", fmt.Errorf("log in: %w", err)
-	}
-	defer c.done()
-	id, err := c.login(ctx)
-	if err != nil {
-		return "", fmt.Errorf("log in: %w", err)
-	}
-	return id, nil
+	return call(ctx, c, "log in", func() (xlreg.NodeID, error) { return c.login(ctx) })
 }
 
 func (c *Client) login(ctx context.Context) (xlreg.NodeID, error) {
+	if c.node == nil {
+		return "", ErrReadOnly
+	}
 	known, ok := c.node.Registry(c.sig)
 	if !ok {
 		return "", ErrNotRegistered
@@ -144,13 +128,9 @@ func (c *Client) loginProof(id xlreg.NodeID) ([]byte, error) {
 // reply with another sig key than the one the registry proved to hold, or is
 // known to have, is an error of kind xlreg.ErrProtocol.
 func (c *Client) Registry(ctx context.Context) (*xlreg.Credentials, error) {
-	if err := c.begin(ctx); err != nil {
-		return nil, fmt.Errorf("get credentials: %w", err)
-	}
-	defer c.done()
-	r, err := c.registry(ctx)
+	r, err := call(ctx, c, "get credentials", func() (*xlreg.Credentials, error) { return c.registry(ctx) })
 	if err != nil {
-		return nil, fmt.Errorf("get credentials: %w", err)
+		return nil, err
 	}
 	return r, nil
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/session"
@@ -23,15 +24,7 @@ func Probe(ctx context.Context, e xlreg.Endpoint, o Options) (string, error) {
 		return "", fmt.Errorf("probe registry: %w", err)
 	}
 	defer nc.Close()
-	conn := tls.Client(nc, &tls.Config{
-		MinVersion:         tls.VersionTLS13,
-		NextProtos:         []string{session.ALPN},
-		InsecureSkipVerify: true, // nobody is trusted: the caller is only told who is there
-	})
-	if err := conn.HandshakeContext(ctx); err != nil {
-		return "", fmt.Errorf("probe registry at %s: %w", e, err)
-	}
-	sig, err := claimedFingerprint(conn.ConnectionState())
+	sig, err := claimedFingerprint(ctx, nc)
 	if err != nil {
 		return "", fmt.Errorf("probe registry at %s: %w", e, err)
 	}
@@ -39,7 +32,16 @@ func Probe(ctx context.Context, e xlreg.Endpoint, o Options) (string, error) {
 }
 
 // claimedFingerprint reads the root that a registry sends behind its leaf.
-func claimedFingerprint(state tls.ConnectionState) (string, error) {
+func claimedFingerprint(ctx context.Context, nc net.Conn) (string, error) {
+	conn := tls.Client(nc, &tls.Config{
+		MinVersion:         tls.VersionTLS13,
+		NextProtos:         []string{session.ALPN},
+		InsecureSkipVerify: true, // nobody is trusted: the caller is only told who is there
+	})
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return "", err
+	}
+	state := conn.ConnectionState()
 	if state.NegotiatedProtocol != session.ALPN {
 		return "", errors.New("not a registry that speaks protocol 2.0")
 	}

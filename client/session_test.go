@@ -11,7 +11,6 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
-	"github.com/xlattice/xlreg/internal/session"
 	"github.com/xlattice/xlreg/internal/wire"
 	"github.com/xlattice/xlreg/keys"
 )
@@ -407,7 +406,7 @@ func TestAShortKeyIsRefusedBeforeDialling(t *testing.T) {
 	o := f.options(nil)
 	key := must[*keys.Set](t)(keys.NewSet(shortKey(), shortKey()))
 	o.Node = must[*identity.Node](t)(identity.NewNode(identity.Options{Name: "n", Keys: key}))
-	if _, err := client.Dial(t.Context(), f.target(), o); err == nil || errors.Is(err, session.ErrHandshake) {
+	if _, err := client.Dial(t.Context(), f.target(), o); err == nil || errors.Is(err, client.ErrHandshake) {
 		t.Fatalf("got %v, want an error before anything is dialled", err)
 	}
 	if f.dialled != 0 {

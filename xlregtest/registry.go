@@ -1,11 +1,8 @@
 package xlregtest
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -40,40 +37,20 @@ func Start(t testing.TB, opts ...Option) *Registry {
 func start(t testing.TB, o *options) *Registry {
 	t.Helper()
 	node := newNodes(t, "registry")[0]
-	r, stop, err := serve(node, o)
+	running, err := host.Start(host.Config{Node: node, Store: memory.New(), Protocols: o.protocols, Logger: o.logger})
 	if err != nil {
 		t.Fatalf("xlregtest: start registry: %v", err)
 	}
 	t.Cleanup(func() {
-		if err := stop(); err != nil {
+		if err := running.Close(); err != nil {
 			t.Errorf("xlregtest: stop registry: %v", err)
 		}
 	})
-	return r
-}
-
-// serve runs a registry until it is stopped.
-func serve(node *identity.Node, o *options) (r *Registry, stop func() error, err error) {
-	st := memory.New()
-	h, err := host.Open(host.Config{
-		Node: node, Store: st, Listen: []string{anyPort}, Protocols: o.protocols, Logger: o.logger,
-	})
+	r, err := newRegistry(running.Cred(), o)
 	if err != nil {
-		return nil, nil, errors.Join(err, st.Close())
+		t.Fatalf("xlregtest: start registry: %v", err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var served sync.WaitGroup
-	var serveErr error
-	served.Go(func() { serveErr = h.Serve(ctx) })
-	stop = func() error {
-		cancel()
-		served.Wait()
-		return errors.Join(serveErr, h.Close(), st.Close())
-	}
-	if r, err = newRegistry(h.Cred(), o); err != nil {
-		return nil, nil, errors.Join(err, stop())
-	}
-	return r, stop, nil
+	return r
 }
 
 func newRegistry(cred *xlreg.Credentials, o *options) (*Registry, error) {
@@ -121,7 +98,7 @@ func Node(t testing.TB, name xlreg.Name) *identity.Node {
 	return newNodes(t, name)[0]
 }
 
-// newNodes makes nodes whose keys nobody else has until the test ends.
+// newNodes makes nodes whose keys no other node has until the test ends.
 func newNodes(t testing.TB, names ...xlreg.Name) []*identity.Node {
 	t.Helper()
 	pool := testkeys.Shared()

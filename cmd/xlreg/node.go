@@ -9,7 +9,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/view"
 	"github.com/xlattice/xlreg/keys"
 )
 
@@ -46,7 +48,7 @@ func newNodeInit(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			node, err := makeNode(cmd.Context(), g.console, args[0], o)
+			node, err := makeNode(cmd.Context(), g.Console, args[0], o)
 			if err != nil {
 				return err
 			}
@@ -76,7 +78,7 @@ func (f *nodeInitFlags) options(dir string) (o identity.Options, err error) {
 		name = filepath.Base(abs)
 	}
 	if o.Name, err = xlreg.ParseName(name); err != nil {
-		return o, usageError(fmt.Errorf("--name: %w", err))
+		return o, cli.UsageError(fmt.Errorf("--name: %w", err))
 	}
 	if o.Endpoints, err = parseEndpoints("endpoint", f.endpoints); err != nil {
 		return o, err
@@ -98,7 +100,7 @@ func checkKeyBits(flag string, bits int) error {
 	case 2048, 3072, 4096:
 		return nil
 	}
-	return usageError(fmt.Errorf("--%s %d: want 2048, 3072 or 4096", flag, bits))
+	return cli.UsageError(fmt.Errorf("--%s %d: want 2048, 3072 or 4096", flag, bits))
 }
 
 // keys reads the keys given; nil if none is.
@@ -107,7 +109,7 @@ func (f *nodeInitFlags) keys() (*keys.Set, error) {
 		return nil, nil
 	}
 	if f.sigKey == "" || f.commsKey == "" {
-		return nil, usageError(errors.New("give both --sig-key and --comms-key, or neither"))
+		return nil, cli.UsageError(errors.New("give both --sig-key and --comms-key, or neither"))
 	}
 	sig, err := identity.ReadPrivateKey(f.sigKey)
 	if err != nil {
@@ -158,15 +160,15 @@ func (g *globals) printNode(node *identity.Node) error {
 	}
 	v := nodeJSON{
 		Name: node.Name(), Attrs: node.Attrs(), Sig: sig,
-		Endpoints: append([]xlreg.Endpoint{}, node.Endpoints()...), Registries: []nodeRegistryJSON{},
+		Endpoints: view.List(node.Endpoints()), Registries: []nodeRegistryJSON{},
 	}
-	fields := []field{
+	fields := []view.Field{
 		{"name", string(v.Name)}, {"directory", node.Dir()}, {"sig key", sig},
-		{"key bits", fmt.Sprint(node.Keys().Sig.Public().Bits())}, {"endpoints", joinEndpoints(v.Endpoints)},
+		{"key bits", fmt.Sprint(node.Keys().Sig.Public().Bits())}, {"endpoints", view.Endpoints(v.Endpoints)},
 	}
 	for _, r := range node.Registries() {
-		v.Registries = append(v.Registries, nodeRegistryJSON{r.Sig, r.Name, append([]xlreg.Endpoint{}, r.Endpoints...), r.ID.String()})
-		fields = append(fields, field{"id at " + string(r.Name), r.ID.String()})
+		v.Registries = append(v.Registries, nodeRegistryJSON{r.Sig, r.Name, view.List(r.Endpoints), r.ID.String()})
+		fields = append(fields, view.Field{"id at " + string(r.Name), r.ID.String()})
 	}
-	return g.printFields(v, fields...)
+	return g.PrintFields(v, fields...)
 }

@@ -142,7 +142,7 @@ func TestRulesFail(t *testing.T) {
 		{"tests of everything on test keys", newImport("internal/bench", module+"/internal/testkeys", true), "for tests alone"},
 		{"client on test keys", newImport("client", module+"/internal/testkeys", false), "for tests alone"},
 		{"test keys on their own", newImport("internal/testkeys", module+"/internal/testkeys", true), ""},
-		{"program on test keys", newImport("cmd/xlreg", module+"/internal/testkeys", false), ""},
+		{"program on test keys", newImport("cmd/xlreg/internal/cli", module+"/internal/testkeys", false), ""},
 		{"program on all", newImport("cmd/xlreg", module+"/internal/store/bolt", false), ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

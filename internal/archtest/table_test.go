@@ -163,10 +163,19 @@ var rows = map[string]row{
 		may: []string{"internal/vectorgen"},
 		why: "writes the files",
 	},
+	"internal/run": {
+		why: "starts and watches processes; what is in them is not its business",
+	},
+	"internal/view": {
+		may:   []string{"."},
+		never: []string{"net", "os"},
+		why:   "shapes of nouns as plain values, for whoever shows them, client or registry",
+	},
 	"launch": {
-		may:   []string{".", "client", "identity", "internal/atomicfile", "keys", "regcred"},
+		may:   []string{".", "client", "identity", "internal/atomicfile", "internal/view", "keys"},
 		tests: []string{"xlregtest"},
-		why:   "starts programs with what a client knows; a registry to go with them is the program's to run",
+		never: []string{"os/exec", "os/signal"},
+		why:   "what a program is told; starting it, and a registry to go with it, are left to the caller",
 	},
 	"examples": {
 		tests: []string{".", "identity", "keys", "xlregtest"},
@@ -184,6 +193,14 @@ var rows = map[string]row{
 		may: []string{"*"},
 		why: "the one program",
 	},
+	"cmd/xlreg/internal/benchcmd": {
+		may: []string{".", "cmd/xlreg/internal/cli", "identity", "internal/bench", "regcred"},
+		why: "one subcommand, with what it measures elsewhere",
+	},
+	"cmd/xlreg/internal/cli": {
+		may: []string{".", "identity", "internal/testkeys", "internal/view", "launch", "regcred"},
+		why: "what subcommands have in common; which of them there are it does not know",
+	},
 }
 
 // openToTests may be imported by the tests of every package.
@@ -192,7 +209,7 @@ var openToTests = []string{"docs/vectors"}
 // reserved are packages of ours that only some may import, whatever the rows say.
 var reserved = map[string]reservation{
 	"internal/original": {to: []string{"client", "internal/original/originald"}, why: "a fake is for tests alone"},
-	"internal/testkeys": {to: []string{"cmd/xlreg", "xlregtest"}, why: "keys that every test has are for tests alone"},
+	"internal/testkeys": {to: []string{"cmd/xlreg/internal/cli", "xlregtest"}, why: "keys that every test has are for tests alone"},
 }
 
 type reservation struct {
@@ -223,11 +240,11 @@ func (c confinement) holds(i imported) bool {
 // lies below them. Tests are free.
 var confined = []confinement{
 	{"crypto/rsa", []string{"internal/original", "internal/vectorgen", "keys"}, "the kinds of key are known in one place, so that there can be more of them"},
-	{"github.com/spf13", []string{"cmd/xlreg"}, "libraries have no command line"},
+	{"github.com/spf13", []string{"cmd/xlreg", "cmd/xlreg/internal/benchcmd", "cmd/xlreg/internal/cli"}, "libraries have no command line"},
 	{"github.com/tidwall/btree", []string{"internal/store", "internal/store/memory"}, "an ordered map is a means of the store"},
 	{"go.etcd.io/bbolt", []string{"internal/store/bolt"}, "a driver's library stays in the driver"},
 	{"go.uber.org/goleak", nil, "it is for tests"},
-	{"golang.org/x/term", []string{"cmd/xlreg"}, "libraries have no terminal"},
+	{"golang.org/x/term", []string{"cmd/xlreg/internal/cli"}, "libraries have no terminal"},
 	{"google.golang.org/protobuf", []string{"internal/original", "internal/records", "internal/records/recordspb", "internal/vectorgen", "internal/wire", "internal/wire/xlregpb"}, "the protobuf is known in one place, so that it can change in one"},
 	{"log", nil, "logging goes through the *slog.Logger that was handed in"},
 	{"log/slog", []string{"client", "cmd/xlreg", "internal/host", "internal/registry", "internal/server", "internal/store/bolt", "xlregtest"}, "the others return what they have to say"},

@@ -116,25 +116,16 @@ func BenchmarkFormationStores(b *testing.B) {
 // startHost serves a registry in memory until the benchmark ends.
 func startHost(tb testing.TB, node *identity.Node) *host.Host {
 	tb.Helper()
-	st := memory.New()
-	h, err := host.Open(host.Config{Node: node, Store: st, Listen: []string{"127.0.0.1:0"}})
+	r, err := host.Start(host.Config{Node: node, Store: memory.New()})
 	if err != nil {
 		tb.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	var served sync.WaitGroup
-	served.Go(func() {
-		if err := h.Serve(ctx); err != nil {
+	tb.Cleanup(func() {
+		if err := r.Close(); err != nil {
 			tb.Error(err)
 		}
 	})
-	tb.Cleanup(func() {
-		stop()
-		served.Wait()
-		h.Close()
-		st.Close()
-	})
-	return h
+	return r.Host
 }
 
 // shaker makes mutual TLS handshakes and nothing else.

@@ -2,7 +2,6 @@ package bench
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -63,33 +61,21 @@ func Serve(args []string, in io.Reader, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, st.Close()) }()
 	node, err := identity.Open(filepath.Join(args[1], nodeDir))
 	if err != nil {
-		return err
+		return errors.Join(err, st.Close())
 	}
 	defer node.Close()
-	h, err := host.Open(host.Config{Node: node, Store: st, Listen: []string{"127.0.0.1:0"}, Limits: generous(), OwnProcess: true})
+	running, err := host.Start(host.Config{Node: node, Store: st, Limits: generous(), OwnProcess: true})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, h.Close()) }()
-	if err := regcred.Write(filepath.Join(args[1], credFile), h.Cred()); err != nil {
+	defer func() { err = errors.Join(err, running.Close()) }()
+	if err := regcred.Write(filepath.Join(args[1], credFile), running.Cred()); err != nil {
 		return err
 	}
-	return serveAndAnswer(h, &respondent{host: h, key: node.Keys().Comms}, in, out)
-}
-
-// serveAndAnswer serves for as long as questions come.
-func serveAndAnswer(h *host.Host, r *respondent, in io.Reader, out io.Writer) error {
-	ctx, stop := context.WithCancel(context.Background())
-	var served sync.WaitGroup
-	var serveErr error
-	served.Go(func() { serveErr = h.Serve(ctx) })
-	err := r.answerAll(in, out)
-	stop()
-	served.Wait()
-	return errors.Join(err, serveErr)
+	r := &respondent{host: running.Host, key: node.Keys().Comms}
+	return r.answerAll(in, out)
 }
 
 func openStore(kind, dir string) (store.Store, error) {

@@ -1,6 +1,6 @@
-// Package host puts a registry together: an identity, the rules on an open
-// store, listeners, and the server that joins them. The program, the demo and
-// registries inside tests differ only in what they give it.
+// Package host puts a registry together: an identity, the rules on an open store,
+// listeners, and the server that joins them. The program, the demo and registries
+// inside tests differ only in the Config they pass.
 package host
 
 import (
@@ -23,8 +23,9 @@ import (
 	"github.com/xlattice/xlreg/keys"
 )
 
-// Config is what a Host is made of. Node and Store stay the caller's, to close
-// after the Host. What is zero has the default of the package it goes to.
+// Config is what a Host is made of. Node and Store stay the caller's, to close after
+// the Host, except that Start takes over the Store. A zero field has the default of
+// the package it is passed on to.
 type Config struct {
 	Node      *identity.Node // whose name and keys the registry has
 	Store     store.Store

@@ -16,7 +16,7 @@ import (
 	"github.com/xlattice/xlreg/keys"
 )
 
-// ALPN is how protocol 2.0 is named in a TLS handshake.
+// ALPN names protocol 2.0 in the TLS handshake.
 const ALPN = "xlreg/2"
 
 // clockTolerance is by how much a client's clock may differ from a registry's.
