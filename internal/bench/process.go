@@ -125,6 +125,9 @@ func (p *Process) CPU() (time.Duration, error) {
 // where the system does not tell.
 func (p *Process) Memory() (int64, error) { return p.ask(askMemory) }
 
+// Collections returns how often the process has collected garbage.
+func (p *Process) Collections() (int64, error) { return p.ask(askCollect) }
+
 // Decrypt lets the process make n RSA private operations, to hold its work against.
 func (p *Process) Decrypt(n int) error {
 	_, err := p.ask(askDecrypt + " " + strconv.Itoa(n))

@@ -23,8 +23,15 @@ func TestProcess(t *testing.T) {
 	if ended, err := p.CPU(); err != nil || ended <= begun {
 		t.Errorf("processor time %v after decryptions, %v before, %v", ended, begun, err)
 	}
+	begunCollections, err := p.Collections()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if n, err := p.Memory(); err != nil || n < 1<<20 || n > 1<<30 {
 		t.Errorf("%d bytes, %v", n, err)
+	}
+	if n, err := p.Collections(); err != nil || n <= begunCollections {
+		t.Errorf("%d collections after one was asked for, %d before, %v", n, begunCollections, err)
 	}
 	for range 2 {
 		if err := p.Close(); err != nil {

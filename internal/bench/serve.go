@@ -40,11 +40,12 @@ const (
 
 // What a server process is asked, a line each; the answer is a line with a number.
 const (
-	askReady   = "ready"   // 0, once it serves
-	askCPU     = "cpu"     // nanoseconds of processor time so far
-	askMemory  = "memory"  // bytes of anonymous resident memory after a collection
-	askWaiting = "waiting" // GetCluster requests so far
-	askDecrypt = "decrypt" // of "decrypt N": N, once it has made so many RSA decryptions
+	askReady   = "ready"       // 0, once it serves
+	askCPU     = "cpu"         // nanoseconds of processor time so far
+	askCollect = "collections" // of garbage so far
+	askMemory  = "memory"      // bytes of anonymous resident memory after a collection
+	askWaiting = "waiting"     // GetCluster requests so far
+	askDecrypt = "decrypt"     // of "decrypt N": N, once it has made so many RSA decryptions
 )
 
 // unknown is the answer where the system does not tell.
@@ -130,6 +131,10 @@ func (r *respondent) answer(line string) (int64, error) {
 	case askCPU:
 		d, err := processorTime()
 		return int64(d), err
+	case askCollect:
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.NumGC), nil
 	case askMemory:
 		debug.FreeOSMemory()
 		return anonymousMemory()

@@ -73,7 +73,7 @@ func floodAtOnce(t *testing.T) {
 	s.form(1)
 	before := s.memory()
 	var attacks []*swarm
-	for _, f := range floods {
+	for _, f := range fromOneAddress() {
 		f.connections = fewConnections
 		attacks = append(attacks, besiege(t, f.orders(s)))
 	}
@@ -81,9 +81,16 @@ func floodAtOnce(t *testing.T) {
 	for _, a := range attacks {
 		a.stop()
 	}
-	s.checkPeak(before, len(floods)*fewConnections)
+	s.checkPeak(before, len(attacks)*fewConnections)
 	t.Logf("a formation meanwhile took %v, memory: before %d KiB, most %d KiB", took, before>>10, s.peak>>10)
 	s.form(1)
+}
+
+// fromOneAddress returns the floods that may all go on at once. One of them comes
+// from the members' own address and makes it a suspect like the attackers'. Among 64
+// more suspects it would have a hundredth of the turns.
+func fromOneAddress() []flood {
+	return slices.DeleteFunc(slices.Clone(floods), func(f flood) bool { return f.addresses > 1 })
 }
 
 func (f *flood) orders(s *siege) orders {
