@@ -15,6 +15,7 @@ import (
 	"github.com/xlattice/xlreg/internal/registry"
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/memory"
+	"github.com/xlattice/xlreg/internal/store/storetest"
 	"github.com/xlattice/xlreg/keys"
 )
 
@@ -97,9 +98,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	s := memory.New()
-	w := newWorldOn(t, s)
-	return w
+	return newWorldOn(t, storetest.Strict(t, memory.New()))
 }
 
 func newWorldOn(t *testing.T, s store.Store) *world {
@@ -626,3 +625,40 @@ var errDisk = errors.New("no space left on device")
 type brokenStore struct{ store.Store }
 
 func (brokenStore) Update(context.Context, func(store.Writer) error) error { return errDisk }
+
+// What the rules use of a store is far within what the contract allows, whatever the
+// size of a cluster: a Join reads its own seat and not all of them.
+func TestRulesUseLittle(t *testing.T) {
+	meter := storetest.NewMeter(memory.New())
+	w := newWorldOn(t, meter)
+	ctx := t.Context()
+	c := w.create("c", xlreg.MaxClusterSize)
+	var ids []xlreg.NodeID
+	for i := range xlreg.MaxClusterSize {
+		ids = append(ids, w.node(fmt.Sprint("n", i), testKeys()[0], end))
+	}
+	most := func(what string, reads, writes int) {
+		t.Helper()
+		view, update := meter.Take()
+		if update.Reads > reads || update.Writes > writes || update.Scans > 0 || view.Reads > reads {
+			t.Errorf("%s: an update %+v and a view %+v, want %d reads and %d writes at most", what, update, view, reads, writes)
+		}
+	}
+	most("register and create", 3, 2)
+	for _, id := range ids {
+		w.join(id, c)
+	}
+	most("join", 4, 4)
+	for _, id := range ids {
+		w.join(id, c)
+	}
+	most("join again", 7, 6)
+	w.roster(c)
+	most("roster", 2, 0)
+	for _, id := range ids {
+		if _, err := w.Leave(ctx, id, xlreg.ClusterRef{Name: "c"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	most("leave", 5, 4)
+}
