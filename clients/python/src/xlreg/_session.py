@@ -66,8 +66,8 @@ _NEXT = {
 }
 """From each state, where a session can go."""
 
-_SAYING = {State.PINNING, State.OPEN}
-"""Where a message can be sent."""
+_SAYING = {State.PINNING, State.OPEN, State.CLOSING}
+"""Where a message can be said; nobody hears it any more where the registry has hung up."""
 
 _HEARING = {State.OPEN, State.CLOSING}
 """Where there may be one to return; while pinning the only answer is the session's own."""
@@ -206,7 +206,7 @@ class ModernSession(_Stateful):
                 self._in.write_eof()
             if self.state is State.SHAKING:
                 self._shake()
-            if self.state in _SAYING:
+            if self.state in (State.PINNING, State.OPEN):
                 self._read()
         except XlregError:
             self._go(State.ENDED)
@@ -301,7 +301,8 @@ class ModernSession(_Stateful):
     def send(self, message: Message) -> None:
         """Say a message, once open."""
         self._must(_SAYING)
-        self._say(message)
+        if self.state is not State.CLOSING:
+            self._say(message)
 
     def _say(self, message: Message) -> None:
         self._tls.write(self._codec.encode(message))
