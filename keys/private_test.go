@@ -327,7 +327,12 @@ func TestParseSSHRefuses(t *testing.T) {
 	if _, err := ParseSSH(good); err != nil {
 		t.Errorf("the form that the others are made from: %v", err)
 	}
-	for _, bad := range []string{"", "ssh-rsa", "ssh-rsa ", " " + good, good[8:], "ssh-dss" + good[7:], good[:len(good)-1], "ssh-rsa  " + good[8:]} {
+	for _, bad := range []string{"", "ssh-rsa", "ssh-dss " + good[8:]} {
+		if _, err := ParseSSH(bad); err == nil || err.Error() != "want ssh-rsa and a key in base64" {
+			t.Errorf("%.20q: got %v", bad, err)
+		}
+	}
+	for _, bad := range []string{"ssh-rsa ", " " + good, good[8:], good[:len(good)-1], "ssh-rsa  " + good[8:]} {
 		if key, err := ParseSSH(bad); err == nil || key != nil {
 			t.Errorf("%.20q taken", bad)
 		}

@@ -51,9 +51,9 @@ func FormatSSH(key Public) string {
 
 // ParseSSH reads what FormatSSH writes, perhaps followed by a space and a comment.
 func ParseSSH(line string) (Public, error) {
-	algorithm, rest, _ := strings.Cut(line, " ")
+	algorithm, rest, found := strings.Cut(line, " ")
 	k := kindOfSSH(algorithm)
-	if k == nil || len(algorithm) == len(line) {
+	if k == nil || !found {
 		return nil, fmt.Errorf("want %s and a key in base64", sshNames())
 	}
 	digits, _, _ := strings.Cut(rest, " ")

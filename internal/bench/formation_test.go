@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
-	"net/netip"
 	"runtime"
 	"sync"
 	"testing"
@@ -253,8 +252,4 @@ func checkAll(b *testing.B, list []*identity.Node) time.Duration {
 		b.Fatal(err)
 	}
 	return time.Since(begun)
-}
-
-func refuse(context.Context, netip.Addr, []byte) ([]byte, error) {
-	return nil, session.ErrHandshake
 }
