@@ -69,6 +69,7 @@ func overlay(t *testing.T, base store.Reader) *store.Overlay {
 	err := errors.Join(
 		o.Put("p3", []byte("new")), o.Put("p1", []byte("new")), o.Delete("p4"), o.Put("p2", []byte("new")),
 		o.Delete("p9"), o.Put("p5", []byte("x")), o.Delete("p5"), o.Put("p7", []byte("new")), o.Put("q", []byte("new")),
+		o.Put("p", []byte("new")), o.Put("pz", []byte("new")),
 	)
 	if err != nil {
 		t.Fatal(err)
@@ -79,14 +80,14 @@ func overlay(t *testing.T, base store.Reader) *store.Overlay {
 func TestOverlayMerges(t *testing.T) {
 	base := list{pairs: []string{"p", "guard", "p2", "old", "p4", "old", "p6", "old", "p8", "old", "r", "old"}}
 	o := overlay(t, base)
-	want := []string{"p1", "new", "p2", "new", "p3", "new", "p6", "old", "p7", "new", "p8", "old"}
+	want := []string{"p1", "new", "p2", "new", "p3", "new", "p6", "old", "p7", "new", "p8", "old", "pz", "new"}
 	for most := range len(want)/2 + 1 {
 		got, err := scanned(o, "p", most+1)
 		if n := min(2*most+2, len(want)); err != nil || !slices.Equal(got, want[:n]) {
 			t.Errorf("the first %d: %q, %v, want %q", most+1, got, err, want[:n])
 		}
 	}
-	for key, want := range map[string]string{"p": "guard", "p2": "new", "p6": "old", "p4": "", "p5": "", "p9": "", "q": "new", "x": ""} {
+	for key, want := range map[string]string{"p": "new", "p2": "new", "p6": "old", "p4": "", "p5": "", "p9": "", "q": "new", "x": ""} {
 		got, err := o.Get(key)
 		if string(got) != want || (want == "") != errors.Is(err, store.ErrNotFound) {
 			t.Errorf("%q: %q, %v, want %q", key, got, err, want)
@@ -126,7 +127,7 @@ func TestOverlayChanges(t *testing.T) {
 		t.Error("a new Overlay is not empty")
 	}
 	o := overlay(t, list{})
-	want := []string{"p1=new", "p2=new", "p3=new", "p4=-", "p5=-", "p7=new", "p9=-", "q=new"}
+	want := []string{"p=new", "p1=new", "p2=new", "p3=new", "p4=-", "p5=-", "p7=new", "p9=-", "pz=new", "q=new"}
 	if got := changed(o); o.Empty() || !slices.Equal(got, want) {
 		t.Errorf("changes %q, want %q", got, want)
 	}
@@ -141,7 +142,7 @@ func TestOverlayOnOverlay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"p2", "top", "p3", "new", "p4", "top", "p7", "new"}
+	want := []string{"p2", "top", "p3", "new", "p4", "top", "p7", "new", "pz", "new"}
 	if got, err := scanned(top, "p", 9); err != nil || !slices.Equal(got, want) {
 		t.Errorf("scan: %q, %v, want %q", got, err, want)
 	}

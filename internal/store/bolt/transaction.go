@@ -71,7 +71,7 @@ func (t *transaction) Commit(changes []store.Change) error {
 
 func (t *transaction) write(changes []store.Change) error {
 	for _, c := range changes {
-		err := error(nil)
+		var err error
 		if c.Value == nil {
 			err = t.values.Delete([]byte(c.Key))
 		} else {

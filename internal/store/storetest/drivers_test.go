@@ -35,7 +35,7 @@ func (s twisted) Update(ctx context.Context, f func(store.Writer) error) error {
 
 func write(w store.Writer, changes []store.Change) error {
 	for _, c := range changes {
-		err := error(nil)
+		var err error
 		if c.Value == nil {
 			err = w.Delete(c.Key)
 		} else {

@@ -171,8 +171,10 @@ func TestStrictRehearses(t *testing.T) {
 				found++
 			}
 		}
-		for range r.Scan("p") {
-			scanned++
+		for _, err := range r.Scan("p") {
+			if err == nil {
+				scanned++
+			}
 		}
 		return found, scanned
 	}
@@ -216,8 +218,8 @@ func TestStrictTakesBackWhatItLends(t *testing.T) {
 	update(t, s, func(w store.Writer) (err error) {
 		late = w
 		kept, err = w.Get("a")
-		for item := range w.Scan("p") {
-			scanned = item.Value
+		for item, scanErr := range w.Scan("p") {
+			scanned, err = item.Value, errors.Join(err, scanErr)
 		}
 		return err
 	})
@@ -288,10 +290,7 @@ func TestMeter(t *testing.T) {
 	}))
 	err := m.View(t.Context(), func(r store.Reader) error {
 		_, err := r.Get("a")
-		for range r.Scan("p") {
-			continue
-		}
-		return err
+		return errors.Join(err, scanReader(r, "p"))
 	})
 	if err != nil {
 		t.Error(err)

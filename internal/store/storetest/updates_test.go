@@ -16,7 +16,7 @@ import (
 // bare is a store on an optimistic driver, without all that package group does.
 type bare struct {
 	group.Driver
-	update func(s *bare, ctx context.Context, f func(store.Writer) error) error
+	update func(ctx context.Context, s *bare, f func(store.Writer) error) error
 	writer func(own *store.Overlay) store.Writer
 
 	mu    sync.Mutex
@@ -42,10 +42,10 @@ func (s *bare) View(ctx context.Context, f func(store.Reader) error) error {
 }
 
 func (s *bare) Update(ctx context.Context, f func(store.Writer) error) error {
-	return s.update(s, ctx, f)
+	return s.update(ctx, s, f)
 }
 
-func plainUpdate(s *bare, ctx context.Context, f func(store.Writer) error) error {
+func plainUpdate(ctx context.Context, s *bare, f func(store.Writer) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -115,7 +115,7 @@ func (u uncounted) Delete(key string) error {
 }
 
 // twistUpdate replaces what Update does.
-func twistUpdate(update func(s *bare, ctx context.Context, f func(store.Writer) error) error) func() store.Store {
+func twistUpdate(update func(ctx context.Context, s *bare, f func(store.Writer) error) error) func() store.Store {
 	return func() store.Store {
 		s := newBare()
 		s.update = update
@@ -123,25 +123,25 @@ func twistUpdate(update func(s *bare, ctx context.Context, f func(store.Writer) 
 	}
 }
 
-func wrapError(s *bare, ctx context.Context, f func(store.Writer) error) error {
-	if err := plainUpdate(s, ctx, f); err != nil {
+func wrapError(ctx context.Context, s *bare, f func(store.Writer) error) error {
+	if err := plainUpdate(ctx, s, f); err != nil {
 		return fmt.Errorf("update: %w", err)
 	}
 	return nil
 }
 
-func keepFailed(s *bare, ctx context.Context, f func(store.Writer) error) error {
+func keepFailed(ctx context.Context, s *bare, f func(store.Writer) error) error {
 	var failure error
-	err := plainUpdate(s, ctx, func(w store.Writer) error {
+	err := plainUpdate(ctx, s, func(w store.Writer) error {
 		failure = f(w)
 		return nil
 	})
 	return errors.Join(err, failure)
 }
 
-func keepPanic(s *bare, ctx context.Context, f func(store.Writer) error) error {
+func keepPanic(ctx context.Context, s *bare, f func(store.Writer) error) error {
 	var fault any
-	err := plainUpdate(s, ctx, func(w store.Writer) error {
+	err := plainUpdate(ctx, s, func(w store.Writer) error {
 		defer func() { fault = recover() }()
 		return f(w)
 	})
@@ -152,12 +152,12 @@ func keepPanic(s *bare, ctx context.Context, f func(store.Writer) error) error {
 }
 
 // forgetAfterFailure keeps nothing of the next good Update after a failed one.
-func forgetAfterFailure() func(*bare, context.Context, func(store.Writer) error) error {
-	return func(s *bare, ctx context.Context, f func(store.Writer) error) error {
+func forgetAfterFailure() func(context.Context, *bare, func(store.Writer) error) error {
+	return func(ctx context.Context, s *bare, f func(store.Writer) error) error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.state == nil {
-			err := plainUpdate(s, ctx, f)
+			err := plainUpdate(ctx, s, f)
 			if err != nil {
 				s.state = err
 			}
@@ -171,38 +171,38 @@ func forgetAfterFailure() func(*bare, context.Context, func(store.Writer) error)
 	}
 }
 
-func ignoreContext(s *bare, ctx context.Context, f func(store.Writer) error) error {
-	return plainUpdate(s, context.WithoutCancel(ctx), f)
+func ignoreContext(ctx context.Context, s *bare, f func(store.Writer) error) error {
+	return plainUpdate(context.WithoutCancel(ctx), s, f)
 }
 
 // unsure commits, and then says that it does not know if ctx has ended.
-func unsure(s *bare, ctx context.Context, f func(store.Writer) error) error {
-	err := plainUpdate(s, ctx, f)
+func unsure(ctx context.Context, s *bare, f func(store.Writer) error) error {
+	err := plainUpdate(ctx, s, f)
 	if err == nil && ctx.Err() != nil {
 		return fmt.Errorf("%w: %w", store.ErrUnknown, ctx.Err())
 	}
 	return err
 }
 
-func retryUnknown(s *bare, ctx context.Context, f func(store.Writer) error) error {
-	err := unsure(s, ctx, f)
+func retryUnknown(ctx context.Context, s *bare, f func(store.Writer) error) error {
+	err := unsure(ctx, s, f)
 	if errors.Is(err, store.ErrUnknown) {
-		return unsure(s, context.WithoutCancel(ctx), f)
+		return unsure(context.WithoutCancel(ctx), s, f)
 	}
 	return err
 }
 
-func hideCause(s *bare, ctx context.Context, f func(store.Writer) error) error {
-	err := unsure(s, ctx, f)
+func hideCause(ctx context.Context, s *bare, f func(store.Writer) error) error {
+	err := unsure(ctx, s, f)
 	if errors.Is(err, store.ErrUnknown) {
 		return store.ErrUnknown
 	}
 	return err
 }
 
-func byHalves(s *bare, ctx context.Context, f func(store.Writer) error) error {
+func byHalves(ctx context.Context, s *bare, f func(store.Writer) error) error {
 	var changes []store.Change
-	err := plainUpdate(s, ctx, func(w store.Writer) error {
+	err := plainUpdate(ctx, s, func(w store.Writer) error {
 		own := store.NewOverlay(w)
 		err := f(own)
 		changes = own.Changes()
@@ -212,7 +212,7 @@ func byHalves(s *bare, ctx context.Context, f func(store.Writer) error) error {
 		return err
 	}
 	others()
-	return plainUpdate(s, ctx, func(w store.Writer) error { return write(w, changes[len(changes)/2:]) })
+	return plainUpdate(ctx, s, func(w store.Writer) error { return write(w, changes[len(changes)/2:]) })
 }
 
 // others lets other goroutines run for a while.
@@ -223,8 +223,8 @@ func others() {
 }
 
 // atOnce makes each change as it comes.
-func atOnce(s *bare, ctx context.Context, f func(store.Writer) error) error {
-	return plainUpdate(s, ctx, func(w store.Writer) error { return f(writeThrough{w, s, ctx}) })
+func atOnce(ctx context.Context, s *bare, f func(store.Writer) error) error {
+	return plainUpdate(ctx, s, func(w store.Writer) error { return f(writeThrough{w, s, ctx}) })
 }
 
 type writeThrough struct {
@@ -234,13 +234,13 @@ type writeThrough struct {
 }
 
 func (w writeThrough) Put(key string, value []byte) error {
-	err := plainUpdate(w.store, w.ctx, func(tx store.Writer) error { return tx.Put(key, value) })
+	err := plainUpdate(w.ctx, w.store, func(tx store.Writer) error { return tx.Put(key, value) })
 	others()
 	return err
 }
 
 func (w writeThrough) Delete(key string) error {
-	err := plainUpdate(w.store, w.ctx, func(tx store.Writer) error { return tx.Delete(key) })
+	err := plainUpdate(w.ctx, w.store, func(tx store.Writer) error { return tx.Delete(key) })
 	others()
 	return err
 }
@@ -281,11 +281,11 @@ func (s *followers) Update(ctx context.Context, f func(store.Writer) error) erro
 
 // hasty answers before it commits: the next Update does that.
 func hasty() store.Store {
-	return twistUpdate(func(s *bare, ctx context.Context, f func(store.Writer) error) error {
+	return twistUpdate(func(ctx context.Context, s *bare, f func(store.Writer) error) error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		last, _ := s.state.([]store.Change)
-		err := plainUpdate(s, ctx, func(w store.Writer) error { return write(w, last) })
+		err := plainUpdate(ctx, s, func(w store.Writer) error { return write(w, last) })
 		_, own, failure := s.run(f)
 		s.state = own.Changes()
 		return errors.Join(err, failure)
