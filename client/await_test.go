@@ -213,3 +213,32 @@ func TestRetryable(t *testing.T) {
 		}
 	}
 }
+
+// A registry that goes away for good leaves behind what it said before.
+func TestAwaitLosesTheRegistry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, xlreg.Protocol20)
+		f.addOther("alice")
+		f.tell(wire.OpGetCluster, func(r request) *wire.Message {
+			if r.Get().Wait {
+				return nil
+			}
+			return f.members(r.Get().Which)
+		})
+		o := f.awaitOptions(t)
+		o.Progress = func(client.Progress) {}
+		o.Dialer = dialerFunc(func(ctx context.Context, address string) (net.Conn, error) {
+			if f.dialled > 0 {
+				return nil, errRefused
+			}
+			return f.DialContext(ctx, "tcp", address)
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err := client.Await(ctx, f.target(), o)
+		var late *client.IncompleteError
+		if !errors.As(err, &late) || late.Roster.ByName("alice") == nil || late.Size != 3 || !errors.Is(late.Cause, errRefused) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
