@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/records"
 	"github.com/xlattice/xlreg/internal/store"
@@ -64,6 +66,7 @@ type Registry struct {
 
 	hub     hub
 	rosters rosterCache
+	reading singleflight.Group // of rosters, by cluster and revision
 
 	stop    context.CancelFunc
 	watcher sync.WaitGroup

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -581,6 +583,57 @@ func TestRosterIsSharedUntilItChanges(t *testing.T) {
 	if second := w.roster(c); second == first || len(second.Members) != 2 || len(first.Members) != 1 {
 		t.Errorf("after a change: %d members, the old roster has %d", len(second.Members), len(first.Members))
 	}
+}
+
+// Those who wait for a cluster read it all at once, and its seats are read once.
+func TestRosterIsReadOnceForMany(t *testing.T) {
+	meter := &scans{Store: memory.New(), release: make(chan struct{})}
+	w := newWorldOn(t, meter)
+	c := w.create("c", 2)
+	w.join(w.node("a", testKeys()[0], end), c)
+	const readers = 16
+	meter.expect.Store(readers)
+	rosters := make([]*registry.Roster, readers)
+	var wg sync.WaitGroup
+	for i := range rosters {
+		wg.Go(func() { rosters[i] = w.roster(c) })
+	}
+	wg.Wait()
+	for _, roster := range rosters {
+		if roster != rosters[0] {
+			t.Error("two readers got two rosters")
+		}
+	}
+	if n := meter.scans.Load(); n != 1 {
+		t.Errorf("the seats were scanned %d times", n)
+	}
+}
+
+// scans counts scans, and lets none go on before so many Views as are expected have
+// been made.
+type scans struct {
+	store.Store
+	scans, expect atomic.Int64
+	release       chan struct{}
+	once          sync.Once
+}
+
+func (s *scans) View(ctx context.Context, f func(store.Reader) error) error {
+	if s.expect.Add(-1) == 0 {
+		s.once.Do(func() { close(s.release) })
+	}
+	return s.Store.View(ctx, func(r store.Reader) error { return f(scanReader{r, s}) })
+}
+
+type scanReader struct {
+	store.Reader
+	s *scans
+}
+
+func (r scanReader) Scan(prefix string) iter.Seq2[store.Item, error] {
+	r.s.scans.Add(1)
+	<-r.s.release
+	return r.Reader.Scan(prefix)
 }
 
 func TestRace(t *testing.T) {

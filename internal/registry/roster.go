@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"github.com/xlattice/xlreg"
@@ -19,18 +20,44 @@ type Roster struct {
 	Revision uint64 // the same cluster and revision is the same roster
 }
 
-// Roster returns the cluster with its members.
+// Roster returns the cluster with its members. A change of a cluster wakes many who
+// read it at once; one of them reads the seats, and the others get the same roster.
 func (r *Registry) Roster(ctx context.Context, ref xlreg.ClusterRef) (*Roster, error) {
+	var c records.Cluster
+	err := r.view(ctx, func(tx records.Reader) (err error) {
+		c, err = find(tx, ref)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if kept := r.rosters.get(&c); kept != nil {
+		return kept, nil
+	}
+	key := fmt.Sprint(string(c.ID), c.Revision)
+	read, err, shared := r.reading.Do(key, func() (any, error) { return r.readRoster(ctx, c.ID) })
+	if err != nil && shared {
+		return r.readRoster(ctx, c.ID) // it was the other one's context that ended
+	}
+	if err != nil {
+		return nil, err
+	}
+	return read.(*Roster), nil
+}
+
+// readRoster reads the seats of a cluster. What it returns is no older than what its
+// caller knows of the cluster: the store shows every change that it has shown before.
+func (r *Registry) readRoster(ctx context.Context, id xlreg.ClusterID) (*Roster, error) {
 	var roster *Roster
 	err := r.view(ctx, func(tx records.Reader) error {
-		c, err := find(tx, ref)
+		c, err := tx.Cluster(id)
 		if err != nil {
-			return err
+			return orKind(err, xlreg.ErrNoSuchClusterID)
 		}
 		if roster = r.rosters.get(&c); roster != nil {
-			return nil
+			return nil // somebody has read it since
 		}
-		members, err := tx.Seats(c.ID)
+		members, err := tx.Seats(id)
 		roster = &Roster{Roster: xlreg.Roster{Cluster: c.Cluster, Members: members}, Revision: c.Revision}
 		return err
 	})
