@@ -15,7 +15,7 @@ import (
 // beside path under another name until it is whole; see RemoveLeftovers.
 func Write(path string, data []byte, perm os.FileMode) error {
 	dir, base := filepath.Split(filepath.Clean(path))
-	f, err := os.CreateTemp(dirOf(dir), pattern(base))
+	f, err := os.CreateTemp(dirOf(dir), Pattern(base))
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
@@ -42,7 +42,7 @@ func RemoveLeftovers(path string) error {
 		return fmt.Errorf("remove leftovers of %s: %w", path, err)
 	}
 	for _, e := range entries {
-		if ok, _ := filepath.Match(pattern(base), e.Name()); !ok {
+		if ok, _ := filepath.Match(Pattern(base), e.Name()); !ok {
 			continue
 		}
 		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
@@ -52,8 +52,9 @@ func RemoveLeftovers(path string) error {
 	return nil
 }
 
-// pattern is that of the names of files not yet whole.
-func pattern(base string) string { return "." + base + ".*.tmp" }
+// Pattern is that of the names of files not yet whole, for os.CreateTemp; see
+// RemoveLeftovers.
+func Pattern(base string) string { return "." + base + ".*.tmp" }
 
 func dirOf(dir string) string {
 	if dir == "" {
