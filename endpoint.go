@@ -40,6 +40,20 @@ func (e Endpoint) Validate() error {
 	return err
 }
 
+// ValidateEndpoints reports whether there are no more than MaxEndpoints, each well
+// formed.
+func ValidateEndpoints(endpoints []Endpoint) error {
+	if len(endpoints) > MaxEndpoints {
+		return fmt.Errorf("%d endpoints, at most %d allowed", len(endpoints), MaxEndpoints)
+	}
+	for _, e := range endpoints {
+		if err := e.Validate(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Host returns the host without brackets.
 func (e Endpoint) Host() string {
 	host := string(e)[:max(0, strings.LastIndexByte(string(e), ':'))]

@@ -80,6 +80,17 @@ func (k Kind) Error() string {
 	return kindTexts[k]
 }
 
+// EndsSession reports whether a registry ends a session over p when it has answered
+// with an error of this kind: over a classic carrier after every error, over 2.0
+// only when the two ends no longer agree on what is being said.
+func (k Kind) EndsSession(p Protocol) bool {
+	switch k {
+	case ErrWrongState, ErrBadTag, ErrUnexpectedType, ErrProtocol:
+		return true
+	}
+	return p.Classic()
+}
+
 // Error is a Kind with what more is known about this one case. Everything in it
 // may be sent to a peer, so an internal cause never goes into Detail.
 type Error struct {

@@ -3,6 +3,7 @@ package xlreg_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -95,5 +96,21 @@ func TestRetryAfter(t *testing.T) {
 		if got := xlreg.RetryAfter(err); got != 0 {
 			t.Errorf("%v: got %v", err, got)
 		}
+	}
+}
+
+func TestKindsThatEndASession(t *testing.T) {
+	var ends []xlreg.Kind
+	for _, k := range xlreg.Kinds() {
+		if k.EndsSession(xlreg.Protocol20) {
+			ends = append(ends, k)
+		}
+		if !k.EndsSession(xlreg.Protocol19) || !k.EndsSession(xlreg.Protocol18) {
+			t.Errorf("a classic session goes on after %q", k)
+		}
+	}
+	want := []xlreg.Kind{xlreg.ErrWrongState, xlreg.ErrBadTag, xlreg.ErrUnexpectedType, xlreg.ErrProtocol}
+	if !slices.Equal(ends, want) {
+		t.Errorf("a 2.0 session ends after %v, want %v", ends, want)
 	}
 }

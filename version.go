@@ -89,14 +89,6 @@ func (p Protocol) String() string { return p.Version().String() }
 
 const aesBlock = 16
 
-// MinKeyBits returns the smallest RSA modulus that p accepts, in bits.
-func (p Protocol) MinKeyBits() int {
-	if p.Classic() {
-		return MinKeyBits
-	}
-	return MinKeyBitsModern
-}
-
 // MaxReply returns the largest encoded message that a registry sends over p, in
 // bytes: over a classic carrier a whole message, with its IV and at least one
 // byte of padding, fits into one read of a deployed client.

@@ -55,14 +55,13 @@ func TestProtocols(t *testing.T) {
 		protocol xlreg.Protocol
 		text     string
 		classic  bool
-		minBits  int
 	}{
-		{xlreg.Protocol18, "1.8", true, 1024},
-		{xlreg.Protocol19, "1.9", true, 1024},
-		{xlreg.Protocol20, "2.0", false, 2048},
+		{xlreg.Protocol18, "1.8", true},
+		{xlreg.Protocol19, "1.9", true},
+		{xlreg.Protocol20, "2.0", false},
 	} {
 		p, err := xlreg.ParseProtocol(c.text)
-		if err != nil || p != c.protocol || p.String() != c.text || p.Classic() != c.classic || p.MinKeyBits() != c.minBits {
+		if err != nil || p != c.protocol || p.String() != c.text || p.Classic() != c.classic {
 			t.Errorf("%s: got %v, %v", c.text, p, err)
 		}
 		if p.Version().String() != c.text {

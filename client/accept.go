@@ -10,15 +10,15 @@ import (
 )
 
 // mostArrivals is how many connections may be between their coming and the Accept
-// that takes them. If more come, those go that came first, so that peers who say
-// nothing cannot keep others out.
+// that takes them. If more come, the oldest are dropped, so that peers that say nothing
+// cannot keep others out.
 const mostArrivals = 256
 
 // Listen accepts members on l, which from then on belongs to what it returns. Each
 // connection that its Accept returns is a *Conn, has its handshake behind it, and
 // is from another member of the roster at that moment; others are closed, and
 // logged. Handshakes take ten seconds at most and wait for none other, so one peer
-// that says nothing keeps nobody waiting. Close ends those under way; connections
+// that says nothing holds up no other. Close ends those under way; connections
 // that Accept returned stay open.
 //
 // If some members are not verified, the error names them and is ErrUnverified, and
@@ -91,8 +91,8 @@ func (a *acceptor) Close() error {
 }
 
 // run lets connections come until the listener is closed, by Close or beneath it.
-// What may pass, as when there are too many open files, is for the caller of Accept
-// to see and wait out.
+// An error that may pass, such as too many open files, is returned by Accept, whose
+// caller decides how long to wait.
 func (a *acceptor) run(ctx context.Context) {
 	defer close(a.ended)
 	defer a.cancel()

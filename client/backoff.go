@@ -7,8 +7,8 @@ import (
 )
 
 // backoff makes pauses that double from first to most. Each is between half and
-// the whole of its length at random, so that the members of a cluster who all
-// lost the registry at once do not come back at once.
+// the whole of its length at random, so that the members of a cluster, which all
+// lost the registry at the same moment, do not all come back at the same moment.
 type backoff struct {
 	first, most time.Duration
 	next        time.Duration // zero before the first pause

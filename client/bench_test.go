@@ -14,6 +14,7 @@ import (
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/store/memory"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/regcred"
 )
 
@@ -153,7 +154,7 @@ func shakeHands(addr string, n *identity.Node) error {
 	defer nc.Close()
 	t := tls.Client(nc, &tls.Config{
 		MinVersion: tls.VersionTLS13, InsecureSkipVerify: true,
-		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: n.Keys().Sig}},
+		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: n.Keys().Sig.Signer()}},
 	})
 	if err := t.Handshake(); err != nil {
 		return err
@@ -172,7 +173,7 @@ func timeChecks(b *testing.B, nodes []*identity.Node) time.Duration {
 	each(b, len(nodes), func(int) error {
 		for i := range roster.Members {
 			t := &roster.Members[i].Token
-			if err := identity.VerifyToken(t, t.Certificate); err != nil {
+			if err := keys.VerifyToken(t, t.Certificate); err != nil {
 				return err
 			}
 		}

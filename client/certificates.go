@@ -9,13 +9,13 @@ import (
 	"time"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // ByCertificate returns the member that a certificate is of: one with its key, in
 // the form that Member.Certificate checks, though it may be newer than the one in
-// the roster. It returns nil if there is none. Dates are not looked at, and who
-// shows a certificate may not be who made it: in TLS the handshake proves that.
+// the roster. It returns nil if there is none. Dates are not checked, and whoever shows
+// a certificate need not own it: in TLS the handshake proves that.
 func (r *Roster) ByCertificate(cert *x509.Certificate) *Member {
 	m, err := r.identify(cert)
 	if err != nil {
@@ -24,10 +24,10 @@ func (r *Roster) ByCertificate(cert *x509.Certificate) *Member {
 	return m
 }
 
-// identify looks at every member with the key: names may share one, and then the
-// form tells them apart.
+// identify looks at every member with the key: several may have the same one, and then
+// the names in their certificates tell them apart.
 func (r *Roster) identify(cert *x509.Certificate) (*Member, error) {
-	why := fmt.Errorf("its key is that of no member of %s", describe(&r.Cluster))
+	why := fmt.Errorf("its key is that of no member of %s", clusterText(&r.Cluster))
 	for i := range r.Members {
 		m := &r.Members[i]
 		if m.Token.SigKey != xlreg.SigKey(cert.RawSubjectPublicKeyInfo) {
@@ -37,7 +37,7 @@ func (r *Roster) identify(cert *x509.Certificate) (*Member, error) {
 			why = fmt.Errorf("its key is that of %q: %w", m.Token.Name, ErrUnverified)
 			continue
 		}
-		if why = identity.CheckCertificate(cert.Raw, &m.Token); why == nil {
+		if why = keys.CheckCertificate(cert.Raw, &m.Token); why == nil {
 			return m, nil
 		}
 	}
@@ -83,7 +83,7 @@ func (r *Roster) CertificatesExpire() time.Time {
 // checkCertificates reports members that have no certificate, or none that will do.
 func (r *Roster) checkCertificates() error {
 	if names := r.Unverified(); len(names) > 0 {
-		return fmt.Errorf("certificates of %s: %w: %s", describe(&r.Cluster), ErrUnverified, quoted(names))
+		return fmt.Errorf("certificates of %s: %w: %s", clusterText(&r.Cluster), ErrUnverified, quoted(names))
 	}
 	for i := range r.Members {
 		if _, err := r.Members[i].Certificate(); err != nil {

@@ -30,16 +30,18 @@ type Client struct {
 	target   *regcred.Target
 	sig      string // fingerprint of the registry's sig key
 	protocol xlreg.Protocol
+	original bool // by its credentials, the registry is one from before 2.0
 	now      func() time.Time
 	conn     session.Conn
 	shown    []byte // the certificate of this session's handshake
 	closing  sync.Once
 
-	turn chan struct{} // holds one value while a call is under way
+	busy chan struct{} // holds one value while a call is under way
 
-	// Owned by whoever has the turn.
+	// Owned by the call that is under way.
 	ended    error // why the session is over; nil while it is not
 	clusters map[xlreg.ClusterID]xlreg.Cluster
+	current  xlreg.ClusterID // of the last Create or Join
 	verifier verifier
 }
 
@@ -62,10 +64,10 @@ func (c *Client) Close() error {
 
 func (c *Client) sayBye() {
 	select {
-	case c.turn <- struct{}{}:
+	case c.busy <- struct{}{}:
 		defer c.done()
 	default:
-		return // closing the connection ends the call that has the turn
+		return // closing the connection ends the call that is under way
 	}
 	if c.ended != nil {
 		return
@@ -75,13 +77,31 @@ func (c *Client) sayBye() {
 	c.end(errClosed)
 }
 
-// begin takes the turn; done gives it back.
+// call makes one call of a session, when no other is under way, and says in its
+// error what it was for. A value that comes with the error is returned with it.
+func call[T any](ctx context.Context, c *Client, what string, f func() (T, error)) (T, error) {
+	value, err := inTurn(ctx, c, f)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", what, err)
+	}
+	return value, err
+}
+
+func inTurn[T any](ctx context.Context, c *Client, f func() (T, error)) (T, error) {
+	if err := c.begin(ctx); err != nil {
+		return *new(T), err
+	}
+	defer c.done()
+	return f()
+}
+
+// begin waits until no other call is under way; done ends this one.
 func (c *Client) begin(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	select {
-	case c.turn <- struct{}{}:
+	case c.busy <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -93,7 +113,7 @@ func (c *Client) begin(ctx context.Context) error {
 	return fmt.Errorf("%w: %v", ErrSessionEnded, c.ended)
 }
 
-func (c *Client) done() { <-c.turn }
+func (c *Client) done() { <-c.busy }
 
 func (c *Client) end(cause error) {
 	if c.ended == nil {
@@ -111,8 +131,8 @@ func (c *Client) ask(ctx context.Context, m *wire.Message, patience time.Duratio
 	if err != nil {
 		return nil, c.broken(ctx, bounded, err)
 	}
-	if err := reply.Err(); err != nil {
-		if c.closesSession(err) {
+	if err := c.listed(reply.Err()); err != nil {
+		if kind, _ := xlreg.KindOf(err); kind.EndsSession(c.protocol) {
 			c.end(err)
 		}
 		return nil, err
@@ -121,6 +141,16 @@ func (c *Client) ask(ctx context.Context, m *wire.Message, patience time.Duratio
 		return nil, c.misbehaved("%v in answer to %v", reply.Op(), m.Op())
 	}
 	return reply, nil
+}
+
+// listed makes something of an original server's error in words that have no kind,
+// such as that another creator was faster: one that may be gone the next time.
+func (c *Client) listed(err error) error {
+	var e *xlreg.Error
+	if !c.original || !errors.As(err, &e) || e.Kind != xlreg.ErrProtocol {
+		return err
+	}
+	return xlreg.Errorf(xlreg.ErrTryLater, "%s", e.Detail)
 }
 
 func (c *Client) exchange(ctx context.Context, m *wire.Message) (*wire.Message, error) {
@@ -152,17 +182,6 @@ func (c *Client) misbehaved(format string, args ...any) error {
 	err := xlreg.Errorf(xlreg.ErrProtocol, format, args...)
 	c.end(err)
 	return err
-}
-
-// closesSession reports whether the registry ends the session after err, as it
-// does after every error over a classic carrier (sections 5 and 7).
-func (c *Client) closesSession(err error) bool {
-	kind, _ := xlreg.KindOf(err)
-	switch kind {
-	case xlreg.ErrWrongState, xlreg.ErrBadTag, xlreg.ErrUnexpectedType, xlreg.ErrProtocol:
-		return true
-	}
-	return c.protocol.Classic()
 }
 
 // parsed ends the session if the content of a reply was not what it has to be.

@@ -2,7 +2,10 @@ package client
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/base32"
 	"fmt"
+	"strings"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/wire"
@@ -10,7 +13,7 @@ import (
 
 // CreateOptions describe a cluster.
 type CreateOptions struct {
-	Name          xlreg.Name // empty: the registry makes one up
+	Name          xlreg.Name // empty: one is made up
 	Size          int        // members, 2 to 64
 	EndpointCount int        // endpoints each member must have, up to 16; 0 is 1
 	Attrs         xlreg.ClusterAttrs
@@ -40,37 +43,41 @@ func (o *CreateOptions) check(p xlreg.Protocol) error {
 // xlreg.ClusterUnique the registry appends to the name what makes it new. The
 // registry must know the node: Register or Login first.
 func (c *Client) Create(ctx context.Context, o CreateOptions) (xlreg.Cluster, error) {
-	if err := o.check(c.protocol); err != nil {
-		return xlreg.Cluster{}, fmt.Errorf("create cluster %q: %w", o.Name, err)
+	if o.Name == "" && c.original {
+		o.Name = madeUpName() // there, all clusters without a name are one
 	}
-	if err := c.begin(ctx); err != nil {
-		return xlreg.Cluster{}, fmt.Errorf("create cluster %q: %w", o.Name, err)
-	}
-	defer c.done()
-	cluster, err := c.create(ctx, &o)
-	if err != nil {
-		return cluster, fmt.Errorf("create cluster %q: %w", o.Name, err)
-	}
-	return cluster, nil
+	return call(ctx, c, fmt.Sprintf("create cluster %q", o.Name), func() (cluster xlreg.Cluster, err error) {
+		if err := o.check(c.protocol); err != nil {
+			return cluster, err
+		}
+		if cluster, err = c.enterCluster(ctx, o.request(), o.asked()); err != nil {
+			return cluster, err
+		}
+		return cluster, checkSize(&cluster, o.Size)
+	})
 }
 
-func (c *Client) create(ctx context.Context, o *CreateOptions) (xlreg.Cluster, error) {
-	reply, err := c.ask(ctx, wire.NewCreate(xlreg.ClusterSpec{
-		Name: string(o.Name), MaxSize: uint32(o.Size), Attrs: o.Attrs,
-		EndpointCount: uint32(max(1, o.EndpointCount)),
-	}), answerPatience)
-	if err != nil {
-		return xlreg.Cluster{}, err
-	}
-	asked := xlreg.ClusterRef{Name: o.Name}
+func (o *CreateOptions) request() *wire.Message {
+	return wire.NewCreate(xlreg.ClusterSpec{
+		Name: string(o.Name), MaxSize: uint32(o.Size), Attrs: o.Attrs, EndpointCount: uint32(max(1, o.EndpointCount)),
+	})
+}
+
+// asked returns how the cluster in the reply must be called. One whose name is made
+// unique may have any.
+func (o *CreateOptions) asked() xlreg.ClusterRef {
 	if o.Attrs&xlreg.ClusterUnique != 0 {
-		asked.Name = ""
+		return xlreg.ClusterRef{}
 	}
-	cluster, err := c.clusterOf(reply, asked)
-	if err != nil {
-		return xlreg.Cluster{}, err
-	}
-	return cluster, checkSize(&cluster, o.Size)
+	return xlreg.ClusterRef{Name: o.Name}
+}
+
+// madeUpName returns a name in the form in which registries make them up: new,
+// distinct and not to be guessed.
+func madeUpName() xlreg.Name {
+	var b [10]byte
+	rand.Read(b[:]) // never fails
+	return "c-" + xlreg.Name(strings.ToLower(base32.StdEncoding.EncodeToString(b[:])))
 }
 
 // checkSize refuses a cluster of another size than wanted. Zero is a size that
@@ -79,60 +86,54 @@ func checkSize(cluster *xlreg.Cluster, want int) error {
 	if cluster.MaxSize == want || cluster.MaxSize == 0 || want == 0 {
 		return nil
 	}
-	return xlreg.Errorf(xlreg.ErrClusterSize, "%s is made for %d members, not %d", describe(cluster), cluster.MaxSize, want)
+	return xlreg.Errorf(xlreg.ErrClusterSize, "%s is made for %d members, not %d", clusterText(cluster), cluster.MaxSize, want)
 }
 
 // Cluster returns what is fixed about a cluster, without its members. Original
 // servers tell that in answer to Create and Join only; what is not known is zero.
 func (c *Client) Cluster(ctx context.Context, ref xlreg.ClusterRef) (xlreg.Cluster, error) {
-	if err := c.begin(ctx); err != nil {
-		return xlreg.Cluster{}, fmt.Errorf("get %s: %w", refText(ref), err)
-	}
-	defer c.done()
-	reply, err := c.ask(ctx, wire.NewGet(wire.GetRequest{Ref: ref}), answerPatience)
-	if err != nil {
-		return xlreg.Cluster{}, fmt.Errorf("get %s: %w", refText(ref), err)
-	}
-	cluster, err := c.clusterOf(reply, ref)
-	if err != nil {
-		return xlreg.Cluster{}, fmt.Errorf("get %s: %w", refText(ref), err)
-	}
-	return cluster, nil
+	return call(ctx, c, "get "+refText(ref), func() (xlreg.Cluster, error) {
+		return c.askCluster(ctx, wire.NewGet(wire.GetRequest{Ref: ref}), ref)
+	})
 }
 
 // Join makes the node a member. The zero ref is the cluster of this session's
 // last Create. Joining again changes nothing but the token that the others see,
 // which is what the node registered last.
 func (c *Client) Join(ctx context.Context, ref xlreg.ClusterRef) (xlreg.Cluster, error) {
-	if err := c.begin(ctx); err != nil {
-		return xlreg.Cluster{}, fmt.Errorf("join %s: %w", refText(ref), err)
-	}
-	defer c.done()
-	reply, err := c.ask(ctx, wire.NewJoin(ref), answerPatience)
-	if err != nil {
-		return xlreg.Cluster{}, fmt.Errorf("join %s: %w", refText(ref), err)
-	}
-	cluster, err := c.clusterOf(reply, ref)
-	if err != nil {
-		return xlreg.Cluster{}, fmt.Errorf("join %s: %w", refText(ref), err)
-	}
-	return cluster, nil
+	return call(ctx, c, "join "+refText(ref), func() (xlreg.Cluster, error) {
+		return c.enterCluster(ctx, wire.NewJoin(ref), ref)
+	})
 }
 
-// Leave gives the node's place in the cluster up. The zero ref is the cluster of
+// Leave gives up the node's seat in the cluster. The zero ref is the cluster of
 // this session's last Create or Join. Classic carriers have no Leave.
 func (c *Client) Leave(ctx context.Context, ref xlreg.ClusterRef) error {
-	if c.protocol.Classic() {
-		return fmt.Errorf("leave %s: %w", refText(ref), ErrNeeds20)
+	_, err := call(ctx, c, "leave "+refText(ref), func() (*wire.Message, error) {
+		if c.protocol.Classic() {
+			return nil, ErrNeeds20
+		}
+		return c.ask(ctx, wire.NewLeave(ref), answerPatience)
+	})
+	return err
+}
+
+// enterCluster is askCluster for the requests that make the cluster the session's own.
+func (c *Client) enterCluster(ctx context.Context, m *wire.Message, asked xlreg.ClusterRef) (xlreg.Cluster, error) {
+	cluster, err := c.askCluster(ctx, m, asked)
+	if err == nil {
+		c.current = cluster.ID
 	}
-	if err := c.begin(ctx); err != nil {
-		return fmt.Errorf("leave %s: %w", refText(ref), err)
+	return cluster, err
+}
+
+// askCluster sends a request whose reply tells what is fixed about a cluster.
+func (c *Client) askCluster(ctx context.Context, m *wire.Message, asked xlreg.ClusterRef) (xlreg.Cluster, error) {
+	reply, err := c.ask(ctx, m, answerPatience)
+	if err != nil {
+		return xlreg.Cluster{}, err
 	}
-	defer c.done()
-	if _, err := c.ask(ctx, wire.NewLeave(ref), answerPatience); err != nil {
-		return fmt.Errorf("leave %s: %w", refText(ref), err)
-	}
-	return nil
+	return c.clusterOf(reply, asked)
 }
 
 // clusterOf reads the cluster of a reply, which has to be the one asked for.
@@ -166,6 +167,8 @@ func (c *Client) complete(cluster xlreg.Cluster) xlreg.Cluster {
 	c.clusters[cluster.ID] = cluster
 	return cluster
 }
+
+func clusterText(c *xlreg.Cluster) string { return refText(xlreg.ClusterRef{ID: c.ID, Name: c.Name}) }
 
 func refText(ref xlreg.ClusterRef) string {
 	switch {

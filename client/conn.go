@@ -21,12 +21,12 @@ type Conn struct {
 func (c *Conn) Member() *Member { return c.member }
 
 // Dial connects to another member by name, at its first endpoint, and makes sure
-// that it is this very member who answers; if not the error is ErrPeerRefused. It
+// that this very member answers; if not the error is ErrPeerRefused. It
 // uses the Dialer of Options. If ctx has no deadline Dial gives up after 30 seconds.
 //
-// In TLS 1.3 this end is done before the other has looked at who it is talking to:
-// that a member refuses this node, as its roster is older or newer, shows when the
-// connection is first read from.
+// In TLS 1.3 this end completes the handshake before the other has seen its certificate.
+// So if the member refuses this node, because its roster is older or newer, that shows
+// at the first Read.
 func (m *Membership) Dial(ctx context.Context, name xlreg.Name) (*Conn, error) {
 	return m.dial(ctx, m.Roster().ByName(name), fmt.Sprintf("%q", name))
 }
@@ -46,8 +46,8 @@ func (m *Membership) dial(ctx context.Context, to *Member, who string) (*Conn, e
 }
 
 // Dial connects a client of the cluster to a member by name, at the member's second
-// endpoint, or the first if it has no other, and makes sure that it is this very
-// member who answers; if not the error is ErrPeerRefused. It shows cert, or nothing
+// endpoint, or the first if it has no other, and makes sure that this very
+// member answers; if not the error is ErrPeerRefused. It shows cert, or nothing
 // if that is nil. If ctx has no deadline Dial gives up after 30 seconds.
 func (r *Roster) Dial(ctx context.Context, name xlreg.Name, cert *tls.Certificate) (*Conn, error) {
 	return r.dial(ctx, r.ByName(name), fmt.Sprintf("%q", name), cert)
@@ -67,7 +67,7 @@ func (r *Roster) dial(ctx context.Context, to *Member, who string, cert *tls.Cer
 	return c, nil
 }
 
-// handshake makes a connection one of TLS whose other end is known.
+// handshake turns a connection into one over TLS whose other end is known.
 type handshake struct {
 	role   func(net.Conn, *tls.Config) *tls.Conn // tls.Client or tls.Server
 	judge  *judge
@@ -102,7 +102,7 @@ func (h *handshake) dial(ctx context.Context, d ContextDialer, index int) (*Conn
 
 func (h *handshake) checkWanted() error {
 	if h.want == nil {
-		return fmt.Errorf("%w of %s", xlreg.ErrNotMember, describe(&h.judge.roster().Cluster))
+		return fmt.Errorf("%w of %s", xlreg.ErrNotMember, clusterText(&h.judge.roster().Cluster))
 	}
 	if h.want.Token.SigKey == h.judge.self {
 		return fmt.Errorf("%w: it is this node", ErrPeerRefused)
@@ -134,7 +134,7 @@ func (h *handshake) accept(s *tls.ConnectionState) (*Member, error) {
 	if err != nil || h.want == nil {
 		return m, err
 	}
-	// Not by ID: who lost it and came back has another, and is the same member.
+	// Not by ID: a member that lost its ID and joined again has a new one.
 	if m.Token.Name != h.want.Token.Name || m.Token.SigKey != h.want.Token.SigKey {
 		return nil, fmt.Errorf("%w: it is %q", ErrPeerRefused, m.Token.Name)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/session"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/regcred"
 )
 
@@ -30,40 +31,52 @@ type ContextDialer interface {
 
 // Options say who talks to a registry, and how. The zero value reads over 2.0.
 type Options struct {
-	Node     *identity.Node   // nil: read only, which 2.0 alone allows
-	Protocol xlreg.Protocol   // zero: 2.0
-	Logger   *slog.Logger     // nil: none
-	Dialer   ContextDialer    // nil: a net.Dialer
-	Limits   session.Limits   // zero: 10 s for a message to come or go; Idle zero: none, since a wait may be long
+	Node     *identity.Node // nil: read only, which 2.0 alone allows
+	Protocol xlreg.Protocol // zero: 2.0
+	Logger   *slog.Logger   // nil: none
+	Dialer   ContextDialer  // nil: a net.Dialer
+	Limits   Limits
 	Now      func() time.Time // for certificates; nil: time.Now
 }
 
-// Dial opens a session with the registry. It tries the target's endpoints in
-// turn, and all of them again after a pause that grows to half a second, until
+// Limits bound how long each step of a session may take.
+type Limits struct {
+	Message time.Duration // from a message's first byte to its last; 0 is 10 seconds
+	Idle    time.Duration // between two messages; 0 is no bound, since a wait may be long
+	Write   time.Duration // for the registry to take one message; 0 is 10 seconds
+}
+
+// Dial opens a session with the registry. It tries the target's endpoints one after
+// the other, and all of them again after a pause that grows to half a second, until
 // ctx ends; if ctx has no deadline, for 30 seconds.
 //
-// A registry that cannot prove to be the one wanted ends the attempts with
-// session.ErrUntrusted, unless another endpoint of the same round leads to the
+// A registry that cannot prove that it is the one wanted ends the attempts with
+// ErrUntrusted, unless another endpoint of the same round leads to the
 // right one. Credentials of a registry older than 2.0 are ErrOriginalRegistry
 // unless o.Protocol says what to speak.
 func Dial(ctx context.Context, target *regcred.Target, o Options) (*Client, error) {
-	d, err := newDialing(target, o)
+	c, err := dial(ctx, target, o)
 	if err != nil {
 		return nil, fmt.Errorf("dial registry: %w", err)
+	}
+	return c, nil
+}
+
+func dial(ctx context.Context, target *regcred.Target, o Options) (*Client, error) {
+	d, err := newDialing(target, o)
+	if err != nil {
+		return nil, err
 	}
 	ctx, cancel := withPatience(ctx)
 	defer cancel()
 	wait := backoff{first: dialFirstPause, most: dialMostPause}
 	for {
 		c, err := d.round(ctx)
-		if err == nil {
-			return c, nil
-		}
-		if errors.Is(err, session.ErrUntrusted) {
-			return nil, fmt.Errorf("dial registry: %w", err)
+		if err == nil || errors.Is(err, ErrUntrusted) {
+			return c, err
 		}
 		if ended := wait.pause(ctx, 0); ended != nil {
-			return nil, fmt.Errorf("dial registry: %w: %w", ended, err)
+			return nil, fmt.Errorf("%w: %w", ended, err)
 		}
 	}
 }
@@ -93,12 +106,12 @@ func newDialing(target *regcred.Target, o Options) (*dialing, error) {
 	}
 	o.Protocol = protocol
 	d := &dialing{target: target, o: o.withDefaults(), sig: target.Fingerprint}
-	d.config = session.ClientConfig{Protocol: protocol, Fingerprint: target.Fingerprint, Limits: d.o.Limits, Now: d.o.Now}
+	d.config = session.ClientConfig{Protocol: protocol, Fingerprint: target.Fingerprint, Limits: session.Limits(d.o.Limits), Now: d.o.Now}
 	if cred := target.Cred; cred != nil {
 		d.config.CommsKey, d.config.SigKey = cred.CommsKey, cred.SigKey
 	}
 	if target.Cred != nil && d.sig == "" {
-		if d.sig, err = target.Cred.Fingerprint(); err != nil {
+		if d.sig, err = keys.Fingerprint(target.Cred.SigKey); err != nil {
 			return nil, err
 		}
 	}
@@ -124,8 +137,8 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// chooseProtocol never falls back: who can put old credentials or a broken
-// connection in a client's way must not gain a carrier without integrity by it.
+// chooseProtocol never falls back: an attacker who plants old credentials, or breaks
+// connections, must not get a carrier without integrity out of it.
 func chooseProtocol(target *regcred.Target, chosen xlreg.Protocol) (xlreg.Protocol, error) {
 	switch {
 	case chosen > xlreg.Protocol20:
@@ -145,8 +158,19 @@ func chooseProtocol(target *regcred.Target, chosen xlreg.Protocol) (xlreg.Protoc
 		ErrOriginalRegistry, target.Cred.Version, likely)
 }
 
-// showCertificate prepares what the node shows in the handshake. Classic
-// carriers show nothing there, and allow nothing without a node.
+// original reports whether the registry is a server from before 2.0, as far as its
+// credentials and the carrier tell. It may have been upgraded since, so what is done
+// for an original has to work with every other.
+func (d *dialing) original() bool {
+	if !d.o.Protocol.Classic() {
+		return false
+	}
+	_, modern := d.target.Cred.Protocol()
+	return !modern
+}
+
+// showCertificate prepares the certificate for the handshake. Classic carriers have none,
+// and cannot be used without a node.
 func (d *dialing) showCertificate() error {
 	classic := d.o.Protocol.Classic()
 	if d.o.Node == nil && classic {
@@ -156,14 +180,14 @@ func (d *dialing) showCertificate() error {
 		return nil
 	}
 	key := d.o.Node.Keys().Sig
-	if bits := key.N.BitLen(); bits < xlreg.MinKeyBitsModern {
-		return fmt.Errorf("sig key of %d bits: protocol 2.0 needs at least %d", bits, xlreg.MinKeyBitsModern)
+	if key.Public().Check(xlreg.Protocol20) != nil {
+		return fmt.Errorf("sig key of %d bits: protocol 2.0 needs at least %d", key.Public().Bits(), xlreg.MinKeyBitsModern)
 	}
 	der, err := d.o.Node.Certificate(d.o.Now())
 	if err != nil {
 		return fmt.Errorf("make certificate: %w", err)
 	}
-	d.config.Certificate = &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	d.config.Certificate = &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key.Signer()}
 	return nil
 }
 
@@ -177,7 +201,7 @@ func (d *dialing) round(ctx context.Context) (*Client, error) {
 		}
 		failed = append(failed, fmt.Errorf("%s: %w", e, err))
 		d.o.Logger.Debug("registry not reached", "endpoint", string(e), "err", err)
-		if errors.Is(err, session.ErrUntrusted) {
+		if errors.Is(err, ErrUntrusted) {
 			d.o.Logger.Warn("registry could not prove its identity", "endpoint", string(e))
 		}
 		if ctx.Err() != nil {
@@ -202,8 +226,8 @@ func (d *dialing) connect(ctx context.Context, e xlreg.Endpoint) (session.Conn, 
 func (d *dialing) client(conn session.Conn) *Client {
 	c := &Client{
 		node: d.o.Node, target: d.target, sig: d.sig, protocol: d.o.Protocol,
-		now: d.o.Now, conn: conn,
-		turn:     make(chan struct{}, 1),
+		original: d.original(), now: d.o.Now, conn: conn,
+		busy:     make(chan struct{}, 1),
 		verifier: verifier{protocol: d.o.Protocol},
 		clusters: make(map[xlreg.ClusterID]xlreg.Cluster),
 	}

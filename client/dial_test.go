@@ -18,7 +18,7 @@ import (
 var protocols = []xlreg.Protocol{xlreg.Protocol20, xlreg.Protocol19, xlreg.Protocol18}
 
 func TestProtocolIsNeverChosenSilently(t *testing.T) {
-	original := must[*regcred.Target](t)(testCred(xlreg.Version19).Target())
+	original := must[*regcred.Target](t)(regcred.NewTarget(testCred(xlreg.Version19)))
 	url := &regcred.Target{Endpoints: original.Endpoints, Fingerprint: original.Fingerprint}
 	node := newNode(t, "n")
 	tests := []struct {
@@ -56,7 +56,7 @@ func (d noDialer) DialContext(context.Context, string, string) (net.Conn, error)
 
 func TestProtocol20CanBeChosenForOldCredentials(t *testing.T) {
 	f := newFake(t, xlreg.Protocol20)
-	target := must[*regcred.Target](t)(testCred(xlreg.Version19).Target())
+	target := must[*regcred.Target](t)(regcred.NewTarget(testCred(xlreg.Version19)))
 	c, err := client.Dial(t.Context(), target, f.options(nil))
 	if err != nil {
 		t.Fatal(err)
@@ -126,7 +126,7 @@ func TestDialGivesUp(t *testing.T) {
 	for name, limit := range map[string]time.Duration{"at the deadline": 3 * time.Second, "without one": 30 * time.Second} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				target := must[*regcred.Target](t)(testCred(xlreg.Version20).Target())
+				target := must[*regcred.Target](t)(regcred.NewTarget(testCred(xlreg.Version20)))
 				ctx, start := t.Context(), time.Now()
 				if limit < 30*time.Second {
 					bounded, cancel := context.WithTimeout(ctx, limit)
@@ -150,7 +150,7 @@ func TestAnUntrustedRegistryIsFinal(t *testing.T) {
 	target := f.target()
 	target.Cred.SigKey = testKeys()[1].SigKey
 	_, err := client.Dial(t.Context(), target, f.options(newNode(t, "n")))
-	if !errors.Is(err, session.ErrUntrusted) {
+	if !errors.Is(err, client.ErrUntrusted) {
 		t.Fatalf("got %v, want ErrUntrusted", err)
 	}
 	if f.dialled != 1 {
@@ -160,8 +160,8 @@ func TestAnUntrustedRegistryIsFinal(t *testing.T) {
 
 func TestAnotherEndpointMayBeTheTrustedOne(t *testing.T) {
 	impostor, f := newFake(t, xlreg.Protocol20), newFake(t, xlreg.Protocol20)
-	keys := testKeys()[1]
-	authority := must[*session.Authority](t)(session.NewAuthority(keys.Sig, time.Now))
+	set := testKeys()[1]
+	authority := must[*session.Authority](t)(session.NewAuthority(set.Sig, time.Now))
 	impostor.server = must[*session.Server](t)(session.NewServer(session.ServerConfig{
 		Authority: authority, Protocols: []xlreg.Protocol{xlreg.Protocol20},
 	}))

@@ -3,7 +3,8 @@
 // Most programs need one call, Form: it registers the node, creates the cluster
 // or finds it, joins it with the addresses of the listeners given, waits until
 // everybody is there, and returns the roster with every signature verified. It
-// carries on when the registry is restarted meanwhile.
+// carries on when the registry is restarted meanwhile. Await is the same for a reader,
+// which waits for the roster and does not join.
 //
 // Below it stands Client, one session with a registry, whose methods are the
 // requests of the protocol: Register, Login, Create, Join, Members, Wait, Leave.
@@ -34,21 +35,21 @@
 //
 // For everything else that speaks TLS there is Membership.TLSConfig, for either end;
 // Roster.ByCertificate tells who it is. These accept exactly the other members, by
-// key and not by name, and only over TLS 1.3. Clients of the cluster, who are no
+// key and not by name, and only over TLS 1.3. Clients of the cluster, which are not
 // members, read the roster with Client.Members, and have Roster.Dial and
 // Roster.ClientTLSConfig; for them a member serves with Membership.ServerTLSConfig,
 // by convention on its second endpoint.
 //
 // Who is a member is asked of the roster at each handshake. So a key that left is
-// refused from the next handshake after a Refresh on. To connections that are open
-// nothing happens: who wants them to end has to end them, and Conn.Member tells
-// which. A member that has not refreshed its roster refuses who has come since.
+// refused from the next handshake after a Refresh on. Connections that are open stay
+// open: to end those of a member that left, look for them by Conn.Member. A member that
+// has not refreshed its roster refuses members that have joined since.
 //
-// Programs of other make take files: Roster.CertificatesPEM is what they trust.
-// They hold exactly these certificates, so they want a new file before
-// Roster.CertificatesExpire; the configurations here accept a renewed certificate
-// by its key. As long as a member's certificate in the roster is valid it goes on
-// showing that one, for the sake of such programs.
+// Programs not built with this package read files: Roster.CertificatesPEM is what they
+// trust. They accept exactly these certificates, so they need a new file before
+// Roster.CertificatesExpire, while the configurations here accept a renewed certificate
+// by its key. For such programs a member goes on showing the certificate that is in the
+// roster as long as that is valid.
 //
 // # Errors
 //

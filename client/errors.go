@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -11,6 +12,11 @@ import (
 )
 
 var (
+	// ErrUntrusted says that a registry could not prove that it is the one wanted.
+	ErrUntrusted = session.ErrUntrusted
+	// ErrHandshake says that no session could be opened: the other end is not a registry,
+	// does not speak the protocol chosen, or refused this client.
+	ErrHandshake = session.ErrHandshake
 	// ErrSessionEnded says that the session with the registry is over: the
 	// connection broke, a call was given up in the middle, the client was closed,
 	// or the registry ended it with an error. Dial again.
@@ -26,8 +32,8 @@ var (
 	ErrNeeds20 = errors.New("needs protocol 2.0")
 	// ErrUnverified says that a member's token carries no proof.
 	ErrUnverified = errors.New("member is not verified: it registered over a classic carrier")
-	// ErrAddress says that an address cannot be registered, since nobody could
-	// reach the node there.
+	// ErrAddress says that an address cannot be registered, since the node cannot be
+	// reached there.
 	ErrAddress = errors.New("address cannot be registered")
 
 	errNoAnswer = errors.New("no answer from the registry")
@@ -82,11 +88,20 @@ func (e *IncompleteError) Unwrap() []error {
 	return []error{e.Err, e.Cause}
 }
 
-func describe(c *xlreg.Cluster) string {
-	if c.Name == "" {
-		return "cluster " + c.ID.String()
+// incomplete returns the error of a wait that ran out of time. The cause is what went
+// wrong besides, if anything did.
+func incomplete(ctx context.Context, last *Roster, size int, err error) error {
+	e := &IncompleteError{Roster: last, Size: size, Err: endOf(ctx)}
+	if !isTimeUp(err) {
+		e.Cause = err
 	}
-	return fmt.Sprintf("cluster %q", c.Name)
+	return e
+}
+
+// isTimeUp reports whether err says nothing but that the members did not come.
+func isTimeUp(err error) bool {
+	var e *IncompleteError
+	return errors.As(err, &e)
 }
 
 func describeMembers(members []Member) string {
@@ -118,13 +133,13 @@ func (f failures) Error() string {
 
 func (f failures) Unwrap() []error { return f }
 
-// retryable reports whether an error of a session may be gone in the next one:
-// a broken connection, or a registry that says to come back later. A handshake
-// that shows its failure in the session is one that the registry refused.
+// retryable reports whether what failed in one session may succeed in the next: the
+// connection broke, or the registry said to come back later. A handshake that fails
+// only once the session is used is one that the registry refused.
 func retryable(err error) bool {
 	kind, ok := xlreg.KindOf(err)
 	if !ok {
-		return errors.Is(err, ErrSessionEnded) && !errors.Is(err, session.ErrHandshake)
+		return errors.Is(err, ErrSessionEnded) && !errors.Is(err, ErrHandshake)
 	}
 	return kind == xlreg.ErrTryLater || kind == xlreg.ErrTooManyRequests
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/store/memory"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/regcred"
 )
 
@@ -71,7 +72,7 @@ func exampleRegistry() (target *regcred.Target, stop func()) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fingerprint, err := r.cred.Fingerprint()
+	fingerprint, err := keys.Fingerprint(r.cred.SigKey)
 	if err != nil {
 		log.Fatal(err)
 	}

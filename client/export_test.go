@@ -40,3 +40,6 @@ func VerifyAgain(r *xlreg.Roster) func() (*Roster, error) {
 	_, _ = v.verify(r)
 	return func() (*Roster, error) { return v.verify(r) }
 }
+
+// Retryable reports whether what failed in one session may succeed in the next.
+func Retryable(err error) bool { return retryable(err) }

@@ -5,17 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"time"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/regcred"
-)
-
-const (
-	againFirstPause = 50 * time.Millisecond
-	againMostPause  = time.Second
-	longestRetry    = time.Minute      // however long a registry says to wait
-	steady          = 10 * time.Second // after a session that lasted so long the pauses begin anew
 )
 
 // FormOptions say which cluster to form, and as whom. Node is required.
@@ -54,10 +46,10 @@ type FormOptions struct {
 	Progress func(Progress)
 }
 
-// Progress is how far a formation has come.
+// Progress is how far a formation has come, or a wait for members.
 type Progress struct {
 	Cluster xlreg.Cluster // zero until it is created or found
-	Roster  *Roster       // who has joined, verified; nil until the node has
+	Roster  *Roster       // who has joined, verified; nil until that is known
 	Size    int           // members wanted; 0 until that is known
 	Err     error         // why something has to be tried again; nil otherwise
 }
@@ -66,7 +58,8 @@ type Progress struct {
 // with the verified roster. In order: it finds out the addresses of the
 // listeners, which have to be ones that others can reach (ErrAddress); registers
 // the node; creates the cluster or finds it, and if it has another size returns
-// xlreg.ErrClusterSize without having joined; joins it; and waits.
+// xlreg.ErrClusterSize without having joined (an original server tells the size of a
+// cluster that is not to be created only to those who join); joins it; and waits.
 //
 // When the registry goes away meanwhile, or says to come back later, Form tries
 // again from the start, as the same node, until ctx ends. It works even if the
@@ -77,15 +70,9 @@ type Progress struct {
 // The node's endpoints are replaced; it should not be in several formations at a
 // time. Form leaves no connection open.
 func Form(ctx context.Context, target *regcred.Target, o FormOptions) (*Membership, error) {
-	if err := o.check(); err != nil {
-		return nil, fmt.Errorf("form %s: %w", refText(o.Cluster), err)
-	}
-	o.Options = o.Options.withDefaults()
-	if err := o.setEndpoints(ctx); err != nil {
-		return nil, fmt.Errorf("form %s: %w", refText(o.Cluster), err)
-	}
 	f := &formation{target: target, o: o, ref: o.Cluster, attrs: o.Attrs, size: o.Size}
-	m, err := f.run(ctx)
+	f.o.Options = o.Options.withDefaults()
+	m, err := f.form(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("form %s: %w", refText(f.ref), err)
 	}
@@ -142,32 +129,30 @@ type formation struct {
 	size    int           // 0 until it is known
 	cluster xlreg.Cluster // zero until it is known
 	last    *Roster       // nil until the node has joined
-	again   backoff
 }
 
-func (f *formation) run(ctx context.Context) (*Membership, error) {
-	f.again = backoff{first: againFirstPause, most: againMostPause}
-	for {
-		began := time.Now()
-		m, err := f.attempt(ctx)
-		if err == nil {
-			return m, nil
-		}
-		if ctx.Err() != nil || isTimeUp(err) {
-			return nil, f.incomplete(ctx, err)
-		}
-		if !retryable(err) {
-			return nil, err
-		}
+func (f *formation) form(ctx context.Context) (*Membership, error) {
+	if err := f.o.check(); err != nil {
+		return nil, err
+	}
+	if err := f.o.setEndpoints(ctx); err != nil {
+		return nil, err
+	}
+	return f.run(ctx)
+}
+
+func (f *formation) run(ctx context.Context) (m *Membership, err error) {
+	err = keepTrying(ctx, func(ctx context.Context) (err error) {
+		m, err = f.attempt(ctx)
+		return err
+	}, func(err error) {
 		f.o.Logger.Warn("formation is tried again", "cluster", refText(f.ref), "err", err)
 		f.tell(err)
-		if time.Since(began) > steady {
-			f.again.reset()
-		}
-		if f.again.pause(ctx, min(xlreg.RetryAfter(err), longestRetry)) != nil {
-			return nil, f.incomplete(ctx, err)
-		}
+	})
+	if err != nil && (ctx.Err() != nil || isTimeUp(err)) {
+		return nil, incomplete(ctx, f.last, f.size, err)
 	}
+	return m, err
 }
 
 // attempt goes all the way with one session.
@@ -223,8 +208,12 @@ func (f *formation) find(ctx context.Context, c *Client) (xlreg.ClusterRef, erro
 	return xlreg.ClusterRef{ID: cluster.ID}, f.found(cluster)
 }
 
-// look asks for the cluster but none of its members.
+// look asks for the cluster but none of its members. An original server says
+// nothing of a cluster before Join.
 func (f *formation) look(ctx context.Context, c *Client) error {
+	if c.original {
+		return nil
+	}
 	cluster, err := c.Cluster(ctx, f.ref)
 	if err != nil {
 		return err
@@ -264,20 +253,4 @@ func (f *formation) tell(err error) {
 	if f.o.Progress != nil {
 		f.o.Progress(Progress{Cluster: f.cluster, Roster: f.last, Size: f.size, Err: err})
 	}
-}
-
-// incomplete returns the error of a formation that ran out of time. The cause
-// is what else was wrong when it did.
-func (f *formation) incomplete(ctx context.Context, err error) error {
-	e := &IncompleteError{Roster: f.last, Size: f.size, Err: endOf(ctx)}
-	if !isTimeUp(err) {
-		e.Cause = err
-	}
-	return e
-}
-
-// isTimeUp reports whether err says nothing but that the members did not come.
-func isTimeUp(err error) bool {
-	var e *IncompleteError
-	return errors.As(err, &e)
 }

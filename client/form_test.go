@@ -16,7 +16,6 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
-	"github.com/xlattice/xlreg/internal/session"
 	"github.com/xlattice/xlreg/internal/wire"
 )
 
@@ -59,7 +58,7 @@ func TestFormSavesTheIDBeforeItJoins(t *testing.T) {
 	f.addOther("alice")
 	node := newNode(t, "n")
 	f.tell(wire.OpJoin, func(r request) *wire.Message {
-		if _, ok := node.Registration(f.target().Fingerprint); !ok {
+		if _, ok := node.Registry(f.target().Fingerprint); !ok {
 			t.Error("joins with an ID that is not saved")
 		}
 		return f.usual(r)
@@ -324,7 +323,7 @@ func TestFormDoesNotTrustAnotherRegistry(t *testing.T) {
 	f := newFake(t, xlreg.Protocol20)
 	target := f.target()
 	target.Cred.SigKey = testKeys()[1].SigKey
-	if _, err := client.Form(t.Context(), target, f.formOptions(newNode(t, "n"))); !errors.Is(err, session.ErrUntrusted) {
+	if _, err := client.Form(t.Context(), target, f.formOptions(newNode(t, "n"))); !errors.Is(err, client.ErrUntrusted) {
 		t.Fatalf("got %v", err)
 	}
 }
@@ -417,7 +416,7 @@ func TestFormEndsWhenTheRegistryRefusesTheCertificate(t *testing.T) {
 		f.sessions.Go(func() { refuseTLS(t, l, config) })
 		return new(net.Dialer).DialContext(ctx, "tcp", l.Addr().String())
 	})
-	if _, err := client.Form(t.Context(), f.target(), o); !errors.Is(err, session.ErrHandshake) || dialled != 1 {
+	if _, err := client.Form(t.Context(), f.target(), o); !errors.Is(err, client.ErrHandshake) || dialled != 1 {
 		t.Fatalf("got %v after %d sessions", err, dialled)
 	}
 }

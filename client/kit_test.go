@@ -25,26 +25,36 @@ import (
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/session"
 	"github.com/xlattice/xlreg/internal/wire"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/regcred"
 )
 
 // testKeys are few, as they are slow to make: the registry's, and those that the
 // nodes share, which have different names and IDs all the same.
-var testKeys = sync.OnceValue(func() []*identity.Keys {
-	var all []*identity.Keys
+var testKeys = sync.OnceValue(func() []*keys.Set {
+	var all []*keys.Set
 	for range 3 {
-		key, err := rsa.GenerateKey(rand.Reader, 2048)
+		key := newKey(2048)
+		set, err := keys.NewSet(key, key)
 		if err != nil {
 			panic(err)
 		}
-		keys, err := identity.NewKeys(key, key)
-		if err != nil {
-			panic(err)
-		}
-		all = append(all, keys)
+		all = append(all, set)
 	}
 	return all
 })
+
+func newKey(bits int) keys.Private {
+	generated, err := rsa.GenerateKey(rand.Reader, bits)
+	if err != nil {
+		panic(err)
+	}
+	key, err := keys.NewPrivate(generated)
+	if err != nil {
+		panic(err)
+	}
+	return key
+}
 
 func TestMain(m *testing.M) {
 	testKeys() // before any bubble of testing/synctest
@@ -65,9 +75,9 @@ func newNode(t testing.TB, name string, endpoints ...xlreg.Endpoint) *identity.N
 }
 
 // newNodeWith makes a node with the test keys of the given number.
-func newNodeWith(t testing.TB, keys int, name string, endpoints []xlreg.Endpoint) *identity.Node {
+func newNodeWith(t testing.TB, set int, name string, endpoints []xlreg.Endpoint) *identity.Node {
 	t.Helper()
-	n, err := identity.NewNode(identity.Options{Name: xlreg.Name(name), Endpoints: endpoints, Keys: testKeys()[keys]})
+	n, err := identity.NewNode(identity.Options{Name: xlreg.Name(name), Endpoints: endpoints, Keys: testKeys()[set]})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,14 +123,13 @@ type request struct {
 
 func newFake(t testing.TB, p xlreg.Protocol) *fake {
 	t.Helper()
-	keys := testKeys()[0]
-	authority, err := session.NewAuthority(keys.Sig, time.Now)
+	set := testKeys()[0]
+	authority, err := session.NewAuthority(set.Sig, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	server, err := session.NewServer(session.ServerConfig{
-		HelloLen:  keys.Comms.Size(),
-		Decrypt:   decryptTestHello,
+		Comms:     set.Comms.(keys.Decrypter),
 		Authority: authority,
 		Protocols: []xlreg.Protocol{p},
 	})
@@ -138,17 +147,17 @@ func id(text string) string { return fmt.Sprintf("%-20s", text) }
 
 // target is what leads a client to the fake.
 func (f *fake) target() *regcred.Target {
-	t, err := testCred(f.protocol.Version()).Target()
+	t, err := regcred.NewTarget(testCred(f.protocol.Version()))
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	return t
 }
 
-func testCred(v xlreg.Version) *regcred.Cred {
-	keys := testKeys()[0]
-	return &regcred.Cred{
-		Name: "reg", ID: xlreg.NodeID(id("registry")), CommsKey: keys.CommsKey, SigKey: keys.SigKey,
+func testCred(v xlreg.Version) *xlreg.Credentials {
+	set := testKeys()[0]
+	return &xlreg.Credentials{
+		Name: "reg", ID: xlreg.NodeID(id("registry")), CommsKey: set.CommsKey, SigKey: set.SigKey,
 		Endpoints: []xlreg.Endpoint{"127.0.0.1:9"}, Version: v,
 	}
 }
@@ -218,11 +227,7 @@ func (f *fake) usual(r request) *wire.Message {
 	case wire.OpLeave:
 		return wire.NewLeaveReply(f.roster.Cluster.ID)
 	case wire.OpRegCredRequest:
-		cred := testCred(f.protocol.Version())
-		return wire.NewRegCredReply(&wire.Registry{
-			Name: cred.Name, ID: cred.ID, CommsKey: cred.CommsKey, SigKey: cred.SigKey,
-			Endpoints: cred.Endpoints, Version: cred.Version,
-		})
+		return wire.NewRegCredReply(testCred(f.protocol.Version()))
 	}
 	return wire.NewAck()
 }
@@ -327,23 +332,8 @@ func (f *fake) dial(n *identity.Node) *client.Client {
 	return c
 }
 
-func decryptTestHello(_ context.Context, _ netip.Addr, ciphertext []byte) ([]byte, error) {
-	return session.DecryptHello(testKeys()[0].Comms, ciphertext)
-}
-
 // shortKey is one that only classic carriers accept.
-var shortKey = sync.OnceValue(func() *rsa.PrivateKey {
-	key, err := rsa.GenerateKey(rand.Reader, 1024)
-	if err != nil {
-		panic(err)
-	}
-	return key
-})
-
-func publicDER(key *rsa.PrivateKey) (xlreg.CommsKey, error) {
-	der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
-	return xlreg.CommsKey(der), err
-}
+var shortKey = sync.OnceValue(func() keys.Private { return newKey(1024) })
 
 // hosts is a Resolver that knows some names.
 type hosts map[string]string
@@ -360,7 +350,7 @@ func (h hosts) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, err
 // registryCertificate is a leaf of the kind that a registry shows, and its root.
 func registryCertificate(t testing.TB) tls.Certificate {
 	t.Helper()
-	sig := testKeys()[0].Sig
+	sig := testKeys()[0].Sig.Signer()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -369,7 +359,7 @@ func registryCertificate(t testing.TB) tls.Certificate {
 		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour),
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
-	root, err := x509.CreateCertificate(rand.Reader, template, template, &sig.PublicKey, sig)
+	root, err := x509.CreateCertificate(rand.Reader, template, template, sig.Public(), sig)
 	if err != nil {
 		t.Fatal(err)
 	}

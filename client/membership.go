@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -10,7 +11,7 @@ import (
 	"github.com/xlattice/xlreg/regcred"
 )
 
-// Membership is a node's place in a cluster that Form made complete. It holds no
+// Membership is a node's own seat in a cluster that Form made complete. It holds no
 // connection: the registry is dialled when it is asked something. All methods
 // may be called from any goroutine.
 type Membership struct {
@@ -78,39 +79,57 @@ func (m *Membership) Refresh(ctx context.Context) (*Roster, error) {
 	return roster, nil
 }
 
-// read asks for the members. Over 2.0 nobody has to say who they are for that.
-// Original servers know no log-in, and registering the same again is one on every
-// server.
+// read asks for the members. An original server tells them to those alone who join
+// in the same session, and joining again changes nothing there; elsewhere it could
+// take a seat that this node has given up.
 func (m *Membership) read(ctx context.Context) (*Roster, error) {
-	c, err := Dial(ctx, m.target, m.o)
-	if err != nil {
-		return nil, err
+	r, original, err := m.readOnce(ctx, false)
+	if original && errors.Is(err, xlreg.ErrWrongState) {
+		r, _, err = m.readOnce(ctx, true)
 	}
-	defer c.Close()
-	if c.Protocol().Classic() {
-		_, err = c.Register(ctx)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return c.Members(ctx, m.ref())
+	return r, err
 }
 
-// Leave gives the node's place up. What Roster returns stays as it was. Classic
+// readOnce reads in one session.
+func (m *Membership) readOnce(ctx context.Context, join bool) (r *Roster, original bool, err error) {
+	c, err := dialReader(ctx, m.target, m.o)
+	if err != nil {
+		return nil, false, err
+	}
+	defer c.Close()
+	if join {
+		_, err = c.Join(ctx, m.ref())
+	}
+	if err == nil {
+		r, err = c.Members(ctx, m.ref())
+	}
+	return r, c.original, err
+}
+
+// Leave gives the node's seat up. What Roster returns stays as it was. Classic
 // carriers have no Leave.
 func (m *Membership) Leave(ctx context.Context) error {
-	c, err := Dial(ctx, m.target, m.o)
+	c, err := m.logIn(ctx)
 	if err != nil {
 		return fmt.Errorf("leave %s: %w", refText(m.ref()), err)
 	}
 	defer c.Close()
+	return c.Leave(ctx, m.ref())
+}
+
+// logIn opens a session as the node.
+func (m *Membership) logIn(ctx context.Context) (*Client, error) {
+	c, err := Dial(ctx, m.target, m.o)
+	if err != nil {
+		return nil, err
+	}
 	if c.Protocol().Classic() {
-		return fmt.Errorf("leave %s: %w", refText(m.ref()), ErrNeeds20)
+		return nil, errors.Join(ErrNeeds20, c.Close())
 	}
 	if _, err := c.Login(ctx); err != nil {
-		return fmt.Errorf("leave %s: %w", refText(m.ref()), err)
+		return nil, errors.Join(err, c.Close())
 	}
-	return c.Leave(ctx, m.ref())
+	return c, nil
 }
 
 func (m *Membership) ref() xlreg.ClusterRef {

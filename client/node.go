@@ -10,29 +10,21 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/wire"
-	"github.com/xlattice/xlreg/regcred"
+	"github.com/xlattice/xlreg/keys"
 )
 
-// Register tells the registry who the node is and where, and returns the node's
+// Register tells the registry the node's name, keys and endpoints, and returns the node's
 // ID. It proposes the ID that the node has from this registry, so registering
 // again updates the same node; a new ID is saved with the node before Register
 // returns, so before it can be used in a Join.
 func (c *Client) Register(ctx context.Context) (xlreg.NodeID, error) {
-	if c.node == nil {
-		return "", fmt.Errorf("register: %w", ErrReadOnly)
-	}
-	if err := c.begin(ctx); err != nil {
-		return "", fmt.Errorf("register: %w", err)
-	}
-	defer c.done()
-	id, err := c.register(ctx)
-	if err != nil {
-		return "", fmt.Errorf("register: %w", err)
-	}
-	return id, nil
+	return call(ctx, c, "register", func() (xlreg.NodeID, error) { return c.register(ctx) })
 }
 
 func (c *Client) register(ctx context.Context) (xlreg.NodeID, error) {
+	if c.node == nil {
+		return "", ErrReadOnly
+	}
 	token, certificate, err := c.node.Token(c.protocol, c.proposal(), c.now())
 	if err != nil {
 		return "", fmt.Errorf("sign token: %w", err)
@@ -58,7 +50,7 @@ func (c *Client) register(ctx context.Context) (xlreg.NodeID, error) {
 // registry is to choose; but servers from before 2.0 expect a client to, and
 // then what goes over a classic carrier is a random ID.
 func (c *Client) proposal() xlreg.NodeID {
-	if known, ok := c.node.Registration(c.sig); ok {
+	if known, ok := c.node.Registry(c.sig); ok {
 		return known.ID
 	}
 	if !c.protocol.Classic() {
@@ -71,7 +63,7 @@ func (c *Client) proposal() xlreg.NodeID {
 
 // remember saves the ID with the node unless it is saved already.
 func (c *Client) remember(ctx context.Context, id xlreg.NodeID) error {
-	known, ok := c.node.Registration(c.sig)
+	known, ok := c.node.Registry(c.sig)
 	if ok && known.ID == id && slices.Equal(known.Endpoints, c.target.Endpoints) {
 		return nil
 	}
@@ -86,7 +78,7 @@ func (c *Client) remember(ctx context.Context, id xlreg.NodeID) error {
 		}
 		name = registry.Name
 	}
-	return c.node.SetRegistration(identity.Registration{
+	return c.node.SetRegistry(identity.KnownRegistry{
 		Sig: c.sig, Name: name, Endpoints: slices.Clone(c.target.Endpoints), ID: id,
 	})
 }
@@ -95,22 +87,14 @@ func (c *Client) remember(ctx context.Context, id xlreg.NodeID) error {
 // of what the registry knows of the node. A registry that does not know the ID
 // answers xlreg.ErrBadSignature.
 func (c *Client) Login(ctx context.Context) (xlreg.NodeID, error) {
-	if c.node == nil {
-		return "", fmt.Errorf("log in: %w", ErrReadOnly)
-	}
-	if err := c.begin(ctx); err != nil {
-		return "", fmt.Errorf("log in: %w", err)
-	}
-	defer c.done()
-	id, err := c.login(ctx)
-	if err != nil {
-		return "", fmt.Errorf("log in: %w", err)
-	}
-	return id, nil
+	return call(ctx, c, "log in", func() (xlreg.NodeID, error) { return c.login(ctx) })
 }
 
 func (c *Client) login(ctx context.Context) (xlreg.NodeID, error) {
-	known, ok := c.node.Registration(c.sig)
+	if c.node == nil {
+		return "", ErrReadOnly
+	}
+	known, ok := c.node.Registry(c.sig)
 	if !ok {
 		return "", ErrNotRegistered
 	}
@@ -137,37 +121,30 @@ func (c *Client) loginProof(id xlreg.NodeID) ([]byte, error) {
 	if !c.protocol.Classic() {
 		return nil, nil
 	}
-	return identity.SignLogin(c.node.Keys().Sig, c.conn.Peer().Salt, id)
+	return keys.SignLogin(c.node.Keys().Sig, c.conn.Peer().Salt, id)
 }
 
 // Registry asks the registry for its credentials: what a regCred file holds. A
 // reply with another sig key than the one the registry proved to hold, or is
 // known to have, is an error of kind xlreg.ErrProtocol.
-func (c *Client) Registry(ctx context.Context) (*regcred.Cred, error) {
-	if err := c.begin(ctx); err != nil {
-		return nil, fmt.Errorf("get credentials: %w", err)
-	}
-	defer c.done()
-	r, err := c.registry(ctx)
+func (c *Client) Registry(ctx context.Context) (*xlreg.Credentials, error) {
+	r, err := call(ctx, c, "get credentials", func() (*xlreg.Credentials, error) { return c.registry(ctx) })
 	if err != nil {
-		return nil, fmt.Errorf("get credentials: %w", err)
+		return nil, err
 	}
-	return &regcred.Cred{
-		Name: r.Name, ID: r.ID, CommsKey: r.CommsKey, SigKey: r.SigKey,
-		Endpoints: r.Endpoints, Version: r.Version,
-	}, nil
+	return r, nil
 }
 
-func (c *Client) registry(ctx context.Context) (*wire.Registry, error) {
+func (c *Client) registry(ctx context.Context) (*xlreg.Credentials, error) {
 	reply, err := c.ask(ctx, wire.NewRegCredRequest(), answerPatience)
 	if err != nil {
 		return nil, err
 	}
-	r, err := reply.Registry()
+	r, err := reply.Credentials()
 	if err != nil {
 		return nil, c.parsed(err)
 	}
-	if sig, err := identity.Fingerprint(r.SigKey); err != nil || sig != c.sig {
+	if sig, err := keys.Fingerprint(r.SigKey); err != nil || sig != c.sig {
 		return nil, c.misbehaved("credentials with another sig key")
 	}
 	return r, nil

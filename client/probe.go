@@ -5,13 +5,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/session"
+	"github.com/xlattice/xlreg/keys"
 )
-
-// alpn names protocol 2.0 in a TLS handshake.
-const alpn = "xlreg/2"
 
 // Probe returns the fingerprint that the registry at an endpoint claims for its
 // sig key. Nothing is proved by that: it is to be shown to someone who knows what
@@ -25,15 +24,7 @@ func Probe(ctx context.Context, e xlreg.Endpoint, o Options) (string, error) {
 		return "", fmt.Errorf("probe registry: %w", err)
 	}
 	defer nc.Close()
-	conn := tls.Client(nc, &tls.Config{
-		MinVersion:         tls.VersionTLS13,
-		NextProtos:         []string{alpn},
-		InsecureSkipVerify: true, // nobody is trusted: the caller is only told who is there
-	})
-	if err := conn.HandshakeContext(ctx); err != nil {
-		return "", fmt.Errorf("probe registry at %s: %w", e, err)
-	}
-	sig, err := claimedFingerprint(conn.ConnectionState())
+	sig, err := claimedFingerprint(ctx, nc)
 	if err != nil {
 		return "", fmt.Errorf("probe registry at %s: %w", e, err)
 	}
@@ -41,16 +32,25 @@ func Probe(ctx context.Context, e xlreg.Endpoint, o Options) (string, error) {
 }
 
 // claimedFingerprint reads the root that a registry sends behind its leaf.
-func claimedFingerprint(state tls.ConnectionState) (string, error) {
-	if state.NegotiatedProtocol != alpn {
+func claimedFingerprint(ctx context.Context, nc net.Conn) (string, error) {
+	conn := tls.Client(nc, &tls.Config{
+		MinVersion:         tls.VersionTLS13,
+		NextProtos:         []string{session.ALPN},
+		InsecureSkipVerify: true, // nobody is trusted: the caller is only told who is there
+	})
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return "", err
+	}
+	state := conn.ConnectionState()
+	if state.NegotiatedProtocol != session.ALPN {
 		return "", errors.New("not a registry that speaks protocol 2.0")
 	}
 	if len(state.PeerCertificates) != 2 {
 		return "", fmt.Errorf("registry sent %d certificates, want leaf and root", len(state.PeerCertificates))
 	}
-	key, err := identity.CheckSelfSigned(state.PeerCertificates[1].Raw)
+	key, err := keys.CheckSelfSigned(state.PeerCertificates[1].Raw)
 	if err != nil {
 		return "", fmt.Errorf("registry's root certificate: %w", err)
 	}
-	return identity.Fingerprint(key)
+	return keys.Fingerprint(key)
 }

@@ -25,7 +25,7 @@ import (
 // running is the real registry, on a real port.
 type running struct {
 	server *server.Server
-	cred   *regcred.Cred
+	cred   *xlreg.Credentials
 	stop   func() error // and wait; may be called again
 }
 
@@ -35,18 +35,15 @@ func serve(addr string, data store.Store) (*running, error) {
 	if err != nil {
 		return nil, err
 	}
-	cred, keys := testCred(xlreg.Version20), testKeys()[0]
+	cred, set := testCred(xlreg.Version20), testKeys()[0]
 	cred.Endpoints = []xlreg.Endpoint{xlreg.Endpoint(l.Addr().String())}
 	rules, err := registry.New(registry.Config{Store: data, Self: cred.ID})
 	if err != nil {
 		return nil, err
 	}
 	s, err := server.New(server.Config{
-		Registry: rules, Comms: keys.Comms, Sig: keys.Sig,
-		Describe: wire.Registry{
-			Name: cred.Name, ID: cred.ID, CommsKey: cred.CommsKey, SigKey: cred.SigKey,
-			Endpoints: cred.Endpoints, Version: cred.Version,
-		},
+		Registry: rules, Comms: set.Comms, Sig: set.Sig,
+		Describe: *cred,
 	})
 	if err != nil {
 		return nil, err
@@ -81,7 +78,7 @@ func start(t testing.TB, addr string, data store.Store) *registryFor {
 }
 
 func (r *registryFor) target() *regcred.Target {
-	return must[*regcred.Target](r.t)(r.cred.Target())
+	return must[*regcred.Target](r.t)(regcred.NewTarget(r.cred))
 }
 
 // options are those to form a cluster of some size with a listener of one's own.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // Member is a node in a cluster.
@@ -23,17 +23,21 @@ type Member struct {
 // dates are for whoever uses it to check. A member that is not verified has
 // none: ErrUnverified.
 func (m *Member) Certificate() (*x509.Certificate, error) {
-	if !m.Verified {
-		return nil, fmt.Errorf("certificate of %q: %w", m.Token.Name, ErrUnverified)
-	}
-	if err := identity.CheckCertificate(m.Token.Certificate, &m.Token); err != nil {
-		return nil, fmt.Errorf("certificate of %q: %w", m.Token.Name, err)
-	}
-	cert, err := x509.ParseCertificate(m.Token.Certificate)
+	cert, err := m.certificate()
 	if err != nil {
 		return nil, fmt.Errorf("certificate of %q: %w", m.Token.Name, err)
 	}
 	return cert, nil
+}
+
+func (m *Member) certificate() (*x509.Certificate, error) {
+	if !m.Verified {
+		return nil, ErrUnverified
+	}
+	if err := keys.CheckCertificate(m.Token.Certificate, &m.Token); err != nil {
+		return nil, err
+	}
+	return x509.ParseCertificate(m.Token.Certificate)
 }
 
 // Roster is who is in a cluster at one moment, in the order of their indexes.

@@ -28,7 +28,7 @@ func flip[T ~string | ~[]byte](b T) T {
 }
 
 func TestForgedTokensAreErrorsThatNameTheMember(t *testing.T) {
-	short := must[xlreg.CommsKey](t)(publicDER(shortKey()))
+	short := xlreg.CommsKey(shortKey().Public().DER())
 	tests := map[string]func(*xlreg.Member){
 		"signature":                  func(m *xlreg.Member) { m.Token.DigSig2 = flip(m.Token.DigSig2) },
 		"name":                       func(m *xlreg.Member) { m.Token.Name = "bob2" },

@@ -11,8 +11,8 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
-	"github.com/xlattice/xlreg/internal/session"
 	"github.com/xlattice/xlreg/internal/wire"
+	"github.com/xlattice/xlreg/keys"
 )
 
 var clusterC = xlreg.ClusterRef{Name: "c"}
@@ -142,7 +142,7 @@ func TestRegisterProposesAndSavesTheID(t *testing.T) {
 			f := newFake(t, p)
 			node := newNode(t, "n")
 			first := must[xlreg.NodeID](t)(f.dial(node).Register(t.Context()))
-			known, ok := node.Registration(f.target().Fingerprint)
+			known, ok := node.Registry(f.target().Fingerprint)
 			if !ok || known.ID != first || known.Name != "reg" || len(known.Endpoints) != 1 {
 				t.Fatalf("saved %+v, %v; want ID %v", known, ok, first)
 			}
@@ -177,7 +177,7 @@ func TestRegisterByURLSavesTheName(t *testing.T) {
 		}
 		c.Close()
 	}
-	known, _ := node.Registration(target.Fingerprint)
+	known, _ := node.Registry(target.Fingerprint)
 	if known.Name != "reg" || len(f.requests(wire.OpRegCredRequest)) != 1 {
 		t.Fatalf("name %q after %d questions", known.Name, len(f.requests(wire.OpRegCredRequest)))
 	}
@@ -196,7 +196,7 @@ func TestLoginProvesTheKey(t *testing.T) {
 			f.tell(wire.OpMember, func(r request) *wire.Message {
 				m, err := r.Member(p)
 				if err == nil && p.Classic() {
-					err = identity.VerifyLogin(node.Keys().SigKey, r.peer.Salt, xlreg.NodeID(m.ID), m.DigSig)
+					err = keys.VerifyLogin(node.Keys().SigKey, r.peer.Salt, xlreg.NodeID(m.ID), m.DigSig)
 				}
 				if err != nil || m.Token != nil {
 					return wire.NewError(xlreg.ErrBadSignature)
@@ -379,7 +379,7 @@ func TestACallWaitsForItsTurnNoLongerThanItsContext(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		default:
-			t.Error("still waits for its turn")
+			t.Error("still waits for the call before it")
 		}
 		close(hold)
 		if err := <-first; err != nil {
@@ -404,9 +404,9 @@ func TestARenewedCertificateEndsTheSession(t *testing.T) {
 func TestAShortKeyIsRefusedBeforeDialling(t *testing.T) {
 	f := newFake(t, xlreg.Protocol20)
 	o := f.options(nil)
-	key := must[*identity.Keys](t)(identity.NewKeys(shortKey(), shortKey()))
+	key := must[*keys.Set](t)(keys.NewSet(shortKey(), shortKey()))
 	o.Node = must[*identity.Node](t)(identity.NewNode(identity.Options{Name: "n", Keys: key}))
-	if _, err := client.Dial(t.Context(), f.target(), o); err == nil || errors.Is(err, session.ErrHandshake) {
+	if _, err := client.Dial(t.Context(), f.target(), o); err == nil || errors.Is(err, client.ErrHandshake) {
 		t.Fatalf("got %v, want an error before anything is dialled", err)
 	}
 	if f.dialled != 0 {
@@ -418,9 +418,8 @@ func TestCredentialsWithAnotherKey(t *testing.T) {
 	f := newFake(t, xlreg.Protocol20)
 	f.tell(wire.OpRegCredRequest, func(request) *wire.Message {
 		cred := testCred(xlreg.Version20)
-		return wire.NewRegCredReply(&wire.Registry{
-			Name: cred.Name, ID: cred.ID, CommsKey: cred.CommsKey, SigKey: testKeys()[1].SigKey, Version: cred.Version,
-		})
+		cred.SigKey = testKeys()[1].SigKey
+		return wire.NewRegCredReply(cred)
 	})
 	if _, err := f.dial(nil).Registry(t.Context()); !errors.Is(err, xlreg.ErrProtocol) {
 		t.Fatalf("got %v", err)

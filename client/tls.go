@@ -11,8 +11,8 @@ import (
 	"github.com/xlattice/xlreg/identity"
 )
 
-// ErrPeerRefused says that the other end of a TLS connection is none of those who
-// are accepted here, or that its certificate is no good.
+// ErrPeerRefused says that the other end of a TLS connection is not accepted here, or
+// that its certificate is not valid.
 var ErrPeerRefused = errors.New("peer refused")
 
 // TLSConfig returns a configuration for connections between the node and the other
@@ -39,8 +39,8 @@ func (m *Membership) TLSConfig() (*tls.Config, error) {
 	return m.config(), nil
 }
 
-// checkCertificates looks for members that nobody could speak TLS with, unless
-// that is as it shall be.
+// checkCertificates reports members with which no TLS is possible, unless they are
+// allowed.
 func (m *Membership) checkCertificates() error {
 	if m.allowUnverified {
 		return nil
@@ -49,7 +49,7 @@ func (m *Membership) checkCertificates() error {
 }
 
 // ServerTLSConfig returns a configuration for the endpoint where the member serves
-// clients of the cluster, who are no members. It shows the node's certificate, by
+// clients of the cluster, which are not members. It shows the node's certificate, by
 // which clients with a roster know it (Roster.Dial), and asks the client for none:
 // ClientAuth and what goes with it may be set.
 func (m *Membership) ServerTLSConfig() (*tls.Config, error) {
@@ -59,7 +59,7 @@ func (m *Membership) ServerTLSConfig() (*tls.Config, error) {
 	return &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: m.certificateForClient}, nil
 }
 
-// ClientTLSConfig returns a configuration for clients of the cluster, who are no
+// ClientTLSConfig returns a configuration for clients of the cluster, which are not
 // members. It accepts exactly the members of r, as Membership.TLSConfig does, and
 // shows cert, or nothing if that is nil. If some members are not verified, the error
 // names them and is ErrUnverified.
@@ -90,8 +90,8 @@ func (m *Membership) certificateForClient(*tls.ClientHelloInfo) (*tls.Certificat
 }
 
 // certificate returns what the node shows. As long as it is valid that is what the
-// others have in their rosters, for the sake of those who accept nothing else, as
-// programs do that read the members' certificates from a file.
+// others have in their rosters, for programs that accept nothing else because they read
+// the members' certificates from a file.
 func (m *Membership) certificate() (*tls.Certificate, error) {
 	cert, err := m.Self().Certificate()
 	if err != nil {
@@ -102,7 +102,7 @@ func (m *Membership) certificate() (*tls.Certificate, error) {
 			return nil, err
 		}
 	}
-	return &tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: m.o.Node.Keys().Sig, Leaf: cert}, nil
+	return &tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: m.o.Node.Keys().Sig.Signer(), Leaf: cert}, nil
 }
 
 func renewed(n *identity.Node, now time.Time) (*x509.Certificate, error) {
@@ -116,7 +116,7 @@ func renewed(n *identity.Node, now time.Time) (*x509.Certificate, error) {
 // judge decides who is accepted.
 type judge struct {
 	roster func() *Roster // asked at each handshake
-	self   xlreg.SigKey   // refused, as nobody is a peer of itself; empty: no member's
+	self   xlreg.SigKey   // refused, as a node is not its own peer; empty for a reader
 	now    func() time.Time
 }
 

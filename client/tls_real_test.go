@@ -19,6 +19,7 @@ import (
 
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/xlregtest"
 )
 
@@ -32,7 +33,7 @@ func writeFiles(t *testing.T, cert tls.Certificate, n *identity.Node, roster *cl
 	f := files{filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"), filepath.Join(dir, "peers.pem")}
 	for path, content := range map[string][]byte{
 		f.cert:  pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]}),
-		f.key:   must[[]byte](t)(identity.EncodePrivateKey(n.Keys().Sig)),
+		f.key:   must[[]byte](t)(keys.EncodePrivate(n.Keys().Sig)),
 		f.peers: must[[]byte](t)(roster.CertificatesPEM()),
 	} {
 		if err := os.WriteFile(path, content, 0o600); err != nil {
@@ -234,7 +235,7 @@ func TestOpenSSLWithOldFiles(t *testing.T) {
 	t.Parallel()
 	c := newCast(t)
 	addr := openSSLServer(t, c.program)
-	c.a.clock.forward(identity.DefaultCertificateLife * 9 / 10)
+	c.a.clock.forward(keys.DefaultCertificateLife * 9 / 10)
 	if got, err := reverse(t, addr, c.a.config(t)); err != nil || got != "reversed\n" {
 		t.Errorf("got %q, %v", got, err)
 	}

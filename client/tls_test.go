@@ -22,6 +22,7 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/xlregtest"
 )
 
@@ -44,7 +45,7 @@ func (m *tlsMember) name() xlreg.Name { return m.Node().Name() }
 
 // shown is the certificate that the others have of m in their rosters.
 func (m *tlsMember) shown() tls.Certificate {
-	return tls.Certificate{Certificate: [][]byte{m.Self().Token.Certificate}, PrivateKey: m.Node().Keys().Sig}
+	return tls.Certificate{Certificate: [][]byte{m.Self().Token.Certificate}, PrivateKey: m.Node().Keys().Sig.Signer()}
 }
 
 // tlsCluster forms a cluster whose members have keys of their own.
@@ -163,29 +164,29 @@ func (m *tlsMember) config(t testing.TB) *tls.Config {
 
 // another is a certificate that an honest node would not make: some other one of
 // the key.
-func another(t testing.TB, keys *identity.Keys, change func(*x509.Certificate)) tls.Certificate {
+func another(t testing.TB, set *keys.Set, change func(*x509.Certificate)) tls.Certificate {
 	t.Helper()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		DNSNames: []string{"a"},
 	}
 	change(template)
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &keys.Sig.PublicKey, keys.Sig)
+	der, err := x509.CreateCertificate(rand.Reader, template, template, set.Sig.Signer().Public(), set.Sig.Signer())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: keys.Sig}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: set.Sig.Signer()}
 }
 
 // fresh is a certificate in the form agreed on, made at the time given.
 func fresh(t testing.TB, n *identity.Node, at time.Time) tls.Certificate {
 	t.Helper()
 	token := &xlreg.Token{Name: n.Name(), SigKey: n.Keys().SigKey, Endpoints: n.Endpoints()}
-	der, err := identity.NewCertificate(n.Keys().Sig, token, at, identity.DefaultCertificateLife)
+	der, err := keys.NewCertificate(n.Keys().Sig, token, at, keys.DefaultCertificateLife)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: n.Keys().Sig}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: n.Keys().Sig.Signer()}
 }
 
 func TestTLSConfigsOfAllPairs(t *testing.T) {
@@ -207,7 +208,7 @@ func TestTLSConfigsOfAllPairs(t *testing.T) {
 // Whoever is not to be accepted is refused at either end, and by clients too.
 func TestTLSRefuses(t *testing.T) {
 	t.Parallel()
-	const most = identity.DefaultCertificateLife
+	const most = keys.DefaultCertificateLife
 	r := xlregtest.Start(t)
 	members := tlsCluster(t, r, "c", "a", "b")
 	a, b := members[0], members[1]
@@ -269,7 +270,7 @@ func TestTLSWithRenewedCertificates(t *testing.T) {
 	configs := []*tls.Config{a.config(t), b.config(t)}
 
 	// The node would make a new one now, but others may have a file with the old.
-	const old = identity.DefaultCertificateLife * 3 / 4
+	const old = keys.DefaultCertificateLife * 3 / 4
 	b.clock.forward(old)
 	if cert := must[[]byte](t)(b.Node().Certificate(b.clock.now())); slices.Equal(cert, b.Self().Token.Certificate) {
 		t.Fatal("the node has not made a new certificate")
@@ -280,8 +281,8 @@ func TestTLSWithRenewedCertificates(t *testing.T) {
 	}
 
 	// Now it has expired.
-	b.clock.forward(identity.DefaultCertificateLife - old)
-	a.clock.forward(identity.DefaultCertificateLife)
+	b.clock.forward(keys.DefaultCertificateLife - old)
+	a.clock.forward(keys.DefaultCertificateLife)
 	wantAccepted(t, "renewed by both", configs[0], configs[1])
 	_, err := shake(t, lax(b.shown()), configs[0])
 	wantRefused(t, "what is in the roster", err, "expired")

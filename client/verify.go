@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // verifier verifies rosters. It remembers the last one, so that asking again
@@ -62,17 +62,13 @@ func (v *verifier) verifyMember(m *Member) error {
 // see that the keys are keys.
 func checkToken(t *xlreg.Token, signed bool) error {
 	if !signed {
-		return t.Validate(xlreg.MinKeyBits)
+		return keys.CheckToken(t)
 	}
-	if err := identity.VerifyToken(t, t.Certificate); err != nil {
+	if err := keys.VerifyToken(t, t.Certificate); err != nil {
 		return err
 	}
-	comms, err := t.CommsKey.Public()
-	if err != nil {
+	if _, err := keys.ParseFor(t.CommsKey, xlreg.Protocol20); err != nil {
 		return fmt.Errorf("comms key: %w", err)
-	}
-	if bits := comms.N.BitLen(); bits < xlreg.MinKeyBitsModern {
-		return fmt.Errorf("comms key: %w: %d bits, want at least %d", xlreg.ErrBadKey, bits, xlreg.MinKeyBitsModern)
 	}
 	return nil
 }

@@ -11,22 +11,33 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/keys"
 )
+
+func generated(t *testing.T, bits int) keys.Private {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, bits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := keys.NewPrivate(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return private
+}
 
 // signedRoster is a roster of n members that share a key.
 func signedRoster(t *testing.T, n int) *xlreg.Roster {
 	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys, err := identity.NewKeys(key, key)
+	key := generated(t, 2048)
+	set, err := keys.NewSet(key, key)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := &xlreg.Roster{Cluster: xlreg.Cluster{Name: "c", MaxSize: n}}
 	for i := range n {
-		node, err := identity.NewNode(identity.Options{Name: xlreg.Name(fmt.Sprintf("m%d", i)), Keys: keys})
+		node, err := identity.NewNode(identity.Options{Name: xlreg.Name(fmt.Sprintf("m%d", i)), Keys: set})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,7 +83,7 @@ func TestVerifyRemembersByContent(t *testing.T) {
 		"comms key":   func(t *xlreg.Token) { t.CommsKey += "x" },
 		"sig key":     func(t *xlreg.Token) { t.SigKey += "x" },
 		"endpoints":   func(t *xlreg.Token) { t.Endpoints = []xlreg.Endpoint{"127.0.0.1:1"} },
-		"signature":   func(t *xlreg.Token) { t.DigSig2 = append([]byte{1}, t.DigSig2[1:]...) },
+		"signature":   func(t *xlreg.Token) { t.DigSig2 = append([]byte{t.DigSig2[0] ^ 2}, t.DigSig2[1:]...) },
 		"certificate": func(t *xlreg.Token) { t.Certificate = t.Certificate[1:] },
 	} {
 		changed := forged
@@ -104,22 +115,15 @@ func TestVerifyForgetsNothingOnFailure(t *testing.T) {
 
 // What is signed may still be a key that 2.0 does not accept.
 func TestVerifyLooksAtTheCommsKey(t *testing.T) {
-	comms, err := rsa.GenerateKey(rand.Reader, 1024)
+	comms, sig := generated(t, 1024), generated(t, 2048)
+	set, err := keys.NewSet(comms, sig)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sig, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys, err := identity.NewKeys(comms, sig)
-	if err != nil {
-		t.Fatal(err)
-	}
-	token := &xlreg.Token{Name: "m0", CommsKey: keys.CommsKey, SigKey: keys.SigKey, Certificate: []byte("shown")}
-	for _, key := range []xlreg.CommsKey{keys.CommsKey, "none"} {
+	token := &xlreg.Token{Name: "m0", CommsKey: set.CommsKey, SigKey: set.SigKey, Certificate: []byte("shown")}
+	for _, key := range []xlreg.CommsKey{set.CommsKey, "none"} {
 		token.CommsKey = key
-		if token.DigSig2, err = identity.SignToken(sig, token, token.Certificate); err != nil {
+		if token.DigSig2, err = keys.SignToken(sig, token, token.Certificate); err != nil {
 			t.Fatal(err)
 		}
 		if err := checkToken(token, true); !errors.Is(err, xlreg.ErrBadKey) {

@@ -27,19 +27,15 @@ var errSizeUnknown = errors.New("size of the cluster is not known: say how many 
 // cluster of this session's last Create or Join. Over 2.0 anyone may ask; over a
 // classic carrier the node has to have registered or logged in.
 func (c *Client) Members(ctx context.Context, ref xlreg.ClusterRef) (*Roster, error) {
-	if err := c.begin(ctx); err != nil {
-		return nil, fmt.Errorf("get members of %s: %w", refText(ref), err)
-	}
-	defer c.done()
+	return call(ctx, c, "get members of "+refText(ref), func() (*Roster, error) { return c.members(ctx, ref) })
+}
+
+func (c *Client) members(ctx context.Context, ref xlreg.ClusterRef) (*Roster, error) {
 	received, err := c.receive(ctx, wire.GetRequest{Ref: ref, Which: xlreg.AllSeats}, answerPatience)
 	if err != nil {
-		return nil, fmt.Errorf("get members of %s: %w", refText(ref), err)
+		return nil, err
 	}
-	roster, err := c.verifier.verify(received)
-	if err != nil {
-		return nil, fmt.Errorf("get members of %s: %w", refText(ref), err)
-	}
-	return roster, nil
+	return c.verifier.verify(received)
 }
 
 // Wait returns the verified roster as soon as the cluster has size members, or
@@ -66,14 +62,20 @@ type waiter struct {
 }
 
 func (w *waiter) wait(ctx context.Context) (*Roster, error) {
+	if err := w.until(ctx); err != nil {
+		return nil, fmt.Errorf("wait for %s: %w", refText(w.ref), err)
+	}
+	return w.last, nil
+}
+
+// until waits until the members are there, or returns an *IncompleteError when the
+// time is up.
+func (w *waiter) until(ctx context.Context) error {
 	err := w.run(ctx)
-	if err == nil {
-		return w.last, nil
+	if err != nil && (ctx.Err() != nil || errors.Is(err, errTimeUp)) {
+		return &IncompleteError{Roster: w.last, Size: w.size, Err: endOf(ctx)}
 	}
-	if ctx.Err() != nil || errors.Is(err, errTimeUp) {
-		err = &IncompleteError{Roster: w.last, Size: w.size, Err: endOf(ctx)}
-	}
-	return nil, fmt.Errorf("wait for %s: %w", refText(w.ref), err)
+	return err
 }
 
 func (w *waiter) run(ctx context.Context) error {
@@ -82,17 +84,31 @@ func (w *waiter) run(ctx context.Context) error {
 	}
 	defer w.c.done()
 	w.poll = backoff{first: pollFirst, most: pollMost}
-	for {
+	for !w.complete() {
 		if err := w.ask(ctx); err != nil {
 			return err
 		}
-		if len(w.last.Members) >= w.size {
-			return nil
-		}
-		if left, bounded := timeLeft(ctx); bounded && left < shortestWait {
+		if left, bounded := timeLeft(ctx); !w.complete() && bounded && left < shortestWait {
 			return errTimeUp
 		}
 	}
+	return nil
+}
+
+func (w *waiter) complete() bool { return w.last != nil && len(w.last.Members) >= w.size }
+
+// look asks who is there already, without waiting.
+func (w *waiter) look(ctx context.Context) error {
+	roster, err := w.c.Members(ctx, w.ref)
+	if err != nil {
+		return err
+	}
+	if err := w.settleSize(&roster.Cluster); err != nil {
+		return err
+	}
+	w.last = roster
+	w.seen(roster)
+	return nil
 }
 
 // errTimeUp ends a wait whose deadline is so near that asking again is no use.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/xlregtest"
 )
 
@@ -174,7 +175,7 @@ func filesOf(t *testing.T, node *identity.Node) files {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := identity.EncodePrivateKey(node.Keys().Sig)
+	key, err := keys.EncodePrivate(node.Keys().Sig)
 	if err != nil {
 		t.Fatal(err)
 	}

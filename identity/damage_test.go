@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/keys"
 )
 
 func TestBadFilesAreNamedWithTheRemedy(t *testing.T) {
@@ -40,7 +41,7 @@ func TestBadFilesAreNamedWithTheRemedy(t *testing.T) {
 		"name a number":             {replace("node.json", `{"version":1,"name":7}`), []string{"node.json", "name"}},
 		"unknown attrs":             {replace("node.json", `{"version":1,"name":"m0","attrs":8}`), []string{"node.json", "attrs"}},
 		"bad endpoint":              {replace("node.json", `{"version":1,"name":"m0","endpoints":["a:0"]}`), []string{"node.json", "a:0"}},
-		"registry without id":       {replace("node.json", `{"version":1,"name":"m0","registries":[{"sig":"`+testRegistration(1).Sig+`"}]}`), []string{"node.json", "registries[0]", "ill-formed ID"}},
+		"registry without id":       {replace("node.json", `{"version":1,"name":"m0","registries":[{"sig":"`+testRegistry(1).Sig+`"}]}`), []string{"node.json", "registries[0]", "ill-formed ID"}},
 		"registry without sig":      {replace("node.json", `{"version":1,"name":"m0","registries":[{"id":"`+testID.String()+`"}]}`), []string{"node.json", "registries[0]", "fingerprint"}},
 		"registry null":             {replace("node.json", `{"version":1,"name":"m0","registries":[null]}`), []string{"node.json", "registries[0]"}},
 		"registry twice": {
@@ -60,7 +61,7 @@ func TestBadFilesAreNamedWithTheRemedy(t *testing.T) {
 	}
 }
 
-var registryJSON = `{"sig":"` + testRegistration(1).Sig + `","id":"` + testID.String() + `"}`
+var registryJSON = `{"sig":"` + testRegistry(1).Sig + `","id":"` + testID.String() + `"}`
 
 func chmod(file string, perm os.FileMode) func(*testing.T, string) {
 	return func(t *testing.T, dir string) {
@@ -106,7 +107,7 @@ func TestStaleCertificateIsMadeAnew(t *testing.T) {
 			change(t, dir)
 			n := mustOpen(t, dir)
 			token, certificate := mustToken(t, n, xlreg.Protocol20, testTime)
-			if err := CheckCertificate(certificate, token); err != nil {
+			if err := keys.CheckCertificate(certificate, token); err != nil {
 				t.Error(err)
 			}
 			if got := decodePEM(t, []byte(readAll(t, filepath.Join(dir, "cert.pem")))); !bytes.Equal(got, certificate) {

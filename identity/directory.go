@@ -1,7 +1,6 @@
 package identity
 
 import (
-	"crypto/rsa"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/atomicfile"
 	"github.com/xlattice/xlreg/internal/filelock"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // The files of a node's directory. The first is written last when a node is made:
@@ -106,7 +106,7 @@ func (n *Node) fill(o Options) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if n.keys.Sig.N.BitLen() >= xlreg.MinKeyBitsModern {
+	if n.keys.Sig.Public().Check(xlreg.Protocol20) == nil {
 		if _, err := n.certify(time.Now()); err != nil {
 			return err
 		}
@@ -115,16 +115,16 @@ func (n *Node) fill(o Options) error {
 }
 
 func (n *Node) fillKeys(o Options) error {
-	comms, err := existingKey(n.dir, commsFile, o, func(k *Keys) *rsa.PrivateKey { return k.Comms })
+	comms, err := existingKey(n.dir, commsFile, o, func(k *keys.Set) keys.Private { return k.Comms })
 	if err != nil {
 		return err
 	}
-	sig, err := existingKey(n.dir, sigFile, o, func(k *Keys) *rsa.PrivateKey { return k.Sig })
+	sig, err := existingKey(n.dir, sigFile, o, func(k *keys.Set) keys.Private { return k.Sig })
 	if err != nil {
 		return err
 	}
 	if comms != nil && sig != nil {
-		n.keys, err = NewKeys(comms, sig)
+		n.keys, err = keys.NewSet(comms, sig)
 		return err
 	}
 	made, err := o.keys()
@@ -140,13 +140,13 @@ func (n *Node) fillKeys(o Options) error {
 	if err != nil {
 		return err
 	}
-	n.keys, err = NewKeys(comms, sig)
+	n.keys, err = keys.NewSet(comms, sig)
 	return err
 }
 
 // existingKey returns the key in a file of a directory that holds no node yet, and
 // nil if there is no such file. A key other than o asks for is an error.
-func existingKey(dir, file string, o Options, pick func(*Keys) *rsa.PrivateKey) (*rsa.PrivateKey, error) {
+func existingKey(dir, file string, o Options, pick func(*keys.Set) keys.Private) (keys.Private, error) {
 	path := filepath.Join(dir, file)
 	key, err := readKey(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -155,11 +155,11 @@ func existingKey(dir, file string, o Options, pick func(*Keys) *rsa.PrivateKey) 
 	if err != nil {
 		return nil, err
 	}
-	if o.Keys != nil && !pick(o.Keys).Equal(key) {
+	if o.Keys != nil && !keys.Equal(pick(o.Keys), key) {
 		return nil, fmt.Errorf("%s is there and holds another key than given: move it away", path)
 	}
-	if o.Keys == nil && o.Bits != 0 && key.N.BitLen() != o.Bits {
-		return nil, fmt.Errorf("%s is there and holds a key of %d bits, not of %d: move it away", path, key.N.BitLen(), o.Bits)
+	if bits := key.Public().Bits(); o.Keys == nil && o.Bits != 0 && bits != o.Bits {
+		return nil, fmt.Errorf("%s is there and holds a key of %d bits, not of %d: move it away", path, bits, o.Bits)
 	}
 	return key, nil
 }
@@ -228,11 +228,11 @@ func read(dir string) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys, err := NewKeys(comms, sig)
+	set, err := keys.NewSet(comms, sig)
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{dir: dir, keys: keys, record: r, life: DefaultCertificateLife}
+	n := &Node{dir: dir, keys: set, record: r, life: keys.DefaultCertificateLife}
 	return n, n.readCertificate()
 }
 
@@ -287,14 +287,14 @@ func writeRecord(dir string, r record) error {
 	return atomicfile.Write(filepath.Join(dir, recordFile), data, filePerm)
 }
 
-// ReadPrivateKey is ParsePrivateKey for a key in a file, which nobody but its
+// ReadPrivateKey is keys.ParsePrivate for a key in a file, which nobody but its
 // owner may have permission to read.
-func ReadPrivateKey(path string) (*rsa.PrivateKey, error) {
+func ReadPrivateKey(path string) (keys.Private, error) {
 	data, err := readFile(path, 0o077)
 	if err != nil {
 		return nil, err
 	}
-	key, err := ParsePrivateKey(data)
+	key, err := keys.ParsePrivate(data)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -302,19 +302,19 @@ func ReadPrivateKey(path string) (*rsa.PrivateKey, error) {
 }
 
 // readKey reads a key of a node, and says what to do if it cannot be had.
-func readKey(path string) (*rsa.PrivateKey, error) {
+func readKey(path string) (keys.Private, error) {
 	key, err := ReadPrivateKey(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%w: put the key there, or make a new node", err)
-	case errors.Is(err, errNoKey):
+	case errors.Is(err, keys.ErrNotPrivate):
 		return nil, fmt.Errorf("%w: put the right file there from a backup, or make a new node", err)
 	}
 	return key, err
 }
 
-func writeKey(dir, file string, key *rsa.PrivateKey) error {
-	data, err := EncodePrivateKey(key)
+func writeKey(dir, file string, key keys.Private) error {
+	data, err := keys.EncodePrivate(key)
 	if err != nil {
 		return err
 	}
@@ -345,7 +345,7 @@ func (n *Node) readCertificate() error {
 			path, filepath.Join(n.dir, sigFile))
 	}
 	n.life = max(c.life(), minCertificateLife)
-	if token := n.token(); c.fits(token) && CheckCertificate(c.der, token) == nil {
+	if token := n.token(); c.fits(token) && keys.CheckCertificate(c.der, token) == nil {
 		n.certificate = c
 	}
 	return nil

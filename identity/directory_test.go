@@ -2,6 +2,7 @@ package identity
 
 import (
 	"bytes"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/keys"
 )
 
 func initDir(t *testing.T) string {
@@ -135,7 +137,7 @@ func TestOpenGivesBackWhatWasSaved(t *testing.T) {
 	dir := initDir(t)
 	n := mustOpen(t, dir)
 	certificate := mustCertificate(t, n, testTimeNow(t, n))
-	if err := n.SetRegistration(testRegistration(1)); err != nil {
+	if err := n.SetRegistry(testRegistry(1)); err != nil {
 		t.Fatal(err)
 	}
 	// From disk, while the writer still holds its lock.
@@ -143,12 +145,12 @@ func TestOpenGivesBackWhatWasSaved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, ok := loaded.Registration(testRegistration(1).Sig)
-	if !ok || !reflect.DeepEqual(got, testRegistration(1)) {
+	got, ok := loaded.Registry(testRegistry(1).Sig)
+	if !ok || !reflect.DeepEqual(got, testRegistry(1)) {
 		t.Errorf("got %+v", got)
 	}
 	if loaded.Name() != "m0" || loaded.Attrs() != xlreg.AttrSolo || loaded.Dir() != dir ||
-		!loaded.Keys().Sig.Equal(testKeys().Sig) || !loaded.Keys().Comms.Equal(testKeys().Comms) {
+		!keys.Equal(loaded.Keys().Sig, testKeys().Sig) || !keys.Equal(loaded.Keys().Comms, testKeys().Comms) {
 		t.Errorf("got %v, %v, %q", loaded.Name(), loaded.Attrs(), loaded.Dir())
 	}
 	if !bytes.Equal(mustCertificate(t, loaded, testTimeNow(t, n)), certificate) {
@@ -179,20 +181,20 @@ func testTimeNow(t *testing.T, n *Node) time.Time {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return cert.NotBefore.Add(certificateBackdate)
+	return cert.NotBefore.Add(time.Hour)
 }
 
 func TestCertificateIsSaved(t *testing.T) {
 	dir := initDir(t)
 	n := mustOpen(t, dir)
-	later := testTimeNow(t, n).Add(DefaultCertificateLife)
+	later := testTimeNow(t, n).Add(keys.DefaultCertificateLife)
 	renewed := mustCertificate(t, n, later)
 	n.Close()
 	n = mustOpen(t, dir)
 	if !bytes.Equal(mustCertificate(t, n, later), renewed) {
 		t.Error("the renewed certificate was not saved")
 	}
-	if cert, err := x509.ParseCertificate(renewed); err != nil || cert.NotAfter.Sub(cert.NotBefore) != DefaultCertificateLife {
+	if cert, err := x509.ParseCertificate(renewed); err != nil || cert.NotAfter.Sub(cert.NotBefore) != keys.DefaultCertificateLife {
 		t.Errorf("life of the renewed certificate: %v", err)
 	}
 }
@@ -204,13 +206,13 @@ func TestLoadedNodeSavesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := n.SetRegistration(testRegistration(1)); !errors.Is(err, ErrReadOnly) {
+	if err := n.SetRegistry(testRegistry(1)); !errors.Is(err, ErrReadOnly) {
 		t.Errorf("got %v", err)
 	}
 	if err := n.SetEndpoints(nil); !errors.Is(err, ErrReadOnly) {
 		t.Errorf("got %v", err)
 	}
-	if len(n.Registrations()) != 0 || len(n.Endpoints()) != 1 {
+	if len(n.Registries()) != 0 || len(n.Endpoints()) != 1 {
 		t.Error("what could not be saved is kept")
 	}
 	mustCertificate(t, n, testTime)
@@ -219,7 +221,7 @@ func TestLoadedNodeSavesNothing(t *testing.T) {
 	}
 	opened := mustOpen(t, dir)
 	opened.Close()
-	if err := opened.SetRegistration(testRegistration(1)); !errors.Is(err, ErrReadOnly) {
+	if err := opened.SetRegistry(testRegistry(1)); !errors.Is(err, ErrReadOnly) {
 		t.Errorf("after Close: got %v", err)
 	}
 }
@@ -258,7 +260,7 @@ func TestInitLeavesANodeAlone(t *testing.T) {
 	if readAll(t, filepath.Join(dir, "node.json")) != before {
 		t.Error("node.json changed")
 	}
-	if n := mustOpen(t, dir); !n.Keys().Sig.Equal(testKeys().Sig) {
+	if n := mustOpen(t, dir); !keys.Equal(n.Keys().Sig, testKeys().Sig) {
 		t.Error("the key changed")
 	}
 }
@@ -305,11 +307,11 @@ func TestInitCompletesWhatACrashCutShort(t *testing.T) {
 			}
 			n.Close()
 			n = mustOpen(t, dir)
-			if n.Name() != "m1" || !n.Keys().Sig.Equal(testKeys().Sig) || !n.Keys().Comms.Equal(testKeys().Comms) {
+			if n.Name() != "m1" || !keys.Equal(n.Keys().Sig, testKeys().Sig) || !keys.Equal(n.Keys().Comms, testKeys().Comms) {
 				t.Errorf("got %q with other keys than were there", n.Name())
 			}
 			token, certificate := mustToken(t, n, xlreg.Protocol20, testTimeNow(t, n))
-			if err := CheckCertificate(certificate, token); err != nil {
+			if err := keys.CheckCertificate(certificate, token); err != nil {
 				t.Error(err)
 			}
 			if got := files(t, dir); len(got) != 5 {
@@ -351,7 +353,7 @@ func TestCrashWhileSaving(t *testing.T) {
 		t.Error(err)
 	}
 	n := mustOpen(t, dir)
-	if err := n.SetRegistration(testRegistration(1)); err != nil {
+	if err := n.SetRegistry(testRegistry(1)); err != nil {
 		t.Error(err)
 	}
 	if got := files(t, dir); len(got) != 6 || !slices.Contains(got, ".mine.tmp") {
@@ -367,26 +369,26 @@ func TestFailedSaveChangesNothing(t *testing.T) {
 	if err := os.Rename(dir, dir+".away"); err != nil {
 		t.Fatal(err)
 	}
-	if err := n.SetRegistration(testRegistration(1)); !errors.Is(err, fs.ErrNotExist) {
+	if err := n.SetRegistry(testRegistry(1)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
 	if err := n.SetEndpoints(nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
-	if len(n.Registrations()) != 0 || len(n.Endpoints()) != 1 {
+	if len(n.Registries()) != 0 || len(n.Endpoints()) != 1 {
 		t.Error("what could not be saved is kept")
 	}
 	if err := os.Rename(dir+".away", dir); err != nil {
 		t.Fatal(err)
 	}
-	if err := n.SetRegistration(testRegistration(1)); err != nil {
+	if err := n.SetRegistry(testRegistry(1)); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestUnknownMembersAreKept(t *testing.T) {
 	dir := initDir(t)
-	sig := testRegistration(1).Sig
+	sig := testRegistry(1).Sig
 	writeAll(t, filepath.Join(dir, "node.json"), `{
 		"later": {"a": [1, 2.50, "x<y", 12345678901234567890123]},
 		"version": 1, "name": "m0", "attrs": 4, "endpoints": ["127.0.0.1:4001"],
@@ -398,7 +400,7 @@ func TestUnknownMembersAreKept(t *testing.T) {
 		t.Errorf("name %q", n.Name())
 	}
 	for _, i := range []byte{1, 2} {
-		if err := n.SetRegistration(testRegistration(i)); err != nil {
+		if err := n.SetRegistry(testRegistry(i)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -414,7 +416,7 @@ func TestUnknownMembersAreKept(t *testing.T) {
 		"Name":      `"not the name"`,
 		"endpoints": `["127.0.0.1:1"]`,
 		"registries": `[{"sig":"` + sig + `","name":"xlReg","endpoints":["203.0.113.7:56789"],"id":"` + testID.String() + `","seen":1.0},` +
-			`{"sig":"` + testRegistration(2).Sig + `","name":"xlReg","endpoints":["203.0.113.7:56789"],"id":"` + testID.String() + `"}]`,
+			`{"sig":"` + testRegistry(2).Sig + `","name":"xlReg","endpoints":["203.0.113.7:56789"],"id":"` + testID.String() + `"}]`,
 	} {
 		var compact bytes.Buffer
 		if err := json.Compact(&compact, got[key]); err != nil {
@@ -429,10 +431,10 @@ func TestUnknownMembersAreKept(t *testing.T) {
 
 func TestKeysInOtherFormsAreRead(t *testing.T) {
 	dir := initDir(t)
-	writeAll(t, filepath.Join(dir, "sig.pem"), string(opensshOf(t, testKeys().Sig, "")))
-	writeAll(t, filepath.Join(dir, "comms.pem"), string(pemOf("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(testKeys().Comms))))
+	writeAll(t, filepath.Join(dir, "sig.pem"), string(opensshOf(t, testKeys().Sig)))
+	writeAll(t, filepath.Join(dir, "comms.pem"), string(pemOf("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(testKeys().Comms.Signer().(*rsa.PrivateKey)))))
 	n := mustOpen(t, dir)
-	if !n.Keys().Sig.Equal(testKeys().Sig) || !n.Keys().Comms.Equal(testKeys().Comms) {
+	if !keys.Equal(n.Keys().Sig, testKeys().Sig) || !keys.Equal(n.Keys().Comms, testKeys().Comms) {
 		t.Error("other keys")
 	}
 }
@@ -478,7 +480,7 @@ func TestInitWithSmallKeys(t *testing.T) {
 	n.Close()
 	n = mustOpen(t, dir)
 	token, _ := mustToken(t, n, xlreg.Protocol19, testTime)
-	if err := VerifyClassic(token); err != nil {
+	if err := keys.VerifyClassic(token); err != nil {
 		t.Error(err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/filelock"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // minCertificateLife keeps a new certificate from being due for renewal at once,
@@ -24,15 +25,15 @@ type Options struct {
 	Name      xlreg.Name
 	Attrs     xlreg.NodeAttrs
 	Endpoints []xlreg.Endpoint
-	Keys      *Keys // nil: new ones
-	Bits      int   // size of new keys; 0 is DefaultKeyBits
+	Keys      *keys.Set // nil: new ones
+	Bits      int       // size of new keys; 0 is keys.DefaultBits
 
-	CertificateLife time.Duration // at least two hours; 0 is DefaultCertificateLife
+	CertificateLife time.Duration // at least two hours; 0 is keys.DefaultCertificateLife
 }
 
-// Registration is what a node knows of one registry: how to tell and find it, and
+// KnownRegistry is what a node knows of one registry: how to tell and find it, and
 // which ID it gave the node.
-type Registration struct {
+type KnownRegistry struct {
 	Sig       string     // fingerprint of the registry's sig key
 	Name      xlreg.Name // of the registry; may be empty
 	Endpoints []xlreg.Endpoint
@@ -44,7 +45,7 @@ type Registration struct {
 // directory. It is safe for concurrent use.
 type Node struct {
 	dir  string // empty: in memory
-	keys *Keys
+	keys *keys.Set
 
 	mu          sync.Mutex
 	lock        *filelock.File // nil: nothing may be saved; guarded by mu, as is all below
@@ -74,7 +75,7 @@ func newNode(o Options) (*Node, error) {
 		return nil, err
 	}
 	if o.CertificateLife == 0 {
-		o.CertificateLife = DefaultCertificateLife
+		o.CertificateLife = keys.DefaultCertificateLife
 	}
 	if o.CertificateLife < minCertificateLife {
 		return nil, fmt.Errorf("certificate life of %v: want at least %v", o.CertificateLife, minCertificateLife)
@@ -82,16 +83,16 @@ func newNode(o Options) (*Node, error) {
 	return &Node{record: r, life: o.CertificateLife}, nil
 }
 
-func (o *Options) keys() (*Keys, error) {
+func (o *Options) keys() (*keys.Set, error) {
 	if o.Keys != nil {
 		return o.Keys, nil
 	}
-	return GenerateKeys(o.bits())
+	return keys.Generate(keys.RSA, o.bits())
 }
 
 func (o *Options) bits() int {
 	if o.Bits == 0 {
-		return DefaultKeyBits
+		return keys.DefaultBits
 	}
 	return o.Bits
 }
@@ -100,7 +101,7 @@ func (o *Options) bits() int {
 func (n *Node) Dir() string { return n.dir }
 
 // Keys returns the node's keys. They stay the same.
-func (n *Node) Keys() *Keys { return n.keys }
+func (n *Node) Keys() *keys.Set { return n.keys }
 
 // Name returns the node's name. It stays the same.
 func (n *Node) Name() xlreg.Name {
@@ -143,32 +144,32 @@ func (n *Node) SetEndpoints(endpoints []xlreg.Endpoint) error {
 	return nil
 }
 
-// Registration returns what the node knows of the registry whose sig key has the
+// Registry returns what the node knows of the registry whose sig key has the
 // fingerprint sig.
-func (n *Node) Registration(sig string) (Registration, bool) {
+func (n *Node) Registry(sig string) (KnownRegistry, bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	i := n.record.index(sig)
 	if i < 0 {
-		return Registration{}, false
+		return KnownRegistry{}, false
 	}
 	return n.record.registries[i].clone(), true
 }
 
-// Registrations returns what the node knows of every registry it has been to.
-func (n *Node) Registrations() []Registration {
+// Registries returns what the node knows of every registry it has been to.
+func (n *Node) Registries() []KnownRegistry {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	all := make([]Registration, 0, len(n.record.registries))
+	all := make([]KnownRegistry, 0, len(n.record.registries))
 	for i := range n.record.registries {
 		all = append(all, n.record.registries[i].clone())
 	}
 	return all
 }
 
-// SetRegistration keeps r, in place of what was known of the same registry. It is
-// on disk when SetRegistration returns; if that fails nothing has changed.
-func (n *Node) SetRegistration(r Registration) error {
+// SetRegistry keeps r, in place of what was known of the same registry. It is on
+// disk when SetRegistry returns; if that fails nothing has changed.
+func (n *Node) SetRegistry(r KnownRegistry) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if err := r.normalize(); err != nil {
@@ -243,7 +244,7 @@ func (n *Node) token() *xlreg.Token {
 
 func (n *Node) signClassic(t *xlreg.Token) error {
 	if n.classicSig == nil {
-		sig, err := SignClassic(n.keys.Sig, t)
+		sig, err := keys.SignClassic(n.keys.Sig, t)
 		if err != nil {
 			return err
 		}
@@ -255,7 +256,7 @@ func (n *Node) signClassic(t *xlreg.Token) error {
 
 func (n *Node) signModern(t *xlreg.Token, certificate []byte) error {
 	if n.modernSig == nil {
-		sig, err := SignToken(n.keys.Sig, t, certificate)
+		sig, err := keys.SignToken(n.keys.Sig, t, certificate)
 		if err != nil {
 			return err
 		}
@@ -270,7 +271,7 @@ func (n *Node) certify(now time.Time) ([]byte, error) {
 	if n.certificate != nil && n.certificate.serves(now) {
 		return n.certificate.der, nil
 	}
-	der, err := NewCertificate(n.keys.Sig, n.token(), now, n.life)
+	der, err := keys.NewCertificate(n.keys.Sig, n.token(), now, n.life)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/keys"
 )
 
 func testOptions() Options {
@@ -29,9 +30,9 @@ func memoryNode(t *testing.T) *Node {
 
 var testID = xlreg.NodeID(strings.Repeat("\x01\xef", 16))
 
-func testRegistration(i byte) Registration {
-	return Registration{
-		Sig:       FormatFingerprint([32]byte{i, 0xff, 0xfe}),
+func testRegistry(i byte) KnownRegistry {
+	return KnownRegistry{
+		Sig:       keys.FormatFingerprint([32]byte{i, 0xff, 0xfe}),
 		Name:      "xlReg",
 		Endpoints: []xlreg.Endpoint{"203.0.113.7:56789"},
 		ID:        testID,
@@ -100,7 +101,7 @@ func TestTokenOfEachProtocol(t *testing.T) {
 		if certificate != nil || token.DigSig2 != nil || token.ID != testID {
 			t.Errorf("%v: got %+v and %d bytes of certificate", p, token, len(certificate))
 		}
-		if err := VerifyClassic(token); err != nil {
+		if err := keys.VerifyClassic(token); err != nil {
 			t.Errorf("%v: %v", p, err)
 		}
 	}
@@ -108,10 +109,10 @@ func TestTokenOfEachProtocol(t *testing.T) {
 	if token.DigSig != nil || token.Certificate != nil || token.ID != testID {
 		t.Errorf("got %+v", token)
 	}
-	if err := VerifyToken(token, certificate); err != nil {
+	if err := keys.VerifyToken(token, certificate); err != nil {
 		t.Error(err)
 	}
-	if err := CheckCertificate(certificate, token); err != nil {
+	if err := keys.CheckCertificate(certificate, token); err != nil {
 		t.Error(err)
 	}
 }
@@ -125,7 +126,7 @@ func TestTokenIsSignedOnce(t *testing.T) {
 	if !bytes.Equal(first.DigSig2, second.DigSig2) || !bytes.Equal(certificate, again) {
 		t.Error("signed anew though nothing changed")
 	}
-	if err := n.SetRegistration(testRegistration(1)); err != nil {
+	if err := n.SetRegistry(testRegistry(1)); err != nil {
 		t.Fatal(err)
 	}
 	if err := n.SetEndpoints([]xlreg.Endpoint{"127.0.0.1:4001"}); err != nil {
@@ -156,11 +157,11 @@ func TestSetEndpoints(t *testing.T) {
 			t.Fatal(err)
 		}
 		classic, _ := mustToken(t, n, xlreg.Protocol19, testTime)
-		if err := VerifyClassic(classic); err != nil {
+		if err := keys.VerifyClassic(classic); err != nil {
 			t.Errorf("%v: %v", c.endpoints, err)
 		}
 		token, next := mustToken(t, n, xlreg.Protocol20, testTime)
-		if err := VerifyToken(token, next); err != nil {
+		if err := keys.VerifyToken(token, next); err != nil {
 			t.Errorf("%v: %v", c.endpoints, err)
 		}
 		if !slices.Equal(token.Endpoints, c.endpoints) || bytes.Equal(next, certificate) == c.newCertificate {
@@ -203,7 +204,7 @@ func TestCertificateIsRenewedInItsLastThird(t *testing.T) {
 	if bytes.Equal(token.DigSig2, renewed.DigSig2) {
 		t.Error("the signature is still over the old certificate")
 	}
-	if err := VerifyToken(renewed, second); err != nil {
+	if err := keys.VerifyToken(renewed, second); err != nil {
 		t.Error(err)
 	}
 	if bytes.Equal(second, mustCertificate(t, n, testTime.Add(-time.Minute))) {
@@ -219,7 +220,7 @@ func TestSmallKeysAreForClassicCarriersOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	token, _ := mustToken(t, n, xlreg.Protocol19, testTime)
-	if err := VerifyClassic(token); err != nil {
+	if err := keys.VerifyClassic(token); err != nil {
 		t.Error(err)
 	}
 	if _, _, err := n.Token(xlreg.Protocol20, "", testTime); err == nil || !strings.Contains(err.Error(), "1024 bits") {
@@ -227,53 +228,53 @@ func TestSmallKeysAreForClassicCarriersOnly(t *testing.T) {
 	}
 }
 
-func TestRegistrations(t *testing.T) {
+func TestRegistries(t *testing.T) {
 	n := memoryNode(t)
-	if _, ok := n.Registration(testRegistration(1).Sig); ok || len(n.Registrations()) != 0 {
+	if _, ok := n.Registry(testRegistry(1).Sig); ok || len(n.Registries()) != 0 {
 		t.Error("a new node knows a registry")
 	}
 	for i := range byte(3) {
-		if err := n.SetRegistration(testRegistration(i)); err != nil {
+		if err := n.SetRegistry(testRegistry(i)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	changed := testRegistration(1)
+	changed := testRegistry(1)
 	changed.Name = "another"
 	changed.Sig = strings.NewReplacer("+", "-", "/", "_", "SHA256:", "").Replace(changed.Sig)
-	if err := n.SetRegistration(changed); err != nil {
+	if err := n.SetRegistry(changed); err != nil {
 		t.Fatal(err)
 	}
-	got, ok := n.Registration(testRegistration(1).Sig)
-	if !ok || got.Name != "another" || got.Sig != testRegistration(1).Sig || got.ID != testID {
+	got, ok := n.Registry(testRegistry(1).Sig)
+	if !ok || got.Name != "another" || got.Sig != testRegistry(1).Sig || got.ID != testID {
 		t.Errorf("got %+v", got)
 	}
 	got.Endpoints[0] = "changed.example:1"
-	if all := n.Registrations(); len(all) != 3 || all[1].Endpoints[0] != "203.0.113.7:56789" {
+	if all := n.Registries(); len(all) != 3 || all[1].Endpoints[0] != "203.0.113.7:56789" {
 		t.Errorf("got %+v", all)
 	}
 }
 
-func TestSetRegistrationRefuses(t *testing.T) {
+func TestSetRegistryRefuses(t *testing.T) {
 	n := memoryNode(t)
-	for name, change := range map[string]func(*Registration){
-		"sig":      func(r *Registration) { r.Sig = "SHA256:short" },
-		"no sig":   func(r *Registration) { r.Sig = "" },
-		"id":       func(r *Registration) { r.ID = "short" },
-		"no id":    func(r *Registration) { r.ID = "" },
-		"name":     func(r *Registration) { r.Name = "a b" },
-		"endpoint": func(r *Registration) { r.Endpoints = []xlreg.Endpoint{"a:0"} },
+	for name, change := range map[string]func(*KnownRegistry){
+		"sig":      func(r *KnownRegistry) { r.Sig = "SHA256:short" },
+		"no sig":   func(r *KnownRegistry) { r.Sig = "" },
+		"id":       func(r *KnownRegistry) { r.ID = "short" },
+		"no id":    func(r *KnownRegistry) { r.ID = "" },
+		"name":     func(r *KnownRegistry) { r.Name = "a b" },
+		"endpoint": func(r *KnownRegistry) { r.Endpoints = []xlreg.Endpoint{"a:0"} },
 	} {
-		r := testRegistration(1)
+		r := testRegistry(1)
 		change(&r)
-		if err := n.SetRegistration(r); err == nil {
+		if err := n.SetRegistry(r); err == nil {
 			t.Errorf("%s: taken", name)
 		}
 	}
-	if len(n.Registrations()) != 0 {
+	if len(n.Registries()) != 0 {
 		t.Error("something refused is kept")
 	}
-	bare := Registration{Sig: testRegistration(1).Sig, ID: testID}
-	if err := n.SetRegistration(bare); err != nil {
+	bare := KnownRegistry{Sig: testRegistry(1).Sig, ID: testID}
+	if err := n.SetRegistry(bare); err != nil {
 		t.Errorf("without name and endpoints: %v", err)
 	}
 }
@@ -286,12 +287,12 @@ func TestNodeIsSafeForConcurrentUse(t *testing.T) {
 			endpoints := []xlreg.Endpoint{xlreg.Endpoint(fmt.Sprintf("host%d.example:1", i%2))}
 			err := n.SetEndpoints(endpoints)
 			token, certificate, tokenErr := n.Token(xlreg.Protocol20, testID, testTime)
-			err = errors.Join(err, tokenErr, n.SetRegistration(testRegistration(byte(i))))
+			err = errors.Join(err, tokenErr, n.SetRegistry(testRegistry(byte(i))))
 			if err != nil {
 				t.Error(err)
 				return
 			}
-			if err := VerifyToken(token, certificate); err != nil {
+			if err := keys.VerifyToken(token, certificate); err != nil {
 				t.Error(err)
 			}
 			if c, err := parseCertificate(certificate); err != nil || !c.fits(token) {
@@ -300,7 +301,7 @@ func TestNodeIsSafeForConcurrentUse(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if got := len(n.Registrations()); got != 8 {
+	if got := len(n.Registries()); got != 8 {
 		t.Errorf("%d registrations", got)
 	}
 }

@@ -9,29 +9,30 @@ import (
 	"slices"
 
 	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // recordVersion is the version of node.json that is written, and the highest that
 // is read.
 const recordVersion = 1
 
-// record is the content of node.json. A record is never changed once it is a
-// node's: with and its like return another.
+// record is the content of node.json. The record that a Node holds is never
+// changed in place: a change is made to a copy, which replaces it once saved.
 type record struct {
 	name       xlreg.Name
 	attrs      xlreg.NodeAttrs
 	endpoints  []xlreg.Endpoint
 	registries []entry
-	extra      members // of others; kept as they are
+	extra      members // what newer or other programs added; written back unchanged
 }
 
 // entry is one registry in node.json.
 type entry struct {
-	Registration
-	extra members // of others; kept as they are
+	KnownRegistry
+	extra members // as in record
 }
 
-// members are those of a JSON object.
+// members are the members of a JSON object, by name.
 type members map[string]json.RawMessage
 
 func (r *record) validate() error {
@@ -41,55 +42,43 @@ func (r *record) validate() error {
 	if unknown := r.attrs &^ xlreg.KnownNodeAttrs; unknown != 0 {
 		return fmt.Errorf("attrs: unknown bits %#x", uint64(unknown))
 	}
-	return validateEndpoints(r.endpoints)
-}
-
-func validateEndpoints(endpoints []xlreg.Endpoint) error {
-	if len(endpoints) > xlreg.MaxEndpoints {
-		return fmt.Errorf("%d endpoints, at most %d allowed", len(endpoints), xlreg.MaxEndpoints)
-	}
-	for _, e := range endpoints {
-		if err := e.Validate(); err != nil {
-			return err
-		}
-	}
-	return nil
+	return xlreg.ValidateEndpoints(r.endpoints)
 }
 
 // index returns the place of the registry with the fingerprint sig, or -1.
 func (r *record) index(sig string) int {
-	sum, err := ParseFingerprint(sig)
+	sum, err := keys.ParseFingerprint(sig)
 	if err != nil {
 		return -1
 	}
-	sig = FormatFingerprint(sum)
+	sig = keys.FormatFingerprint(sum)
 	return slices.IndexFunc(r.registries, func(e entry) bool { return e.Sig == sig })
 }
 
-// with returns the record with what it says of one registry replaced or added,
-// and whether that is a change.
-func (r *record) with(reg Registration) (record, bool) {
+// with returns a copy of r in which what is known of one registry is replaced or
+// added, and whether that changes anything.
+func (r *record) with(reg KnownRegistry) (record, bool) {
 	next := *r
 	next.registries = slices.Clone(r.registries)
 	i := r.index(reg.Sig)
 	if i < 0 {
-		next.registries = append(next.registries, entry{Registration: reg.clone()})
+		next.registries = append(next.registries, entry{KnownRegistry: reg.clone()})
 		return next, true
 	}
 	if next.registries[i].equal(reg) {
 		return next, false
 	}
-	next.registries[i].Registration = reg.clone()
+	next.registries[i].KnownRegistry = reg.clone()
 	return next, true
 }
 
 // normalize checks r and gives its fingerprint the one form in which it is kept.
-func (r *Registration) normalize() error {
-	sum, err := ParseFingerprint(r.Sig)
+func (r *KnownRegistry) normalize() error {
+	sum, err := keys.ParseFingerprint(r.Sig)
 	if err != nil {
 		return err
 	}
-	r.Sig = FormatFingerprint(sum)
+	r.Sig = keys.FormatFingerprint(sum)
 	if _, err := xlreg.NodeIDFromBytes([]byte(r.ID)); err != nil {
 		return err
 	}
@@ -98,16 +87,16 @@ func (r *Registration) normalize() error {
 			return err
 		}
 	}
-	return validateEndpoints(r.Endpoints)
+	return xlreg.ValidateEndpoints(r.Endpoints)
 }
 
-func (r *Registration) clone() Registration {
+func (r *KnownRegistry) clone() KnownRegistry {
 	c := *r
 	c.Endpoints = slices.Clone(r.Endpoints)
 	return c
 }
 
-func (r *Registration) equal(o Registration) bool {
+func (r *KnownRegistry) equal(o KnownRegistry) bool {
 	return r.Sig == o.Sig && r.Name == o.Name && r.ID == o.ID && slices.Equal(r.Endpoints, o.Endpoints)
 }
 
@@ -180,8 +169,8 @@ func parseEntry(m members) (entry, error) {
 	return e, e.normalize()
 }
 
-// take reads the member key into v, if it is there, and takes it out of m, so that
-// in the end only what nobody knew is left.
+// take reads the member called key into v, if there is one, and deletes it from m,
+// so that in the end only unknown members are left.
 func (m members) take(key string, v any) error {
 	raw, ok := m[key]
 	delete(m, key)
@@ -230,7 +219,7 @@ func (e *entry) marshal() ([]byte, error) {
 	}, e.extra)
 }
 
-// orEmpty makes of no endpoints an empty list, where JSON would say null.
+// orEmpty returns an empty list for nil, which JSON would write as null.
 func orEmpty(endpoints []xlreg.Endpoint) []xlreg.Endpoint {
 	if endpoints == nil {
 		return []xlreg.Endpoint{}
@@ -243,8 +232,8 @@ type member struct {
 	value any
 }
 
-// marshalObject returns a JSON object of the known members in their order, and
-// then the others in that of their names.
+// marshalObject returns a JSON object: the known members in the order given, then
+// the extra ones sorted by name.
 func marshalObject(known []member, extra members) ([]byte, error) {
 	for _, key := range slices.Sorted(maps.Keys(extra)) {
 		known = append(known, member{key, extra[key]})

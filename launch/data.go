@@ -8,37 +8,37 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
-	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/keys"
 )
 
-// Data is what templates and formats see: a cluster, as one of its members sees
-// it, or someone who only reads.
+// Data is what templates and formats see: a cluster as one of its members sees it, or
+// a reader, which is no member.
 type Data struct {
-	Cluster  Cluster
-	Members  []*Member // in the order of their indexes
-	Self     *Member   // one of Members; nil to a reader
-	Dir      string    // the member's own directory, absolute; empty to a reader
-	Registry string    // an xlreg:// line
+	Cluster  ClusterData
+	Members  []*MemberData // in the order of their indexes
+	Self     *MemberData   // one of Members; nil to a reader
+	Dir      string        // the member's own directory, absolute; empty to a reader
+	Registry string        // an xlreg:// line
 
 	roster     *client.Roster // nil in a sample
 	unverified []xlreg.Name
 }
 
-// Cluster is what is fixed about a cluster.
-type Cluster struct {
+// ClusterData is what is fixed about a cluster.
+type ClusterData struct {
 	Name string
 	ID   string // in hex
-	Size int    // members it is made for
+	Size int    // how many members it is made for
 }
 
-// Member is one member of a cluster.
-type Member struct {
+// MemberData is one member of a cluster.
+type MemberData struct {
 	Index          int
 	Name           string
 	ID             string // in hex
 	Endpoints      []Endpoint
 	SigFingerprint string // SHA256:…, as ssh-keygen -l prints it
-	Verified       bool   // it has signed what is said of it
+	Verified       bool   // it has signed what stands here
 }
 
 // Endpoint is an address. In a template it is host:port, and has a Host, without
@@ -52,19 +52,19 @@ type TLS struct {
 	Peers string // the certificates of all members
 }
 
-// ErrNoSelf says that something is about a member, and there is none: the cluster
-// is seen by a reader.
+// ErrNoSelf says that only a member can be told something, and that the cluster is
+// seen by a reader.
 var ErrNoSelf = errors.New("only a member can tell: say which with 'join'")
 
-// NewData describes roster as the member self sees it, whose directory is dir. An
-// empty self is a reader.
+// NewData returns roster as the member with the ID self sees it, whose directory is
+// dir. An empty self is a reader.
 func NewData(roster *client.Roster, self xlreg.NodeID, dir string) (*Data, error) {
 	d := &Data{
-		Cluster: Cluster{Name: string(roster.Cluster.Name), ID: roster.Cluster.ID.String(), Size: roster.Cluster.MaxSize},
+		Cluster: ClusterData{Name: string(roster.Cluster.Name), ID: roster.Cluster.ID.String(), Size: roster.Cluster.MaxSize},
 		Dir:     dir, roster: roster, unverified: roster.Unverified(),
 	}
 	for i := range roster.Members {
-		m, err := newMember(&roster.Members[i])
+		m, err := newMemberData(&roster.Members[i])
 		if err != nil {
 			return nil, err
 		}
@@ -79,12 +79,12 @@ func NewData(roster *client.Roster, self xlreg.NodeID, dir string) (*Data, error
 	return d, nil
 }
 
-func newMember(m *client.Member) (*Member, error) {
-	sig, err := identity.Fingerprint(m.Token.SigKey)
+func newMemberData(m *client.Member) (*MemberData, error) {
+	sig, err := keys.Fingerprint(m.Token.SigKey)
 	if err != nil {
 		return nil, fmt.Errorf("member %s: %w", m.Token.Name, err)
 	}
-	return &Member{
+	return &MemberData{
 		Index: m.Index, Name: string(m.Token.Name), ID: m.Token.ID.String(),
 		Endpoints: slices.Clone(m.Token.Endpoints), SigFingerprint: sig, Verified: m.Verified,
 	}, nil
@@ -113,14 +113,14 @@ func (d *Data) Roster() (string, error) {
 	return filepath.Join(d.Dir, rosterFile), nil
 }
 
-// Others returns the members but for Self.
-func (d *Data) Others() []*Member {
-	return slices.DeleteFunc(slices.Clone(d.Members), func(m *Member) bool { return m == d.Self })
+// Others returns all members except Self.
+func (d *Data) Others() []*MemberData {
+	return slices.DeleteFunc(slices.Clone(d.Members), func(m *MemberData) bool { return m == d.Self })
 }
 
 // Endpoint returns the nth endpoint: 0 is for the other members, 1 by convention
 // for clients of the cluster.
-func (m *Member) Endpoint(n int) (Endpoint, error) {
+func (m *MemberData) Endpoint(n int) (Endpoint, error) {
 	if n < 0 || n >= len(m.Endpoints) {
 		return "", fmt.Errorf("member %s has %d endpoints, and none of index %d: reserve more with --ports, or give more with --endpoint", m.Name, len(m.Endpoints), n)
 	}

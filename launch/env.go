@@ -1,21 +1,22 @@
 package launch
 
 import (
-	"slices"
 	"strconv"
-	"strings"
 )
 
 // The variables that each program finds in its environment.
 const (
-	EnvCluster  = "XLREG_CLUSTER"   // the cluster's name
-	EnvSelf     = "XLREG_SELF"      // the member's name
-	EnvIndex    = "XLREG_INDEX"     // its index
-	EnvSize     = "XLREG_SIZE"      // how many members the cluster is made for
-	EnvRoster   = "XLREG_ROSTER"    // the path of a JSON file with all members
-	EnvTLSCert  = "XLREG_TLS_CERT"  // the paths of the files for mutual TLS; absent
-	EnvTLSKey   = "XLREG_TLS_KEY"   // if a member has no certificate
-	EnvTLSPeers = "XLREG_TLS_PEERS" //
+	EnvCluster = "XLREG_CLUSTER" // the cluster's name
+	EnvSelf    = "XLREG_SELF"    // the member's name
+	EnvIndex   = "XLREG_INDEX"   // its index
+	EnvSize    = "XLREG_SIZE"    // how many members the cluster is made for
+	EnvRoster  = "XLREG_ROSTER"  // the path of a JSON file with all members
+
+	// The paths of the files for mutual TLS. They are not set if some member has no
+	// certificate.
+	EnvTLSCert  = "XLREG_TLS_CERT"
+	EnvTLSKey   = "XLREG_TLS_KEY"
+	EnvTLSPeers = "XLREG_TLS_PEERS"
 )
 
 // EnvNames returns the names of all of them.
@@ -42,15 +43,4 @@ func (d *Data) Environment() ([]string, error) {
 	}
 	files := tlsFiles(d.Dir)
 	return append(env, EnvTLSCert+"="+files.Cert, EnvTLSKey+"="+files.Key, EnvTLSPeers+"="+files.Peers), nil
-}
-
-// mergeEnv returns env with more, which takes the place of what has the same name.
-func mergeEnv(env []string, more ...string) []string {
-	merged := slices.Clone(env)
-	for _, v := range more {
-		name, _, _ := strings.Cut(v, "=")
-		merged = slices.DeleteFunc(merged, func(old string) bool { return strings.HasPrefix(old, name+"=") })
-		merged = append(merged, v)
-	}
-	return merged
 }

@@ -11,13 +11,13 @@ import (
 
 // Expiry is when a certificate ends.
 type Expiry struct {
-	Name string    // in its subject: the member's
-	Warn time.Time // from when on it is to be renewed, with a third of its life left
+	Name string    // the member's, which is the certificate's subject
+	Warn time.Time // when it is due for renewal: a third of its life is left
 	End  time.Time
 }
 
-// FirstExpiry returns that of the certificates in the file peers which is to be
-// renewed first. Until then what a program was told of its peers is good.
+// FirstExpiry returns the expiry of the certificate in the file peers that is due for
+// renewal first. Until then a program can rely on the file.
 func FirstExpiry(peers string) (Expiry, error) {
 	data, err := os.ReadFile(peers)
 	if err != nil {
@@ -40,9 +40,9 @@ func FirstExpiry(peers string) (Expiry, error) {
 	return first, nil
 }
 
-// WatchExpiry calls tell when a certificate in the file peers is to be renewed, and
-// each day from then on until the file has others. It returns when ctx ends, or
-// when there is no such file.
+// WatchExpiry calls tell when a certificate in the file peers is due for renewal, and
+// once a day after that until the file has newer ones. It returns when ctx ends, or
+// when the file does not exist.
 func WatchExpiry(ctx context.Context, peers string, tell func(Expiry)) {
 	const again = 24 * time.Hour
 	for {
@@ -50,7 +50,7 @@ func WatchExpiry(ctx context.Context, peers string, tell func(Expiry)) {
 		if err != nil {
 			return
 		}
-		wait := min(time.Until(e.Warn), again) // as the file may be written anew at any time
+		wait := min(time.Until(e.Warn), again) // since the file may be replaced at any time
 		if wait <= 0 {
 			tell(e)
 			wait = again

@@ -11,17 +11,17 @@ import (
 	"time"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/xlregtest"
 )
 
 // writePeers writes a bundle of certificates of m0 and on, with these lives.
-func writePeers(t *testing.T, path string, keys *identity.Keys, now time.Time, lives ...time.Duration) {
+func writePeers(t *testing.T, path string, set *keys.Set, now time.Time, lives ...time.Duration) {
 	t.Helper()
 	var b bytes.Buffer
 	for i, life := range lives {
-		token := &xlreg.Token{Name: xlreg.Name([]string{"m0", "m1", "m2"}[i]), SigKey: keys.SigKey}
-		der, err := identity.NewCertificate(keys.Sig, token, now, life)
+		token := &xlreg.Token{Name: xlreg.Name([]string{"m0", "m1", "m2"}[i]), SigKey: set.SigKey}
+		der, err := keys.NewCertificate(set.Sig, token, now, life)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -37,10 +37,10 @@ func writePeers(t *testing.T, path string, keys *identity.Keys, now time.Time, l
 const day = 24 * time.Hour
 
 func TestFirstExpiry(t *testing.T) {
-	keys := xlregtest.Node(t, "n").Keys()
+	set := xlregtest.Node(t, "n").Keys()
 	path := filepath.Join(t.TempDir(), "peers.pem")
 	now := time.Now().Truncate(time.Second)
-	writePeers(t, path, keys, now, 90*day, 30*day, 60*day)
+	writePeers(t, path, set, now, 90*day, 30*day, 60*day)
 	e, err := FirstExpiry(path)
 	end := now.Add(30*day - time.Hour) // certificates are backdated by an hour
 	if err != nil || e.Name != "m1" || !e.End.Equal(end) || !e.Warn.Equal(end.Add(-10*day)) {
@@ -57,11 +57,11 @@ func TestFirstExpiry(t *testing.T) {
 // A warning comes in the last third of a life, each day until the file is written
 // anew.
 func TestWatchExpiry(t *testing.T) {
-	keys := xlregtest.Node(t, "n").Keys()
+	set := xlregtest.Node(t, "n").Keys()
 	path := filepath.Join(t.TempDir(), "peers.pem")
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
-		writePeers(t, path, keys, begin, 90*day, 30*day)
+		writePeers(t, path, set, begin, 90*day, 30*day)
 		ctx, cancel := context.WithCancel(t.Context())
 		told := make(chan Expiry)
 		done := make(chan struct{})
@@ -78,7 +78,7 @@ func TestWatchExpiry(t *testing.T) {
 		if again := time.Since(before); again != day {
 			t.Errorf("told again after %v", again)
 		}
-		writePeers(t, path, keys, time.Now(), 90*day, 90*day)
+		writePeers(t, path, set, time.Now(), 90*day, 90*day)
 		before = time.Now()
 		<-told
 		if days := time.Since(before).Hours() / 24; days < 59 || days > 61 {

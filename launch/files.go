@@ -12,6 +12,7 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/atomicfile"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // The files of a member, in its directory.
@@ -36,12 +37,12 @@ func DirOf(node *identity.Node, cluster xlreg.Name) (string, error) {
 	return filepath.Abs(filepath.Join(node.Dir(), "clusters", string(cluster)))
 }
 
-// WriteFiles writes what d's member gives a program to read: cert.pem, key.pem and
+// WriteFiles writes the files that d's member has for programs: cert.pem, key.pem and
 // peers.pem, for mutual TLS with anything built on OpenSSL or Go, and roster.json.
-// Each is replaced at once, and its owner's alone to read; the directory is made if
-// it is not there. The certificate is the one that the others have in the roster.
-// If some member has none only roster.json is written, and what else there was is
-// removed, since it is good for no TLS among these members.
+// Each is replaced atomically and only its owner may read it; the directory is made if
+// it does not exist. The certificate is the one that the others have in the roster.
+// If a member has no certificate, only roster.json is written and the other files are
+// removed, since there is no TLS among all members then.
 func WriteFiles(d *Data, node *identity.Node) error {
 	if err := writeFiles(d, node); err != nil {
 		return fmt.Errorf("write the files of %s: %w", node.Name(), err)
@@ -50,11 +51,11 @@ func WriteFiles(d *Data, node *identity.Node) error {
 }
 
 func writeFiles(d *Data, node *identity.Node) error {
-	text, err := encodeRoster(d.roster)
+	roster, err := EncodeRoster(d.roster)
 	if err != nil {
 		return err
 	}
-	files := map[string][]byte{rosterFile: []byte(text)}
+	files := map[string][]byte{rosterFile: roster}
 	if d.hasTLS() {
 		err = d.addTLSFiles(files, node)
 	}
@@ -75,7 +76,7 @@ func writeFiles(d *Data, node *identity.Node) error {
 	return removeTLSFiles(d.Dir)
 }
 
-// makeDir makes a directory that is its owner's alone.
+// makeDir makes a directory to which only its owner has access.
 func makeDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("%w: choose a directory that can be written to", err)
@@ -99,14 +100,14 @@ func (d *Data) addTLSFiles(files map[string][]byte, node *identity.Node) (err er
 		return err
 	}
 	files[certFile] = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw})
-	if files[keyFile], err = identity.EncodePrivateKey(node.Keys().Sig); err != nil {
+	if files[keyFile], err = keys.EncodePrivate(node.Keys().Sig); err != nil {
 		return err
 	}
 	files[peersFile], err = d.roster.CertificatesPEM()
 	return err
 }
 
-// WriteMade writes the files that a command's arguments name.
+// WriteMade writes the files in Made.
 func (x *Expanded) WriteMade() error {
 	for _, path := range slices.Sorted(maps.Keys(x.Made)) {
 		if err := atomicfile.Write(path, []byte(x.Made[path]), 0o600); err != nil {

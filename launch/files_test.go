@@ -16,6 +16,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/internal/view"
 	"github.com/xlattice/xlreg/xlregtest"
 )
 
@@ -44,7 +45,7 @@ func TestWriteFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var roster RosterJSON
+	var roster view.Roster
 	if err := json.Unmarshal(data, &roster); err != nil || roster.Cluster.Name != "web" || len(roster.Members) != 3 || roster.Members[2].Unverified {
 		t.Errorf("roster.json: %v, %s", err, data)
 	}
@@ -71,7 +72,7 @@ func checkModes(t *testing.T, dir string) {
 }
 
 // checkPeers wants the certificates of all members in their order, and no more.
-func checkPeers(t *testing.T, path string, members []*xlregtest.Member) {
+func checkPeers(t *testing.T, path string, members []*xlregtest.Membership) {
 	t.Helper()
 	rest, err := os.ReadFile(path)
 	if err != nil {

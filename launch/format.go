@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Format is a way to tell one kind of program who is in a cluster.
+// Format is the way in which one kind of program is told of a cluster's members.
 type Format struct {
 	Name  string
 	About string // in one line

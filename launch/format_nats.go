@@ -38,7 +38,7 @@ func natsFormat(d *Data) (string, error) {
 	return l.String(), nil
 }
 
-func natsRoutes(members []*Member) (string, error) {
+func natsRoutes(members []*MemberData) (string, error) {
 	var l lines
 	l.addf("  routes: [")
 	for _, m := range members {

@@ -28,7 +28,7 @@ func Sample(s Shape) *Data {
 		s.Own = s.Endpoints
 	}
 	d := &Data{
-		Cluster:  Cluster{Name: "sample", ID: strings.Repeat("0", 2*xlreg.LongIDLen), Size: s.Size},
+		Cluster:  ClusterData{Name: "sample", ID: strings.Repeat("0", 2*xlreg.LongIDLen), Size: s.Size},
 		Dir:      "/sample",
 		Registry: "xlreg://192.0.2.1:56789/?sig=sample",
 	}
@@ -43,8 +43,8 @@ func Sample(s Shape) *Data {
 	return d
 }
 
-func sampleMember(index, endpoints int) *Member {
-	m := &Member{
+func sampleMember(index, endpoints int) *MemberData {
+	m := &MemberData{
 		Index: index, Name: fmt.Sprintf("m%d", index), ID: strings.Repeat("0", 2*xlreg.LongIDLen),
 		SigFingerprint: "SHA256:sample", Verified: true,
 	}

@@ -183,7 +183,7 @@ func joinList(list any, separator string) (string, error) {
 		for _, e := range l {
 			parts = append(parts, string(e))
 		}
-	case []*Member:
+	case []*MemberData:
 		for _, m := range l {
 			parts = append(parts, m.Name)
 		}

@@ -12,10 +12,10 @@ import (
 // name, and one is IPv6.
 func example() *Data {
 	d := &Data{
-		Cluster:  Cluster{Name: "web", ID: strings.Repeat("ab", 32), Size: 3},
+		Cluster:  ClusterData{Name: "web", ID: strings.Repeat("ab", 32), Size: 3},
 		Dir:      "/run/web",
 		Registry: "xlreg://192.0.2.9:56789/?sig=x",
-		Members: []*Member{
+		Members: []*MemberData{
 			{Index: 0, Name: "a", ID: strings.Repeat("00", 32), Endpoints: []Endpoint{"192.0.2.1:4000", "192.0.2.1:4001"}, SigFingerprint: "SHA256:A", Verified: true},
 			{Index: 1, Name: "b", ID: strings.Repeat("11", 32), Endpoints: []Endpoint{"b.example:4000", "b.example:4001"}, SigFingerprint: "SHA256:B", Verified: true},
 			{Index: 2, Name: "c", ID: strings.Repeat("22", 32), Endpoints: []Endpoint{"[2001:db8::3]:4000", "[2001:db8::3]:4001"}, SigFingerprint: "SHA256:C", Verified: true},
@@ -183,15 +183,5 @@ func TestEnvironment(t *testing.T) {
 	}
 	if _, err := d.TLS(); err == nil || !strings.Contains(err.Error(), "[c]") {
 		t.Errorf("TLS without the certificate of c: %v", err)
-	}
-}
-
-func TestMergeEnv(t *testing.T) {
-	old := []string{"A=1", "B=2", "A=3", "AB=4"}
-	if got, want := mergeEnv(old, "A=5", "C=6"), []string{"B=2", "AB=4", "A=5", "C=6"}; !slices.Equal(got, want) {
-		t.Errorf("%q, want %q", got, want)
-	}
-	if !slices.Equal(old, []string{"A=1", "B=2", "A=3", "AB=4"}) {
-		t.Errorf("the old one is now %q", old)
 	}
 }

@@ -2,14 +2,12 @@ package regcred
 
 import (
 	"bytes"
-	"crypto/x509"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // The words of regCred.dat, in their order. Deployed clients refuse any other.
@@ -25,10 +23,8 @@ const (
 	wordVersion   = "Version"
 )
 
-const keyAlgorithm = "ssh-rsa"
-
 // Parse reads the content of a regCred.dat. An error names the line.
-func Parse(data []byte) (*Cred, error) {
+func Parse(data []byte) (*xlreg.Credentials, error) {
 	if len(data) > maxLen {
 		return nil, fmt.Errorf("more than %d bytes", maxLen)
 	}
@@ -84,8 +80,8 @@ func (p *parser) value(key string) (string, error) {
 	return value, nil
 }
 
-func (p *parser) cred() (*Cred, error) {
-	c := new(Cred)
+func (p *parser) cred() (*xlreg.Credentials, error) {
+	c := new(xlreg.Credentials)
 	if err := p.want(wordOpen); err != nil {
 		return nil, err
 	}
@@ -113,7 +109,7 @@ func (p *parser) cred() (*Cred, error) {
 	return c, nil
 }
 
-func (p *parser) name(c *Cred) error {
+func (p *parser) name(c *xlreg.Credentials) error {
 	value, err := p.value(wordName)
 	if err != nil {
 		return err
@@ -122,7 +118,7 @@ func (p *parser) name(c *Cred) error {
 	return err
 }
 
-func (p *parser) id(c *Cred) error {
+func (p *parser) id(c *xlreg.Credentials) error {
 	value, err := p.value(wordID)
 	if err != nil {
 		return err
@@ -131,7 +127,7 @@ func (p *parser) id(c *Cred) error {
 	return err
 }
 
-func (p *parser) keys(c *Cred) error {
+func (p *parser) keys(c *xlreg.Credentials) error {
 	comms, err := p.key(wordComms)
 	if err != nil {
 		return err
@@ -151,23 +147,14 @@ func (p *parser) key(word string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	digits, ok := strings.CutPrefix(value, keyAlgorithm+" ")
-	if !ok {
-		return nil, fmt.Errorf("%s: want %s and a key in base64", word, keyAlgorithm)
-	}
-	digits, _, _ = strings.Cut(digits, " ")
-	form, err := base64.StdEncoding.Strict().DecodeString(digits)
+	key, err := keys.ParseSSH(value)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", word, err)
 	}
-	key, err := identity.ParseSSH(form)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", word, err)
-	}
-	return x509.MarshalPKIXPublicKey(key)
+	return key.DER(), nil
 }
 
-func (p *parser) endpoints(c *Cred) error {
+func (p *parser) endpoints(c *xlreg.Credentials) error {
 	if err := p.want(wordEndpoints); err != nil {
 		return err
 	}
@@ -194,7 +181,7 @@ func (p *parser) endpoints(c *Cred) error {
 	return nil
 }
 
-func (p *parser) version(c *Cred) error {
+func (p *parser) version(c *xlreg.Credentials) error {
 	value, err := p.value(wordVersion)
 	if err != nil {
 		return err
@@ -204,15 +191,15 @@ func (p *parser) version(c *Cred) error {
 }
 
 // Marshal returns the content of a regCred.dat, laid out as deployed writers do it.
-func (c *Cred) Marshal() ([]byte, error) {
-	if err := c.validate(); err != nil {
+func Marshal(c *xlreg.Credentials) ([]byte, error) {
+	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	comms, err := marshalKey([]byte(c.CommsKey))
+	comms, err := marshalKey(c.CommsKey)
 	if err != nil {
 		return nil, fmt.Errorf("comms key: %w", err)
 	}
-	sig, err := marshalKey([]byte(c.SigKey))
+	sig, err := marshalKey(c.SigKey)
 	if err != nil {
 		return nil, fmt.Errorf("sig key: %w", err)
 	}
@@ -238,10 +225,10 @@ func (c *Cred) Marshal() ([]byte, error) {
 	return []byte(strings.Join(lines, "\r\n")), nil
 }
 
-func marshalKey(der []byte) (string, error) {
-	key, err := xlreg.ParsePublicKey(der)
+func marshalKey[K xlreg.CommsKey | xlreg.SigKey](k K) (string, error) {
+	key, err := keys.Parse(k)
 	if err != nil {
 		return "", err
 	}
-	return keyAlgorithm + " " + base64.StdEncoding.EncodeToString(identity.MarshalSSH(key)), nil
+	return keys.FormatSSH(key), nil
 }

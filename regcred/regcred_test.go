@@ -14,19 +14,19 @@ import (
 	"testing"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/keys"
 )
 
-var testKeys = sync.OnceValue(func() *identity.Keys {
-	keys, err := identity.GenerateKeys(2048)
+var testKeys = sync.OnceValue(func() *keys.Set {
+	set, err := keys.Generate(keys.RSA, 2048)
 	if err != nil {
 		panic(err)
 	}
-	return keys
+	return set
 })
 
-func testCred() *Cred {
-	return &Cred{
+func testCred() *xlreg.Credentials {
+	return &xlreg.Credentials{
 		Name:      "xlReg",
 		ID:        xlreg.NodeID(strings.Repeat("\xab\x01", 16)),
 		CommsKey:  testKeys().CommsKey,
@@ -38,7 +38,7 @@ func testCred() *Cred {
 
 func testFile(t testing.TB) string {
 	t.Helper()
-	data, err := testCred().Marshal()
+	data, err := Marshal(testCred())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestRecordedFiles(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := c.Marshal()
+			got, err := Marshal(c)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -184,24 +184,24 @@ func TestParseNamesTheLine(t *testing.T) {
 }
 
 func TestMarshalRefuses(t *testing.T) {
-	cases := map[string]func(*Cred){
-		"name":          func(c *Cred) { c.Name = "a b" },
-		"id":            func(c *Cred) { c.ID = "short" },
-		"comms key":     func(c *Cred) { c.CommsKey = "no key" },
-		"sig key":       func(c *Cred) { c.SigKey = "no key" },
-		"no endpoint":   func(c *Cred) { c.Endpoints = nil },
-		"endpoint":      func(c *Cred) { c.Endpoints = []xlreg.Endpoint{"a:1\r\n}"} },
-		"17 endpoints":  func(c *Cred) { c.Endpoints = make([]xlreg.Endpoint, 17) },
-		"name injected": func(c *Cred) { c.Name = "a\r\nID: 00" },
+	cases := map[string]func(*xlreg.Credentials){
+		"name":          func(c *xlreg.Credentials) { c.Name = "a b" },
+		"id":            func(c *xlreg.Credentials) { c.ID = "short" },
+		"comms key":     func(c *xlreg.Credentials) { c.CommsKey = "no key" },
+		"sig key":       func(c *xlreg.Credentials) { c.SigKey = "no key" },
+		"no endpoint":   func(c *xlreg.Credentials) { c.Endpoints = nil },
+		"endpoint":      func(c *xlreg.Credentials) { c.Endpoints = []xlreg.Endpoint{"a:1\r\n}"} },
+		"17 endpoints":  func(c *xlreg.Credentials) { c.Endpoints = make([]xlreg.Endpoint, 17) },
+		"name injected": func(c *xlreg.Credentials) { c.Name = "a\r\nID: 00" },
 	}
 	for name, change := range cases {
 		c := testCred()
 		change(c)
-		if data, err := c.Marshal(); err == nil {
+		if data, err := Marshal(c); err == nil {
 			t.Errorf("%s: written as %q", name, data)
 		}
 		path := filepath.Join(t.TempDir(), "regCred.dat")
-		if err := c.Write(path); err == nil {
+		if err := Write(path, c); err == nil {
 			t.Errorf("%s: written", name)
 		}
 		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
@@ -212,13 +212,13 @@ func TestMarshalRefuses(t *testing.T) {
 
 func TestKeysOfAllExponents(t *testing.T) {
 	for _, e := range []int{3, 65537, 1<<31 - 1} {
-		der, err := x509.MarshalPKIXPublicKey(&rsa.PublicKey{N: testKeys().Comms.N, E: e})
+		der, err := x509.MarshalPKIXPublicKey(&rsa.PublicKey{N: testKeys().Comms.Signer().Public().(*rsa.PublicKey).N, E: e})
 		if err != nil {
 			t.Fatal(err)
 		}
 		c := testCred()
 		c.CommsKey = xlreg.CommsKey(der)
-		data, err := c.Marshal()
+		data, err := Marshal(c)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -234,7 +234,7 @@ func TestKeysOfAllExponents(t *testing.T) {
 
 func TestReadAndWrite(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "regCred.dat")
-	if err := testCred().Write(path); err != nil {
+	if err := Write(path, testCred()); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(path)
@@ -266,7 +266,7 @@ func TestReadAndWrite(t *testing.T) {
 // users are to compare it.
 func TestFingerprintIsThatOfSSHKeygen(t *testing.T) {
 	c := testCred()
-	key, err := marshalKey([]byte(c.SigKey))
+	key, err := marshalKey(c.SigKey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -278,7 +278,7 @@ func TestFingerprintIsThatOfSSHKeygen(t *testing.T) {
 	if err != nil {
 		t.Fatalf("ssh-keygen (Debian package openssh-client): %v\n%s", err, out)
 	}
-	fingerprint, err := c.Fingerprint()
+	fingerprint, err := keys.Fingerprint(c.SigKey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -294,28 +294,11 @@ func TestFingerprintOfARecordedKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := c.Fingerprint()
+	got, err := keys.Fingerprint(c.SigKey)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got != recordedFingerprint {
 		t.Errorf("got %s, want %s", got, recordedFingerprint)
-	}
-}
-
-func TestProtocol(t *testing.T) {
-	for version, want := range map[string]xlreg.Protocol{
-		"0.9": xlreg.Protocol18, "1.0": xlreg.Protocol18, "1.8": xlreg.Protocol18, "1.8.99": xlreg.Protocol18,
-		"1.9.4": xlreg.Protocol18, "1.9.4.255": xlreg.Protocol18, "1.9.5": xlreg.Protocol19, "1.9.24": xlreg.Protocol19,
-		"1.10": xlreg.Protocol19, "2.0": xlreg.Protocol20, "2.7.1": xlreg.Protocol20, "3.0": xlreg.Protocol20,
-	} {
-		v, err := xlreg.ParseVersion(version)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := &Cred{Version: v}
-		if p, ok := c.Protocol(); p != want || ok != (want == xlreg.Protocol20) {
-			t.Errorf("%s: %v, %v", version, p, ok)
-		}
 	}
 }

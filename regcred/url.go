@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/keys"
 )
 
 const (
@@ -49,7 +49,7 @@ func parseURL(s string) (*Target, error) {
 		}
 		t.Endpoints = append(t.Endpoints, e)
 	}
-	if err := validateEndpoints(t.Endpoints); err != nil {
+	if err := xlreg.ValidateEndpoints(t.Endpoints); err != nil {
 		return nil, err
 	}
 	fingerprint, err := parseQuery(query)
@@ -79,11 +79,11 @@ func parseQuery(query string) (fingerprint string, err error) {
 		if fingerprint != "" {
 			return "", fmt.Errorf("%s is there twice", urlSig)
 		}
-		sum, err := identity.ParseFingerprint(value)
+		sum, err := keys.ParseFingerprint(value)
 		if err != nil {
 			return "", err
 		}
-		fingerprint = identity.FormatFingerprint(sum)
+		fingerprint = keys.FormatFingerprint(sum)
 	}
 	return fingerprint, nil
 }
@@ -93,7 +93,7 @@ func (t *Target) URL() (string, error) {
 	if len(t.Endpoints) == 0 {
 		return "", errors.New("registry url: no endpoint")
 	}
-	sum, err := identity.ParseFingerprint(t.Fingerprint)
+	sum, err := keys.ParseFingerprint(t.Fingerprint)
 	if err != nil {
 		return "", fmt.Errorf("registry url: %w", err)
 	}

@@ -22,7 +22,7 @@ const (
 
 func TestURLRoundTrip(t *testing.T) {
 	c := testCred()
-	url, err := c.URL()
+	url, err := URL(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func TestURLRoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := c.Target()
+	want, err := NewTarget(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		written, err := c.Marshal()
+		written, err := Marshal(c)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,9 +19,9 @@ import (
 // formTime bounds the forming of a cluster, which takes far less than a second.
 const formTime = time.Minute
 
-// Member is one member of a cluster that is complete. What it knows of itself and
-// of the others is in its Membership.
-type Member struct {
+// Membership is the place of one node of the test in a cluster that is complete: what
+// client.Form gives a real node, with its listeners.
+type Membership struct {
 	*client.Membership
 
 	// Listeners are the member's endpoints, in order: open, on 127.0.0.1, and
@@ -41,7 +41,7 @@ type Member struct {
 //
 // Without WithRegistry the cluster has a registry of its own. Everything ends with
 // the test.
-func Cluster(t testing.TB, n int, opts ...Option) []*Member {
+func Cluster(t testing.TB, n int, opts ...Option) []*Membership {
 	t.Helper()
 	o := collect(opts)
 	if err := o.check(n); err != nil {
@@ -82,11 +82,11 @@ func memberNames(n int) []xlreg.Name {
 }
 
 // form lets every node form the cluster on its own, as real ones do.
-func form(t testing.TB, nodes []*identity.Node, o *options) ([]*Member, error) {
+func form(t testing.TB, nodes []*identity.Node, o *options) ([]*Membership, error) {
 	t.Helper()
-	members := make([]*Member, len(nodes))
+	members := make([]*Membership, len(nodes))
 	for i := range members {
-		members[i] = &Member{Listeners: listen(t, o.endpoints)}
+		members[i] = &Membership{Listeners: listen(t, o.endpoints)}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), formTime)
 	defer cancel()
@@ -110,7 +110,7 @@ func form(t testing.TB, nodes []*identity.Node, o *options) ([]*Member, error) {
 }
 
 // addTLS sets what members have over 2.0 only.
-func addTLS(members []*Member, p xlreg.Protocol) (err error) {
+func addTLS(members []*Membership, p xlreg.Protocol) (err error) {
 	if p.Classic() {
 		return nil
 	}

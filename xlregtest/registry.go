@@ -1,11 +1,8 @@
 package xlregtest
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -20,7 +17,7 @@ import (
 // Registry is a registry in this process, on a port of its own on 127.0.0.1. It
 // keeps what it knows in memory. Its methods may be called from any goroutine.
 type Registry struct {
-	cred     *regcred.Cred
+	cred     *xlreg.Credentials
 	target   *regcred.Target
 	url      string
 	protocol xlreg.Protocol // what clusters speak with it
@@ -40,48 +37,28 @@ func Start(t testing.TB, opts ...Option) *Registry {
 func start(t testing.TB, o *options) *Registry {
 	t.Helper()
 	node := newNodes(t, "registry")[0]
-	r, stop, err := serve(node, o)
+	running, err := host.Start(host.Config{Node: node, Store: memory.New(), Protocols: o.protocols, Logger: o.logger})
 	if err != nil {
 		t.Fatalf("xlregtest: start registry: %v", err)
 	}
 	t.Cleanup(func() {
-		if err := stop(); err != nil {
+		if err := running.Close(); err != nil {
 			t.Errorf("xlregtest: stop registry: %v", err)
 		}
 	})
+	r, err := newRegistry(running.Cred(), o)
+	if err != nil {
+		t.Fatalf("xlregtest: start registry: %v", err)
+	}
 	return r
 }
 
-// serve runs a registry until it is stopped.
-func serve(node *identity.Node, o *options) (r *Registry, stop func() error, err error) {
-	st := memory.New()
-	h, err := host.Open(host.Config{
-		Node: node, Store: st, Listen: []string{anyPort}, Protocols: o.protocols, Logger: o.logger,
-	})
-	if err != nil {
-		return nil, nil, errors.Join(err, st.Close())
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var served sync.WaitGroup
-	var serveErr error
-	served.Go(func() { serveErr = h.Serve(ctx) })
-	stop = func() error {
-		cancel()
-		served.Wait()
-		return errors.Join(serveErr, h.Close(), st.Close())
-	}
-	if r, err = newRegistry(h.Cred(), o); err != nil {
-		return nil, nil, errors.Join(err, stop())
-	}
-	return r, stop, nil
-}
-
-func newRegistry(cred *regcred.Cred, o *options) (*Registry, error) {
-	target, err := cred.Target()
+func newRegistry(cred *xlreg.Credentials, o *options) (*Registry, error) {
+	target, err := regcred.NewTarget(cred)
 	if err != nil {
 		return nil, err
 	}
-	url, err := cred.URL()
+	url, err := regcred.URL(cred)
 	if err != nil {
 		return nil, err
 	}
@@ -96,14 +73,14 @@ func (r *Registry) Target() *regcred.Target { return r.target }
 func (r *Registry) URL() string { return r.url }
 
 // Cred returns the registry's credentials.
-func (r *Registry) Cred() *regcred.Cred { return r.cred }
+func (r *Registry) Cred() *xlreg.Credentials { return r.cred }
 
 // CredFile writes the registry's credentials to a file that goes with the test,
 // and returns its path.
 func (r *Registry) CredFile(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "regCred.dat")
-	if err := r.cred.Write(path); err != nil {
+	if err := regcred.Write(path, r.cred); err != nil {
 		t.Fatalf("xlregtest: %v", err)
 	}
 	return path
@@ -121,7 +98,7 @@ func Node(t testing.TB, name xlreg.Name) *identity.Node {
 	return newNodes(t, name)[0]
 }
 
-// newNodes makes nodes whose keys nobody else has until the test ends.
+// newNodes makes nodes whose keys no other node has until the test ends.
 func newNodes(t testing.TB, names ...xlreg.Name) []*identity.Node {
 	t.Helper()
 	pool := testkeys.Shared()

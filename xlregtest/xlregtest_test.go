@@ -14,8 +14,8 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
-	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/testkeys"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/regcred"
 	"github.com/xlattice/xlreg/xlregtest"
 )
@@ -71,20 +71,20 @@ func TestEverythingEndsWithTheTest(t *testing.T) {
 
 // Not parallel: no other test is to take the keys before this one finds them.
 func TestKeysAreGivenBack(t *testing.T) {
-	var lent *identity.Keys
+	var lent *keys.Set
 	t.Run("test", func(t *testing.T) { lent = xlregtest.Node(t, "n").Keys() })
 	pool := testkeys.Shared()
-	var taken []*identity.Keys
+	var taken []*keys.Set
 	defer func() { pool.Give(taken...) }()
 	for !slices.Contains(taken, lent) {
 		if len(taken) == 200 { // far more than a process needs that has run no other test
 			t.Fatal("the keys are gone")
 		}
-		keys, err := pool.Take(1)
+		sets, err := pool.Take(1)
 		if err != nil {
 			t.Fatal(err)
 		}
-		taken = append(taken, keys...)
+		taken = append(taken, sets...)
 	}
 }
 
@@ -116,7 +116,7 @@ func TestCluster(t *testing.T) {
 }
 
 // checkMember holds what m knows against what the others are.
-func checkMember(t *testing.T, m *xlregtest.Member, members []*xlregtest.Member, endpoints int) {
+func checkMember(t *testing.T, m *xlregtest.Membership, members []*xlregtest.Membership, endpoints int) {
 	t.Helper()
 	roster := m.Roster()
 	if len(roster.Members) != len(members) || len(roster.Unverified()) > 0 || roster.Missing() > 0 {
@@ -137,7 +137,7 @@ func checkMember(t *testing.T, m *xlregtest.Member, members []*xlregtest.Member,
 	}
 }
 
-func wantDistinctKeys(t *testing.T, members []*xlregtest.Member) {
+func wantDistinctKeys(t *testing.T, members []*xlregtest.Membership) {
 	t.Helper()
 	seen := make(map[string]xlreg.Name)
 	for _, m := range members {
@@ -184,7 +184,7 @@ func TestListenersAreOpen(t *testing.T) {
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	members, others := xlregtest.Cluster(t, 3), xlregtest.Cluster(t, 2)
-	connect := func(from, to *xlregtest.Member) error {
+	connect := func(from, to *xlregtest.Membership) error {
 		var serving sync.WaitGroup
 		defer serving.Wait()
 		serving.Go(func() {
@@ -222,7 +222,7 @@ func TestTLS(t *testing.T) {
 func TestClustersAreDistinct(t *testing.T) {
 	t.Parallel()
 	r := xlregtest.Start(t)
-	var all []*xlregtest.Member
+	var all []*xlregtest.Membership
 	names := make(map[xlreg.Name]bool)
 	for range 3 {
 		members := xlregtest.Cluster(t, 2, xlregtest.WithRegistry(r))
@@ -241,7 +241,7 @@ func TestManyTestsAtOnce(t *testing.T) {
 	for i := range 8 {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			t.Parallel()
-			for _, members := range [][]*xlregtest.Member{
+			for _, members := range [][]*xlregtest.Membership{
 				xlregtest.Cluster(t, 4),
 				xlregtest.Cluster(t, 4, xlregtest.WithRegistry(r)),
 			} {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"sync"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
@@ -15,6 +14,7 @@ import (
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/bolt"
 	"github.com/xlattice/xlreg/internal/store/memory"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/regcred"
 )
 
@@ -45,7 +45,7 @@ func verify(ctx context.Context, f *bench.Formation) error {
 // keyring has the members' keys, which are made once. Formations take turns.
 type keyring struct {
 	progress io.Writer
-	keys     []*identity.Keys
+	keys     []*keys.Set
 }
 
 // former makes new nodes of the keys each time, with everything signed, so that
@@ -87,41 +87,33 @@ func parseTarget(where string) (*regcred.Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	return cred.Target()
+	return regcred.NewTarget(cred)
 }
 
-func serveMemory(ctx context.Context, _ string) (server, error) {
-	return serveStore(ctx, memory.New())
+func serveMemory(context.Context, string) (server, error) {
+	return serveStore(memory.New())
 }
 
-func serveBolt(ctx context.Context, dir string) (server, error) {
+func serveBolt(_ context.Context, dir string) (server, error) {
 	st, err := bolt.Open(filepath.Join(dir, "xlreg.db"), bolt.Options{})
 	if err != nil {
 		return server{}, err
 	}
-	return serveStore(ctx, st)
+	return serveStore(st)
 }
 
-func serveStore(ctx context.Context, st store.Store) (server, error) {
+func serveStore(st store.Store) (server, error) {
 	node, err := identity.NewNode(identity.Options{Name: "peers"})
 	if err != nil {
 		return server{}, errors.Join(err, st.Close())
 	}
-	h, err := host.Open(host.Config{Node: node, Store: st, Listen: []string{"127.0.0.1:0"}})
+	r, err := host.Start(host.Config{Node: node, Store: st})
 	if err != nil {
-		return server{}, errors.Join(err, st.Close())
+		return server{}, err
 	}
-	where, err := h.Cred().Marshal()
+	where, err := regcred.Marshal(r.Cred())
 	if err != nil {
-		return server{}, errors.Join(err, h.Close(), st.Close())
+		return server{}, errors.Join(err, r.Close())
 	}
-	ctx, stop := context.WithCancel(ctx)
-	var served error
-	var serving sync.WaitGroup
-	serving.Go(func() { served = h.Serve(ctx) })
-	return server{where: string(where), close: func() error {
-		stop()
-		serving.Wait()
-		return errors.Join(served, h.Close(), st.Close())
-	}}, nil
+	return server{where: string(where), close: r.Close}, nil
 }

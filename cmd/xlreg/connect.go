@@ -10,17 +10,10 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/regcred"
 )
-
-// target returns the registry that the flags name.
-func (g *globals) target() (*regcred.Target, error) {
-	if g.registry == "" {
-		return nil, usageError(errors.New("say which registry with --registry FILE|URL, or in XLREG_REGISTRY"))
-	}
-	return regcred.Load(g.registry)
-}
 
 // openNode opens the node that --node names, or the user's own, making it if it
 // does not exist.
@@ -36,9 +29,9 @@ func (g *globals) openNode(ctx context.Context) (*identity.Node, error) {
 	if name.Validate() != nil {
 		return nil, fmt.Errorf("no node in %s, and %q is no name for a new one: make it with 'xlreg node init %s --name NAME'", dir, name, dir)
 	}
-	node, err = makeNode(ctx, g.console, dir, identity.Options{Name: name, CertificateLife: g.certLife})
-	if err == nil && isTerminal(g.err) {
-		fmt.Fprintf(g.err, "made the node %s in %s\n", name, dir)
+	node, err = makeNode(ctx, g.Console, dir, identity.Options{Name: name, CertificateLife: g.certLife})
+	if err == nil && cli.IsTerminal(g.Err) {
+		fmt.Fprintf(g.Err, "made the node %s in %s\n", name, dir)
 	}
 	return node, err
 }
@@ -53,25 +46,25 @@ func (g *globals) openOldNode() (*identity.Node, error) {
 }
 
 // makeNode makes a node, and shows that this takes its time.
-func makeNode(ctx context.Context, c *console, dir string, o identity.Options) (*identity.Node, error) {
-	line := newStatusLine(c)
-	defer line.end()
+func makeNode(ctx context.Context, c *cli.Console, dir string, o identity.Options) (*identity.Node, error) {
+	line := cli.NewStatusLine(c)
+	defer line.End()
 	if o.Keys == nil {
-		line.show(fmt.Sprintf("making keys for %s", o.Name))
+		line.Show(fmt.Sprintf("making keys for %s", o.Name))
 	}
-	return interruptible(ctx, func() (*identity.Node, error) { return identity.Init(dir, o) })
+	return cli.Interruptible(ctx, func() (*identity.Node, error) { return identity.Init(dir, o) })
 }
 
 // nodeDir returns where the node is and what a new one there is called: by its
 // folder, or by this machine if the folder is the user's default.
 func (g *globals) nodeDir() (string, xlreg.Name, error) {
-	if g.node != "" {
-		dir, err := filepath.Abs(g.node)
+	if g.Node != "" {
+		dir, err := filepath.Abs(g.Node)
 		return dir, xlreg.Name(filepath.Base(dir)), err
 	}
 	config, err := os.UserConfigDir()
 	if err != nil {
-		return "", "", usageError(fmt.Errorf("say which node with --node DIR: %w", err))
+		return "", "", cli.UsageError(fmt.Errorf("say which node with --node DIR: %w", err))
 	}
 	host, err := os.Hostname()
 	host, _, _ = strings.Cut(host, ".")
@@ -83,7 +76,7 @@ func (g *globals) nodeDir() (string, xlreg.Name, error) {
 
 // dial opens a session, as node if it is not nil, and registers the node.
 func (g *globals) dial(ctx context.Context, target *regcred.Target, node *identity.Node) (*client.Client, error) {
-	c, err := client.Dial(ctx, target, client.Options{Node: node, Protocol: g.protocol.Protocol})
+	c, err := client.Dial(ctx, target, client.Options{Node: node, Protocol: g.Protocol.Protocol})
 	if err != nil || node == nil {
 		return c, err
 	}
@@ -105,9 +98,9 @@ func (g *globals) inSession(ctx context.Context, target *regcred.Target, node *i
 	return f(ctx, c)
 }
 
-// dialSoon is dial for someone who expects an answer soon.
+// dialSoon is dial, and shows what it waits for if that takes long.
 func (g *globals) dialSoon(ctx context.Context, target *regcred.Target, node *identity.Node) (*client.Client, error) {
-	defer showLate(g.console, "looking for the registry")()
+	defer cli.ShowLate(g.Console, "looking for the registry")()
 	return g.dial(ctx, target, node)
 }
 
@@ -118,7 +111,7 @@ func parseRef(s string) (xlreg.ClusterRef, error) {
 	}
 	name, err := xlreg.ParseName(s)
 	if err != nil {
-		return xlreg.ClusterRef{}, usageError(fmt.Errorf("cluster %q: %w", s, err))
+		return xlreg.ClusterRef{}, cli.UsageError(fmt.Errorf("cluster %q: %w", s, err))
 	}
 	return xlreg.ClusterRef{Name: name}, nil
 }
@@ -127,16 +120,16 @@ func parseRef(s string) (xlreg.ClusterRef, error) {
 // can be sent to.
 func parseEndpoints(flag string, list []string) ([]xlreg.Endpoint, error) {
 	if len(list) > xlreg.MaxEndpoints {
-		return nil, usageError(fmt.Errorf("--%s: %d addresses, at most %d allowed", flag, len(list), xlreg.MaxEndpoints))
+		return nil, cli.UsageError(fmt.Errorf("--%s: %d addresses, at most %d allowed", flag, len(list), xlreg.MaxEndpoints))
 	}
 	endpoints := make([]xlreg.Endpoint, 0, len(list))
 	for _, s := range list {
 		e, err := xlreg.ParseEndpoint(s)
 		if err != nil {
-			return nil, usageError(fmt.Errorf("--%s: %w", flag, err))
+			return nil, cli.UsageError(fmt.Errorf("--%s: %w", flag, err))
 		}
 		if addr, ok := e.Addr(); ok && addr.Unmap().IsUnspecified() {
-			return nil, usageError(fmt.Errorf("--%s %s: stands for all addresses of a machine; give one where others reach it", flag, e))
+			return nil, cli.UsageError(fmt.Errorf("--%s %s: stands for all addresses of a machine; give one where others reach it", flag, e))
 		}
 		endpoints = append(endpoints, e)
 	}
@@ -146,7 +139,7 @@ func parseEndpoints(flag string, list []string) ([]xlreg.Endpoint, error) {
 // checkSize refuses a number of members that no cluster can have.
 func checkSize(n int) error {
 	if n < xlreg.MinClusterSize || n > xlreg.MaxClusterSize {
-		return usageError(fmt.Errorf("--size %d: want %d to %d", n, xlreg.MinClusterSize, xlreg.MaxClusterSize))
+		return cli.UsageError(fmt.Errorf("--size %d: want %d to %d", n, xlreg.MinClusterSize, xlreg.MaxClusterSize))
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 )
 
 // createFlags are the flags of create, as given.
@@ -29,7 +30,7 @@ func newCreate(g *globals) *cobra.Command {
 		Example: "  xlreg create web --size 5\n  xlreg create web --size 5 --unique -o json",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o, err := f.options(args, g.protocol.classic())
+			o, err := f.options(args, g.Protocol.Classic())
 			if err != nil {
 				return err
 			}
@@ -47,21 +48,21 @@ func (f *createFlags) options(args []string, classic bool) (client.CreateOptions
 	if len(args) == 1 {
 		name, err := xlreg.ParseName(args[0])
 		if err != nil {
-			return o, usageError(fmt.Errorf("cluster %q: %w", args[0], err))
+			return o, cli.UsageError(fmt.Errorf("cluster %q: %w", args[0], err))
 		}
 		o.Name = name
 	}
 	if f.size == 0 {
-		return o, usageError(errors.New("say how many members with --size N"))
+		return o, cli.UsageError(errors.New("say how many members with --size N"))
 	}
 	if err := checkSize(f.size); err != nil {
 		return o, err
 	}
 	if f.endpoints < 1 || f.endpoints > xlreg.MaxEndpoints {
-		return o, usageError(fmt.Errorf("--endpoints %d: want 1 to %d", f.endpoints, xlreg.MaxEndpoints))
+		return o, cli.UsageError(fmt.Errorf("--endpoints %d: want 1 to %d", f.endpoints, xlreg.MaxEndpoints))
 	}
 	if f.unique && classic {
-		return o, usageError(fmt.Errorf("--unique: %w", client.ErrNeeds20))
+		return o, cli.UsageError(fmt.Errorf("--unique: %w", client.ErrNeeds20))
 	}
 	if f.unique {
 		o.Attrs |= xlreg.ClusterUnique
@@ -70,7 +71,7 @@ func (f *createFlags) options(args []string, classic bool) (client.CreateOptions
 }
 
 func (g *globals) create(ctx context.Context, o client.CreateOptions) (err error) {
-	target, err := g.target()
+	target, err := g.Target()
 	if err != nil {
 		return err
 	}

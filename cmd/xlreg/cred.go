@@ -12,7 +12,9 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
-	"github.com/xlattice/xlreg/launch"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
+	"github.com/xlattice/xlreg/internal/view"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/regcred"
 )
 
@@ -51,10 +53,10 @@ func newCredURL(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if _, modern := cred.Protocol(); !modern && g.protocol.Protocol != xlreg.Protocol20 {
+			if _, modern := cred.Protocol(); !modern && g.Protocol.Protocol != xlreg.Protocol20 {
 				return fmt.Errorf("%s is of a registry of version %v, which clients need the file itself for; if it has been upgraded since, say --protocol 2.0", args[0], cred.Version)
 			}
-			url, err := cred.URL()
+			url, err := regcred.URL(cred)
 			if err != nil {
 				return err
 			}
@@ -64,12 +66,12 @@ func newCredURL(g *globals) *cobra.Command {
 }
 
 func (g *globals) printURL(url string) error {
-	if g.output == "json" {
-		return g.printJSON(struct {
+	if g.Output == "json" {
+		return g.PrintJSON(struct {
 			URL string `json:"url"`
 		}{url})
 	}
-	_, err := fmt.Fprintln(g.out, url)
+	_, err := fmt.Fprintln(g.Out, url)
 	return err
 }
 
@@ -85,26 +87,26 @@ type credJSON struct {
 	SigKey    string           `json:"sigKey"`
 }
 
-func (g *globals) printCred(cred *regcred.Cred) error {
+func (g *globals) printCred(cred *xlreg.Credentials) error {
 	v := credJSON{
 		Name: cred.Name, ID: cred.ID.String(), Version: cred.Version.String(), Endpoints: cred.Endpoints,
-		CommsKey: launch.KeyPEM(string(cred.CommsKey)), SigKey: launch.KeyPEM(string(cred.SigKey)),
+		CommsKey: view.KeyPEM(string(cred.CommsKey)), SigKey: view.KeyPEM(string(cred.SigKey)),
 	}
 	var err error
-	if v.Sig, err = cred.Fingerprint(); err != nil {
+	if v.Sig, err = keys.Fingerprint(cred.SigKey); err != nil {
 		return err
 	}
-	fields := []field{
+	fields := []view.Field{
 		{"name", string(v.Name)}, {"id", v.ID}, {"version", v.Version},
-		{"endpoints", joinEndpoints(v.Endpoints)}, {"sig key", v.Sig},
+		{"endpoints", view.Endpoints(v.Endpoints)}, {"sig key", v.Sig},
 	}
 	if _, modern := cred.Protocol(); modern {
-		if v.URL, err = cred.URL(); err != nil {
+		if v.URL, err = regcred.URL(cred); err != nil {
 			return err
 		}
-		fields = append(fields, field{"url", v.URL})
+		fields = append(fields, view.Field{"url", v.URL})
 	}
-	return g.printFields(v, fields...)
+	return g.PrintFields(v, fields...)
 }
 
 func newCredFetch(g *globals) *cobra.Command {
@@ -120,7 +122,7 @@ func newCredFetch(g *globals) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			e, err := xlreg.ParseEndpoint(args[0])
 			if err != nil {
-				return usageError(err)
+				return cli.UsageError(err)
 			}
 			cred, err := g.fetch(cmd.Context(), e, sig)
 			if err != nil {
@@ -136,7 +138,7 @@ func newCredFetch(g *globals) *cobra.Command {
 
 // fetch gets the credentials of the registry at e, which has to prove that it
 // holds the key with the fingerprint given or agreed to.
-func (g *globals) fetch(ctx context.Context, e xlreg.Endpoint, sig string) (*regcred.Cred, error) {
+func (g *globals) fetch(ctx context.Context, e xlreg.Endpoint, sig string) (*xlreg.Credentials, error) {
 	if sig == "" {
 		claimed, err := g.probe(ctx, e)
 		if err != nil {
@@ -149,9 +151,9 @@ func (g *globals) fetch(ctx context.Context, e xlreg.Endpoint, sig string) (*reg
 	}
 	target, err := regcred.ParseURL(fmt.Sprintf("xlreg://%s/?sig=%s", e, sig))
 	if err != nil {
-		return nil, usageError(fmt.Errorf("--sig %q: want a fingerprint, SHA256: and 43 characters", sig))
+		return nil, cli.UsageError(fmt.Errorf("--sig %q: want a fingerprint, SHA256: and 43 characters", sig))
 	}
-	var cred *regcred.Cred
+	var cred *xlreg.Credentials
 	err = g.inSession(ctx, target, nil, func(ctx context.Context, c *client.Client) (err error) {
 		cred, err = c.Registry(ctx)
 		return err
@@ -161,7 +163,7 @@ func (g *globals) fetch(ctx context.Context, e xlreg.Endpoint, sig string) (*reg
 
 // probe returns the fingerprint that the registry at e claims for its key.
 func (g *globals) probe(ctx context.Context, e xlreg.Endpoint) (string, error) {
-	defer showLate(g.console, "looking for the registry")()
+	defer cli.ShowLate(g.Console, "looking for the registry")()
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
 	return client.Probe(ctx, e, client.Options{})
@@ -169,15 +171,15 @@ func (g *globals) probe(ctx context.Context, e xlreg.Endpoint) (string, error) {
 
 // askTrust asks the person at the terminal.
 func (g *globals) askTrust(ctx context.Context, e xlreg.Endpoint, sig string) error {
-	if !isTerminal(g.in) || !isTerminal(g.err) {
-		return usageError(fmt.Errorf("nobody is here to be asked, and the registry at %s only claims to have the key %s: "+
+	if !cli.IsTerminal(g.In) || !cli.IsTerminal(g.Err) {
+		return cli.UsageError(fmt.Errorf("nobody is here to be asked, and the registry at %s only claims to have the key %s: "+
 			"give the fingerprint it should have with --sig", e, sig))
 	}
-	fmt.Fprintf(g.err, "The registry at %s says its key is\n\n  %s\n\n"+
+	fmt.Fprintf(g.Err, "The registry at %s says its key is\n\n  %s\n\n"+
 		"It is the right one only if that is what its operator told you.\nTrust it? [y/N] ", e, sig)
-	answer, err := interruptible(ctx, func() (string, error) { return bufio.NewReader(g.in).ReadString('\n') })
+	answer, err := cli.Interruptible(ctx, func() (string, error) { return bufio.NewReader(g.In).ReadString('\n') })
 	if ctx.Err() != nil || errors.Is(err, io.EOF) {
-		fmt.Fprintln(g.err)
+		fmt.Fprintln(g.Err)
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("read the answer: %w", err)
@@ -190,19 +192,19 @@ func (g *globals) askTrust(ctx context.Context, e xlreg.Endpoint, sig string) er
 
 // saveCred writes the file, to out or to standard output. What stands on standard
 // output with a file, or in JSON, is a description of it.
-func (g *globals) saveCred(cred *regcred.Cred, out string) error {
+func (g *globals) saveCred(cred *xlreg.Credentials, out string) error {
 	if out != "" {
-		if err := cred.Write(out); err != nil {
+		if err := regcred.Write(out, cred); err != nil {
 			return err
 		}
 	}
-	if out != "" || g.output == "json" {
+	if out != "" || g.Output == "json" {
 		return g.printCred(cred)
 	}
-	text, err := cred.Marshal()
+	text, err := regcred.Marshal(cred)
 	if err != nil {
 		return err
 	}
-	_, err = g.out.Write(text)
+	_, err = g.Out.Write(text)
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/bolt"
@@ -22,7 +23,7 @@ const (
 
 // openRegistryNode opens the registry's own identity, making it on the first
 // start. It holds the lock on the data directory.
-func openRegistryNode(ctx context.Context, cfg *serveConfig, c *console) (*identity.Node, error) {
+func openRegistryNode(ctx context.Context, cfg *serveConfig, c *cli.Console) (*identity.Node, error) {
 	node, err := identity.Open(cfg.data)
 	if errors.Is(err, identity.ErrNoNode) {
 		node, err = firstNode(ctx, cfg, c)
@@ -37,7 +38,7 @@ func openRegistryNode(ctx context.Context, cfg *serveConfig, c *console) (*ident
 
 // firstNode makes the identity of a registry that has none, unless there are
 // data that another one left: its ID would be lost on them.
-func firstNode(ctx context.Context, cfg *serveConfig, c *console) (*identity.Node, error) {
+func firstNode(ctx context.Context, cfg *serveConfig, c *cli.Console) (*identity.Node, error) {
 	path := filepath.Join(cfg.data, storeFile)
 	if _, err := os.Stat(path); err == nil {
 		return nil, fmt.Errorf("%s has no node.json, which names the registry that %s belongs to: restore it from a backup, or move %s away to begin anew",

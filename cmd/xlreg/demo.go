@@ -14,8 +14,12 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/identity"
-	"github.com/xlattice/xlreg/internal/testkeys"
+	"github.com/xlattice/xlreg/internal/host"
+	"github.com/xlattice/xlreg/internal/store/memory"
+	"github.com/xlattice/xlreg/internal/view"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/regcred"
 )
 
@@ -33,7 +37,7 @@ func newDemo(g *globals) *cobra.Command {
 		Example: "  xlreg demo -n 5",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if n < xlreg.MinClusterSize || n > xlreg.MaxClusterSize {
-				return usageError(fmt.Errorf("-n %d: want %d to %d", n, xlreg.MinClusterSize, xlreg.MaxClusterSize))
+				return cli.UsageError(fmt.Errorf("-n %d: want %d to %d", n, xlreg.MinClusterSize, xlreg.MaxClusterSize))
 			}
 			return g.demo(cmd.Context(), n, testKeys)
 		},
@@ -59,21 +63,21 @@ func (g *globals) demo(ctx context.Context, n int, testKeys bool) error {
 	if err != nil {
 		return err
 	}
-	if err := g.printRoster(formed.roster); err != nil || g.output == "json" {
+	if err := g.printRoster(formed.roster); err != nil || g.Output == "json" {
 		return err
 	}
-	_, err = fmt.Fprintf(g.out, "\nEach of the %d members knows the ID, addresses and keys of all %d, and has verified them.\n"+
-		"Registry at %s; formed in %v.\n", n, n, joinEndpoints(formed.registry.Endpoints), formed.took.Round(100*time.Microsecond))
+	_, err = fmt.Fprintf(g.Out, "\nEach of the %d members knows the ID, addresses and keys of all %d, and has verified them.\n"+
+		"Registry at %s; formed in %v.\n", n, n, view.Endpoints(formed.registry.Endpoints), formed.took.Round(100*time.Microsecond))
 	return err
 }
 
 // makeNodes makes nodes in memory, on all processors, and shows how far it is.
 func (g *globals) makeNodes(ctx context.Context, n int) ([]*identity.Node, error) {
-	line := newStatusLine(g.console)
-	defer line.end()
-	line.show(fmt.Sprintf("making keys: 0 of %d", n))
+	line := cli.NewStatusLine(g.Console)
+	defer line.End()
+	line.Show(fmt.Sprintf("making keys: 0 of %d", n))
 	var made counter
-	return interruptible(ctx, func() ([]*identity.Node, error) {
+	return cli.Interruptible(ctx, func() ([]*identity.Node, error) {
 		nodes := make([]*identity.Node, n)
 		group, ctx := errgroup.WithContext(ctx)
 		group.SetLimit(runtime.GOMAXPROCS(0))
@@ -83,7 +87,7 @@ func (g *globals) makeNodes(ctx context.Context, n int) ([]*identity.Node, error
 					return ctx.Err()
 				}
 				nodes[i], err = demoNode(i, nil)
-				made.next(func(so int) { line.show(fmt.Sprintf("making keys: %d of %d", so, n)) })
+				made.next(func(so int) { line.Show(fmt.Sprintf("making keys: %d of %d", so, n)) })
 				return err
 			})
 		}
@@ -94,38 +98,21 @@ func (g *globals) makeNodes(ctx context.Context, n int) ([]*identity.Node, error
 // takeNodes makes nodes in memory with test keys, which takes time only when there
 // are not enough of them yet.
 func (g *globals) takeNodes(ctx context.Context, n int) ([]*identity.Node, error) {
-	keys, err := g.takeTestKeys(ctx, n)
+	sets, err := g.TakeTestKeys(ctx, n)
 	if err != nil {
 		return nil, err
 	}
 	nodes := make([]*identity.Node, n)
 	for i := range nodes {
-		if nodes[i], err = demoNode(i, keys[i]); err != nil {
+		if nodes[i], err = demoNode(i, sets[i]); err != nil {
 			return nil, err
 		}
 	}
 	return nodes, nil
 }
 
-// takeTestKeys returns the keys of n nodes, and says if they could not be kept for
-// the next time.
-func (g *globals) takeTestKeys(ctx context.Context, n int) ([]*identity.Keys, error) {
-	line := newStatusLine(g.console)
-	defer line.end()
-	line.show(fmt.Sprintf("getting test keys for %d nodes", n))
-	keys, err := interruptible(ctx, func() ([]*identity.Keys, error) { return testkeys.Keys(n) })
-	if err != nil {
-		return nil, err
-	}
-	line.end()
-	if err := testkeys.Shared().Uncached(); err != nil {
-		fmt.Fprintf(g.err, "test keys are not kept for the next time: %v\n", err)
-	}
-	return keys, nil
-}
-
-func demoNode(i int, keys *identity.Keys) (*identity.Node, error) {
-	return identity.NewNode(identity.Options{Name: xlreg.Name(fmt.Sprintf("m%d", i)), Keys: keys})
+func demoNode(i int, set *keys.Set) (*identity.Node, error) {
+	return identity.NewNode(identity.Options{Name: xlreg.Name(fmt.Sprintf("m%d", i)), Keys: set})
 }
 
 // counter counts what goroutines have done, and says so in order.
@@ -143,25 +130,25 @@ func (c *counter) next(tell func(int)) {
 
 // formation is a cluster that a demo has formed.
 type formation struct {
-	registry *regcred.Cred
+	registry *xlreg.Credentials
 	roster   *client.Roster // on which all members agree
 	took     time.Duration
 }
 
 // formDemo runs a registry for as long as nodes take to form a cluster.
 func formDemo(ctx context.Context, registry *identity.Node, nodes []*identity.Node) (formed *formation, err error) {
-	e, err := openEmbedded(registry, nil)
+	running, err := host.Start(host.Config{Node: registry, Store: memory.New()})
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, e.close()) }()
-	return formAll(ctx, e.Cred(), nodes)
+	defer func() { err = errors.Join(err, running.Close()) }()
+	return formAll(ctx, running.Cred(), nodes)
 }
 
 // formAll lets every node form the cluster on its own, holds all their rosters
 // against each other, and returns one of them and the time it took.
-func formAll(ctx context.Context, cred *regcred.Cred, nodes []*identity.Node) (*formation, error) {
-	target, err := cred.Target()
+func formAll(ctx context.Context, cred *xlreg.Credentials, nodes []*identity.Node) (*formation, error) {
+	target, err := regcred.NewTarget(cred)
 	if err != nil {
 		return nil, err
 	}
@@ -213,7 +200,7 @@ func sameRoster(a, b *client.Roster) error {
 		x, y := &a.Members[i], &b.Members[i]
 		same := x.Index == y.Index && x.Token.ID == y.Token.ID && x.Token.Name == y.Token.Name &&
 			x.Token.SigKey == y.Token.SigKey && x.Token.CommsKey == y.Token.CommsKey &&
-			joinEndpoints(x.Token.Endpoints) == joinEndpoints(y.Token.Endpoints) && x.Verified && y.Verified
+			view.Endpoints(x.Token.Endpoints) == view.Endpoints(y.Token.Endpoints) && x.Verified && y.Verified
 		if !same {
 			return fmt.Errorf("two members know different things of %s", x.Token.Name)
 		}

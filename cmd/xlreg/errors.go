@@ -11,9 +11,9 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/identity"
-	"github.com/xlattice/xlreg/internal/session"
-	"github.com/xlattice/xlreg/launch"
+	"github.com/xlattice/xlreg/internal/run"
 )
 
 // The exit codes.
@@ -25,37 +25,24 @@ const (
 	exitInterrupted = 130 // what shells say of a program that Ctrl-C ended
 )
 
-var (
-	// errUsage marks an error of the command line itself.
-	errUsage = errors.New("usage")
-	// errDeadline marks the end of the time that --wait gave. Other times that
-	// run out, of requests for example, are failures like any other.
-	errDeadline = errors.New("deadline passed")
-)
-
-// marked is an error that has its own exit code, and keeps its text.
-type marked struct{ cause, mark error }
-
-func (m marked) Error() string   { return m.cause.Error() }
-func (m marked) Unwrap() []error { return []error{m.cause, m.mark} }
-
-// usageError says that err is one of the command line itself.
-func usageError(err error) error { return marked{err, errUsage} }
+// errDeadline marks the end of the time that --wait gave. Other times that run out, of
+// requests for example, are failures like any other.
+var errDeadline = errors.New("deadline passed")
 
 // afterWait marks the end of a wait that took as long as it was given.
 func afterWait(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
-		return marked{err, errDeadline}
+		return cli.Mark(err, errDeadline)
 	}
 	return err
 }
 
 func exitCode(err error) int {
-	var program *launch.ExitError
+	var program *run.ExitError
 	switch {
 	case errors.As(err, &program):
 		return program.Status()
-	case errors.Is(err, errUsage):
+	case errors.Is(err, cli.ErrUsage):
 		return exitUsage
 	case errors.Is(err, errDeadline):
 		return exitDeadline
@@ -120,8 +107,8 @@ var advices = []struct {
 	{client.ErrOriginalRegistry, "say which with --protocol"},
 	{client.ErrNeeds20, "leave --protocol away, if the registry speaks 2.0"},
 	{client.ErrAddress, "give with --endpoint an address where the others reach this member"},
-	{session.ErrUntrusted, "if its keys are new, get its credentials anew from someone you trust"},
-	{session.ErrHandshake, "see that it is a registry, and that it speaks the protocol chosen"},
+	{client.ErrUntrusted, "if its keys are new, get its credentials anew from someone you trust"},
+	{client.ErrHandshake, "see that it is a registry, and that it speaks the protocol chosen"},
 	{identity.ErrExists, "look at it with 'xlreg node show', or use another directory"},
 	{syscall.EADDRINUSE, "stop the program that has the port, or choose another with --listen"},
 }

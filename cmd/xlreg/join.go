@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/regcred"
 )
 
@@ -68,10 +69,10 @@ func (f *joinFlags) options(name string) (o client.FormOptions, err error) {
 		return o, err
 	}
 	if f.create && f.size == 0 {
-		return o, usageError(errors.New("--create needs --size N"))
+		return o, cli.UsageError(errors.New("--create needs --size N"))
 	}
 	if f.create && o.Cluster.ID != "" {
-		return o, usageError(errors.New("--create needs a name: an ID is the registry's to give"))
+		return o, cli.UsageError(errors.New("--create needs a name: an ID is the registry's to give"))
 	}
 	if f.size != 0 {
 		if err := checkSize(f.size); err != nil {
@@ -85,7 +86,7 @@ func (f *joinFlags) options(name string) (o client.FormOptions, err error) {
 // join makes the node a member, and prints the roster: the whole one with a
 // wait, that of the moment without.
 func (g *globals) join(ctx context.Context, o client.FormOptions, wait time.Duration, l *joinLaunch) (err error) {
-	target, err := g.target()
+	target, err := g.Target()
 	if err != nil {
 		return err
 	}
@@ -96,7 +97,7 @@ func (g *globals) join(ctx context.Context, o client.FormOptions, wait time.Dura
 	if len(o.Advertise) == 0 && len(o.Node.Endpoints()) == 0 {
 		return errNoEndpoint()
 	}
-	o.Protocol = g.protocol.Protocol
+	o.Protocol = g.Protocol.Protocol
 	joined := g.joinAtOnce
 	if wait > 0 {
 		joined = g.joinAll
@@ -109,14 +110,14 @@ func (g *globals) join(ctx context.Context, o client.FormOptions, wait time.Dura
 }
 
 func errNoEndpoint() error {
-	return usageError(errors.New("say where the others find this member with --endpoint HOST:PORT"))
+	return cli.UsageError(errors.New("say where the others find this member with --endpoint HOST:PORT"))
 }
 
 // joinAll joins and waits for the others.
 func (g *globals) joinAll(ctx context.Context, target *regcred.Target, o client.FormOptions, wait time.Duration) (*client.Roster, error) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	p := newProgress(ctx, g.console)
+	p := newProgress(ctx, g.Console)
 	defer p.end()
 	o.Progress = p.callback()
 	m, err := client.Form(ctx, target, o)
@@ -129,7 +130,7 @@ func (g *globals) joinAll(ctx context.Context, target *regcred.Target, o client.
 // joinAtOnce joins and does not wait: it calls the formation off as soon as the
 // node has its place.
 func (g *globals) joinAtOnce(ctx context.Context, target *regcred.Target, o client.FormOptions, _ time.Duration) (roster *client.Roster, err error) {
-	defer showLate(g.console, "looking for the registry")()
+	defer cli.ShowLate(g.Console, "looking for the registry")()
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
 	o.Progress = func(now client.Progress) {

@@ -9,8 +9,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/run"
 	"github.com/xlattice/xlreg/launch"
 	"github.com/xlattice/xlreg/regcred"
 )
@@ -42,7 +45,7 @@ func addFormat(cmd *cobra.Command, format *string) {
 		usage += " " + f.Name
 	}
 	cmd.Flags().StringVar(format, "format", "", usage)
-	complete(cmd, "format", launch.FormatNames()...)
+	cli.Complete(cmd, "format", launch.FormatNames()...)
 }
 
 func checkFormat(format string) error {
@@ -50,7 +53,7 @@ func checkFormat(format string) error {
 		return nil
 	}
 	if err := launch.CheckFormat(format); err != nil {
-		return usageError(fmt.Errorf("--format: %w", err))
+		return cli.UsageError(fmt.Errorf("--format: %w", err))
 	}
 	return nil
 }
@@ -80,13 +83,13 @@ func (f *joinFlags) launchOptions(cmd *cobra.Command, command []string, size int
 		return nil, err
 	}
 	if f.launch.refresh && f.create {
-		return nil, usageError(errors.New("--refresh is for a member, and --create for a new cluster: leave one away"))
+		return nil, cli.UsageError(errors.New("--refresh is for a member, and --create for a new cluster: leave one away"))
 	}
 	if len(command) == 0 {
 		return l, nil
 	}
 	if f.launch.format != "" || f.launch.refresh {
-		return nil, usageError(errors.New("--format and --refresh start no COMMAND: leave it away, or say {{format \"…\"}} in it"))
+		return nil, cli.UsageError(errors.New("--format and --refresh start no COMMAND: leave it away, or say {{format \"…\"}} in it"))
 	}
 	if !cmd.Flags().Changed("wait") {
 		l.wait = formTime
@@ -107,8 +110,8 @@ func (g *globals) printJoined(roster *client.Roster, node *identity.Node, target
 	if !l.wantsFiles() {
 		return g.printRoster(roster)
 	}
-	known, _ := node.Registration(target.Fingerprint)
-	d, err := describe(roster, known.ID, node, target, l.dir)
+	known, _ := node.Registry(target.Fingerprint)
+	d, err := writeFiles(roster, known.ID, node, target, l.dir)
 	if err != nil {
 		return err
 	}
@@ -118,7 +121,7 @@ func (g *globals) printJoined(roster *client.Roster, node *identity.Node, target
 	return g.printFormat(d, l.format)
 }
 
-// printRead shows the roster to someone who is no member.
+// printRead shows the roster to a reader, which need not be a member.
 func (g *globals) printRead(roster *client.Roster, target *regcred.Target, format string) (err error) {
 	if format == "" {
 		return g.printRoster(roster)
@@ -141,14 +144,14 @@ func (g *globals) printFormat(d *launch.Data, format string) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprint(g.out, text)
+	_, err = fmt.Fprint(g.Out, text)
 	return err
 }
 
 // joinAndStart joins, waits for the others and starts a program as the member. The
 // node is closed by then, so that --refresh can open it.
 func (g *globals) joinAndStart(ctx context.Context, o client.FormOptions, l *joinLaunch) (err error) {
-	target, err := g.target()
+	target, err := g.Target()
 	if err != nil {
 		return err
 	}
@@ -157,17 +160,17 @@ func (g *globals) joinAndStart(ctx context.Context, o client.FormOptions, l *joi
 		return err
 	}
 	defer func() { err = errors.Join(err, ports.Close()) }()
-	programs := []launch.Program{*program}
+	programs := []run.Program{*program}
 	options, err := g.launchOptions()
 	if err != nil {
-		return errors.Join(err, launch.Abandon(programs))
+		return errors.Join(err, run.Abandon(programs))
 	}
 	options.Release = ports.Close
 	return g.supervise(ctx, programs, options)
 }
 
-// joinForProgram returns what is to be started, and the ports that are held for it.
-func (g *globals) joinForProgram(ctx context.Context, target *regcred.Target, o client.FormOptions, l *joinLaunch) (ports *launch.Ports, program *launch.Program, err error) {
+// joinForProgram returns the program to start, and the ports that are held for it.
+func (g *globals) joinForProgram(ctx context.Context, target *regcred.Target, o client.FormOptions, l *joinLaunch) (ports *run.Ports, program *run.Program, err error) {
 	if o.Node, err = g.openNode(ctx); err != nil {
 		return nil, nil, err
 	}
@@ -178,7 +181,7 @@ func (g *globals) joinForProgram(ctx context.Context, target *regcred.Target, o 
 	if len(o.Advertise) == 0 {
 		return nil, nil, errNoEndpoint()
 	}
-	if ports, err = launch.Hold(o.Advertise); err != nil {
+	if ports, err = run.Hold(texts(o.Advertise)...); err != nil {
 		return nil, nil, err
 	}
 	m, err := g.formFor(ctx, target, o, l.wait)
@@ -191,33 +194,41 @@ func (g *globals) joinForProgram(ctx context.Context, target *regcred.Target, o 
 	return ports, program, nil
 }
 
-// formFor joins and waits, and says who is missing if the time is up.
+// formFor joins and waits, and if the time is up says which members are missing.
 func (g *globals) formFor(ctx context.Context, target *regcred.Target, o client.FormOptions, wait time.Duration) (*client.Membership, error) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	p := newProgress(ctx, g.console)
+	p := newProgress(ctx, g.Console)
 	defer p.end()
-	o.Protocol, o.Progress = g.protocol.Protocol, p.callback()
+	o.Protocol, o.Progress = g.Protocol.Protocol, p.callback()
 	m, err := client.Form(ctx, target, o)
 	if err != nil {
-		return nil, afterWait(launch.NameMissing(err))
+		return nil, afterWait(nameMissing(err))
 	}
 	return m, nil
 }
 
-// memberProgram writes the member's files and returns what is to be started. What
-// the program writes goes where this one's output does, as it is.
-func (g *globals) memberProgram(m *client.Membership, target *regcred.Target, ports *launch.Ports, l *joinLaunch) (*launch.Program, error) {
+// memberProgram writes the member's files and returns the program to start. Its output
+// goes unchanged to where this program's own goes.
+func (g *globals) memberProgram(m *client.Membership, target *regcred.Target, ports *run.Ports, l *joinLaunch) (*run.Program, error) {
 	p, err := g.prepareProgram(m, target, l.dir, l.command)
 	if err != nil {
 		return nil, err
 	}
-	p.Stdout, p.Stderr = g.out, g.err
-	if in, ok := g.in.(*os.File); ok && !isTerminal(in) { // which belongs to programs in the foreground
+	p.Stdout, p.Stderr = g.Out, g.Err
+	if in, ok := g.In.(*os.File); ok && !cli.IsTerminal(in) { // a terminal is only for programs in its foreground
 		p.Stdin = in
 	}
 	if l.program.pass {
 		p.Passed, err = ports.Files()
 	}
 	return &p, err
+}
+
+func texts(endpoints []xlreg.Endpoint) []string {
+	all := make([]string, len(endpoints))
+	for i, e := range endpoints {
+		all[i] = string(e)
+	}
+	return all
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 )
 
 func newLeave(g *globals) *cobra.Command {
@@ -23,8 +24,8 @@ func newLeave(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if g.protocol.classic() {
-				return usageError(fmt.Errorf("leave: %w", client.ErrNeeds20))
+			if g.Protocol.Classic() {
+				return cli.UsageError(fmt.Errorf("leave: %w", client.ErrNeeds20))
 			}
 			return g.leave(cmd.Context(), ref)
 		},
@@ -32,7 +33,7 @@ func newLeave(g *globals) *cobra.Command {
 }
 
 func (g *globals) leave(ctx context.Context, ref xlreg.ClusterRef) (err error) {
-	target, err := g.target()
+	target, err := g.Target()
 	if err != nil {
 		return err
 	}
@@ -54,9 +55,9 @@ func (g *globals) leave(ctx context.Context, ref xlreg.ClusterRef) (err error) {
 }
 
 func (g *globals) printLeft(c *xlreg.Cluster) error {
-	if g.output == "json" {
+	if g.Output == "json" {
 		return g.printCluster(c)
 	}
-	_, err := fmt.Fprintf(g.out, "left %s\n", c.Name)
+	_, err := fmt.Fprintf(g.Out, "left %s\n", c.Name)
 	return err
 }

@@ -8,20 +8,22 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // the second signal ends the program at once
-	code := run(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr)
+	code := execute(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
 
-// run executes one command line, the program's name first, and returns its exit
+// execute runs one command line, the program's name first, and returns its exit
 // code. Errors go to stderr, one line each.
-func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	root := newRoot(&console{program: args[0], in: stdin, out: stdout, err: stderr})
+func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	root := newRoot(&cli.Console{Program: args[0], In: stdin, Out: stdout, Err: stderr})
 	root.SetArgs(args[1:])
 	root.SetIn(stdin)
 	root.SetOut(stdout)

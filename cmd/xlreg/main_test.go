@@ -13,8 +13,8 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
-	"github.com/xlattice/xlreg/internal/server"
-	"github.com/xlattice/xlreg/internal/session"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
+	"github.com/xlattice/xlreg/internal/guard"
 )
 
 func TestExitCode(t *testing.T) {
@@ -29,7 +29,7 @@ func TestExitCode(t *testing.T) {
 		{afterWait(fmt.Errorf("x: %w", context.DeadlineExceeded)), exitDeadline},
 		{afterWait(&client.IncompleteError{Err: context.DeadlineExceeded}), exitDeadline},
 		{afterWait(&client.IncompleteError{Err: context.Canceled}), exitInterrupted},
-		{fmt.Errorf("x: %w", usageError(errors.New("y"))), exitUsage},
+		{fmt.Errorf("x: %w", cli.UsageError(errors.New("y"))), exitUsage},
 		{fmt.Errorf("x: %w", context.Canceled), exitInterrupted},
 	}
 	for _, c := range cases {
@@ -74,7 +74,7 @@ func TestInterruptedRun(t *testing.T) {
 	cancel()
 	for _, args := range []string{"demo", "get web --wait 60s --registry xlreg://127.0.0.1:1/?sig=" + strings.Repeat("A", 43)} {
 		var out, errs bytes.Buffer
-		code := run(ctx, append([]string{"xlreg"}, strings.Fields(args)...), nil, &out, &errs)
+		code := execute(ctx, append([]string{"xlreg"}, strings.Fields(args)...), nil, &out, &errs)
 		if code != exitInterrupted || errs.String() != "xlreg: interrupted\n" || out.Len() > 0 {
 			t.Errorf("%s: exit code %d, %q, %q", args, code, out.String(), errs.String())
 		}
@@ -85,29 +85,9 @@ func TestStopBeforeOpen(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var out, errs bytes.Buffer
-	code := run(ctx, []string{"xlreg", "serve", "--ephemeral", "--data", t.TempDir()}, nil, &out, &errs)
+	code := execute(ctx, []string{"xlreg", "serve", "--ephemeral", "--data", t.TempDir()}, nil, &out, &errs)
 	if code != exitDone || out.Len() > 0 || errs.Len() > 0 {
 		t.Errorf("exit code %d, %q, %q", code, out.String(), errs.String())
-	}
-}
-
-func TestComesBack(t *testing.T) {
-	lost := fmt.Errorf("%w: broken pipe", client.ErrSessionEnded)
-	cases := []struct {
-		err  error
-		want bool
-	}{
-		{lost, true},
-		{fmt.Errorf("x: %w", &xlreg.Error{Kind: xlreg.ErrTryLater}), true},
-		{xlreg.ErrTooManyRequests, true},
-		{fmt.Errorf("%w: %w", client.ErrSessionEnded, session.ErrHandshake), false},
-		{xlreg.ErrNoSuchClusterName, false},
-		{session.ErrUntrusted, false},
-	}
-	for _, c := range cases {
-		if got := comesBack(c.err); got != c.want {
-			t.Errorf("%v: %v", c.err, got)
-		}
 	}
 }
 
@@ -120,8 +100,8 @@ func TestFitOpenFiles(t *testing.T) {
 	}{
 		{"unknown", 16384, 12288, 0, false, 16384, 12288},
 		{"plenty", 16384, 12288, 1 << 20, true, 16384, 12288},
-		{"just enough", 100, 75, 107 + spareFiles, true, 100, 75},
-		{"one too few", 100, 75, 106 + spareFiles, true, 99, 74},
+		{"just enough", 100, 75, 107 + cli.SpareFiles, true, 100, 75},
+		{"one too few", 100, 75, 106 + cli.SpareFiles, true, 99, 74},
 		{"few", 16384, 12288, 1024, true, 930, 697},
 		{"few, and less on loopback", 16384, 10, 1024, true, 930, 10},
 		{"hardly any", 16384, 12288, 8, true, 1, 1},
@@ -130,7 +110,7 @@ func TestFitOpenFiles(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var log bytes.Buffer
 			cfg := &serveConfig{
-				limits: server.Limits{Connections: c.connections, ConnectionsLoopback: c.loopback},
+				limits: guard.Limits{Connections: c.connections, ConnectionsLoopback: c.loopback},
 				log:    slog.New(slog.NewTextHandler(&log, nil)),
 			}
 			cfg.fitOpenFiles(c.allowed, c.known)
@@ -144,29 +124,13 @@ func TestFitOpenFiles(t *testing.T) {
 	}
 }
 
-func TestCut(t *testing.T) {
-	cases := []struct {
-		s    string
-		most int
-		want string
-	}{
-		{"", 5, ""}, {"abc", 5, "abc"}, {"abcde", 5, "abcde"}, {"abcdef", 5, "abcd…"},
-		{"äöüßé", 5, "äöüßé"}, {"äöüßéà", 5, "äöüß…"}, {"ab", 1, "…"}, {"ab", 0, "ab"},
-	}
-	for _, c := range cases {
-		if got := cut(c.s, c.most); got != c.want {
-			t.Errorf("cut(%q, %d) = %q, want %q", c.s, c.most, got, c.want)
-		}
-	}
-}
-
 func TestBannerNamesTheProgram(t *testing.T) {
 	for program, want := range map[string]string{"xlreg": "\n  xlreg create", "./bin/xlreg": "\n  ./bin/xlreg create"} {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		var errs bytes.Buffer
 		out := &untilWritten{then: cancel}
-		if code := run(ctx, []string{program, "serve", "--dev"}, nil, out, &errs); code != exitDone {
+		if code := execute(ctx, []string{program, "serve", "--dev"}, nil, out, &errs); code != exitDone {
 			t.Fatalf("exit code %d: %s", code, errs.String())
 		}
 		if !strings.Contains(out.String(), want) {
@@ -190,7 +154,7 @@ func (w *untilWritten) Write(p []byte) (int, error) {
 func TestOutputThatCannotBeWritten(t *testing.T) {
 	for _, args := range []string{"version", "version -o json", "demo -n 2 -o json"} {
 		var errs bytes.Buffer
-		code := run(t.Context(), append([]string{"xlreg"}, strings.Fields(args)...), nil, full{}, &errs)
+		code := execute(t.Context(), append([]string{"xlreg"}, strings.Fields(args)...), nil, full{}, &errs)
 		if code != exitFailed || !strings.Contains(errs.String(), "no room") {
 			t.Errorf("%s: exit code %d, %q", args, code, errs.String())
 		}

@@ -9,7 +9,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/view"
+	"github.com/xlattice/xlreg/keys"
 )
 
 func newNode(g *globals) *cobra.Command {
@@ -45,7 +48,7 @@ func newNodeInit(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			node, err := makeNode(cmd.Context(), g.console, args[0], o)
+			node, err := makeNode(cmd.Context(), g.Console, args[0], o)
 			if err != nil {
 				return err
 			}
@@ -58,7 +61,7 @@ func newNodeInit(g *globals) *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&f.name, "name", "", "the node's `NAME` (default the last part of DIR)")
 	flags.StringSliceVar(&f.endpoints, "endpoint", nil, "`HOST:PORT` where the node is found, repeatable")
-	flags.IntVar(&f.bits, "bits", identity.DefaultKeyBits, "size of new keys in `BITS`: 2048, 3072 or 4096")
+	flags.IntVar(&f.bits, "bits", keys.DefaultBits, "size of new keys in `BITS`: 2048, 3072 or 4096")
 	flags.StringVar(&f.sigKey, "sig-key", "", "take the key for signatures from `FILE`")
 	addCertLife(cmd, &f.certLife)
 	flags.StringVar(&f.commsKey, "comms-key", "", "take the key for encryption from `FILE`")
@@ -75,7 +78,7 @@ func (f *nodeInitFlags) options(dir string) (o identity.Options, err error) {
 		name = filepath.Base(abs)
 	}
 	if o.Name, err = xlreg.ParseName(name); err != nil {
-		return o, usageError(fmt.Errorf("--name: %w", err))
+		return o, cli.UsageError(fmt.Errorf("--name: %w", err))
 	}
 	if o.Endpoints, err = parseEndpoints("endpoint", f.endpoints); err != nil {
 		return o, err
@@ -97,16 +100,16 @@ func checkKeyBits(flag string, bits int) error {
 	case 2048, 3072, 4096:
 		return nil
 	}
-	return usageError(fmt.Errorf("--%s %d: want 2048, 3072 or 4096", flag, bits))
+	return cli.UsageError(fmt.Errorf("--%s %d: want 2048, 3072 or 4096", flag, bits))
 }
 
 // keys reads the keys given; nil if none is.
-func (f *nodeInitFlags) keys() (*identity.Keys, error) {
+func (f *nodeInitFlags) keys() (*keys.Set, error) {
 	if f.sigKey == "" && f.commsKey == "" {
 		return nil, nil
 	}
 	if f.sigKey == "" || f.commsKey == "" {
-		return nil, usageError(errors.New("give both --sig-key and --comms-key, or neither"))
+		return nil, cli.UsageError(errors.New("give both --sig-key and --comms-key, or neither"))
 	}
 	sig, err := identity.ReadPrivateKey(f.sigKey)
 	if err != nil {
@@ -116,7 +119,7 @@ func (f *nodeInitFlags) keys() (*identity.Keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	return identity.NewKeys(comms, sig)
+	return keys.NewSet(comms, sig)
 }
 
 func newNodeShow(g *globals) *cobra.Command {
@@ -151,21 +154,21 @@ type nodeRegistryJSON struct {
 }
 
 func (g *globals) printNode(node *identity.Node) error {
-	sig, err := identity.Fingerprint(node.Keys().SigKey)
+	sig, err := keys.Fingerprint(node.Keys().SigKey)
 	if err != nil {
 		return err
 	}
 	v := nodeJSON{
 		Name: node.Name(), Attrs: node.Attrs(), Sig: sig,
-		Endpoints: append([]xlreg.Endpoint{}, node.Endpoints()...), Registries: []nodeRegistryJSON{},
+		Endpoints: view.List(node.Endpoints()), Registries: []nodeRegistryJSON{},
 	}
-	fields := []field{
+	fields := []view.Field{
 		{"name", string(v.Name)}, {"directory", node.Dir()}, {"sig key", sig},
-		{"key bits", fmt.Sprint(node.Keys().Sig.N.BitLen())}, {"endpoints", joinEndpoints(v.Endpoints)},
+		{"key bits", fmt.Sprint(node.Keys().Sig.Public().Bits())}, {"endpoints", view.Endpoints(v.Endpoints)},
 	}
-	for _, r := range node.Registrations() {
-		v.Registries = append(v.Registries, nodeRegistryJSON{r.Sig, r.Name, append([]xlreg.Endpoint{}, r.Endpoints...), r.ID.String()})
-		fields = append(fields, field{"id at " + string(r.Name), r.ID.String()})
+	for _, r := range node.Registries() {
+		v.Registries = append(v.Registries, nodeRegistryJSON{r.Sig, r.Name, view.List(r.Endpoints), r.ID.String()})
+		fields = append(fields, view.Field{"id at " + string(r.Name), r.ID.String()})
 	}
-	return g.printFields(v, fields...)
+	return g.PrintFields(v, fields...)
 }

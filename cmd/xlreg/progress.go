@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 )
 
 // progress shows on a terminal how far a wait for members has come.
 type progress struct {
-	line     *statusLine
+	line     *cli.StatusLine
 	deadline time.Time
 	stop     context.CancelFunc
 	ticker   sync.WaitGroup
@@ -22,11 +23,11 @@ type progress struct {
 }
 
 // newProgress begins to show the time left until ctx ends. It must be ended.
-func newProgress(ctx context.Context, c *console) *progress {
+func newProgress(ctx context.Context, c *cli.Console) *progress {
 	ctx, stop := context.WithCancel(ctx)
-	p := &progress{line: newStatusLine(c), stop: stop, last: "looking for the registry"}
+	p := &progress{line: cli.NewStatusLine(c), stop: stop, last: "looking for the registry"}
 	p.deadline, _ = ctx.Deadline()
-	if p.line.visible() {
+	if p.line.Visible() {
 		p.ticker.Go(func() { p.tick(ctx) })
 	}
 	return p
@@ -46,10 +47,10 @@ func (p *progress) tick(ctx context.Context) {
 	}
 }
 
-// callback is what to have called with each step; nil if nobody looks, as being
-// told of each step costs requests.
+// callback returns the function to call at each step, and nil if there is no terminal,
+// as being told of each step costs requests.
 func (p *progress) callback() func(client.Progress) {
-	if !p.line.visible() {
+	if !p.line.Visible() {
 		return nil
 	}
 	return p.show
@@ -82,12 +83,12 @@ func (p *progress) write() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	left := max(0, time.Until(p.deadline)).Round(time.Second)
-	p.line.show(fmt.Sprintf("%v left, %s", left, p.last))
+	p.line.Show(fmt.Sprintf("%v left, %s", left, p.last))
 }
 
 // end takes the line away.
 func (p *progress) end() {
 	p.stop()
 	p.ticker.Wait()
-	p.line.end()
+	p.line.End()
 }

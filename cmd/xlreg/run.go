@@ -8,6 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
+	"github.com/xlattice/xlreg/internal/run"
 	"github.com/xlattice/xlreg/launch"
 )
 
@@ -109,13 +111,13 @@ func (f *runFlags) options() (*runOptions, error) {
 	o := &runOptions{runFlags: f, size: max(f.size, f.members), cluster: xlreg.Name(f.cluster)}
 	switch {
 	case f.members == 0:
-		return nil, usageError(errors.New("say how many members to start with -n N"))
+		return nil, cli.UsageError(errors.New("say how many members to start with -n N"))
 	case f.members < 0 || f.members > xlreg.MaxClusterSize:
-		return nil, usageError(fmt.Errorf("-n %d: want 1 to %d", f.members, xlreg.MaxClusterSize))
+		return nil, cli.UsageError(fmt.Errorf("-n %d: want 1 to %d", f.members, xlreg.MaxClusterSize))
 	case f.size != 0 && f.size < f.members:
-		return nil, usageError(fmt.Errorf("--size %d: is less than -n %d", f.size, f.members))
+		return nil, cli.UsageError(fmt.Errorf("--size %d: is less than -n %d", f.size, f.members))
 	case f.ports < 1 || f.ports > xlreg.MaxEndpoints:
-		return nil, usageError(fmt.Errorf("--ports %d: want 1 to %d", f.ports, xlreg.MaxEndpoints))
+		return nil, cli.UsageError(fmt.Errorf("--ports %d: want 1 to %d", f.ports, xlreg.MaxEndpoints))
 	}
 	if err := checkCertLife(f.certLife); err != nil {
 		return nil, err
@@ -127,13 +129,13 @@ func (f *runFlags) options() (*runOptions, error) {
 		return nil, err
 	}
 	if o.size > f.members && f.cluster == "" {
-		return nil, usageError(errors.New("--size needs --cluster NAME: those elsewhere must know which cluster"))
+		return nil, cli.UsageError(errors.New("--size needs --cluster NAME: those elsewhere must know which cluster"))
 	}
 	if o.cluster != "" && o.cluster.Validate() != nil {
-		return nil, usageError(fmt.Errorf("--cluster: %w", o.cluster.Validate()))
+		return nil, cli.UsageError(fmt.Errorf("--cluster: %w", o.cluster.Validate()))
 	}
 	if err := f.name(0).Validate(); err != nil {
-		return nil, usageError(fmt.Errorf("--prefix: %w", err))
+		return nil, cli.UsageError(fmt.Errorf("--prefix: %w", err))
 	}
 	return o, nil
 }
@@ -147,14 +149,14 @@ func addCertLife(cmd *cobra.Command, life *time.Duration) {
 func checkCertLife(life time.Duration) error {
 	const shortest = 2 * time.Hour
 	if life != 0 && life < shortest {
-		return usageError(fmt.Errorf("--cert-life %v: want at least %v", life, shortest))
+		return cli.UsageError(fmt.Errorf("--cert-life %v: want at least %v", life, shortest))
 	}
 	return nil
 }
 
 func checkFormWait(wait time.Duration) error {
 	if wait <= 0 {
-		return usageError(fmt.Errorf("--wait %v: want more than 0", wait))
+		return cli.UsageError(fmt.Errorf("--wait %v: want more than 0", wait))
 	}
 	return nil
 }
@@ -170,20 +172,20 @@ func (f *programFlags) parse(args []string, shape launch.Shape) (*launch.Command
 		_, err = c.Expand(launch.Sample(shape))
 	}
 	if err != nil {
-		return nil, usageError(err)
+		return nil, cli.UsageError(err)
 	}
 	if program, known := c.Program(); known {
-		if _, err := launch.LookPath(program); err != nil {
+		if _, err := run.LookPath(program); err != nil {
 			return nil, err
 		}
 	}
 	return c, nil
 }
 
-// errOtherRun says that a cluster cannot be shared as it was meant.
+// errOtherRun says that a cluster cannot be shared in the way that was asked for.
 var errOtherRun = errors.New("that cluster is in use by another run: wait for its end, choose another --cluster, or share it with another --prefix and a --size for both")
 
-// explainShared says what to do when somebody else has the cluster of that name.
+// explainShared adds what to do when another run has the cluster of that name.
 func explainShared(err error) error {
 	if errors.Is(err, xlreg.ErrMemberNameInUse) || errors.Is(err, xlreg.ErrClusterFull) {
 		return fmt.Errorf("%w (%w)", errOtherRun, err)

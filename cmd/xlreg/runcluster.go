@@ -15,8 +15,12 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/identity"
-	"github.com/xlattice/xlreg/launch"
+	"github.com/xlattice/xlreg/internal/host"
+	"github.com/xlattice/xlreg/internal/run"
+	"github.com/xlattice/xlreg/internal/store/memory"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/regcred"
 )
 
@@ -27,10 +31,10 @@ type clusterRun struct {
 
 	dir     string
 	nodes   []*identity.Node
-	ports   []*launch.Ports
+	ports   []*run.Ports
 	target  *regcred.Target
 	members []*client.Membership
-	old     atomic.Bool // a node is from another time
+	old     atomic.Bool // a node is from an earlier run
 	closers []func() error
 }
 
@@ -71,21 +75,21 @@ func (r *clusterRun) makeDir(context.Context) (err error) {
 	return nil
 }
 
-// openNodes opens the members' nodes, making those that are not there, and takes
+// openNodes opens the members' nodes, or makes those that do not exist, and takes
 // their ports.
 func (r *clusterRun) openNodes(ctx context.Context) error {
-	keys := make([]*identity.Keys, r.o.members) // nil: made with the node
+	sets := make([]*keys.Set, r.o.members) // nil: made with the node
 	if r.o.testKeys {
 		var err error
-		if keys, err = r.takeTestKeys(ctx, r.o.members); err != nil {
+		if sets, err = r.TakeTestKeys(ctx, r.o.members); err != nil {
 			return err
 		}
 	}
 	r.nodes = make([]*identity.Node, r.o.members)
-	r.ports = make([]*launch.Ports, r.o.members)
+	r.ports = make([]*run.Ports, r.o.members)
 	r.onClose(r.closeNodes)
-	line := newStatusLine(r.console)
-	defer line.end()
+	line := cli.NewStatusLine(r.Console)
+	defer line.End()
 	var made counter
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
@@ -94,28 +98,37 @@ func (r *clusterRun) openNodes(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			made.next(func(so int) { line.show(fmt.Sprintf("making member %d of %d", so, r.o.members)) })
-			return r.openMember(i, keys[i])
+			made.next(func(so int) { line.Show(fmt.Sprintf("making member %d of %d", so, r.o.members)) })
+			return r.openMember(i, sets[i])
 		})
 	}
 	return group.Wait()
 }
 
-func (r *clusterRun) openMember(i int, keys *identity.Keys) (err error) {
+func (r *clusterRun) openMember(i int, set *keys.Set) (err error) {
 	dir := filepath.Join(r.dir, string(r.o.name(i)))
 	r.nodes[i], err = identity.Open(dir)
 	if errors.Is(err, identity.ErrNoNode) {
-		r.nodes[i], err = identity.Init(dir, identity.Options{Name: r.o.name(i), Keys: keys, CertificateLife: r.o.certLife})
+		r.nodes[i], err = identity.Init(dir, identity.Options{Name: r.o.name(i), Keys: set, CertificateLife: r.o.certLife})
 	} else {
 		r.old.Store(true)
 	}
 	if err != nil {
 		return err
 	}
-	if r.ports[i], err = launch.Reserve("127.0.0.1", r.o.ports); err != nil {
+	if r.ports[i], err = run.Reserve("127.0.0.1", r.o.ports); err != nil {
 		return err
 	}
-	return r.nodes[i].SetEndpoints(r.ports[i].Endpoints())
+	return r.nodes[i].SetEndpoints(endpointsOf(r.ports[i]))
+}
+
+// endpointsOf returns where ports are.
+func endpointsOf(ports *run.Ports) []xlreg.Endpoint {
+	var all []xlreg.Endpoint
+	for _, addr := range ports.Addrs() {
+		all = append(all, xlreg.Endpoint(addr))
+	}
+	return all
 }
 
 func (r *clusterRun) closeNodes() error {
@@ -142,28 +155,28 @@ func (r *clusterRun) release() error {
 // openRegistry finds the registry that was named, or runs one that admits the keys
 // of these members and no others.
 func (r *clusterRun) openRegistry(ctx context.Context) (err error) {
-	if r.registry != "" {
-		r.target, err = r.globals.target()
+	if r.Registry != "" {
+		r.target, err = r.Target()
 		return err
 	}
-	var keys *identity.Keys
+	var set *keys.Set
 	if r.o.testKeys {
-		taken, err := r.takeTestKeys(ctx, 1)
+		taken, err := r.TakeTestKeys(ctx, 1)
 		if err != nil {
 			return err
 		}
-		keys = taken[0]
+		set = taken[0]
 	}
-	node, err := identity.NewNode(identity.Options{Name: "xlreg-run", Keys: keys})
+	node, err := identity.NewNode(identity.Options{Name: "xlreg-run", Keys: set})
 	if err != nil {
 		return err
 	}
-	e, err := openEmbedded(node, r.isMember)
+	running, err := host.Start(host.Config{Node: node, Store: memory.New(), Admit: r.isMember})
 	if err != nil {
 		return err
 	}
-	r.onClose(e.close)
-	r.target, err = e.Cred().Target()
+	r.onClose(running.Close)
+	r.target, err = regcred.NewTarget(running.Cred())
 	return err
 }
 
@@ -175,41 +188,41 @@ func (r *clusterRun) isMember(key xlreg.SigKey) bool {
 func (r *clusterRun) form(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, r.o.wait)
 	defer cancel()
-	p := newProgress(ctx, r.console)
+	p := newProgress(ctx, r.Console)
 	defer p.end()
-	r.members, err = launch.Form(ctx, r.target, launch.FormOptions{
-		Options: client.Options{Protocol: r.protocol.Protocol},
-		Nodes:   r.nodes, Cluster: r.o.cluster, Size: r.o.size, EndpointCount: r.o.ports,
-		Anew: r.old.Load() && r.o.cluster != "", Progress: p.callback(),
-	})
-	if err != nil {
-		return explainShared(afterWait(launch.NameMissing(err)))
+	all := together{
+		Options: client.Options{Protocol: r.Protocol.Protocol}, target: r.target,
+		nodes: r.nodes, cluster: r.o.cluster, size: r.o.size, endpointCount: r.o.ports,
+		leaveFirst: r.old.Load() && r.o.cluster != "", progress: p.callback(),
 	}
-	if r.registry != "" {
+	if r.members, err = all.form(ctx); err != nil {
+		return explainShared(afterWait(nameMissing(err)))
+	}
+	if r.Registry != "" {
 		r.onClose(r.leave)
 	}
 	return nil
 }
 
-// leaveTime bounds giving up the places in the cluster in the end.
+// leaveTime bounds the giving up of seats at the end.
 const leaveTime = 3 * time.Second
 
-// leave gives up the members' places, as they are not there any more. The registry
-// may be gone, and then nothing is lost.
+// leave gives up the members' seats once their programs have ended. If the registry is
+// gone by then, nothing is lost.
 func (r *clusterRun) leave() error {
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
 	defer cancel()
-	if err := launch.Leave(ctx, r.members); err != nil && !r.protocol.classic() {
-		fmt.Fprintf(r.err, "xlreg: the members' places in the cluster are not given up: %s\n", oneLine(err))
+	if err := leaveAll(ctx, r.members); err != nil && !r.Protocol.Classic() {
+		fmt.Fprintf(r.Err, "xlreg: the members' places in the cluster are not given up: %s\n", oneLine(err))
 	}
 	return nil
 }
 
 // launch starts the programs and looks after them.
 func (r *clusterRun) launch(ctx context.Context) error {
-	if hasLine(r.err) {
+	if cli.HasLine(r.Err) {
 		c := r.members[0].Cluster()
-		fmt.Fprintf(r.err, "cluster %s of %d members is complete\n", c.Name, c.MaxSize)
+		fmt.Fprintf(r.Err, "cluster %s of %d members is complete\n", c.Name, c.MaxSize)
 	}
 	programs, err := r.programs()
 	if err != nil {
@@ -217,25 +230,25 @@ func (r *clusterRun) launch(ctx context.Context) error {
 	}
 	o, err := r.launchOptions()
 	if err != nil {
-		return errors.Join(err, launch.Abandon(programs))
+		return errors.Join(err, run.Abandon(programs))
 	}
 	o.KeepGoing, o.Release = r.o.keepGoing, r.release
 	return r.supervise(ctx, programs, o)
 }
 
 // programs writes every member's files and returns what is to be started.
-func (r *clusterRun) programs() (programs []launch.Program, err error) {
+func (r *clusterRun) programs() (programs []run.Program, err error) {
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, launch.Abandon(programs))
+			err = errors.Join(err, run.Abandon(programs))
 		}
 	}()
 	names := make([]string, len(r.members))
 	for i, node := range r.nodes {
 		names[i] = string(node.Name())
 	}
-	mergers := launch.NewMergers(r.out, r.err)
-	prefixes := [][]string{launch.Prefixes(names, hasColor(r.out)), launch.Prefixes(names, hasColor(r.err))}
+	mergers := run.NewMergers(r.Out, r.Err)
+	prefixes := [][]string{run.Prefixes(names, hasColor(r.Out)), run.Prefixes(names, hasColor(r.Err))}
 	for i, m := range r.members {
 		p, err := r.prepareProgram(m, r.target, "", r.o.command)
 		if err != nil {
@@ -257,4 +270,4 @@ func (r *clusterRun) programs() (programs []launch.Program, err error) {
 }
 
 // hasColor reports whether a terminal shows colors, and may.
-func hasColor(f any) bool { return hasLine(f) && os.Getenv("NO_COLOR") == "" }
+func hasColor(f any) bool { return cli.HasLine(f) && os.Getenv("NO_COLOR") == "" }

@@ -23,7 +23,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/xlattice/xlreg/client"
-	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/regcred"
 )
 
@@ -108,7 +108,11 @@ func makeKeys(t *testing.T, n int) string {
 			if err != nil {
 				return err
 			}
-			data, err := identity.EncodePrivateKey(key)
+			private, err := keys.NewPrivate(key)
+			if err != nil {
+				return err
+			}
+			data, err := keys.EncodePrivate(private)
 			if err != nil {
 				return err
 			}

@@ -10,7 +10,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/internal/host"
+	"github.com/xlattice/xlreg/internal/view"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/launch"
 	"github.com/xlattice/xlreg/regcred"
 )
@@ -26,9 +30,9 @@ func newServe(g *globals) *cobra.Command {
 		Example: "  xlreg serve --data /var/lib/xlreg --public registry.example.org:56789\n" +
 			"  xlreg serve --dev",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := f.config(cmd.Flags(), g.console)
+			cfg, err := f.config(cmd.Flags(), g.Console)
 			if err != nil {
-				return usageError(err)
+				return cli.UsageError(err)
 			}
 			return g.serve(cmd.Context(), cfg)
 		},
@@ -44,10 +48,10 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 		if err != nil {
 			return err
 		}
-		defer func() { _ = os.RemoveAll(dir) }() // what stays is in the way of nobody
+		defer func() { _ = os.RemoveAll(dir) }() // what cannot be removed does no harm
 		cfg.data = filepath.Join(dir, "data")
 	}
-	node, err := openRegistryNode(ctx, cfg, g.console)
+	node, err := openRegistryNode(ctx, cfg, g.Console)
 	if errors.Is(err, context.Canceled) {
 		return nil // stopped before it was open: a stop like any other
 	}
@@ -60,7 +64,7 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
-	cfg.fitOpenFiles(openFileLimit())
+	cfg.fitOpenFiles(cli.OpenFileLimit())
 	h, err := host.Open(host.Config{
 		Node: node, Store: st, Listen: cfg.listen, Public: cfg.public, IDLen: cfg.idLen,
 		Protocols: cfg.protocols, MaxWait: cfg.maxWait, Limits: cfg.limits, Logger: cfg.log,
@@ -78,12 +82,12 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 
 // announce writes regCred.dat and says where the registry is: where clients are
 // told to find it, and where it listens, which may be a port it chose itself.
-func (g *globals) announce(cred *regcred.Cred, bound []string, cfg *serveConfig) error {
+func (g *globals) announce(cred *xlreg.Credentials, bound []string, cfg *serveConfig) error {
 	path := filepath.Join(cfg.data, credFile)
-	if err := cred.Write(path); err != nil {
+	if err := regcred.Write(path, cred); err != nil {
 		return err
 	}
-	sig, err := cred.Fingerprint()
+	sig, err := keys.Fingerprint(cred.SigKey)
 	if err != nil {
 		return err
 	}
@@ -97,9 +101,9 @@ func (g *globals) announce(cred *regcred.Cred, bound []string, cfg *serveConfig)
 
 // printOpen writes to standard output what there is to say about an open
 // registry: to scripts in JSON, and to newcomers.
-func (g *globals) printOpen(cred *regcred.Cred, cfg *serveConfig) error {
+func (g *globals) printOpen(cred *xlreg.Credentials, cfg *serveConfig) error {
 	switch {
-	case g.output == "json":
+	case g.Output == "json":
 		return g.printCred(cred)
 	case cfg.dev:
 		return g.printBanner(cred)
@@ -108,16 +112,16 @@ func (g *globals) printOpen(cred *regcred.Cred, cfg *serveConfig) error {
 }
 
 // printBanner tells a newcomer what to paste next.
-func (g *globals) printBanner(cred *regcred.Cred) error {
-	url, err := cred.URL()
+func (g *globals) printBanner(cred *xlreg.Credentials) error {
+	url, err := regcred.URL(cred)
 	if err != nil {
 		return err
 	}
 	program := "xlreg"
-	if strings.ContainsRune(g.program, filepath.Separator) { // not found by its name alone
-		program = launch.Quote(g.program)
+	if strings.ContainsRune(g.Program, filepath.Separator) { // not found by its name alone
+		program = launch.Quote(g.Program)
 	}
-	_, err = fmt.Fprintf(g.out, `
+	_, err = fmt.Fprintf(g.Out, `
 A registry for trying out is open at %[1]s; everything is gone when it ends.
 In another terminal:
 
@@ -126,6 +130,6 @@ In another terminal:
   %[3]s join demo --node /tmp/xlreg-a --endpoint 127.0.0.1:7001 --wait 60s &
   %[3]s join demo --node /tmp/xlreg-b --endpoint 127.0.0.1:7002 --wait 60s
 
-`, joinEndpoints(cred.Endpoints), url, program)
+`, view.Endpoints(cred.Endpoints), url, program)
 	return err
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"time"
 
@@ -13,7 +12,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/internal/server"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
+	"github.com/xlattice/xlreg/internal/guard"
 )
 
 // serveFlags are the flags of serve, as given.
@@ -29,7 +29,7 @@ type serveFlags struct {
 	carriers  []string
 	maxWait   time.Duration
 	logLevel  string
-	limits    server.Limits
+	limits    guard.Limits
 }
 
 // serveConfig is what serve runs on: the flags, checked.
@@ -45,7 +45,7 @@ type serveConfig struct {
 	keyBits   int
 	protocols []xlreg.Protocol
 	maxWait   time.Duration
-	limits    server.Limits
+	limits    guard.Limits
 	log       *slog.Logger
 }
 
@@ -64,14 +64,14 @@ func (f *serveFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.logLevel, "log-level", "info", "`LEVEL` to log from: debug, info, warn or error")
 	flags.DurationVar(&f.maxWait, "max-wait", xlreg.DefaultMaxWait, "`TIME` that one request may wait for a cluster to fill")
 	f.registerLimits(flags)
-	complete(cmd, "log-level", "debug", "info", "warn", "error")
-	complete(cmd, "id-bits", "256", "160")
-	complete(cmd, "key-bits", "2048", "3072", "4096")
-	complete(cmd, "carriers", "2.0", "2.0,1.9,1.8")
+	cli.Complete(cmd, "log-level", "debug", "info", "warn", "error")
+	cli.Complete(cmd, "id-bits", "256", "160")
+	cli.Complete(cmd, "key-bits", "2048", "3072", "4096")
+	cli.Complete(cmd, "carriers", "2.0", "2.0,1.9,1.8")
 }
 
 func (f *serveFlags) registerLimits(flags *pflag.FlagSet) {
-	d := server.DefaultLimits()
+	d := guard.DefaultLimits()
 	l := &f.limits
 	flags.IntVar(&l.Connections, "max-connections", d.Connections, "most connections open at once, `N`")
 	flags.IntVar(&l.ConnectionsPerAddress, "max-connections-per-address", d.ConnectionsPerAddress, "most of those from one IPv4 address or IPv6 /64, `N`")
@@ -87,7 +87,7 @@ func (f *serveFlags) registerLimits(flags *pflag.FlagSet) {
 }
 
 // config checks the flags and returns what to run on.
-func (f *serveFlags) config(flags *pflag.FlagSet, c *console) (*serveConfig, error) {
+func (f *serveFlags) config(flags *pflag.FlagSet, c *cli.Console) (*serveConfig, error) {
 	cfg := &serveConfig{
 		listen: f.listen, nameGiven: flags.Changed("name"), ephemeral: f.ephemeral || f.dev, dev: f.dev,
 		idLen: f.idBits / 8, keyBits: f.keyBits, maxWait: f.maxWait, limits: f.limits,
@@ -114,7 +114,7 @@ func (f *serveFlags) config(flags *pflag.FlagSet, c *console) (*serveConfig, err
 	if cfg.public, err = parseEndpoints("public", f.public); err != nil {
 		return nil, err
 	}
-	if cfg.protocols, err = f.protocols(); err != nil {
+	if cfg.protocols, err = cli.ParseCarriers(f.carriers); err != nil {
 		return nil, err
 	}
 	cfg.log, err = newLogger(c, f.logLevel)
@@ -136,65 +136,30 @@ func (f *serveFlags) checkSizes(flags *pflag.FlagSet) error {
 	if err := checkKeyBits("key-bits", f.keyBits); err != nil {
 		return err
 	}
-	return checkPositive(flags)
-}
-
-func (f *serveFlags) protocols() ([]xlreg.Protocol, error) {
-	var all []xlreg.Protocol
-	for _, s := range f.carriers {
-		p, err := xlreg.ParseProtocol(s)
-		if err != nil {
-			return nil, fmt.Errorf("--carriers: %w", err)
-		}
-		if !slices.Contains(all, p) {
-			all = append(all, p)
-		}
-	}
-	if len(all) == 0 {
-		return nil, errors.New("--carriers: want at least one of 2.0, 1.9 and 1.8")
-	}
-	return all, nil
-}
-
-// checkPositive refuses limits that would stop everything, and zeros, which
-// would be taken for defaults.
-func checkPositive(flags *pflag.FlagSet) (failed error) {
-	flags.VisitAll(func(f *pflag.Flag) {
-		n, numErr := strconv.Atoi(f.Value.String())
-		d, durErr := time.ParseDuration(f.Value.String())
-		isNumber := f.Value.Type() == "int" && numErr == nil && n <= 0
-		isTime := f.Value.Type() == "duration" && durErr == nil && d <= 0
-		if isNumber || isTime {
-			failed = fmt.Errorf("--%s %v: want more than 0", f.Name, f.Value)
-		}
-	})
-	return failed
+	return cli.CheckPositive(flags)
 }
 
 // newLogger logs for people on a terminal, and JSON for machines elsewhere.
-func newLogger(c *console, level string) (*slog.Logger, error) {
+func newLogger(c *cli.Console, level string) (*slog.Logger, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
 		return nil, fmt.Errorf("--log-level %q: want debug, info, warn or error", level)
 	}
 	o := &slog.HandlerOptions{Level: l}
-	if isTerminal(c.err) {
-		return slog.New(slog.NewTextHandler(c.err, o)), nil
+	if cli.IsTerminal(c.Err) {
+		return slog.New(slog.NewTextHandler(c.Err, o)), nil
 	}
-	return slog.New(slog.NewJSONHandler(c.err, o)), nil
+	return slog.New(slog.NewJSONHandler(c.Err, o)), nil
 }
-
-// spareFiles are those a registry opens besides connections, with some to spare.
-const spareFiles = 32
 
 // fitOpenFiles lowers the limits on connections to what the system allows, since
 // beyond that no connection can even be refused.
 func (cfg *serveConfig) fitOpenFiles(allowed int, known bool) {
 	l := &cfg.limits
-	if !known || l.Connections+l.Refusals()+spareFiles <= allowed {
+	if !known || l.Connections+l.Refusals()+cli.SpareFiles <= allowed {
 		return
 	}
-	fit := max(1, (allowed-spareFiles)*15/16) // the others are for refusals
+	fit := max(1, (allowed-cli.SpareFiles)*15/16) // the others are for refusals
 	cfg.log.Warn("too few files may be open for so many connections: raise it with ulimit -n",
 		"open_files", allowed, "max_connections", l.Connections, "lowered_to", fit)
 	l.Connections = fit

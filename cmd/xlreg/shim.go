@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/xlattice/xlreg/launch"
+	"github.com/xlattice/xlreg/internal/run"
 )
 
 // shimCommand is the subcommand that 'run' and 'join' call this program by.
@@ -20,12 +20,12 @@ func newShim() *cobra.Command {
 		Args:               cobra.ArbitraryArgs,
 		// Flags in the environment are those of whoever started the shim.
 		PersistentPreRunE: func(*cobra.Command, []string) error { return nil },
-		RunE:              func(_ *cobra.Command, args []string) error { return launch.Shim(args) },
+		RunE:              func(_ *cobra.Command, args []string) error { return run.Shim(args) },
 	}
 }
 
 // launchOptions are those that run and join have in common.
-func (g *globals) launchOptions() (launch.Options, error) {
+func (g *globals) launchOptions() (run.Options, error) {
 	self, err := os.Executable()
-	return launch.Options{ShimPath: self, ShimArgs: []string{g.program, shimCommand}}, err
+	return run.Options{ShimPath: self, ShimArgs: []string{g.Program, shimCommand}}, err
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/xlattice/xlreg/internal/view"
 )
 
 // versionJSON is what a build says of itself.
@@ -21,11 +23,11 @@ func newVersion(g *globals) *cobra.Command {
 		Short: "Show the version",
 		RunE: func(*cobra.Command, []string) error {
 			v := buildVersion()
-			fields := []field{{"xlreg", v.Version}, {"go", v.Go}, {"protocols", strings.Join(v.Protocols, " ")}}
+			fields := []view.Field{{"xlreg", v.Version}, {"go", v.Go}, {"protocols", strings.Join(v.Protocols, " ")}}
 			if v.Revision != "" {
-				fields = append(fields, field{"revision", v.Revision})
+				fields = append(fields, view.Field{"revision", v.Revision})
 			}
-			return g.printFields(v, fields...)
+			return g.PrintFields(v, fields...)
 		},
 	}
 }

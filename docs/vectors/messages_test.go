@@ -101,7 +101,7 @@ func rebuild(m *wire.Message, plain []byte) (*wire.Message, error) {
 func rebuildReply(m *wire.Message) (*wire.Message, error) {
 	switch m.Op() {
 	case wire.OpRegCredReply:
-		registry, err := m.Registry()
+		registry, err := m.Credentials()
 		if err != nil {
 			return nil, err
 		}

@@ -2,6 +2,8 @@ package vectors_test
 
 import (
 	"bytes"
+	"crypto/rsa"
+	"crypto/x509"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -11,7 +13,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/docs/vectors"
-	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/regcred"
 )
 
@@ -102,18 +104,22 @@ func runKey(t *testing.T, v vectors.Vector) {
 		Modern         bool
 	}
 	decode(t, v, &input, &want)
-	key, err := xlreg.ParsePublicKey(input.DER)
+	key, err := keys.Parse(input.DER)
 	if !check(t, v, err) {
 		return
 	}
-	if key.N.BitLen() != want.Bits || key.E != want.Exponent {
-		t.Errorf("got %d bits, exponent %d", key.N.BitLen(), key.E)
+	if key.Bits() != want.Bits || string(key.DER()) != string(input.DER) {
+		t.Errorf("got %d bits, encoded %x", key.Bits(), key.DER())
+	}
+	standard, err := x509.ParsePKIXPublicKey(key.DER())
+	if public, ok := standard.(*rsa.PublicKey); err != nil || !ok || public.E != want.Exponent {
+		t.Errorf("got %v, %v, want exponent %d", standard, err, want.Exponent)
 	}
 	// A token with this key for both is within the limits of the protocols that
 	// take it.
 	token := &xlreg.Token{Name: "m0", CommsKey: xlreg.CommsKey(input.DER), SigKey: xlreg.SigKey(input.DER)}
 	for _, p := range []xlreg.Protocol{xlreg.Protocol18, xlreg.Protocol19, xlreg.Protocol20} {
-		err := token.Validate(p.MinKeyBits())
+		err := keys.CheckTokenFor(token, p)
 		if wantOK := p.Classic() || want.Modern; (err == nil) != wantOK {
 			t.Errorf("over %v: got %v, want ok %t", p, err, wantOK)
 		}
@@ -126,18 +132,18 @@ func runFingerprint(t *testing.T, v vectors.Vector) {
 	}
 	var want struct{ SSH, Fingerprint string }
 	decode(t, v, &input, &want)
-	got, err := identity.Fingerprint(xlreg.SigKey(input.SigKey))
+	got, err := keys.Fingerprint(xlreg.SigKey(input.SigKey))
 	if !check(t, v, err) {
 		return
 	}
 	if got != want.Fingerprint {
 		t.Errorf("got %s, want %s", got, want.Fingerprint)
 	}
-	cred := &regcred.Cred{
+	cred := &xlreg.Credentials{
 		Name: "xlReg", ID: xlreg.NodeID(strings.Repeat("i", xlreg.ShortIDLen)), Version: xlreg.Version20,
 		CommsKey: xlreg.CommsKey(input.SigKey), SigKey: xlreg.SigKey(input.SigKey), Endpoints: []xlreg.Endpoint{"a:1"},
 	}
-	text, err := cred.Marshal()
+	text, err := regcred.Marshal(cred)
 	if err != nil || !strings.Contains(string(text), "SigPubKey: "+want.SSH+"\r\n") {
 		t.Errorf("SSH form: got %s, %v, want %s", text, err, want.SSH)
 	}
@@ -182,9 +188,9 @@ func runRegCred(t *testing.T, v vectors.Vector) {
 	if !check(t, v, err) {
 		return
 	}
-	print, printErr := cred.Fingerprint()
-	url, urlErr := cred.URL()
-	again, againErr := cred.Marshal()
+	print, printErr := keys.Fingerprint(cred.SigKey)
+	url, urlErr := regcred.URL(cred)
+	again, againErr := regcred.Marshal(cred)
 	if printErr != nil || urlErr != nil || againErr != nil {
 		t.Fatal(printErr, urlErr, againErr)
 	}

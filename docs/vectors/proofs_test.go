@@ -2,7 +2,6 @@ package vectors_test
 
 import (
 	"context"
-	"crypto/rsa"
 	"fmt"
 	"slices"
 	"strconv"
@@ -10,19 +9,19 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/docs/vectors"
-	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/registry"
 	"github.com/xlattice/xlreg/internal/store/memory"
 	"github.com/xlattice/xlreg/internal/wire"
+	"github.com/xlattice/xlreg/keys"
 )
 
-func key(t *testing.T, name string) *rsa.PrivateKey {
+func key(t *testing.T, name string) keys.Private {
 	t.Helper()
 	pem, err := vectors.Key(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := identity.ParsePrivateKey(pem)
+	key, err := keys.ParsePrivate(pem)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,10 +29,10 @@ func key(t *testing.T, name string) *rsa.PrivateKey {
 }
 
 func verifyModern(token *xlreg.Token) error {
-	if err := identity.VerifyToken(token, token.Certificate); err != nil {
+	if err := keys.VerifyToken(token, token.Certificate); err != nil {
 		return err
 	}
-	if err := identity.CheckCertificate(token.Certificate, token); err != nil {
+	if err := keys.CheckCertificate(token.Certificate, token); err != nil {
 		return fmt.Errorf("%w: %w", xlreg.ErrBadSignature, err)
 	}
 	return nil
@@ -49,14 +48,14 @@ func runLogin(t *testing.T, v vectors.Vector) {
 	var want vectors.Refusal
 	decode(t, v, &input, &want)
 	id := xlreg.NodeID(input.ID)
-	err := identity.VerifyLogin(xlreg.SigKey(input.SigKey), input.Salt2, id, input.DigSig)
+	err := keys.VerifyLogin(xlreg.SigKey(input.SigKey), input.Salt2, id, input.DigSig)
 	if v.Layer != vectors.Success {
 		checkRefusal(t, err, want)
 	}
 	if !check(t, v, err) {
 		return
 	}
-	again, err := identity.SignLogin(key(t, input.Key), input.Salt2, id)
+	again, err := keys.SignLogin(key(t, input.Key), input.Salt2, id)
 	if err != nil || string(again) != string(input.DigSig) {
 		t.Errorf("signed %x, %v", again, err)
 	}
@@ -71,11 +70,11 @@ func runCertificate(t *testing.T, v vectors.Vector) {
 	}
 	decode(t, v, &input, nil)
 	token := &xlreg.Token{Name: input.Name, SigKey: xlreg.SigKey(input.SigKey), Endpoints: input.Endpoints}
-	_, err := identity.CheckSelfSigned(input.Certificate)
+	_, err := keys.CheckSelfSigned(input.Certificate)
 	if (err != nil) != (v.Layer == vectors.Handshake) {
 		t.Errorf("in the handshake: %v, want layer %s", err, v.Layer)
 	}
-	check(t, v, identity.CheckCertificate(input.Certificate, token))
+	check(t, v, keys.CheckCertificate(input.Certificate, token))
 }
 
 type tokenInput struct {
@@ -134,7 +133,7 @@ func register(t *testing.T, p xlreg.Protocol, token *xlreg.Token, certificate []
 	t.Helper()
 	credential := registry.Credential{Protocol: p}
 	if !p.Classic() {
-		key, err := identity.CheckSelfSigned(certificate)
+		key, err := keys.CheckSelfSigned(certificate)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -174,7 +173,7 @@ func resign(t *testing.T, p xlreg.Protocol, token *xlreg.Token, want *tokenWant)
 	if !p.Classic() {
 		return
 	}
-	sig, err := identity.SignClassic(key(t, want.Signer), token)
+	sig, err := keys.SignClassic(key(t, want.Signer), token)
 	if err != nil || string(sig) != string(token.DigSig) {
 		t.Errorf("signed %x, %v", sig, err)
 	}
@@ -215,7 +214,7 @@ func verifyRecorded(t *testing.T, m *wire.Message) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := identity.VerifyClassic(r.Token); err != nil {
+	if err := keys.VerifyClassic(r.Token); err != nil {
 		t.Error(err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/bench"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // serverEnv makes the test binary the server process.
@@ -45,9 +46,9 @@ func nodes(tb testing.TB, n int) []*identity.Node {
 var few = sync.OnceValues(func() ([]*identity.Node, error) { return bench.NewNodes(context.Background(), 4, nil) })
 
 // start starts a registry in a process of its own, that ends with the benchmark.
-func start(tb testing.TB, keys *identity.Keys, store string) *bench.Process {
+func start(tb testing.TB, set *keys.Set, store string) *bench.Process {
 	tb.Helper()
-	p, err := bench.Start(self(tb), keys, store, tb.TempDir())
+	p, err := bench.Start(self(tb), set, store, tb.TempDir())
 	if err != nil {
 		tb.Fatal(err)
 	}

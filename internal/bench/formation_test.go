@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
-	"net/netip"
 	"runtime"
 	"sync"
 	"testing"
@@ -20,6 +19,8 @@ import (
 	"github.com/xlattice/xlreg/internal/session"
 	"github.com/xlattice/xlreg/internal/store/memory"
 	"github.com/xlattice/xlreg/internal/wire"
+	"github.com/xlattice/xlreg/keys"
+	"github.com/xlattice/xlreg/regcred"
 )
 
 const members = 64
@@ -31,7 +32,7 @@ const members = 64
 func BenchmarkFormation64(b *testing.B) {
 	all := nodes(b, members+1)
 	h := startHost(b, all[members])
-	target, err := h.Cred().Target()
+	target, err := regcred.NewTarget(h.Cred())
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -114,25 +115,16 @@ func BenchmarkFormationStores(b *testing.B) {
 // startHost serves a registry in memory until the benchmark ends.
 func startHost(tb testing.TB, node *identity.Node) *host.Host {
 	tb.Helper()
-	st := memory.New()
-	h, err := host.Open(host.Config{Node: node, Store: st, Listen: []string{"127.0.0.1:0"}})
+	r, err := host.Start(host.Config{Node: node, Store: memory.New()})
 	if err != nil {
 		tb.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	var served sync.WaitGroup
-	served.Go(func() {
-		if err := h.Serve(ctx); err != nil {
+	tb.Cleanup(func() {
+		if err := r.Close(); err != nil {
 			tb.Error(err)
 		}
 	})
-	tb.Cleanup(func() {
-		stop()
-		served.Wait()
-		h.Close()
-		st.Close()
-	})
-	return h
+	return r.Host
 }
 
 // shaker makes mutual TLS handshakes and nothing else.
@@ -144,14 +136,13 @@ type shaker struct {
 
 func newShaker(b *testing.B, all []*identity.Node) *shaker {
 	b.Helper()
-	keys := all[members].Keys()
-	authority, err := session.NewAuthority(keys.Sig, time.Now)
+	set := all[members].Keys()
+	authority, err := session.NewAuthority(set.Sig, time.Now)
 	if err != nil {
 		b.Fatal(err)
 	}
 	server, err := session.NewServer(session.ServerConfig{
-		HelloLen: keys.Comms.Size(), Authority: authority, Protocols: []xlreg.Protocol{xlreg.Protocol20},
-		Decrypt: refuse,
+		Authority: authority, Protocols: []xlreg.Protocol{xlreg.Protocol20},
 	})
 	if err != nil {
 		b.Fatal(err)
@@ -168,7 +159,7 @@ func newShaker(b *testing.B, all []*identity.Node) *shaker {
 		serving.Wait()
 	})
 	for _, node := range all[:members] {
-		s.configs = append(s.configs, clientConfig(b, node, keys.SigKey))
+		s.configs = append(s.configs, clientConfig(b, node, set.SigKey))
 	}
 	return s
 }
@@ -181,7 +172,7 @@ func clientConfig(b *testing.B, node *identity.Node, registry xlreg.SigKey) sess
 	}
 	return session.ClientConfig{
 		Protocol: xlreg.Protocol20, SigKey: registry,
-		Certificate: &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: node.Keys().Sig},
+		Certificate: &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: node.Keys().Sig.Signer()},
 	}
 }
 
@@ -250,7 +241,7 @@ func checkAll(b *testing.B, list []*identity.Node) time.Duration {
 	for range list {
 		group.Go(func() error {
 			for i, t := range tokens {
-				if err := identity.VerifyToken(t, certificates[i]); err != nil {
+				if err := keys.VerifyToken(t, certificates[i]); err != nil {
 					return err
 				}
 			}
@@ -261,8 +252,4 @@ func checkAll(b *testing.B, list []*identity.Node) time.Duration {
 		b.Fatal(err)
 	}
 	return time.Since(begun)
-}
-
-func refuse(context.Context, netip.Addr, []byte) ([]byte, error) {
-	return nil, session.ErrHandshake
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/xlattice/xlreg/internal/records"
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/bolt"
+	"github.com/xlattice/xlreg/regcred"
 )
 
 // What a large store holds.
@@ -98,7 +99,7 @@ func measurePairs(b *testing.B, large, empty *child.Registry, all []*identity.No
 	for i := range 1 + rounds {
 		for k := range registries {
 			k = (k + i) % 2 // none is always the first
-			target, err := registries[k].Cred().Target()
+			target, err := regcred.NewTarget(registries[k].Cred())
 			if err != nil {
 				b.Fatal(err)
 			}

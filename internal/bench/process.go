@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/regcred"
 )
 
@@ -41,8 +42,8 @@ type Process struct {
 
 // Start starts a registry with these keys and this store, that keeps what it has to
 // in dir, which it makes. It returns when the registry is open.
-func Start(c Command, keys *identity.Keys, kind, dir string) (*Process, error) {
-	if err := prepare(keys, dir); err != nil {
+func Start(c Command, set *keys.Set, kind, dir string) (*Process, error) {
+	if err := prepare(set, dir); err != nil {
 		return nil, err
 	}
 	p := &Process{Store: kind, said: new(bytes.Buffer)}
@@ -69,8 +70,8 @@ func Start(c Command, keys *identity.Keys, kind, dir string) (*Process, error) {
 }
 
 // prepare makes the identity of a registry, unless dir has one already.
-func prepare(keys *identity.Keys, dir string) error {
-	node, err := identity.Init(filepath.Join(dir, nodeDir), identity.Options{Name: "bench", Keys: keys})
+func prepare(set *keys.Set, dir string) error {
+	node, err := identity.Init(filepath.Join(dir, nodeDir), identity.Options{Name: "bench", Keys: set})
 	if errors.Is(err, identity.ErrExists) {
 		return nil
 	}
@@ -89,7 +90,7 @@ func (p *Process) open(dir string) error {
 	if err != nil {
 		return err
 	}
-	target, err := cred.Target()
+	target, err := regcred.NewTarget(cred)
 	p.Registry = &Registry{Target: target}
 	return err
 }
@@ -123,6 +124,9 @@ func (p *Process) CPU() (time.Duration, error) {
 // a collection that gave everything back that it could. It is errors.ErrUnsupported
 // where the system does not tell.
 func (p *Process) Memory() (int64, error) { return p.ask(askMemory) }
+
+// Collections returns how often the process has collected garbage.
+func (p *Process) Collections() (int64, error) { return p.ask(askCollect) }
 
 // Decrypt lets the process make n RSA private operations, to hold its work against.
 func (p *Process) Decrypt(n int) error {

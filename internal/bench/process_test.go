@@ -7,7 +7,7 @@ import (
 
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/bench"
-	"github.com/xlattice/xlreg/internal/server"
+	"github.com/xlattice/xlreg/internal/guard"
 )
 
 // A process tells what it uses, and ends when nobody asks any more.
@@ -23,8 +23,15 @@ func TestProcess(t *testing.T) {
 	if ended, err := p.CPU(); err != nil || ended <= begun {
 		t.Errorf("processor time %v after decryptions, %v before, %v", ended, begun, err)
 	}
+	begunCollections, err := p.Collections()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if n, err := p.Memory(); err != nil || n < 1<<20 || n > 1<<30 {
 		t.Errorf("%d bytes, %v", n, err)
+	}
+	if n, err := p.Collections(); err != nil || n <= begunCollections {
+		t.Errorf("%d collections after one was asked for, %d before, %v", n, begunCollections, err)
 	}
 	for range 2 {
 		if err := p.Close(); err != nil {
@@ -51,7 +58,7 @@ func TestServeRefuses(t *testing.T) {
 
 // What is promised leaves room for the sessions beside a crowd.
 func TestMostConnections(t *testing.T) {
-	if all := server.DefaultLimits().Connections; bench.MostConnections+2*bench.Clients > all {
+	if all := guard.DefaultLimits().Connections; bench.MostConnections+2*bench.Clients > all {
 		t.Errorf("%d connections of %d", bench.MostConnections, all)
 	}
 }

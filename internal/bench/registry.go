@@ -59,14 +59,14 @@ func (r *Registry) config(p xlreg.Protocol, node *identity.Node) (cfg session.Cl
 		return cfg, nil
 	}
 	der, err := node.Certificate(time.Now())
-	cfg.Certificate = &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: node.Keys().Sig}
+	cfg.Certificate = &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: node.Keys().Sig.Signer()}
 	return cfg, err
 }
 
 // register says who node is, as the one that the registry knows if it does, and
 // keeps the ID.
 func (r *Registry) register(ctx context.Context, conn session.Conn, node *identity.Node) error {
-	known, _ := node.Registration(r.Target.Fingerprint)
+	known, _ := node.Registry(r.Target.Fingerprint)
 	token, _, err := node.Token(conn.Peer().Protocol, known.ID, time.Now())
 	if err != nil {
 		return err
@@ -79,7 +79,7 @@ func (r *Registry) register(ctx context.Context, conn session.Conn, node *identi
 	if err != nil {
 		return err
 	}
-	return node.SetRegistration(identity.Registration{Sig: r.Target.Fingerprint, ID: id})
+	return node.SetRegistry(identity.KnownRegistry{Sig: r.Target.Fingerprint, ID: id})
 }
 
 // session runs f in a session in which node has registered, and says Bye.

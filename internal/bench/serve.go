@@ -2,10 +2,6 @@ package bench
 
 import (
 	"bufio"
-	"context"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -14,18 +10,19 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/guard"
 	"github.com/xlattice/xlreg/internal/host"
-	"github.com/xlattice/xlreg/internal/server"
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/bolt"
 	"github.com/xlattice/xlreg/internal/store/memory"
 	"github.com/xlattice/xlreg/internal/wire"
+	"github.com/xlattice/xlreg/keys"
+	"github.com/xlattice/xlreg/regcred"
 )
 
 // The stores that a registry under measurement may have.
@@ -43,11 +40,12 @@ const (
 
 // What a server process is asked, a line each; the answer is a line with a number.
 const (
-	askReady   = "ready"   // 0, once it serves
-	askCPU     = "cpu"     // nanoseconds of processor time so far
-	askMemory  = "memory"  // bytes of anonymous resident memory after a collection
-	askWaiting = "waiting" // GetCluster requests so far
-	askDecrypt = "decrypt" // of "decrypt N": N, once it has made so many RSA decryptions
+	askReady   = "ready"       // 0, once it serves
+	askCPU     = "cpu"         // nanoseconds of processor time so far
+	askCollect = "collections" // of garbage so far
+	askMemory  = "memory"      // bytes of anonymous resident memory after a collection
+	askWaiting = "waiting"     // GetCluster requests so far
+	askDecrypt = "decrypt"     // of "decrypt N": N, once it has made so many RSA decryptions
 )
 
 // unknown is the answer where the system does not tell.
@@ -64,33 +62,21 @@ func Serve(args []string, in io.Reader, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, st.Close()) }()
 	node, err := identity.Open(filepath.Join(args[1], nodeDir))
 	if err != nil {
-		return err
+		return errors.Join(err, st.Close())
 	}
 	defer node.Close()
-	h, err := host.Open(host.Config{Node: node, Store: st, Listen: []string{"127.0.0.1:0"}, Limits: generous(), OwnProcess: true})
+	running, err := host.Start(host.Config{Node: node, Store: st, Limits: generous(), OwnProcess: true})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, h.Close()) }()
-	if err := h.Cred().Write(filepath.Join(args[1], credFile)); err != nil {
+	defer func() { err = errors.Join(err, running.Close()) }()
+	if err := regcred.Write(filepath.Join(args[1], credFile), running.Cred()); err != nil {
 		return err
 	}
-	return serveAndAnswer(h, &respondent{host: h, key: node.Keys().Comms}, in, out)
-}
-
-// serveAndAnswer serves for as long as questions come.
-func serveAndAnswer(h *host.Host, r *respondent, in io.Reader, out io.Writer) error {
-	ctx, stop := context.WithCancel(context.Background())
-	var served sync.WaitGroup
-	var serveErr error
-	served.Go(func() { serveErr = h.Serve(ctx) })
-	err := r.answerAll(in, out)
-	stop()
-	served.Wait()
-	return errors.Join(err, serveErr)
+	r := &respondent{host: running.Host, key: node.Keys().Comms}
+	return r.answerAll(in, out)
 }
 
 func openStore(kind, dir string) (store.Store, error) {
@@ -109,15 +95,15 @@ const MostConnections = 16000
 
 // generous are limits that no measurement meets: they are not what is measured. As
 // many connections as by default are prepared for, for the sake of their memory.
-func generous() server.Limits {
-	all := server.DefaultLimits().Connections
-	return server.Limits{Connections: all, ConnectionsLoopback: all, LoopbackPerMinute: 1 << 30, Idle: time.Hour}
+func generous() guard.Limits {
+	all := guard.DefaultLimits().Connections
+	return guard.Limits{Connections: all, ConnectionsLoopback: all, LoopbackPerMinute: 1 << 30, Idle: time.Hour}
 }
 
 // respondent answers what a server process is asked.
 type respondent struct {
 	host *host.Host
-	key  *rsa.PrivateKey
+	key  keys.Private
 }
 
 func (r *respondent) answerAll(in io.Reader, out io.Writer) error {
@@ -145,6 +131,10 @@ func (r *respondent) answer(line string) (int64, error) {
 	case askCPU:
 		d, err := processorTime()
 		return int64(d), err
+	case askCollect:
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.NumGC), nil
 	case askMemory:
 		debug.FreeOSMemory()
 		return anonymousMemory()
@@ -163,7 +153,7 @@ func (r *respondent) answer(line string) (int64, error) {
 
 // PrivateOperation returns how long one RSA private operation takes on this machine:
 // what most costs of a registry can be held against.
-func PrivateOperation(key *rsa.PrivateKey) (time.Duration, error) {
+func PrivateOperation(key keys.Private) (time.Duration, error) {
 	took := make([]time.Duration, 101)
 	for i := range took {
 		begun := time.Now()
@@ -177,8 +167,13 @@ func PrivateOperation(key *rsa.PrivateKey) (time.Duration, error) {
 
 // decrypt makes n private operations of the key, on as many processors as sessions
 // have theirs made on: side by side each takes longer than alone.
-func decrypt(key *rsa.PrivateKey, n int) error {
-	ciphertext, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, &key.PublicKey, make([]byte, 32), nil)
+func decrypt(key keys.Private, n int) error {
+	public, canEncrypt := key.Public().(keys.Encrypter)
+	private, canDecrypt := key.(keys.Decrypter)
+	if !canEncrypt || !canDecrypt {
+		return fmt.Errorf("%s key: cannot decrypt", key.Public().Kind())
+	}
+	ciphertext, err := public.Encrypt(make([]byte, 32))
 	if err != nil {
 		return err
 	}
@@ -186,7 +181,7 @@ func decrypt(key *rsa.PrivateKey, n int) error {
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for range n {
 		group.Go(func() error {
-			_, err := rsa.DecryptOAEP(sha256.New(), nil, key, ciphertext, nil)
+			_, err := private.Decrypt(ciphertext)
 			return err
 		})
 	}

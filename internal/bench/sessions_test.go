@@ -51,15 +51,26 @@ func BenchmarkSessionCPU(b *testing.B) {
 func compare(b *testing.B, process *bench.Process, n int, sessions func() time.Duration) {
 	b.Helper()
 	sessions() // whatever is done once only is done now
-	var perSession, perDecryption []float64
+	var perSession, collected, perDecryption []float64
 	for range max(rounds, b.N) {
+		before := must[int64](b)(process.Collections())
 		perSession = append(perSession, float64(sessions())/float64(n))
+		collected = append(collected, float64(must[int64](b)(process.Collections())-before)/float64(n))
 		perDecryption = append(perDecryption, float64(decryptions(b, process, n))/float64(n))
 	}
 	b.ReportMetric(bench.Median(perSession)/1e3, "µs-cpu/session")
+	b.ReportMetric(1000*mean(collected), "collections/1000-sessions")
 	b.ReportMetric(bench.Median(perDecryption)/1e3, "µs-cpu/decryption")
 	b.ReportMetric(bench.Median(bench.Ratios(perSession, perDecryption)), "session/decryption")
 	b.ReportMetric(0, "ns/op") // is the clients' time as well
+}
+
+// mean is for what happens in some rounds and not in others.
+func mean(values []float64) (sum float64) {
+	for _, v := range values {
+		sum += v / float64(len(values))
+	}
+	return sum
 }
 
 // decryptions returns the processor time that n decryptions take.

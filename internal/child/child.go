@@ -16,6 +16,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/regcred"
 )
 
@@ -50,7 +51,7 @@ type Config struct {
 type Registry struct {
 	cmd    *exec.Cmd
 	listen string
-	cred   *regcred.Cred
+	cred   *xlreg.Credentials
 	read   chan struct{} // closed when the log has been read to its end
 	wait   func() error
 	kept   *tail
@@ -116,7 +117,7 @@ func (r *Registry) follow(log io.Reader, open chan<- *opened) {
 }
 
 // Cred returns what clients need.
-func (r *Registry) Cred() *regcred.Cred { return r.cred }
+func (r *Registry) Cred() *xlreg.Credentials { return r.cred }
 
 // Listen returns the address that the registry listens on, with which another
 // can be started in its place.

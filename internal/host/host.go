@@ -1,6 +1,6 @@
-// Package host puts a registry together: an identity, the rules on an open
-// store, listeners, and the server that joins them. The program, the demo and
-// registries inside tests differ only in what they give it.
+// Package host puts a registry together: an identity, the rules on an open store,
+// listeners, and the server that joins them. The program, the demo and registries
+// inside tests differ only in the Config they pass.
 package host
 
 import (
@@ -16,15 +16,16 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/guard"
 	"github.com/xlattice/xlreg/internal/registry"
 	"github.com/xlattice/xlreg/internal/server"
 	"github.com/xlattice/xlreg/internal/store"
-	"github.com/xlattice/xlreg/internal/wire"
-	"github.com/xlattice/xlreg/regcred"
+	"github.com/xlattice/xlreg/keys"
 )
 
-// Config is what a Host is made of. Node and Store stay the caller's, to close
-// after the Host. What is zero has the default of the package it goes to.
+// Config is what a Host is made of. Node and Store stay the caller's, to close after
+// the Host, except that Start takes over the Store. A zero field has the default of
+// the package it is passed on to.
 type Config struct {
 	Node      *identity.Node // whose name and keys the registry has
 	Store     store.Store
@@ -33,7 +34,7 @@ type Config struct {
 	IDLen     int              // bytes of new IDs
 	Protocols []xlreg.Protocol
 	MaxWait   time.Duration
-	Limits    server.Limits
+	Limits    guard.Limits
 	Logger    *slog.Logger
 	Admit     func(xlreg.SigKey) bool // whose keys may be registered; nil: anybody's
 	Now       func() time.Time        // the time of joins, certificates and limits; nil: time.Now
@@ -45,7 +46,7 @@ type Config struct {
 
 // Host is a registry with everything it needs.
 type Host struct {
-	cred      *regcred.Cred
+	cred      *xlreg.Credentials
 	registry  *registry.Registry
 	server    *server.Server
 	listeners []net.Listener
@@ -74,7 +75,7 @@ func (h *Host) open(cfg *Config, id xlreg.NodeID) (err error) {
 		return err
 	}
 	if cfg.OwnProcess {
-		h.process = newProcess(cmp.Or(cfg.Limits.Connections, server.DefaultLimits().Connections))
+		h.process = newProcess(cmp.Or(cfg.Limits.Connections, guard.DefaultLimits().Connections))
 	}
 	if err := h.listen(cfg.Listen); err != nil {
 		return err
@@ -83,13 +84,13 @@ func (h *Host) open(cfg *Config, id xlreg.NodeID) (err error) {
 	if err != nil {
 		return err
 	}
-	keys := cfg.Node.Keys()
-	h.cred = &regcred.Cred{
-		Name: cfg.Node.Name(), ID: id, CommsKey: keys.CommsKey, SigKey: keys.SigKey,
+	own := cfg.Node.Keys()
+	h.cred = &xlreg.Credentials{
+		Name: cfg.Node.Name(), ID: id, CommsKey: own.CommsKey, SigKey: own.SigKey,
 		Endpoints: endpoints, Version: xlreg.Version20,
 	}
 	h.server, err = server.New(server.Config{
-		Registry: h.registry, Comms: keys.Comms, Sig: keys.Sig, Describe: wire.Registry(*h.cred),
+		Registry: h.registry, Comms: own.Comms, Sig: own.Sig, Describe: *h.cred,
 		Protocols: cfg.Protocols, Limits: cfg.Limits, Logger: cfg.Logger, Now: cfg.Now,
 	})
 	return err
@@ -127,7 +128,7 @@ func (h *Host) listen(addrs []string) error {
 }
 
 // Cred returns the credentials that clients need.
-func (h *Host) Cred() *regcred.Cred { return h.cred }
+func (h *Host) Cred() *xlreg.Credentials { return h.cred }
 
 // Bound returns the addresses that the registry listens on.
 func (h *Host) Bound() []string {
@@ -172,11 +173,11 @@ func (h *Host) Close() error {
 // ownID returns the registry's ID, made on the first start and kept like any
 // node keeps the ID it has at a registry.
 func ownID(node *identity.Node, idLen int) (xlreg.NodeID, error) {
-	sig, err := identity.Fingerprint(node.Keys().SigKey)
+	sig, err := keys.Fingerprint(node.Keys().SigKey)
 	if err != nil {
 		return "", err
 	}
-	if known, ok := node.Registration(sig); ok {
+	if known, ok := node.Registry(sig); ok {
 		return known.ID, nil
 	}
 	if idLen == 0 {
@@ -188,7 +189,7 @@ func ownID(node *identity.Node, idLen int) (xlreg.NodeID, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := node.SetRegistration(identity.Registration{Sig: sig, Name: node.Name(), ID: id}); err != nil {
+	if err := node.SetRegistry(identity.KnownRegistry{Sig: sig, Name: node.Name(), ID: id}); err != nil {
 		return "", fmt.Errorf("keep the registry's ID: %w", err)
 	}
 	return id, nil

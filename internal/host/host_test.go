@@ -14,8 +14,8 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/guard"
 	"github.com/xlattice/xlreg/internal/host"
-	"github.com/xlattice/xlreg/internal/server"
 	"github.com/xlattice/xlreg/internal/store/bolt"
 	"github.com/xlattice/xlreg/internal/wire"
 )
@@ -73,7 +73,7 @@ func TestStopWhileMembersWait(t *testing.T) {
 	const n, drain = 5, 20 * time.Second
 	data := newStore(t)
 	r := start(t, newNode(t, 0, "xlReg"), data, "127.0.0.1:0", func(cfg *host.Config) {
-		cfg.Limits = server.Limits{Drain: drain}
+		cfg.Limits = guard.Limits{Drain: drain}
 	})
 	silent, err := net.Dial("tcp", string(r.Cred().Endpoints[0]))
 	if err != nil {
@@ -221,7 +221,7 @@ func registered(t *testing.T, nodes []*identity.Node) []xlreg.NodeID {
 	t.Helper()
 	ids := make([]xlreg.NodeID, len(nodes))
 	for i, n := range nodes {
-		known := n.Registrations()
+		known := n.Registries()
 		if len(known) != 1 {
 			t.Fatalf("%s knows %d registries", n.Name(), len(known))
 		}

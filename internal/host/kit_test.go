@@ -19,6 +19,7 @@ import (
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/memory"
 	"github.com/xlattice/xlreg/internal/wire"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/regcred"
 )
 
@@ -33,14 +34,14 @@ func TestMain(m *testing.M) {
 
 // testKeys are the registry's, and those that all members share, who are told
 // apart by their names.
-var testKeys = sync.OnceValue(func() []*identity.Keys {
-	all := make([]*identity.Keys, 2)
+var testKeys = sync.OnceValue(func() []*keys.Set {
+	all := make([]*keys.Set, 2)
 	for i := range all {
-		keys, err := identity.GenerateKeys(identity.DefaultKeyBits)
+		set, err := keys.Generate(keys.RSA, keys.DefaultBits)
 		if err != nil {
 			panic(err)
 		}
-		all[i] = keys
+		all[i] = set
 	}
 	return all
 })
@@ -65,7 +66,7 @@ func start(t *testing.T, node *identity.Node, data store.Store, listen string, c
 	if err != nil {
 		t.Fatal(err)
 	}
-	target, err := h.Cred().Target()
+	target, err := regcred.NewTarget(h.Cred())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,9 +90,9 @@ func start(t *testing.T, node *identity.Node, data store.Store, listen string, c
 
 // newNode makes a node in memory: the registry's with the test keys 0, a member
 // with those of 1.
-func newNode(t *testing.T, keys int, name string) *identity.Node {
+func newNode(t *testing.T, set int, name string) *identity.Node {
 	t.Helper()
-	n, err := identity.NewNode(identity.Options{Name: xlreg.Name(name), Keys: testKeys()[keys]})
+	n, err := identity.NewNode(identity.Options{Name: xlreg.Name(name), Keys: testKeys()[set]})
 	if err != nil {
 		t.Fatal(err)
 	}

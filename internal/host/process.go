@@ -2,62 +2,44 @@ package host
 
 import (
 	"context"
-	"os"
 	"runtime/debug"
 	"sync"
 	"time"
 )
 
-// process is what a Host does about the memory of a process that is a registry
-// and nothing else.
+// process looks after the memory of a process that is a registry and nothing else.
+// What each part of it is worth is measured in docs/performance.md.
 type process struct {
-	ballast []byte // never touched, so it takes addresses only
+	ballast []byte // never written, so the system has no memory to give for it
 }
 
-// ballastLen is what the runtime adds to the memory in use when it settles how
-// much may be allocated before it collects. A registry has little that lasts, so
-// it would collect every two dozen sessions, for a tenth of what these cost.
+// ballastLen is how much the Go heap seems to hold without holding it. The runtime
+// collects when the heap has doubled; a registry's is so small that this would be
+// every few dozen sessions.
 const ballastLen = 16 << 20
 
-// newProcess prepares for at most so many connections. Half of them is more than
-// a registry sees in quiet times, and what the others leave behind is little
-// beside it.
+// newProcess prepares for at most so many connections, as if half of them had come
+// and gone already: that is more than a registry sees in quiet times, and what the
+// other half would leave behind is little beside it.
 func newProcess(connections int) *process {
 	p := &process{ballast: make([]byte, ballastLen)} // first, from memory that needs no clearing
 	reserve(connections / 2)
 	return p
 }
 
-// reserve makes the runtime take what it needs for n connections and never gives
-// back, which is a kilobyte for each: descriptors of goroutines and of files. So
-// a registry that a flood has been through is as large as it was before, and one
-// that has too little memory for its connections shows it at the start.
+// reserve runs n goroutines at once and lets them end. The runtime keeps half a
+// kilobyte for each goroutine it ever had, and gives none of it back. So a registry
+// takes at its start what a flood would make it keep, and a flood leaves it about as
+// large as it was.
 func reserve(n int) {
 	release := make(chan struct{})
 	var waiting sync.WaitGroup
 	for range n {
 		waiting.Go(func() { <-release })
 	}
-	pipes := openPipes(n / 2)
 	close(release)
 	waiting.Wait()
-	for _, end := range pipes {
-		_ = end.Close() // nothing was written
-	}
 	debug.FreeOSMemory()
-}
-
-// openPipes returns both ends of n pipes, or of as many as the system allows.
-func openPipes(n int) []*os.File {
-	pipes := make([]*os.File, 0, 2*n)
-	for range n {
-		r, w, err := os.Pipe()
-		if err != nil {
-			break
-		}
-		pipes = append(pipes, r, w)
-	}
-	return pipes
 }
 
 // A crowd is so many connections that what they leave behind is worth a

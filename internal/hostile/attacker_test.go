@@ -9,9 +9,11 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -32,7 +34,8 @@ const (
 type orders struct {
 	Kind        string // one of kinds
 	Connections int    // held at once
-	From        string // address that the attackers have
+	From        string // address that the attackers have, or the first of them
+	Addresses   int    // how many they have; 0 is one
 	To          string // address of the registry
 	Sig         string // fingerprint of the registry's key
 	Cluster     string // name of a large one
@@ -184,15 +187,20 @@ func attack(said string, in io.Reader, out io.Writer) error {
 // the processors with its own dialing.
 type dialer struct {
 	o      *orders
-	net    net.Dialer
+	first  netip.Addr
+	dialed atomic.Uint32
 	tokens chan struct{}
 }
 
 func newDialer(o *orders) *dialer {
-	d := &dialer{o: o, tokens: make(chan struct{}, dialsAtOnce)}
-	d.net.LocalAddr = &net.TCPAddr{IP: net.ParseIP(o.From)}
-	d.net.Control = lateBind
-	return d
+	return &dialer{o: o, first: netip.MustParseAddr(o.From), tokens: make(chan struct{}, dialsAtOnce)}
+}
+
+// from returns the address for the next connection: each of them in turn.
+func (d *dialer) from() net.IP {
+	b := d.first.As4()
+	b[3] += byte(d.dialed.Add(1) % uint32(max(1, d.o.Addresses)))
+	return b[:]
 }
 
 // lateBind has the system choose the local port when it knows both ends, so that
@@ -228,7 +236,8 @@ func (d *dialer) again(run func(*orders, net.Conn, func()), ready func()) {
 func (d *dialer) dial() (net.Conn, error) {
 	d.tokens <- struct{}{}
 	defer func() { <-d.tokens }()
-	return d.net.DialContext(context.Background(), "tcp", d.o.To)
+	from := net.Dialer{LocalAddr: &net.TCPAddr{IP: d.from()}, Control: lateBind}
+	return from.DialContext(context.Background(), "tcp", d.o.To)
 }
 
 // swarm is an attack under way, from one or more processes.

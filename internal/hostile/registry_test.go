@@ -94,12 +94,12 @@ func (r *liar) tell(t *testing.T, members []xlreg.Member) (*client.Roster, error
 		Cluster: xlreg.Cluster{ID: xlreg.ClusterID(slices.Repeat([]byte{9}, 32)), Name: "c", MaxSize: 4, EndpointCount: 1},
 		Members: members,
 	}
-	keys := r.node.Keys()
-	cred := &regcred.Cred{
-		Name: "registry", ID: xlreg.NodeID(slices.Repeat([]byte{1}, 32)), CommsKey: keys.CommsKey, SigKey: keys.SigKey,
+	set := r.node.Keys()
+	cred := &xlreg.Credentials{
+		Name: "registry", ID: xlreg.NodeID(slices.Repeat([]byte{1}, 32)), CommsKey: set.CommsKey, SigKey: set.SigKey,
 		Endpoints: []xlreg.Endpoint{xlreg.Endpoint(r.addr)}, Version: xlreg.Version20,
 	}
-	target, err := cred.Target()
+	target, err := regcred.NewTarget(cred)
 	if err != nil {
 		t.Fatal(err)
 	}

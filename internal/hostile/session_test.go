@@ -8,10 +8,10 @@ import (
 	"time"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/records"
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/wire"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // mostSteps bounds how much is said in one world.
@@ -186,7 +186,7 @@ func (t *talker) logIn(c *choices) *wire.Message {
 	if t.p == xlreg.Protocol20 {
 		return wire.NewLogin(id, nil)
 	}
-	sig, err := identity.SignLogin(t.rogue.node.Keys().Sig, t.salt(), id)
+	sig, err := keys.SignLogin(t.rogue.node.Keys().Sig, t.salt(), id)
 	if err != nil {
 		t.w.t.Fatal(err)
 	}

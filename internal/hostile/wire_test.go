@@ -3,6 +3,7 @@ package hostile
 import (
 	"bytes"
 	"context"
+	"crypto/rsa"
 	"crypto/tls"
 	"encoding/base64"
 	"encoding/hex"
@@ -19,11 +20,11 @@ import (
 	"time"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/records"
 	"github.com/xlattice/xlreg/internal/session"
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/wire"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // middle is somebody on the way between a client and a registry, who sees one
@@ -102,9 +103,9 @@ func (w *world) converse(addr string, p xlreg.Protocol) (*wire.Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys, r := w.cast.registry.Keys(), w.cast.rogues[0]
+	set, r := w.cast.registry.Keys(), w.cast.rogues[0]
 	c, err := session.Connect(ctx, nc, session.ClientConfig{
-		Protocol: p, CommsKey: keys.CommsKey, SigKey: keys.SigKey, Certificate: r.cert,
+		Protocol: p, CommsKey: set.CommsKey, SigKey: set.SigKey, Certificate: r.cert,
 	})
 	if err != nil {
 		return nil, err
@@ -208,7 +209,7 @@ func TestCommsKeyOpensRecordedSessions(t *testing.T) {
 				t.Fatal(err)
 			}
 			sent := m.seen(0)
-			plain, err := session.DecryptHello(cast.registry.Keys().Comms, sent[:helloLen])
+			plain, err := cast.registry.Keys().Comms.(keys.Decrypter).Decrypt(sent[:helloLen])
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -300,11 +301,12 @@ func TestSecretsStayAtHome(t *testing.T) {
 		t.Fatal(err)
 	}
 	secrets := map[string][]byte{"classic signature": token.DigSig}
-	for name, keys := range map[string]*identity.Keys{"registry": cast.registry.Keys(), "member": cast.rogues[0].node.Keys()} {
-		secrets[name+"'s sig key"] = keys.Sig.D.Bytes()
-		secrets[name+"'s comms key"] = keys.Comms.D.Bytes()
-		secrets[name+"'s sig prime"] = keys.Sig.Primes[0].Bytes()
-		secrets[name+"'s comms prime"] = keys.Comms.Primes[0].Bytes()
+	for name, set := range map[string]*keys.Set{"registry": cast.registry.Keys(), "member": cast.rogues[0].node.Keys()} {
+		sig, comms := set.Sig.Signer().(*rsa.PrivateKey), set.Comms.Signer().(*rsa.PrivateKey)
+		secrets[name+"'s sig key"] = sig.D.Bytes()
+		secrets[name+"'s comms key"] = comms.D.Bytes()
+		secrets[name+"'s sig prime"] = sig.Primes[0].Bytes()
+		secrets[name+"'s comms prime"] = comms.Primes[0].Bytes()
 	}
 	var log *bytes.Buffer
 	var said [][]byte

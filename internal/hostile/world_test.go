@@ -18,9 +18,9 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/guard"
 	"github.com/xlattice/xlreg/internal/host"
 	"github.com/xlattice/xlreg/internal/records"
-	"github.com/xlattice/xlreg/internal/server"
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/memory"
 	"github.com/xlattice/xlreg/regcred"
@@ -51,7 +51,7 @@ func newCast(t testing.TB) *cast {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.rogues = append(c.rogues, &rogue{node, &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: node.Keys().Sig}})
+		c.rogues = append(c.rogues, &rogue{node, &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: node.Keys().Sig.Signer()}})
 	}
 	return c
 }
@@ -166,7 +166,7 @@ type world struct {
 }
 
 // meanLimits are short, so that what never comes is soon given up.
-var meanLimits = server.Limits{Message: 20 * time.Millisecond, Drain: 5 * time.Second}
+var meanLimits = guard.Limits{Message: 20 * time.Millisecond, Drain: 5 * time.Second}
 
 const shortWait = 20 * time.Millisecond
 
@@ -180,7 +180,7 @@ func newWorld(t testing.TB, cast *cast) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.host, w.comms = h, &cast.registry.Keys().Comms.PublicKey
+	w.host, w.comms = h, cast.registry.Keys().Comms.Signer().Public().(*rsa.PublicKey)
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() { served <- h.Serve(ctx) }()
@@ -230,7 +230,7 @@ func (w *world) checkQuiet() {
 // checkHonest does what any client does.
 func (w *world) checkHonest() {
 	w.t.Helper()
-	target, err := w.host.Cred().Target()
+	target, err := regcred.NewTarget(w.host.Cred())
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -275,11 +275,11 @@ func (w *world) checkNode(r records.Reader, id xlreg.NodeID) error {
 // checkSaid holds a record against what its node has signed.
 func (w *world) checkSaid(kept *xlreg.Token) error {
 	for _, node := range w.cast.nodes() {
-		keys := node.Keys()
-		if kept.SigKey != keys.SigKey {
+		set := node.Keys()
+		if kept.SigKey != set.SigKey {
 			continue
 		}
-		if kept.Name == node.Name() && kept.CommsKey == keys.CommsKey && kept.Attrs == node.Attrs() &&
+		if kept.Name == node.Name() && kept.CommsKey == set.CommsKey && kept.Attrs == node.Attrs() &&
 			fmt.Sprint(kept.Endpoints) == fmt.Sprint(node.Endpoints()) {
 			return nil
 		}

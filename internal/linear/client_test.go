@@ -11,10 +11,9 @@ import (
 	"time"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/session"
 	"github.com/xlattice/xlreg/internal/wire"
-	"github.com/xlattice/xlreg/regcred"
+	"github.com/xlattice/xlreg/keys"
 )
 
 const (
@@ -24,7 +23,7 @@ const (
 
 // target is the registry that clients talk to.
 type target struct {
-	cred  *regcred.Cred
+	cred  *xlreg.Credentials
 	dies  bool // it is killed now and then: answers may be lost
 	nodes *nodes
 }
@@ -108,10 +107,10 @@ func (c *client) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	keys := c.nodes.keys[c.key]
+	set := c.nodes.keys[c.key]
 	c.conn, err = session.Connect(ctx, nc, session.ClientConfig{
 		Protocol: c.protocol, CommsKey: c.cred.CommsKey, SigKey: c.cred.SigKey,
-		Certificate: &tls.Certificate{Certificate: [][]byte{c.nodes.certificates[c.key]}, PrivateKey: keys.Sig},
+		Certificate: &tls.Certificate{Certificate: [][]byte{c.nodes.certificates[c.key]}, PrivateKey: set.Sig.Signer()},
 	})
 	return err
 }
@@ -188,7 +187,7 @@ func (c *client) loginMessage(rq *request) (*wire.Message, error) {
 	if !c.protocol.Classic() {
 		return wire.NewLogin(rq.id, nil), nil
 	}
-	proof, err := identity.SignLogin(c.nodes.keys[rq.node.key].Sig, c.conn.Peer().Salt, rq.id)
+	proof, err := keys.SignLogin(c.nodes.keys[rq.node.key].Sig, c.conn.Peer().Salt, rq.id)
 	return wire.NewLogin(rq.id, proof), err
 }
 
@@ -254,17 +253,17 @@ func (c *client) learn(rq *request, a *answer) {
 // nodes are what nodes can register, with their keys: signed once, since signing is
 // what takes long.
 type nodes struct {
-	keys         []*identity.Keys
+	keys         []*keys.Set
 	certificates [][]byte
 	tokens       map[node]*xlreg.Token
 }
 
 // newNodes makes all nodes of these names and keys with no, one and two endpoints,
 // for all carriers.
-func newNodes(keys []*identity.Keys, names ...xlreg.Name) (*nodes, error) {
-	all := &nodes{keys: keys, tokens: make(map[node]*xlreg.Token)}
-	for key, k := range keys {
-		der, err := identity.NewCertificate(k.Sig, &xlreg.Token{Name: names[0], SigKey: k.SigKey}, time.Now(), time.Hour*24)
+func newNodes(sets []*keys.Set, names ...xlreg.Name) (*nodes, error) {
+	all := &nodes{keys: sets, tokens: make(map[node]*xlreg.Token)}
+	for key, k := range sets {
+		der, err := keys.NewCertificate(k.Sig, &xlreg.Token{Name: names[0], SigKey: k.SigKey}, time.Now(), time.Hour*24)
 		if err != nil {
 			return nil, err
 		}
@@ -285,10 +284,10 @@ func newNodes(keys []*identity.Keys, names ...xlreg.Name) (*nodes, error) {
 // add signs a token in both ways.
 func (n *nodes) add(key int, t *xlreg.Token) (err error) {
 	classic, modern := *t, *t
-	if classic.DigSig, err = identity.SignClassic(n.keys[key].Sig, t); err != nil {
+	if classic.DigSig, err = keys.SignClassic(n.keys[key].Sig, t); err != nil {
 		return err
 	}
-	if modern.DigSig2, err = identity.SignToken(n.keys[key].Sig, t, n.certificates[key]); err != nil {
+	if modern.DigSig2, err = keys.SignToken(n.keys[key].Sig, t, n.certificates[key]); err != nil {
 		return err
 	}
 	n.tokens[n.describe(&classic)], n.tokens[n.describe(&modern)] = &classic, &modern

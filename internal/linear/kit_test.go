@@ -22,6 +22,7 @@ import (
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/host"
 	"github.com/xlattice/xlreg/internal/store"
+	"github.com/xlattice/xlreg/keys"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -56,22 +57,26 @@ func firstSeed(t *testing.T) uint64 {
 // testNodes are made once: keys and signatures are what is slow. The last of the keys
 // is the registry's.
 var testNodes = sync.OnceValues(func() (*nodes, error) {
-	keys := make([]*identity.Keys, keysPerWorld+1)
+	sets := make([]*keys.Set, keysPerWorld+1)
 	var g errgroup.Group
-	for i := range keys {
+	for i := range sets {
 		g.Go(func() error {
 			key, err := rsa.GenerateKey(rand.Reader, 2048)
 			if err != nil {
 				return err
 			}
-			keys[i], err = identity.NewKeys(key, key) // one key for both, which the protocol allows
+			private, err := keys.NewPrivate(key)
+			if err != nil {
+				return err
+			}
+			sets[i], err = keys.NewSet(private, private) // one key for both, which the protocol allows
 			return err
 		})
 	}
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	return newNodes(keys, "a", "b", "d", "e")
+	return newNodes(sets, "a", "b", "d", "e")
 })
 
 func mustNodes(t *testing.T) *nodes {

@@ -4,8 +4,8 @@ import (
 	"context"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/records"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // Credential is what a session's handshake says of the peer that speaks in it.
@@ -59,7 +59,7 @@ func verify(cred *Credential, t *xlreg.Token) (xlreg.Token, error) {
 	}
 	if cred.Protocol.Classic() {
 		kept.Attrs &= xlreg.KnownNodeAttrs
-		return kept, identity.VerifyClassic(t)
+		return kept, keys.VerifyClassic(t)
 	}
 	if cred.SigKey == "" {
 		return kept, xlreg.ErrIdentityRequired
@@ -70,11 +70,11 @@ func verify(cred *Credential, t *xlreg.Token) (xlreg.Token, error) {
 	if t.SigKey != cred.SigKey {
 		return kept, xlreg.Errorf(xlreg.ErrBadSignature, "sig key is not the certificate's")
 	}
-	if err := identity.VerifyToken(t, cred.Certificate); err != nil {
+	if err := keys.VerifyToken(t, cred.Certificate); err != nil {
 		return kept, err
 	}
 	kept.DigSig2 = t.DigSig2
-	if identity.CheckCertificate(cred.Certificate, t) == nil {
+	if keys.CheckCertificate(cred.Certificate, t) == nil {
 		kept.Certificate = cred.Certificate
 	}
 	return kept, nil
@@ -118,7 +118,7 @@ func (r *Registry) LogIn(ctx context.Context, cred Credential, id, digSig []byte
 		return xlreg.Token{}, err
 	}
 	if cred.Protocol.Classic() {
-		return node, identity.VerifyLogin(node.SigKey, cred.Salt, node.ID, digSig)
+		return node, keys.VerifyLogin(node.SigKey, cred.Salt, node.ID, digSig)
 	}
 	if node.SigKey != cred.SigKey {
 		return xlreg.Token{}, xlreg.ErrBadSignature

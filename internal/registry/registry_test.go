@@ -12,25 +12,26 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/registry"
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/memory"
+	"github.com/xlattice/xlreg/internal/store/storetest"
+	"github.com/xlattice/xlreg/keys"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // testKeys are shared: making them takes longer than all the tests.
-var testKeys = sync.OnceValue(func() []*identity.Keys {
-	keys := make([]*identity.Keys, 3)
-	for i := range keys {
-		k, err := identity.GenerateKeys(2048)
+var testKeys = sync.OnceValue(func() []*keys.Set {
+	sets := make([]*keys.Set, 3)
+	for i := range sets {
+		k, err := keys.Generate(keys.RSA, 2048)
 		if err != nil {
 			panic(err)
 		}
-		keys[i] = k
+		sets[i] = k
 	}
-	return keys
+	return sets
 })
 
 const self = xlreg.NodeID("registry-itself-----")
@@ -97,9 +98,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	s := memory.New()
-	w := newWorldOn(t, s)
-	return w
+	return newWorldOn(t, storetest.Strict(t, memory.New()))
 }
 
 func newWorldOn(t *testing.T, s store.Store) *world {
@@ -117,16 +116,16 @@ func newWorldOn(t *testing.T, s store.Store) *world {
 }
 
 // classic returns a signed token as a classic client sends it.
-func classic(name string, keys *identity.Keys, id xlreg.NodeID, ends ...xlreg.Endpoint) *xlreg.Token {
+func classic(name string, set *keys.Set, id xlreg.NodeID, ends ...xlreg.Endpoint) *xlreg.Token {
 	t := &xlreg.Token{
-		Name: xlreg.Name(name), ID: id, CommsKey: keys.CommsKey, SigKey: keys.SigKey, Endpoints: ends,
+		Name: xlreg.Name(name), ID: id, CommsKey: set.CommsKey, SigKey: set.SigKey, Endpoints: ends,
 	}
-	sign(t, keys)
+	sign(t, set)
 	return t
 }
 
-func sign(t *xlreg.Token, keys *identity.Keys) {
-	sig, err := identity.SignClassic(keys.Sig, t)
+func sign(t *xlreg.Token, set *keys.Set) {
+	sig, err := keys.SignClassic(set.Sig, t)
 	if err != nil {
 		panic(err)
 	}
@@ -134,18 +133,18 @@ func sign(t *xlreg.Token, keys *identity.Keys) {
 }
 
 // modern returns a signed token as a 2.0 client sends it, and its credential.
-func modern(t *testing.T, name string, keys *identity.Keys, ends ...xlreg.Endpoint) (*xlreg.Token, registry.Credential) {
+func modern(t *testing.T, name string, set *keys.Set, ends ...xlreg.Endpoint) (*xlreg.Token, registry.Credential) {
 	t.Helper()
-	tok := &xlreg.Token{Name: xlreg.Name(name), CommsKey: keys.CommsKey, SigKey: keys.SigKey, Endpoints: ends}
-	cert, err := identity.NewCertificate(keys.Sig, tok, time.Now(), time.Hour)
+	tok := &xlreg.Token{Name: xlreg.Name(name), CommsKey: set.CommsKey, SigKey: set.SigKey, Endpoints: ends}
+	cert, err := keys.NewCertificate(set.Sig, tok, time.Now(), time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
-	tok.DigSig2, err = identity.SignToken(keys.Sig, tok, cert)
+	tok.DigSig2, err = keys.SignToken(set.Sig, tok, cert)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tok, registry.Credential{Protocol: xlreg.Protocol20, SigKey: keys.SigKey, Certificate: cert}
+	return tok, registry.Credential{Protocol: xlreg.Protocol20, SigKey: set.SigKey, Certificate: cert}
 }
 
 var classicCred = registry.Credential{Protocol: xlreg.Protocol19, Salt: []byte("8 bytes!")}
@@ -156,9 +155,9 @@ func (w *world) registerToken(t *xlreg.Token) (xlreg.Token, error) {
 }
 
 // node registers a node over a classic carrier and returns its ID.
-func (w *world) node(name string, keys *identity.Keys, ends ...xlreg.Endpoint) xlreg.NodeID {
+func (w *world) node(name string, set *keys.Set, ends ...xlreg.Endpoint) xlreg.NodeID {
 	w.t.Helper()
-	kept, err := w.registerToken(classic(name, keys, "", ends...))
+	kept, err := w.registerToken(classic(name, set, "", ends...))
 	if err != nil {
 		w.t.Fatalf("register %s: %v", name, err)
 	}
@@ -232,37 +231,37 @@ func TestShortIDs(t *testing.T) {
 
 func TestRegisterProposedID(t *testing.T) {
 	w := newWorld(t)
-	keys := testKeys()
+	sets := testKeys()
 	id := xlreg.NodeID(strings.Repeat("x", xlreg.ShortIDLen))
 	c := w.create("c", 2)
 
-	if kept, err := w.registerToken(classic("a", keys[0], id, end)); err != nil || kept.ID != id {
+	if kept, err := w.registerToken(classic("a", sets[0], id, end)); err != nil || kept.ID != id {
 		t.Fatalf("unknown ID: %v, %v", kept.ID, err)
 	}
-	again := classic("b", keys[0], id, "10.0.0.2:1")
+	again := classic("b", sets[0], id, "10.0.0.2:1")
 	again.Attrs = 0xF0 | xlreg.AttrSolo
-	sign(again, keys[0])
+	sign(again, sets[0])
 	kept, err := w.registerToken(again)
 	if err != nil || kept.Name != "b" || kept.Attrs != xlreg.AttrSolo || kept.Endpoints[0] != "10.0.0.2:1" {
 		t.Errorf("the same key: %+v, %v", kept, err)
 	}
-	_, err = w.registerToken(classic("a", keys[1], id, end))
+	_, err = w.registerToken(classic("a", sets[1], id, end))
 	wantKind(t, err, xlreg.ErrIDInUse)
-	_, err = w.registerToken(classic("a", keys[0], xlreg.NodeID(c.ID), end))
+	_, err = w.registerToken(classic("a", sets[0], xlreg.NodeID(c.ID), end))
 	wantKind(t, err, xlreg.ErrIDInUse)
-	_, err = w.registerToken(classic("a", keys[0], self, end))
+	_, err = w.registerToken(classic("a", sets[0], self, end))
 	wantKind(t, err, xlreg.ErrIDInUse)
 }
 
 func TestRegisterVerifies(t *testing.T) {
 	w := newWorld(t)
-	keys := testKeys()
-	forged := classic("a", keys[0], "", end)
+	sets := testKeys()
+	forged := classic("a", sets[0], "", end)
 	forged.Name = "b"
 	_, err := w.registerToken(forged)
 	wantKind(t, err, xlreg.ErrBadSignature)
 
-	tok, cred := modern(t, "m", keys[0], end)
+	tok, cred := modern(t, "m", sets[0], end)
 	register := func(tok *xlreg.Token, cred registry.Credential) (xlreg.Token, error) {
 		kept, _, err := w.Register(t.Context(), cred, tok, true)
 		return kept, err
@@ -274,11 +273,11 @@ func TestRegisterVerifies(t *testing.T) {
 	_, err = register(tok, registry.Credential{Protocol: xlreg.Protocol20})
 	wantKind(t, err, xlreg.ErrIdentityRequired)
 
-	_, other := modern(t, "m", keys[1], end)
+	_, other := modern(t, "m", sets[1], end)
 	_, err = register(tok, other)
 	wantKind(t, err, xlreg.ErrBadSignature)
 
-	_, fresh := modern(t, "m", keys[0], end) // another certificate of the same key
+	_, fresh := modern(t, "m", sets[0], end) // another certificate of the same key
 	_, err = register(tok, fresh)
 	wantKind(t, err, xlreg.ErrBadSignature)
 
@@ -299,13 +298,13 @@ func TestRegisterVerifies(t *testing.T) {
 func TestAdmit(t *testing.T) {
 	s := memory.New()
 	defer s.Close()
-	keys := testKeys()
-	r, err := registry.New(registry.Config{Store: s, Self: self, Admit: func(k xlreg.SigKey) bool { return k == keys[0].SigKey }})
+	sets := testKeys()
+	r, err := registry.New(registry.Config{Store: s, Self: self, Admit: func(k xlreg.SigKey) bool { return k == sets[0].SigKey }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	register := func(k *identity.Keys) error {
+	register := func(k *keys.Set) error {
 		token, cred := modern(t, "a", k, end)
 		_, _, modernErr := r.Register(t.Context(), cred, token, true)
 		_, _, classicErr := r.Register(t.Context(), classicCred, classic("a", k, "", end), true)
@@ -314,20 +313,20 @@ func TestAdmit(t *testing.T) {
 		}
 		return modernErr
 	}
-	if err := register(keys[0]); err != nil {
+	if err := register(sets[0]); err != nil {
 		t.Errorf("a key that is admitted: %v", err)
 	}
-	wantKind(t, register(keys[1]), xlreg.ErrIdentityRequired)
+	wantKind(t, register(sets[1]), xlreg.ErrIdentityRequired)
 }
 
 func TestCertificateOfAnotherForm(t *testing.T) {
 	w := newWorld(t)
-	keys := testKeys()[0]
-	tok, cred := modern(t, "m", keys, end)
+	set := testKeys()[0]
+	tok, cred := modern(t, "m", set, end)
 	cred.Certificate = append([]byte(nil), cred.Certificate...)
 	named := *tok
 	named.Name = "another" // so the certificate's subject is not the token's
-	sig, err := identity.SignToken(keys.Sig, &named, cred.Certificate)
+	sig, err := keys.SignToken(set.Sig, &named, cred.Certificate)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -340,18 +339,18 @@ func TestCertificateOfAnotherForm(t *testing.T) {
 
 func TestClassicRegistrationDropsProof(t *testing.T) {
 	w := newWorld(t)
-	keys := testKeys()[0]
-	tok, cred := modern(t, "m", keys, end)
+	set := testKeys()[0]
+	tok, cred := modern(t, "m", set, end)
 	kept, _, err := w.Register(t.Context(), cred, tok, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sameKey := registry.Credential{Protocol: xlreg.Protocol20, SigKey: keys.SigKey}
+	sameKey := registry.Credential{Protocol: xlreg.Protocol20, SigKey: set.SigKey}
 	logged, err := w.LogIn(t.Context(), sameKey, kept.ID.Bytes(), nil)
 	if err != nil || logged.DigSig2 == nil || logged.Certificate == nil {
 		t.Fatalf("logging in changed the node: %v", err)
 	}
-	again, err := w.registerToken(classic("m", keys, kept.ID, end))
+	again, err := w.registerToken(classic("m", set, kept.ID, end))
 	if err != nil || again.DigSig2 != nil || again.Certificate != nil || again.DigSig != nil {
 		t.Errorf("after a classic registration: %+v, %v", again, err)
 	}
@@ -359,17 +358,17 @@ func TestClassicRegistrationDropsProof(t *testing.T) {
 
 func TestLogIn(t *testing.T) {
 	w := newWorld(t)
-	keys := testKeys()
-	id := w.node("a", keys[0], end)
-	classicSig := func(k *identity.Keys, salt string) []byte {
-		sig, err := identity.SignLogin(k.Sig, []byte(salt), id)
+	sets := testKeys()
+	id := w.node("a", sets[0], end)
+	classicSig := func(k *keys.Set, salt string) []byte {
+		sig, err := keys.SignLogin(k.Sig, []byte(salt), id)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return sig
 	}
 	salt := string(classicCred.Salt)
-	modernCred := func(k *identity.Keys) registry.Credential {
+	modernCred := func(k *keys.Set) registry.Credential {
 		return registry.Credential{Protocol: xlreg.Protocol20, SigKey: k.SigKey}
 	}
 	for _, c := range []struct {
@@ -379,14 +378,14 @@ func TestLogIn(t *testing.T) {
 		sig  []byte
 		want error
 	}{
-		{"classic", classicCred, id.Bytes(), classicSig(keys[0], salt), nil},
-		{"classic, other key", classicCred, id.Bytes(), classicSig(keys[1], salt), xlreg.ErrBadSignature},
-		{"classic, replayed", classicCred, id.Bytes(), classicSig(keys[0], "another!"), xlreg.ErrBadSignature},
+		{"classic", classicCred, id.Bytes(), classicSig(sets[0], salt), nil},
+		{"classic, other key", classicCred, id.Bytes(), classicSig(sets[1], salt), xlreg.ErrBadSignature},
+		{"classic, replayed", classicCred, id.Bytes(), classicSig(sets[0], "another!"), xlreg.ErrBadSignature},
 		{"classic, unsigned", classicCred, id.Bytes(), nil, xlreg.ErrBadSignature},
-		{"classic, unknown", classicCred, make([]byte, 20), classicSig(keys[0], salt), xlreg.ErrBadSignature},
+		{"classic, unknown", classicCred, make([]byte, 20), classicSig(sets[0], salt), xlreg.ErrBadSignature},
 		{"no ID at all", classicCred, nil, nil, xlreg.ErrBadSignature},
-		{"2.0", modernCred(keys[0]), id.Bytes(), nil, nil},
-		{"2.0, other key", modernCred(keys[1]), id.Bytes(), nil, xlreg.ErrBadSignature},
+		{"2.0", modernCred(sets[0]), id.Bytes(), nil, nil},
+		{"2.0, other key", modernCred(sets[1]), id.Bytes(), nil, xlreg.ErrBadSignature},
 		{"2.0, no certificate", registry.Credential{Protocol: xlreg.Protocol20}, id.Bytes(), nil, xlreg.ErrIdentityRequired},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -446,14 +445,14 @@ func TestUniqueNames(t *testing.T) {
 
 func TestNewRecordsMayBeForbidden(t *testing.T) {
 	w := newWorld(t)
-	ctx, keys := t.Context(), testKeys()[0]
-	_, _, err := w.Register(ctx, classicCred, classic("a", keys, "", end), false)
+	ctx, set := t.Context(), testKeys()[0]
+	_, _, err := w.Register(ctx, classicCred, classic("a", set, "", end), false)
 	wantKind(t, err, xlreg.ErrTooManyRequests)
 	_, _, err = w.Create(ctx, xlreg.ClusterSpec{Name: "c"}, false)
 	wantKind(t, err, xlreg.ErrTooManyRequests)
 
-	id, c := w.node("a", keys, end), w.create("c", 2)
-	if _, _, err := w.Register(ctx, classicCred, classic("a", keys, id, end), false); err != nil {
+	id, c := w.node("a", set, end), w.create("c", 2)
+	if _, _, err := w.Register(ctx, classicCred, classic("a", set, id, end), false); err != nil {
 		t.Errorf("registering a known node again: %v", err)
 	}
 	if got, _, err := w.Create(ctx, xlreg.ClusterSpec{Name: "c"}, false); err != nil || got != c {
@@ -463,11 +462,11 @@ func TestNewRecordsMayBeForbidden(t *testing.T) {
 
 func TestJoinTakesTheLowestFreeSeat(t *testing.T) {
 	w := newWorld(t)
-	keys := testKeys()[0]
+	set := testKeys()[0]
 	c := w.create("c", 4)
 	ids := make([]xlreg.NodeID, 3)
 	for i := range ids {
-		ids[i] = w.node(fmt.Sprint("n", i), keys, end)
+		ids[i] = w.node(fmt.Sprint("n", i), set, end)
 		if got := w.join(ids[i], c); got != i {
 			t.Errorf("joiner %d sits at %d", i, got)
 		}
@@ -480,16 +479,16 @@ func TestJoinTakesTheLowestFreeSeat(t *testing.T) {
 	}
 	_, err := w.Leave(t.Context(), ids[1], xlreg.ClusterRef{Name: "c"})
 	wantKind(t, err, xlreg.ErrNotMember)
-	if got := w.join(w.node("n9", keys, end), c); got != 1 {
+	if got := w.join(w.node("n9", set, end), c); got != 1 {
 		t.Errorf("the next one sits at %d, want the seat left", got)
 	}
 }
 
 func TestJoinFaultsInOrder(t *testing.T) {
-	keys := testKeys()
+	sets := testKeys()
 	w := newWorld(t)
 	c := w.create("full", 2)
-	a, b := w.node("a", keys[0], end), w.node("b", keys[0], end)
+	a, b := w.node("a", sets[0], end), w.node("b", sets[0], end)
 	w.join(a, c)
 	w.join(b, c)
 	wide, _, _ := w.Create(t.Context(), xlreg.ClusterSpec{Name: "wide", MaxSize: 9, EndpointCount: 2}, true)
@@ -504,9 +503,9 @@ func TestJoinFaultsInOrder(t *testing.T) {
 		{"no such name", a, xlreg.ClusterRef{Name: "nothing"}, xlreg.ErrNoSuchClusterName},
 		{"none named", a, xlreg.ClusterRef{}, xlreg.ErrNoClusterNamed},
 		{"own seat", a, xlreg.ClusterRef{ID: c.ID}, nil},
-		{"name before full", w.node("a", keys[1]), xlreg.ClusterRef{ID: c.ID}, xlreg.ErrMemberNameInUse},
-		{"full before endpoints", w.node("x", keys[1]), xlreg.ClusterRef{ID: c.ID}, xlreg.ErrClusterFull},
-		{"endpoints", w.node("x", keys[1], end), xlreg.ClusterRef{ID: wide.ID}, xlreg.ErrTooFewEndpoints},
+		{"name before full", w.node("a", sets[1]), xlreg.ClusterRef{ID: c.ID}, xlreg.ErrMemberNameInUse},
+		{"full before endpoints", w.node("x", sets[1]), xlreg.ClusterRef{ID: c.ID}, xlreg.ErrClusterFull},
+		{"endpoints", w.node("x", sets[1], end), xlreg.ClusterRef{ID: wide.ID}, xlreg.ErrTooFewEndpoints},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			before := w.roster(c)
@@ -523,14 +522,14 @@ func TestJoinFaultsInOrder(t *testing.T) {
 
 func TestTakeOver(t *testing.T) {
 	w := newWorld(t)
-	keys := testKeys()
+	sets := testKeys()
 	c := w.create("c", 2)
-	old := w.node("a", keys[0], end)
-	other := w.node("b", keys[0], end)
+	old := w.node("a", sets[0], end)
+	other := w.node("b", sets[0], end)
 	w.join(old, c)
 	w.join(other, c)
 
-	again := w.node("a", keys[0]) // lost its ID, and has no endpoints yet
+	again := w.node("a", sets[0]) // lost its ID, and has no endpoints yet
 	if got := w.join(again, c); got != 0 {
 		t.Errorf("came back to seat %d, want its own", got)
 	}
@@ -541,7 +540,7 @@ func TestTakeOver(t *testing.T) {
 	wantKind(t, err, xlreg.ErrNotMember)
 
 	// A member that takes the name of another one is refused whatever its key.
-	if _, err := w.registerToken(classic("a", keys[0], other, end)); err != nil {
+	if _, err := w.registerToken(classic("a", sets[0], other, end)); err != nil {
 		t.Fatal(err)
 	}
 	_, _, err = w.Join(t.Context(), other, xlreg.ClusterRef{ID: c.ID})
@@ -550,13 +549,13 @@ func TestTakeOver(t *testing.T) {
 
 func TestRosterShowsWhatWasRegisteredBeforeJoining(t *testing.T) {
 	w := newWorld(t)
-	keys := testKeys()[0]
+	set := testKeys()[0]
 	c := w.create("c", 2)
-	id := w.node("a", keys, end)
+	id := w.node("a", set, end)
 	w.join(id, c)
 	joined := w.clock.Now()
 	w.clock.advance(time.Minute)
-	if _, err := w.registerToken(classic("renamed", keys, id, "10.0.0.9:9")); err != nil {
+	if _, err := w.registerToken(classic("renamed", set, id, "10.0.0.9:9")); err != nil {
 		t.Fatal(err)
 	}
 	m := w.roster(c).Members[0]
@@ -626,3 +625,40 @@ var errDisk = errors.New("no space left on device")
 type brokenStore struct{ store.Store }
 
 func (brokenStore) Update(context.Context, func(store.Writer) error) error { return errDisk }
+
+// What the rules use of a store is far within what the contract allows, whatever the
+// size of a cluster: a Join reads its own seat and not all of them.
+func TestRulesUseLittle(t *testing.T) {
+	meter := storetest.NewMeter(memory.New())
+	w := newWorldOn(t, meter)
+	ctx := t.Context()
+	c := w.create("c", xlreg.MaxClusterSize)
+	var ids []xlreg.NodeID
+	for i := range xlreg.MaxClusterSize {
+		ids = append(ids, w.node(fmt.Sprint("n", i), testKeys()[0], end))
+	}
+	most := func(what string, reads, writes int) {
+		t.Helper()
+		view, update := meter.Take()
+		if update.Reads > reads || update.Writes > writes || update.Scans > 0 || view.Reads > reads {
+			t.Errorf("%s: an update %+v and a view %+v, want %d reads and %d writes at most", what, update, view, reads, writes)
+		}
+	}
+	most("register and create", 3, 2)
+	for _, id := range ids {
+		w.join(id, c)
+	}
+	most("join", 4, 4)
+	for _, id := range ids {
+		w.join(id, c)
+	}
+	most("join again", 7, 6)
+	w.roster(c)
+	most("roster", 2, 0)
+	for _, id := range ids {
+		if _, err := w.Leave(ctx, id, xlreg.ClusterRef{Name: "c"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	most("leave", 5, 4)
+}

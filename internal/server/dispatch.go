@@ -13,30 +13,31 @@ import (
 const stopRetry = time.Second
 
 // dispatch is the only place where a request becomes a call of the rules and
-// its result a reply. Rules run until the hard
-// end: a server that stops still answers.
-func (p *peerSession) dispatch(e ends, m *wire.Message) (*wire.Message, error) {
+// its result a reply. A request that has to wait for its reply is a wait instead.
+// The rules run until the hard end, so a server that stops still answers.
+func (p *peerSession) dispatch(e ends, m *wire.Message) (reply *wire.Message, w *wait, err error) {
 	if err := checkOrder(p.state, p.peer.Protocol, m.Op()); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	switch m.Op() {
 	case wire.OpMember:
-		return p.member(e.hard, m)
+		reply, err = p.member(e.hard, m)
 	case wire.OpCreate:
-		return p.create(e.hard, m)
+		reply, err = p.create(e.hard, m)
 	case wire.OpJoin:
-		return p.join(e.hard, m)
+		reply, err = p.join(e.hard, m)
 	case wire.OpGetCluster:
 		return p.get(e, m)
 	case wire.OpLeave:
-		return p.leave(e.hard, m)
+		reply, err = p.leave(e.hard, m)
 	case wire.OpRegCredRequest:
-		return p.server.describe, nil
+		reply = p.server.describe
 	case wire.OpBye:
-		return wire.NewAck(), nil
+		reply = wire.NewAck()
 	default: // checkOrder lets no other pass
-		return nil, xlreg.ErrWrongState
+		err = xlreg.ErrWrongState
 	}
+	return reply, nil, err
 }
 
 func (p *peerSession) member(ctx context.Context, m *wire.Message) (*wire.Message, error) {
@@ -57,9 +58,9 @@ func (p *peerSession) identify(ctx context.Context, req *wire.MemberRequest) (xl
 	if req.Token == nil {
 		return s.registry.LogIn(ctx, p.cred, req.ID, req.DigSig)
 	}
-	right := s.nodes.claim(p.from, s.now())
-	node, isNew, err := s.registry.Register(ctx, p.cred, req.Token, right.allowed)
-	return node, right.settle(isNew, err)
+	claim := s.nodes.Claim(p.from, s.now())
+	node, isNew, err := s.registry.Register(ctx, p.cred, req.Token, claim.Allowed())
+	return node, claim.Settle(isNew, err)
 }
 
 func (p *peerSession) create(ctx context.Context, m *wire.Message) (*wire.Message, error) {
@@ -67,9 +68,9 @@ func (p *peerSession) create(ctx context.Context, m *wire.Message) (*wire.Messag
 	if p.peer.Protocol.Classic() {
 		spec.Attrs = 0 // deployed clients send random ones
 	}
-	right := s.clusters.claim(p.from, s.now())
-	c, isNew, err := s.registry.Create(ctx, spec, right.allowed)
-	if err := right.settle(isNew, err); err != nil {
+	claim := s.clusters.Claim(p.from, s.now())
+	c, isNew, err := s.registry.Create(ctx, spec, claim.Allowed())
+	if err := claim.Settle(isNew, err); err != nil {
 		return nil, err
 	}
 	p.created, p.used = c.ID, c.ID
@@ -93,13 +94,14 @@ func (p *peerSession) leave(ctx context.Context, m *wire.Message) (*wire.Message
 	return wire.NewLeaveReply(id), nil
 }
 
-func (p *peerSession) get(e ends, m *wire.Message) (*wire.Message, error) {
+func (p *peerSession) get(e ends, m *wire.Message) (reply *wire.Message, w *wait, err error) {
 	req := m.Get()
 	req.Ref = refOr(req.Ref, p.used)
-	if !req.Wait {
-		return p.roster(e.hard, req)
+	if req.Wait {
+		return p.await(e, req)
 	}
-	return p.await(e, req)
+	reply, err = p.roster(e.hard, req)
+	return reply, nil, err
 }
 
 // roster answers a reader with what there is now.
@@ -122,35 +124,34 @@ type wait struct {
 	release func()
 }
 
-// await answers a reader who would wait for what is there already. Others wait,
-// until the cluster is as large as they want or their time is over: that is
-// errWaits, and awaited is what comes then.
-func (p *peerSession) await(e ends, req wire.GetRequest) (*wire.Message, error) {
+// await is for a reader who wants to wait until the cluster is as large as it says
+// or its time is over. If there is nothing to wait for it gets its reply at once.
+func (p *peerSession) await(e ends, req wire.GetRequest) (reply *wire.Message, w *wait, err error) {
 	c, err := p.server.registry.Cluster(e.hard, req.Ref)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	req.Ref = xlreg.ClusterRef{ID: c.ID}
 	if req.WaitSize != nil && *req.WaitSize == 0 {
-		return p.roster(e.hard, req)
+		reply, err = p.roster(e.hard, req)
+		return reply, nil, err
 	}
 	ready, release, err := p.server.registry.Await(e.stop, &c, waitSize(&req), waitLimit(&req))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	p.waiting = &wait{req, ready, release}
-	if ready.Err() != nil {
-		return p.awaited(e)
+	w = &wait{req, ready, release}
+	if ready.Err() == nil {
+		return nil, w, nil
 	}
-	return nil, errWaits
+	reply, err = p.awaited(e, w)
+	return reply, nil, err
 }
 
-// awaited holds the session until its wait is over. It ends with an error when
-// the peer goes away or the server stops, which the reader must not take for an
-// answer.
-func (p *peerSession) awaited(e ends) (*wire.Message, error) {
-	w := p.waiting
-	p.waiting = nil
+// awaited holds the session until its wait is over, and returns the reply. It is
+// an error if the peer goes away or the server stops: the reader must not take
+// what there is then for an answer.
+func (p *peerSession) awaited(e ends, w *wait) (*wire.Message, error) {
 	defer w.release()
 	if err := p.conn.Hold(w.ready); err != nil {
 		return nil, err

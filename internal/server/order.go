@@ -1,8 +1,6 @@
 package server
 
 import (
-	"errors"
-
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/wire"
 )
@@ -45,9 +43,6 @@ var legal = [states]struct{ classic, modern opSet }{
 // writes are the requests that need to know who asks.
 var writes = ops(wire.OpCreate, wire.OpJoin, wire.OpLeave)
 
-// closing are the errors after which a 2.0 session ends.
-var closing = []xlreg.Kind{xlreg.ErrWrongState, xlreg.ErrBadTag, xlreg.ErrUnexpectedType, xlreg.ErrProtocol}
-
 // checkOrder says whether a request is allowed now.
 func checkOrder(s state, p xlreg.Protocol, op wire.Op) error {
 	allowed := legal[s].modern
@@ -64,13 +59,4 @@ func checkOrder(s state, p xlreg.Protocol, op wire.Op) error {
 	default:
 		return xlreg.ErrWrongState
 	}
-}
-
-func endsSession(err error) bool {
-	for _, kind := range closing {
-		if errors.Is(err, kind) {
-			return true
-		}
-	}
-	return false
 }

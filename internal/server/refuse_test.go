@@ -6,13 +6,13 @@ import (
 	"time"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/internal/server"
+	"github.com/xlattice/xlreg/internal/guard"
 	"github.com/xlattice/xlreg/internal/session"
 	"github.com/xlattice/xlreg/internal/wire"
 )
 
 func TestLimitOfConnections(t *testing.T) {
-	w := newWorld(t, nil, server.Limits{ConnectionsLoopback: 1})
+	w := newWorld(t, nil, guard.Limits{ConnectionsLoopback: 1})
 	first := w.connect(xlreg.Protocol20, nil)
 	first.ask(wire.NewRegCredRequest())
 
@@ -33,7 +33,7 @@ func TestLimitOfConnections(t *testing.T) {
 
 // A classic peer has no reply that would say it.
 func TestLimitOfConnectionsClassic(t *testing.T) {
-	w := newWorld(t, nil, server.Limits{ConnectionsLoopback: 1})
+	w := newWorld(t, nil, guard.Limits{ConnectionsLoopback: 1})
 	w.connect(xlreg.Protocol20, nil).ask(wire.NewRegCredRequest())
 	cfg := session.ClientConfig{Protocol: xlreg.Protocol19, CommsKey: testKeys()[0].CommsKey}
 	if _, err := session.Connect(t.Context(), w.tcp(), cfg); !errors.Is(err, session.ErrHandshake) {
@@ -44,7 +44,7 @@ func TestLimitOfConnectionsClassic(t *testing.T) {
 // Those that are told why are bounded themselves: past the bound connections are
 // closed at once, whatever becomes of the others.
 func TestRefusalsAreBounded(t *testing.T) {
-	w := newWorld(t, nil, server.Limits{ConnectionsLoopback: 1})
+	w := newWorld(t, nil, guard.Limits{ConnectionsLoopback: 1})
 	w.connect(xlreg.Protocol20, nil).ask(wire.NewRegCredRequest())
 	const flood = 40
 	ended := make(chan struct{}, flood)

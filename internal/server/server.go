@@ -1,14 +1,13 @@
 // Package server accepts connections, runs one loop for each, and turns each
 // request into a call of the rules and each result into a reply.
 //
-// A connection passes through admission (limits by address), the handshake
+// A connection passes through admission (package guard), the handshake
 // (package session), and then dispatch, one request at a time, until either end
 // closes it. Nothing a peer sends can do more than end its own session.
 package server
 
 import (
 	"context"
-	"crypto/rsa"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,9 +19,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/internal/guard"
 	"github.com/xlattice/xlreg/internal/registry"
 	"github.com/xlattice/xlreg/internal/session"
 	"github.com/xlattice/xlreg/internal/wire"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // acceptPause is how long a listener rests after it could not accept, for want
@@ -37,11 +38,11 @@ const lastCall = 200 * time.Millisecond
 // for all of them, Logger nil to discard; Now nil is time.Now.
 type Config struct {
 	Registry  *registry.Registry
-	Comms     *rsa.PrivateKey // decrypts classic Hellos
-	Sig       *rsa.PrivateKey // signs the certificate of 2.0
-	Describe  wire.Registry   // the answer to RegCredRequest
+	Comms     keys.Private      // decrypts classic Hellos
+	Sig       keys.Private      // signs the certificate of 2.0
+	Describe  xlreg.Credentials // the answer to RegCredRequest
 	Protocols []xlreg.Protocol
-	Limits    Limits
+	Limits    guard.Limits
 	Logger    *slog.Logger
 	Now       func() time.Time
 }
@@ -51,13 +52,13 @@ type Server struct {
 	registry  *registry.Registry
 	session   *session.Server
 	describe  *wire.Message
-	limits    Limits
+	limits    guard.Limits
 	log       *slog.Logger
 	now       func() time.Time
-	admission *admission
-	nodes     *quota
-	clusters  *quota
-	slots     *slots
+	admission *guard.Admission
+	nodes     *guard.Quota
+	clusters  *guard.Quota
+	turns     *guard.Turns
 	refuser   *refuser
 	rosters   rosterCache
 	sessions  sync.WaitGroup // the goroutines of connections
@@ -78,31 +79,29 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		registry: cfg.Registry,
 		describe: wire.NewRegCredReply(&cfg.Describe),
-		limits:   cfg.Limits.withDefaults(),
+		limits:   cfg.Limits.WithDefaults(),
 		log:      cfg.Logger,
 		now:      cfg.Now,
 	}
-	s.admission = newAdmission(&s.limits)
-	s.nodes = newQuota(s.limits.NodesPerMinute, s.limits.LoopbackPerMinute)
-	s.clusters = newQuota(s.limits.ClustersPerMinute, s.limits.LoopbackPerMinute)
-	s.slots = newSlots(s.limits.Handshakes)
+	s.admission = guard.NewAdmission(&s.limits)
+	s.nodes = guard.NewQuota(s.limits.NodesPerMinute, s.limits.LoopbackPerMinute)
+	s.clusters = guard.NewQuota(s.limits.ClustersPerMinute, s.limits.LoopbackPerMinute)
+	s.turns = guard.NewTurns(s.limits.Handshakes)
 	authority, err := session.NewAuthority(cfg.Sig, cfg.Now)
 	if err != nil {
 		return nil, fmt.Errorf("make certificate: %w", err)
 	}
-	if s.refuser, err = newRefuser(authority, cfg.Protocols, s.limits.Refusals()); err != nil {
+	if s.refuser, err = newRefuser(authority, cfg.Protocols, guard.NewRefusals(&s.limits)); err != nil {
 		return nil, err
 	}
+	comms, _ := cfg.Comms.(keys.Decrypter) // nil, and an error below, if its kind cannot decrypt
 	s.session, err = session.NewServer(session.ServerConfig{
-		HelloLen: cfg.Comms.Size(),
-		Decrypt: func(_ context.Context, _ netip.Addr, ciphertext []byte) ([]byte, error) {
-			return session.DecryptHello(cfg.Comms, ciphertext)
-		},
+		Comms:     comms,
 		Turn:      s.turn,
-		Wasted:    func(from netip.Addr) { s.slots.suspect(sourceOf(from)) },
+		Wasted:    func(from netip.Addr) { s.turns.Wasted(guard.SourceOf(from)) },
 		Authority: authority,
 		Protocols: cfg.Protocols,
-		Limits:    s.limits.session(),
+		Limits:    session.Limits{Message: s.limits.Message, Idle: s.limits.Idle, Write: s.limits.Write},
 	})
 	if err != nil {
 		return nil, err
@@ -110,15 +109,15 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// turn waits for one of the slots that bound what handshakes cost.
+// turn waits until one more handshake may be computed.
 func (s *Server) turn(ctx context.Context, from netip.Addr) (release func(), err error) {
-	return s.slots.acquire(ctx, sourceOf(from))
+	return s.turns.Wait(ctx, guard.SourceOf(from))
 }
 
 // Stats returns the counts as they are now.
 func (s *Server) Stats() Stats {
 	stats := s.counters.snapshot()
-	stats.Open = s.admission.open()
+	stats.Open = s.admission.Open()
 	stats.Waiting = s.registry.Waiting()
 	return stats
 }
@@ -174,19 +173,20 @@ func (s *Server) accept(e ends, l net.Listener) error {
 			rest(e.stop, acceptPause)
 			continue
 		}
-		from := sourceOf(addrOf(nc.RemoteAddr()))
-		hello, ok := s.admission.enter(from)
+		from := guard.SourceOfConn(nc)
+		hello, ok := s.admission.Enter(from)
 		if !ok {
 			s.refuse(e, nc, from)
 			continue
 		}
-		s.sessions.Go(func() { s.serveConn(e, nc, from, hello) })
+		p := &peerSession{server: s, nc: nc, from: from, begun: s.now()}
+		s.sessions.Go(func() { p.serve(e, hello) })
 	}
 }
 
 // refuse ends a connection that is over a limit, and tells the peer why if that
 // is cheap enough.
-func (s *Server) refuse(e ends, nc net.Conn, from source) {
+func (s *Server) refuse(e ends, nc net.Conn, from guard.Source) {
 	s.counters.refused.Add(1)
 	if !s.refuser.enter(from) {
 		_ = nc.Close()

@@ -16,13 +16,14 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/guard"
 	"github.com/xlattice/xlreg/internal/registry"
 	"github.com/xlattice/xlreg/internal/server"
 	"github.com/xlattice/xlreg/internal/session"
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/memory"
 	"github.com/xlattice/xlreg/internal/wire"
+	"github.com/xlattice/xlreg/keys"
 )
 
 func TestMain(m *testing.M) {
@@ -35,16 +36,16 @@ func TestMain(m *testing.M) {
 }
 
 // testKeys are the registry's and those of two nodes.
-var testKeys = sync.OnceValue(func() []*identity.Keys {
-	keys := make([]*identity.Keys, 3)
-	for i := range keys {
-		k, err := identity.GenerateKeys(2048)
+var testKeys = sync.OnceValue(func() []*keys.Set {
+	sets := make([]*keys.Set, 3)
+	for i := range sets {
+		k, err := keys.Generate(keys.RSA, 2048)
 		if err != nil {
 			panic(err)
 		}
-		keys[i] = k
+		sets[i] = k
 	}
-	return keys
+	return sets
 })
 
 const self = xlreg.NodeID("the registry, itself")
@@ -58,7 +59,7 @@ type world struct {
 	served chan error // what Serve returned
 }
 
-func newWorld(t *testing.T, st store.Store, l server.Limits) *world {
+func newWorld(t *testing.T, st store.Store, l guard.Limits) *world {
 	t.Helper()
 	if st == nil {
 		st = memory.New()
@@ -67,11 +68,11 @@ func newWorld(t *testing.T, st store.Store, l server.Limits) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys := testKeys()[0]
+	set := testKeys()[0]
 	s, err := server.New(server.Config{
-		Registry: reg, Comms: keys.Comms, Sig: keys.Sig, Limits: l,
-		Describe: wire.Registry{
-			Name: "xlReg", ID: self, CommsKey: keys.CommsKey, SigKey: keys.SigKey,
+		Registry: reg, Comms: set.Comms, Sig: set.Sig, Limits: l,
+		Describe: xlreg.Credentials{
+			Name: "xlReg", ID: self, CommsKey: set.CommsKey, SigKey: set.SigKey,
 			Endpoints: []xlreg.Endpoint{"127.0.0.1:1"}, Version: xlreg.Version20,
 		},
 	})
@@ -108,16 +109,16 @@ func (w *world) tcp() net.Conn {
 }
 
 // connect opens a session, over 2.0 with a certificate of the given keys.
-func (w *world) connect(p xlreg.Protocol, keys *identity.Keys) *peer {
+func (w *world) connect(p xlreg.Protocol, set *keys.Set) *peer {
 	w.t.Helper()
 	cfg := session.ClientConfig{
 		Protocol: p, CommsKey: testKeys()[0].CommsKey, SigKey: testKeys()[0].SigKey,
 		Limits: session.Limits{Message: 10 * time.Second, Write: 10 * time.Second},
 	}
-	pr := &peer{t: w.t, protocol: p, keys: keys}
-	if p == xlreg.Protocol20 && keys != nil {
-		pr.certificate = newCertificate(w.t, keys)
-		cfg.Certificate = &tls.Certificate{Certificate: [][]byte{pr.certificate}, PrivateKey: keys.Sig}
+	pr := &peer{t: w.t, protocol: p, keys: set}
+	if p == xlreg.Protocol20 && set != nil {
+		pr.certificate = newCertificate(w.t, set)
+		cfg.Certificate = &tls.Certificate{Certificate: [][]byte{pr.certificate}, PrivateKey: set.Sig.Signer()}
 	}
 	conn, err := session.Connect(w.t.Context(), w.tcp(), cfg)
 	if err != nil {
@@ -128,10 +129,10 @@ func (w *world) connect(p xlreg.Protocol, keys *identity.Keys) *peer {
 	return pr
 }
 
-func newCertificate(t *testing.T, keys *identity.Keys) []byte {
+func newCertificate(t *testing.T, set *keys.Set) []byte {
 	t.Helper()
-	tok := &xlreg.Token{Name: "m", SigKey: keys.SigKey, CommsKey: keys.CommsKey}
-	der, err := identity.NewCertificate(keys.Sig, tok, time.Now(), time.Hour)
+	tok := &xlreg.Token{Name: "m", SigKey: set.SigKey, CommsKey: set.CommsKey}
+	der, err := keys.NewCertificate(set.Sig, tok, time.Now(), time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +143,7 @@ func newCertificate(t *testing.T, keys *identity.Keys) []byte {
 type peer struct {
 	t           *testing.T
 	protocol    xlreg.Protocol
-	keys        *identity.Keys
+	keys        *keys.Set
 	certificate []byte
 	conn        session.Conn
 }
@@ -199,9 +200,9 @@ func (p *peer) token(name string) *xlreg.Token {
 	}
 	var err error
 	if p.protocol.Classic() {
-		t.DigSig, err = identity.SignClassic(p.keys.Sig, t)
+		t.DigSig, err = keys.SignClassic(p.keys.Sig, t)
 	} else {
-		t.DigSig2, err = identity.SignToken(p.keys.Sig, t, p.certificate)
+		t.DigSig2, err = keys.SignToken(p.keys.Sig, t, p.certificate)
 	}
 	if err != nil {
 		p.t.Fatal(err)
@@ -251,7 +252,7 @@ func raw(t *testing.T, op uint64, fields ...[]byte) *wire.Message {
 }
 
 func TestWholeSession(t *testing.T) {
-	w := newWorld(t, nil, server.Limits{})
+	w := newWorld(t, nil, guard.Limits{})
 	perProtocol(t, func(t *testing.T, p xlreg.Protocol) {
 		a := w.connect(p, testKeys()[1])
 		id := a.register("a")
@@ -280,9 +281,9 @@ func TestWholeSession(t *testing.T) {
 }
 
 func TestDescribesItself(t *testing.T) {
-	w := newWorld(t, nil, server.Limits{})
+	w := newWorld(t, nil, guard.Limits{})
 	perProtocol(t, func(t *testing.T, p xlreg.Protocol) {
-		r, err := w.connect(p, nil).ask(wire.NewRegCredRequest()).Registry()
+		r, err := w.connect(p, nil).ask(wire.NewRegCredRequest()).Credentials()
 		if err != nil || r.ID != self || r.Version != xlreg.Version20 || r.SigKey != testKeys()[0].SigKey {
 			t.Errorf("RegCredReply %+v, %v", r, err)
 		}
@@ -290,7 +291,7 @@ func TestDescribesItself(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	w := newWorld(t, nil, server.Limits{})
+	w := newWorld(t, nil, guard.Limits{})
 	join := func(*testing.T) *wire.Message { return wire.NewJoin(xlreg.ClusterRef{Name: "nothing"}) }
 	for _, tc := range []struct {
 		name   string
@@ -341,7 +342,7 @@ func TestRefusals(t *testing.T) {
 
 // What deployed servers die of is refused, and the next client notices nothing.
 func TestTokensThatOthersDieOf(t *testing.T) {
-	w := newWorld(t, nil, server.Limits{})
+	w := newWorld(t, nil, guard.Limits{})
 	field := func(n protowire.Number, b []byte) []byte {
 		return protowire.AppendBytes(protowire.AppendTag(nil, n, protowire.BytesType), b)
 	}
@@ -365,7 +366,7 @@ func TestTokensThatOthersDieOf(t *testing.T) {
 }
 
 func TestGarbageIsClosedInSilence(t *testing.T) {
-	w := newWorld(t, nil, server.Limits{})
+	w := newWorld(t, nil, guard.Limits{})
 	for name, b := range map[string]string{
 		"a hello of noise": strings.Repeat("\xA5", 256),
 		"text":             "GET / HTTP/1.1\r\nHost: x\r\n\r\n" + strings.Repeat("x", 256),
@@ -384,18 +385,18 @@ func TestGarbageIsClosedInSilence(t *testing.T) {
 }
 
 func TestSilenceIsClosed(t *testing.T) {
-	silent := newWorld(t, nil, server.Limits{Hello: 50 * time.Millisecond}).tcp()
+	silent := newWorld(t, nil, guard.Limits{Hello: 50 * time.Millisecond}).tcp()
 	if n, err := silent.Read(make([]byte, 1)); n != 0 || err == nil {
 		t.Errorf("a connection that says nothing is answered: %d, %v", n, err)
 	}
-	idle := newWorld(t, nil, server.Limits{Idle: 50 * time.Millisecond}).connect(xlreg.Protocol20, nil)
+	idle := newWorld(t, nil, guard.Limits{Idle: 50 * time.Millisecond}).connect(xlreg.Protocol20, nil)
 	if _, err := idle.conn.Receive(t.Context()); err == nil {
 		t.Error("an idle session is answered")
 	}
 }
 
 func TestFramesPastTheLimitAreTold(t *testing.T) {
-	w := newWorld(t, nil, server.Limits{})
+	w := newWorld(t, nil, guard.Limits{})
 	for name, header := range map[string]string{"a gigabyte": "\x40\x00\x00\x00", "nothing": "\x00\x00\x00\x00"} {
 		t.Run(name, func(t *testing.T) {
 			tc := tls.Client(w.tcp(), &tls.Config{

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/internal/server"
+	"github.com/xlattice/xlreg/internal/guard"
 	"github.com/xlattice/xlreg/internal/session"
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/memory"
@@ -33,7 +33,7 @@ func until(ok func() bool) {
 const forEver = 300_000 // milliseconds; past every test's end
 
 func TestWaitEndsWhenTheClusterIsFull(t *testing.T) {
-	w := newWorld(t, nil, server.Limits{})
+	w := newWorld(t, nil, guard.Limits{})
 	perProtocol(t, func(t *testing.T, p xlreg.Protocol) {
 		a, b := w.connect(p, testKeys()[1]), w.connect(p, testKeys()[2])
 		a.t, b.t = t, t
@@ -51,7 +51,7 @@ func TestWaitEndsWhenTheClusterIsFull(t *testing.T) {
 }
 
 func TestWaitEndsWithItsTime(t *testing.T) {
-	w := newWorld(t, nil, server.Limits{})
+	w := newWorld(t, nil, guard.Limits{})
 	perProtocol(t, func(t *testing.T, p xlreg.Protocol) {
 		a := w.connect(p, testKeys()[1])
 		a.t = t
@@ -71,7 +71,7 @@ func TestWaitEndsWithItsTime(t *testing.T) {
 
 // What is pipelined behind a wait is answered after it, in order.
 func TestRequestsBehindAWait(t *testing.T) {
-	w := newWorld(t, nil, server.Limits{})
+	w := newWorld(t, nil, guard.Limits{})
 	a, b := w.connect(xlreg.Protocol20, testKeys()[1]), w.connect(xlreg.Protocol20, testKeys()[2])
 	a.register("a")
 	c := a.create("p", 2)
@@ -89,7 +89,7 @@ func TestRequestsBehindAWait(t *testing.T) {
 }
 
 func TestPeerThatGoesAwayWaitsNoMore(t *testing.T) {
-	w := newWorld(t, nil, server.Limits{})
+	w := newWorld(t, nil, guard.Limits{})
 	perProtocol(t, func(t *testing.T, p xlreg.Protocol) {
 		a := w.connect(p, testKeys()[1])
 		a.t = t
@@ -107,7 +107,7 @@ func TestPeerThatGoesAwayWaitsNoMore(t *testing.T) {
 
 // 64 members that wait for each other make 64 requests and get 64 replies.
 func TestFormationDoesNotPoll(t *testing.T) {
-	w := newWorld(t, nil, server.Limits{})
+	w := newWorld(t, nil, guard.Limits{})
 	var wg sync.WaitGroup
 	for i := range xlreg.MaxClusterSize {
 		p := w.connect(protocols[i%3], testKeys()[1])
@@ -135,7 +135,7 @@ func TestFormationDoesNotPoll(t *testing.T) {
 // A server that stops answers what it has, tells those that wait to come back,
 // and ends idle sessions.
 func TestStop(t *testing.T) {
-	w := newWorld(t, nil, server.Limits{})
+	w := newWorld(t, nil, guard.Limits{})
 	waiting, idle := w.connect(xlreg.Protocol20, testKeys()[1]), w.connect(xlreg.Protocol19, testKeys()[2])
 	idle.register("b")
 	waiting.register("a")
@@ -165,7 +165,7 @@ func TestStop(t *testing.T) {
 // drain time.
 func TestStopIsBounded(t *testing.T) {
 	st := &stuckStore{Store: memory.New(), entered: make(chan struct{})}
-	w := newWorld(t, st, server.Limits{Drain: 50 * time.Millisecond})
+	w := newWorld(t, st, guard.Limits{Drain: 50 * time.Millisecond})
 	a := w.connect(xlreg.Protocol20, testKeys()[1])
 	a.send(wire.NewMember(a.token("a")))
 	<-st.entered
@@ -191,13 +191,13 @@ func (s *stuckStore) Update(ctx context.Context, _ func(store.Writer) error) err
 
 // A fault in one session ends that one only.
 func TestPanic(t *testing.T) {
-	w := newWorld(t, &panickyStore{Store: memory.New()}, server.Limits{})
+	w := newWorld(t, &panickyStore{Store: memory.New()}, guard.Limits{})
 	a := w.connect(xlreg.Protocol20, testKeys()[1])
 	a.send(wire.NewMember(a.token("a")))
 	if m, err := a.conn.Receive(t.Context()); err == nil {
 		t.Errorf("answered with %v", m.Op())
 	}
-	if _, err := w.connect(xlreg.Protocol20, nil).ask(wire.NewRegCredRequest()).Registry(); err != nil {
+	if _, err := w.connect(xlreg.Protocol20, nil).ask(wire.NewRegCredRequest()).Credentials(); err != nil {
 		t.Error(err)
 	}
 	if n := w.server.Stats().Panics; n != 1 {
@@ -213,7 +213,7 @@ func (*panickyStore) Update(context.Context, func(store.Writer) error) error {
 
 func TestFullDisk(t *testing.T) {
 	st := &fullStore{Store: memory.New()}
-	w := newWorld(t, st, server.Limits{})
+	w := newWorld(t, st, guard.Limits{})
 	a := w.connect(xlreg.Protocol20, testKeys()[1])
 	st.full.Store(true)
 	a.refused(wire.NewMember(a.token("a")), xlreg.ErrTryLater, true)
@@ -235,7 +235,7 @@ func (s *fullStore) Update(ctx context.Context, f func(store.Writer) error) erro
 }
 
 func TestLimitOfNewNodes(t *testing.T) {
-	w := newWorld(t, nil, server.Limits{LoopbackPerMinute: 2})
+	w := newWorld(t, nil, guard.Limits{LoopbackPerMinute: 2})
 	a := w.connect(xlreg.Protocol20, testKeys()[1])
 	a.register("a")
 	a.register("b")

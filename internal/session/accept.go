@@ -13,18 +13,16 @@ import (
 	"slices"
 
 	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // ServerConfig is what a registry needs to accept sessions.
 type ServerConfig struct {
-	// HelloLen is the length of a classic Hello: the bytes of the comms modulus.
-	HelloLen int
-	// Decrypt returns the plaintext of one classic Hello, see DecryptHello. It
-	// must not keep ciphertext.
-	Decrypt func(ctx context.Context, from netip.Addr, ciphertext []byte) ([]byte, error)
-	// Turn is where a registry bounds what its handshakes cost: it waits until
-	// one more may be computed, but not past the end of ctx, and release is called
-	// after that. Nil is no bound.
+	// Comms is the registry's comms key, which decrypts classic Hellos.
+	Comms keys.Decrypter
+	// Turn bounds how many handshakes are computed at once: it waits until it is
+	// this one's turn, which lasts until release is called, but not past the end of
+	// ctx. Nil is no bound.
 	Turn func(ctx context.Context, from netip.Addr) (release func(), err error)
 	// Wasted is told of a handshake that had its turn and then failed by the
 	// peer's doing. It may be nil.
@@ -52,10 +50,8 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	switch {
 	case !s.classic && !s.tls:
 		return nil, errors.New("new server: no protocol to serve")
-	case s.classic && cfg.Decrypt == nil:
+	case s.classic && cfg.Comms == nil:
 		return nil, errors.New("new server: no key for the classic carriers")
-	case s.classic && (cfg.HelloLen < xlreg.MinKeyBits/8 || cfg.HelloLen > xlreg.MaxKeyBits/8):
-		return nil, fmt.Errorf("new server: hello of %d bytes", cfg.HelloLen)
 	case s.tls && cfg.Authority == nil:
 		return nil, errors.New("new server: no authority for 2.0")
 	}
@@ -64,9 +60,9 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 
 func (s *Server) serves(p xlreg.Protocol) bool { return slices.Contains(s.cfg.Protocols, p) }
 
-// Accept tells which carrier nc speaks and shakes hands, until ctx ends. If it
-// fails it closes nc, and the error is an ErrHandshake. To whatever is no
-// session not a byte is written, but for TLS its alert.
+// Accept finds out which carrier nc speaks and shakes hands, within the time that
+// ctx has. If it fails it closes nc, and the error is an ErrHandshake. A peer whose
+// handshake fails is sent nothing, except that over TLS it is sent an alert.
 func (s *Server) Accept(ctx context.Context, nc net.Conn) (Conn, error) {
 	return shake(ctx, nc, s.cfg.Limits, func(l *link) (*conn, error) {
 		c, err := s.handshake(ctx, l)
@@ -150,18 +146,15 @@ func (in *inbox) await(n int) error {
 // acceptClassic is the registry's side of protocol.md section 3; dialClassic is
 // the client's.
 func (s *Server) acceptClassic(ctx context.Context, l *link, in inbox) (*conn, error) {
-	if err := in.await(s.cfg.HelloLen); err != nil {
+	helloLen := s.cfg.Comms.CiphertextLen()
+	if err := in.await(helloLen); err != nil {
 		return nil, fmt.Errorf("read hello: %w", err)
 	}
-	plain, err := s.decrypt(ctx, l, bytes.Clone(in.bytes()[:s.cfg.HelloLen]))
+	h, err := s.decrypt(ctx, l, in.bytes()[:helloLen])
 	if err != nil {
 		return nil, err
 	}
-	in.drop(s.cfg.HelloLen)
-	h, err := parseHello(plain)
-	if err != nil {
-		return nil, err
-	}
+	in.drop(helloLen)
 	if !s.serves(h.protocol) {
 		return nil, fmt.Errorf("protocol %v not served", h.protocol)
 	}
@@ -179,12 +172,12 @@ func (s *Server) acceptClassic(ctx context.Context, l *link, in inbox) (*conn, e
 }
 
 // decrypt decrypts a Hello in its turn.
-func (s *Server) decrypt(ctx context.Context, l *link, ciphertext []byte) ([]byte, error) {
+func (s *Server) decrypt(ctx context.Context, l *link, ciphertext []byte) (*hello, error) {
 	if err := s.takeTurn(ctx, l); err != nil {
 		return nil, err
 	}
 	defer l.endTurn()
-	return s.cfg.Decrypt(ctx, l.addr().Addr(), ciphertext)
+	return decryptHello(s.cfg.Comms, ciphertext)
 }
 
 func newClassicConn(l *link, in inbox, r *helloReply, limits Limits) (*conn, error) {

@@ -1,10 +1,10 @@
 package session
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -13,22 +13,23 @@ import (
 	"time"
 
 	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/keys"
 )
 
-// The lives of a registry's certificates. The root's is nobody's concern:
-// clients look at the key alone.
+// How long a registry's certificates are valid. Clients pin the root's key and
+// never check its dates, so how long the root lasts does not matter.
 const (
 	rootLife     = 20 * 365 * 24 * time.Hour
 	leafLife     = 7 * 24 * time.Hour
-	leafBackdate = 24 * time.Hour
+	leafBackdate = 24 * time.Hour // for clients whose clocks are behind
 	leafRenewal  = 24 * time.Hour
 )
 
-// Authority is a registry's proof of identity over 2.0: a root certificate that
-// its sig key signed itself, and a short-lived leaf under that, whose key is
-// made anew with each Authority.
+// Authority is a registry's proof of identity over 2.0: a root certificate for
+// its sig key, self-signed, and a short-lived leaf that the root issues. The
+// leaf's key is generated with each Authority and never saved.
 type Authority struct {
-	sig  *rsa.PrivateKey
+	sig  keys.Private
 	now  func() time.Time
 	root *x509.Certificate
 	key  *ecdsa.PrivateKey
@@ -40,9 +41,9 @@ type Authority struct {
 
 // NewAuthority returns the authority of the registry whose sig key is sig. A
 // nil now is time.Now.
-func NewAuthority(sig *rsa.PrivateKey, now func() time.Time) (*Authority, error) {
-	if bits := sig.N.BitLen(); bits < xlreg.MinKeyBitsModern {
-		return nil, fmt.Errorf("new authority: sig key of %d bits, want at least %d", bits, xlreg.MinKeyBitsModern)
+func NewAuthority(sig keys.Private, now func() time.Time) (*Authority, error) {
+	if err := sig.Public().Check(xlreg.Protocol20); err != nil {
+		return nil, fmt.Errorf("new authority: sig key of %w", err)
 	}
 	if now == nil {
 		now = time.Now
@@ -51,7 +52,7 @@ func NewAuthority(sig *rsa.PrivateKey, now func() time.Time) (*Authority, error)
 	if err != nil {
 		return nil, fmt.Errorf("new authority: make leaf key: %w", err)
 	}
-	root, err := newRoot(sig, now())
+	root, err := newRoot(sig.Signer(), now())
 	if err != nil {
 		return nil, fmt.Errorf("new authority: make root: %w", err)
 	}
@@ -62,7 +63,7 @@ func NewAuthority(sig *rsa.PrivateKey, now func() time.Time) (*Authority, error)
 	return a, nil
 }
 
-func newRoot(sig *rsa.PrivateKey, now time.Time) (*x509.Certificate, error) {
+func newRoot(sig crypto.Signer, now time.Time) (*x509.Certificate, error) {
 	template := &x509.Certificate{
 		Subject:               pkix.Name{CommonName: "xlreg registry"},
 		NotBefore:             now.Add(-leafBackdate),
@@ -70,7 +71,6 @@ func newRoot(sig *rsa.PrivateKey, now time.Time) (*x509.Certificate, error) {
 		KeyUsage:              x509.KeyUsageCertSign,
 		BasicConstraintsValid: true,
 		IsCA:                  true,
-		SignatureAlgorithm:    x509.SHA256WithRSA,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, sig.Public(), sig)
 	if err != nil {
@@ -80,11 +80,12 @@ func newRoot(sig *rsa.PrivateKey, now time.Time) (*x509.Certificate, error) {
 }
 
 // certificate returns the leaf and the root, for tls.Config.GetCertificate. The
-// leaf is renewed when a handshake finds it a day old, or made in the future.
+// leaf is renewed when a handshake finds it a day old, or dated in the future
+// because the clock has been set back.
 func (a *Authority) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	now := a.now().Round(0) // by the clock on the wall, which goes on while the machine sleeps
+	now := a.now().Round(0) // wall time, as the monotonic clock may stop while the machine sleeps
 	age := now.Sub(a.made)
 	if a.leaf != nil && age >= 0 && age < leafRenewal {
 		return a.leaf, nil
@@ -105,9 +106,8 @@ func (a *Authority) newLeaf(now time.Time) (*tls.Certificate, error) {
 		KeyUsage:              x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		BasicConstraintsValid: true,
-		SignatureAlgorithm:    x509.SHA256WithRSA,
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.root, a.key.Public(), a.sig)
+	der, err := x509.CreateCertificate(rand.Reader, template, a.root, a.key.Public(), a.sig.Signer())
 	if err != nil {
 		return nil, err
 	}

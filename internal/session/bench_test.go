@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"net"
-	"net/netip"
 	"runtime"
 	"slices"
 	"testing"
@@ -18,12 +17,9 @@ func BenchmarkClassicSession(b *testing.B) {
 	h := newHello(xlreg.Protocol19)
 	opening := slices.Concat(h.marshal(), make([]byte, 256-len(h.marshal())))
 	s, err := NewServer(ServerConfig{
-		HelloLen:  len(opening),
+		Comms:     &fakeKey{len(opening), func(b []byte) ([]byte, error) { return b[:helloLen19], nil }},
 		Protocols: protocols[:2],
 		Limits:    limits,
-		Decrypt: func(_ context.Context, _ netip.Addr, c []byte) ([]byte, error) {
-			return c[:helloLen19], nil
-		},
 	})
 	if err != nil {
 		b.Fatal(err)

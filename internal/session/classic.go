@@ -11,9 +11,9 @@ import (
 	"github.com/xlattice/xlreg/internal/wire"
 )
 
-// stepLen is how many bytes of a classic message are decrypted at a time: those
-// behind the message's end are for nothing, the next message's being chained
-// otherwise.
+// stepLen is how many bytes are decrypted at a time in search of a message's end.
+// What is decrypted past that end is thrown away, since the next message is
+// decrypted from its own start, over 1.9 under an IV of its own.
 const stepLen = 32 * aes.BlockSize
 
 // MaxClassicText returns how long a message may be, encoded, to fit into one
@@ -31,7 +31,8 @@ type classic struct {
 	opener
 }
 
-// encode has no rest: what travels is made anew for each peer.
+// encode returns no rest: every session encrypts with keys of its own, so there is
+// nothing that several could share.
 func (c *classic) encode(m *wire.Message) (head, rest []byte, err error) {
 	head, err = c.seal(m)
 	return head, nil, err

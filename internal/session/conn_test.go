@@ -54,7 +54,7 @@ func TestSlowMessage(t *testing.T) {
 		sc, cc := serverConfig(t), clientConfig(p)
 		sc.Limits = Limits{Message: time.Hour, Idle: time.Minute}
 		synctest.Test(t, func(t *testing.T) {
-			sc.Authority, _ = NewAuthority(sigKey(), nil)
+			sc.Authority, _ = NewAuthority(private(sigKey()), nil)
 			server, client := pairWith(t, pipe, sc, cc)
 			m := member("m0")
 			b, _, err := client.(*conn).codec.encode(m)
@@ -134,19 +134,19 @@ func TestContextEndsLater(t *testing.T) {
 	})
 }
 
-// TestClockTurns is about the end of a context that comes too late, and about
+// TestClockCalls is about the end of a context that comes too late, and about
 // what sets a deadline after it came.
-func TestClockTurns(t *testing.T) {
+func TestClockCalls(t *testing.T) {
 	var set []time.Time
 	c := clock{set: func(at time.Time) error { set = append(set, at); return nil }}
 	c.follow(t.Context())
-	late := c.turn
+	late := c.call
 	c.follow(t.Context())
 	c.halt(late)
 	if len(set) != 0 {
-		t.Error("a turn was halted by the one before")
+		t.Error("a call was halted by the one before")
 	}
-	c.halt(c.turn)
+	c.halt(c.call)
 	c.within(time.Hour)
 	if !slices.Equal(set, []time.Time{longAgo}) {
 		t.Errorf("deadlines %v, want only one long ago", set)

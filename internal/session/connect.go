@@ -17,7 +17,7 @@ type ClientConfig struct {
 	CommsKey xlreg.CommsKey // the registry's; classic only
 
 	// The registry's key, over 2.0: itself, or its fingerprint as
-	// identity.Fingerprint writes it. The key counts where both are given.
+	// keys.Fingerprint writes it. The key counts where both are given.
 	SigKey      xlreg.SigKey
 	Fingerprint string
 
@@ -46,7 +46,7 @@ func Connect(ctx context.Context, nc net.Conn, cfg ClientConfig) (Conn, error) {
 
 // connectClassic is the client's side of protocol.md section 3.
 func connectClassic(l *link, cfg *ClientConfig) (*conn, error) {
-	key, err := cfg.CommsKey.Public()
+	key, err := encrypter(cfg.CommsKey)
 	if err != nil {
 		return nil, fmt.Errorf("registry's comms key: %w", err)
 	}

@@ -18,10 +18,12 @@ type framing struct {
 
 func (f *framing) limit() int { return headerLen + f.readMax }
 
-// recordLen is what fits into one record of TLS.
+// recordLen is how many bytes fit into one record of TLS.
 const recordLen = 16 << 10
 
-// encode fills one record, so that the rest begins with a whole one.
+// encode makes the head exactly one full record, if the message is longer than
+// that. TLS begins a new record with each write: a shorter head would be a record
+// that is not full, and so one more record in all.
 func (f *framing) encode(m *wire.Message) (head, rest []byte, err error) {
 	size := m.Size()
 	if size > f.writeMax {

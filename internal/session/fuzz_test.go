@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
-	"net/netip"
 	"slices"
 	"testing"
 
@@ -168,9 +167,8 @@ func FuzzHello(f *testing.F) {
 		hello := make([]byte, helloLen)
 		answered := &feed{pieces: [][]byte{hello}}
 		s, err := NewServer(ServerConfig{
-			HelloLen:  helloLen,
+			Comms:     &fakeKey{helloLen, func([]byte) ([]byte, error) { return plain, nil }},
 			Protocols: []xlreg.Protocol{xlreg.Protocol18, xlreg.Protocol19},
-			Decrypt:   func(context.Context, netip.Addr, []byte) ([]byte, error) { return plain, nil },
 		})
 		if err != nil {
 			t.Fatal(err)

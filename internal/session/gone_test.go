@@ -38,14 +38,14 @@ func TestHelloOfAPeerThatIsGone(t *testing.T) {
 	nc, client := tcp(t)
 	decrypted := false
 	s, err := NewServer(ServerConfig{
-		HelloLen: 128, Protocols: []xlreg.Protocol{xlreg.Protocol19},
-		Decrypt: func(context.Context, netip.Addr, []byte) ([]byte, error) {
+		Protocols: []xlreg.Protocol{xlreg.Protocol19},
+		Comms: &fakeKey{128, func([]byte) ([]byte, error) {
 			decrypted = true
 			return nil, errors.New("unreadable")
-		},
+		}},
 		Turn: func(context.Context, netip.Addr) (func(), error) {
 			client.Close()
-			for begun := time.Now(); !peerGone(nc) || time.Since(begun) <= shortTurn; {
+			for begun := time.Now(); !peerGone(nc) || time.Since(begun) <= shortWait; {
 				runtime.Gosched()
 			}
 			return func() {}, nil
@@ -104,7 +104,7 @@ func TestWastedOnGarbage(t *testing.T) {
 		sc.Wasted = func(netip.Addr) { wasted = true }
 		accepted := accept(t, sc, nc)
 		if garbage {
-			if _, err := client.Write(make([]byte, sc.HelloLen)); err != nil {
+			if _, err := client.Write(make([]byte, sc.Comms.CiphertextLen())); err != nil {
 				t.Fatal(err)
 			}
 		} else if _, err := Connect(t.Context(), client, clientConfig(xlreg.Protocol19)); err != nil {

@@ -5,13 +5,12 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
-	"crypto/rsa"
-	"crypto/sha1"
 	"encoding/binary"
 	"errors"
 	"fmt"
 
 	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // The forms that protocol.md section 3 gives a Hello and its reply. Their
@@ -51,13 +50,26 @@ type sessionKeys struct {
 	key      [keyLen]byte        // key2
 }
 
-// DecryptHello decrypts the one RSA ciphertext that opens a classic session.
-func DecryptHello(key *rsa.PrivateKey, ciphertext []byte) ([]byte, error) {
-	plain, err := rsa.DecryptOAEP(sha1.New(), nil, key, ciphertext, nil)
+// decryptHello decrypts the one ciphertext that opens a classic session.
+func decryptHello(key keys.Decrypter, ciphertext []byte) (*hello, error) {
+	plain, err := key.Decrypt(ciphertext)
 	if err != nil {
 		return nil, fmt.Errorf("decrypt hello: %w", err)
 	}
-	return plain, nil
+	return parseHello(plain)
+}
+
+// encrypter returns the key that a Hello is encrypted under.
+func encrypter(k xlreg.CommsKey) (keys.Encrypter, error) {
+	key, err := keys.Parse(k)
+	if err != nil {
+		return nil, err
+	}
+	e, ok := key.(keys.Encrypter)
+	if !ok {
+		return nil, fmt.Errorf("%s key: the classic protocols cannot encrypt to it", key.Kind())
+	}
+	return e, nil
 }
 
 func newHello(p xlreg.Protocol) *hello {
@@ -98,8 +110,8 @@ func (h *hello) marshal() []byte {
 }
 
 // encrypt returns the Hello as it travels.
-func (h *hello) encrypt(key *rsa.PublicKey) ([]byte, error) {
-	b, err := rsa.EncryptOAEP(sha1.New(), rand.Reader, key, h.marshal(), nil)
+func (h *hello) encrypt(key keys.Encrypter) ([]byte, error) {
+	b, err := key.Encrypt(h.marshal())
 	if err != nil {
 		return nil, fmt.Errorf("encrypt hello: %w", err)
 	}

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/wire"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // dripping writes byte by byte.
@@ -52,7 +52,7 @@ func TestHelloAndMore(t *testing.T) {
 	sn, cn := tcp(t)
 	accepted := accept(t, serverConfig(t), sn)
 	h := newHello(xlreg.Protocol19)
-	b, err := h.encrypt(&commsKey().PublicKey)
+	b, err := h.encrypt(private(commsKey()).Public().(keys.Encrypter))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func TestBadHello(t *testing.T) {
 		"past modulus":    bytes.Repeat([]byte{0xff}, 256),
 		"TLS, but broken": append([]byte{0x16, 3, 1, 0, 11, 1, 0, 0, 7, 3, 3}, make([]byte, 5)...),
 	}
-	other, err := newHello(xlreg.Protocol19).encrypt(&sigKey().PublicKey)
+	other, err := newHello(xlreg.Protocol19).encrypt(private(sigKey()).Public().(keys.Encrypter))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,9 +237,7 @@ func TestOnlyOne(t *testing.T) {
 func TestServerConfig(t *testing.T) {
 	for name, change := range map[string]func(*ServerConfig){
 		"no protocol":  func(c *ServerConfig) { c.Protocols = nil },
-		"no decrypter": func(c *ServerConfig) { c.Decrypt = nil },
-		"no length":    func(c *ServerConfig) { c.HelloLen = 0 },
-		"a long hello": func(c *ServerConfig) { c.HelloLen = 1 << 20 },
+		"no comms key": func(c *ServerConfig) { c.Comms = nil },
 		"no authority": func(c *ServerConfig) { c.Authority = nil },
 	} {
 		cfg := serverConfig(t)
@@ -250,16 +248,17 @@ func TestServerConfig(t *testing.T) {
 	}
 }
 
-// TestDecryptRefuses has a registry's decrypter see whom it works for, and refuse.
+// TestDecryptRefuses has a comms key see one whole Hello, and refuse it.
 func TestDecryptRefuses(t *testing.T) {
 	refusal := errors.New("not now")
 	cfg := serverConfig(t)
-	cfg.Decrypt = func(_ context.Context, from netip.Addr, b []byte) ([]byte, error) {
-		if !from.IsLoopback() || len(b) != cfg.HelloLen {
-			t.Errorf("%d bytes from %v", len(b), from)
+	helloLen := cfg.Comms.CiphertextLen()
+	cfg.Comms = &fakeKey{helloLen, func(b []byte) ([]byte, error) {
+		if len(b) != helloLen {
+			t.Errorf("%d bytes", len(b))
 		}
 		return nil, refusal
-	}
+	}}
 	sn, cn := tcp(t)
 	accepted := accept(t, cfg, sn)
 	if _, err := Connect(context.Background(), cn, clientConfig(xlreg.Protocol19)); !errors.Is(err, ErrHandshake) {
@@ -330,7 +329,7 @@ func readHello(t *testing.T, nc net.Conn) *hello {
 	if _, err := io.ReadFull(nc, b); err != nil {
 		t.Fatal(err)
 	}
-	plain, err := DecryptHello(commsKey(), b)
+	plain, err := private(commsKey()).(keys.Decrypter).Decrypt(b)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -353,7 +352,7 @@ func TestReplyVersion(t *testing.T) {
 		sn, cn := pipe(t)
 		accepted := accept(t, serverConfig(t), sn)
 		h := newHello(p)
-		b, err := h.encrypt(&commsKey().PublicKey)
+		b, err := h.encrypt(private(commsKey()).Public().(keys.Encrypter))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,10 +16,10 @@ import (
 // stand on it.
 type link struct {
 	net.Conn
-	early []byte // read before it was known for whom; Read returns it first
+	early []byte // read to find out which carrier it is; Read returns it first
 
-	release func() // ends the turn that the handshake has; nil if it has none
-	turned  bool   // it has had one
+	release func() // gives back the turn that the handshake has; nil if it has none
+	turned  bool   // the handshake has had its turn
 
 	reading, writing clock
 	sending          bool          // a Send or a handshake is under way, with its own deadline
@@ -90,28 +90,30 @@ func (l *link) addr() netip.AddrPort {
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }
 
-// clock is the deadline of one direction of a connection. A turn is one call of
-// a session's method; the end of its context is a deadline that nothing in the
-// same turn moves.
+// clock sets the deadlines of one direction of a connection, for one call of Send,
+// Receive or Hold after another. When the context of a call ends, its reads and
+// writes must fail at once, so the deadline becomes one that has passed. From then
+// on no timeout of the same call moves it; and a context that ends late, when its
+// call is over, does not touch the deadline of the next.
 type clock struct {
 	set func(time.Time) error
 
 	mu   sync.Mutex
-	turn uint64    // guarded by mu
-	over bool      // guarded by mu; the context of this turn has ended
+	call uint64    // guarded by mu; counts the calls, so that each knows its own
+	over bool      // guarded by mu; the context of this call has ended
 	at   time.Time // guarded by mu; what set was given last
 }
 
 // longAgo is a deadline that has passed.
 var longAgo = time.Unix(1, 0)
 
-// follow begins a turn under ctx, and returns what ends it.
+// follow begins a call under ctx, and returns what ends it.
 func (c *clock) follow(ctx context.Context) (release func()) {
-	turn := c.next()
+	call := c.next()
 	if ctx.Done() == nil {
 		return func() {}
 	}
-	stop := context.AfterFunc(ctx, func() { c.halt(turn) })
+	stop := context.AfterFunc(ctx, func() { c.halt(call) })
 	return func() {
 		if !stop() {
 			c.next()
@@ -122,16 +124,16 @@ func (c *clock) follow(ctx context.Context) (release func()) {
 func (c *clock) next() uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.turn++
+	c.call++
 	c.over = false
-	return c.turn
+	return c.call
 }
 
-// halt does nothing if it comes too late, when its turn has ended.
-func (c *clock) halt(turn uint64) {
+// halt ends the reads or writes of a call, unless that is over.
+func (c *clock) halt(call uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.turn != turn {
+	if c.call != call {
 		return
 	}
 	c.over = true
@@ -151,8 +153,8 @@ func (c *clock) within(d time.Duration) {
 	}
 }
 
-// move spares the system the call that changes nothing. A connection that takes
-// no deadline is closed, which the next use of it shows.
+// move saves the system call if the deadline is the same. Only a closed connection
+// refuses a deadline, and the next use of it tells.
 func (c *clock) move(at time.Time) {
 	if c.at.Equal(at) {
 		return

@@ -13,6 +13,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/wire"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // record is one message of a recorded session of the original programs.
@@ -127,7 +128,7 @@ func TestRecorded(t *testing.T) {
 
 func replayHello(t *testing.T, r record, key *rsa.PrivateKey, p xlreg.Protocol) *replay {
 	t.Helper()
-	plain, err := DecryptHello(key, r.Wire)
+	plain, err := private(key).(keys.Decrypter).Decrypt(r.Wire)
 	if err != nil {
 		t.Fatal(err)
 	}

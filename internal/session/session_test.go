@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"math/big"
 	"net"
-	"net/netip"
 	"sync"
 	"testing"
 	"time"
@@ -18,8 +17,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/wire"
+	"github.com/xlattice/xlreg/keys"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -39,6 +38,24 @@ func newKey(bits int) *rsa.PrivateKey {
 	return key
 }
 
+// private returns key as this package takes it.
+func private(key *rsa.PrivateKey) keys.Private {
+	p, err := keys.NewPrivate(key)
+	if err != nil {
+		panic(err)
+	}
+	return p
+}
+
+// fakeKey is a comms key that decrypts as a test wants it to.
+type fakeKey struct {
+	size    int
+	decrypt func(ciphertext []byte) ([]byte, error)
+}
+
+func (k *fakeKey) CiphertextLen() int               { return k.size }
+func (k *fakeKey) Decrypt(b []byte) ([]byte, error) { return k.decrypt(b) }
+
 func publicDER(key *rsa.PrivateKey) []byte {
 	der, err := x509.MarshalPKIXPublicKey(key.Public())
 	if err != nil {
@@ -55,15 +72,12 @@ var limits = Limits{Message: 10 * time.Second, Idle: 120 * time.Second, Write: 1
 
 func serverConfig(t testing.TB) ServerConfig {
 	t.Helper()
-	authority, err := NewAuthority(sigKey(), nil)
+	authority, err := NewAuthority(private(sigKey()), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return ServerConfig{
-		HelloLen: commsKey().Size(),
-		Decrypt: func(_ context.Context, _ netip.Addr, b []byte) ([]byte, error) {
-			return DecryptHello(commsKey(), b)
-		},
+		Comms:     private(commsKey()).(keys.Decrypter),
 		Authority: authority,
 		Protocols: protocols,
 		Limits:    limits,
@@ -281,7 +295,7 @@ func TestClientCertificate(t *testing.T) {
 
 func TestFingerprintAlone(t *testing.T) {
 	want := xlreg.SigKey(publicDER(sigKey()))
-	print, err := identity.Fingerprint(want)
+	print, err := keys.Fingerprint(want)
 	if err != nil {
 		t.Fatal(err)
 	}

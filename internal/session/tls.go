@@ -2,8 +2,6 @@ package session
 
 import (
 	"context"
-	"crypto"
-	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -15,23 +13,23 @@ import (
 	"time"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/keys"
 )
 
-// alpn names the protocol in the TLS handshake.
-const alpn = "xlreg/2"
+// ALPN names protocol 2.0 in the TLS handshake.
+const ALPN = "xlreg/2"
 
 // clockTolerance is by how much a client's clock may differ from a registry's.
 const clockTolerance = time.Hour
 
-var errALPN = errors.New("peer does not speak " + alpn)
+var errALPN = errors.New("peer does not speak " + ALPN)
 
 // acceptTLS is the registry's side of a 2.0 handshake; connectTLS is the client's.
 func (s *Server) acceptTLS(ctx context.Context, l *link) (*conn, error) {
 	peer := Peer{Protocol: xlreg.Protocol20, Addr: l.addr()}
 	t := tls.Server(l, &tls.Config{
 		MinVersion:             tls.VersionTLS13,
-		NextProtos:             []string{alpn},
+		NextProtos:             []string{ALPN},
 		ClientAuth:             tls.RequestClientCert,
 		SessionTicketsDisabled: true,
 		// A roster is used when it is whole, so small records for its first part
@@ -71,7 +69,7 @@ func admit(state *tls.ConnectionState, peer *Peer) error {
 		return nil
 	}
 	der := state.PeerCertificates[0].Raw
-	key, err := identity.CheckSelfSigned(der)
+	key, err := keys.CheckSelfSigned(der)
 	if err != nil {
 		return fmt.Errorf("client's certificate: %w", err)
 	}
@@ -94,7 +92,7 @@ func connectTLS(l *link, cfg *ClientConfig) (*conn, error) {
 	}
 	t := tls.Client(l, &tls.Config{
 		MinVersion:         tls.VersionTLS13,
-		NextProtos:         []string{alpn},
+		NextProtos:         []string{ALPN},
 		InsecureSkipVerify: true, // no system roots and no host names: pin.verify decides
 		VerifyConnection:   pin.verify,
 
@@ -135,7 +133,7 @@ func newPin(cfg *ClientConfig) (*pin, error) {
 
 // verify is for tls.Config.VerifyConnection.
 func (p *pin) verify(state tls.ConnectionState) error {
-	if state.NegotiatedProtocol != alpn {
+	if state.NegotiatedProtocol != ALPN {
 		return errALPN
 	}
 	if err := p.check(state.PeerCertificates); err != nil {
@@ -153,12 +151,12 @@ func (p *pin) check(chain []*x509.Certificate) error {
 	if err := p.find(chain[1:]); err != nil {
 		return err
 	}
-	key, err := p.key.Public()
+	key, err := keys.Parse(p.key)
 	if err != nil {
 		return fmt.Errorf("registry's sig key: %w", err)
 	}
-	if bits := key.N.BitLen(); bits < xlreg.MinKeyBitsModern {
-		return fmt.Errorf("registry's sig key: %d bits, want at least %d", bits, xlreg.MinKeyBitsModern)
+	if err := key.Check(xlreg.Protocol20); err != nil {
+		return fmt.Errorf("registry's sig key: %w", err)
 	}
 	return checkLeaf(chain[0], key, p.now())
 }
@@ -170,7 +168,7 @@ func (p *pin) find(roots []*x509.Certificate) error {
 	}
 	for _, root := range roots {
 		key := xlreg.SigKey(root.RawSubjectPublicKeyInfo)
-		print, err := identity.Fingerprint(key)
+		print, err := keys.Fingerprint(key)
 		if err == nil && print == p.fingerprint {
 			p.key = key
 			return nil
@@ -179,9 +177,9 @@ func (p *pin) find(roots []*x509.Certificate) error {
 	return fmt.Errorf("no certificate has a key with fingerprint %s", p.fingerprint)
 }
 
-func checkLeaf(leaf *x509.Certificate, key *rsa.PublicKey, now time.Time) error {
+func checkLeaf(leaf *x509.Certificate, key keys.Public, now time.Time) error {
 	sum := sha256.Sum256(leaf.RawTBSCertificate)
-	if rsa.VerifyPKCS1v15(key, crypto.SHA256, sum[:], leaf.Signature) != nil {
+	if !key.Verify(keys.SchemeCertificate, sum[:], leaf.Signature) {
 		return errors.New("leaf certificate is not signed by the registry's sig key")
 	}
 	switch {

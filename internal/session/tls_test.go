@@ -16,8 +16,8 @@ import (
 	"time"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/wire"
+	"github.com/xlattice/xlreg/keys"
 )
 
 func ecKey(t testing.TB) *ecdsa.PrivateKey {
@@ -31,7 +31,7 @@ func ecKey(t testing.TB) *ecdsa.PrivateKey {
 
 // rawTLS is what a client that is not ours would use.
 func rawTLS() *tls.Config {
-	return &tls.Config{InsecureSkipVerify: true, NextProtos: []string{alpn}}
+	return &tls.Config{InsecureSkipVerify: true, NextProtos: []string{ALPN}}
 }
 
 func withCertificate(cert *tls.Certificate) *tls.Config {
@@ -186,7 +186,7 @@ func TestServersJudged(t *testing.T) {
 
 func fingerprint(t testing.TB, key xlreg.SigKey) string {
 	t.Helper()
-	s, err := identity.Fingerprint(key)
+	s, err := keys.Fingerprint(key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +201,7 @@ func judge(t *testing.T, cert *tls.Certificate, cfg ClientConfig, believed bool)
 	saw := make(chan int, 1)
 	go func() {
 		defer sn.Close()
-		server := tls.Server(sn, &tls.Config{Certificates: []tls.Certificate{*cert}, NextProtos: []string{alpn}})
+		server := tls.Server(sn, &tls.Config{Certificates: []tls.Certificate{*cert}, NextProtos: []string{ALPN}})
 		n, _ := io.ReadFull(server, make([]byte, 1))
 		saw <- n
 	}()
@@ -265,7 +265,7 @@ func TestNoSessionIsNoDistrust(t *testing.T) {
 // TestAuthority looks at the chain and at when the leaf is renewed.
 func TestAuthority(t *testing.T) {
 	now := time.Now().Truncate(time.Second)
-	a, err := NewAuthority(sigKey(), func() time.Time { return now })
+	a, err := NewAuthority(private(sigKey()), func() time.Time { return now })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -299,7 +299,7 @@ func TestAuthority(t *testing.T) {
 // measures times with stands still while a machine sleeps: woken a week later, a
 // registry would show a leaf that has expired, for a day.
 func TestAuthorityAfterSleep(t *testing.T) {
-	a, err := NewAuthority(sigKey(), nil)
+	a, err := NewAuthority(private(sigKey()), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -322,7 +322,7 @@ func authorityLeaf(t *testing.T, a *Authority) *x509.Certificate {
 }
 
 func TestAuthorityKey(t *testing.T) {
-	if _, err := NewAuthority(newKey(1024), nil); err == nil {
+	if _, err := NewAuthority(private(newKey(1024)), nil); err == nil {
 		t.Error("1024 bits were taken")
 	}
 }

@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// shortTurn is how long a wait has to be for a look whether the peer is still
-// there to be worth a system call.
-const shortTurn = 5 * time.Millisecond
+// shortWait is how long a handshake has to wait for its turn before it is worth a
+// system call to see whether the peer is still there.
+const shortWait = 5 * time.Millisecond
 
 // takeTurn waits until the costly part of a handshake may be computed, which ends
 // with endTurn. It is an error if the peer has gone away meanwhile: a flood of
-// those must not take the time of those who wait.
+// connections that are closed at once must not take the turns of the others.
 func (s *Server) takeTurn(ctx context.Context, l *link) error {
 	if s.cfg.Turn == nil {
 		return nil
@@ -24,7 +24,7 @@ func (s *Server) takeTurn(ctx context.Context, l *link) error {
 		return fmt.Errorf("wait for a turn: %w", err)
 	}
 	l.release = release
-	if time.Since(begun) > shortTurn && peerGone(l.Conn) {
+	if time.Since(begun) > shortWait && peerGone(l.Conn) {
 		l.endTurn()
 		return errors.New("peer went away before its turn")
 	}
@@ -33,8 +33,8 @@ func (s *Server) takeTurn(ctx context.Context, l *link) error {
 }
 
 // endTurn gives the turn back, if there is one. Over TLS that is at the first
-// write: what comes before it, the keys and the signature, is the costly part,
-// and then the peer may take its time.
+// write: by then keys and signature, the costly part, have been computed, and
+// whatever the peer does next takes nobody's turn.
 func (l *link) endTurn() {
 	if l.release != nil {
 		l.release()

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/aes"
-	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -20,6 +19,7 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/docs/vectors"
 	"github.com/xlattice/xlreg/internal/wire"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // TestVectors runs the classes of docs/vectors that are about carriers. How many
@@ -79,13 +79,13 @@ func vectorKey(t *testing.T, name string) any {
 	return key
 }
 
-func vectorRSA(t *testing.T, name string) *rsa.PrivateKey {
+func vectorComms(t *testing.T, name string) keys.Decrypter {
 	t.Helper()
-	key, ok := vectorKey(t, name).(*rsa.PrivateKey)
-	if !ok {
-		t.Fatal("not an RSA key:", name)
+	key, err := keys.NewPrivate(vectorKey(t, name))
+	if err != nil {
+		t.Fatal(err)
 	}
-	return key
+	return key.(keys.Decrypter)
 }
 
 func vectorProtocol(t *testing.T, generation string) xlreg.Protocol {
@@ -139,7 +139,7 @@ func runHelloVector(t *testing.T, v vectors.Vector) {
 	}
 	decodeVector(t, v, &input, &want)
 	var h *hello
-	plain, err := DecryptHello(vectorRSA(t, input.Key), input.Ciphertext)
+	plain, err := vectorComms(t, input.Key).Decrypt(input.Ciphertext)
 	if err == nil {
 		h, err = parseHello(plain)
 	}
@@ -350,7 +350,7 @@ func runRecordedVector(t *testing.T, v vectors.Vector) {
 	}
 	var want struct{ Steps []recordedStep }
 	decodeVector(t, v, &input, &want)
-	plain, err := DecryptHello(vectorRSA(t, input.Key), input.Steps[0].Wire)
+	plain, err := vectorComms(t, input.Key).Decrypt(input.Steps[0].Wire)
 	if err != nil || !bytes.Equal(plain, want.Steps[0].Plain) {
 		t.Fatalf("hello: %x, %v", plain, err)
 	}
@@ -398,7 +398,7 @@ func runChainVector(t *testing.T, v vectors.Vector) {
 	served := make(chan error, 1)
 	go func() {
 		defer far.Close()
-		served <- tls.Server(far, &tls.Config{Certificates: []tls.Certificate{shown}, NextProtos: []string{alpn}}).Handshake()
+		served <- tls.Server(far, &tls.Config{Certificates: []tls.Certificate{shown}, NextProtos: []string{ALPN}}).Handshake()
 	}()
 	c, err := Connect(context.Background(), near, ClientConfig{
 		Protocol: xlreg.Protocol20, SigKey: xlreg.SigKey(input.SigKey), Fingerprint: input.Fingerprint,

@@ -1,6 +1,9 @@
 package store
 
-import "fmt"
+import (
+	"fmt"
+	"iter"
+)
 
 // Bounded is a Writer that holds one closure to what the contract allows, whatever
 // the driver below would take: so what passes on one driver passes on all.
@@ -27,6 +30,9 @@ func (b *BoundedReader) Get(key string) ([]byte, error) {
 	return b.Reader.Get(key)
 }
 
+// Scan implements Reader.
+func (b *BoundedReader) Scan(prefix string) iter.Seq2[Item, error] { return scan(b.Reader, prefix) }
+
 // Get implements Reader.
 func (b *Bounded) Get(key string) ([]byte, error) {
 	b.Reads++
@@ -36,6 +42,9 @@ func (b *Bounded) Get(key string) ([]byte, error) {
 	}
 	return b.Writer.Get(key)
 }
+
+// Scan implements Reader.
+func (b *Bounded) Scan(prefix string) iter.Seq2[Item, error] { return scan(b.Writer, prefix) }
 
 // Put implements Writer.
 func (b *Bounded) Put(key string, value []byte) error {
@@ -62,9 +71,24 @@ func (b *Bounded) Delete(key string) error {
 
 func (b *Bounded) check(key string) error { return check(b.Reads, b.Writes, b.Bytes, key) }
 
-func check(reads, writes, bytes int, key string) error {
+// scan holds the prefix to what a key is, because a record guards it.
+func scan(r Reader, prefix string) iter.Seq2[Item, error] {
+	if err := checkKey(prefix); err != nil {
+		return func(yield func(Item, error) bool) { yield(Item{}, fmt.Errorf("scan: %w", err)) }
+	}
+	return r.Scan(prefix)
+}
+
+func checkKey(key string) error {
 	if key == "" || len(key) > MaxKey {
 		return fmt.Errorf("key of %d bytes: want 1 to %d", len(key), MaxKey)
+	}
+	return nil
+}
+
+func check(reads, writes, bytes int, key string) error {
+	if err := checkKey(key); err != nil {
+		return err
 	}
 	if reads > MaxReads || writes > MaxWrites || bytes > MaxBytes {
 		return fmt.Errorf("%w: %d reads, %d writes, %d bytes", ErrTooLarge, reads, writes, bytes)

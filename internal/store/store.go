@@ -68,7 +68,8 @@ type Store interface {
 
 	// Watch calls f for each change below or at a prefix, made by this or any other
 	// server, after View shows it, until ctx ends (then nil), the store is closed
-	// (ErrClosed) or f returns an error (that error). It begins with a zero Change as
+	// (ErrClosed) or f returns an error (that error). Every key is below the empty
+	// prefix. It begins with a zero Change as
 	// soon as no later change can be missed, and sends one again whenever some may
 	// have been. Several changes of one key may come as one, the newest. f is never
 	// called twice at a time for one Watch, and may call View.
@@ -86,13 +87,15 @@ type Reader interface {
 	Get(key string) ([]byte, error)
 
 	// Scan yields, in the order of their bytes, the keys that begin with prefix and
-	// are longer. It ends with the first error that it yields. What the closure
-	// writes while it scans may or may not be seen by that scan.
+	// are longer. The prefix is itself a key, so it has at least one byte. A scan ends with
+	// the first error that it yields. What the closure writes while it scans may or may
+	// not be seen by that scan.
 	//
-	// A scan is guarded by the record at prefix itself: whoever adds or removes a key
-	// below it also puts that record, in the same Update. So a driver that compares
-	// versions need compare only those of what was read, and of the guard of what
-	// was scanned.
+	// What is scanned in an Update is guarded by the record at prefix itself: whoever
+	// adds or removes a key below it also puts that record, in the same Update, or
+	// deletes it, which is allowed only when nothing is left below it. So a driver that
+	// compares versions need compare only those of what was read, which includes what a
+	// scan has yielded, and of the guard of what was scanned. A View needs no guard.
 	Scan(prefix string) iter.Seq2[Item, error]
 }
 

@@ -9,9 +9,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/atomicfile"
 	"github.com/xlattice/xlreg/internal/filelock"
+	"github.com/xlattice/xlreg/keys"
 )
 
 const (
@@ -25,8 +25,8 @@ const (
 // The lock only keeps two from doing the same work.
 type batch struct {
 	dir   string
-	first int              // number of pairs[0]
-	pairs []*identity.Keys // nil: not there yet
+	first int         // number of pairs[0]
+	pairs []*keys.Set // nil: not there yet
 
 	mu       sync.Mutex
 	uncached error // why pairs were not written; guarded by mu
@@ -83,14 +83,14 @@ func (b *batch) await() *filelock.File {
 // load reads the pairs that are not there yet, and returns how many still are not.
 func (b *batch) load() int {
 	_ = b.each(func(i int) error { // what cannot be read is made
-		if keys, err := readKeys(keyPath(b.dir, b.first+i)); err == nil {
-			b.pairs[i] = keys
+		if set, err := readKeys(keyPath(b.dir, b.first+i)); err == nil {
+			b.pairs[i] = set
 		}
 		return nil
 	})
 	missing := 0
-	for _, keys := range b.pairs {
-		if keys == nil {
+	for _, set := range b.pairs {
+		if set == nil {
 			missing++
 		}
 	}
@@ -109,7 +109,7 @@ func (b *batch) removeLeftovers() {
 // be kept. Failing to write is noted, as the keys are good without.
 func (b *batch) generate(keep bool) error {
 	return b.each(func(i int) (err error) {
-		if b.pairs[i], err = identity.GenerateKeys(identity.DefaultKeyBits); err != nil || !keep {
+		if b.pairs[i], err = keys.Generate(keys.RSA, keys.DefaultBits); err != nil || !keep {
 			return err
 		}
 		if err := writeKeys(keyPath(b.dir, b.first+i), b.first+i, b.pairs[i]); err != nil {
@@ -125,8 +125,8 @@ func (b *batch) generate(keep bool) error {
 func (b *batch) each(do func(i int) error) error {
 	var group errgroup.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
-	for i, keys := range b.pairs {
-		if keys == nil {
+	for i, set := range b.pairs {
+		if set == nil {
 			group.Go(func() error { return do(i) })
 		}
 	}

@@ -2,7 +2,6 @@ package testkeys
 
 import (
 	"bytes"
-	"crypto/rsa"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -10,8 +9,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/atomicfile"
+	"github.com/xlattice/xlreg/keys"
 )
 
 const (
@@ -42,7 +41,7 @@ func keyPath(dir string, number int) string {
 
 // readKeys reads the keys of a node. A file that others may read, and one that is
 // not what writeKeys writes, is of no use.
-func readKeys(path string) (*identity.Keys, error) {
+func readKeys(path string) (*keys.Set, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -62,33 +61,33 @@ func readKeys(path string) (*identity.Keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(rest) > 0 || comms.Equal(sig) {
+	if len(rest) > 0 || keys.Equal(comms, sig) {
 		return nil, errDamaged
 	}
-	return identity.NewKeys(comms, sig)
+	return keys.NewSet(comms, sig)
 }
 
 // nextKey reads the first key in data, and returns what follows it.
-func nextKey(data []byte) (*rsa.PrivateKey, []byte, error) {
+func nextKey(data []byte) (keys.Private, []byte, error) {
 	_, rest := pem.Decode(data)
-	key, err := identity.ParsePrivateKey(data)
+	key, err := keys.ParsePrivate(data)
 	if err != nil {
 		return nil, nil, err
 	}
-	if key.N.BitLen() != identity.DefaultKeyBits {
+	if key.Public().Bits() != keys.DefaultBits {
 		return nil, nil, errDamaged
 	}
 	return key, rest, nil
 }
 
 // writeKeys replaces the file of a node's keys.
-func writeKeys(path string, number int, keys *identity.Keys) error {
+func writeKeys(path string, number int, set *keys.Set) error {
 	var b bytes.Buffer
 	for _, k := range []struct {
 		use string
-		key *rsa.PrivateKey
-	}{{"comms", keys.Comms}, {"sig", keys.Sig}} {
-		text, err := identity.EncodePrivateKey(k.key)
+		key keys.Private
+	}{{"comms", set.Comms}, {"sig", set.Sig}} {
+		text, err := keys.EncodePrivate(k.key)
 		if err != nil {
 			return err
 		}

@@ -18,7 +18,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // Pool hands out the keys of nodes. It gives each to one taker at a time, so that
@@ -28,8 +28,8 @@ type Pool struct {
 	dir string // empty: keys are in memory only
 
 	mu       sync.Mutex
-	free     []*identity.Keys // guarded by mu, as is all below
-	next     int              // number of the first pair that nobody has asked for
+	free     []*keys.Set // guarded by mu, as is all below
+	next     int         // number of the first pair that nobody has asked for
 	uncached error
 }
 
@@ -61,11 +61,11 @@ func newShared() *Pool {
 func Shared() *Pool { return shared() }
 
 // Keys returns the keys of n nodes out of the shared pool, for good.
-func Keys(n int) ([]*identity.Keys, error) { return Shared().Take(n) }
+func Keys(n int) ([]*keys.Set, error) { return Shared().Take(n) }
 
 // Take returns the keys of n nodes. They are the caller's until they are given
 // back. It waits while another process makes keys, rather than make them too.
-func (p *Pool) Take(n int) ([]*identity.Keys, error) {
+func (p *Pool) Take(n int) ([]*keys.Set, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if n > len(p.free) {
@@ -79,10 +79,10 @@ func (p *Pool) Take(n int) ([]*identity.Keys, error) {
 }
 
 // Give gives keys back that were taken.
-func (p *Pool) Give(keys ...*identity.Keys) {
+func (p *Pool) Give(sets ...*keys.Set) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.free = append(p.free, keys...)
+	p.free = append(p.free, sets...)
 }
 
 // Uncached says why the pool could not keep keys for the next process; nil if all
@@ -95,7 +95,7 @@ func (p *Pool) Uncached() error {
 
 // grow adds the keys of n more nodes to those that are free.
 func (p *Pool) grow(n int) error {
-	b := &batch{dir: p.dir, first: p.next, pairs: make([]*identity.Keys, n)}
+	b := &batch{dir: p.dir, first: p.next, pairs: make([]*keys.Set, n)}
 	if err := b.fill(); err != nil {
 		return err
 	}

@@ -18,8 +18,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/filelock"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // otherProcess names the directory of the pool that the test program uses when it
@@ -28,8 +28,8 @@ const otherProcess = "TESTKEYS_TEST_DIR"
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(otherProcess); dir != "" {
-		keys, err := New(dir).Take(4)
-		for _, k := range keys {
+		sets, err := New(dir).Take(4)
+		for _, k := range sets {
 			fmt.Println(fingerprint(k))
 		}
 		if err != nil {
@@ -40,25 +40,25 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-func fingerprint(k *identity.Keys) string {
-	comms, _ := identity.Fingerprint(xlreg.SigKey(k.CommsKey))
-	sig, _ := identity.Fingerprint(k.SigKey)
+func fingerprint(k *keys.Set) string {
+	comms, _ := keys.Fingerprint(xlreg.SigKey(k.CommsKey))
+	sig, _ := keys.Fingerprint(k.SigKey)
 	return comms + " " + sig
 }
 
 func take(t *testing.T, p *Pool, n int) []string {
 	t.Helper()
-	keys, err := p.Take(n)
+	sets, err := p.Take(n)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(keys) != n {
-		t.Fatalf("got %d pairs, want %d", len(keys), n)
+	if len(sets) != n {
+		t.Fatalf("got %d pairs, want %d", len(sets), n)
 	}
 	all := make([]string, 0, n)
-	for _, k := range keys {
-		if k.Comms.Equal(k.Sig) || k.Comms.N.BitLen() != 2048 || k.Sig.N.BitLen() != 2048 {
-			t.Errorf("keys of %d and %d bits", k.Comms.N.BitLen(), k.Sig.N.BitLen())
+	for _, k := range sets {
+		if keys.Equal(k.Comms, k.Sig) || k.Comms.Public().Bits() != 2048 || k.Sig.Public().Bits() != 2048 {
+			t.Errorf("keys of %d and %d bits", k.Comms.Public().Bits(), k.Sig.Public().Bits())
 		}
 		all = append(all, fingerprint(k))
 	}
@@ -150,14 +150,14 @@ func TestKeysAreWithOneTakerAtATime(t *testing.T) {
 	var group sync.WaitGroup
 	for range 3 {
 		group.Go(func() {
-			keys, err := p.Take(1)
+			sets, err := p.Take(1)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
 				t.Error(err)
 				return
 			}
-			all = append(all, fingerprint(keys[0]))
+			all = append(all, fingerprint(sets[0]))
 		})
 	}
 	group.Wait()
@@ -167,16 +167,16 @@ func TestKeysAreWithOneTakerAtATime(t *testing.T) {
 func TestKeysThatAreGivenBackAreUsedAgain(t *testing.T) {
 	t.Parallel()
 	p := New(cacheDir(t))
-	keys, err := p.Take(2)
+	sets, err := p.Take(2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.Give(keys[0])
+	p.Give(sets[0])
 	again, err := p.Take(1)
-	if err != nil || again[0] != keys[0] {
+	if err != nil || again[0] != sets[0] {
 		t.Errorf("got another pair, %v", err)
 	}
-	p.Give(keys...)
+	p.Give(sets...)
 	if take(t, p, 2); p.next != 2 {
 		t.Errorf("made %d pairs, want 2", p.next)
 	}
@@ -185,12 +185,12 @@ func TestKeysThatAreGivenBackAreUsedAgain(t *testing.T) {
 func TestDamagedFilesAreNotRead(t *testing.T) {
 	t.Parallel()
 	path := keyPath(t.TempDir(), 0)
-	keys, err := Keys(1)
+	sets, err := Keys(1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer Shared().Give(keys...)
-	if err := writeKeys(path, 0, keys[0]); err != nil {
+	defer Shared().Give(sets...)
+	if err := writeKeys(path, 0, sets[0]); err != nil {
 		t.Fatal(err)
 	}
 	whole := read(t, path)
@@ -334,20 +334,20 @@ func TestAWaiterTakesWhatOthersMake(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer lock.Close()
-	var taken []*identity.Keys
+	var taken []*keys.Set
 	var waiter errgroup.Group
 	waiter.Go(func() (err error) {
 		taken, err = New(dir).Take(1)
 		return err
 	})
-	keys, err := identity.GenerateKeys(2048)
+	set, err := keys.Generate(keys.RSA, 2048)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := writeKeys(keyPath(dir, 0), 0, keys); err != nil {
+	if err := writeKeys(keyPath(dir, 0), 0, set); err != nil {
 		t.Fatal(err)
 	}
-	if err := waiter.Wait(); err != nil || !taken[0].Sig.Equal(keys.Sig) {
+	if err := waiter.Wait(); err != nil || !keys.Equal(taken[0].Sig, set.Sig) {
 		t.Errorf("got other keys, %v", err)
 	}
 }
@@ -360,8 +360,8 @@ func TestTheLockIsTooLate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &batch{dir: dir, pairs: make([]*identity.Keys, 1)}
-	if err := b.fillLocked(); err != nil || !b.pairs[0].Sig.Equal(want[0].Sig) {
+	b := &batch{dir: dir, pairs: make([]*keys.Set, 1)}
+	if err := b.fillLocked(); err != nil || !keys.Equal(b.pairs[0].Sig, want[0].Sig) {
 		t.Errorf("got other keys, %v", err)
 	}
 }
@@ -418,9 +418,9 @@ func TestShared(t *testing.T) {
 	if p := newShared(); p.Uncached() == nil || len(take(t, p, 1)) != 1 {
 		t.Errorf("got %+v", p)
 	}
-	keys, err := Keys(1)
-	if err != nil || len(keys) != 1 {
+	sets, err := Keys(1)
+	if err != nil || len(sets) != 1 {
 		t.Errorf("got %v", err)
 	}
-	Shared().Give(keys...)
+	Shared().Give(sets...)
 }

@@ -12,8 +12,8 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/internal/guard"
 	"github.com/xlattice/xlreg/internal/host"
-	"github.com/xlattice/xlreg/internal/server"
 	"github.com/xlattice/xlreg/internal/session"
 	"github.com/xlattice/xlreg/internal/store/memory"
 )
@@ -153,7 +153,7 @@ func TestClockStepsAndLimits(t *testing.T) {
 	alongside(t)
 	const share = 6
 	ours := &clock{stopped: time.Now().Round(0)}
-	r := serveWrong(t, ours, func(cfg *host.Config) { cfg.Limits = server.Limits{LoopbackPerMinute: share} })
+	r := serveWrong(t, ours, func(cfg *host.Config) { cfg.Limits = guard.Limits{LoopbackPerMinute: share} })
 	for _, step := range []time.Duration{0, time.Hour, 2 * time.Hour} {
 		ours.set(step)
 		for range share {

@@ -84,7 +84,7 @@ func (w *world) compareIDs(ctx context.Context, target *regcred.Target, node *id
 		if n.key != node.Keys().SigKey {
 			continue
 		}
-		err := node.SetRegistration(identity.Registration{
+		err := node.SetRegistry(identity.KnownRegistry{
 			Sig: c.Fingerprint(), Name: target.Cred.Name, Endpoints: target.Endpoints, ID: id,
 		})
 		if err != nil {

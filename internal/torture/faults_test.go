@@ -16,6 +16,7 @@ import (
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/bolt"
 	"github.com/xlattice/xlreg/internal/store/memory"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/regcred"
 )
 
@@ -136,8 +137,8 @@ func (w failingWriter) Delete(key string) error {
 }
 
 // registryKeys are those of all registries in this process.
-var registryKeys = sync.OnceValues(func() (*identity.Keys, error) {
-	return identity.GenerateKeys(identity.DefaultKeyBits)
+var registryKeys = sync.OnceValues(func() (*keys.Set, error) {
+	return keys.Generate(keys.RSA, keys.DefaultBits)
 })
 
 // inside is a registry in this process.
@@ -149,15 +150,15 @@ type inside struct {
 // serve runs a registry until the test ends.
 func serve(t *testing.T, change func(*host.Config)) *inside {
 	t.Helper()
-	keys, err := registryKeys()
+	set, err := registryKeys()
 	must(t, err)
-	node, err := identity.NewNode(identity.Options{Name: "xlReg", Keys: keys})
+	node, err := identity.NewNode(identity.Options{Name: "xlReg", Keys: set})
 	must(t, err)
 	cfg := host.Config{Node: node, Listen: []string{"127.0.0.1:0"}}
 	change(&cfg)
 	h, err := host.Open(cfg)
 	must(t, err)
-	target, err := h.Cred().Target()
+	target, err := regcred.NewTarget(h.Cred())
 	must(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)

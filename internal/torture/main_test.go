@@ -12,8 +12,8 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/child"
+	"github.com/xlattice/xlreg/keys"
 )
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -87,16 +87,16 @@ func removePrograms() {
 const keyPairs = 2
 
 // memberKeys are made once: they are what takes longest.
-var memberKeys = sync.OnceValue(func() []*identity.Keys {
-	all := make([]*identity.Keys, keyPairs)
+var memberKeys = sync.OnceValue(func() []*keys.Set {
+	all := make([]*keys.Set, keyPairs)
 	var making sync.WaitGroup
 	for i := range all {
 		making.Go(func() {
-			keys, err := identity.GenerateKeys(identity.DefaultKeyBits)
+			set, err := keys.Generate(keys.RSA, keys.DefaultBits)
 			if err != nil {
 				panic(err)
 			}
-			all[i] = keys
+			all[i] = set
 		})
 	}
 	making.Wait()

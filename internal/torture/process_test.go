@@ -58,7 +58,7 @@ func (p *process) start(t *testing.T) {
 
 func (p *process) target(t *testing.T) *regcred.Target {
 	t.Helper()
-	target, err := p.Cred().Target()
+	target, err := regcred.NewTarget(p.Cred())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/regcred"
 )
 
@@ -44,7 +45,7 @@ type round struct {
 type worker struct {
 	who
 	world    *world
-	keys     *identity.Keys
+	keys     *keys.Set
 	protocol xlreg.Protocol
 	rnd      *rand.Rand
 	now      func() time.Time // nil: time.Now
@@ -60,10 +61,10 @@ func newWorkers(t *testing.T, w *world, n int, seed uint64) []*worker {
 	protocols := []xlreg.Protocol{xlreg.Protocol20, xlreg.Protocol19, xlreg.Protocol18}
 	all := make([]*worker, n)
 	for i := range all {
-		keys := memberKeys()[i%keyPairs]
+		set := memberKeys()[i%keyPairs]
 		all[i] = &worker{
-			who:   who{xlreg.Name(fmt.Sprintf("m%d", i)), keys.SigKey},
-			world: w, keys: keys, protocol: protocols[i%len(protocols)],
+			who:   who{xlreg.Name(fmt.Sprintf("m%d", i)), set.SigKey},
+			world: w, keys: set, protocol: protocols[i%len(protocols)],
 			rnd: rand.New(rand.NewPCG(seed, uint64(i))), version: firstVersion,
 		}
 		if err := all[i].forget(); err != nil {

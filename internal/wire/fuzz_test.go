@@ -10,6 +10,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/wire"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // FuzzMessage reads bytes as a peer could send them through every view there is.
@@ -51,7 +52,7 @@ func seedMessages(f *testing.F) []*wire.Message {
 		wire.NewLeave(ref),
 		wire.NewGet(wire.GetRequest{Ref: ref, Which: 3, Wait: true, WaitSize: &five, WaitMillis: &five}),
 		encoded.Message(xlreg.AllSeats, xlreg.MaxReplyFrame),
-		wire.NewRegCredReply(&wire.Registry{Name: "xlReg", ID: token.ID, CommsKey: token.CommsKey, SigKey: token.SigKey}),
+		wire.NewRegCredReply(&xlreg.Credentials{Name: "xlReg", ID: token.ID, CommsKey: token.CommsKey, SigKey: token.SigKey}),
 		wire.NewError(xlreg.Errorf(xlreg.ErrClusterFull, "5 of 5")),
 		wire.NewBye(),
 	}
@@ -83,7 +84,7 @@ func readAll(t *testing.T, m *wire.Message) {
 	allowKind(t, err, xlreg.ErrProtocol)
 	_, err = m.Cluster()
 	allowKind(t, err, xlreg.ErrProtocol)
-	_, err = m.Registry()
+	_, err = m.Credentials()
 	allowKind(t, err, xlreg.ErrProtocol)
 	members, err := m.Roster()
 	allowKind(t, err, xlreg.ErrProtocol)
@@ -130,7 +131,7 @@ func FuzzToken(f *testing.F) {
 			wantKind(t, err, xlreg.ErrIllFormedToken)
 			return
 		}
-		if err := r.Token.Validate(xlreg.MinKeyBitsModern); err != nil {
+		if err := keys.CheckTokenFor(r.Token, xlreg.Protocol20); err != nil {
 			t.Fatal(err)
 		}
 		again := *r.Token

@@ -161,7 +161,7 @@ func TestClusterRefuses(t *testing.T) {
 }
 
 func TestRegistryTravels(t *testing.T) {
-	want := wire.Registry{
+	want := xlreg.Credentials{
 		Name:      "xlReg",
 		ID:        newToken(t).ID,
 		CommsKey:  xlreg.CommsKey(key2048()),
@@ -169,7 +169,7 @@ func TestRegistryTravels(t *testing.T) {
 		Endpoints: []xlreg.Endpoint{"registry.example:56789"},
 		Version:   xlreg.Version20,
 	}
-	got := must[*wire.Registry](t)(travel(t, wire.NewRegCredReply(&want)).Registry())
+	got := must[*xlreg.Credentials](t)(travel(t, wire.NewRegCredReply(&want)).Credentials())
 	equal(t, *got, want)
 
 	var pb xlregpb.XLRegMsg
@@ -180,20 +180,20 @@ func TestRegistryTravels(t *testing.T) {
 		t.Error("a registry has no attrs to tell")
 	}
 
-	for name, change := range map[string]func(*wire.Registry){
-		"no ID":        func(r *wire.Registry) { r.ID = "" },
-		"no name":      func(r *wire.Registry) { r.Name = "" },
-		"bad endpoint": func(r *wire.Registry) { r.Endpoints = []xlreg.Endpoint{"nowhere"} },
-		"bad key":      func(r *wire.Registry) { r.SigKey = "key" },
+	for name, change := range map[string]func(*xlreg.Credentials){
+		"no ID":        func(r *xlreg.Credentials) { r.ID = "" },
+		"no name":      func(r *xlreg.Credentials) { r.Name = "" },
+		"bad endpoint": func(r *xlreg.Credentials) { r.Endpoints = []xlreg.Endpoint{"nowhere"} },
+		"bad key":      func(r *xlreg.Credentials) { r.SigKey = "key" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			broken := want
 			change(&broken)
-			_, err := travel(t, wire.NewRegCredReply(&broken)).Registry()
+			_, err := travel(t, wire.NewRegCredReply(&broken)).Credentials()
 			wantKind(t, err, xlreg.ErrProtocol)
 		})
 	}
-	_, err := travel(t, wire.NewAck()).Registry()
+	_, err := travel(t, wire.NewAck()).Credentials()
 	wantKind(t, err, xlreg.ErrProtocol)
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/wire/xlregpb"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // NewMemberOK returns the reply to a Member.
@@ -78,32 +79,22 @@ func NewLeaveReply(id xlreg.ClusterID) *Message {
 // NewAck returns the reply to a Bye.
 func NewAck() *Message { return newMessage(OpAck, new(xlregpb.XLRegMsg)) }
 
-// Registry is what a registry says of itself.
-type Registry struct {
-	Name      xlreg.Name
-	ID        xlreg.NodeID
-	CommsKey  xlreg.CommsKey
-	SigKey    xlreg.SigKey
-	Endpoints []xlreg.Endpoint
-	Version   xlreg.Version
-}
-
 // NewRegCredReply returns the reply to a RegCredRequest.
-func NewRegCredReply(r *Registry) *Message {
-	specs := tokenToPB(&xlreg.Token{Name: r.Name, ID: r.ID, CommsKey: r.CommsKey, SigKey: r.SigKey, Endpoints: r.Endpoints})
+func NewRegCredReply(c *xlreg.Credentials) *Message {
+	specs := tokenToPB(&xlreg.Token{Name: c.Name, ID: c.ID, CommsKey: c.CommsKey, SigKey: c.SigKey, Endpoints: c.Endpoints})
 	specs.Attrs = nil
-	return newMessage(OpRegCredReply, &xlregpb.XLRegMsg{MemberSpecs: specs, Version: proto.Uint32(uint32(r.Version))})
+	return newMessage(OpRegCredReply, &xlregpb.XLRegMsg{MemberSpecs: specs, Version: proto.Uint32(uint32(c.Version))})
 }
 
-// Registry reads a RegCredReply.
-func (m *Message) Registry() (*Registry, error) {
+// Credentials reads a RegCredReply. A registry may leave its endpoints out.
+func (m *Message) Credentials() (*xlreg.Credentials, error) {
 	specs := m.pb.GetMemberSpecs()
 	if specs == nil {
 		return nil, xlreg.Errorf(xlreg.ErrProtocol, "RegCredReply without MemberSpecs")
 	}
 	t, err := tokenFromPB(specs, maxReplyToken)
 	if err == nil {
-		err = t.Validate(xlreg.MinKeyBits)
+		err = keys.CheckToken(t)
 	}
 	if err != nil {
 		return nil, xlreg.Errorf(xlreg.ErrProtocol, "RegCredReply: %v", err)
@@ -111,7 +102,7 @@ func (m *Message) Registry() (*Registry, error) {
 	if t.ID == "" {
 		return nil, xlreg.Errorf(xlreg.ErrProtocol, "RegCredReply without the registry's ID")
 	}
-	return &Registry{
+	return &xlreg.Credentials{
 		Name: t.Name, ID: t.ID, CommsKey: t.CommsKey, SigKey: t.SigKey,
 		Endpoints: t.Endpoints, Version: xlreg.Version(m.pb.GetVersion()),
 	}, nil

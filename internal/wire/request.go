@@ -5,6 +5,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/wire/xlregpb"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // MemberRequest registers a node (Token) or logs one in (ID).
@@ -40,7 +41,7 @@ func (m *Message) Member(p xlreg.Protocol) (MemberRequest, error) {
 	if err != nil {
 		return MemberRequest{}, err
 	}
-	if err := t.Validate(p.MinKeyBits()); err != nil {
+	if err := keys.CheckTokenFor(t, p); err != nil {
 		return MemberRequest{}, err
 	}
 	return MemberRequest{Token: t}, nil

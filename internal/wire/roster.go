@@ -103,7 +103,7 @@ func (m *Message) Roster() ([]xlreg.Member, error) {
 func rosterTokenFromPB(pb *xlregpb.XLRegMsg_Token) (*xlreg.Token, error) {
 	t, err := tokenFromPB(pb, maxReplyToken)
 	if err == nil {
-		err = t.ValidateForm()
+		err = t.Validate()
 	}
 	if err != nil {
 		return nil, xlreg.Errorf(xlreg.ErrProtocol, "member's token: %v", err)

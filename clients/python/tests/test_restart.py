@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import xlreg
-from xlreg import AsyncMembership, Client, Membership, Node, Progress, Protocol
+from xlreg import AsyncMembership, Client, Membership, Node, Progress, Protocol, Roster
 from xlreg.errors import IncompleteError, SessionEndedError, TooManyRequestsError, TryLaterError
 from xlreg.testing import RegistryProcess, shared_keys
 
@@ -132,3 +132,46 @@ def test_registry_that_says_come_back(tmp_path: Path) -> None:
                 timeout=0.3,
             )
         assert isinstance(late.value.cause, TooManyRequestsError)
+
+
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["wait_members", "await_members"])
+def test_reader_waits_through_a_restart(asynchronous: bool, tmp_path: Path) -> None:
+    """It is no member, and needs no node; over a classic carrier it needs one, which joins nothing."""
+    told: queue.Queue[Progress] = queue.Queue()
+    node = None if asynchronous else Node("reader", keys=shared_keys(3))
+    protocol = Protocol.V20 if asynchronous else Protocol.V19
+
+    def read() -> Roster:
+        arguments = {"node": node, "protocol": protocol, "timeout": 60, "progress": told.put}
+        if asynchronous:
+            return asyncio.run(xlreg.await_members(registry.reg_cred, "read", **arguments))  # type: ignore[arg-type]
+        return xlreg.wait_members(registry.reg_cred, "read", **arguments)  # type: ignore[arg-type]
+
+    with RegistryProcess(tmp_path / "data") as registry, concurrent.futures.ThreadPoolExecutor() as pool:
+        nodes = [Node(f"m{i}", ["127.0.0.1:1"], keys=shared_keys(i)) for i in range(2)]
+        with Client.connect(registry.url, nodes[0]) as client:
+            client.register()
+            client.create("read", 2)
+            client.join()
+        reading = pool.submit(read)
+        assert told.get(timeout=30).size == 2
+        registry.kill()
+        while (step := told.get(timeout=30)).error is None:
+            pass
+        assert isinstance(step.error, SessionEndedError)
+        registry.start()
+        with Client.connect(registry.url, nodes[1]) as client:
+            client.register()
+            client.join("read")
+        assert [m.name for m in reading.result(60).members] == ["m0", "m1"]
+
+
+def test_reader_gives_up_in_time(xlreg_registry: RegistryProcess) -> None:
+    with pytest.raises(xlreg.errors.NoSuchClusterNameError, match=r'^wait for cluster "absent": '):
+        xlreg.wait_members(xlreg_registry.url, "absent", timeout=5)
+    with Client.connect(xlreg_registry.url, Node("m", keys=shared_keys(0))) as client:
+        client.register()
+        client.create("never", 2)
+    with pytest.raises(IncompleteError, match='wait for cluster "never": 0 of 2 members joined') as caught:
+        xlreg.wait_members(xlreg_registry.url, "never", timeout=0.3)
+    assert caught.value.roster is not None

@@ -132,8 +132,9 @@ def test_modern_session_in_pieces(pin: Pin, size: int) -> None:
     heard = registry.hear(session.outgoing())
     assert heard is not None
     assert heard.op == m.Op.BYE
+    session.receive(b"")
     with pytest.raises(SessionEndedError):
-        session.receive(b"")
+        session.next_message()
 
 
 def test_half_a_frame_is_partial(pin: Pin) -> None:
@@ -181,6 +182,25 @@ def converse(session: Session, connection: socket.socket) -> None:
             session.send(m.new_reg_cred_request())
         connection.sendall(session.outgoing())
         session.receive(connection.recv(1 << 16))
+        session.next_message()
+
+
+def test_a_session_goes_nowhere_but_by_the_table(pin: Pin) -> None:
+    """What was said before the registry hung up is read to its end; what is said meanwhile goes nowhere."""
+    session, registry = opened(pin)
+    session.receive(registry.say(registry.codec.encode(reply(m.Op.ACK))))
+    session.receive(b"")
+    assert session.state is State.CLOSING
+    session.outgoing()
+    session.send(m.new_bye())
+    assert session.outgoing() == b""
+    message = session.next_message()
+    assert message is not None
+    assert message.op == m.Op.ACK
+    with pytest.raises(SessionEndedError):
+        session.next_message()
+    with pytest.raises(AssertionError, match="from ENDED to OPEN"):
+        session._go(State.OPEN)
 
 
 def test_tokens_are_counted_before_they_are_decoded() -> None:

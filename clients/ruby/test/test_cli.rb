@@ -32,7 +32,7 @@ class TestCLI < Minitest::Test
   end
 
   def check_deadline(at)
-    _, err, code = run_ruby('get', 'web', '--wait', '200ms', *at)
+    _, err, code = run_ruby('get', 'web', '--wait', '2s', *at)
     assert_equal 3, code
     assert_match(/\Axlreg: .*1 of 2 members joined, 1 missing.*a at 127.0.0.1:7001/, err)
     assert_equal 1, err.lines.size
@@ -78,5 +78,104 @@ class TestCLI < Minitest::Test
     out, err, code = run_ruby('--help')
     assert_equal [0, ''], [code, err]
     assert_includes out, '--registry FILE|URL'
+  end
+
+  # Runs one command line in this process; the node's directories are made beforehand, with keys.
+  def run_here(line)
+    out, err = Array.new(2) { StringIO.new }
+    [Xlreg::CLI.run(line.split, out: out, err: err), out.string, err.string]
+  end
+
+  def in_folder_of_nodes
+    require 'xlreg/cli'
+    Dir.mktmpdir do |folder|
+      %w[a b c].each_with_index do |name, i|
+        Xlreg::Node.init(File.join(folder, name), keys: Xlreg::TestHelper.keys(i)).close
+      end
+      with_registry do |registry|
+        ENV['XLREG_REGISTRY'] = registry.reg_cred
+        Dir.chdir(folder) { yield registry }
+      ensure
+        ENV.delete('XLREG_REGISTRY')
+      end
+    end
+  end
+
+  # Each: the exit code, the command line, and a part of the error.
+  CASES = [
+    [0, 'create codes --size 2 --node a', ''],
+    [0, 'create --size 2 --unique some --node a', ''],
+    [0, 'create --size 2 --node a', ''],
+    [3, 'get codes --wait 2s', '0 of 2 members joined, 2 missing: time is up'],
+    [3, 'join codes --node a --endpoint 127.0.0.1:1 --wait 2s', '1 of 2 members joined, 1 missing'],
+    [0, 'join codes --node b --endpoint 127.0.0.1:2', ''],
+    [1, 'join codes --node c --endpoint 127.0.0.1:3', 'cluster is full; take another cluster, or let'],
+    [1, 'create codes --size 3 --node a', 'made for 2 members, not 3; ask for the size it has'],
+    [0, 'get codes --wait 5s', ''],
+    [0, 'get codes --protocol 1.8 --wait 5s --node c', ''],
+    [1, 'get none', 'cannot find cluster with this name; make the cluster'],
+    [1, 'get none --wait 20s', 'cannot find cluster'],
+    [1, 'get codes --registry nowhere.dat', 'nowhere.dat'],
+    [1, 'get codes --registry xlreg://127.0.0.1:1/?sig=short', 'fingerprint'],
+    [2, '', 'join, get or create'],
+    [2, 'foo', 'join, get or create'],
+    [2, 'get', 'NAME'],
+    [2, 'get a b', 'NAME'],
+    [2, 'get 7up', 'letter'],
+    [2, 'get codes --wait soon', '30s'],
+    [2, 'get codes --wait -3s', '--wait'],
+    [2, 'get codes --output xml', '--output'],
+    [2, 'get codes --protocol 3.0', 'want 2.0, 1.9 or 1.8'],
+    [2, 'get codes --nonsense', '--nonsense'],
+    [2, 'create codes --node a', 'how many members with --size N'],
+    [2, 'create codes --size 65', '--size 65: want 2 to 64'],
+    [2, 'create codes --size 2 --endpoints 17', '--endpoints 17: want 1 to 16'],
+    [2, 'create codes --size 2 --unique --protocol 1.9', 'needs protocol 2.0'],
+    [2, 'join codes --node d', '--endpoint HOST:PORT'],
+    [2, 'join codes --endpoint 0.0.0.0:1', 'stands for all addresses'],
+    [2, 'join codes --endpoint a:0', 'port'],
+    [2, 'join codes --create --endpoint a:1', '--create needs --size N'],
+    [2, "join #{'0' * 40} --create --size 2 --endpoint a:1", '--create needs a name']
+  ].freeze
+
+  def test_every_exit_code
+    in_folder_of_nodes do
+      CASES.each do |wanted, line, part|
+        code, out, err = run_here(line)
+        assert_equal [wanted, wanted.zero? ? 0 : 1, wanted.zero?], [code, err.lines.size, !out.empty?], line
+        assert_includes err, part, line
+        assert err.start_with?('xlreg: '), line unless code.zero?
+      end
+      ENV.delete('XLREG_REGISTRY')
+      assert_equal 2, run_here('get codes')[0]
+    end
+  end
+
+  # A reader waits through the registry's restart.
+  def test_get_waits_through_a_restart
+    Dir.mktmpdir do |folder|
+      registry = Xlreg::RegistryProcess.new(data: File.join(folder, 'data')).start
+      at = ['--registry', registry.url, '--node', File.join(folder, 'a')]
+      assert_equal 0, run_ruby('create', 'web', '--size', '2', *at)[2]
+      registry.kill
+      waiting = Thread.new { run_ruby('get', 'web', '--wait', '30s', '--registry', registry.cred.url) }
+      registry.start
+      %w[a b].each do |name|
+        _, _, code = run_ruby('join', 'web', '--endpoint', '127.0.0.1:7001', '--registry', registry.url, '--node',
+                              File.join(folder, name))
+        assert_equal 0, code
+      end
+      assert_equal [0, ''], waiting.value.values_at(2, 1)
+    ensure
+      registry&.close
+    end
+  end
+
+  def test_times
+    require 'xlreg/cli'
+    { '30s' => 30, '1m30s' => 90, '300ms' => 0.3, '1.5h' => 5400, '0' => 0 }.each do |text, seconds|
+      command = Xlreg::Command.new(['get', 'web', '--wait', text, '--registry', 'x'])
+      assert_in_delta seconds, command.wait
+    end
   end
 end

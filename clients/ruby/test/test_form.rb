@@ -1,25 +1,14 @@
 # frozen_string_literal: true
 
-require_relative 'real'
+require_relative 'clusters'
+require_relative 'fake'
 
-# Whole clusters: formed, mixed with Go members, through restarts, and talking to each other.
+# Forming: whole clusters, mixed with Go members; and what is tried again with a registry that does as it is told.
 class TestForm < Minitest::Test
-  include Real
+  include Clusters
 
-  def form(registry, number, **more)
-    listener = TCPServer.new('127.0.0.1', 0)
-    options = { cluster: 'web', size: 3, listeners: [listener], timeout: PATIENCE }.merge(more)
-    membership = Xlreg.form(registry.reg_cred, node: more[:node] || node(number), **options)
-    [membership, listener]
-  end
-
-  # Forms a cluster of so many, and closes the listeners after the block.
-  def with_cluster(registry, size, **more)
-    formed = Array.new(size) { |i| Thread.new { form(registry, i, size: size, **more) } }.map(&:value)
-    yield(*formed)
-  ensure
-    formed&.each { |_, listener| listener.close }
-  end
+  Op = FakeRegistry::Op
+  STEPS = [Op::MEMBER, Op::CREATE, Op::JOIN, Op::GET_CLUSTER].freeze
 
   Xlreg::Protocol::ALL.each do |protocol|
     define_method("test_a_cluster_over_#{protocol}") do
@@ -38,81 +27,6 @@ class TestForm < Minitest::Test
       assert_equal [!protocol.classic?] * 3, membership.roster.members.map(&:verified?)
       assert_equal 3, membership.refresh(timeout: PATIENCE).members.size
     end
-  end
-
-  def test_mutual_tls_in_both_directions
-    leaving_nothing_open do
-      with_registry do |registry|
-        with_cluster(registry, 3) do |*formed|
-          formed.permutation(2) { |(here, _), (there, listener)| greet(here, there, listener) }
-          refuse_strangers(*formed[0], formed[1][0], formed[2][0])
-        end
-      end
-    end
-  end
-
-  # Connects one member to another; each says who it takes the other for.
-  def greet(here, there, listener)
-    serving = Thread.new { serve(there, listener) }
-    to = here.others.find { |member| member.name == there.me.name }
-    connect(to.endpoints[0].port, here.client_context(to)) do |tls|
-      assert_equal there.me.name, here.peer(tls).name
-      assert_equal "welcome #{here.me.name}\n", tls.gets
-    end
-    assert_equal here.me.name, serving.value
-  end
-
-  # Accepts one connection, and returns who called.
-  def serve(membership, listener)
-    plain = listener.accept
-    tls = OpenSSL::SSL::SSLSocket.new(plain, membership.server_context).accept
-    name = membership.peer(tls).name
-    tls.puts("welcome #{name}")
-    name
-  ensure
-    tls ? tls.close : nil
-    plain&.close
-  end
-
-  def connect(port, context)
-    plain = TCPSocket.new('127.0.0.1', port)
-    yield OpenSSL::SSL::SSLSocket.new(plain, context).connect
-  ensure
-    plain&.close
-  end
-
-  def refuse_strangers(server, listener, member, other)
-    refuse_client(server, listener, nil)
-    refuse_client(server, listener, stranger)
-    # A member that is not the one wanted is refused too.
-    serving = Thread.new { serve(server, listener) }
-    serving.report_on_exception = false
-    to = member.others.find { |one| one.name == other.me.name }
-    assert_raises(OpenSSL::SSL::SSLError) do
-      connect(listener.local_address.ip_port, member.client_context(to)) do
-        flunk
-      end
-    end
-    assert_raises(OpenSSL::SSL::SSLError) { serving.value }
-    assert_raises(Xlreg::StrangerError) { member.client_context(member.me) }
-  end
-
-  # Calls as nobody, or with the certificate of one who is no member.
-  def refuse_client(server, listener, pair)
-    serving = Thread.new { serve(server, listener) }
-    serving.report_on_exception = false
-    context = OpenSSL::SSL::SSLContext.new
-    context.add_certificate(*pair) if pair
-    assert_raises(OpenSSL::SSL::SSLError, SystemCallError) do
-      connect(listener.local_address.ip_port, context) { |tls| tls.gets or raise Errno::ECONNRESET }
-    end
-    assert_raises(OpenSSL::SSL::SSLError) { serving.value }
-  end
-
-  # One of the same name as a member, with another key.
-  def stranger
-    node = Xlreg::Node.new(name: 'm1', keys: Xlreg::TestHelper.keys(9), endpoints: ['127.0.0.1:1'])
-    [OpenSSL::X509::Certificate.new(node.certificate), node.keys.sig]
   end
 
   def test_a_cluster_with_go_members
@@ -137,37 +51,6 @@ class TestForm < Minitest::Test
            '--endpoint', "127.0.0.1:#{port}", '--wait', '30s', '-o', 'json')
   end
 
-  Xlreg::Protocol::ALL.each do |protocol|
-    define_method("test_the_registry_is_killed_while_clients_wait_over_#{protocol}") do
-      Dir.mktmpdir do |folder|
-        registry = Xlreg::RegistryProcess.new(data: File.join(folder, 'data')).start
-        leaving_nothing_open { survive(registry, protocol) }
-      ensure
-        registry&.close
-      end
-    end
-  end
-
-  def survive(registry, protocol)
-    joined = Queue.new
-    errors = Queue.new
-    tell = ->(now) { now.error ? errors.push(now.error) : joined.push(now.roster.members.size) }
-    listener = TCPServer.new('127.0.0.1', 0)
-    waiting = Thread.new do
-      Xlreg.form(registry.reg_cred, node: node(0), cluster: 'web', size: 2, listeners: [listener],
-                                    protocol: protocol, timeout: PATIENCE, &tell)
-    end
-    assert_equal 1, joined.pop
-    registry.kill
-    assert_kind_of Xlreg::SessionEndedError, errors.pop
-    registry.start
-    other, second = form(registry, 1, size: 2, protocol: protocol)
-    assert_equal %w[m0 m1], waiting.value.roster.members.map(&:name).sort
-    assert_equal waiting.value.roster.members.map(&:id), other.roster.members.map(&:id)
-  ensure
-    [listener, second].each { |one| one&.close }
-  end
-
   def test_addresses_that_nobody_could_reach_are_refused_before_registering
     everywhere = TCPServer.new('0.0.0.0', 0)
     bound = Socket.new(:INET, :STREAM).tap { |socket| socket.bind(Addrinfo.tcp('127.0.0.1', 0)) }
@@ -177,8 +60,9 @@ class TestForm < Minitest::Test
                   { advertise: ['0.0.0.0:7001'] }, { advertise: ['[::]:7001'] }, { advertise: ['127.0.0.1:0'] },
                   { advertise: ['does-not-exist.invalid:7001'] }, { advertise: [nil] }]
       attempts.each do |attempt|
-        more = { listeners: [], node: fresh }.merge(attempt)
-        assert_raises(Xlreg::AddressError, attempt.inspect) { form(registry, 0, **more) }
+        assert_raises(Xlreg::AddressError, attempt.inspect) do
+          Xlreg.form(registry.url, node: fresh, cluster: 'web', size: 2, timeout: PATIENCE, **attempt)
+        end
       end
       assert_equal [[], []], [fresh.endpoints, fresh.registrations]
       Xlreg::Client.open(registry.url) { |c| assert_raises(Xlreg::NoSuchClusterError) { c.cluster('web') } }
@@ -190,12 +74,150 @@ class TestForm < Minitest::Test
   def test_what_makes_no_sense
     assert_raises(ArgumentError) { Xlreg.form("xlreg://a/?sig=#{'A' * 43}", node: node(0), cluster: 'web') }
     with_registry do |registry|
-      error = assert_raises(Xlreg::IncompleteError) { form(registry, 0, size: 2, timeout: 0.3) }
+      error = form_in_vain(registry, 0)
       assert_equal ['m0'], error.roster.members.map(&:name)
       assert_raises(Xlreg::ClusterSizeError) { form(registry, 1, size: 3) }
       assert_raises(Xlreg::TooFewEndpointsError) { form(registry, 1, endpoint_count: 2) }
     end
     gone = Xlreg::Target.new(endpoints: ['127.0.0.1:1'], fingerprint: "SHA256:#{'A' * 43}")
     assert_raises(Xlreg::UnreachableError) { Xlreg::Client.open(gone, timeout: 0.2) }
+  end
+
+  def test_advertised_addresses
+    with_registry do |registry|
+      listeners = [TCPServer.new('127.0.0.1', 0), TCPServer.new('0.0.0.0', 0)]
+      fresh = node(0)
+      form_in_vain(registry, 0, node: fresh, listeners: listeners, advertise: [nil, 'localhost:7002', '[::1]:7003'])
+      first = "127.0.0.1:#{listeners[0].local_address.ip_port}"
+      assert_equal [first, 'localhost:7002', '[::1]:7003'], fresh.endpoints.map(&:to_s)
+    ensure
+      listeners.each(&:close)
+    end
+  end
+
+  def test_a_name_is_made_up
+    with_registry do |registry|
+      names = [{ cluster: '' }, { cluster: 'we', attrs: Xlreg::ClusterAttrs::UNIQUE }].map do |more|
+        form_in_vain(registry, 0, **more).roster.cluster.name
+      end
+      assert_match(/\Ac-[a-z2-7]{16} we-[a-z2-7]{16}\z/, names.join(' '))
+    end
+  end
+
+  # A fake registry in which m1 is a member already, and what m0 makes of it.
+  def forming(protocol = '2.0', script = {})
+    FakeRegistry.run(protocol, script) do |fake|
+      @me = node(0, endpoints: ['127.0.0.1:7001'])
+      @told = []
+      fake.know(@me)
+      fake.join(node(1, endpoints: ['127.0.0.1:7002']), FakeRegistry::OTHER_ID)
+      yield fake
+    end
+  end
+
+  def form_with(fake, **more)
+    options = { cluster: 'web', size: 2, timeout: PATIENCE, protocol: fake.protocol }.merge(more)
+    Xlreg.form(fake.cred, node: @me, **options) { |now| @told << now }
+  end
+
+  def errors_told = @told.filter_map { |now| now.error&.class }
+
+  # Answers once as the block says, and then as a registry should.
+  def once(fake, op)
+    as_it_should = fake.script[op]
+    answers = [true]
+    fake.script[op] = ->(message) { answers.pop ? yield : as_it_should.call(message) }
+  end
+
+  Xlreg::Protocol::ALL.product(STEPS).each do |protocol, op|
+    define_method("test_it_carries_on_after_a_connection_lost_at_#{Op.name(op)}_over_#{protocol}") do
+      forming(protocol) do |fake|
+        once(fake, op) { nil }
+        membership = form_with(fake)
+        assert_equal [Xlreg::SessionEndedError], errors_told
+        assert_equal [FakeRegistry::NODE_ID, ['m1']], [membership.me.id, membership.others.map(&:name)]
+        assert_equal [FakeRegistry::NODE_ID], @me.registrations.map(&:id)
+      end
+    end
+  end
+
+  STEPS.product([Xlreg::TryLaterError, Xlreg::TooManyRequestsError]).each do |op, kind|
+    define_method("test_it_comes_back_when_told_#{kind::TEXT.tr(' ', '_')}_at_#{Op.name(op)}") do
+      forming do |fake|
+        once(fake, op) { FakeRegistry.error(kind.new('disk', retry_after: 0.01)) }
+        assert_equal 0, form_with(fake).roster.missing
+        assert_equal [kind], errors_told
+      end
+    end
+  end
+
+  STEPS.each do |op|
+    define_method("test_it_ends_with_an_error_of_the_registry_at_#{Op.name(op)}") do
+      forming('2.0', { op => ->(_) { FakeRegistry.error(Xlreg::ClusterFullError.new) } }) do |fake|
+        error = assert_raises(Xlreg::ClusterFullError) { form_with(fake) }
+        assert_match(/\Aform cluster "web": /, error.message)
+        assert_empty errors_told
+      end
+    end
+  end
+
+  # The name that was made up is asked for again, and not another one.
+  def test_a_name_that_was_made_up_is_kept
+    asked = []
+    create = lambda do |message|
+      asked << [message.raw.ClusterName, message.raw.ClusterAttrs]
+      FakeRegistry.cluster_reply(Op::CREATE_REPLY)
+    end
+    forming('2.0', { Op::CREATE => create }) do |fake|
+      once(fake, Op::JOIN) { nil }
+      form_with(fake, cluster: 'we', attrs: Xlreg::ClusterAttrs::UNIQUE)
+      assert_equal [['we', Xlreg::ClusterAttrs::UNIQUE], ['web', 0]], asked
+    end
+  end
+
+  def test_it_looks_for_itself
+    forming do |fake|
+      fake.join(node(2, endpoints: ['127.0.0.1:7003']), Xlreg::NodeID.new('3' * 32))
+      fake.script[Op::GET_CLUSTER] = lambda do |_|
+        fake.tokens.delete(FakeRegistry::NODE_ID)
+        fake.roster
+      end
+      assert_raises(Xlreg::NotMemberError) { form_with(fake) }
+    end
+  end
+
+  def test_it_looks_for_its_own_key
+    forming do |fake|
+      fake.script[Op::GET_CLUSTER] = lambda do |_|
+        other = Xlreg::Node.new(name: 'm0', keys: Xlreg::TestHelper.keys(9), endpoints: ['127.0.0.1:1'])
+        fake.join(other, FakeRegistry::NODE_ID)
+        fake.roster
+      end
+      error = assert_raises(Xlreg::BadSignatureError) { form_with(fake) }
+      assert_match(/another key as that of this node/, error.message)
+    end
+  end
+
+  def test_a_registration_by_url_asks_for_the_name
+    forming do |fake|
+      ids = Array.new(2) { Xlreg::Client.open(fake.cred.url, node: @me, &:register) }
+      assert_equal [FakeRegistry::NODE_ID] * 2, ids
+      assert_equal [['fake', fake.cred.endpoints]], (@me.registrations.map { |one| [one.name, one.endpoints] })
+      assert_equal 1, fake.said.count(Op::REG_CRED_REQUEST)
+    end
+  end
+
+  def test_short_keys_are_refused_before_anything_is_said
+    short = Vectors.key('small-sig')
+    node = Xlreg::Node.new(name: 'm0', keys: Xlreg::Keys.new(comms: short, sig: short))
+    FakeRegistry.run('2.0') do |fake|
+      error = assert_raises(Xlreg::PrivateKeyError) { Xlreg::Client.open(fake.cred, node: node) }
+      assert_match(/1024 bits: protocol 2.0 needs/, error.message)
+      assert_empty fake.said
+    end
+    FakeRegistry.run('1.9') do |fake|
+      id = Xlreg::Client.open(fake.cred, node: node, protocol: '1.9', &:register)
+      assert_equal FakeRegistry::NODE_ID, id
+    end
   end
 end

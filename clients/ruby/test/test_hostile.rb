@@ -1,155 +1,87 @@
 # frozen_string_literal: true
 
-require_relative 'real'
-require_relative 'vectors'
+require_relative 'fake'
 
-# Servers that are not what they should be: the right exception, and no file descriptor left open.
+# Registries that misbehave: the right exception, and no file descriptor left open.
 class TestHostile < Minitest::Test
   include Real
 
-  Op = Xlreg::Wire::Op
-  Message = Xlreg::Wire::Message
-  ID = ("\x01" * 20).b
-  COMMS = Vectors.key('registry-comms')
-  SIG = Vectors.key('registry-sig')
-  REPLIES = {
-    Op::MEMBER => { Op: Op::MEMBER_OK, MemberID: ID },
-    Op::CREATE => { Op: Op::CREATE_REPLY, ClusterID: ID, ClusterName: 'web', ClusterMaxSize: 2, EndPointCount: 1 },
-    Op::JOIN => { Op: Op::JOIN_REPLY, ClusterID: ID, ClusterName: 'web', ClusterMaxSize: 2, EndPointCount: 1 },
-    Op::GET_CLUSTER => { Op: Op::CLUSTER_MEMBERS, ClusterID: ID, ClusterMaxSize: 2, Which: 0 },
-    Op::BYE => { Op: Op::ACK }
+  Op = FakeRegistry::Op
+  CLUSTER = FakeRegistry::CLUSTER
+  CLASSIC = [Xlreg::Protocol::V18, Xlreg::Protocol::V19].freeze
+  STEPS = {
+    Op::MEMBER => :register.to_proc, Op::CREATE => ->(client) { client.create('web', size: 2) },
+    Op::JOIN => ->(client) { client.join('web') }, Op::GET_CLUSTER => ->(client) { client.members('web') },
+    Op::REG_CRED_REQUEST => :registry.to_proc, Op::LEAVE => ->(client) { client.leave('web') }
   }.freeze
-  STEPS = { Op::MEMBER => :register, Op::CREATE => :create, Op::JOIN => :join, Op::GET_CLUSTER => :members }.freeze
+  EVERY = Xlreg::Protocol::ALL.product(STEPS.keys).reject { |protocol, op| op == Op::LEAVE && protocol.classic? }
 
-  # Runs a server that serves one connection after the other with the block, and yields its credentials.
-  def serving(server, sig: SIG)
-    listener = TCPServer.new('127.0.0.1', 0)
-    thread = Thread.new { loop { serve_one(listener, server) } }
-    yield cred(listener.local_address.ip_port, sig)
-  ensure
-    thread&.kill&.join
-    listener&.close
-  end
-
-  def serve_one(listener, server)
-    connection = listener.accept
-    server.call(connection)
-  rescue OpenSSL::SSL::SSLError, SystemCallError, EOFError
-    nil # the client is gone
-  ensure
-    connection&.close
-  end
-
-  def cred(port, sig)
-    Xlreg::RegCred.new(name: 'r', id: Xlreg::NodeID.new(ID), comms_key: Xlreg::PublicKey.der(COMMS),
-                       sig_key: Xlreg::PublicKey.der(sig), endpoints: ["127.0.0.1:#{port}"],
-                       version: Xlreg::DecimalVersion.new(2))
-  end
-
-  # A server of 1.8 or 1.9 that answers each message as the block says; seal makes the HelloReply.
-  def classic(seal: ->(hello, reply) { hello.seal(reply) }, &answer)
-    lambda do |connection|
-      hello = Xlreg::Classic::Hello.decrypt(connection.readpartial(256), COMMS)
-      reply = Xlreg::Classic::HelloReply.make(hello.protocol)
-      connection.write(seal.call(hello, reply))
-      converse(connection, Xlreg::Codec::Cipher.new(reply), answer)
+  # Defines a test for each step of a session over each protocol.
+  def self.at_every_step(name, &)
+    EVERY.each do |protocol, op|
+      define_method("test_#{name}_at_#{Op.name(op)}_over_#{protocol}") { instance_exec(protocol, op, &) }
     end
   end
 
-  # A server of 2.0; chain is its certificates, leaf first, and the leaf's key.
-  def modern(chain: leaf_and_root, admit: true, &answer)
-    lambda do |connection|
-      context = OpenSSL::SSL::SSLContext.new
-      leaf, key, *rest = chain
-      context.add_certificate(leaf, key, rest)
-      context.alpn_select_cb = ->(_) { 'xlreg/2' }
-      context.verify_mode = OpenSSL::SSL::VERIFY_PEER
-      context.verify_callback = ->(*) { admit }
-      tls = OpenSSL::SSL::SSLSocket.new(connection, context).accept
-      converse(tls, Xlreg::Codec::Framing.new, answer)
-    end
+  def client(fake, **more, &)
+    Xlreg::Client.open(fake.cred, **{ node: node(0), protocol: fake.protocol, timeout: PATIENCE }.merge(more), &)
   end
 
-  def converse(connection, codec, answer)
-    loop do
-      codec.feed(connection.readpartial(65_536))
-      while (message = codec.next)
-        reply = answer.call(message)
-        connection.write(reply.is_a?(String) ? reply : codec.encode(reply))
+  # Takes a step with a registry that follows a script; returns what that fails with.
+  def fails_at(protocol, code, kind, **more, &answer)
+    leaving_nothing_open do
+      FakeRegistry.run(protocol, { code => answer }) do |fake|
+        client(fake, **more) { |client| return assert_raises(kind) { STEPS.fetch(code).call(client) } }
       end
     end
   end
 
-  def leaf_and_root(signer: SIG, key: OpenSSL::PKey::EC.generate('prime256v1'), life: 86_400)
-    root = certificate('root', SIG, SIG)
-    leaf = certificate('leaf', key, signer, life: life)
-    [leaf, key, root]
-  end
-
-  def certificate(name, key, signer, life: 86_400)
-    made = OpenSSL::X509::Certificate.new
-    made.version = 2
-    made.serial = 1
-    made.subject = OpenSSL::X509::Name.new([['CN', name]])
-    made.issuer = OpenSSL::X509::Name.new([%w[CN root]])
-    made.public_key = key
-    made.not_before = Time.now - 86_400
-    made.not_after = Time.now + life
-    made.add_extension(OpenSSL::X509::ExtensionFactory.new.create_extension('extendedKeyUsage', 'serverAuth'))
-    made.sign(signer, 'SHA256')
-  end
-
-  def honest(message) = Message.build(*REPLIES.fetch(message.op).values.first(1), **REPLIES[message.op].except(:Op))
-
-  def client(cred, protocol, timeout: 5, &block)
-    Xlreg::Client.open(cred, node: node(0), protocol: protocol, timeout: timeout, &block)
-  end
-
-  def refuses(kind, server, protocol, sig: SIG, timeout: 0.5)
+  # Makes sure that no session comes about with such a handshake, and returns why.
+  def no_session(protocol, handshake, kind: Xlreg::HandshakeError, **more)
     leaving_nothing_open do
-      serving(server, sig: sig) do |cred|
-        error = assert_raises(Xlreg::Error) { client(cred, protocol, timeout: timeout) { flunk } }
+      FakeRegistry.run(protocol, handshake: handshake) do |fake|
+        error = assert_raises(Xlreg::Error) { client(fake, timeout: 0.3, **more) { flunk } }
         failures = error.is_a?(Xlreg::UnreachableError) ? error.failures : [error]
         refute_empty failures
         failures.each { |failure| assert_instance_of kind, failure }
+        assert_empty fake.said
+        return failures.last
       end
     end
   end
 
-  %w[1.8 1.9].each do |generation|
-    define_method("test_no_reply_to_the_hello_#{generation}") do
-      refuses(Xlreg::HandshakeError, ->(connection) { connection.close }, generation)
-      refuses(Xlreg::HandshakeError, ->(connection) { connection.readpartial(1) && connection.read }, generation)
-    end
-
-    define_method("test_a_short_reply_to_the_hello_#{generation}") do
-      refuses(Xlreg::HandshakeError, ->(c) { c.readpartial(256) && c.write('x' * 40) && c.close }, generation)
-    end
-
-    define_method("test_a_server_with_another_key_#{generation}") do
-      refuses(Xlreg::HandshakeError, ->(c) { c.readpartial(256) && c.write('x' * 80) }, generation)
+  { closes: :closes, says_nothing: :silent, answers_short: :short_reply, has_another_salt: :wrong_salt,
+    has_another_key: :wrong_key, talks_nonsense: :talks_nonsense }.each do |name, how|
+    CLASSIC.each do |protocol|
+      define_method("test_a_registry_that_#{name}_over_#{protocol}") { no_session(protocol, Handshakes.send(how)) }
     end
   end
 
-  def test_a_reply_with_another_salt
-    seal = ->(hello, reply) { hello.with(salt1: 'anothers').seal(reply) }
-    refuses(Xlreg::HandshakeError, classic(seal: seal) { flunk }, '1.8')
+  %i[closes silent talks_nonsense].each do |how|
+    define_method("test_no_tls_when_the_registry_#{how}") { no_session('2.0', Handshakes.send(how)) }
   end
 
-  def test_a_server_with_another_sig_key
-    other = Vectors.key('other-sig')
-    refuses(Xlreg::UntrustedError, modern { flunk }, '2.0', sig: other)
-    refuses(Xlreg::UntrustedError, modern(chain: leaf_and_root(signer: other)) { flunk }, '2.0')
-    refuses(Xlreg::UntrustedError, modern(chain: leaf_and_root(life: -7200)) { flunk }, '2.0')
+  def test_another_application_protocol
+    [nil, 'h2'].each { |alpn| no_session('2.0', Handshakes.tls(alpn: alpn)) }
+  end
+
+  { 'another_key' => { signer: FakeRegistry::OTHER }, 'dates_that_are_over' => { days: 0 },
+    'a_ca' => { authority: 'TRUE' }, 'the_usage_of_clients' => { usage: 'clientAuth' } }.each do |name, options|
+    define_method("test_a_registry_with_#{name}_is_not_trusted") do
+      handshake = Handshakes.tls(**options)
+      no_session('2.0', handshake, kind: Xlreg::UntrustedError)
+      FakeRegistry.run('2.0', handshake: handshake) do |fake|
+        assert_raises(Xlreg::UntrustedError) { Xlreg::Client.open(fake.cred.url, timeout: PATIENCE) }
+      end
+    end
   end
 
   def test_a_fingerprint_alone_takes_the_key_from_the_chain
-    serving(modern { |message| honest(message) }) do |cred|
-      target = Xlreg::Target.parse(cred.url)
-      assert_equal('web', Xlreg::Client.open(target, node: node(0)) { |c| c.create('web', size: 2) }.name)
+    FakeRegistry.run('2.0') do |fake|
+      Xlreg::Client.open(fake.cred.url, node: node(0)) { |client| assert_equal CLUSTER, client.create('web', size: 2) }
     end
-    serving(modern { flunk }, sig: Vectors.key('other-sig')) do |cred|
-      assert_raises(Xlreg::UntrustedError) { Xlreg::Client.open(cred.url, timeout: 5) }
+    FakeRegistry.run('2.0', sig: FakeRegistry::OTHER) do |fake|
+      assert_raises(Xlreg::UntrustedError) { Xlreg::Client.open(fake.cred.url, timeout: PATIENCE) }
     end
   end
 
@@ -157,117 +89,166 @@ class TestHostile < Minitest::Test
   def test_a_registry_that_refuses_the_certificate
     10.times do
       leaving_nothing_open do
-        serving(modern(admit: false) { flunk }) do |cred|
-          error = assert_raises(Xlreg::HandshakeError) { client(cred, '2.0', &:register) }
+        FakeRegistry.run('2.0', handshake: Handshakes.tls(admit: false)) do |fake|
+          error = assert_raises(Xlreg::HandshakeError) { client(fake, &:register) }
           assert_match(/refused by the registry: tlsv1 alert unknown ca/, error.message)
         end
       end
     end
   end
 
-  def test_what_is_no_tls
-    refuses(Xlreg::HandshakeError, ->(c) { c.readpartial(9) && c.write('HTTP/1.0 400 No') }, '2.0')
-    refuses(Xlreg::HandshakeError, ->(c) { c.close }, '2.0')
-    refuses(Xlreg::HandshakeError, ->(c) { c.read }, '2.0')
+  at_every_step('a_lost_connection') do |protocol, op|
+    fails_at(protocol, op, Xlreg::SessionEndedError) { nil }
+  end
+
+  at_every_step('another_reply') do |protocol, op|
+    error = fails_at(protocol, op, Xlreg::ProtocolError) { FakeRegistry.reply(Op::ACK) }
+    assert_match(/Ack in answer to #{Op.name(op)}/, error.message)
+  end
+
+  # A LeaveReply holds nothing that is read.
+  at_every_step('an_empty_reply') do |protocol, op|
+    fails_at(protocol, op, Xlreg::ProtocolError) { FakeRegistry.reply(op + 1) } unless op == Op::LEAVE
+  end
+
+  Xlreg::KINDS.each do |code, kind|
+    at_every_step("error_#{code}") do |protocol, op|
+      error = fails_at(protocol, op, kind) { FakeRegistry.error(kind.new('why', retry_after: 1.5)) }
+      assert_equal [1.5, 'why'], [error.retry_after, error.detail]
+    end
+  end
+
+  { 'too long' => [(4 << 20) + 1].pack('N'), 'gigabytes' => "\xFF\xFF\xFF\xFF".b, 'empty' => "\0\0\0\0".b,
+    'garbage' => "\0\0\0\4\xFF\xFF\xFF\xFF".b, 'no Op' => "\0\0\0\2\x10\0".b }.each do |name, bytes|
+    STEPS.each_key do |op|
+      define_method("test_a_frame_that_is_#{name}_at_#{Op.name(op)}") do
+        fails_at('2.0', op, Xlreg::ProtocolError) { bytes }
+      end
+    end
+  end
+
+  # It might still become a message, so the session ends when time is up.
+  CLASSIC.product([32, 17, 20_000]).each do |protocol, size|
+    define_method("test_#{size}_bytes_that_are_no_message_over_#{protocol}") do
+      FakeRegistry.run(protocol, { Op::MEMBER => ->(_) { "\0".b * size } }) do |fake|
+        client(fake) { |one| assert_raises(Xlreg::SessionEndedError) { one.register(timeout: 0.2) } }
+      end
+    end
   end
 
   Xlreg::Protocol::ALL.each do |protocol|
-    STEPS.each do |op, step|
-      Xlreg::KINDS.each do |code, kind|
-        define_method("test_error_#{code}_at_#{step}_over_#{protocol}") do
-          answer = lambda do |message|
-            next honest(message) unless message.op == op
-
-            Message.build(Op::ERROR, ErrCode: code, ErrDesc: "#{kind::TEXT}: why", RetryMillis: 1500)
+    define_method("test_silence_is_given_up_over_#{protocol}") do
+      leaving_nothing_open do
+        FakeRegistry.run(protocol, { Op::MEMBER => ->(_) { :silence } }) do |fake|
+          client(fake) do |one|
+            assert_raises(Xlreg::SessionEndedError) { one.register(timeout: 0.1) }
+            assert_raises(Xlreg::SessionEndedError) { one.members }
           end
-          check_error_at(step, kind, protocol, answer)
-        end
-      end
-
-      define_method("test_another_reply_at_#{step}_over_#{protocol}") do
-        fails_at(step, Xlreg::ProtocolError, protocol) do |message|
-          message.op == op ? Message.build(Op::ACK) : honest(message)
         end
       end
     end
   end
 
-  def check_error_at(step, kind, protocol, answer)
-    error = fails_at(step, kind, protocol, &answer)
-    assert_equal [1.5, 'why'], [error.retry_after, error.detail]
+  { 'another name' => [Op::JOIN, { name: 'other' }, ->(client) { client.join('web') }, Xlreg::ProtocolError],
+    'another ID' => [Op::JOIN, { id: Xlreg::ClusterID.new('x' * 32) }, ->(client) { client.join(CLUSTER.id) },
+                     Xlreg::ProtocolError],
+    'another size' => [Op::CREATE, { size: 3 }, STEPS[Op::CREATE], Xlreg::ClusterSizeError],
+    '65 members' => [Op::CREATE, { size: 65 }, STEPS[Op::CREATE], Xlreg::ProtocolError],
+    '17 endpoints' => [Op::CREATE, { endpoint_count: 17 }, STEPS[Op::CREATE], Xlreg::ProtocolError],
+    'a bad name' => [Op::CREATE, { name: 'a b' }, STEPS[Op::CREATE], Xlreg::ProtocolError] }.each do |name, row|
+    define_method("test_a_reply_about_#{name}") do
+      op, change, step, kind = row
+      answer = ->(_) { FakeRegistry.cluster_reply(op + 1, CLUSTER.with(**change)) }
+      FakeRegistry.run('2.0', { op => answer }) { |fake| client(fake) { |one| assert_raises(kind) { step.call(one) } } }
+    end
   end
 
-  # Goes on until a step, which has to fail; returns the error.
-  def fails_at(step, kind, protocol, &)
+  # What a registry could do to a roster, and what a member says of it.
+  FORGERIES = {
+    'name' => [->(raw) { raw.Tokens[1].Name = 'evil' }, Xlreg::BadSignatureError],
+    'endpoint' => [->(raw) { raw.Tokens[1].MyEnds[0] = '203.0.113.66:1' }, Xlreg::BadSignatureError],
+    'attrs' => [->(raw) { raw.Tokens[1].Attrs = 1 }, Xlreg::BadSignatureError],
+    'key' => [->(raw) { raw.Tokens[1].SigKey = Xlreg::PublicKey.der(FakeRegistry::OTHER) }, Xlreg::BadSignatureError],
+    'signature' => [->(raw) { raw.Tokens[1].DigSig2 = "\0" * 256 }, Xlreg::BadSignatureError],
+    'certificate' => [->(raw) { raw.Tokens[1].Certificate = raw.Tokens[0].Certificate }, Xlreg::BadSignatureError],
+    'ID' => [->(raw) { raw.Tokens[1].ID = 'short' }, Xlreg::ProtocolError],
+    'token missing' => [->(raw) { raw.Tokens.replace([raw.Tokens[0]]) }, Xlreg::ProtocolError],
+    'member twice' => [->(raw) { raw.Tokens.replace([raw.Tokens[0]] * 2) }, Xlreg::ProtocolError],
+    'impossible index' => [->(raw) { raw.Which = 1 | (1 << 40) }, Xlreg::ProtocolError],
+    'another cluster' => [->(raw) { raw.ClusterID = 'x' * 32 }, Xlreg::ProtocolError]
+  }.freeze
+
+  FORGERIES.each do |name, (change, kind)|
+    define_method("test_a_roster_with_a_forged_#{name}") do
+      FakeRegistry.run('2.0') do |fake|
+        me = node(0, endpoints: ['127.0.0.1:7001'])
+        fake.know(me)
+        fake.join(node(1, endpoints: ['127.0.0.1:7002']), FakeRegistry::OTHER_ID)
+        fake.script[Op::GET_CLUSTER] = ->(_) { fake.roster.tap { |roster| change.call(roster.raw) } }
+        assert_raises(kind) { Xlreg.form(fake.cred, node: me, cluster: 'web', size: 2, timeout: PATIENCE) }
+      end
+    end
+  end
+
+  Xlreg::Protocol::ALL.each do |protocol|
+    define_method("test_whether_a_session_outlives_an_error_over_#{protocol}") do
+      refusal = ->(_) { FakeRegistry.error(Xlreg::NoSuchClusterNameError.new) }
+      FakeRegistry.run(protocol, { Op::JOIN => refusal }) do |fake|
+        fake.know(me = node(0))
+        client(fake, node: me) do |one|
+          assert_equal FakeRegistry::NODE_ID, one.register
+          assert_raises(Xlreg::NoSuchClusterNameError) { one.join('web') }
+          next assert_equal(CLUSTER, one.cluster('web')) unless protocol.classic?
+
+          assert_raises(Xlreg::SessionEndedError) { one.cluster('web') }
+        end
+      end
+    end
+  end
+
+  # A call waits for its turn, no longer than it may; close ends the one that has it.
+  def test_close_ends_what_is_under_way
+    asked = Queue.new
     leaving_nothing_open do
-      serving(protocol.classic? ? classic(&) : modern(&)) do |cred|
-        client(cred, protocol) { |client| return assert_raises(kind) { walk(client, step) } }
+      FakeRegistry.run('2.0', { Op::GET_CLUSTER => ->(message) { asked.push(message) && :silence } }) do |fake|
+        client = client(fake)
+        waiting = Thread.new { assert_raises(Xlreg::SessionEndedError) { client.wait('web', size: 2) } }
+        asked.pop
+        assert_raises(Xlreg::DeadlineError) { client.registry(timeout: 0.05) }
+        client.close
+        waiting.join
+        assert_raises(Xlreg::SessionEndedError) { client.registry }
+        client.close
       end
     end
   end
 
-  def walk(client, last)
-    made = nil
-    steps = { register: -> { client.register }, create: -> { made = client.create('web', size: 2) },
-              join: -> { client.join }, members: -> { client.members(made) } }
-    steps.each { |step, go| go.call && (flunk if step == last) }
-  end
-
-  def test_broken_frames
-    { [(4 << 20) + 1].pack('N') => Xlreg::ProtocolError, "\xFF\xFF\xFF\xFF".b => Xlreg::ProtocolError,
-      "\0\0\0\0".b => Xlreg::ProtocolError, "\0\0\0\x01\xFF".b => Xlreg::ProtocolError }.each do |bytes, kind|
-      fails_at(:register, kind, Xlreg::Protocol::V20) { bytes }
-    end
-  end
-
-  def test_strange_content
-    { MemberID: 'short' }.each do |field, value|
-      fails_at(:register, Xlreg::ProtocolError, Xlreg::Protocol::V20) do |message|
-        message.op == Op::MEMBER ? Message.build(Op::MEMBER_OK, field => value) : honest(message)
-      end
-    end
-    strange_rosters.each do |fields|
-      fails_at(:members, Xlreg::ProtocolError, Xlreg::Protocol::V20) do |message|
-        message.op == Op::GET_CLUSTER ? Message.build(Op::CLUSTER_MEMBERS, **fields) : honest(message)
-      end
-    end
-  end
-
-  def strange_rosters
-    token = Xlreg::Wire::Pb::Token.new(Name: 'm', ID: ID)
-    [{ ClusterID: ID, Which: 1 }, { ClusterID: ID, Which: 0, Tokens: [token] }, { ClusterID: 'x' },
-     { ClusterID: ("\x02" * 20).b }, { ClusterID: ID, ClusterMaxSize: 65 },
-     { ClusterID: ID, Which: 3, Tokens: [token, token] },
-     { ClusterID: ID, ClusterMaxSize: 2, Which: 4, Tokens: [token] }]
-  end
-
-  def test_a_member_without_proof_in_its_signature
-    token = Xlreg::Wire::Pb::Token.new(Name: 'm', ID: ID, SigKey: Xlreg::PublicKey.der(SIG), DigSig2: 'x',
-                                       Certificate: 'y', CommsKey: Xlreg::PublicKey.der(COMMS))
-    fails_at(:members, Xlreg::BadSignatureError, Xlreg::Protocol::V20) do |message|
-      next honest(message) unless message.op == Op::GET_CLUSTER
-
-      Message.build(Op::CLUSTER_MEMBERS, ClusterID: ID, Which: 1, Tokens: [token])
-    end
-  end
-
-  def test_no_answer_in_time
-    answers = Queue.new
-    leaving_nothing_open do
-      serving(modern { answers.pop }) do |cred|
-        client(cred, '2.0') do |client|
-          assert_raises(Xlreg::SessionEndedError) { client.register(timeout: 0.2) }
-          assert_raises(Xlreg::SessionEndedError) { client.members }
-        end
+  def test_a_call_that_is_given_up_ends_the_session
+    asked = Queue.new
+    FakeRegistry.run('2.0', { Op::GET_CLUSTER => ->(message) { asked.push(message) && :silence } }) do |fake|
+      client(fake) do |client|
+        waiting = Thread.new { client.wait('web', size: 2) }
+        asked.pop
+        waiting.kill.join
+        assert_raises(Xlreg::SessionEndedError) { client.registry }
       end
     end
   end
 
   def test_old_credentials_are_no_reason_to_fall_back
-    old = Xlreg::RegCred.new(name: 'r', id: Xlreg::NodeID.new(ID), comms_key: Xlreg::PublicKey.der(COMMS),
-                             sig_key: Xlreg::PublicKey.der(SIG), endpoints: ['127.0.0.1:1'],
-                             version: Xlreg::DecimalVersion.new(1, 9, 20))
-    error = assert_raises(Xlreg::OriginalRegistryError) { Xlreg::Client.open(old, node: node(0)) }
-    assert_match(/choose protocol 1.9/, error.message)
+    FakeRegistry.run('2.0') do |fake|
+      old = Xlreg::RegCred.parse(fake.cred.to_s.sub('Version: 2.0', 'Version: 1.9.20'))
+      error = assert_raises(Xlreg::OriginalRegistryError) { Xlreg::Client.open(old, node: node(0)) }
+      assert_match(/choose protocol 1.9, or 2.0/, error.message)
+      Xlreg::Client.open(old, protocol: '2.0') { |one| assert_equal Xlreg::Protocol::V20, one.protocol }
+    end
+  end
+
+  # Empty tokens take a hundred times their three bytes.
+  def test_tokens_are_counted_before_they_are_decoded
+    empty = "\xAA\x01\x00".b
+    assert_equal 64, Xlreg::Wire::Message.decode("\x08\x0A".b + (empty * 64)).raw.Tokens.size
+    error = assert_raises(Xlreg::ProtocolError) { Xlreg::Wire::Message.decode("\x08\x0A".b + (empty * 65)) }
+    assert_match(/more than 64 tokens/, error.message)
   end
 end

@@ -1,25 +1,10 @@
 # frozen_string_literal: true
 
-require_relative 'real'
+require_relative 'nodes'
 
 # Nodes, in memory and in directories.
 class TestNode < Minitest::Test
-  include Real
-
-  REGISTRATION = { sig: "SHA256:#{'A' * 43}", name: 'xlReg', endpoints: ['a.example:1'],
-                   id: Xlreg::NodeID.new('i' * 20) }.freeze
-  V19 = Xlreg::Protocol::V19
-  V20 = Xlreg::Protocol::V20
-
-  def keys = Xlreg::TestHelper.keys(0)
-
-  def with_directory
-    Dir.mktmpdir { |folder| yield File.join(folder, 'n0') }
-  end
-
-  def make(path, **more, &)
-    Xlreg::Node.init(path, name: 'm0', endpoints: ['127.0.0.1:7001'], **{ keys: keys }.merge(more), &)
-  end
+  include Nodes
 
   def test_a_node_is_kept
     with_directory do |path|
@@ -50,47 +35,6 @@ class TestNode < Minitest::Test
       2.times { node.close }
       assert_raises(Xlreg::NodeReadOnlyError) { node.update_endpoints(['b:1']) }
       assert_equal 'm0', node.name
-    end
-  end
-
-  def test_what_is_damaged_names_file_and_remedy
-    damage = {
-      'node.json' => ['{', '[]', '{}', '{"version":2}', '{"version":0}', '{"version":1,"name":"a b"}',
-                      '{"version":1,"name":"m","attrs":8}', '{"version":1,"name":"m","endpoints":[1]}',
-                      '{"version":1,"name":"m","registries":[{"sig":"x"}]}'],
-      'sig.pem' => ['', 'no key', keys.sig.private_to_pem(OpenSSL::Cipher.new('aes-128-cbc'), 'p')],
-      'cert.pem' => ['', "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", other_certificate]
-    }
-    damage.each do |file, contents|
-      contents.each { |content| refuse_damaged(file, content) }
-    end
-  end
-
-  def other_certificate
-    der = Xlreg::Node.new(name: 'm0', keys: Xlreg::TestHelper.keys(1)).certificate
-    OpenSSL::X509::Certificate.new(der).to_pem
-  end
-
-  def refuse_damaged(file, content)
-    with_directory do |path|
-      make(path).close
-      File.write(File.join(path, file), content)
-      error = assert_raises(Xlreg::NodeError, content) { Xlreg::Node.open(path) }
-      assert_includes error.message, file
-      assert_raises(Xlreg::NodeError) { Xlreg::Node.load(path) }
-    end
-  end
-
-  def test_what_is_too_open_or_missing
-    with_directory do |path|
-      assert_raises(Xlreg::NoNodeError) { Xlreg::Node.open(path) }
-      make(path).close
-      File.chmod(0o640, File.join(path, 'comms.pem'))
-      assert_match(/chmod 600/, assert_raises(Xlreg::NodeError) { Xlreg::Node.open(path) }.message)
-      File.delete(File.join(path, 'comms.pem'))
-      assert_match(/put the key there/, assert_raises(Xlreg::NodeError) { Xlreg::Node.open(path) }.message)
-      File.chmod(0o770, path)
-      assert_match(/chmod 700/, assert_raises(Xlreg::NodeError) { Xlreg::Node.open(path) }.message)
     end
   end
 
@@ -181,4 +125,82 @@ class TestNode < Minitest::Test
       end
     end
   end
+
+  def test_ruby_reads_what_go_writes
+    with_directory do |path|
+      out, err, code = run_go('node', 'init', path, '--endpoint', '127.0.0.1:7001,[::1]:7002', '-o', 'json')
+      assert_equal [0, ''], [code, err]
+      Xlreg::Node.open(path) do |node|
+        assert_equal ['n0', JSON.parse(out)['sig']], [node.name, node.keys.fingerprint]
+        assert_equal %w[127.0.0.1:7001 [::1]:7002], node.endpoints.map(&:to_s)
+        before = File.binread(File.join(path, 'cert.pem'))
+        der = node.certificate # Go's serves
+        assert_equal before, File.binread(File.join(path, 'cert.pem'))
+        Xlreg::Certificate.check(der, node.token(protocol: V20)[0])
+      end
+    end
+  end
+
+  def test_the_lock_holds_among_programs
+    with_directory do |path|
+      make(path) do
+        out, err, code = run_go('create', 'x', '--size', '2', '--node', path, '--registry',
+                                "xlreg://a:1/?sig=#{'A' * 43}")
+        assert_equal [1, ''], [code, out]
+        assert_match(/in use by another process/, err)
+      end
+    end
+  end
+
+  def test_the_lock_goes_with_its_process
+    with_directory do |path|
+      make(path).close
+      lib = File.expand_path('../lib', __dir__)
+      script = 'require "xlreg"; Xlreg::Node.open(ARGV[0]); exit!(0)'
+      assert system(Gem.ruby, '-I', lib, '-e', script, path)
+      Xlreg::Node.open(path).close
+    end
+  end
+
+  def test_a_certificate_that_went_away_is_made_anew
+    with_directory do |path|
+      first = make(path, &:certificate)
+      File.delete(File.join(path, 'cert.pem'))
+      Xlreg::Node.open(path) { |node| refute_equal first, node.certificate }
+      assert_path_exists File.join(path, 'cert.pem')
+    end
+  end
+
+  def test_a_certificate_goes_with_the_hosts
+    node = node(0, endpoints: ['127.0.0.1:7001'])
+    first = node.certificate
+    node.update_endpoints(['127.0.0.1:8000'])
+    assert_equal first, node.certificate # the host is the same
+    node.update_endpoints(['example.org:8000'])
+    refute_equal first, node.certificate
+  end
+
+  def test_arguments_that_make_no_sense
+    [-> { Xlreg::Node.new(name: 'a b') }, -> { Xlreg::Node.new(name: 'm0', endpoints: ['nowhere']) },
+     -> { Xlreg::Node.new(name: 'm0', endpoints: ['a:1'] * 17) }, -> { Xlreg::Node.new(name: 'm0', attrs: 8) },
+     -> { Xlreg::Registration.new(sig: 'nonsense', id: REGISTRATION[:id]) },
+     -> { Xlreg::Registration.new(**REGISTRATION, name: 'a b') }].each { |make| assert_raises(Xlreg::Error, &make) }
+    assert_raises(ArgumentError) { Xlreg::Node.new(name: 'm0', keys: keys, certificate_life: 60) }
+    assert_raises(ArgumentError) { Xlreg::Keys.generate(bits: 1024) }
+  end
+
+  # Threads that change a node at once leave it as the last of them wanted.
+  def test_a_node_of_many_threads
+    with_directory do |path|
+      make(path) do |node|
+        threads = Array.new(8) do |i|
+          Thread.new { node.update_registration(Xlreg::Registration.new(**REGISTRATION, sig: sig(i))) }
+        end
+        threads.each(&:join)
+      end
+      assert_equal Array.new(8) { |i| sig(i) }.sort, Xlreg::Node.load(path).registrations.map(&:sig).sort
+    end
+  end
+
+  def sig(number) = "SHA256:#{'A' * 41}#{'ABCDEFGH'[number]}A"
 end

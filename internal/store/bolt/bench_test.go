@@ -15,7 +15,7 @@ func BenchmarkUpdate(b *testing.B) {
 
 func benchmarkUpdate(b *testing.B, parallel int) {
 	s := openTemp(b)
-	before := commits(b, s)
+	before := commits(b, s.driver)
 	work := make(chan int)
 	var failed atomic.Int64
 	done := make(chan struct{}, parallel)
@@ -42,5 +42,5 @@ func benchmarkUpdate(b *testing.B, parallel int) {
 		b.Fatalf("%d Updates failed", n)
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "updates/s")
-	b.ReportMetric(float64(commits(b, s)-before)/float64(b.N), "commits/update")
+	b.ReportMetric(float64(commits(b, s.driver)-before)/float64(b.N), "commits/update")
 }

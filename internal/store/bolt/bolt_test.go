@@ -1,7 +1,9 @@
 package bolt
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,8 +12,8 @@ import (
 	"go.etcd.io/bbolt"
 	"go.uber.org/goleak"
 
-	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/store"
+	"github.com/xlattice/xlreg/internal/store/group"
 	"github.com/xlattice/xlreg/internal/store/storetest"
 )
 
@@ -23,7 +25,82 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-func open(t testing.TB, dir string) *Store {
+// opened is a store and the driver that it stands on.
+type opened struct {
+	*group.Store
+	driver *driver
+}
+
+func open(t testing.TB, dir string) opened {
+	t.Helper()
+	d, err := openDriver(filepath.Join(dir, "data"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return opened{group.New(d), d}
+}
+
+// openTemp returns a new store that is closed when the test ends.
+func openTemp(t testing.TB) opened {
+	t.Helper()
+	s := open(t, t.TempDir())
+	t.Cleanup(func() { mustClose(t, s) })
+	return s
+}
+
+func mustClose(t testing.TB, s store.Store) {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// nodeKey spreads over the file, as identifiers do.
+func nodeKey(n int) string {
+	return string([]byte{byte(n * 7), byte(n), byte(n >> 8), byte(n >> 16)}) + strings.Repeat("k", 16)
+}
+
+// nodeSize is about that of a node's record.
+const nodeSize = 1700
+
+func putNode(n int) func(store.Writer) error {
+	return func(w store.Writer) error { return w.Put(nodeKey(n), bytes.Repeat([]byte{byte(n)}, nodeSize)) }
+}
+
+// wantNode returns an error unless the node is there, whole.
+func wantNode(r store.Reader, n int) error {
+	value, err := r.Get(nodeKey(n))
+	if err == nil && !bytes.Equal(value, bytes.Repeat([]byte{byte(n)}, nodeSize)) {
+		err = errors.New("damaged value")
+	}
+	if err != nil {
+		return fmt.Errorf("node %d: %w", n, err)
+	}
+	return nil
+}
+
+func hasNode(t testing.TB, s store.Store, n int) bool {
+	t.Helper()
+	err := s.View(t.Context(), func(r store.Reader) error { return wantNode(r, n) })
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		t.Fatal(err)
+	}
+	return err == nil
+}
+
+// commits returns how many commits the file has seen.
+func commits(t testing.TB, d *driver) int {
+	t.Helper()
+	tx, err := d.db.Begin(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback() //nolint:errcheck // a reader
+	return tx.ID()
+}
+
+// openPublic opens a store as the program does.
+func openPublic(t *testing.T, dir string) store.Store {
 	t.Helper()
 	s, err := Open(filepath.Join(dir, "data"), Options{})
 	if err != nil {
@@ -32,69 +109,12 @@ func open(t testing.TB, dir string) *Store {
 	return s
 }
 
-// openTemp returns a new store that is closed when the test ends.
-func openTemp(t testing.TB) *Store {
-	t.Helper()
-	s := open(t, t.TempDir())
-	t.Cleanup(func() { mustClose(t, s) })
-	return s
-}
-
-func mustClose(t testing.TB, s *Store) {
-	t.Helper()
-	if err := s.Close(); err != nil {
-		t.Error(err)
-	}
-}
-
-func testNode(n int) xlreg.Token {
-	id := make([]byte, xlreg.ShortIDLen)
-	id[0], id[1], id[2], id[3] = byte(n*7), byte(n), byte(n>>8), byte(n>>16)
-	return xlreg.Token{
-		Name:        "node",
-		Attrs:       xlreg.NodeAttrs(n),
-		ID:          xlreg.NodeID(id),
-		CommsKey:    xlreg.CommsKey(strings.Repeat("c", 294)),
-		SigKey:      xlreg.SigKey(strings.Repeat("s", 294)),
-		Endpoints:   []xlreg.Endpoint{"127.0.0.1:1", "127.0.0.1:2"},
-		DigSig2:     make([]byte, 256),
-		Certificate: make([]byte, 800),
-	}
-}
-
-func putNode(n int) func(store.Writer) error {
-	return func(w store.Writer) error { return w.PutNode(testNode(n)) }
-}
-
-func hasNode(t testing.TB, s *Store, n int) bool {
-	t.Helper()
-	err := s.View(t.Context(), func(r store.Reader) error {
-		_, err := r.Node(testNode(n).ID)
-		return err
-	})
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		t.Fatal(err)
-	}
-	return err == nil
-}
-
-// commits returns how many commits the file has seen.
-func commits(t testing.TB, s *Store) int {
-	t.Helper()
-	tx, err := s.db.Begin(false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer tx.Rollback() //nolint:errcheck // a reader
-	return tx.ID()
-}
-
 func TestStore(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) store.Store { return open(t, t.TempDir()) })
+	storetest.Run(t, func(t *testing.T) store.Store { return openPublic(t, t.TempDir()) })
 }
 
 func TestDurable(t *testing.T) {
-	storetest.RunDurable(t, func(t *testing.T, dir string) store.Store { return open(t, dir) })
+	storetest.RunDurable(t, openPublic)
 }
 
 func TestFileMode(t *testing.T) {
@@ -112,7 +132,7 @@ func TestFileMode(t *testing.T) {
 // A killed process loses nothing that the kernel has, so no test here can tell a
 // file that is not synced.
 func TestEverythingIsSynced(t *testing.T) {
-	db := openTemp(t).db
+	db := openTemp(t).driver.db
 	if db.NoSync || db.NoGrowSync || db.NoFreelistSync {
 		t.Error("something is not synced")
 	}
@@ -127,26 +147,56 @@ func TestInUse(t *testing.T) {
 	}
 }
 
-func TestNewerSchema(t *testing.T) {
-	path := writeFile(t, func(tx *bbolt.Tx) error {
-		if err := makeBuckets(tx); err != nil {
+func putSchema(tx *bbolt.Tx, value ...byte) error {
+	return tx.Bucket([]byte(metaBucket)).Put([]byte(schemaKey), value)
+}
+
+// A file that this program does not read is refused in clear words, left as it is,
+// and let go of.
+func TestOtherSchemas(t *testing.T) {
+	for name, c := range map[string]struct {
+		fill  func(*bbolt.Tx) error
+		want  error
+		parts []string
+	}{
+		"newer": {
+			func(tx *bbolt.Tx) error { return errors.Join(makeBuckets(tx), putSchema(tx, 0x81, 0x01)) },
+			store.ErrNewerSchema, []string{"129", "2", "newer"},
+		},
+		"older": {fillFirstSchema, store.ErrOlderSchema, []string{"schema 1", "2", "older"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := writeFile(t, c.fill)
+			before, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				_, err := Open(path, Options{})
+				if !errors.Is(err, c.want) {
+					t.Fatalf("Open: %v, want %v", err, c.want)
+				}
+				for _, part := range append(c.parts, path) {
+					if !strings.Contains(err.Error(), part) {
+						t.Errorf("%q does not mention %q", err, part)
+					}
+				}
+			}
+			if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
+				t.Errorf("the file has been changed: %v", err)
+			}
+		})
+	}
+}
+
+// fillFirstSchema makes what the first schema had: a bucket for each noun.
+func fillFirstSchema(tx *bbolt.Tx) error {
+	for _, name := range []string{metaBucket, "nodes", "clusters", "names", "seats"} {
+		if _, err := tx.CreateBucket([]byte(name)); err != nil {
 			return err
 		}
-		return tx.Bucket([]byte(metaBucket)).Put([]byte(schemaKey), []byte{0x81, 0x01})
-	})
-	_, err := Open(path, Options{})
-	if !errors.Is(err, store.ErrNewerSchema) {
-		t.Fatalf("Open: %v, want %v", err, store.ErrNewerSchema)
 	}
-	for _, part := range []string{path, "129", "1"} {
-		if !strings.Contains(err.Error(), part) {
-			t.Errorf("%q does not mention %q", err, part)
-		}
-	}
-	_, err = Open(path, Options{})
-	if !errors.Is(err, store.ErrNewerSchema) {
-		t.Errorf("the failed Open kept the file: %v", err)
-	}
+	return errors.Join(putSchema(tx, 1), tx.Bucket([]byte("nodes")).Put([]byte(nodeKey(1)), []byte("a record")))
 }
 
 func TestForeignFiles(t *testing.T) {
@@ -159,10 +209,10 @@ func TestForeignFiles(t *testing.T) {
 			return errors.Join(makeBuckets(tx), tx.Bucket([]byte(metaBucket)).Delete([]byte(schemaKey)))
 		},
 		"schema zero": func(tx *bbolt.Tx) error {
-			return errors.Join(makeBuckets(tx), tx.Bucket([]byte(metaBucket)).Put([]byte(schemaKey), []byte{0}))
+			return errors.Join(makeBuckets(tx), putSchema(tx, 0))
 		},
 		"bucket missing": func(tx *bbolt.Tx) error {
-			return errors.Join(makeBuckets(tx), tx.DeleteBucket([]byte(seatBucket)))
+			return errors.Join(makeBuckets(tx), tx.DeleteBucket([]byte(valueBucket)))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -223,51 +273,31 @@ func writeFile(t *testing.T, fill func(*bbolt.Tx) error) string {
 	return path
 }
 
-func TestDamagedRecord(t *testing.T) {
+// A change of a large table writes little, whatever else the table holds.
+func TestUpdateWritesLittle(t *testing.T) {
 	s := openTemp(t)
-	err := s.db.Update(func(tx *bbolt.Tx) error {
-		return tx.Bucket([]byte(nodeBucket)).Put([]byte(testNode(1).ID), []byte("no record"))
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = s.View(t.Context(), func(r store.Reader) error {
-		_, err := r.Node(testNode(1).ID)
-		return err
-	})
-	if err == nil || errors.Is(err, store.ErrNotFound) {
-		t.Errorf("Node: %v", err)
-	}
-}
-
-// A Join writes its seat and the small record of the cluster, whatever else the
-// cluster holds.
-func TestJoinWritesLittle(t *testing.T) {
-	s := openTemp(t)
-	c := store.Cluster{Cluster: xlreg.Cluster{ID: xlreg.ClusterID(testNode(0).ID), Name: "c", MaxSize: 64}}
-	pages := make([]int64, c.MaxSize)
+	const seats = 64
+	pages := make([]int64, seats)
 	for i := range pages {
-		c.Taken, c.Revision = c.Taken.With(i), c.Revision+1
-		pages[i] = pagesWritten(t, s, func(w store.Writer) error {
-			return errors.Join(w.PutSeat(c.ID, xlreg.Member{Index: i, Token: testNode(i)}), w.PutCluster(c))
+		pages[i] = pagesWritten(t, s.driver, []store.Change{
+			{Key: "cluster/", Value: []byte(fmt.Sprint(i))},
+			{Key: fmt.Sprintf("cluster/%02d", i), Value: make([]byte, nodeSize)},
 		})
 	}
-	if first, last := pages[0], pages[len(pages)-1]; last > first+4 {
+	if first, last := pages[0], pages[seats-1]; last > first+4 {
 		t.Errorf("the first seat wrote %d pages, the last %d", first, last)
 	}
 }
 
-// pagesWritten does what Update does, with an eye on the transaction.
-func pagesWritten(t *testing.T, s *Store, f func(store.Writer) error) int64 {
+func pagesWritten(t *testing.T, d *driver, changes []store.Change) int64 {
 	t.Helper()
-	tx, err := s.db.Begin(true)
+	tx, err := d.Begin()
 	if err != nil {
 		t.Fatal(err)
 	}
-	buf := store.NewBuffer(records{tx})
-	if err := errors.Join(f(buf), buf.Flush(records{tx}), tx.Commit()); err != nil {
+	if err := tx.Commit(changes); err != nil {
 		t.Fatal(err)
 	}
-	stats := tx.Stats()
+	stats := tx.(*transaction).tx.Stats()
 	return stats.GetWrite()
 }

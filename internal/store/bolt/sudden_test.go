@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/xlattice/xlreg/internal/store"
+	"github.com/xlattice/xlreg/internal/store/group"
 )
 
 // The test binary runs itself with these in the environment.
@@ -29,12 +30,13 @@ const (
 )
 
 func child(task, path string) int {
-	run := map[string]func(context.Context, *Store) error{taskUpdate: updateForever, taskFull: meetLimit}[task]
-	s, err := Open(path, Options{})
+	run := map[string]func(context.Context, opened) error{taskUpdate: updateForever, taskFull: meetLimit}[task]
+	d, err := openDriver(path, Options{})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	s := opened{group.New(d), d}
 	if err := errors.Join(run(context.Background(), s), s.Close()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -54,7 +56,7 @@ func childCommand(t *testing.T, task, path string) *exec.Cmd {
 }
 
 // updateForever prints the number of each node once its Update has returned.
-func updateForever(ctx context.Context, s *Store) error {
+func updateForever(ctx context.Context, s opened) error {
 	var wg sync.WaitGroup
 	for g := range 4 {
 		wg.Go(func() {
@@ -78,16 +80,13 @@ func TestKill(t *testing.T) {
 	answered := make(map[int]bool)
 	for range 3 {
 		killed(t, path, answered)
-		s, err := Open(path, Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := open(t, filepath.Dir(path))
 		for n := range answered {
 			if !hasNode(t, s, n) {
 				t.Errorf("node %d was answered and is lost", n)
 			}
 		}
-		for err := range checkFile(t, s) {
+		for err := range checkFile(t, s.driver) {
 			t.Errorf("damaged file: %v", err)
 		}
 		mustClose(t, s)
@@ -133,9 +132,9 @@ func killed(t *testing.T, path string, answered map[int]bool) {
 	}
 }
 
-func checkFile(t *testing.T, s *Store) <-chan error {
+func checkFile(t *testing.T, d *driver) <-chan error {
 	t.Helper()
-	tx, err := s.db.Begin(false)
+	tx, err := d.db.Begin(false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,12 +149,12 @@ func checkFile(t *testing.T, s *Store) <-chan error {
 
 // meetLimit wants Updates to fail as one when the file may not be written, and
 // to succeed again when it may.
-func meetLimit(ctx context.Context, s *Store) error {
+func meetLimit(ctx context.Context, s opened) error {
 	signal.Ignore(syscall.SIGXFSZ)
 	if err := s.Update(ctx, putNode(0)); err != nil {
 		return err
 	}
-	info, err := os.Stat(s.db.Path())
+	info, err := os.Stat(s.driver.db.Path())
 	if err != nil {
 		return err
 	}
@@ -172,7 +171,7 @@ func meetLimit(ctx context.Context, s *Store) error {
 
 // meetOneLimit puts nodes from number n on until that fails, then one more with
 // the limit lifted, and returns the next number.
-func meetOneLimit(ctx context.Context, s *Store, limit int64, n int) (int, error) {
+func meetOneLimit(ctx context.Context, s opened, limit int64, n int) (int, error) {
 	lift, err := limitFileSize(limit)
 	if err != nil {
 		return n, err
@@ -187,7 +186,7 @@ func meetOneLimit(ctx context.Context, s *Store, limit int64, n int) (int, error
 	refused := shared(ctx, s, n)
 	absent := s.View(ctx, func(r store.Reader) error {
 		for i := range 10 {
-			if _, err := r.Node(testNode(n + i).ID); !errors.Is(err, store.ErrNotFound) {
+			if _, err := r.Get(nodeKey(n + i)); !errors.Is(err, store.ErrNotFound) {
 				return fmt.Errorf("node %d after its Update failed: %v", n+i, err)
 			}
 		}
@@ -203,13 +202,13 @@ func meetOneLimit(ctx context.Context, s *Store, limit int64, n int) (int, error
 }
 
 // shared wants ten Updates at a time to fail with an error of the driver.
-func shared(ctx context.Context, s *Store, n int) error {
+func shared(ctx context.Context, s opened, n int) error {
 	errs := make([]error, 10)
 	var wg sync.WaitGroup
 	for i := range errs {
 		wg.Go(func() {
 			err := s.Update(ctx, putNode(n+i))
-			if err == nil || errors.Is(err, store.ErrClosed) {
+			if err == nil || errors.Is(err, store.ErrClosed) || errors.Is(err, store.ErrUnknown) {
 				errs[i] = fmt.Errorf("update past the limit: %v", err)
 			}
 		})
@@ -219,11 +218,11 @@ func shared(ctx context.Context, s *Store, n int) error {
 }
 
 // present wants all nodes up to number n.
-func present(ctx context.Context, s *Store, n int) error {
+func present(ctx context.Context, s opened, n int) error {
 	return s.View(ctx, func(r store.Reader) error {
 		for i := range n + 1 {
-			if _, err := r.Node(testNode(i).ID); err != nil {
-				return fmt.Errorf("node %d: %w", i, err)
+			if err := wantNode(r, i); err != nil {
+				return err
 			}
 		}
 		return nil
@@ -246,12 +245,9 @@ func TestFullDisk(t *testing.T) {
 	if out, err := childCommand(t, taskFull, path).CombinedOutput(); err != nil {
 		t.Fatalf("%v:\n%s", err, out)
 	}
-	s, err := Open(path, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := open(t, filepath.Dir(path))
 	defer mustClose(t, s)
-	for err := range checkFile(t, s) {
+	for err := range checkFile(t, s.driver) {
 		t.Errorf("damaged file: %v", err)
 	}
 	if !hasNode(t, s, 0) || !hasNode(t, s, 5) {

@@ -4,83 +4,60 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
-	"strings"
+	"slices"
 	"testing"
 	"time"
 
-	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/store"
 )
 
-// patience bounds every wait for something that must happen.
-const patience = 30 * time.Second
+var errOnPurpose = errors.New("on purpose")
 
-// rawID returns an ID that no other n has, long if n is odd.
-func rawID(kind string, n int) string {
-	length := xlreg.ShortIDLen
-	if n%2 == 1 {
-		length = xlreg.LongIDLen
+// patience bounds every wait for something that must happen. A test that has little
+// time left gives up early enough to say what it has waited for.
+func patience(t *testing.T) time.Duration {
+	const most = 30 * time.Second
+	deadline, ok := t.Deadline()
+	if !ok {
+		return most
 	}
-	id := fmt.Sprintf("%s-%d-", kind, n)
-	return id + strings.Repeat("\x00", length-len(id))
+	return min(most, time.Until(deadline)/2)
 }
 
-func nodeID(n int) xlreg.NodeID { return xlreg.NodeID(rawID("n", n)) }
-
-func clusterID(n int) xlreg.ClusterID { return xlreg.ClusterID(rawID("c", n)) }
-
-func clusterName(n int) xlreg.Name { return xlreg.Name(fmt.Sprintf("cluster%d", n)) }
-
-// node returns a token with something in every field that is kept.
-func node(n int) xlreg.Token {
-	return xlreg.Token{
-		Name:        xlreg.Name(fmt.Sprintf("node%d", n)),
-		Attrs:       xlreg.AttrSolo | 1<<63,
-		ID:          nodeID(n),
-		CommsKey:    xlreg.CommsKey(strings.Repeat("k", 294)),
-		SigKey:      xlreg.SigKey(fmt.Sprintf("sig key %d", n)),
-		Endpoints:   []xlreg.Endpoint{"127.0.0.1:80", xlreg.Endpoint(fmt.Sprintf("host%d.example:443", n))},
-		DigSig2:     []byte{1, 2, byte(n)},
-		Certificate: []byte{3, 4, byte(n)},
-		Joined:      time.UnixMilli(1700000000000 + int64(n)).UTC(),
-	}
-}
-
-func cluster(n int) store.Cluster {
-	return store.Cluster{
-		Cluster: xlreg.Cluster{
-			ID:            clusterID(n),
-			Name:          clusterName(n),
-			Attrs:         xlreg.ClusterUnique | 1<<63,
-			MaxSize:       xlreg.MaxClusterSize,
-			EndpointCount: 2,
-		},
-		Revision: uint64(n),
-	}
-}
-
-func seat(index, n int) xlreg.Member { return xlreg.Member{Index: index, Token: node(n)} }
-
-func update(t testing.TB, s store.Store, f func(store.Writer) error) {
+// receive waits for a value, and fails the test if none comes.
+func receive[T any](t *testing.T, from <-chan T, what string) T {
 	t.Helper()
-	if err := s.Update(t.Context(), f); err != nil {
-		t.Fatalf("Update: %v", err)
+	ctx, cancel := context.WithTimeout(t.Context(), patience(t))
+	defer cancel()
+	select {
+	case v := <-from:
+		return v
+	case <-ctx.Done():
+		t.Fatalf("no %s after a long wait", what)
 	}
+	panic("not reached")
 }
 
-func view(t testing.TB, s store.Store, f func(store.Reader) error) {
-	t.Helper()
-	if err := s.View(t.Context(), f); err != nil {
-		t.Fatalf("View: %v", err)
-	}
+// call is a part of a closure of Update.
+type call = func(store.Writer) error
+
+func put(key, value string) call {
+	return func(w store.Writer) error { return w.Put(key, []byte(value)) }
 }
 
-// putAll returns a closure that makes all these calls.
-func putAll(calls ...func(store.Writer) error) func(store.Writer) error {
+func remove(key string) call {
+	return func(w store.Writer) error { return w.Delete(key) }
+}
+
+func give(err error) call {
+	return func(store.Writer) error { return err }
+}
+
+// all makes one closure of several parts.
+func all(calls ...call) call {
 	return func(w store.Writer) error {
-		for _, call := range calls {
-			if err := call(w); err != nil {
+		for _, c := range calls {
+			if err := c(w); err != nil {
 				return err
 			}
 		}
@@ -88,89 +65,83 @@ func putAll(calls ...func(store.Writer) error) func(store.Writer) error {
 	}
 }
 
-func putNode(t xlreg.Token) func(store.Writer) error {
-	return func(w store.Writer) error { return w.PutNode(t) }
-}
-
-func putCluster(c store.Cluster) func(store.Writer) error {
-	return func(w store.Writer) error { return w.PutCluster(c) }
-}
-
-func putSeat(id xlreg.ClusterID, m xlreg.Member) func(store.Writer) error {
-	return func(w store.Writer) error { return w.PutSeat(id, m) }
-}
-
-func deleteSeat(id xlreg.ClusterID, index int) func(store.Writer) error {
-	return func(w store.Writer) error { return w.DeleteSeat(id, index) }
-}
-
-// The want functions return an error unless the reader says what is wanted, so
-// that they serve inside of closures too.
-
-func wantNode(r store.Reader, want xlreg.Token) error {
-	got, err := r.Node(want.ID)
-	return differ("node", got, err, want)
-}
-
-func wantNoNode(r store.Reader, id xlreg.NodeID) error {
-	_, err := r.Node(id)
-	return missing("node", err)
-}
-
-func wantCluster(r store.Reader, want store.Cluster) error {
-	byID, idErr := r.Cluster(want.ID)
-	byName, nameErr := r.ClusterByName(want.Name)
-	return errors.Join(differ("cluster", byID, idErr, want), differ("cluster by name", byName, nameErr, want))
-}
-
-func wantNoCluster(r store.Reader, c xlreg.Cluster) error {
-	_, idErr := r.Cluster(c.ID)
-	_, nameErr := r.ClusterByName(c.Name)
-	return errors.Join(missing("cluster", idErr), missing("cluster by name", nameErr))
-}
-
-func wantSeats(r store.Reader, id xlreg.ClusterID, want ...xlreg.Member) error {
-	got, err := r.Seats(id)
-	if err == nil && len(got) == 0 && len(want) == 0 {
-		return nil
+func update(t *testing.T, s store.Store, calls ...call) {
+	t.Helper()
+	if err := s.Update(t.Context(), all(calls...)); err != nil {
+		t.Fatalf("Update: %v", err)
 	}
-	return differ("seats", got, err, want)
 }
 
-func differ(what string, got any, err error, want any) error {
-	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
+func view(t *testing.T, s store.Store, f func(store.Reader) error) {
+	t.Helper()
+	if err := s.View(t.Context(), f); err != nil {
+		t.Fatalf("View: %v", err)
 	}
-	if !reflect.DeepEqual(got, want) {
-		return fmt.Errorf("%s: got %+v, want %+v", what, got, want)
-	}
-	return nil
 }
 
-func missing(what string, err error) error {
-	if !errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("%s: error %v, want %v", what, err, store.ErrNotFound)
-	}
-	return nil
-}
-
-func mustClose(t testing.TB, s store.Store) {
+func mustClose(t *testing.T, s store.Store) {
 	t.Helper()
 	if err := s.Close(); err != nil {
 		t.Errorf("Close: %v", err)
 	}
 }
 
-// receive waits for a value, and fails the test if none comes.
-func receive[T any](t testing.TB, from <-chan T, what string) T {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	select {
-	case v := <-from:
-		return v
-	case <-ctx.Done():
-		t.Fatalf("no %s after %v", what, patience)
+// find returns the value under key, and whether there is one.
+func find(r store.Reader, key string) (string, bool, error) {
+	value, err := r.Get(key)
+	if errors.Is(err, store.ErrNotFound) {
+		return "", false, nil
 	}
-	panic("not reached")
+	return string(value), err == nil, err
+}
+
+// list returns what a scan yields, each as key=value.
+func list(r store.Reader, prefix string) ([]string, error) {
+	var found []string
+	for item, err := range r.Scan(prefix) {
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, item.Key+"="+string(item.Value))
+	}
+	return found, nil
+}
+
+// The want functions return an error unless the reader says what is wanted, so
+// that they serve inside closures too.
+
+func wantValue(r store.Reader, key, want string) error {
+	got, ok, err := find(r, key)
+	if err != nil || !ok || got != want {
+		return fmt.Errorf("key %q: got %q, %v, %v, want %q", key, got, ok, err, want)
+	}
+	return nil
+}
+
+func wantNone(r store.Reader, keys ...string) error {
+	for _, key := range keys {
+		value, err := r.Get(key)
+		if !errors.Is(err, store.ErrNotFound) {
+			return fmt.Errorf("key %q: got %q, %v, want %v", key, value, err, store.ErrNotFound)
+		}
+	}
+	return nil
+}
+
+func wantScan(r store.Reader, prefix string, want ...string) error {
+	got, err := list(r, prefix)
+	if err != nil || !slices.Equal(got, want) {
+		return fmt.Errorf("scan of %q: got %q, %v, want %q", prefix, got, err, want)
+	}
+	return nil
+}
+
+// guarded returns the error that f returns or panics with.
+func guarded(f func() error) (err error) {
+	defer func() {
+		if got := recover(); got != nil {
+			err = got.(error)
+		}
+	}()
+	return f()
 }

@@ -1,175 +1,112 @@
 package storetest
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
 
-	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/store"
 )
 
-// model is a store as plain as can be: maps, and a copy of them to go back to.
-type model struct {
-	nodes    map[xlreg.NodeID]xlreg.Token
-	clusters map[xlreg.ClusterID]store.Cluster
-	seats    map[seatRef]xlreg.Member
-}
+// model is a store as plain as can be: a map, and a copy of it to go back to.
+type model map[string]string
 
-type seatRef struct {
-	id    xlreg.ClusterID
-	index int
-}
+var _ store.Writer = model(nil)
 
-var _ store.Writer = (*model)(nil)
-
-func newModel() *model {
-	return &model{
-		nodes:    make(map[xlreg.NodeID]xlreg.Token),
-		clusters: make(map[xlreg.ClusterID]store.Cluster),
-		seats:    make(map[seatRef]xlreg.Member),
-	}
-}
-
-func (m *model) clone() *model {
-	return &model{nodes: maps.Clone(m.nodes), clusters: maps.Clone(m.clusters), seats: maps.Clone(m.seats)}
-}
-
-func (m *model) Node(id xlreg.NodeID) (xlreg.Token, error) { return find(m.nodes, id) }
-
-func (m *model) Cluster(id xlreg.ClusterID) (store.Cluster, error) { return find(m.clusters, id) }
-
-func (m *model) ClusterByName(name xlreg.Name) (store.Cluster, error) {
-	for _, c := range m.clusters {
-		if c.Name == name {
-			return c, nil
-		}
-	}
-	return store.Cluster{}, store.ErrNotFound
-}
-
-func (m *model) Seats(id xlreg.ClusterID) ([]xlreg.Member, error) {
-	var seats []xlreg.Member
-	for ref, seat := range m.seats {
-		if ref.id == id {
-			seats = append(seats, seat)
-		}
-	}
-	slices.SortFunc(seats, func(a, b xlreg.Member) int { return cmp.Compare(a.Index, b.Index) })
-	return seats, nil
-}
-
-func (m *model) PutNode(node xlreg.Token) error {
-	m.nodes[node.ID] = node
-	return nil
-}
-
-func (m *model) PutCluster(c store.Cluster) error {
-	m.clusters[c.ID] = c
-	return nil
-}
-
-func (m *model) PutSeat(id xlreg.ClusterID, seat xlreg.Member) error {
-	m.seats[seatRef{id, seat.Index}] = seat
-	return nil
-}
-
-func (m *model) DeleteSeat(id xlreg.ClusterID, index int) error {
-	delete(m.seats, seatRef{id, index})
-	return nil
-}
-
-func find[K comparable, V any](from map[K]V, key K) (V, error) {
-	v, ok := from[key]
+func (m model) Get(key string) ([]byte, error) {
+	value, ok := m[key]
 	if !ok {
-		return v, store.ErrNotFound
+		return nil, store.ErrNotFound
 	}
-	return v, nil
+	return []byte(value), nil
 }
 
-// world is the few records that one run of the simulation is about. Runs share
-// a store, each with records of its own.
-type world struct{ first int }
-
-// worldSize is small, so that calls meet on the same records.
-const worldSize = 4
-
-func (w world) draw(t *rapid.T) int { return w.first + rapid.IntRange(0, worldSize-1).Draw(t, "n") }
-
-// drawCall returns one call of the Sink.
-func (w world) drawCall(t *rapid.T) func(store.Writer) error {
-	n := w.draw(t)
-	switch rapid.IntRange(0, 3).Draw(t, "call") {
-	case 0:
-		token := node(n)
-		token.Attrs = xlreg.NodeAttrs(rapid.Uint64().Draw(t, "attrs"))
-		return putNode(token)
-	case 1:
-		c := cluster(n)
-		c.Revision = rapid.Uint64().Draw(t, "revision")
-		c.Taken = xlreg.Seats(rapid.Uint64().Draw(t, "taken"))
-		return putCluster(c)
-	case 2:
-		return putSeat(clusterID(n), seat(drawIndex(t), w.draw(t)))
+func (m model) Scan(prefix string) iter.Seq2[store.Item, error] {
+	return func(yield func(store.Item, error) bool) {
+		for _, key := range slices.Sorted(maps.Keys(m)) {
+			below := len(key) > len(prefix) && strings.HasPrefix(key, prefix)
+			if below && !yield(store.Item{Key: key, Value: []byte(m[key])}, nil) {
+				return
+			}
+		}
 	}
-	return deleteSeat(clusterID(n), drawIndex(t))
 }
 
-func drawIndex(t *rapid.T) int { return rapid.SampledFrom([]int{0, 1, 2, 63}).Draw(t, "index") }
+func (m model) Put(key string, value []byte) error {
+	m[key] = string(value)
+	return nil
+}
+
+func (m model) Delete(key string) error {
+	delete(m, key)
+	return nil
+}
+
+// world is the few keys that one run of the simulation is about. Runs share a
+// store, each with keys of its own.
+type world struct {
+	root string   // lies above all the keys
+	keys []string // few, so that calls meet on the same ones
+}
+
+func newWorld(run int) world {
+	w := world{root: fmt.Sprintf("run%d/", run)}
+	for _, key := range []string{"a", "a\x00", "aa", "a\xff", "b", "b\xff", "b\xff\xff", "c"} {
+		w.keys = append(w.keys, w.root+key)
+	}
+	return w
+}
+
+// drawCall returns one call of a Writer.
+func (w world) drawCall(t *rapid.T) call {
+	key := rapid.SampledFrom(w.keys).Draw(t, "key")
+	if rapid.IntRange(0, 2).Draw(t, "call") == 0 {
+		return remove(key)
+	}
+	return put(key, rapid.StringN(1, 5, -1).Draw(t, "value"))
+}
 
 // same returns an error unless r and m say the same about this world.
-func (w world) same(r store.Reader, m *model) error {
+func (w world) same(r store.Reader, m model) error {
 	var errs []error
-	for n := w.first; n < w.first+worldSize; n++ {
-		errs = append(errs, sameNode(r, m, nodeID(n)), sameCluster(r, m, cluster(n).Cluster), sameSeats(r, m, clusterID(n)))
+	for _, key := range w.keys {
+		if value, ok := m[key]; ok {
+			errs = append(errs, wantValue(r, key, value))
+			continue
+		}
+		errs = append(errs, wantNone(r, key))
+	}
+	for _, prefix := range []string{w.root, w.root + "a", w.root + "b", w.root + "b\xff"} {
+		want, err := list(m, prefix)
+		errs = append(errs, err, wantScan(r, prefix, want...))
 	}
 	return errors.Join(errs...)
 }
 
-func sameNode(r store.Reader, m *model, id xlreg.NodeID) error {
-	want, err := m.Node(id)
-	if err != nil {
-		return wantNoNode(r, id)
-	}
-	return wantNode(r, want)
-}
-
-func sameCluster(r store.Reader, m *model, c xlreg.Cluster) error {
-	want, err := m.Cluster(c.ID)
-	if err != nil {
-		return wantNoCluster(r, c)
-	}
-	return wantCluster(r, want)
-}
-
-func sameSeats(r store.Reader, m *model, id xlreg.ClusterID) error {
-	want, err := m.Seats(id)
-	return errors.Join(err, wantSeats(r, id, want...))
-}
-
 // step makes the calls on s and m alike, with a look at everything after each.
 // They end well, with an error or with a panic; then m is as it was.
-func (w world) step(t *rapid.T, s store.Store, m *model) *model {
-	calls := make([]func(store.Writer) error, rapid.IntRange(0, 5).Draw(t, "calls"))
+func (w world) step(t *rapid.T, s store.Store, m model) model {
+	calls := make([]call, rapid.IntRange(0, 6).Draw(t, "calls"))
 	for i := range calls {
 		calls[i] = w.drawCall(t)
 	}
 	end := rapid.SampledFrom([]int{0, 0, 0, 1, 2}).Draw(t, "end")
-	var after *model
+	var after model
 	err := guarded(func() error {
 		return s.Update(t.Context(), func(tx store.Writer) error {
-			after = m.clone()
-			for i, call := range calls {
-				if err := errors.Join(call(tx), call(after), w.same(tx, after)); err != nil {
+			after = maps.Clone(m)
+			for i, c := range calls {
+				if err := errors.Join(c(tx), c(after), w.same(tx, after)); err != nil {
 					return fmt.Errorf("call %d: %w", i, err)
 				}
 			}
-			return misbehave(end)
+			return misbehave(end)(tx)
 		})
 	})
 	if end == 0 && err == nil {
@@ -181,17 +118,7 @@ func (w world) step(t *rapid.T, s store.Store, m *model) *model {
 	return m
 }
 
-// guarded returns the error that f returns or panics with.
-func guarded(f func() error) (err error) {
-	defer func() {
-		if got := recover(); got != nil {
-			err = got.(error)
-		}
-	}()
-	return f()
-}
-
-func (w world) run(t *rapid.T, s store.Store, m *model) *model {
+func (w world) run(t *rapid.T, s store.Store, m model) model {
 	for range rapid.IntRange(1, 12).Draw(t, "steps") {
 		m = w.step(t, s, m)
 		err := s.View(t.Context(), func(r store.Reader) error { return w.same(r, m) })
@@ -203,9 +130,10 @@ func (w world) run(t *rapid.T, s store.Store, m *model) *model {
 }
 
 func testModel(t *testing.T, s store.Store) {
-	w := world{}
+	runs := 0
 	rapid.Check(t, func(t *rapid.T) {
-		w.first += worldSize
-		w.run(t, s, newModel())
+		w := newWorld(runs)
+		runs++
+		w.run(t, s, model{})
 	})
 }

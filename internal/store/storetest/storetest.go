@@ -1,5 +1,7 @@
 // Package storetest is the suite that every driver of package store passes. A
-// driver's own test opens it and calls Run, and RunDurable if it keeps data.
+// driver's own test opens it and calls Run, and RunDurable if it keeps data. For the
+// tests of those who use a store it has two wrappers: Strict fails a test whose
+// closures take liberties, and Meter counts what they use.
 package storetest
 
 import (
@@ -14,44 +16,21 @@ type Open func(t *testing.T) store.Store
 // OpenDir opens the store that is kept in dir, and makes it if there is none.
 type OpenDir func(t *testing.T, dir string) store.Store
 
+type testCase struct {
+	name string
+	run  func(*testing.T, store.Store)
+}
+
 // Run holds the driver that open opens against the contract of store.Store.
 func Run(t *testing.T, open Open) {
-	for _, c := range []struct {
-		name string
-		run  func(*testing.T, store.Store)
-	}{
-		{"NotFound", testNotFound},
-		{"Node", testNode},
-		{"NodeNormalised", testNodeNormalised},
-		{"Cluster", testCluster},
-		{"IDLengths", testIDLengths},
-		{"Seats", testSeats},
-		{"SeatsAreShared", testSeatsAreShared},
-		{"IllFormed", testIllFormed},
-		{"ReadsOwnWrites", testReadsOwnWrites},
-		{"ErrorUndoes", testErrorUndoes},
-		{"PanicUndoes", testPanicUndoes},
-		{"GoexitUndoes", testGoexitUndoes},
-		{"NothingPut", testNothingPut},
-		{"EndedContext", testEndedContext},
-		{"LowestFreeSeat", testLowestFreeSeat},
-		{"ViewsAreConsistent", testViewsAreConsistent},
-		{"ReadYourWrites", testReadYourWrites},
-		{"FailuresAmongOthers", testFailuresAmongOthers},
-		{"WatchBegins", testWatchBegins},
-		{"WatchSeesAll", testWatchSeesAll},
-		{"WatchSlow", testWatchSlow},
-		{"WatchEnds", testWatchEnds},
-		{"WatchClosed", testWatchClosed},
-		{"Closed", testClosed},
-		{"CloseWhileBusy", testCloseWhileBusy},
-		{"Model", testModel},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			s := open(t)
-			t.Cleanup(func() { mustClose(t, s) })
-			c.run(t, s)
-		})
+	for _, cases := range [][]testCase{valueCases(), transactionCases(), concurrentCases(), watchCases(), closeCases()} {
+		for _, c := range cases {
+			t.Run(c.name, func(t *testing.T) {
+				s := open(t)
+				t.Cleanup(func() { mustClose(t, s) })
+				c.run(t, s)
+			})
+		}
 	}
 }
 
@@ -59,6 +38,6 @@ func Run(t *testing.T, open Open) {
 // was closed. The driver must pass Run as well.
 func RunDurable(t *testing.T, open OpenDir) {
 	t.Run("Reopen", func(t *testing.T) { testReopen(t, open) })
-	t.Run("ReopenAfterConcurrentClose", func(t *testing.T) { testReopenAfterBusyClose(t, open) })
+	t.Run("ReopenAfterBusyClose", func(t *testing.T) { testReopenAfterBusyClose(t, open) })
 	t.Run("ReopenModel", func(t *testing.T) { testReopenModel(t, open) })
 }

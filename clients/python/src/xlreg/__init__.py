@@ -18,10 +18,10 @@ Example:
     ...                             cluster="web", size=3, listeners=[listener])
 """
 
-from ._form import Progress
+from ._pursuit import Progress
 from ._record import Registration
-from .aio import AsyncClient, aform
-from .client import Client, form
+from .aio import AsyncClient, aform, await_members
+from .client import Client, form, wait_members
 from .errors import RegCredError, XlregError
 from .keys import Keys, fingerprint, parse_private_key
 from .membership import AsyncMembership, Membership
@@ -70,9 +70,11 @@ __all__ = [
     "Token",
     "XlregError",
     "aform",
+    "await_members",
     "fingerprint",
     "form",
     "parse_decimal_version",
     "parse_private_key",
     "parse_reg_cred",
+    "wait_members",
 ]

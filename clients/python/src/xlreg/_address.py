@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 from typing import Protocol as Interface
 
+from ._errors import AddressError, EndpointError
 from ._flow import Flow, Resolve
-from .errors import AddressError, EndpointError
 from .vocabulary import Endpoint
 
 

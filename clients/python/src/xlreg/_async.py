@@ -9,7 +9,18 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from ._flow import Connect, Disconnect, Effect, Flow, Receive, Resolve, Send, T
+from ._flow import (
+    Connect,
+    Disconnect,
+    Effect,
+    Flow,
+    Limit,
+    Receive,
+    Request,
+    Resolve,
+    Send,
+    T,
+)
 
 _CHUNK = 64 << 10
 
@@ -75,6 +86,15 @@ class Wire:
             closing[1].transport.abort()  # all that matters has been answered
             with contextlib.suppress(OSError):
                 await closing[1].wait_closed()
+
+
+async def perform(request: Request[T]) -> T:
+    """Do what opens its sessions itself."""
+    wire = Wire()
+    try:
+        return await wire.run(request.flow(Limit(request.timeout)))
+    finally:
+        await wire.close()
 
 
 async def within(seconds: float | None, doing: Awaitable[T], undo: Callable[[T], object] = bool) -> T:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .errors import CertificateError
+from ._errors import CertificateError
 
 SEQUENCE, BIT_STRING, OCTET_STRING, OID, BOOLEAN = 0x30, 0x03, 0x04, 0x06, 0x01
 _EXPLICIT_3 = 0xA3

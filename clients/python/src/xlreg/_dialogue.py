@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from . import limits
-from ._dial import Dialing, flush
+from ._dial import Dialing, Options, flush
 from ._flow import Disconnect, Flow, Limit, Receive
 from ._record import Registration
 from ._session import Session
@@ -352,6 +352,18 @@ class Dialogue:
         except RegistryError as err:
             self.ended = err
             raise
+
+
+def in_session(options: Options, limit: Limit, converse: Callable[[Dialogue], Flow[_T]]) -> Flow[_T]:
+    """Open a session, converse in it, and close it."""
+    dialogue = yield from Dialogue.open(Dialing(options), limit)
+    try:
+        result = yield from converse(dialogue)
+    except XlregError:
+        yield from dialogue.close()
+        raise
+    yield from dialogue.close()
+    return result
 
 
 def _seats(roster: Roster) -> int:

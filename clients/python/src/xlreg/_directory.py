@@ -17,7 +17,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from . import _atomicfile, _record
-from .errors import NodeError, NodeInUseError, NoNodeError, PrivateKeyError, XlregError
+from ._errors import NodeError, NodeInUseError, NoNodeError, PrivateKeyError, XlregError
 from .keys import encode_private_key, parse_private_key
 
 RECORD, COMMS, SIG, CERTIFICATE, LOCK = "node.json", "comms.pem", "sig.pem", "cert.pem", "lock"

@@ -7,11 +7,13 @@ they differ in.
 
 from __future__ import annotations
 
+import functools
+import inspect
 import random
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from .vocabulary import Endpoint
 
@@ -95,6 +97,21 @@ class Limit:
     def or_within(self, seconds: float) -> Limit:
         """Return this limit, or if it is none, one of so many seconds."""
         return self if self.deadline is not None else Limit(seconds, self._clock)
+
+
+@dataclass(frozen=True)
+class Request(Generic[T]):
+    """Something to be done, and how many seconds it may take; None for no end."""
+
+    flow: Callable[[Limit], Flow[T]]
+    timeout: float | None = None
+
+
+def show_as(call: Callable[..., Any], make: Callable[..., Request[Any]], result: str = "") -> None:
+    """Have help show a call as make describes it: its name, arguments and docstring, and what it returns."""
+    functools.update_wrapper(call, make)
+    result = result or make.__annotations__["return"].removeprefix("Request[").removesuffix("]")
+    call.__signature__ = inspect.signature(make).replace(return_annotation=result)  # type: ignore[attr-defined]
 
 
 class Backoff:

@@ -2,55 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ._address import Listener, addresses
-from ._dial import Dialing, Options, log
-from ._dialogue import Creation, Dialogue, check_size
-from ._flow import Backoff, Flow, Limit
+from ._dial import Options
+from ._dialogue import Creation, Dialogue, check_size, in_session
+from ._flow import Flow, Limit
+from ._pursuit import Pursuit, Told
 from ._wait import Waiter
 from .errors import (
     BadSignatureError,
-    IncompleteError,
     NeedsNodeError,
     NoClusterNamedError,
     NotMemberError,
-    RegistryError,
-    SessionEndedError,
     TooFewEndpointsError,
-    TooManyRequestsError,
-    TryLaterError,
-    XlregError,
     doing,
 )
 from .node import Node
 from .roster import Member, Roster
 from .vocabulary import Cluster, ClusterAttrs, ClusterRef, NodeID
 
-_FIRST_PAUSE, _MOST_PAUSE = 0.05, 1.0
-_LONGEST_RETRY = 60.0  # however long a registry says to wait
-_STEADY = 10.0  # after a session that lasted so long the pauses begin anew
 
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a formation has come.
-
-    Attributes:
-        cluster: The cluster; None until it is created or found.
-        roster: Who has joined, verified; None until the node has.
-        size: How many members are wanted; 0 until that is known.
-        error: Why something has to be tried again; None otherwise.
-    """
-
-    cluster: Cluster | None
-    roster: Roster | None
-    size: int
-    error: XlregError | None = None
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """Which cluster to form, as whom; see xlreg.form."""
 
@@ -62,7 +36,7 @@ class Plan:
     attrs: ClusterAttrs = ClusterAttrs.NONE
     listeners: Sequence[Listener] = ()
     advertise: Sequence[str | None] = ()
-    progress: Callable[[Progress], None] | None = None
+    progress: Told | None = None
 
     @property
     def node(self) -> Node:
@@ -94,6 +68,8 @@ class Plan:
 class Formed:
     """A cluster that is complete, and the node's ID in it."""
 
+    options: Options
+    node: Node
     roster: Roster
     id: NodeID
 
@@ -117,7 +93,6 @@ def check_self(roster: Roster, node: Node, node_id: NodeID) -> Member:
 
 def form(plan: Plan, limit: Limit) -> Flow[Formed]:
     """Find out the addresses, register, create or find the cluster, join it, and wait; again if need be."""
-    formation = _Formation(plan)
     with doing(f"form {plan.ref}"):
         plan.check()
         node = plan.node
@@ -126,65 +101,28 @@ def form(plan: Plan, limit: Limit) -> Flow[Formed]:
         if len(endpoints) < plan.endpoint_count:
             raise TooFewEndpointsError(f"{len(endpoints)}, want {plan.endpoint_count}")
         node.set_endpoints(endpoints)
-        return (yield from formation.run(limit))
+        return (yield from _Formation(plan).run(limit))
 
 
-class _Formation:
-    """One formation under way."""
+class _Formation(Pursuit[Formed]):
+    """One formation under way. Its roster is None until the node has joined."""
 
     def __init__(self, plan: Plan) -> None:
+        super().__init__(plan.options, plan.ref, plan.size, plan.progress)
         self._plan = plan
-        self._ref = plan.ref  # what to create or join; a name once one is made up
         self._attrs = plan.attrs
-        self._size = plan.size  # 0 until it is known
-        self._cluster: Cluster | None = None
-        self._last: Roster | None = None  # None until the node has joined
-
-    def run(self, limit: Limit) -> Flow[Formed]:
-        backoff = Backoff(_FIRST_PAUSE, _MOST_PAUSE)
-        while True:
-            began = limit.now()
-            try:
-                return (yield from self._attempt(limit))
-            except XlregError as err:
-                failure = err
-            if limit.over() or isinstance(failure, IncompleteError):
-                raise self._incomplete(failure)
-            if not _retryable(failure):
-                raise failure
-            log.warning("formation of %s is tried again: %s", self._ref, failure)
-            self._tell(failure)
-            if limit.now() - began > _STEADY:
-                backoff.reset()
-            retry = failure.retry if isinstance(failure, RegistryError) else 0.0
-            if not (yield from backoff.pause(limit, min(retry, _LONGEST_RETRY))):
-                raise self._incomplete(failure)
 
     def _attempt(self, limit: Limit) -> Flow[Formed]:
-        """Go all the way with one session."""
-        dialogue = yield from Dialogue.open(Dialing(self._plan.options), limit)
-        try:
-            formed = yield from self._converse(dialogue, limit)
-        except XlregError:
-            yield from dialogue.close()
-            raise
-        yield from dialogue.close()
-        return formed
+        return in_session(self._options, limit, lambda dialogue: self._converse(dialogue, limit))
 
     def _converse(self, dialogue: Dialogue, limit: Limit) -> Flow[Formed]:
         node_id = yield from dialogue.register(limit)
         ref = yield from self._find(dialogue, limit)
         cluster = self._found((yield from dialogue.join(ref, limit)))
-        waiter = Waiter(
-            dialogue, ClusterRef.of(cluster), self._size, self._seen if self._plan.progress else None
-        )
-        try:
-            roster = yield from waiter.wait(limit)
-        finally:
-            if waiter.last is not None:
-                self._keep(waiter.last)
+        waiter = Waiter(dialogue, ClusterRef.of(cluster), self._size, self._seen)
+        roster = yield from self._wait(waiter, limit)
         check_self(roster, self._plan.node, node_id)
-        return Formed(roster, node_id)
+        return Formed(self._options, self._plan.node, roster, node_id)
 
     def _find(self, dialogue: Dialogue, limit: Limit) -> Flow[ClusterRef]:
         """Create the cluster or look at the one that is there, and return how to join it."""
@@ -206,28 +144,3 @@ class _Formation:
         self._cluster = cluster
         self._size = cluster.size or self._plan.size
         return cluster
-
-    def _seen(self, roster: Roster) -> None:
-        self._keep(roster)
-        self._tell(None)
-
-    def _keep(self, roster: Roster) -> None:
-        self._last, self._cluster = roster, roster.cluster
-
-    def _tell(self, error: XlregError | None) -> None:
-        if self._plan.progress:
-            self._plan.progress(Progress(self._cluster, self._last, self._size, error))
-
-    def _incomplete(self, failure: XlregError) -> IncompleteError:
-        """Return the error of a formation that ran out of time, with what else was wrong when it did."""
-        cause = None if isinstance(failure, IncompleteError) else failure
-        return IncompleteError(self._last, self._size, cause)
-
-
-def _retryable(err: XlregError) -> bool:
-    """Report whether an error may be gone in another session.
-
-    It may if the connection broke, or the registry says to come back later. A
-    registry that refuses the node's certificate will again.
-    """
-    return isinstance(err, (SessionEndedError, TryLaterError, TooManyRequestsError))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .errors import FormatError, NodeError, XlregError
+from ._errors import FormatError, NodeError, XlregError
 from .keys import format_fingerprint, parse_fingerprint
 from .vocabulary import Endpoint, NodeAttrs, NodeID, check_name, endpoints_of
 

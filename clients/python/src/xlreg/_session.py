@@ -4,8 +4,13 @@ As in h11, bytes that came are given to ``receive``, bytes to send are taken fro
 ``outgoing``, and ``next_message`` returns what the registry said. TLS runs on
 memory as well, so all of a session can be tested on bytes.
 
-    HELLO ──► OPEN ──► ENDED        classic: Hello goes out, its reply comes
-    SHAKE ──► (PIN ──►) OPEN ──► ENDED  2.0: PIN asks for the registry's key where it is not known
+    SHAKING ──────────────► OPEN ──► CLOSING ──► ENDED
+       └────► PINNING ────────┘
+
+A classic session shakes hands with a Hello and its reply, one over 2.0 with TLS.
+PINNING asks for the registry's key where Python hides the certificate that has it.
+CLOSING is the end of a registry that has hung up, while what it said last is still
+to be read. Each state can also end at once. The table ``_NEXT`` says all of this.
 """
 
 from __future__ import annotations
@@ -14,7 +19,7 @@ import enum
 import os
 import ssl
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -45,24 +50,57 @@ _READ = 64 << 10
 class State(enum.Enum):
     """Where a session stands."""
 
-    SHAKING = "shaking"
-    PINNING = "pinning"
+    SHAKING = "shaking hands"
+    PINNING = "asking for the registry's key"
     OPEN = "open"
-    ENDED = "ended"
+    CLOSING = "closed by the registry, and not yet read to its end"
+    ENDED = "over"
 
 
-class ClassicSession:
+_NEXT = {
+    State.SHAKING: {State.PINNING, State.OPEN, State.ENDED},
+    State.PINNING: {State.OPEN, State.ENDED},
+    State.OPEN: {State.CLOSING, State.ENDED},
+    State.CLOSING: {State.ENDED},
+    State.ENDED: {State.ENDED},
+}
+"""From each state, where a session can go."""
+
+_SAYING = {State.PINNING, State.OPEN, State.CLOSING}
+"""Where a message can be said; nobody hears it any more where the registry has hung up."""
+
+_HEARING = {State.OPEN, State.CLOSING}
+"""Where there may be one to return; while pinning the only answer is the session's own."""
+
+
+class _Stateful:
+    """Where a session stands, and that it goes where the table says and nowhere else."""
+
+    def __init__(self) -> None:
+        self.state = State.SHAKING
+
+    def _go(self, state: State) -> None:
+        if state not in _NEXT[self.state]:
+            raise AssertionError(f"session goes from {self.state.name} to {state.name}")
+        self.state = state
+
+    def _must(self, states: Set[State]) -> None:
+        if self.state not in states:
+            raise AssertionError(f"session is {self.state.value}")
+
+
+class ClassicSession(_Stateful):
     """A session over 1.8 or 1.9."""
 
     def __init__(self, protocol: Protocol, comms_key: CommsKey) -> None:
         """Begin with a Hello under the registry's comms key."""
+        super().__init__()
         self.protocol = protocol
-        self.state = State.SHAKING
         self.salt2 = b""
         self._hello = Hello.make(protocol)
         self._out = self._hello.encrypt(parse_public_key(comms_key))
         self._reply = b""
-        self._codec: _codec.Classic | None = None
+        self._codec = _codec.Classic(b"")  # replaced by the reply's, when that comes
 
     def receive(self, data: bytes) -> None:
         """Take bytes that came; none at all says that the registry closed.
@@ -73,14 +111,14 @@ class ClassicSession:
         """
         if not data:
             self._closed()
-        if self._codec is None:
+        if self.state is State.SHAKING:
             data = self._shake(data)
-        if self._codec is not None:
+        if self.state is State.OPEN:
             self._codec.feed(data)
 
     def _closed(self) -> None:
         shaking = self.state is State.SHAKING
-        self.state = State.ENDED
+        self._go(State.ENDED)
         if shaking:
             raise HandshakeError("read hello reply: closed by the registry")
         raise SessionEndedError("session closed by the registry")
@@ -94,17 +132,16 @@ class ClassicSession:
         try:
             reply = self._hello.open(self._reply[:length])
         except HandshakeError:
-            self.state = State.ENDED
+            self._go(State.ENDED)
             raise
         self._codec = _codec.Classic(reply.key2, reply.iv2)
         self.salt2 = reply.salt2
-        self.state = State.OPEN
+        self._go(State.OPEN)
         return self._reply[length:]
 
     def send(self, message: Message) -> None:
         """Say a message, once open."""
-        if self._codec is None:
-            raise AssertionError("session is not open")
+        self._must(_SAYING)
         self._out += self._codec.encode(message)
 
     def outgoing(self) -> bytes:
@@ -114,12 +151,12 @@ class ClassicSession:
 
     def next_message(self) -> Message | None:
         """Return what the registry said next, or None while that is not there."""
-        return self._codec.next() if self._codec is not None else None
+        return self._codec.next() if self.state in _HEARING else None
 
     @property
     def partial(self) -> bool:
         """Whether a message has begun to come."""
-        return self._codec is not None and self._codec.partial
+        return self._codec.partial
 
 
 @dataclass(frozen=True)
@@ -137,7 +174,7 @@ class Pin:
     now: Callable[[], datetime]
 
 
-class ModernSession:
+class ModernSession(_Stateful):
     """A session over 2.0."""
 
     protocol = Protocol.V20
@@ -145,13 +182,13 @@ class ModernSession:
 
     def __init__(self, pin: Pin, context: ssl.SSLContext) -> None:
         """Begin with a ClientHello."""
-        self.state = State.SHAKING
+        super().__init__()
         self._pin = pin
         self._in, self._network = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._in, self._network, server_side=False)
         self._codec = _codec.Framing()
         self._met = False  # the registry has sent something inside TLS
-        self._over: XlregError | None = None  # it closed, perhaps behind a last message
+        self._why: XlregError = SessionEndedError("session closed by the registry")
         self._shake()
 
     def receive(self, data: bytes) -> None:
@@ -169,14 +206,10 @@ class ModernSession:
                 self._in.write_eof()
             if self.state is State.SHAKING:
                 self._shake()
-            if self.state is not State.SHAKING and self._over is None:
+            if self.state in (State.PINNING, State.OPEN):
                 self._read()
-            if self.state is State.PINNING:
-                self._learn_key()
-            if self._over is not None and self.state is not State.OPEN:
-                raise self._over
         except XlregError:
-            self.state = State.ENDED
+            self._go(State.ENDED)
             raise
 
     def _shake(self) -> None:
@@ -191,7 +224,7 @@ class ModernSession:
         key = self._pin.sig_key or self._key_in_chain()
         if key is None:
             # This platform hides the chain: the key is asked for, before anything else.
-            self.state = State.PINNING
+            self._go(State.PINNING)
             self._say(new_reg_cred_request())
             return
         self._check(key)
@@ -228,19 +261,32 @@ class ModernSession:
         if leaf is None:
             raise UntrustedError("no certificate")
         check_leaf(leaf, key, self._pin.now())
-        self.state = State.OPEN
+        self._go(State.OPEN)
 
     def _read(self) -> None:
+        """Read all that came, and if the registry closed behind it, keep why."""
+        closed = self._decrypt()
+        if self.state is State.PINNING:
+            self._learn_key()
+        if not closed:
+            return
+        if self.state is State.PINNING:
+            raise self._why
+        self._go(State.CLOSING)
+
+    def _decrypt(self) -> bool:
+        """Feed the codec, and report whether the registry closed."""
         while True:
             try:
                 data = self._tls.read(_READ)
             except ssl.SSLWantReadError:
-                return
+                return False
             except ssl.SSLError as err:
-                raise self._broken(err) from None
+                self._why = self._broken(err)
+                return True
             if not data:
-                self._over = self._over or self._broken(None)
-                return
+                self._why = self._broken(None)
+                return True
             self._met = True
             self._codec.feed(data)
 
@@ -250,13 +296,13 @@ class ModernSession:
             return HandshakeError(f"refused by the registry: {_reason(err)}")
         if self.state is State.PINNING:
             return HandshakeError("closed by the registry before it told its key")
-        return SessionEndedError("session closed by the registry")
+        return self._why
 
     def send(self, message: Message) -> None:
         """Say a message, once open."""
-        if self.state is not State.OPEN:
-            raise AssertionError("session is not open")
-        self._say(message)
+        self._must(_SAYING)
+        if self.state is not State.CLOSING:
+            self._say(message)
 
     def _say(self, message: Message) -> None:
         self._tls.write(self._codec.encode(message))
@@ -272,10 +318,10 @@ class ModernSession:
             ProtocolError: What came is no message.
             SessionEndedError: The registry closed the session, and all that it had said was returned.
         """
-        message = self._codec.next() if self.state is State.OPEN else None
-        if message is None and self._over is not None:
-            self.state = State.ENDED
-            raise self._over
+        message = self._codec.next() if self.state in _HEARING else None
+        if message is None and self.state is State.CLOSING:
+            self._go(State.ENDED)
+            raise self._why
         return message
 
     @property

@@ -10,7 +10,18 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ._flow import Connect, Disconnect, Effect, Flow, Receive, Resolve, Send, T
+from ._flow import (
+    Connect,
+    Disconnect,
+    Effect,
+    Flow,
+    Limit,
+    Receive,
+    Request,
+    Resolve,
+    Send,
+    T,
+)
 
 _CHUNK = 64 << 10
 
@@ -83,6 +94,15 @@ class Wire:
         closing, self._socket = self._socket, None
         if closing is not None:
             closing.close()
+
+
+def perform(request: Request[T]) -> T:
+    """Do what opens its sessions itself."""
+    wire = Wire()
+    try:
+        return wire.run(request.flow(Limit(request.timeout)))
+    finally:
+        wire.close()
 
 
 def resolve(host: str) -> list[str]:

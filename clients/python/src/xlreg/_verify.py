@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from . import limits
+from ._errors import BadSignatureError, CertificateError, IllFormedTokenError, PublicKeyError, doing, quote
 from .certificate import check_certificate
-from .errors import BadSignatureError, CertificateError, IllFormedTokenError, PublicKeyError, doing, quote
 from .keys import parse_public_key
 from .roster import Member, Roster
 from .signatures import verify_token

@@ -3,75 +3,61 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from . import _base
-from ._address import Listener
-from ._async import Wire, within
-from ._base import AnyCluster, AnyTarget
+from . import _calls, _requests
+from ._async import Wire, perform, within
 from ._dial import Dialing
-from ._dialogue import Creation, Dialogue
-from ._flow import Flow, Limit
-from ._form import Progress
-from ._form import form as form_flow
-from ._wait import Waiter
+from ._dialogue import Dialogue
+from ._flow import Limit, Request, show_as
+from ._form import Formed
+from ._requests import AnyTarget, BaseClient
 from .errors import DeadlineError
 from .membership import AsyncMembership
 from .node import Node
-from .regcred import RegCred
-from .roster import Roster
 from .version import Protocol
-from .vocabulary import Cluster, ClusterAttrs, ClusterRef, NodeID
 
+_P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-async def aform(
-    target: AnyTarget,
-    *,
-    node: Node,
-    cluster: AnyCluster = None,
-    size: int = 0,
-    listeners: Sequence[Listener] = (),
-    advertise: Sequence[str | None] = (),
-    timeout: float | None = None,
-    join_only: bool = False,
-    endpoint_count: int = 1,
-    attrs: ClusterAttrs = ClusterAttrs.NONE,
-    protocol: Protocol | str | None = None,
-    progress: Callable[[Progress], None] | None = None,
-) -> AsyncMembership:
-    """Make the node a member of a cluster, and return when everybody is there; see form.
+def _call(make: Callable[_P, Request[_T]]) -> Callable[_P, Coroutine[Any, Any, _T]]:
+    """Return the coroutine function that does what make describes."""
 
-    Example:
-        >>> server = await asyncio.start_server(handle, "192.0.2.7", 0)       # doctest: +SKIP
-        >>> membership = await aform("regCred.dat", node=node, cluster="web", size=3,
-        ...                          listeners=server.sockets, timeout=60)    # doctest: +SKIP
-    """
-    plan = _base.plan(
-        target,
-        node,
-        protocol,
-        cluster,
-        size,
-        join_only,
-        endpoint_count,
-        attrs,
-        listeners,
-        advertise,
-        progress,
-    )
-    wire = Wire()
-    try:
-        formed = await wire.run(form_flow(plan, Limit(timeout)))
-    finally:
-        await wire.close()
-    return AsyncMembership(plan.options, node, formed)
+    async def call(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        return await perform(make(*args, **kwargs))
+
+    show_as(call, make)
+    return call
 
 
-class AsyncClient(_base.BaseClient):
+def _forming(make: Callable[_P, Request[Formed]]) -> Callable[_P, Coroutine[Any, Any, AsyncMembership]]:
+    async def call(*args: _P.args, **kwargs: _P.kwargs) -> AsyncMembership:
+        return AsyncMembership(await perform(make(*args, **kwargs)))
+
+    show_as(call, make, "AsyncMembership")
+    return call
+
+
+def _method(
+    make: Callable[Concatenate[BaseClient, _P], Request[_T]],
+) -> Callable[Concatenate[AsyncClient, _P], Coroutine[Any, Any, _T]]:
+    """Return the coroutine method that asks what make describes."""
+
+    async def method(self: AsyncClient, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        return await self._ask(make(self, *args, **kwargs))
+
+    show_as(method, make)
+    return method
+
+
+aform = _forming(_calls.form)
+await_members = _call(_calls.wait_members)
+
+
+class AsyncClient(BaseClient):
     """One session with a registry; see Client. It is an asynchronous context manager, which closes it.
 
     Example:
@@ -95,7 +81,7 @@ class AsyncClient(_base.BaseClient):
         timeout: float | None = None,
     ) -> AsyncClient:
         """Open a session; see Client.connect."""
-        dialing = Dialing(_base.options(target, node, protocol))
+        dialing = Dialing(_requests.options(target, node, protocol))
         wire = Wire()
         try:
             return cls(await wire.run(Dialogue.open(dialing, Limit(timeout))), wire)
@@ -103,57 +89,15 @@ class AsyncClient(_base.BaseClient):
             await wire.close()
             raise
 
-    async def register(self, *, timeout: float | None = None) -> NodeID:
-        """Tell the registry who the node is and where; see Client.register."""
-        return await self._run(self._dialogue.register, timeout)
-
-    async def login(self, *, timeout: float | None = None) -> NodeID:
-        """Say who the node is by the ID that register saved; see Client.login."""
-        return await self._run(self._dialogue.login, timeout)
-
-    async def create(
-        self,
-        name: str = "",
-        size: int = 2,
-        *,
-        endpoint_count: int = 1,
-        attrs: ClusterAttrs = ClusterAttrs.NONE,
-        timeout: float | None = None,
-    ) -> Cluster:
-        """Make a cluster, or get the one that has the name; see Client.create."""
-        wanted = Creation(name, size, endpoint_count, attrs)
-        return await self._run(lambda limit: self._dialogue.create(wanted, limit), timeout)
-
-    async def cluster(self, cluster: AnyCluster = None, *, timeout: float | None = None) -> Cluster:
-        """Return what is fixed about a cluster; see Client.cluster."""
-        return await self._run(lambda limit: self._dialogue.cluster(ClusterRef.of(cluster), limit), timeout)
-
-    async def join(self, cluster: AnyCluster = None, *, timeout: float | None = None) -> Cluster:
-        """Make the node a member; see Client.join."""
-        return await self._run(lambda limit: self._dialogue.join(ClusterRef.of(cluster), limit), timeout)
-
-    async def members(self, cluster: AnyCluster = None, *, timeout: float | None = None) -> Roster:
-        """Return who is in the cluster now; see Client.members."""
-        return await self._run(lambda limit: self._dialogue.members(ClusterRef.of(cluster), limit), timeout)
-
-    async def wait(
-        self,
-        cluster: AnyCluster = None,
-        size: int = 0,
-        *,
-        timeout: float | None = None,
-    ) -> Roster:
-        """Return the roster as soon as the cluster has size members; see Client.wait."""
-        waiter = Waiter(self._dialogue, ClusterRef.of(cluster), size)
-        return await self._run(waiter.wait, timeout)
-
-    async def leave(self, cluster: AnyCluster = None, *, timeout: float | None = None) -> None:
-        """Give the node's place in the cluster up; see Client.leave."""
-        await self._run(lambda limit: self._dialogue.leave(ClusterRef.of(cluster), limit), timeout)
-
-    async def registry(self, *, timeout: float | None = None) -> RegCred:
-        """Ask the registry for its credentials; see Client.registry."""
-        return await self._run(self._dialogue.registry, timeout)
+    register = _method(_requests.register)
+    login = _method(_requests.login)
+    create = _method(_requests.create)
+    cluster = _method(_requests.cluster)
+    join = _method(_requests.join)
+    members = _method(_requests.members)
+    wait = _method(_requests.wait)
+    leave = _method(_requests.leave)
+    registry = _method(_requests.registry)
 
     async def close(self) -> None:
         """Say goodbye and end the session, or the call that is under way; see Client.close."""
@@ -166,14 +110,14 @@ class AsyncClient(_base.BaseClient):
             finally:
                 await self._wire.close()
 
-    async def _run(self, flow: Callable[[Limit], Flow[_T]], timeout: float | None) -> _T:
-        limit = Limit(timeout)
+    async def _ask(self, request: Request[_T]) -> _T:
+        limit = Limit(request.timeout)
         try:
-            await within(timeout, self._turn.acquire(), lambda _: self._turn.release())
+            await within(request.timeout, self._turn.acquire(), lambda _: self._turn.release())
         except TimeoutError:
             raise DeadlineError("time was up while another call was under way") from None
         try:
-            return await self._wire.run(flow(limit))
+            return await self._wire.run(request.flow(limit))
         finally:
             if self._dialogue.ended is not None:
                 await self._wire.close()

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, SignatureAlgorithmOID
 
 from . import _der, limits
-from .errors import CertificateError, UntrustedError, XlregError, doing, quote
+from ._errors import CertificateError, UntrustedError, XlregError, doing, quote
 from .keys import fingerprint, parse_public_key
 from .vocabulary import SigKey, Token
 

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from .errors import HandshakeError
+from ._errors import HandshakeError
 from .keys import parse_public_key
 from .version import DecimalVersion, Protocol
 

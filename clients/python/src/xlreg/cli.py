@@ -8,15 +8,14 @@ import os
 import re
 import socket
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from . import _output, errors, limits
-from ._form import Progress
-from .client import Client, form
+from ._pursuit import Progress
+from .client import Client, form, wait_members
 from .errors import DeadlineError, XlregError, quote
 from .membership import Membership
 from .node import Node
@@ -28,7 +27,6 @@ from .vocabulary import ClusterAttrs, ClusterID, ClusterRef, Endpoint, check_nam
 DONE, FAILED, USAGE, DEADLINE, INTERRUPTED = 0, 1, 2, 3, 130
 
 _REQUEST_SECONDS = 10.0  # for a command that does not wait for members
-_AGAIN_SECONDS = 1.0  # after a registry went away until it is looked for again
 
 _ADVICE: Sequence[tuple[type[XlregError], str]] = (
     (errors.NoSuchClusterIDError, "make the cluster with 'xlreg create'"),
@@ -254,23 +252,30 @@ class Command:
         return Path(config, "xlreg", "node"), "node"
 
     @contextlib.contextmanager
-    def session(self, target: Target, seconds: float) -> Iterator[Client]:
+    def asking(self) -> Iterator[Node | None]:
+        """Open the node if one is needed: to read over 2.0 nobody has to say who they are."""
+        if self.command == "get" and (self.protocol is None or not self.protocol.classic):
+            yield None
+            return
+        with self.open_node() as node:
+            yield node
+
+    @contextlib.contextmanager
+    def session(self, target: Target) -> Iterator[Client]:
         """Open a session, as the node where that is needed, and have it registered."""
-        with contextlib.ExitStack() as stack:
-            node = None
-            if self.command != "get" or (self.protocol is not None and self.protocol.classic):
-                node = stack.enter_context(self.open_node())
-            client = Client.connect(target, node, protocol=self.protocol, timeout=seconds)
-            stack.enter_context(client)
+        with (
+            self.asking() as node,
+            Client.connect(target, node, protocol=self.protocol, timeout=_REQUEST_SECONDS) as client,
+        ):
             if node is not None:
-                client.register(timeout=seconds)
+                client.register(timeout=_REQUEST_SECONDS)
             yield client
 
 
 def create(command: Command, target: Target) -> str:
     """Make a cluster, and return what to print."""
     attrs = ClusterAttrs.UNIQUE if command.unique else ClusterAttrs.NONE
-    with command.session(target, _REQUEST_SECONDS) as client:
+    with command.session(target) as client:
         made = client.create(
             command.name,
             command.size,
@@ -286,27 +291,20 @@ def create(command: Command, target: Target) -> str:
 def get(command: Command, target: Target) -> str:
     """Look who is in a cluster, and return what to print."""
     if not command.wait:
-        with command.session(target, _REQUEST_SECONDS) as client:
+        with command.session(target) as client:
             return _show(command, client.members(command.ref, timeout=_REQUEST_SECONDS))
     return _show(command, _wait(command, target))
 
 
 def _wait(command: Command, target: Target) -> Roster:
     """Wait for the whole roster, through restarts of the registry."""
-    deadline = time.monotonic() + command.wait
-    while True:
-        left = max(0.0, deadline - time.monotonic())
+    with command.asking() as node:
         try:
-            with command.session(target, left) as client:
-                return client.wait(command.ref, timeout=max(0.0, deadline - time.monotonic()))
+            return wait_members(
+                target, command.ref, node=node, protocol=command.protocol, timeout=command.wait
+            )
         except DeadlineError as err:
             raise WaitOverError(str(err)) from err
-        except (errors.SessionEndedError, errors.TryLaterError, errors.TooManyRequestsError) as err:
-            pause = max(_AGAIN_SECONDS, getattr(err, "retry", 0.0))
-            left = max(0.0, deadline - time.monotonic())
-            time.sleep(min(pause, left))
-            if pause >= left:
-                raise WaitOverError(str(err)) from err
 
 
 class _JoinedError(Exception):

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from . import limits
-from .errors import FingerprintError, PrivateKeyError, PublicKeyError, quote
+from ._errors import FingerprintError, PrivateKeyError, PublicKeyError, quote
 from .vocabulary import CommsKey, SigKey
 
 _SSH_ALGORITHM = b"ssh-rsa"

@@ -5,12 +5,10 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TypeVar
 
 from . import _async, _mtls, _sync
-from ._dial import Dialing, Options
-from ._dialogue import Dialogue
-from ._flow import Flow, Limit
+from ._dialogue import Dialogue, in_session
+from ._flow import Flow, Limit, Request
 from ._form import Formed, check_self
 from ._mtls import TLSConnection
 from .errors import Needs20Error, StrangerError, doing, quote
@@ -18,15 +16,13 @@ from .node import Node
 from .roster import Member, Roster
 from .vocabulary import Cluster, ClusterRef
 
-_T = TypeVar("_T")
-
 
 class _Membership:
     """What both kinds of membership have in common: all but I/O."""
 
-    def __init__(self, options: Options, node: Node, formed: Formed) -> None:
-        self._options = options
-        self._node = node
+    def __init__(self, formed: Formed) -> None:
+        self._options = formed.options
+        self._node = formed.node
         self._id = formed.id
         self._roster = formed.roster
 
@@ -120,25 +116,28 @@ class _Membership:
         every server.
         """
         with doing("refresh roster"):
-            dialogue = yield from Dialogue.open(Dialing(self._options), limit)
-            if dialogue.protocol.classic:
-                yield from dialogue.register(limit)
-            roster = yield from dialogue.members(ClusterRef.of(self.cluster), limit)
-            roster = replace(roster, cluster=_fuller(roster.cluster, self.cluster))
-            check_self(roster, self._node, self._id)
-            self._roster = roster
-            yield from dialogue.close()
-            return roster
+            return (yield from in_session(self._options, limit, lambda d: self._ask_again(d, limit)))
+
+    def _ask_again(self, dialogue: Dialogue, limit: Limit) -> Flow[Roster]:
+        if dialogue.protocol.classic:
+            yield from dialogue.register(limit)
+        roster = yield from dialogue.members(ClusterRef.of(self.cluster), limit)
+        roster = replace(roster, cluster=_fuller(roster.cluster, self.cluster))
+        check_self(roster, self._node, self._id)
+        self._roster = roster
+        return roster
 
     def _leave(self, limit: Limit) -> Flow[None]:
         ref = ClusterRef.of(self.cluster)
+
+        def converse(dialogue: Dialogue) -> Flow[None]:
+            yield from dialogue.login(limit)
+            yield from dialogue.leave(ref, limit)
+
         with doing(f"leave {ref}"):
             if self._options.protocol is not None and self._options.protocol.classic:
                 raise Needs20Error
-            dialogue = yield from Dialogue.open(Dialing(self._options), limit)
-            yield from dialogue.login(limit)
-        yield from dialogue.leave(ref, limit)
-        yield from dialogue.close()
+            yield from in_session(self._options, limit, converse)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {quote(self._node.name)} in {self.cluster}>"
@@ -169,7 +168,7 @@ class Membership(_Membership):
             NotMemberError: The node itself is no longer in it; what was known before is kept.
             XlregError: See Client.connect, login and members.
         """
-        return self._run(self._refresh(Limit(timeout)))
+        return _sync.perform(Request(self._refresh, timeout))
 
     def leave(self, timeout: float | None = None) -> None:
         """Give the node's place up. The roster stays as it was.
@@ -182,14 +181,7 @@ class Membership(_Membership):
             Needs20Error: Over a classic carrier there is no leaving.
             XlregError: See Client.connect and login.
         """
-        self._run(self._leave(Limit(timeout)))
-
-    def _run(self, flow: Flow[_T]) -> _T:
-        wire = _sync.Wire()
-        try:
-            return wire.run(flow)
-        finally:
-            wire.close()
+        _sync.perform(Request(self._leave, timeout))
 
 
 class AsyncMembership(_Membership):
@@ -197,15 +189,8 @@ class AsyncMembership(_Membership):
 
     async def refresh(self, timeout: float | None = None) -> Roster:
         """Ask the registry who is in the cluster now; see Membership.refresh."""
-        return await self._run(self._refresh(Limit(timeout)))
+        return await _async.perform(Request(self._refresh, timeout))
 
     async def leave(self, timeout: float | None = None) -> None:
         """Give the node's place up; see Membership.leave."""
-        await self._run(self._leave(Limit(timeout)))
-
-    async def _run(self, flow: Flow[_T]) -> _T:
-        wire = _async.Wire()
-        try:
-            return await wire.run(flow)
-        finally:
-            await wire.close()
+        await _async.perform(Request(self._leave, timeout))

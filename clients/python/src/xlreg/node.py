@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from . import certificate as certs
 from . import limits
 from ._directory import COMMS, SIG, Directory, node_errors
+from ._errors import CertificateError, NodeError, NodeExistsError, NodeReadOnlyError
 from ._record import Record, Registration
-from .errors import CertificateError, NodeError, NodeExistsError, NodeReadOnlyError
 from .keys import DEFAULT_KEY_BITS, Keys
 from .signatures import sign_classic, sign_token
 from .version import Protocol

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import _atomicfile, limits
-from .errors import EndpointError, FingerprintError, RegCredError, XlregError, quote
+from ._errors import EndpointError, FingerprintError, RegCredError, XlregError, quote
 from .keys import (
     fingerprint,
     format_fingerprint,

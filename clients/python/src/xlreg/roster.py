@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from cryptography import x509
 
+from ._errors import UnverifiedError, quote
 from .certificate import check_certificate
-from .errors import UnverifiedError, quote
 from .vocabulary import Cluster, Endpoint, NodeID, Token
 
 

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from . import limits
-from .errors import BadSignatureError, PublicKeyError, quote
+from ._errors import BadSignatureError, PublicKeyError, quote
 from .keys import parse_public_key
 from .vocabulary import NodeID, SigKey, Token
 

@@ -29,7 +29,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ._base import AnyTarget
+from ._requests import AnyTarget
 from .client import form
 from .errors import XlregError
 from .keys import Keys

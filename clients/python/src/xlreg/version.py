@@ -7,7 +7,7 @@ import functools
 import re
 
 from . import limits
-from .errors import VersionError, quote
+from ._errors import VersionError, quote
 
 _PART = re.compile(r"[0-9]+", re.ASCII)
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import NewType, TypeVar
 
 from . import limits
-from .errors import EndpointError, IDError, IllFormedNameError, IllFormedTokenError, XlregError, quote
+from ._errors import EndpointError, IDError, IllFormedNameError, IllFormedTokenError, XlregError, quote
 
 _ID = TypeVar("_ID", bound="_Identifier")
 

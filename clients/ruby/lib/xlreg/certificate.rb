@@ -55,6 +55,15 @@ module Xlreg
       raise CertificateError, "certificate does not parse: #{e.message}"
     end
 
+    # @param certificate [OpenSSL::X509::Certificate]
+    # @return [Array(Time, Time)] from when until when it is valid
+    # @raise [CertificateError] its dates are none
+    def dates(certificate)
+      [certificate.not_before, certificate.not_after]
+    rescue TypeError, ArgumentError => e # of Time, which Ruby makes of them
+      raise CertificateError, "its dates are none: #{e.message}"
+    end
+
     # @param der [String] a certificate
     # @return [String] its public key as it stands in it
     # @raise [CertificateError] it is no certificate
@@ -264,8 +273,9 @@ module Xlreg
       key = PublicKey.parse(sig_key, min_bits: Limits::MIN_KEY_BITS_MODERN)
       leaf = Certificate.load(der)
       refuse('not signed by the registry\'s sig key') unless signed?(leaf, key)
-      refuse("not valid before #{leaf.not_before}") if now < leaf.not_before - TOLERANCE
-      refuse("not valid after #{leaf.not_after}") if now > leaf.not_after + TOLERANCE
+      first, last = Certificate.dates(leaf)
+      refuse("not valid before #{first}") if now < first - TOLERANCE
+      refuse("not valid after #{last}") if now > last + TOLERANCE
       check_usage(leaf)
     rescue FormatError => e
       raise UntrustedError, "registry's certificate: #{e.message}"

@@ -14,8 +14,6 @@ module Xlreg
     DEADLINE = 3
     INTERRUPTED = 130
     REQUEST_SECONDS = 10.0 # for a command that does not wait for members
-    AGAIN_SECONDS = 1.0 # after a registry went away until it is looked for again
-    AWAY = [SessionEndedError, TryLaterError, TooManyRequestsError].freeze
     ADVICE = {
       NoSuchClusterIDError => "make the cluster with 'xlreg create'",
       NoSuchClusterNameError => "make the cluster with 'xlreg create', or with 'xlreg join --create --size N'",
@@ -125,18 +123,17 @@ module Xlreg
         join_only: !@command.create?, protocol: @command.protocol }
     end
 
-    # Waits for the whole roster, through restarts of the registry.
+    # Waits for the whole roster.
     def wait
-      limit = Limit.new(@command.wait)
-      begin
-        session(limit.left) { |client| client.wait(@command.ref, timeout: limit.left) }
-      rescue DeadlineError => e
-        raise WaitOver, e.message
-      rescue *AWAY => e
-        sleep(limit.left([AGAIN_SECONDS, e.is_a?(RegistryError) ? e.retry_after : 0].max))
-        limit.over? ? raise(WaitOver, e.message) : retry
+      as_reader do |node|
+        Xlreg.await(@target, @command.ref, node: node, protocol: @command.protocol, timeout: @command.wait)
       end
+    rescue DeadlineError => e
+      raise WaitOver, e.message
     end
+
+    # Runs the block with nil where reading needs no node.
+    def as_reader(&) = @command.protocol&.classic? ? with_node(&) : yield(nil)
 
     # Runs the block with a session, as the node where that is needed, which is then registered.
     def session(seconds, &)

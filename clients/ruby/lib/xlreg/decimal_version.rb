@@ -26,7 +26,7 @@ module Xlreg
     # @return [DecimalVersion]
     # @raise [VersionError] it is no such text
     def self.parse(text)
-      unless /\A\d{1,8}(\.\d{1,8}){1,3}\z/.match?(text)
+      unless /\A\d{1,8}(\.\d{1,8}){1,3}\z/.match?(text.scrub('?'))
         raise VersionError, "version #{Text.quote(text)}: want 2 to 4 numbers from 0 to 255"
       end
 

@@ -57,15 +57,6 @@ module Xlreg
   # meanwhile.
   # @api private
   class Formation
-    FIRST_PAUSE = 0.05
-    MOST_PAUSE = 1.0
-    LONGEST_RETRY = 60.0 # however long a registry says to wait
-    STEADY = 10.0 # after a session that lasted so long the pauses begin anew
-    # These may be gone in another session: the connection broke, or the registry says to come back
-    # later. A registry that refuses the node's certificate will again.
-    RETRYABLE = [SessionEndedError, TryLaterError, TooManyRequestsError].freeze
-    private_constant :FIRST_PAUSE, :MOST_PAUSE, :LONGEST_RETRY, :STEADY, :RETRYABLE
-
     # @param plan [Plan]
     # @param progress [Proc, nil]
     def initialize(plan, progress)
@@ -84,28 +75,11 @@ module Xlreg
       Text.doing("form #{@plan.ref}") do
         @plan.check
         @plan.node.update_endpoints(@plan.endpoints)
-        persist(limit)
+        Persistence.new(limit, incomplete: method(:incomplete), tell: method(:tell)).run { attempt(limit) }
       end
     end
 
     private
-
-    def persist(limit)
-      backoff = Backoff.new(FIRST_PAUSE, MOST_PAUSE)
-      loop do
-        began = Limit.clock
-        return attempt(limit)
-      rescue Error => e
-        raise incomplete(e) if limit.over? || e.is_a?(IncompleteError)
-        raise unless RETRYABLE.any? { |kind| e.is_a?(kind) }
-
-        tell(e)
-        backoff.reset if Limit.clock - began > STEADY
-        raise incomplete(e) unless backoff.pause(limit, least: retry_after(e))
-      end
-    end
-
-    def retry_after(error) = error.is_a?(RegistryError) ? [error.retry_after, LONGEST_RETRY].min : 0.0
 
     # Goes all the way with one session.
     def attempt(limit)

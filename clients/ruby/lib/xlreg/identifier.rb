@@ -19,7 +19,7 @@ module Xlreg
     # @return [Identifier]
     # @raise [IDError] it is none
     def self.parse(text)
-      unless /\A(?:\h{40}|\h{64})\z/.match?(text)
+      unless /\A(?:\h{40}|\h{64})\z/.match?(text.scrub('?'))
         raise IDError, "ill-formed ID: #{Text.quote(text)} is not 40 or 64 hex digits"
       end
 

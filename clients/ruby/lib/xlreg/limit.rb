@@ -1,32 +1,50 @@
 # frozen_string_literal: true
 
 module Xlreg
+  # Where time comes from, and how it is spent. Tests have one that is turned by hand.
+  # @api private
+  class Clock
+    # @return [Float] seconds since some moment; they never go back
+    def now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+
+    # @param seconds [Numeric]
+    def pause(seconds) = sleep(seconds)
+
+    # The clock of this machine.
+    REAL = new.freeze
+  end
+
   # A time by which something has to be done, or none.
   # @api private
   class Limit
-    # @return [Float]
-    def self.clock = Process.clock_gettime(Process::CLOCK_MONOTONIC)
-
     # @param seconds [Numeric, nil] from now; nil is no limit
-    def initialize(seconds)
-      @deadline = seconds && (Limit.clock + seconds)
+    # @param clock [Clock]
+    def initialize(seconds, clock: Clock::REAL)
+      @clock = clock
+      @deadline = seconds && (now + seconds)
     end
+
+    # @return [Float] the time by the clock that this limit is measured by
+    def now = @clock.now
 
     # @return [Boolean] whether there is one
     def set? = !@deadline.nil?
 
     # @param most [Numeric]
     # @return [Float] how many seconds are left, but no more than most and no fewer than none
-    def left(most = Float::INFINITY) = @deadline ? [0.0, [most, @deadline - Limit.clock].min].max : most
+    def left(most = Float::INFINITY) = @deadline ? [0.0, [most, @deadline - now].min].max : most
 
     # @return [Boolean] whether time is up
-    def over? = set? && Limit.clock >= @deadline
+    def over? = set? && now >= @deadline
 
     # @return [Limit] one that ends with this one, or in so many seconds if that is sooner
-    def within(seconds) = Limit.new(left(seconds))
+    def within(seconds) = Limit.new(left(seconds), clock: @clock)
 
     # @return [Limit] this one, or if it is none, one of so many seconds
-    def or_within(seconds) = set? ? self : Limit.new(seconds)
+    def or_within(seconds) = set? ? self : Limit.new(seconds, clock: @clock)
+
+    # Lets so many seconds pass, or what is left if that is less.
+    def pause(seconds) = @clock.pause(left(seconds))
   end
 
   # Pauses that double from first to most. Each is between half and the whole of its length at random,
@@ -43,7 +61,7 @@ module Xlreg
     # @return [Boolean] false if the limit ended first
     def pause(limit, least: 0.0)
       @next = [[2 * @next, @first].max, @most].min
-      sleep(limit.left(least + (@next * rand(0.5..1.0))))
+      limit.pause(least + (@next * rand(0.5..1.0)))
       !limit.over?
     end
 

@@ -307,8 +307,7 @@ module Xlreg
       certificate = Certificate.load(der)
       @der = der
       @key = Certificate.public_key(der)
-      @begin = certificate.not_before
-      @end = certificate.not_after
+      @begin, @end = Certificate.dates(certificate)
       @names = names_in(Certificate.parts(der))
     end
 

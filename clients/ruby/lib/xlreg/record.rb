@@ -98,7 +98,10 @@ module Xlreg
     # @return [Record]
     # @raise [Error] it is none, or of a newer version
     def parse(data)
-      members = object(JSON.parse(data.dup.force_encoding(Encoding::UTF_8)))
+      text = data.dup.force_encoding(Encoding::UTF_8)
+      raise NodeError, 'not JSON: not in UTF-8' unless text.valid_encoding?
+
+      members = object(JSON.parse(text))
       check_version(members)
       fields = { name: take(members, 'name', String, ''), attrs: take(members, 'attrs', Integer, 0),
                  endpoints: texts(members, 'endpoints'),

@@ -216,6 +216,7 @@ module Xlreg
     # @return [Target]
     # @raise [RegCredError] it is no such line
     def self.parse(url)
+      url = url.scrub('?')
       raise RegCredError, "registry url of #{url.bytesize} bytes: at most #{MAX_URL} allowed" if url.bytesize > MAX_URL
 
       parts = %r{\Axlreg://(.*?)/\?(.*)\z}m.match(url) or raise RegCredError, "want #{PREFIX}host:port/?sig=…"

@@ -52,10 +52,10 @@ module Xlreg
     def ask(limit)
       size = wanted
       patience = wait_seconds(limit)
-      began = Limit.clock
+      began = limit.now
       received = @dialogue.receive(@ref, limit, patience: patience + Dialogue::ANSWER_SECONDS,
                                                 wait_size: size, wait_millis: (patience * 1000).to_i)
-      took = Limit.clock - began
+      took = limit.now - began
       settle_size(received.cluster)
       before = count
       roster = keep(received)

@@ -1,0 +1,147 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/regcred"
+)
+
+// AwaitOptions say which cluster's roster to wait for, and how to read it.
+type AwaitOptions struct {
+	Options // over 2.0 no Node is needed
+
+	Cluster xlreg.ClusterRef
+	// Size is how many members to wait for; 0 is as many as the cluster is made for.
+	Size int
+	// Progress is told, in Await's goroutine, which members are there at first, each time
+	// that others have joined, and when something has to be tried again. It costs one
+	// request for each member that joins; without it the whole wait costs one.
+	Progress func(Progress)
+}
+
+// Await returns the verified roster of a cluster as soon as it is complete. It is for
+// readers, which need not be members: Form does the same for a node that is to join.
+// Over a classic carrier, where only nodes may read, it registers the node first.
+//
+// When the registry goes away meanwhile, or says to come back later, Await asks again
+// until ctx ends. If ctx ends first the error is an *IncompleteError that says who has
+// joined, or, if the registry never said, why it did not. Without a deadline Await
+// waits for members without end, but for the registry to be within reach no longer
+// than Dial does.
+func Await(ctx context.Context, target *regcred.Target, o AwaitOptions) (*Roster, error) {
+	a := &awaiting{target: target, o: o, size: o.Size}
+	a.o.Options = o.Options.withDefaults()
+	if err := a.run(ctx); err != nil {
+		return nil, fmt.Errorf("wait for %s: %w", refText(o.Cluster), err)
+	}
+	return a.last, nil
+}
+
+// awaiting is one Await under way.
+type awaiting struct {
+	target *regcred.Target
+	o      AwaitOptions
+
+	size int     // 0 until it is known
+	last *Roster // nil until the registry has answered
+}
+
+func (a *awaiting) run(ctx context.Context) error {
+	if a.o.Cluster.IsZero() {
+		return xlreg.ErrNoClusterNamed
+	}
+	err := keepTrying(ctx, a.attempt, func(err error) {
+		a.o.Logger.Warn("wait for members is tried again", "cluster", refText(a.o.Cluster), "err", err)
+		a.tell(err)
+	})
+	switch {
+	case err == nil || ctx.Err() == nil && !isTimeUp(err):
+		return err
+	case a.last != nil:
+		return incomplete(ctx, a.last, a.size, err)
+	case errors.Is(err, endOf(ctx)):
+		return err
+	}
+	return fmt.Errorf("%w: %w", endOf(ctx), err)
+}
+
+// attempt waits in one session. Whoever wants to be told of progress is told at once
+// how many members there are, even if there are none.
+func (a *awaiting) attempt(ctx context.Context) error {
+	c, err := dialReader(ctx, a.target, a.o.Options)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	w := &waiter{c: c, ref: a.o.Cluster, size: a.o.Size}
+	defer func() { a.keep(w) }()
+	if a.o.Progress != nil {
+		w.seen = func(*Roster) { a.keep(w); a.tell(nil) }
+		if err := w.look(ctx); err != nil {
+			return err
+		}
+	}
+	return w.until(ctx)
+}
+
+func (a *awaiting) keep(w *waiter) {
+	if w.last != nil {
+		a.last, a.size = w.last, w.size
+	}
+}
+
+func (a *awaiting) tell(err error) {
+	if a.o.Progress == nil {
+		return
+	}
+	p := Progress{Roster: a.last, Size: a.size, Err: err}
+	if a.last != nil {
+		p.Cluster = a.last.Cluster
+	}
+	a.o.Progress(p)
+}
+
+// dialReader opens a session in which rosters can be read. Over 2.0 anybody may. Over
+// a classic carrier the node has to register: original servers know no log-in, and
+// registering again as before is as good as one with every server.
+func dialReader(ctx context.Context, target *regcred.Target, o Options) (*Client, error) {
+	c, err := Dial(ctx, target, o)
+	if err != nil || !c.Protocol().Classic() {
+		return c, err
+	}
+	if _, err := c.Register(ctx); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+const (
+	againFirstPause = 50 * time.Millisecond
+	againMostPause  = time.Second
+	longestRetry    = time.Minute      // however long a registry says to wait
+	steady          = 10 * time.Second // after a session of this length the pauses are short again
+)
+
+// keepTrying makes attempts, each with a session of its own, until one succeeds, fails
+// for good, or has no time left. Between two of them it calls failed and pauses.
+func keepTrying(ctx context.Context, attempt func(context.Context) error, failed func(error)) error {
+	pauses := backoff{first: againFirstPause, most: againMostPause}
+	for {
+		began := time.Now()
+		err := attempt(ctx)
+		if err == nil || ctx.Err() != nil || isTimeUp(err) || !retryable(err) {
+			return err
+		}
+		failed(err)
+		if time.Since(began) > steady {
+			pauses.reset()
+		}
+		if pauses.pause(ctx, min(xlreg.RetryAfter(err), longestRetry)) != nil {
+			return err
+		}
+	}
+}

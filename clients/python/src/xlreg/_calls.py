@@ -1,0 +1,130 @@
+"""The calls that open their sessions themselves, written once: forming a cluster, and waiting for one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ._address import Listener
+from ._flow import Request
+from ._form import Formed, Plan
+from ._form import form as form_flow
+from ._pursuit import Told
+from ._reading import Reading
+from ._requests import AnyCluster, AnyTarget, options
+from .node import Node
+from .roster import Roster
+from .version import Protocol
+from .vocabulary import ClusterAttrs, ClusterRef
+
+
+def form(
+    target: AnyTarget,
+    *,
+    node: Node,
+    cluster: AnyCluster = None,
+    size: int = 0,
+    listeners: Sequence[Listener] = (),
+    advertise: Sequence[str | None] = (),
+    timeout: float | None = None,
+    join_only: bool = False,
+    endpoint_count: int = 1,
+    attrs: ClusterAttrs = ClusterAttrs.NONE,
+    protocol: Protocol | str | None = None,
+    progress: Told | None = None,
+) -> Request[Formed]:
+    """Make the node a member of a cluster, and return when everybody is there.
+
+    In order: it finds out the addresses of the listeners; registers the node;
+    creates the cluster or finds it, and if it has another size says so without
+    having joined; joins it; and waits. When the registry goes away meanwhile, or
+    says to come back later, it tries again from the start, as the same node, until
+    the time is up. It leaves no connection open.
+
+    Args:
+        target: The registry.
+        node: Who joins; its endpoints are replaced.
+        cluster: Which, by name or ID. One that is named and does not exist is
+            created. None asks for a new one of a name that the registry makes up.
+        size: How many members it is made for; 0 takes it as it is, and then it has to exist.
+        listeners: Where the node is reached; their addresses are registered, in order.
+        advertise: What replaces the address of the listener at the same place; those
+            beyond the listeners follow. With neither, the node keeps its endpoints.
+        timeout: Seconds for all of it. None waits for members without end, but for
+            the registry to be within reach 30 seconds at a time.
+        join_only: Do not create the cluster if it does not exist.
+        endpoint_count: How many endpoints each member of a new cluster must have.
+        attrs: Attributes of a new cluster.
+        protocol: What to speak; 2.0, unless "1.9" or "1.8" is chosen.
+        progress: Told when the node has joined, when others have, and when something
+            has to be tried again. It costs one request for each member that joins.
+
+    Returns:
+        The node's membership, with the verified roster.
+
+    Raises:
+        AddressError: Nobody could reach the node at one of the addresses.
+        ClusterSizeError: The cluster exists with another size.
+        IncompleteError: Time was up; it says who has joined, and how many are missing.
+        UntrustedError: The registry is not the one that target names.
+        UnreachableError: There was no timeout, and no registry for 30 seconds.
+        RegistryError: The registry refuses, for a reason that does not go away.
+        ValueError: The arguments make no sense together.
+
+    Example:
+        >>> listener = socket.create_server(("192.0.2.7", 0))                 # doctest: +SKIP
+        >>> with Node.ensure("/var/lib/app/node") as node:                    # doctest: +SKIP
+        ...     membership = form("regCred.dat", node=node, cluster="web", size=3,
+        ...                       listeners=[listener], timeout=60)
+    """
+    plan = Plan(
+        options=options(target, node, protocol),
+        ref=ClusterRef.of(cluster),
+        size=size,
+        join_only=join_only,
+        endpoint_count=endpoint_count,
+        attrs=attrs,
+        listeners=listeners,
+        advertise=advertise,
+        progress=progress,
+    )
+    return Request(lambda limit: form_flow(plan, limit), timeout)
+
+
+def wait_members(
+    target: AnyTarget,
+    cluster: AnyCluster,
+    size: int = 0,
+    *,
+    node: Node | None = None,
+    timeout: float | None = None,
+    protocol: Protocol | str | None = None,
+    progress: Told | None = None,
+) -> Request[Roster]:
+    """Return the verified roster of a cluster as soon as it has size members, without being one of them.
+
+    When the registry goes away meanwhile, or says to come back later, it is asked
+    again until the time is up. ``Client.wait`` does the same within one session.
+
+    Args:
+        target: The registry.
+        cluster: Which, by name or ID.
+        size: For how many members to wait; 0 is as many as the cluster is made for.
+        node: Who asks. Over 2.0 that can be anybody; a classic carrier needs a node, which is registered.
+        timeout: Seconds for all of it; None waits without end for members, but for
+            the registry to be within reach 30 seconds at a time.
+        protocol: What to speak; 2.0, unless "1.9" or "1.8" is chosen.
+        progress: Told when members have joined, and when something has to be tried again.
+
+    Raises:
+        IncompleteError: Time was up; it says who has joined, and how many are missing.
+        NoSuchClusterError: There is no such cluster.
+        UntrustedError: The registry is not the one that target names.
+        UnreachableError: There was no timeout, and no registry for 30 seconds.
+        BadSignatureError: A member's signature or certificate is wrong.
+
+    Example:
+        >>> for member in wait_members("regCred.dat", "web", timeout=60).members:  # doctest: +SKIP
+        ...     print(member.name, member.endpoints[0])
+    """
+    reading = Reading(options(target, node, protocol), ClusterRef.of(cluster), size, progress)
+    return Request(reading.run, timeout)

@@ -1,0 +1,123 @@
+"""Getting the whole roster of a cluster, in as many sessions as it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic
+
+from ._dial import Options, log
+from ._flow import Backoff, Flow, Limit, T
+from ._wait import Waiter
+from .errors import (
+    IncompleteError,
+    RegistryError,
+    SessionEndedError,
+    TooManyRequestsError,
+    TryLaterError,
+    XlregError,
+)
+from .roster import Roster
+from .vocabulary import Cluster, ClusterRef
+
+_FIRST_PAUSE, _MOST_PAUSE = 0.05, 1.0
+_LONGEST_RETRY = 60.0  # however long a registry says to wait
+_STEADY = 10.0  # after a session that lasted so long the pauses begin anew
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a formation, or a wait, has come.
+
+    Attributes:
+        cluster: The cluster; None until it is created or found.
+        roster: Who has joined, verified; None until the node itself has, if it is to.
+        size: How many members are wanted; 0 until that is known.
+        error: Why something has to be tried again; None otherwise.
+    """
+
+    cluster: Cluster | None
+    roster: Roster | None
+    size: int
+    error: XlregError | None = None
+
+
+Told = Callable[[Progress], None]
+"""Whom to tell of progress."""
+
+
+class Pursuit(Generic[T]):
+    """One pursuit of a roster; what is done in each session is for the kinds of it to say."""
+
+    def __init__(self, options: Options, ref: ClusterRef, size: int, progress: Told | None) -> None:
+        """Pursue the roster of a cluster of so many members; 0 is as many as it is made for."""
+        self._options = options
+        self._ref = ref
+        self._size = size  # 0 until it is known
+        self._progress = progress
+        self._cluster: Cluster | None = None
+        self._last: Roster | None = None  # who had joined when last heard
+
+    def _attempt(self, limit: Limit) -> Flow[T]:
+        """Go all the way with one session."""
+        raise NotImplementedError
+
+    def run(self, limit: Limit) -> Flow[T]:
+        """Make attempts until one succeeds or the limit ends."""
+        backoff = Backoff(_FIRST_PAUSE, _MOST_PAUSE)
+        while True:
+            began = limit.now()
+            try:
+                return (yield from self._attempt(limit))
+            except XlregError as err:
+                failure = err
+            if limit.over() or isinstance(failure, IncompleteError):
+                raise self._incomplete(failure)
+            if not _may_pass(failure):
+                raise failure
+            log.warning("%s is tried again: %s", self._ref, failure)
+            self._tell(failure)
+            if limit.now() - began > _STEADY:
+                backoff.reset()
+            retry = failure.retry if isinstance(failure, RegistryError) else 0.0
+            if not (yield from backoff.pause(limit, min(retry, _LONGEST_RETRY))):
+                raise self._incomplete(failure)
+
+    def _wait(self, waiter: Waiter, limit: Limit) -> Flow[Roster]:
+        """Wait, and keep who is heard of, however that ends."""
+        try:
+            return (yield from waiter.wait(limit))
+        finally:
+            if waiter.last is not None:
+                self._keep(waiter.last)
+
+    @property
+    def _seen(self) -> Callable[[Roster], None] | None:
+        """What a waiter tells on its way, at a request for each member; None if nobody listens."""
+        return self._note if self._progress else None
+
+    def _note(self, roster: Roster) -> None:
+        self._keep(roster)
+        self._tell(None)
+
+    def _keep(self, roster: Roster) -> None:
+        self._last, self._cluster = roster, roster.cluster
+        self._size = self._size or roster.cluster.size
+
+    def _tell(self, error: XlregError | None) -> None:
+        if self._progress:
+            self._progress(Progress(self._cluster, self._last, self._size, error))
+
+    def _incomplete(self, failure: XlregError) -> IncompleteError:
+        """Return the error for when the time is up, with what else was wrong then."""
+        cause = None if isinstance(failure, IncompleteError) else failure
+        return IncompleteError(self._last, self._size, cause)
+
+
+def _may_pass(err: XlregError) -> bool:
+    """Report whether an error may be gone in another session.
+
+    It may if the connection broke, or the registry says to come back later. A
+    registry that refuses the node's certificate will again.
+    """
+    return isinstance(err, (SessionEndedError, TryLaterError, TooManyRequestsError))

@@ -1,0 +1,183 @@
+"""What a client can ask, written once: as flows, from which Client and AsyncClient make their methods."""
+
+from __future__ import annotations
+
+import os
+from typing import TypeAlias
+
+from ._dial import Options
+from ._dialogue import Creation, Dialogue
+from ._flow import Request
+from ._wait import Waiter
+from .node import Node
+from .regcred import RegCred, Target
+from .roster import Roster
+from .version import Protocol
+from .vocabulary import Cluster, ClusterAttrs, ClusterID, ClusterRef, NodeID
+
+AnyTarget: TypeAlias = Target | RegCred | str | os.PathLike[str]
+"""A registry: an ``xlreg://`` line, the name of a regCred file, or credentials."""
+
+AnyCluster: TypeAlias = ClusterRef | Cluster | ClusterID | str | None
+"""A cluster: its name, its ID, or None for the one that this session was last about."""
+
+
+def options(target: AnyTarget, node: Node | None, protocol: Protocol | str | None) -> Options:
+    """Return who talks to which registry, and how."""
+    return Options(Target.load(target), node, None if protocol is None else Protocol.of(protocol))
+
+
+class BaseClient:
+    """One session with a registry, less its I/O."""
+
+    def __init__(self, dialogue: Dialogue) -> None:
+        """Hold a session; use connect."""
+        self._dialogue = dialogue
+
+    @property
+    def protocol(self) -> Protocol:
+        """What the session speaks."""
+        return self._dialogue.protocol
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of the registry's sig key, SHA256:…"""
+        return self._dialogue.options.target.fingerprint
+
+
+def register(self: BaseClient, *, timeout: float | None = None) -> Request[NodeID]:
+    """Tell the registry who the node is and where, and return the node's ID.
+
+    It proposes the ID that the node has from this registry, so that registering
+    again updates the same node. A new ID is saved with the node first.
+
+    Raises:
+        NeedsNodeError: There is no node.
+        RegistryError: The registry refuses.
+        SessionEndedError: The session is over.
+        NodeError: The ID cannot be saved.
+    """
+    return Request(self._dialogue.register, timeout)
+
+
+def login(self: BaseClient, *, timeout: float | None = None) -> Request[NodeID]:
+    """Say who the node is by the ID that register saved, and return it. It changes nothing.
+
+    Raises:
+        NotRegisteredError: There is no such ID.
+        BadSignatureError: The registry does not know it.
+        NeedsNodeError: There is no node.
+        SessionEndedError: The session is over.
+    """
+    return Request(self._dialogue.login, timeout)
+
+
+def create(  # noqa: D417  # self is no argument
+    self: BaseClient,
+    name: str = "",
+    size: int = 2,
+    *,
+    endpoint_count: int = 1,
+    attrs: ClusterAttrs = ClusterAttrs.NONE,
+    timeout: float | None = None,
+) -> Request[Cluster]:
+    """Make a cluster, and return it. If the name exists, what exists is returned and nothing changed.
+
+    The registry must know the node: register or log in first.
+
+    Args:
+        name: Its name; empty, or with ClusterAttrs.UNIQUE, the registry makes it new.
+        size: How many members it is for, 2 to 64.
+        endpoint_count: How many endpoints each member must have, 1 to 16.
+        attrs: Its attributes.
+        timeout: Seconds.
+
+    Raises:
+        ClusterSizeError: It exists with another size; its ``cluster`` is what exists.
+        IllFormedNameError: The name is none.
+        Needs20Error: Over a classic carrier there is no unique name.
+        RegistryError: The registry refuses.
+        SessionEndedError: The session is over.
+    """
+    wanted = Creation(name, size, endpoint_count, attrs)
+    return Request(lambda limit: self._dialogue.create(wanted, limit), timeout)
+
+
+def cluster(
+    self: BaseClient, cluster: AnyCluster = None, *, timeout: float | None = None
+) -> Request[Cluster]:
+    """Return what is fixed about a cluster, without its members.
+
+    Raises:
+        NoSuchClusterError: There is none.
+        SessionEndedError: The session is over.
+    """
+    return Request(lambda limit: self._dialogue.cluster(ClusterRef.of(cluster), limit), timeout)
+
+
+def join(self: BaseClient, cluster: AnyCluster = None, *, timeout: float | None = None) -> Request[Cluster]:
+    """Make the node a member, and return the cluster. None is that of this session's last create.
+
+    Joining again changes nothing but what the others see: what the node registered last.
+
+    Raises:
+        NoSuchClusterError: There is none.
+        ClusterFullError: Every place is taken.
+        MemberNameInUseError: Another member, with another key, has the node's name.
+        TooFewEndpointsError: The cluster asks for more.
+        IdentityRequiredError: The node has not registered or logged in.
+        SessionEndedError: The session is over.
+    """
+    return Request(lambda limit: self._dialogue.join(ClusterRef.of(cluster), limit), timeout)
+
+
+def members(self: BaseClient, cluster: AnyCluster = None, *, timeout: float | None = None) -> Request[Roster]:
+    """Return who is in the cluster now, verified. None is that of this session's last create or join.
+
+    Over 2.0 anyone may ask; over a classic carrier the node has to have registered.
+
+    Raises:
+        NoSuchClusterError: There is none.
+        BadSignatureError: A member's signature or certificate is wrong.
+        SessionEndedError: The session is over.
+    """
+    return Request(lambda limit: self._dialogue.members(ClusterRef.of(cluster), limit), timeout)
+
+
+def wait(
+    self: BaseClient, cluster: AnyCluster = None, size: int = 0, *, timeout: float | None = None
+) -> Request[Roster]:
+    """Return the verified roster as soon as the cluster has size members; 0 is as many as it is made for.
+
+    It takes one request, which the registry answers when it is time. A server
+    that answers at once, as those before 2.0 do, is asked again after pauses
+    that grow from 50 milliseconds to a second.
+
+    Raises:
+        IncompleteError: Time was up first; it says who has joined.
+        NoSuchClusterError: There is none.
+        BadSignatureError: A member's signature or certificate is wrong.
+        SessionEndedError: The session is over; wait_members goes on in another.
+    """
+    return Request(Waiter(self._dialogue, ClusterRef.of(cluster), size).wait, timeout)
+
+
+def leave(self: BaseClient, cluster: AnyCluster = None, *, timeout: float | None = None) -> Request[None]:
+    """Give the node's place in the cluster up.
+
+    Raises:
+        NotMemberError: It has none.
+        Needs20Error: Over a classic carrier there is no leaving.
+        SessionEndedError: The session is over.
+    """
+    return Request(lambda limit: self._dialogue.leave(ClusterRef.of(cluster), limit), timeout)
+
+
+def registry(self: BaseClient, *, timeout: float | None = None) -> Request[RegCred]:
+    """Ask the registry for its credentials, which have to be those of the one that is connected.
+
+    Raises:
+        ProtocolError: They hold another sig key.
+        SessionEndedError: The session is over.
+    """
+    return Request(self._dialogue.registry, timeout)

@@ -1,0 +1,78 @@
+# frozen_string_literal: true
+
+# Waits of those who only want to know who is there; Xlreg.await is the one call for it.
+module Xlreg
+  # A reader's wait for a cluster's members, whatever the registry does meanwhile; see Xlreg.await.
+  # @api private
+  class Awaiting
+    # @param options [Options]
+    # @param ref [ClusterRef]
+    # @param size [Integer] 0 is as many as the cluster is made for
+    # @param progress [Proc, nil]
+    def initialize(options, ref, size, progress)
+      @options = options
+      @ref = ref
+      @size = size
+      @progress = progress
+      @last = nil
+    end
+
+    # @param limit [Limit]
+    # @return [Roster]
+    def run(limit)
+      Persistence.new(limit, incomplete: method(:incomplete), tell: method(:tell)).run { attempt(limit) }
+    end
+
+    private
+
+    def attempt(limit)
+      Dialogue.open(@options, limit) do |dialogue|
+        dialogue.register(limit) if dialogue.protocol.classic?
+        waiter = Waiter.new(dialogue, @ref, size: @size, seen: (method(:seen) if @progress))
+        waiter.wait(limit)
+      ensure
+        @last = waiter.last if waiter&.last
+      end
+    end
+
+    def seen(roster)
+      @last = roster
+      tell(nil)
+    end
+
+    def tell(error) = @progress&.call(Progress.new(cluster: @last&.cluster, roster: @last, size: wanted, error: error))
+
+    def wanted = @size.zero? && @last ? @last.cluster.size : @size
+
+    def incomplete(error)
+      return error if error.is_a?(IncompleteError)
+
+      IncompleteError.new(@last, wanted, obstacle: error).while_doing("wait for #{@ref}")
+    end
+  end
+
+  # Waits until a cluster has its members, and returns them. It carries on when the registry is restarted,
+  # and needs no node over 2.0.
+  #
+  # @param target [Target, RegCred, String] the registry: an xlreg:// line, the name of a regCred file, or
+  #   credentials
+  # @param cluster [String, ClusterID, Cluster, ClusterRef] its name or ID
+  # @param size [Integer] how many members to wait for; 0 is as many as the cluster is made for
+  # @param node [Node, nil] as whom; a classic carrier needs one
+  # @param protocol [Protocol, String, nil] 2.0, unless "1.9" or "1.8" is chosen
+  # @param timeout [Numeric, nil] seconds; by default it waits for ever
+  # @yieldparam progress [Progress] each time that something is new
+  # @return [Roster] verified
+  # @raise [IncompleteError] time was up first; it says who has joined and how many are missing
+  # @raise [NoSuchClusterError] there is none
+  # @raise [ClusterSizeError] it can never have so many
+  # @raise [UntrustedError] the registry is not the one wanted
+  # @raise [Error] see Client.open and wait
+  #
+  # @example
+  #   Xlreg.await('regCred.dat', 'web', timeout: 60).members.map(&:name)  # => ["m0", "m1"]
+  def self.await(target, cluster, size: 0, node: nil, protocol: nil, timeout: nil, &progress)
+    options = Options.of(target, node: node, protocol: protocol)
+    Awaiting.new(options, ClusterRef.of(cluster), size, progress).run(Limit.new(timeout))
+  end
+end

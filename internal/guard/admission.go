@@ -1,0 +1,60 @@
+package guard
+
+import (
+	"sync"
+	"time"
+)
+
+// crowdMin is how many silent connections it takes at least to make a crowd: a few
+// slow peers on a quiet registry are no flood.
+const crowdMin = 64
+
+// Admission bounds how many connections are open, in all and from one source, and
+// how long a new one may take to say hello.
+type Admission struct {
+	limits *Limits
+
+	mu       sync.Mutex
+	open     tally // guarded by mu
+	greeting int   // guarded by mu; of those open, how many have not said hello
+}
+
+// NewAdmission returns an Admission without connections. The limits must not
+// change any more.
+func NewAdmission(l *Limits) *Admission { return &Admission{limits: l, open: newTally()} }
+
+// Enter admits a connection and returns the time it has to say hello, or false if
+// a limit is reached. Greeted and Leave have to follow for one that was admitted.
+func (a *Admission) Enter(from Source) (hello time.Duration, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.open.add(from, a.limits.Connections, a.limits.connectionsOf(from)) {
+		return 0, false
+	}
+	a.greeting++
+	if a.greeting > crowdMin && a.greeting > a.open.total/2 {
+		return a.limits.CrowdedHello, true
+	}
+	return a.limits.Hello, true
+}
+
+// Greeted notes that a connection has said hello, or never will.
+func (a *Admission) Greeted() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.greeting--
+}
+
+// Leave notes that a connection has ended.
+func (a *Admission) Leave(from Source) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.open.remove(from)
+}
+
+// Open returns how many connections there are.
+func (a *Admission) Open() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.open.total
+}

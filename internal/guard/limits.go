@@ -1,0 +1,94 @@
+// Package guard bounds what peers may cost a registry: how many connections a
+// Source may have open (Admission), how many of the refused are told why
+// (Refusals), how many handshakes are computed at once and for whom next (Turns),
+// and how many new records a Source may make (Quota). Limits are their bounds.
+//
+// Each type stands alone, has a lock of its own, and may be used by any number of
+// goroutines. None of them starts a goroutine or touches a connection.
+package guard
+
+import (
+	"runtime"
+	"time"
+
+	"github.com/xlattice/xlreg"
+)
+
+// Limits bound what peers may cost. A zero field is its default, which
+// DefaultLimits lists.
+type Limits struct {
+	Connections           int // open at once
+	ConnectionsPerAddress int // of those, from one IPv4 address or IPv6 /64
+	ConnectionsLoopback   int // the same for each loopback address
+
+	NodesPerMinute    int // new nodes from one address; the first minute's worth at once
+	ClustersPerMinute int // new clusters from one address, likewise
+	LoopbackPerMinute int // new nodes, and new clusters, from each loopback address
+
+	Hello        time.Duration // for a whole Hello or TLS handshake
+	CrowdedHello time.Duration // the same while most connections have not said hello
+	Message      time.Duration // from a message's first byte to its last
+	Idle         time.Duration // between two messages; a wait is not idle
+	Write        time.Duration // for a peer to take one message
+	Drain        time.Duration // for requests in flight when the server is told to stop
+
+	Handshakes int // computed at once; default the number of processors
+}
+
+// DefaultLimits returns the limits of a registry that is told no others. One
+// loopback address may hold three quarters of all connections, so that a
+// program gone wild on this machine leaves room for its neighbours.
+func DefaultLimits() Limits {
+	return Limits{
+		Connections:           16384,
+		ConnectionsPerAddress: 1024,
+		ConnectionsLoopback:   12288,
+		NodesPerMinute:        1200,
+		ClustersPerMinute:     240,
+		LoopbackPerMinute:     600_000,
+		Hello:                 xlreg.DefaultHelloTimeout,
+		CrowdedHello:          xlreg.CrowdedHelloTimeout,
+		Message:               xlreg.DefaultMessageTimeout,
+		Idle:                  xlreg.DefaultIdleTimeout,
+		Write:                 xlreg.DefaultWriteTimeout,
+		Drain:                 5 * time.Second,
+		Handshakes:            runtime.GOMAXPROCS(0),
+	}
+}
+
+// WithDefaults returns l with its zero fields filled in.
+func (l Limits) WithDefaults() Limits {
+	d := DefaultLimits()
+	orDefault(&l.Connections, d.Connections)
+	orDefault(&l.ConnectionsPerAddress, d.ConnectionsPerAddress)
+	orDefault(&l.ConnectionsLoopback, d.ConnectionsLoopback)
+	orDefault(&l.NodesPerMinute, d.NodesPerMinute)
+	orDefault(&l.ClustersPerMinute, d.ClustersPerMinute)
+	orDefault(&l.LoopbackPerMinute, d.LoopbackPerMinute)
+	orDefault(&l.Hello, d.Hello)
+	orDefault(&l.CrowdedHello, d.CrowdedHello)
+	orDefault(&l.Message, d.Message)
+	orDefault(&l.Idle, d.Idle)
+	orDefault(&l.Write, d.Write)
+	orDefault(&l.Drain, d.Drain)
+	orDefault(&l.Handshakes, d.Handshakes)
+	return l
+}
+
+func orDefault[T int | time.Duration](field *T, value T) {
+	if *field == 0 {
+		*field = value
+	}
+}
+
+// Refusals returns how many connections over the limits there may be at once for
+// being told so, beside those within the limits.
+func (l *Limits) Refusals() int { return min(maxRefusals, 1+l.Connections/16) }
+
+// connectionsOf returns how many connections a source may have.
+func (l *Limits) connectionsOf(from Source) int {
+	if from.loopback {
+		return l.ConnectionsLoopback
+	}
+	return l.ConnectionsPerAddress
+}

@@ -1,0 +1,54 @@
+package run
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestLookPath(t *testing.T) {
+	if path, err := LookPath("go"); err != nil || !filepath.IsAbs(path) {
+		t.Errorf("%s, %v", path, err)
+	}
+	plain := filepath.Join(t.TempDir(), "plain")
+	if err := os.WriteFile(plain, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for program, want := range map[string]struct {
+		status int
+		text   string
+	}{
+		"no-such-program":          {127, "no-such-program: no such program: install it, or give its path"},
+		"/no/such/program":         {127, "no such program"},
+		plain:                      {126, "cannot be run"},
+		filepath.Dir(plain) + "/.": {126, "cannot be run"},
+	} {
+		_, err := LookPath(program)
+		var e *ExitError
+		if !errors.As(err, &e) || e.Status() != want.status || !strings.Contains(err.Error(), want.text) {
+			t.Errorf("%s: %v, want %d, %q", program, err, want.status, want.text)
+		}
+	}
+}
+
+func TestExitError(t *testing.T) {
+	for _, c := range []struct {
+		err    ExitError
+		text   string
+		status int
+	}{
+		{ExitError{Name: "m1", Code: 3}, "m1 ended with exit status 3", 3},
+		{ExitError{Name: "m1", Signal: syscall.SIGTERM}, "m1 was ended by a signal: terminated", 143},
+		{ExitError{Name: "m1", Code: 126, Err: os.ErrPermission}, "m1: permission denied", 126},
+	} {
+		if c.err.Error() != c.text || c.err.Status() != c.status {
+			t.Errorf("%q, %d, want %q, %d", c.err.Error(), c.err.Status(), c.text, c.status)
+		}
+	}
+	if !errors.Is(&ExitError{Err: os.ErrPermission}, os.ErrPermission) {
+		t.Error("the cause is not found")
+	}
+}

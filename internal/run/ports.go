@@ -1,0 +1,113 @@
+package run
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+)
+
+// Ports are TCP ports that are held, so that no other program takes them.
+type Ports struct{ listeners []*net.TCPListener }
+
+// Reserve takes n free ports on host.
+func Reserve(host string, n int) (*Ports, error) {
+	p := new(Ports)
+	for range n {
+		if err := p.listen(net.JoinHostPort(host, "0")); err != nil {
+			return nil, errors.Join(fmt.Errorf("reserve a port: %w", err), p.Close())
+		}
+	}
+	return p, nil
+}
+
+// Hold takes the ports of addresses of this machine, each host:port. A host may also
+// be a name, or the address of a router in front of this machine, which cannot be
+// bound here: then the port is taken on all addresses.
+func Hold(addrs ...string) (*Ports, error) {
+	p := new(Ports)
+	for _, addr := range addrs {
+		if err := p.hold(addr); err != nil {
+			return nil, errors.Join(err, p.Close())
+		}
+	}
+	return p, nil
+}
+
+func (p *Ports) hold(addr string) error {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return err // names the address
+	}
+	if err := p.holdPort(host, port); err != nil {
+		return fmt.Errorf("hold port %s of %s: %w", port, addr, err)
+	}
+	return nil
+}
+
+func (p *Ports) holdPort(host, port string) error {
+	err := error(syscall.EADDRNOTAVAIL)
+	if _, notIP := netip.ParseAddr(host); notIP == nil {
+		err = p.listen(net.JoinHostPort(host, port))
+	}
+	if errors.Is(err, syscall.EADDRNOTAVAIL) {
+		err = p.listen(net.JoinHostPort("", port))
+	}
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w: stop the program that has it, or choose another port", syscall.EADDRINUSE)
+	}
+	return err
+}
+
+func (p *Ports) listen(addr string) error {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	p.listeners = append(p.listeners, l.(*net.TCPListener)) // what net.Listen returns for tcp
+	return nil
+}
+
+// Addrs returns where the ports are, each as host:port.
+func (p *Ports) Addrs() []string {
+	all := make([]string, len(p.listeners))
+	for i, l := range p.listeners {
+		all[i] = l.Addr().String()
+	}
+	return all
+}
+
+// Files returns the open ports as files for another process, which are the
+// caller's to close.
+func (p *Ports) Files() ([]*os.File, error) {
+	var files []*os.File
+	for _, l := range p.listeners {
+		f, err := l.File()
+		if err != nil {
+			return nil, errors.Join(err, closeAll(files))
+		}
+		files = append(files, f)
+	}
+	return files, nil
+}
+
+// Close lets the ports go. It may be called again.
+func (p *Ports) Close() error {
+	var errs []error
+	for _, l := range p.listeners {
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func closeAll(files []*os.File) error {
+	var errs []error
+	for _, f := range files {
+		errs = append(errs, f.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,95 @@
+package view
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/xlattice/xlreg"
+)
+
+// WriteJSON writes v indented, and as it is: nothing is escaped for HTML.
+func WriteJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// Field is one line of a description: a name and a value.
+type Field [2]string
+
+// WriteFields writes a description, its values below each other.
+func WriteFields(w io.Writer, fields []Field) error {
+	table := newTable(w)
+	for _, f := range fields {
+		fmt.Fprintf(table, "%s\t%s\n", f[0], f[1])
+	}
+	return table.Flush()
+}
+
+// Fields describes the cluster for people.
+func (c *Cluster) Fields() []Field {
+	return []Field{
+		{"name", string(c.Name)}, {"id", c.ID},
+		{"size", fmt.Sprint(c.Size)}, {"endpoints", fmt.Sprint(c.EndpointCount)},
+		{"attrs", fmt.Sprintf("%#x", uint64(c.Attrs))},
+	}
+}
+
+// Row is a member as people read it, in one line of a table.
+type Row struct {
+	Index       int
+	Name        xlreg.Name
+	ID          xlreg.NodeID
+	Endpoints   []xlreg.Endpoint
+	Fingerprint string // of the sig key, SHA256:…
+	Verified    bool
+}
+
+// WriteTable writes a roster for people.
+func WriteTable(w io.Writer, rows []Row) error {
+	table := newTable(w)
+	fmt.Fprintln(table, "INDEX\tNAME\tID\tENDPOINTS\tSIG KEY\tVERIFIED")
+	for i := range rows {
+		r := &rows[i]
+		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\n",
+			r.Index, r.Name, shortID(r.ID), Endpoints(r.Endpoints), r.Fingerprint, yesNo(r.Verified))
+	}
+	return table.Flush()
+}
+
+func newTable(w io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(w, 0, 0, 2, ' ', 0) }
+
+// shortID is enough of an ID to tell it from others by eye.
+func shortID(id xlreg.NodeID) string { return id.String()[:12] + "…" }
+
+func yesNo(yes bool) string {
+	if yes {
+		return "yes"
+	}
+	return "no"
+}
+
+// CountMembers says how many members of how many there are. Original servers tell a
+// cluster's size only to nodes that create or join it; then it is 0 here.
+func CountMembers(n, size int) string {
+	if size == 0 {
+		return fmt.Sprintf("%d members", n)
+	}
+	return fmt.Sprintf("%d of %d members", n, size)
+}
+
+// Endpoints returns a list as one word, "-" if it is empty.
+func Endpoints(list []xlreg.Endpoint) string {
+	if len(list) == 0 {
+		return "-"
+	}
+	parts := make([]string, len(list))
+	for i, e := range list {
+		parts[i] = string(e)
+	}
+	return strings.Join(parts, ",")
+}

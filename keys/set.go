@@ -1,0 +1,58 @@
+package keys
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/xlattice/xlreg"
+)
+
+// DefaultBits is the size of new RSA keys when nothing else is asked for.
+const DefaultBits = 2048
+
+var errNoKey = errors.New("no key given")
+
+// Set is the two keys of a node or a registry, and the form in which their public
+// halves travel. A Set is never changed once made.
+type Set struct {
+	Comms    Private // others encrypt to it
+	Sig      Private // it signs; it is what a node is known by
+	CommsKey xlreg.CommsKey
+	SigKey   xlreg.SigKey
+}
+
+// Generate makes two new keys of a kind. RSA keys have 2048, 3072 or 4096 bits.
+func Generate(name Kind, bits int) (*Set, error) {
+	k := kindNamed(name)
+	if k == nil {
+		return nil, fmt.Errorf("generate keys: kind %q: want %s", name, kindNames())
+	}
+	if err := k.checkSize(bits); err != nil {
+		return nil, fmt.Errorf("generate keys: %w", err)
+	}
+	comms, err := k.generate(bits)
+	if err != nil {
+		return nil, fmt.Errorf("generate comms key: %w", err)
+	}
+	sig, err := k.generate(bits)
+	if err != nil {
+		return nil, fmt.Errorf("generate sig key: %w", err)
+	}
+	return NewSet(comms, sig)
+}
+
+// NewSet takes keys that exist already. Both may be the same key.
+func NewSet(comms, sig Private) (*Set, error) {
+	if comms == nil {
+		return nil, fmt.Errorf("comms key: %w", errNoKey)
+	}
+	if sig == nil {
+		return nil, fmt.Errorf("sig key: %w", errNoKey)
+	}
+	return &Set{
+		Comms:    comms,
+		Sig:      sig,
+		CommsKey: xlreg.CommsKey(comms.Public().DER()),
+		SigKey:   xlreg.SigKey(sig.Public().DER()),
+	}, nil
+}

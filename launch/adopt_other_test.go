@@ -1,6 +1,0 @@
-//go:build !linux
-
-package launch
-
-// canAdopt says that what a program has started is found wherever it went.
-const canAdopt = false

@@ -1,0 +1,30 @@
+package launch
+
+import (
+	"bytes"
+
+	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/internal/view"
+)
+
+// EncodeRoster returns r as scripts read it, in JSON: what roster.json holds, and what
+// the program prints with -o json.
+func EncodeRoster(r *client.Roster) ([]byte, error) {
+	v := view.NewRoster(&r.Cluster)
+	for i := range r.Members {
+		m := &r.Members[i]
+		v.Add(&m.Member, m.Verified)
+	}
+	var b bytes.Buffer
+	err := view.WriteJSON(&b, v)
+	return b.Bytes(), err
+}
+
+// jsonFormat writes the roster.
+func jsonFormat(d *Data) (string, error) {
+	if d.roster == nil { // a sample
+		return "{}\n", nil
+	}
+	text, err := EncodeRoster(d.roster)
+	return string(text), err
+}
