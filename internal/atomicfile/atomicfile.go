@@ -88,3 +88,43 @@ func syncDir(dir string) error {
 	}
 	return err
 }
+
+// MkdirAll makes the directory path and those above it, as os.MkdirAll does. When it
+// returns nil the new names are on disk, so that no power cut takes away a directory
+// together with all that was synced into it.
+func MkdirAll(path string, perm os.FileMode) error {
+	return mkdirAll(path, perm, syncDir)
+}
+
+func mkdirAll(path string, perm os.FileMode, sync func(dir string) error) error {
+	missing, err := missingDirs(path)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(path, perm); err != nil {
+		return err
+	}
+	for _, dir := range missing {
+		if err := sync(filepath.Dir(dir)); err != nil {
+			return fmt.Errorf("make %s: %w", dir, err)
+		}
+	}
+	return nil
+}
+
+// missingDirs returns those of path and the directories above it that do not exist,
+// the innermost first.
+func missingDirs(path string) ([]string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	var missing []string
+	for {
+		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+			return missing, nil // what else is wrong with it, making it will tell
+		}
+		missing = append(missing, path)
+		path = filepath.Dir(path)
+	}
+}
