@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -290,16 +291,25 @@ func TestCheck(t *testing.T) {
 	if err := os.WriteFile(path, file, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := Check(path); err != nil || n != uint64(len(values)) {
-		t.Errorf("%d values, %v, want %d", n, err, len(values))
+	found := make(map[string]string)
+	visit := func(key string, value []byte) error {
+		found[key] = string(value)
+		return nil
+	}
+	if err := Check(path, visit); err != nil || !maps.Equal(found, values) {
+		t.Errorf("%d values, %v, want %d", len(found), err, len(values))
+	}
+	enough := errors.New("enough")
+	if err := Check(path, func(string, []byte) error { return enough }); !errors.Is(err, enough) {
+		t.Errorf("a visit that fails: %v", err)
 	}
 	if err := os.Truncate(path, 20000); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Check(path); !errors.Is(err, ErrDamaged) {
+	if err := Check(path, visit); !errors.Is(err, ErrDamaged) {
 		t.Errorf("cut short: %v", err)
 	}
-	if _, err := Check(path + ".not"); !errors.Is(err, fs.ErrNotExist) {
+	if err := Check(path+".not", visit); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no file: %v", err)
 	}
 }

@@ -127,32 +127,3 @@ func (d *driver) verifyNow(ctx context.Context) error {
 	return err
 }
 
-// Check goes through the file at path, which nobody may be writing to, and returns
-// ErrDamaged if it is not as this program left it, else how many values it has.
-func Check(path string) (values uint64, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return 0, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return 0, err
-	}
-	head, err := boltfile.ReadHead(f, info.Size())
-	if err != nil {
-		return 0, fmt.Errorf("check %q: %w", path, err)
-	}
-	err = verify(func(visit visitor) error {
-		return head.Verify(f, func(bucket string, key, value []byte) error {
-			if bucket == valueBucket {
-				values++
-			}
-			return visit(bucket, key, value)
-		})
-	})
-	if err != nil {
-		return values, fmt.Errorf("check %q: %w", path, err)
-	}
-	return values, nil
-}

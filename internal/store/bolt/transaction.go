@@ -108,6 +108,11 @@ func (t *transaction) Commit(changes []store.Change) error {
 	if err != nil {
 		return d.checkFailed(id, fmt.Errorf("commit: %w", err))
 	}
+	// Looked at again, since the file may have gone between the first look and the
+	// commit. From here on it is on disk, and whoever takes it away takes it away.
+	if err := d.inPlace(); err != nil {
+		return fmt.Errorf("%w: %w", store.ErrUnknown, d.fail(err))
+	}
 	d.feed.Publish(changes...)
 	return nil
 }
