@@ -30,7 +30,7 @@ func TestBadFilesAreNamedWithTheRemedy(t *testing.T) {
 		"certificate damaged":       {replace("cert.pem", "nonsense"), []string{"cert.pem", "remove it"}},
 		"certificate half":          {replace("cert.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), []string{"cert.pem", "remove it"}},
 		"certificate of another":    {replace("cert.pem", other), []string{"cert.pem", "sig.pem", "different keys", "remove"}},
-		"record empty":              {replace("node.json", ""), []string{"node.json"}},
+		"record of another program": {replace("node.json", "x"), []string{"node.json", "from a backup", "xlreg node init"}},
 		"record of version 2":       {replace("node.json", `{"version":2,"name":"m0"}`), []string{"node.json", "version 2", "newer program"}},
 		"record without version":    {replace("node.json", `{"name":"m0"}`), []string{"node.json", `no "version"`}},
 		"record of version 0":       {replace("node.json", `{"version":0,"name":"m0"}`), []string{"node.json", "version 0"}},

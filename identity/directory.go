@@ -13,6 +13,7 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/atomicfile"
 	"github.com/xlattice/xlreg/internal/filelock"
+	"github.com/xlattice/xlreg/internal/private"
 	"github.com/xlattice/xlreg/keys"
 )
 
@@ -75,7 +76,7 @@ func initNode(dir string, o Options) (*Node, error) {
 // makeDir makes dir, or takes an empty one for the node alone. One that holds other
 // things keeps its permissions, if they are no danger.
 func makeDir(dir string) error {
-	if err := os.MkdirAll(dir, dirPerm); err != nil {
+	if err := atomicfile.MkdirAll(dir, dirPerm); err != nil {
 		return err
 	}
 	entries, err := os.ReadDir(dir)
@@ -83,7 +84,9 @@ func makeDir(dir string) error {
 		return err
 	}
 	if len(entries) == 0 {
-		return os.Chmod(dir, dirPerm)
+		if err := os.Chmod(dir, dirPerm); err != nil {
+			return err
+		}
 	}
 	return checkDir(dir)
 }
@@ -164,20 +167,32 @@ func existingKey(dir, file string, o Options, pick func(*keys.Set) keys.Private)
 	return key, nil
 }
 
-// Open opens the node in dir and takes the writer's lock.
+// Open opens the node in dir and takes the writer's lock. The node of a registry is
+// ErrRegistry: it belongs to the registry alone, see OpenRegistry.
 func Open(dir string) (*Node, error) {
+	n, err := open(dir, false)
+	if err != nil {
+		return nil, fmt.Errorf("open node: %w", err)
+	}
+	return n, nil
+}
+
+func open(dir string, registry bool) (*Node, error) {
 	// Looked for first, so that a directory of something else gets no lock file.
 	if err := checkNode(dir); err != nil {
-		return nil, fmt.Errorf("open node: %w", err)
+		return nil, err
 	}
 	lock, err := lockDir(dir)
 	if err != nil {
-		return nil, fmt.Errorf("open node: %w", err)
+		return nil, err
 	}
-	n, err := read(dir)
+	n, err := readAs(dir, registry)
+	if err == nil && n.recovered {
+		err = writeRecord(dir, n.record)
+	}
 	if err != nil {
 		lock.Close()
-		return nil, fmt.Errorf("open node: %w", err)
+		return nil, err
 	}
 	n.lock = lock
 	return n, nil
@@ -216,10 +231,6 @@ func read(dir string) (*Node, error) {
 	if err := checkNode(dir); err != nil {
 		return nil, err
 	}
-	r, err := readRecord(filepath.Join(dir, recordFile))
-	if err != nil {
-		return nil, err
-	}
 	comms, err := readKey(filepath.Join(dir, commsFile))
 	if err != nil {
 		return nil, err
@@ -232,7 +243,15 @@ func read(dir string) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{dir: dir, keys: set, record: r, life: keys.DefaultCertificateLife}
+	n := &Node{dir: dir, keys: set, life: keys.DefaultCertificateLife}
+	n.record, err = readRecord(filepath.Join(dir, recordFile))
+	if errors.Is(err, errRecordEmpty) {
+		n.record, err = n.recoverRecord()
+		n.recovered = true
+	}
+	if err != nil {
+		return nil, err
+	}
 	return n, n.readCertificate()
 }
 
@@ -251,20 +270,11 @@ func checkNode(dir string) error {
 // checkDir makes sure that dir is there and that nobody else can put other files
 // into it.
 func checkDir(dir string) error {
-	info, err := os.Stat(dir)
+	err := private.Dir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s: %w", dir, ErrNoNode)
 	}
-	if err != nil {
-		return err
-	}
-	if !info.IsDir() {
-		return fmt.Errorf("%s is not a directory", dir)
-	}
-	if info.Mode().Perm()&0o022 != 0 {
-		return fmt.Errorf("others may write to %s: run chmod 700 %s", dir, dir)
-	}
-	return nil
+	return err
 }
 
 func readRecord(path string) (record, error) {
@@ -272,9 +282,15 @@ func readRecord(path string) (record, error) {
 	if err != nil {
 		return record{}, err
 	}
+	if isBlank(data) {
+		return record{}, errRecordEmpty
+	}
 	r, err := parseRecord(data)
+	if errors.Is(err, errRecordNewer) {
+		return record{}, fmt.Errorf("%s: %w: use the newer", path, err)
+	}
 	if err != nil {
-		return record{}, fmt.Errorf("%s: %w", path, err)
+		return record{}, fmt.Errorf("%s: %w: %s", path, err, recordRemedy)
 	}
 	return r, nil
 }
@@ -325,20 +341,12 @@ func writeKey(dir, file string, key keys.Private) error {
 // anew at any time, so only a file that cannot be this node's is an error.
 func (n *Node) readCertificate() error {
 	path := filepath.Join(n.dir, certificateFile)
-	data, err := readFile(path, 0)
+	c, err := loadCertificate(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
-	}
-	block, _ := pem.Decode(data)
-	if block == nil || block.Type != "CERTIFICATE" {
-		return fmt.Errorf("%s holds no certificate: remove it, and it is made anew", path)
-	}
-	c, err := parseCertificate(block.Bytes)
-	if err != nil {
-		return fmt.Errorf("%s: %w: remove it, and it is made anew", path, err)
 	}
 	if c.key != n.keys.SigKey {
 		return fmt.Errorf("%s and %s hold different keys: if the latter is right, remove the former, and it is made anew",
@@ -349,6 +357,23 @@ func (n *Node) readCertificate() error {
 		n.certificate = c
 	}
 	return nil
+}
+
+// loadCertificate reads a certificate, and says what to do if there is none in the file.
+func loadCertificate(path string) (*certificate, error) {
+	data, err := readFile(path, 0)
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(data)
+	if block == nil || block.Type != "CERTIFICATE" {
+		return nil, fmt.Errorf("%s holds no certificate: remove it, and it is made anew", path)
+	}
+	c, err := parseCertificate(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: remove it, and it is made anew", path, err)
+	}
+	return c, nil
 }
 
 func writeCertificate(dir string, der []byte) error {
@@ -370,6 +395,9 @@ func readFile(path string, forbidden fs.FileMode) ([]byte, error) {
 	}
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is not a regular file", path)
+	}
+	if err := private.Owner(path, info); err != nil {
+		return nil, err
 	}
 	if perm := info.Mode().Perm(); perm&forbidden != 0 {
 		return nil, fmt.Errorf("others may read or write %s, its permissions are %#o: run chmod 600 %s", path, perm, path)

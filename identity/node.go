@@ -29,6 +29,9 @@ type Options struct {
 	Bits      int       // size of new keys; 0 is keys.DefaultBits
 
 	CertificateLife time.Duration // at least two hours; 0 is keys.DefaultCertificateLife
+
+	// Registry says that the node is a registry's own, and so nobody else's.
+	Registry bool
 }
 
 // KnownRegistry is what a node knows of one registry: how to tell and find it, and
@@ -44,8 +47,9 @@ type KnownRegistry struct {
 // ID from each registry it has been to. It lives in memory only, or in a
 // directory. It is safe for concurrent use.
 type Node struct {
-	dir  string // empty: in memory
-	keys *keys.Set
+	dir       string // empty: in memory
+	keys      *keys.Set
+	recovered bool // the record was lost, and made of other files
 
 	mu          sync.Mutex
 	lock        *filelock.File // nil: nothing may be saved; guarded by mu, as is all below
@@ -71,6 +75,9 @@ func NewNode(o Options) (*Node, error) {
 // newNode makes a node less its keys.
 func newNode(o Options) (*Node, error) {
 	r := record{name: o.Name, attrs: o.Attrs, endpoints: slices.Clone(o.Endpoints)}
+	if o.Registry {
+		r.serving = new(serving)
+	}
 	if err := r.validate(); err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 
 	"github.com/xlattice/xlreg"
@@ -23,12 +24,19 @@ type record struct {
 	attrs      xlreg.NodeAttrs
 	endpoints  []xlreg.Endpoint
 	registries []entry
-	extra      members // what newer or other programs added; written back unchanged
+	serving    *serving // nil: the node is no registry's
+	extra      members  // what newer or other programs added; written back unchanged
 }
 
 // entry is one registry in node.json.
 type entry struct {
 	KnownRegistry
+	extra members // as in record
+}
+
+// serving is what node.json says about the registry whose node it is.
+type serving struct {
+	data  string  // the file with its data, in the same directory; empty: there is none yet
 	extra members // as in record
 }
 
@@ -110,14 +118,19 @@ func parseRecord(data []byte) (record, error) {
 	}
 	var r record
 	var entries []members
+	var serve members
 	err := errors.Join(
 		all.take("name", &r.name),
 		all.take("attrs", &r.attrs),
 		all.take("endpoints", &r.endpoints),
 		all.take("registries", &entries),
+		all.take("serve", &serve),
 	)
 	if err != nil {
 		return record{}, err
+	}
+	if r.serving, err = parseServing(serve); err != nil {
+		return record{}, fmt.Errorf("serve: %w", err)
 	}
 	r.extra = all
 	for i, m := range entries {
@@ -133,6 +146,32 @@ func parseRecord(data []byte) (record, error) {
 	return r, r.validate()
 }
 
+func parseServing(m members) (*serving, error) {
+	if m == nil {
+		return nil, nil
+	}
+	s := new(serving)
+	if err := m.take("data", &s.data); err != nil {
+		return nil, err
+	}
+	s.extra = m
+	return s, s.validate()
+}
+
+func (s *serving) validate() error {
+	if s.data != "" && (filepath.Base(s.data) != s.data || s.data == "." || s.data == "..") {
+		return fmt.Errorf("data: %q is not the name of a file in the directory", s.data)
+	}
+	return nil
+}
+
+func (s *serving) marshal() ([]byte, error) {
+	return marshalObject([]member{{"data", s.data}}, s.extra)
+}
+
+// errRecordNewer says that another version of this program wrote node.json.
+var errRecordNewer = errors.New("was written by a newer program")
+
 func checkRecordVersion(all members) error {
 	if _, ok := all["version"]; !ok {
 		return errors.New(`no "version"`)
@@ -142,7 +181,7 @@ func checkRecordVersion(all members) error {
 		return err
 	}
 	if version > recordVersion {
-		return fmt.Errorf("version %d was written by a newer program, this one knows %d: use the newer", version, recordVersion)
+		return fmt.Errorf("version %d %w, this one knows %d", version, errRecordNewer, recordVersion)
 	}
 	if version < recordVersion {
 		return fmt.Errorf("version %d: there is no such version", version)
@@ -192,13 +231,21 @@ func (r *record) marshal() ([]byte, error) {
 		}
 		registries = append(registries, raw)
 	}
-	object, err := marshalObject([]member{
+	known := []member{
 		{"version", recordVersion},
 		{"name", r.name},
 		{"attrs", r.attrs},
 		{"endpoints", orEmpty(r.endpoints)},
 		{"registries", registries},
-	}, r.extra)
+	}
+	if r.serving != nil {
+		raw, err := r.serving.marshal()
+		if err != nil {
+			return nil, err
+		}
+		known = append(known, member{"serve", json.RawMessage(raw)})
+	}
+	object, err := marshalObject(known, r.extra)
 	if err != nil {
 		return nil, err
 	}

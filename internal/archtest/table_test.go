@@ -22,7 +22,7 @@ var rows = map[string]row{
 		why:   "what is done with keys, wherever they are kept",
 	},
 	"identity": {
-		may: []string{".", "internal/atomicfile", "internal/filelock", "keys"},
+		may: []string{".", "internal/atomicfile", "internal/filelock", "internal/private", "keys", "regcred"},
 		why: "nodes and their directories stand below everything that talks",
 	},
 	"regcred": {

@@ -15,7 +15,7 @@ import (
 // beside path under another name until it is whole; see RemoveLeftovers.
 func Write(path string, data []byte, perm os.FileMode) error {
 	dir, base := filepath.Split(filepath.Clean(path))
-	f, err := os.CreateTemp(dirOf(dir), pattern(base))
+	f, err := os.CreateTemp(dirOf(dir), Pattern(base))
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
@@ -42,7 +42,7 @@ func RemoveLeftovers(path string) error {
 		return fmt.Errorf("remove leftovers of %s: %w", path, err)
 	}
 	for _, e := range entries {
-		if ok, _ := filepath.Match(pattern(base), e.Name()); !ok {
+		if ok, _ := filepath.Match(Pattern(base), e.Name()); !ok {
 			continue
 		}
 		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
@@ -52,8 +52,9 @@ func RemoveLeftovers(path string) error {
 	return nil
 }
 
-// pattern is that of the names of files not yet whole.
-func pattern(base string) string { return "." + base + ".*.tmp" }
+// Pattern is that of the names of files not yet whole, for os.CreateTemp; see
+// RemoveLeftovers.
+func Pattern(base string) string { return "." + base + ".*.tmp" }
 
 func dirOf(dir string) string {
 	if dir == "" {
@@ -86,4 +87,44 @@ func syncDir(dir string) error {
 		return nil
 	}
 	return err
+}
+
+// MkdirAll makes the directory path and those above it, as os.MkdirAll does. When it
+// returns nil the new names are on disk, so that no power cut takes away a directory
+// together with all that was synced into it.
+func MkdirAll(path string, perm os.FileMode) error {
+	return mkdirAll(path, perm, syncDir)
+}
+
+func mkdirAll(path string, perm os.FileMode, sync func(dir string) error) error {
+	missing, err := missingDirs(path)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(path, perm); err != nil {
+		return err
+	}
+	for _, dir := range missing {
+		if err := sync(filepath.Dir(dir)); err != nil {
+			return fmt.Errorf("make %s: %w", dir, err)
+		}
+	}
+	return nil
+}
+
+// missingDirs returns those of path and the directories above it that do not exist,
+// the innermost first.
+func missingDirs(path string) ([]string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	var missing []string
+	for {
+		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+			return missing, nil // what else is wrong with it, making it will tell
+		}
+		missing = append(missing, path)
+		path = filepath.Dir(path)
+	}
 }

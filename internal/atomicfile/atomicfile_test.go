@@ -118,3 +118,43 @@ func TestRemoveLeftovers(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestMkdirAll(t *testing.T) {
+	top := t.TempDir()
+	path := filepath.Join(top, "a", "b", "c")
+	var synced []string
+	sync := func(dir string) error {
+		synced = append(synced, dir)
+		return nil
+	}
+	if err := mkdirAll(path, 0o700, sync); err != nil {
+		t.Fatal(err)
+	}
+	// Each new name is in the directory above it, up to the first that was there.
+	want := []string{filepath.Join(top, "a", "b"), filepath.Join(top, "a"), top}
+	if !slices.Equal(synced, want) {
+		t.Errorf("synced %v, want %v", synced, want)
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("made %v, %v", info, err)
+	}
+	synced = nil
+	if err := mkdirAll(path, 0o700, sync); err != nil || len(synced) > 0 {
+		t.Errorf("one that is there: %v, synced %v", err, synced)
+	}
+	failing := errors.New("no sync")
+	err = mkdirAll(filepath.Join(path, "d"), 0o700, func(string) error { return failing })
+	if !errors.Is(err, failing) {
+		t.Errorf("a sync that fails: %v", err)
+	}
+	if err := MkdirAll(filepath.Join(top, "e", "f"), 0o700); err != nil {
+		t.Error(err)
+	}
+	if err := os.WriteFile(filepath.Join(top, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := MkdirAll(filepath.Join(top, "file", "x"), 0o700); err == nil {
+		t.Error("a directory inside a file")
+	}
+}

@@ -24,11 +24,20 @@ func Lock(path string) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock: %w", err)
 	}
-	if err := flock(f); err != nil {
+	if err := Take(f); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("lock %s: %w", path, err)
+		return nil, err
 	}
 	return &File{close: sync.OnceValue(f.Close)}, nil
+}
+
+// Take takes the lock on an open file, which goes when the file is closed. It does
+// not wait: a lock that is taken is ErrLocked.
+func Take(f *os.File) error {
+	if err := flock(f); err != nil {
+		return fmt.Errorf("lock %s: %w", f.Name(), err)
+	}
+	return nil
 }
 
 // Close gives the lock up. It may be called again. The file stays, since to remove

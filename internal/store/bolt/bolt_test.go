@@ -255,8 +255,8 @@ func TestDamagedFile(t *testing.T) {
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(path, Options{}); !errors.Is(err, errDamaged) || !strings.Contains(err.Error(), path) {
-		t.Errorf("Open: %v, want %v and the file's name", err, errDamaged)
+	if _, err := Open(path, Options{}); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), path) {
+		t.Errorf("Open: %v, want %v and the file's name", err, ErrDamaged)
 	}
 }
 

@@ -23,25 +23,17 @@ const (
 const (
 	metaBucket  = "meta"
 	valueBucket = "values"
+	totalKey    = "total" // in meta: the sum over all values
 )
 
 var errForeign = errors.New("not a data file of xlreg")
 
-// checkSchema makes the buckets in an empty file, and refuses one that this program
-// does not understand. It writes nothing to any other.
-func checkSchema(db *bbolt.DB) error {
-	empty := false
-	err := db.View(func(tx *bbolt.Tx) error {
-		first, _ := tx.Cursor().First()
-		if empty = first == nil; empty {
-			return nil
-		}
-		return checkBuckets(tx)
-	})
-	if err != nil || !empty {
-		return err
+// checkSchema refuses a file that this program does not understand.
+func checkSchema(db *bbolt.DB) (err error) {
+	if guardErr := guarded(func() { err = db.View(checkBuckets) }); guardErr != nil {
+		return guardErr
 	}
-	return db.Update(makeBuckets)
+	return err
 }
 
 func checkBuckets(tx *bbolt.Tx) error {
@@ -77,5 +69,9 @@ func makeBuckets(tx *bbolt.Tx) error {
 			return fmt.Errorf("make bucket %q: %w", name, err)
 		}
 	}
-	return tx.Bucket([]byte(metaBucket)).Put([]byte(schemaKey), binary.AppendUvarint(nil, schema))
+	meta := tx.Bucket([]byte(metaBucket))
+	return errors.Join(
+		meta.Put([]byte(schemaKey), binary.AppendUvarint(nil, schema)),
+		meta.Put([]byte(totalKey), new(total).marshal()),
+	)
 }

@@ -1,0 +1,57 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+)
+
+const backupPath = "/api/v1/backup"
+
+// ErrNotServed says that nobody answers at a socket.
+var ErrNotServed = errors.New("no registry answers")
+
+// maxProblem is how much is read of an answer that says what is wrong.
+const maxProblem = 1 << 10
+
+// Backup asks the registry at a socket for a copy of its data. It calls to with the
+// length of the copy, and writes it to what that returns. A copy that ends early is an
+// error. ErrNotServed says that there is no registry.
+func Backup(ctx context.Context, socket string, to func(size int64) io.Writer) error {
+	if len(socket) > maxPath {
+		return fmt.Errorf("%w: %s: %w", ErrNotServed, socket, ErrPathTooLong)
+	}
+	transport := &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, "unix", socket)
+			if err != nil {
+				err = fmt.Errorf("%w: %w", ErrNotServed, err)
+			}
+			return conn, err
+		},
+		ResponseHeaderTimeout: writeTime,
+		DisableCompression:    true,
+	}
+	defer transport.CloseIdleConnections()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://registry"+backupPath, http.NoBody)
+	if err != nil {
+		return err
+	}
+	answer, err := (&http.Client{Transport: transport}).Do(request)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK || answer.ContentLength < 0 {
+		problem, _ := io.ReadAll(io.LimitReader(answer.Body, maxProblem)) // what can be read will do
+		return fmt.Errorf("registry answers %s: %s", answer.Status, strings.TrimSpace(string(problem)))
+	}
+	if _, err := io.CopyN(to(answer.ContentLength), answer.Body, answer.ContentLength); err != nil {
+		return fmt.Errorf("receive copy: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,89 @@
+// Package private tells whether files and directories are under the control of the
+// user who runs the program, or whether somebody else could have put them there or
+// could replace them.
+package private
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// groupOrOthers are the permissions to write that only the owner should have.
+const groupOrOthers = 0o022
+
+// Dir makes sure that nobody else can change what is in a directory: it belongs to
+// the user or to root, and only its owner may write to it.
+func Dir(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("%s is not a directory", path)
+	}
+	if err := Owner(path, info); err != nil {
+		return err
+	}
+	if info.Mode().Perm()&groupOrOthers != 0 {
+		return fmt.Errorf("others may write to %s: run chmod 700 %s", path, path)
+	}
+	return nil
+}
+
+// Owner makes sure that a file, or a directory, belongs to the user or to root. It
+// is no exception that the user is root: a file that root did not make is somebody
+// else's.
+func Owner(path string, info fs.FileInfo) error {
+	uid, known := ownerOf(info)
+	if !known {
+		return nil
+	}
+	return checkOwner(path, uid, os.Geteuid())
+}
+
+func checkOwner(path string, uid, self int) error {
+	if uid == 0 || uid == self {
+		return nil
+	}
+	return fmt.Errorf("%s belongs to another user (uid %d), who can change it: use one of your own, or run chown %d %s if you trust it",
+		path, uid, self, path)
+}
+
+// Place makes sure that nobody else can replace a directory that is, or will be, at
+// path: others must not be able to write to the directory that it is in, unless that
+// one is sticky, as /tmp is.
+func Place(path string) error {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	for {
+		parent := filepath.Dir(path)
+		info, err := os.Stat(parent)
+		if errors.Is(err, fs.ErrNotExist) && parent != path {
+			path = parent
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if openToOthers(info) {
+			return fmt.Errorf("others may write to %s and replace what is in it: choose another place, or run chmod go-w %s", parent, parent)
+		}
+		return nil
+	}
+}
+
+// openToOthers reports whether others may rename what is in a directory. The user's
+// own group is not among them: where each user has one, directories are usually open
+// to it.
+func openToOthers(info fs.FileInfo) bool {
+	perm := info.Mode().Perm()
+	if info.Mode()&fs.ModeSticky != 0 {
+		return false
+	}
+	return perm&0o002 != 0 || perm&0o020 != 0 && !ownGroup(info)
+}
