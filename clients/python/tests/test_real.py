@@ -325,9 +325,10 @@ def test_incomplete_says_who_is_there(
     assert err.roster is not None
     assert [m.name for m in err.roster.members] == ["early"]
     port = listener.getsockname()[1]
-    assert f"1 of 3 members joined, 2 missing: time is up; joined: early at 127.0.0.1:{port} since 2" in str(
+    assert "1 of 3 members joined, 2 missing (index 1-2): time is up; this node joined with index 0; " in str(
         err
     )
+    assert f"; joined: early at 127.0.0.1:{port} since 2" in str(err)
     assert told[0].roster is not None
     assert (told[0].size, told[0].error) == (3, None)
 

@@ -21,8 +21,10 @@ from ._flow import (
     Send,
     T,
 )
+from ._keepalive import watch
 
 _CHUNK = 64 << 10
+_NEXT_ADDRESS = 0.25  # seconds after which a host's next address is tried beside the one before
 
 
 class Wire:
@@ -59,11 +61,15 @@ class Wire:
 
     async def _connect(self, effect: Connect) -> None:
         await self.close()
-        opening = asyncio.open_connection(effect.endpoint.host, effect.endpoint.port)
+        opening = asyncio.open_connection(
+            effect.endpoint.host, effect.endpoint.port, happy_eyeballs_delay=_NEXT_ADDRESS
+        )
         try:
-            self._streams = await within(effect.timeout, opening, lambda made: made[1].transport.abort())
+            made = await within(effect.timeout, opening, lambda made: made[1].transport.abort())
         except UnicodeError as err:
             raise OSError(str(err)) from None
+        watch(made[1].get_extra_info("socket"), effect.silence)
+        self._streams = made
 
     async def _exchange(self, effect: Send | Receive) -> bytes | None:
         if self._streams is None:

@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from . import limits
 from ._flow import Backoff, Connect, Disconnect, Flow, Limit, Receive, Send
 from ._session import ClassicSession, ModernSession, Pin, Session, State, client_context
+from ._times import Times
 from .errors import (
     HandshakeError,
     NeedsNodeError,
@@ -25,9 +26,7 @@ from .regcred import Target
 from .version import Protocol
 from .vocabulary import Endpoint
 
-_TCP_SECONDS = 5.0  # to one endpoint
-_SHAKE_SECONDS = 10.0  # for the handshake after it
-_PATIENCE = 30.0  # for one who gives no timeout
+_PIECE = 16 << 10  # of what is sent: each is a sign of life
 _FIRST_PAUSE, _MOST_PAUSE = 0.05, 0.5
 
 log = logging.getLogger("xlreg")
@@ -46,6 +45,7 @@ class Options:
     node: Node | None = None
     protocol: Protocol | None = None
     now: Callable[[], datetime] = field(default=utc_now)
+    times: Times = field(default_factory=Times)
 
 
 class Dialing:
@@ -81,17 +81,29 @@ class Dialing:
             UntrustedError: A registry is not the one wanted, and no other endpoint leads to that.
             UnreachableError: The limit ended.
         """
-        limit = limit.or_within(_PATIENCE)
         backoff = Backoff(_FIRST_PAUSE, _MOST_PAUSE)
         while True:
-            found, failures = yield from self._round(limit)
-            if found is not None:
-                return found
-            for failure in failures:
-                if isinstance(failure, UntrustedError):
-                    raise failure
+            try:
+                return (yield from self.open_once(limit))
+            except UnreachableError as err:
+                failures = err.failures
             if not (yield from backoff.pause(limit)):
-                raise UnreachableError(failures) from failures[-1]
+                raise UnreachableError(failures, in_time=False) from failures[-1]
+
+    def open_once(self, limit: Limit) -> Flow[Session]:
+        """Try the endpoints in turn.
+
+        Raises:
+            UntrustedError: A registry is not the one wanted, and no other endpoint leads to that.
+            UnreachableError: There is none.
+        """
+        found, failures = yield from self._round(limit)
+        if found is not None:
+            return found
+        for failure in failures:
+            if isinstance(failure, UntrustedError):
+                raise failure
+        raise UnreachableError(failures) from failures[-1]
 
     def _round(self, limit: Limit) -> Flow[tuple[Session | None, list[Exception]]]:
         failures: list[Exception] = []
@@ -107,10 +119,11 @@ class Dialing:
         return None, failures
 
     def _connect(self, endpoint: Endpoint, limit: Limit) -> Flow[Session]:
+        times = self.options.times
         with doing(endpoint):
             try:
-                yield Connect(endpoint, limit.left(_TCP_SECONDS))
-                return (yield from self._shake(limit.within(_SHAKE_SECONDS)))
+                yield Connect(endpoint, limit.left(times.connect), times.silence)
+                return (yield from self._shake(limit.within(times.shaken)))
             except TimeoutError:
                 yield Disconnect()
                 raise HandshakeError("no answer in time") from None
@@ -124,11 +137,11 @@ class Dialing:
                 raise
 
     def _shake(self, limit: Limit) -> Flow[Session]:
-        session = self._session()
+        session, patience = self._session(), self.options.times.shake
         while session.state is not State.OPEN:
-            yield from flush(session, limit)
-            session.receive((yield Receive(limit.left())))
-        yield from flush(session, limit)
+            yield from flush(session, limit, patience)
+            session.receive((yield Receive(limit.left(patience))))
+        yield from flush(session, limit, patience)
         return session
 
     def _session(self) -> Session:
@@ -141,10 +154,11 @@ class Dialing:
         return ModernSession(Pin(target.fingerprint, sig_key, self.options.now), self._context)
 
 
-def flush(session: Session, limit: Limit) -> Flow[None]:
-    """Send what a session has to send."""
-    if data := session.outgoing():
-        yield Send(data, limit.left(limits.MESSAGE_SECONDS))
+def flush(session: Session, limit: Limit, patience: float) -> Flow[None]:
+    """Send what a session has to send, each piece within so many seconds."""
+    data = session.outgoing()
+    for at in range(0, len(data), _PIECE):
+        yield Send(data[at : at + _PIECE], limit.left(patience))
 
 
 def _choose_protocol(target: Target, chosen: Protocol | None) -> Protocol:

@@ -37,9 +37,6 @@ from .vocabulary import Cluster, ClusterAttrs, ClusterID, ClusterRef, NodeID, ch
 
 _T = TypeVar("_T")
 
-ANSWER_SECONDS = 30.0  # for a reply that does not wait for anything
-BYE_SECONDS = 1.0
-
 # What a classic reply of the largest size must still have room for to show that
 # no member was left out of it: one more token, and the message's IV and padding.
 _CLASSIC_ROOM = limits.MAX_TOKEN + 64
@@ -86,9 +83,10 @@ def check_size(cluster: Cluster, want: int) -> None:
 class Dialogue:
     """One session with a registry: each method is a flow that says a request and reads its reply."""
 
-    def __init__(self, dialing: Dialing, session: Session) -> None:
-        """Go on with a session that is open."""
+    def __init__(self, dialing: Dialing, session: Session, heard: float) -> None:
+        """Go on with a session that is open, and say when its registry was heard last."""
         self.options = dialing.options
+        self.heard = heard
         self.protocol = session.protocol
         self.ended: BaseException | None = None  # why the session is over; None while it is not
         self._shown = dialing.shown
@@ -97,15 +95,18 @@ class Dialogue:
         self._verifier = Verifier(session.protocol)
 
     @classmethod
-    def open(cls, dialing: Dialing, limit: Limit) -> Flow[Dialogue]:
-        """Open a session; see Dialing.open."""
+    def open(cls, dialing: Dialing, limit: Limit, once: bool = False) -> Flow[Dialogue]:
+        """Open a session: with one try at each endpoint, or with as many as there is time for."""
         with doing("dial registry"):
-            session = yield from dialing.open(limit)
-        return cls(dialing, session)
+            if once:
+                session = yield from dialing.open_once(limit)
+            else:
+                session = yield from dialing.open(limit.or_within(dialing.options.times.dial))
+        return cls(dialing, session, limit.now())
 
     # Exchanges.
 
-    def ask(self, message: m.Message, limit: Limit, patience: float = ANSWER_SECONDS) -> Flow[m.Message]:
+    def ask(self, message: m.Message, limit: Limit) -> Flow[m.Message]:
         """Say a request and return its reply, or raise the error that the registry answers with.
 
         In the protocol each reply's Op is its request's and one.
@@ -114,7 +115,7 @@ class Dialogue:
             # The cause is told but not chained: it was the answer to another call.
             raise SessionEndedError(f"session with the registry ended: {self.ended}")
         try:
-            reply = yield from self._exchange(message, limit.within(patience))
+            reply = yield from self._exchange(message, limit)
         except TimeoutError:
             raise self._broken("no answer from the registry") from None
         except HandshakeError as err:
@@ -135,18 +136,15 @@ class Dialogue:
         return reply
 
     def _exchange(self, message: m.Message, limit: Limit) -> Flow[m.Message]:
-        session = self._session
+        """Say a request and read its reply. Silence ends it, and so does a reply that never ends."""
+        session, silence = self._session, self.options.times.silence
         session.send(message)
-        yield from flush(session, limit)
-        whole = limit  # until when the message has to be whole; it counts from its first byte
+        limit = limit.within(self.options.times.whole)
+        yield from flush(session, limit, silence)
         while (reply := session.next_message()) is None:
-            if not session.partial:
-                whole = limit
-            elif whole is limit:
-                whole = limit.within(limits.MESSAGE_SECONDS)
-            data = yield Receive(whole.left())
-            session.receive(data)
-            yield from flush(session, limit)
+            session.receive((yield Receive(limit.left(silence))))
+            yield from flush(session, limit, silence)
+        self.heard = limit.now()
         return reply
 
     def _broken(self, cause: str) -> SessionEndedError:
@@ -162,7 +160,7 @@ class Dialogue:
         """Say goodbye, wait at most a second for the answer, and close."""
         try:
             if self.ended is None:
-                yield from self.ask(m.new_bye(), Limit(BYE_SECONDS), BYE_SECONDS)
+                yield from self.ask(m.new_bye(), Limit(self.options.times.bye))
         except XlregError:
             pass  # that the registry does not answer changes nothing
         finally:
@@ -276,30 +274,26 @@ class Dialogue:
         with doing(f"get members of {ref}"):
             return self.verify((yield from self.receive(m.new_get(ref), ref, limit)))
 
-    def receive(
-        self, get: m.Message, ref: ClusterRef, limit: Limit, patience: float = ANSWER_SECONDS
-    ) -> Flow[Roster]:
+    def receive(self, get: m.Message, ref: ClusterRef, limit: Limit) -> Flow[Roster]:
         """Ask for all members, and over a classic carrier again for those that one reply cannot hold.
 
         They are not verified yet.
         """
-        roster, whole = yield from self._receive_some(get, ref, m.ALL_SEATS, limit, patience)
+        roster, whole = yield from self._receive_some(get, ref, m.ALL_SEATS, limit)
         rest = m.ALL_SEATS & ~_seats(roster)
         again = ClusterRef(roster.cluster.id)
         while not whole and rest:
-            more, last = yield from self._receive_some(
-                m.new_get(again, rest), again, rest, limit, ANSWER_SECONDS
-            )
+            more, last = yield from self._receive_some(m.new_get(again, rest), again, rest, limit)
             roster = replace(roster, members=_merge(roster.members, more.members))
             rest &= ~_seats(more)
             whole = last or not more.members
         return roster
 
     def _receive_some(
-        self, get: m.Message, ref: ClusterRef, which: int, limit: Limit, patience: float
+        self, get: m.Message, ref: ClusterRef, which: int, limit: Limit
     ) -> Flow[tuple[Roster, bool]]:
         """Read one reply, and whether it holds all that was asked for, as far as its size shows."""
-        reply = yield from self.ask(get, limit, patience)
+        reply = yield from self.ask(get, limit)
         cluster = self._cluster(reply, ref)
         members = self._read(reply.members)
         self._check_members(cluster, members, which)
@@ -354,9 +348,11 @@ class Dialogue:
             raise
 
 
-def in_session(options: Options, limit: Limit, converse: Callable[[Dialogue], Flow[_T]]) -> Flow[_T]:
+def in_session(
+    options: Options, limit: Limit, converse: Callable[[Dialogue], Flow[_T]], once: bool = False
+) -> Flow[_T]:
     """Open a session, converse in it, and close it."""
-    dialogue = yield from Dialogue.open(Dialing(options), limit)
+    dialogue = yield from Dialogue.open(Dialing(options), limit, once)
     try:
         result = yield from converse(dialogue)
     except XlregError:

@@ -218,15 +218,15 @@ class DeadlineError(XlregError, TimeoutError):
 
 
 class UnreachableError(DeadlineError):
-    """No session with the registry could be had before the time was up.
+    """No session with the registry could be had.
 
     Attributes:
         failures: What the last try at each endpoint failed with.
     """
 
-    def __init__(self, failures: Sequence[Exception]) -> None:
-        """Make the error of the failures of the last round."""
-        super().__init__("; ".join(["time is up", *(str(f) for f in failures)]))
+    def __init__(self, failures: Sequence[Exception], in_time: bool = True) -> None:
+        """Make the error of the failures of the last round; in_time if there is time for another."""
+        super().__init__("; ".join([*([] if in_time else ["time is up"]), *(str(f) for f in failures)]))
         self.failures = tuple(failures)
 
 

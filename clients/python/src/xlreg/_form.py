@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ._address import Listener, addresses
 from ._dial import Options
-from ._dialogue import Creation, Dialogue, check_size, in_session
+from ._dialogue import Creation, Dialogue, check_size
 from ._flow import Flow, Limit
 from ._pursuit import Pursuit, Told
 from ._wait import Waiter
@@ -109,16 +109,15 @@ class _Formation(Pursuit[Formed]):
 
     def __init__(self, plan: Plan) -> None:
         super().__init__(plan.options, plan.ref, plan.size, plan.progress)
+        self._joined = False
         self._plan = plan
         self._attrs = plan.attrs
 
-    def _attempt(self, limit: Limit) -> Flow[Formed]:
-        return in_session(self._options, limit, lambda dialogue: self._converse(dialogue, limit))
-
     def _converse(self, dialogue: Dialogue, limit: Limit) -> Flow[Formed]:
-        node_id = yield from dialogue.register(limit)
+        self._id = node_id = yield from dialogue.register(limit)
         ref = yield from self._find(dialogue, limit)
         cluster = self._found((yield from dialogue.join(ref, limit)))
+        self._joined = True
         waiter = Waiter(dialogue, ClusterRef.of(cluster), self._size, self._seen)
         roster = yield from self._wait(waiter, limit)
         check_self(roster, self._plan.node, node_id)

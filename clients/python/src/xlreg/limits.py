@@ -1,4 +1,4 @@
-"""Sizes that the protocol fixes, and times (section 1.7).
+"""Sizes that the protocol fixes (section 1.7).
 
 Each length that comes from a peer is held against one of these before anything
 is made of it.
@@ -35,5 +35,3 @@ MAX_REQUEST: Final = 64 << 10
 MAX_REPLY: Final = 4 << 20
 """Bytes of one 2.0 message from a server."""
 DEFAULT_PORT: Final = 56789
-MESSAGE_SECONDS: Final = 10.0
-"""From a message's first byte to its last, and for a peer to take one."""
