@@ -64,6 +64,20 @@ def public_key_of(der: bytes) -> bytes:
     return _der.parse(der).public_key
 
 
+def name_of(der: bytes) -> str | None:
+    """Return the name of the member whose certificate it is, which its subject proves, or None."""
+    parts, certificate = _der.parse(der), load(der)
+    serial = dict(_der.attributes(parts.subject)).get(_SERIAL_NUMBER)
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
+        return None
+    for name in found.get_values_for_type(x509.DNSName):
+        if hashlib.sha256(parts.public_key + name.encode()).hexdigest()[:_HEX_LENGTH] == serial:
+            return name
+    return None
+
+
 def new_certificate(
     key: rsa.RSAPrivateKey, token: Token, now: datetime, life: timedelta = DEFAULT_LIFE
 ) -> bytes:
