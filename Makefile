@@ -48,6 +48,7 @@ lint: ## run golangci-lint (the first time it is compiled, which takes minutes)
 generate: ## write the generated files anew
 	go generate ./docs/vectors
 	go run -C tools ./genproto ../internal/wire/xlreg.proto ../internal/wire/xlregpb/xlreg.pb.go
+	go test ./internal/archtest -run TestDocument -update
 
 fuzz: ## fuzz every target for FUZZTIME (30s)
 	@for dir in $$(grep -rl '^func Fuzz' --include='*_test.go' . | xargs -n 1 dirname | sort -u); do \

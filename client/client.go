@@ -30,6 +30,7 @@ type Client struct {
 	target   *regcred.Target
 	sig      string // fingerprint of the registry's sig key
 	protocol xlreg.Protocol
+	original bool // by its credentials, the registry is one from before 2.0
 	now      func() time.Time
 	conn     session.Conn
 	shown    []byte // the certificate of this session's handshake
@@ -40,6 +41,7 @@ type Client struct {
 	// Owned by whoever has the turn.
 	ended    error // why the session is over; nil while it is not
 	clusters map[xlreg.ClusterID]xlreg.Cluster
+	current  xlreg.ClusterID // of the last Create or Join
 	verifier verifier
 }
 
@@ -111,7 +113,7 @@ func (c *Client) ask(ctx context.Context, m *wire.Message, patience time.Duratio
 	if err != nil {
 		return nil, c.broken(ctx, bounded, err)
 	}
-	if err := reply.Err(); err != nil {
+	if err := c.listed(reply.Err()); err != nil {
 		if c.closesSession(err) {
 			c.end(err)
 		}
@@ -121,6 +123,16 @@ func (c *Client) ask(ctx context.Context, m *wire.Message, patience time.Duratio
 		return nil, c.misbehaved("%v in answer to %v", reply.Op(), m.Op())
 	}
 	return reply, nil
+}
+
+// listed makes something of an original server's error in words that have no kind,
+// such as that another creator was faster: one that may be gone the next time.
+func (c *Client) listed(err error) error {
+	var e *xlreg.Error
+	if !c.original || !errors.As(err, &e) || e.Kind != xlreg.ErrProtocol {
+		return err
+	}
+	return xlreg.Errorf(xlreg.ErrTryLater, "%s", e.Detail)
 }
 
 func (c *Client) exchange(ctx context.Context, m *wire.Message) (*wire.Message, error) {

@@ -2,7 +2,10 @@ package client
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/base32"
 	"fmt"
+	"strings"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/wire"
@@ -10,7 +13,7 @@ import (
 
 // CreateOptions describe a cluster.
 type CreateOptions struct {
-	Name          xlreg.Name // empty: the registry makes one up
+	Name          xlreg.Name // empty: one is made up
 	Size          int        // members, 2 to 64
 	EndpointCount int        // endpoints each member must have, up to 16; 0 is 1
 	Attrs         xlreg.ClusterAttrs
@@ -47,6 +50,9 @@ func (c *Client) Create(ctx context.Context, o CreateOptions) (xlreg.Cluster, er
 		return xlreg.Cluster{}, fmt.Errorf("create cluster %q: %w", o.Name, err)
 	}
 	defer c.done()
+	if o.Name == "" && c.original {
+		o.Name = madeUpName() // there, all clusters without a name are one
+	}
 	cluster, err := c.create(ctx, &o)
 	if err != nil {
 		return cluster, fmt.Errorf("create cluster %q: %w", o.Name, err)
@@ -70,7 +76,16 @@ func (c *Client) create(ctx context.Context, o *CreateOptions) (xlreg.Cluster, e
 	if err != nil {
 		return xlreg.Cluster{}, err
 	}
+	c.current = cluster.ID
 	return cluster, checkSize(&cluster, o.Size)
+}
+
+// madeUpName returns a name in the form in which registries make them up: new,
+// distinct and not to be guessed.
+func madeUpName() xlreg.Name {
+	var b [10]byte
+	rand.Read(b[:]) // never fails
+	return "c-" + xlreg.Name(strings.ToLower(base32.StdEncoding.EncodeToString(b[:])))
 }
 
 // checkSize refuses a cluster of another size than wanted. Zero is a size that
@@ -116,6 +131,7 @@ func (c *Client) Join(ctx context.Context, ref xlreg.ClusterRef) (xlreg.Cluster,
 	if err != nil {
 		return xlreg.Cluster{}, fmt.Errorf("join %s: %w", refText(ref), err)
 	}
+	c.current = cluster.ID
 	return cluster, nil
 }
 

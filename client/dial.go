@@ -145,6 +145,17 @@ func chooseProtocol(target *regcred.Target, chosen xlreg.Protocol) (xlreg.Protoc
 		ErrOriginalRegistry, target.Cred.Version, likely)
 }
 
+// original reports whether the registry is a server from before 2.0, as far as its
+// credentials and the carrier tell. It may have been upgraded since, so what is done
+// for an original has to work with every other.
+func (d *dialing) original() bool {
+	if !d.o.Protocol.Classic() {
+		return false
+	}
+	_, modern := d.target.Cred.Protocol()
+	return !modern
+}
+
 // showCertificate prepares what the node shows in the handshake. Classic
 // carriers show nothing there, and allow nothing without a node.
 func (d *dialing) showCertificate() error {
@@ -202,7 +213,7 @@ func (d *dialing) connect(ctx context.Context, e xlreg.Endpoint) (session.Conn, 
 func (d *dialing) client(conn session.Conn) *Client {
 	c := &Client{
 		node: d.o.Node, target: d.target, sig: d.sig, protocol: d.o.Protocol,
-		now: d.o.Now, conn: conn,
+		original: d.original(), now: d.o.Now, conn: conn,
 		turn:     make(chan struct{}, 1),
 		verifier: verifier{protocol: d.o.Protocol},
 		clusters: make(map[xlreg.ClusterID]xlreg.Cluster),

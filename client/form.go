@@ -66,7 +66,8 @@ type Progress struct {
 // with the verified roster. In order: it finds out the addresses of the
 // listeners, which have to be ones that others can reach (ErrAddress); registers
 // the node; creates the cluster or finds it, and if it has another size returns
-// xlreg.ErrClusterSize without having joined; joins it; and waits.
+// xlreg.ErrClusterSize without having joined (an original server tells the size of a
+// cluster that is not to be created only to those who join); joins it; and waits.
 //
 // When the registry goes away meanwhile, or says to come back later, Form tries
 // again from the start, as the same node, until ctx ends. It works even if the
@@ -223,8 +224,12 @@ func (f *formation) find(ctx context.Context, c *Client) (xlreg.ClusterRef, erro
 	return xlreg.ClusterRef{ID: cluster.ID}, f.found(cluster)
 }
 
-// look asks for the cluster but none of its members.
+// look asks for the cluster but none of its members. An original server says
+// nothing of a cluster before Join.
 func (f *formation) look(ctx context.Context, c *Client) error {
+	if c.original {
+		return nil
+	}
 	cluster, err := c.Cluster(ctx, f.ref)
 	if err != nil {
 		return err

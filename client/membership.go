@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -78,22 +79,36 @@ func (m *Membership) Refresh(ctx context.Context) (*Roster, error) {
 	return roster, nil
 }
 
-// read asks for the members. Over 2.0 nobody has to say who they are for that.
+// read asks for the members. An original server tells them to those alone who join
+// in the same session, and joining again changes nothing there; elsewhere it could
+// take a seat that this node has given up.
+func (m *Membership) read(ctx context.Context) (*Roster, error) {
+	r, original, err := m.readOnce(ctx, false)
+	if original && errors.Is(err, xlreg.ErrWrongState) {
+		r, _, err = m.readOnce(ctx, true)
+	}
+	return r, err
+}
+
+// readOnce reads in one session. Over 2.0 nobody has to say who they are for that.
 // Original servers know no log-in, and registering the same again is one on every
 // server.
-func (m *Membership) read(ctx context.Context) (*Roster, error) {
+func (m *Membership) readOnce(ctx context.Context, join bool) (r *Roster, original bool, err error) {
 	c, err := Dial(ctx, m.target, m.o)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer c.Close()
 	if c.Protocol().Classic() {
 		_, err = c.Register(ctx)
 	}
-	if err != nil {
-		return nil, err
+	if err == nil && join {
+		_, err = c.Join(ctx, m.ref())
 	}
-	return c.Members(ctx, m.ref())
+	if err == nil {
+		r, err = c.Members(ctx, m.ref())
+	}
+	return r, c.original, err
 }
 
 // Leave gives the node's place up. What Roster returns stays as it was. Classic

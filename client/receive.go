@@ -3,6 +3,7 @@ package client
 import (
 	"cmp"
 	"context"
+	"math/bits"
 	"slices"
 	"time"
 
@@ -15,24 +16,63 @@ import (
 // message's IV and padding.
 const classicRoom = xlreg.MaxTokenLen + 64
 
-// receive asks for members, and over a classic carrier, where one reply may not
-// hold all of them, again for the rest until a reply adds none. Signatures are
-// not verified yet: that costs more than all else and is a step of its own.
+// classicPart is how many members are asked for at once over a classic carrier.
+// Original servers put all of them into one message, even when it gets longer than
+// a message may be.
+const classicPart = 12
+
+// receive asks for members, over a classic carrier in parts, and for the rest of a
+// part until a reply adds none. Only the first request waits. Signatures are not
+// verified yet: that costs more than all else and is a step of its own.
 func (c *Client) receive(ctx context.Context, get wire.GetRequest, patience time.Duration) (*xlreg.Roster, error) {
-	r, whole, err := c.receiveSome(ctx, get, patience)
-	if err != nil {
-		return nil, err
-	}
-	rest, ref := get.Which&^r.Seats(), xlreg.ClusterRef{ID: r.Cluster.ID}
-	for !whole && rest != 0 {
-		more, last, err := c.receiveSome(ctx, wire.GetRequest{Ref: ref, Which: rest}, answerPatience)
+	get.Ref = c.known(get.Ref)
+	var r *xlreg.Roster
+	for rest := get.Which; rest != 0; {
+		get.Which = c.part(rest)
+		some, whole, err := c.receiveSome(ctx, get, patience)
 		if err != nil {
 			return nil, err
 		}
-		r.Members = merge(r.Members, more.Members)
-		rest, whole = rest&^more.Seats(), last || len(more.Members) == 0
+		rest &^= some.Seats()
+		if whole || len(some.Members) == 0 {
+			rest &^= get.Which
+		}
+		if size := some.Cluster.MaxSize; size > 0 {
+			rest &= xlreg.AllSeats >> (xlreg.MaxClusterSize - size)
+		}
+		if r == nil {
+			r = some
+		} else {
+			r.Members = merge(r.Members, some.Members)
+		}
+		get, patience = wire.GetRequest{Ref: xlreg.ClusterRef{ID: r.Cluster.ID}}, answerPatience
 	}
 	return r, nil
+}
+
+// part returns those of the seats that one request may ask for.
+func (c *Client) part(seats xlreg.Seats) xlreg.Seats {
+	for c.protocol.Classic() && seats.Len() > classicPart {
+		seats = seats.Without(bits.Len64(uint64(seats)) - 1)
+	}
+	return seats
+}
+
+// known returns ref by ID if this session has seen the cluster: original servers
+// look for the members of no other.
+func (c *Client) known(ref xlreg.ClusterRef) xlreg.ClusterRef {
+	if !c.original || ref.ID != "" {
+		return ref
+	}
+	if ref.Name == "" {
+		return xlreg.ClusterRef{ID: c.current}
+	}
+	for id, cluster := range c.clusters {
+		if cluster.Name == ref.Name {
+			ref.ID = id
+		}
+	}
+	return ref
 }
 
 // receiveSome reads one reply, and reports whether it holds all that was asked

@@ -23,15 +23,7 @@ var unchecked = map[string]string{
 // they use goleak.
 func TestGoroutinesAreAwaited(t *testing.T) {
 	s := readSource(t)
-	starts, checks := make(map[string]bool), make(map[string]bool)
-	for _, f := range s.files {
-		if !f.test() && startsGoroutines(f.ast) {
-			starts[f.dir()] = true
-		}
-		if importsGoleak(f.ast) {
-			checks[f.dir()] = true
-		}
-	}
+	starts, checks := s.goroutines()
 	for _, dir := range slices.Sorted(maps.Keys(starts)) {
 		_, excused := unchecked[dir]
 		if !checks[dir] && !excused {
@@ -41,6 +33,21 @@ func TestGoroutinesAreAwaited(t *testing.T) {
 	if !starts["internal/server"] || !starts["internal/store/bolt"] || starts["internal/wire"] {
 		t.Errorf("the walk over the source saw goroutines in %v", slices.Sorted(maps.Keys(starts)))
 	}
+}
+
+// goroutines returns the packages that start goroutines, and those that look for
+// goroutines left behind.
+func (s *source) goroutines() (starts, checks map[string]bool) {
+	starts, checks = make(map[string]bool), make(map[string]bool)
+	for _, f := range s.files {
+		if !f.test() && startsGoroutines(f.ast) {
+			starts[f.dir()] = true
+		}
+		if importsGoleak(f.ast) {
+			checks[f.dir()] = true
+		}
+	}
+	return starts, checks
 }
 
 // startsGoroutines reports whether there is a go statement in a file, or a call of

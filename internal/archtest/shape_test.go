@@ -61,23 +61,41 @@ func lines(fset *token.FileSet, n ast.Node) int {
 // Errors, tables and what else has its value from the start may stay, and those
 // few that the table stateful excuses.
 func checkVars(d *ast.GenDecl, dir string) []string {
+	var found []string
+	for _, name := range stateOf(d) {
+		if _, ok := stateful[dir+"."+name]; !ok {
+			found = append(found, fmt.Sprintf("package variable %s holds state: let a value own it", name))
+		}
+	}
+	return found
+}
+
+// stateIn returns the package variables of a file that hold state.
+func stateIn(f *ast.File) []string {
+	var names []string
+	for _, decl := range f.Decls {
+		if d, ok := decl.(*ast.GenDecl); ok {
+			names = append(names, stateOf(d)...)
+		}
+	}
+	return names
+}
+
+func stateOf(d *ast.GenDecl) []string {
 	if d.Tok != token.VAR {
 		return nil
 	}
-	var found []string
+	var names []string
 	for _, spec := range d.Specs {
 		v := spec.(*ast.ValueSpec)
-		if _, ok := stateful[dir+"."+v.Names[0].Name]; ok {
-			continue
-		}
 		if v.Names[0].Name == "_" || embeds(d.Doc) || embeds(v.Doc) {
 			continue
 		}
 		if len(v.Values) == 0 || slices.ContainsFunc(v.Values, isState) {
-			found = append(found, fmt.Sprintf("package variable %s holds state: let a value own it", v.Names[0].Name))
+			names = append(names, v.Names[0].Name)
 		}
 	}
-	return found
+	return names
 }
 
 func embeds(doc *ast.CommentGroup) bool {
