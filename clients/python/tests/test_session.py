@@ -18,7 +18,7 @@ from fake import CLUSTER, REGISTRY_KEYS, reply, server_context
 
 import xlreg
 from xlreg import Node, Protocol, Roster
-from xlreg._codec import Classic, Framing
+from xlreg._codec import Classic, Framing, Opener, Sealer
 from xlreg._dial import Options
 from xlreg._dialogue import Dialogue
 from xlreg._flow import Backoff, Effect, Flow, Limit, Sleep, T
@@ -205,11 +205,26 @@ def test_a_session_goes_nowhere_but_by_the_table(pin: Pin) -> None:
 
 
 def test_tokens_are_counted_before_they_are_decoded() -> None:
-    """Empty ones take a hundred times their three bytes; they may stand behind a group, too."""
-    empty, group = b"\xaa\x01\x00", b"\xa3\x06\xa4\x06"
-    assert len(m.decode(b"\x08\x0a" + group + 64 * empty).raw.Tokens) == 64
+    """Empty ones take a hundred times their three bytes."""
+    empty = b"\xaa\x01\x00"
+    assert len(m.decode(b"\x08\x0a" + 64 * empty).raw.Tokens) == 64
     with pytest.raises(ProtocolError, match="more than 64 tokens"):
-        m.decode(b"\x08\x0a" + group + 65 * empty)
+        m.decode(b"\x08\x0a" + 65 * empty)
+
+
+GROUP, DEEP = b"\xa3\x06\xa4\x06", b"\xa3\x06" * 10_000
+
+
+@pytest.mark.parametrize("group", [GROUP, DEEP, GROUP[2:]], ids=["one", "10,000 deep", "an end"])
+@pytest.mark.parametrize("field", [b"", b"\xaa\x01", b"\x5a"], ids=["message", "token", "specs"])
+def test_groups_are_refused(field: bytes, group: bytes) -> None:
+    """No message has them, and a decoder keeps what it does not know as deep as it is nested."""
+    length = bytes([len(group) & 0x7F | 0x80, len(group) >> 7 & 0x7F | 0x80, len(group) >> 14])
+    with pytest.raises(ProtocolError, match="group"):
+        m.decode(b"\x08\x0a" + (field + length + group if field else group))
+    opener = Opener(bytes(32), bytes(16))
+    opener.feed(Sealer(bytes(32), bytes(16)).seal((b"\x08\x0a" + group)[:1000]))
+    assert opener.next() is None
 
 
 # Flows.

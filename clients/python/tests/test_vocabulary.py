@@ -24,10 +24,10 @@ from xlreg import (
     parse_decimal_version,
     parse_reg_cred,
 )
-from xlreg.errors import IncompleteError, RegistryError, XlregError
+from xlreg.errors import EndpointError, IllFormedNameError, IncompleteError, RegistryError, XlregError
 from xlreg.roster import Member, Roster
 from xlreg.testing import shared_keys
-from xlreg.vocabulary import Cluster, ClusterID, Token, endpoints_of
+from xlreg.vocabulary import Cluster, ClusterID, Endpoint, Token, check_name, endpoints_of
 
 VERSIONS = [0, 1 | 8 << 8, 0xFFFFFFFF, 0x01020304]
 
@@ -162,17 +162,26 @@ def token(name: str) -> Token:
     return Token(name, keys.comms_key, keys.sig_key, ends, id=NodeID(bytes(20)), joined=joined)
 
 
+@pytest.mark.parametrize("text", ["--version:22", "-v:1", "-:1", "-a.example.org:1"])
+def test_host_that_is_an_option_elsewhere(text: str) -> None:
+    with pytest.raises(EndpointError):
+        Endpoint(text)
+    with pytest.raises(IllFormedNameError):
+        check_name(text.partition(":")[0])
+
+
 def test_incomplete_error_text() -> None:
     roster = Roster(
         Cluster(ClusterID(bytes(20)), "web", size=3), (Member(0, token("m0")), Member(2, token("m2")))
     )
     err = IncompleteError(roster, 3, errors.TryLaterError("no room"))
     assert str(err) == (
-        "2 of 3 members joined, 1 missing: time is up: try again later: no room; "
+        "2 of 3 members joined, 1 missing (index 1): time is up; registry never heard; "
+        "try again later: no room; "
         "joined: m0 at 192.0.2.1:1 since 2026-01-02T03:04:05Z, m2 at 192.0.2.1:1 since 2026-01-02T03:04:05Z"
     )
-    assert str(IncompleteError(None, 0)) == "not joined: time is up"
-    assert str(IncompleteError(None, 3)) == "not joined, 3 members wanted: time is up"
+    assert str(IncompleteError(None, 0)) == "cluster not found yet: time is up; registry never heard"
+    assert str(IncompleteError(None, 3)) == "3 members wanted: time is up; registry never heard"
     assert (IncompleteError(None, 3).missing, err.missing) == (3, 1)
 
 

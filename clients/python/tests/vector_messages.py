@@ -111,7 +111,7 @@ def read_token(raw: pb.Token, protocol: Protocol) -> Token:
     token = m.token_of(raw)
     try:
         for public in (token.comms_key, token.sig_key):
-            parse_public_key(public, protocol.min_key_bits)
+            parse_public_key(public, protocol.key_bounds)
     except XlregError as err:
         raise IllFormedTokenError(str(err)) from None
     return token

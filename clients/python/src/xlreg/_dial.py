@@ -16,11 +16,13 @@ from .errors import (
     NeedsNodeError,
     OriginalRegistryError,
     PrivateKeyError,
+    PublicKeyError,
     UnreachableError,
     UntrustedError,
     XlregError,
     doing,
 )
+from .keys import parse_public_key
 from .node import Node
 from .regcred import Target
 from .version import Protocol
@@ -67,9 +69,8 @@ class Dialing:
             raise NeedsNodeError(f"protocol {self.protocol}: no node: this client can only read")
         if self.protocol.classic:
             return
-        if node is not None and node.keys.sig.key_size < limits.MIN_KEY_BITS_20:
-            bits = f"sig key of {node.keys.sig.key_size} bits"
-            raise PrivateKeyError(f"{bits}: protocol 2.0 needs at least {limits.MIN_KEY_BITS_20}")
+        if node is not None:
+            _check_keys(node)
         if node is not None:
             self.shown = node.certificate(options.now())
         self._context = client_context(self.shown, node.keys.sig if node else None)
@@ -159,6 +160,15 @@ def flush(session: Session, limit: Limit, patience: float) -> Flow[None]:
     data = session.outgoing()
     for at in range(0, len(data), _PIECE):
         yield Send(data[at : at + _PIECE], limit.left(patience))
+
+
+def _check_keys(node: Node) -> None:
+    """Refuse keys that are none over 2.0, before anything is said."""
+    for which, key in (("sig", node.keys.sig_key), ("comms", node.keys.comms_key)):
+        try:
+            parse_public_key(key, limits.MODERN_KEYS)
+        except PublicKeyError as err:
+            raise PrivateKeyError(f"{which} key is not for protocol 2.0: {err}") from None
 
 
 def _choose_protocol(target: Target, chosen: Protocol | None) -> Protocol:

@@ -165,7 +165,7 @@ def check_certificate(der: bytes, token: Token) -> x509.Certificate:
 
 def _long_key(der: bytes) -> rsa.RSAPublicKey:
     try:
-        return parse_public_key(der, limits.MIN_KEY_BITS_20)
+        return parse_public_key(der, limits.MODERN_KEYS)
     except XlregError as err:
         raise CertificateError(f"certificate: {err}") from None
 
@@ -246,7 +246,7 @@ def check_leaf(der: bytes, sig_key: SigKey, now: datetime) -> None:
         UntrustedError: It is not.
     """
     try:
-        key = parse_public_key(sig_key, limits.MIN_KEY_BITS_20)
+        key = parse_public_key(sig_key, limits.MODERN_KEYS)
         leaf = load(der)
     except XlregError as err:
         raise UntrustedError(f"registry's certificate: {err}") from None

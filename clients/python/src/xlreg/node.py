@@ -158,7 +158,7 @@ class Node:
                 _refuse_registry(files, node.keys)
                 node._directory, node._lock = files, lock
                 files.remove_certificate()  # of an earlier try, perhaps under another name
-                if node.keys.sig.key_size >= limits.MIN_KEY_BITS_20:
+                if node.keys.sig.key_size >= limits.MODERN_KEYS.min_bits:
                     node.certificate()
                 files.write_record(record)
         return node
