@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from relay import Line, Relay
 import xlreg
 from xlreg import Client, Node, Progress, Protocol, RegCred, Roster, _async, _sync
 from xlreg._dial import Options
+from xlreg._dialogue import Creation, Dialogue, in_session
 from xlreg._flow import Flow, Limit, Request, T
 from xlreg._form import Formed, Plan
 from xlreg._form import form as form_flow
@@ -26,6 +28,7 @@ from xlreg._reading import Reading
 from xlreg._times import Times
 from xlreg._wire.messages import Message, Op
 from xlreg.errors import (
+    ClockError,
     DeadlineError,
     IncompleteError,
     SessionEndedError,
@@ -212,6 +215,48 @@ def test_the_system_looks_after_connections(xlreg_registry: RegistryProcess) -> 
             assert options_of(client._wire._streams[1].get_extra_info("socket")) == [1, 10, 5, 4, 30_000, 1]
 
     asyncio.run(main())
+
+
+# Clocks.
+
+
+@BOTH
+def test_clock_that_is_set_meanwhile(perform: Callable[..., Formed], xlreg_registry: RegistryProcess) -> None:
+    """A machine that begins in 1970 is told so, and forms its cluster once it knows the time."""
+    name, told = f"clock-{perform.__name__}", queue.Queue[Progress]()
+    join_other(xlreg_registry, name)
+    clock = [datetime(1970, 1, 1, 0, 1, tzinfo=timezone.utc)]
+    wanted = plan(xlreg_registry.cred, name, told, now=lambda: clock[0])
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        forming = pool.submit(perform, lambda limit: form_flow(wanted, limit), 60)
+        failure = told.get(timeout=30).error
+        assert isinstance(failure, UnreachableError)
+        assert isinstance(failure.failures[0], ClockError)
+        assert re.search(r"clock of this machine is behind the registry's by 2\d{4} days", str(failure))
+        clock[0] = datetime.now(timezone.utc)
+        assert names(forming.result(60).roster) == ["m0", "m1"]
+
+
+def test_clock_of_another_member(xlreg_registry: RegistryProcess, caplog: pytest.LogCaptureFixture) -> None:
+    """A certificate that is not valid yet has its member named."""
+    ahead = Node("ahead", ["127.0.0.1:7002"], keys=shared_keys(1))
+    later = replace(
+        Options(xlreg_registry.target, ahead), now=lambda: datetime.now(timezone.utc) + timedelta(hours=5)
+    )
+
+    def join(dialogue: Dialogue) -> Flow[None]:
+        yield from dialogue.register(Limit(10))
+        yield from dialogue.create(Creation("ahead", 2), Limit(10))
+        yield from dialogue.join(ClusterRef(name="ahead"), Limit(10))
+
+    blocking(lambda limit: in_session(later, limit, join), 20)
+    with Client.connect(xlreg_registry.url) as client:
+        for _ in range(2):
+            assert names(client.members("ahead")) == ["ahead"]
+    said = [record.getMessage() for record in caplog.records]
+    assert [text for text in said if "ahead" in text] == said
+    assert len(said) == 1
+    assert re.search(r'certificate of member "ahead" is valid from .* UTC, 4 hours from now', said[0])
 
 
 # What the error says when the time is up.

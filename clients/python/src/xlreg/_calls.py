@@ -30,6 +30,7 @@ def form(
     endpoint_count: int = 1,
     attrs: ClusterAttrs = ClusterAttrs.NONE,
     protocol: Protocol | str | None = None,
+    allow_unverified: bool = False,
     progress: Told | None = None,
 ) -> Request[Formed]:
     """Make the node a member of a cluster, and return when everybody is there.
@@ -54,6 +55,8 @@ def form(
         endpoint_count: How many endpoints each member of a new cluster must have.
         attrs: Attributes of a new cluster.
         protocol: What to speak; 2.0, unless "1.9" or "1.8" is chosen.
+        allow_unverified: Return a roster, too, in which not everybody is verified. Over a
+            classic carrier nobody ever is, and that is what was chosen with it.
         progress: Told when the node has joined, when others have, and when something
             has to be tried again. It costs one request for each member that joins.
 
@@ -65,6 +68,7 @@ def form(
         ClusterSizeError: The cluster exists with another size.
         IncompleteError: Time was up; it says who has joined, and how many are missing.
         UntrustedError: The registry is not the one that target names.
+        UnverifiedError: Members came over a classic carrier and have proved nothing; it names them.
         RegistryError: The registry refuses, for a reason that does not go away.
         ValueError: The arguments make no sense together.
 
@@ -83,6 +87,7 @@ def form(
         attrs=attrs,
         listeners=listeners,
         advertise=advertise,
+        allow_unverified=allow_unverified,
         progress=progress,
     )
     return Request(lambda limit: form_flow(plan, limit), timeout)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TypeVar
 
 from . import limits
-from ._dial import Dialing, Options, flush
+from ._dial import Dialing, Options, flush, log
 from ._flow import Disconnect, Flow, Limit, Receive
 from ._record import Registration
 from ._session import Session
 from ._verify import Verifier
 from ._wire import messages as m
+from .certificate import span, valid_from
 from .errors import (
     BadTagError,
     ClusterSizeError,
@@ -28,6 +30,7 @@ from .errors import (
     WrongStateError,
     XlregError,
     doing,
+    quote,
 )
 from .node import Node
 from .regcred import RegCred
@@ -93,6 +96,7 @@ class Dialogue:
         self._session = session
         self._clusters: dict[ClusterID, Cluster] = {}
         self._verifier = Verifier(session.protocol)
+        self._dated: set[NodeID] = set()  # whose certificates' dates have been looked at
 
     @classmethod
     def open(cls, dialing: Dialing, limit: Limit, once: bool = False) -> Flow[Dialogue]:
@@ -315,8 +319,14 @@ class Dialogue:
             raise self._misbehaved("two members with one ID or name")
 
     def verify(self, roster: Roster) -> Roster:
-        """Verify a roster; see Verifier."""
-        return self._verifier.verify(roster)
+        """Verify a roster; see Verifier. A member whose certificate is not valid yet is warned of, once."""
+        verified = self._verifier.verify(roster)
+        now = self.options.now()
+        for member in verified.members:
+            if member.verified and member.id not in self._dated:
+                self._dated.add(member.id)
+                _warn_of_clock(member, now)
+        return verified
 
     def _cluster(self, reply: m.Message, asked: ClusterRef) -> Cluster:
         """Read the cluster of a reply, which has to be the one asked for."""
@@ -346,6 +356,17 @@ class Dialogue:
         except RegistryError as err:
             self.ended = err
             raise
+
+
+def _warn_of_clock(member: Member, now: datetime) -> None:
+    begin = valid_from(member.token.certificate or b"")
+    if begin > now:
+        log.warning(
+            "certificate of member %s is valid from %s, %s from now: its clock or this machine's is wrong",
+            quote(member.name),
+            f"{begin:%Y-%m-%d %H:%M} UTC",
+            span(begin - now),
+        )
 
 
 def in_session(

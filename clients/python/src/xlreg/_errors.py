@@ -234,6 +234,10 @@ class HandshakeError(XlregError):
     """No session came about: the other end is no registry, speaks something else, or refuses this client."""
 
 
+class ClockError(HandshakeError):
+    """This machine's clock is so far behind that the registry's certificate is not valid yet."""
+
+
 class UntrustedError(HandshakeError):
     """The registry could not prove to be the one wanted."""
 
@@ -275,7 +279,7 @@ class Needs20Error(XlregError):
 
 
 class UnverifiedError(XlregError):
-    """A member's token carries no proof: it registered over a classic carrier, or was read over one."""
+    """Members have proved nothing: they registered over a classic carrier, or were read over one."""
 
 
 class StrangerError(XlregError):

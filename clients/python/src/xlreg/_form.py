@@ -17,6 +17,7 @@ from .errors import (
     NoClusterNamedError,
     NotMemberError,
     TooFewEndpointsError,
+    UnverifiedError,
     doing,
 )
 from .node import Node
@@ -36,6 +37,7 @@ class Plan:
     attrs: ClusterAttrs = ClusterAttrs.NONE
     listeners: Sequence[Listener] = ()
     advertise: Sequence[str | None] = ()
+    allow_unverified: bool = False
     progress: Told | None = None
 
     @property
@@ -91,6 +93,20 @@ def check_self(roster: Roster, node: Node, node_id: NodeID) -> Member:
     return member
 
 
+def check_verified(roster: Roster) -> None:
+    """Refuse members that have proved nothing: whoever has learnt of the cluster may be one.
+
+    Raises:
+        UnverifiedError: There are some; it names them.
+    """
+    if roster.unverified:
+        names = ", ".join(member.name for member in roster.unverified)
+        raise UnverifiedError(
+            f"{len(roster.unverified)} of {len(roster.members)} members are not verified, as they came over "
+            f"a classic carrier: {names}; allow that, or form another cluster without them"
+        )
+
+
 def form(plan: Plan, limit: Limit) -> Flow[Formed]:
     """Find out the addresses, register, create or find the cluster, join it, and wait; again if need be."""
     with doing(f"form {plan.ref}"):
@@ -121,6 +137,8 @@ class _Formation(Pursuit[Formed]):
         waiter = Waiter(dialogue, ClusterRef.of(cluster), self._size, self._seen)
         roster = yield from self._wait(waiter, limit)
         check_self(roster, self._plan.node, node_id)
+        if not dialogue.protocol.classic and not self._plan.allow_unverified:
+            check_verified(roster)
         return Formed(self._options, self._plan.node, roster, node_id)
 
     def _find(self, dialogue: Dialogue, limit: Limit) -> Flow[ClusterRef]:

@@ -28,7 +28,8 @@ def watch(connected: Options, silence: float) -> None:
         "TCP_KEEPCNT": _COUNT,
         "TCP_USER_TIMEOUT": max(1, round(silence * 1000)),
     }
-    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    with contextlib.suppress(OSError):  # such as of a connection that has ended already
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in tcp.items():
         with contextlib.suppress(OSError, AttributeError):
             connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

@@ -343,6 +343,7 @@ def _form(command: Command, target: Target, node: Node) -> Membership:
         size=command.size,
         advertise=command.endpoint,
         join_only=not command.create,
+        allow_unverified=True,  # what is printed says who is not verified
         timeout=command.wait or _REQUEST_SECONDS,
         protocol=command.protocol,
         progress=None if command.wait else _call_off,

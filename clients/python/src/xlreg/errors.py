@@ -27,13 +27,14 @@
     │   ├── UnreachableError               no session with the registry; has failures
     │   └── IncompleteError                members are missing; says who is there
     ├── HandshakeError                    no session came about
+    │   ├── ClockError                     this machine's clock is behind the registry's
     │   └── UntrustedError                 the registry is not the one wanted
     ├── SessionEndedError                 the session is over: connect again; also a ConnectionError
     ├── OriginalRegistryError             old credentials, and nobody chose a classic protocol
     ├── NeedsNodeError                    a client without a node can only read
     ├── NotRegisteredError                the node has no ID from this registry
     ├── Needs20Error                      a classic carrier cannot carry that
-    ├── UnverifiedError                   a member's token carries no proof
+    ├── UnverifiedError                   members have proved nothing
     ├── StrangerError                     the other end of a connection is no member of the cluster
     ├── AddressError                      nobody could reach the node there; also a ValueError
     ├── FormatError                       bytes or text of the wrong form; also a ValueError
