@@ -273,8 +273,11 @@ class Growing(Dialogue):
             Member(i, replace(token, name=f"m{i}", id=NodeID(bytes([i]) * 20))) for i in range(64)
         )
 
-    def receive(self, get: m.Message, ref: ClusterRef, limit: Limit) -> Flow[Roster]:
-        self.asked.append((get.raw.WaitSize, get.raw.WaitMillis))
+    def receive(self, ref: ClusterRef, limit: Limit, waiting: m.Waiting | None = None) -> Flow[Roster]:
+        assert waiting is not None
+        assert waiting.size is not None
+        assert waiting.millis is not None
+        self.asked.append((waiting.size, waiting.millis))
         self._clock.time += self._took
         count = self._counts.pop(0) if len(self._counts) > 1 else self._counts[0]
         return Roster(replace(CLUSTER, size=4), self._members[:count])

@@ -50,6 +50,10 @@ def test_old_hello_functions_take_what_they_took() -> None:
     assert classic.server_decrypt_hello(bytearray(ciphertext), keys.comms)[3] == 0x0801
     answer = classic.server_encrypt_hello_reply(bytearray(iv1), bytearray(key1), bytearray(salt1), 7)[3]
     assert classic.client_decrypt_hello_reply(answer, bytearray(iv1), bytearray(key1))[3:] == (salt1, 7)
+    named = classic.client_encrypt_hello(7, ck_=keys.comms.public_key())
+    assert classic.server_decrypt_hello(named[0], ck_priv=keys.comms)[3] == 7
+    assert len(classic.server_encrypt_hello_reply(iv1, key1, salt1, version2s=7)[3]) == 80
+    assert len(classic.server_encrypt_hello_reply(iv1, key1, salt1, version2=7)[3]) == 80
     for bad in (b"", answer[:-1], answer[:-16], bytes(80)):
         with pytest.raises(XlregError):
             classic.client_decrypt_hello_reply(bad, iv1, key1)

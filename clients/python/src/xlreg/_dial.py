@@ -49,6 +49,16 @@ class Options:
     now: Callable[[], datetime] = field(default=utc_now)
     times: Times = field(default_factory=Times)
 
+    @property
+    def original(self) -> bool:
+        """Whether the registry is a server from before 2.0, by its credentials and what is spoken.
+
+        It may have been upgraded since, so what is done for an original works with every other, too.
+        """
+        cred = self.target.cred
+        classic = self.protocol is not None and self.protocol.classic
+        return classic and cred is not None and cred.protocol is not Protocol.V20
+
 
 class Dialing:
     """What all attempts to open one session have in common."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ from .errors import (
     ProtocolError,
     RegistryError,
     SessionEndedError,
+    TryLaterError,
     UnexpectedTypeError,
     WrongStateError,
     XlregError,
@@ -43,6 +45,8 @@ _T = TypeVar("_T")
 # What a classic reply of the largest size must still have room for to show that
 # no member was left out of it: one more token, and the message's IV and padding.
 _CLASSIC_ROOM = limits.MAX_TOKEN + 64
+# Original servers put all members asked for into one message, also when it gets longer than one may be.
+_CLASSIC_PART = 12
 # After these a registry ends a 2.0 session; over a classic carrier, after all.
 _ENDING = (WrongStateError, BadTagError, UnexpectedTypeError, ProtocolError)
 
@@ -73,6 +77,11 @@ class Creation:
             raise Needs20Error("unique name: needs protocol 2.0")
 
 
+def made_up_name() -> str:
+    """Return a name in the form in which registries make them up: new, distinct and not to be guessed."""
+    return "c-" + base64.b32encode(os.urandom(10)).decode().lower()
+
+
 def check_size(cluster: Cluster, want: int) -> None:
     """Refuse a cluster of another size than wanted. 0 is one that is not known, or not asked for.
 
@@ -95,6 +104,7 @@ class Dialogue:
         self._shown = dialing.shown
         self._session = session
         self._clusters: dict[ClusterID, Cluster] = {}
+        self._current: ClusterID | None = None  # that of the last Create or Join
         self._verifier = Verifier(session.protocol)
         self._dated: set[NodeID] = set()  # whose certificates' dates have been looked at
 
@@ -131,6 +141,9 @@ class Dialogue:
             self.ended = err  # given up in the middle, or the peer breaks the protocol
             raise
         error = reply.error()
+        if self.options.original and isinstance(error, ProtocolError):
+            # In words of its own, such as that another creator was faster: it may be gone the next time.
+            error = TryLaterError(error.detail)
         if error is not None:
             if self.protocol.classic or isinstance(error, _ENDING):
                 self.ended = error
@@ -246,25 +259,30 @@ class Dialogue:
     def create(self, wanted: Creation, limit: Limit) -> Flow[Cluster]:
         """Make a cluster, or get the one that has the name."""
         with doing(f"create {ClusterRef(name=wanted.name)}"):
+            if self.options.original and not wanted.name:
+                wanted = replace(wanted, name=made_up_name())
             wanted.check(self.protocol.classic)
             request = m.new_create(wanted.name, wanted.size, wanted.endpoint_count, wanted.attrs)
             reply = yield from self.ask(request, limit)
             unique = wanted.attrs & ClusterAttrs.UNIQUE
             cluster = self._cluster(reply, ClusterRef(name="" if unique else wanted.name))
+            self._current = cluster.id
             check_size(cluster, wanted.size)
             return cluster
 
     def cluster(self, ref: ClusterRef, limit: Limit) -> Flow[Cluster]:
         """Ask what is fixed about a cluster."""
         with doing(f"get {ref}"):
-            reply = yield from self.ask(m.new_get(ref), limit)
+            reply = yield from self.ask(m.new_get(self._known(ref), which=1), limit)
             return self._cluster(reply, ref)
 
     def join(self, ref: ClusterRef, limit: Limit) -> Flow[Cluster]:
         """Make the node a member."""
         with doing(f"join {ref}"):
             reply = yield from self.ask(m.new_join(ref), limit)
-            return self._cluster(reply, ref)
+            cluster = self._cluster(reply, ref)
+            self._current = cluster.id
+            return cluster
 
     def leave(self, ref: ClusterRef, limit: Limit) -> Flow[None]:
         """Give the node's place up."""
@@ -276,22 +294,39 @@ class Dialogue:
     def members(self, ref: ClusterRef, limit: Limit) -> Flow[Roster]:
         """Ask who is in a cluster now, and verify them."""
         with doing(f"get members of {ref}"):
-            return self.verify((yield from self.receive(m.new_get(ref), ref, limit)))
+            return self.verify((yield from self.receive(ref, limit)))
 
-    def receive(self, get: m.Message, ref: ClusterRef, limit: Limit) -> Flow[Roster]:
-        """Ask for all members, and over a classic carrier again for those that one reply cannot hold.
+    def receive(self, ref: ClusterRef, limit: Limit, waiting: m.Waiting | None = None) -> Flow[Roster]:
+        """Ask for all members, over a classic carrier in parts, of which the first alone waits.
 
         They are not verified yet.
         """
-        roster, whole = yield from self._receive_some(get, ref, m.ALL_SEATS, limit)
-        rest = m.ALL_SEATS & ~_seats(roster)
-        again = ClusterRef(roster.cluster.id)
-        while not whole and rest:
-            more, last = yield from self._receive_some(m.new_get(again, rest), again, rest, limit)
-            roster = replace(roster, members=_merge(roster.members, more.members))
-            rest &= ~_seats(more)
-            whole = last or not more.members
-        return roster
+        ref, rest = self._known(ref), m.ALL_SEATS
+        found: Roster | None = None
+        while rest or found is None:
+            part = self._part(rest)
+            some, whole = yield from self._receive_some(m.new_get(ref, part, waiting), ref, part, limit)
+            found = replace(found, members=_merge(found.members, some.members)) if found else some
+            rest &= ~(part if whole or not some.members else _seats(some))
+            if found.cluster.size:
+                rest &= (1 << found.cluster.size) - 1
+            ref, waiting = ClusterRef(found.cluster.id), None
+        return found
+
+    def _known(self, ref: ClusterRef) -> ClusterRef:
+        """Return a cluster by the ID that an earlier reply gave: original servers know no other way."""
+        if ref.id is not None or not self.protocol.classic:
+            return ref
+        named = [known.id for known in self._clusters.values() if known.name == ref.name]
+        known = named[-1] if named and ref.name else self._current
+        return ref if ref.name and not named else ClusterRef(known, ref.name)
+
+    def _part(self, seats: int) -> int:
+        """Return those of the seats that one request may ask for, the lowest."""
+        if not self.protocol.classic:
+            return seats
+        lowest = [n for n in range(limits.MAX_CLUSTER) if seats >> n & 1][:_CLASSIC_PART]
+        return sum(1 << n for n in lowest)
 
     def _receive_some(
         self, get: m.Message, ref: ClusterRef, which: int, limit: Limit
@@ -301,11 +336,7 @@ class Dialogue:
         cluster = self._cluster(reply, ref)
         members = self._read(reply.members)
         self._check_members(cluster, members, which)
-        whole = (
-            not self.protocol.classic
-            or len(members) == cluster.size
-            or reply.size() + _CLASSIC_ROOM <= limits.MAX_CLASSIC
-        )
+        whole = not self.protocol.classic or reply.size() + _CLASSIC_ROOM <= limits.MAX_CLASSIC
         return Roster(cluster, tuple(members)), whole
 
     def _check_members(self, cluster: Cluster, members: list[Member], which: int) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ._address import Listener, addresses
 from ._dial import Options
-from ._dialogue import Creation, Dialogue, check_size
+from ._dialogue import Creation, Dialogue, check_size, made_up_name
 from ._flow import Flow, Limit
 from ._pursuit import Pursuit, Told
 from ._wait import Waiter
@@ -126,6 +126,8 @@ class _Formation(Pursuit[Formed]):
     def __init__(self, plan: Plan) -> None:
         super().__init__(plan.options, plan.ref, plan.size, plan.progress)
         self._joined = False
+        if self._options.original and not self._ref:
+            self._ref = ClusterRef(name=made_up_name())  # there, all clusters without a name are one
         self._plan = plan
         self._attrs = plan.attrs
 
@@ -142,7 +144,12 @@ class _Formation(Pursuit[Formed]):
         return Formed(self._options, self._plan.node, roster, node_id)
 
     def _find(self, dialogue: Dialogue, limit: Limit) -> Flow[ClusterRef]:
-        """Create the cluster or look at the one that is there, and return how to join it."""
+        """Create the cluster or look at the one that is there, and return how to join it.
+
+        An original server tells of a cluster only to those who create or join it.
+        """
+        if not self._plan.creates and self._options.original:
+            return self._ref
         if not self._plan.creates:
             check_size((yield from dialogue.cluster(self._ref, limit)), self._size)
             return self._ref

@@ -62,9 +62,9 @@ class Waiter:
         after those there is a pause, shorter when there is news.
         """
         size, patience = self._wanted(), self._patience(limit)
-        get = m.new_get(self._ref, wait_size=size, wait_millis=int(patience * 1000))
+        waiting = m.Waiting(size, int(patience * 1000))
         began = limit.now()
-        received = yield from self._dialogue.receive(get, self._ref, limit)
+        received = yield from self._dialogue.receive(self._ref, limit, waiting)
         took = limit.now() - began
         self._settle_size(received.cluster)
         news, roster = self._keep(received)
