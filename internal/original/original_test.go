@@ -8,6 +8,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha1"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -182,7 +183,7 @@ func (p *peer) refused(t *testing.T, want string, o op, fields ...[]byte) {
 	if m.op() != opError || string(m.text(fieldErrDesc)) != want {
 		t.Fatalf("op %d is answered by %d: %q, want %q", o, m.op(), m.text(fieldErrDesc), want)
 	}
-	if _, err := p.read(); err != io.EOF {
+	if _, err := p.read(); !errors.Is(err, io.EOF) {
 		t.Fatalf("after an Error: %v", err)
 	}
 }
@@ -352,7 +353,9 @@ func TestGarbage(t *testing.T) {
 		if _, err := nc.Write(b); err != nil {
 			t.Fatal(err)
 		}
-		nc.SetReadDeadline(time.Now().Add(time.Minute))
+		if err := nc.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
 		if n, _ := nc.Read(make([]byte, 1)); n > 0 {
 			t.Errorf("%x is answered", b[:8])
 		}

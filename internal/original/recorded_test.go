@@ -131,22 +131,22 @@ func checkReply(t *testing.T, g Generation, once peer, r record) peer {
 	return newPeer(t, g, text)
 }
 
-func (c *peer) check(t *testing.T, r record) {
+func (p *peer) check(t *testing.T, r record) {
 	t.Helper()
-	chain := &c.in
+	chain := &p.in
 	if r.Dir == "c2s" {
-		chain = &c.out
+		chain = &p.out
 	}
 	wire := []byte(r.Wire)
 	if *chain != nil {
 		wire = append(bytes.Clone(*chain), wire...)
 		*chain = wire[len(wire)-aes.BlockSize:]
 	}
-	text, err := decrypt(c.block, wire)
+	text, err := decrypt(p.block, wire)
 	if err != nil || !bytes.Equal(text, r.Plain) {
 		t.Fatalf("%s: %x, %v", r.Kind, text, err)
 	}
-	if again := encrypt(c.block, wire[:ivLen], text); !bytes.Equal(again, wire) {
+	if again := encrypt(p.block, wire[:ivLen], text); !bytes.Equal(again, wire) {
 		t.Fatalf("%s encrypts to %x", r.Kind, again)
 	}
 }

@@ -57,8 +57,12 @@ def test_exit_codes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monk
         (0, "create codes --size 2 --node a", ""),
         (0, "create --size 2 --unique some --node a", ""),
         (0, "create --size 2 --node a", ""),
-        (3, "get codes --wait 300ms", "0 of 2 members joined, 2 missing: time is up"),
-        (3, "join codes --node a --endpoint 127.0.0.1:1 --wait 0.3s", "1 of 2 members joined, 1 missing"),
+        (3, "get codes --wait 300ms", "0 of 2 members joined, 2 missing (index 0-1): time is up"),
+        (
+            3,
+            "join codes --node a --endpoint 127.0.0.1:1 --wait 0.3s",
+            "1 of 2 members joined, 1 missing (index 1): time is up; this node joined with index 0;",
+        ),
         (0, "join codes --node b --endpoint 127.0.0.1:2", ""),
         (
             1,

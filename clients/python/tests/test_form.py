@@ -200,7 +200,7 @@ def test_short_keys_are_refused_before_anything_is_said() -> None:
     short = vectors.key("small-sig")
     node = Node("m0", keys=xlreg.Keys(short, short))
     with FakeRegistry(Protocol.V20) as fake:
-        with pytest.raises(xlreg.errors.PrivateKeyError, match=r"1024 bits: protocol 2\.0 needs"):
+        with pytest.raises(xlreg.errors.PrivateKeyError, match=r"not for protocol 2\.0: .* 1024 bits"):
             xlreg.Client.connect(fake.cred, node)
         assert fake.said == []
     with FakeRegistry(Protocol.V19) as old, xlreg.Client.connect(old.cred, node, protocol="1.9") as client:

@@ -28,7 +28,7 @@ from xlreg.errors import (
 )
 from xlreg.keys import encode_private_key
 from xlreg.signatures import verify_classic, verify_token
-from xlreg.testing import shared_keys
+from xlreg.testing import RegistryProcess, shared_keys
 from xlreg.vocabulary import Endpoint, endpoints_of
 
 NOW = datetime.now(timezone.utc)
@@ -216,7 +216,15 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], list[str]]] = {
         replace("cert.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
         ["cert.pem", "remove it"],
     ),
-    "record empty": (replace("node.json", ""), ["node.json"]),
+    "record empty": (
+        replace("node.json", ""),
+        ["node.json", "remove it and run xlreg node init", "keeps the keys", "name from cert.pem"],
+    ),
+    "record of zeros": (replace("node.json", "\0" * 200), ["node.json", "remove it and run xlreg node init"]),
+    "database of a registry": (
+        lambda folder: (folder / "xlreg.db").touch(),
+        ["directory of a registry", "xlreg.db", "use another"],
+    ),
     "record newer": (
         replace("node.json", '{"version":2,"name":"m0"}'),
         ["node.json", "version 2", "newer program"],
@@ -250,6 +258,59 @@ def test_bad_files_are_named_with_the_remedy(name: str, folder: Path) -> None:
         with pytest.raises(NodeError) as caught:
             read(folder)
         assert all(word in str(caught.value) for word in [*words, str(folder)])
+
+
+def test_name_comes_back_after_a_power_cut(folder: Path, tmp_path: Path) -> None:
+    """What the message says works: without node.json the node is made anew, under its name, with its keys."""
+    moved = folder.rename(tmp_path / "elsewhere")
+    (moved / "node.json").write_text("")
+    with pytest.raises(NodeError, match="power cut"):
+        Node.ensure(moved)
+    (moved / "node.json").unlink()
+    with Node.init(moved) as node:
+        assert (node.name, node.keys.sig_key) == ("m0", shared_keys(0).sig_key)
+
+
+def test_name_of_another_key_does_not_come_back(folder: Path, tmp_path: Path) -> None:
+    moved = folder.rename(tmp_path / "elsewhere")
+    for name in ("node.json", "sig.pem", "comms.pem"):
+        (moved / name).unlink()
+    with Node.init(moved, keys=shared_keys(1)) as node:
+        assert node.name == "elsewhere"
+
+
+@pytest.mark.parametrize("arguments", [[], ["--dev"]], ids=["with a database", "in memory"])
+def test_directory_of_a_registry(arguments: list[str], tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with RegistryProcess(data, arguments=arguments) as registry:
+        cred = registry.reg_cred.read_bytes()
+    for take in (Node.open, Node.load, Node.ensure):
+        with pytest.raises(NodeError, match="is the directory of a registry"):
+            take(data)
+    (data / "node.json").unlink()
+    with pytest.raises(NodeError, match="is the directory of a registry"):
+        Node.init(data, name="m0")
+    beside = tmp_path / "beside"
+    Node.init(beside, keys=shared_keys(0)).close()
+    (beside / "regCred.dat").write_bytes(cred)  # another's credentials are no harm
+    Node.open(beside).close()
+
+
+def test_files_of_another_user(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are refused, for root too."""
+    me = os.geteuid()
+    for user in (me + 1, 0 if me else 12345):
+        monkeypatch.setattr(os, "geteuid", lambda user=user: user)
+        for take in (Node.open, Node.load, Node.init):
+            with pytest.raises(NodeError, match=f"belongs to user {me}, and this is user {user}: run chown"):
+                take(folder)
+    monkeypatch.undo()
+    if me == 0:
+        for name in ("sig.pem", "comms.pem"):
+            os.chown(folder / name, 12345, -1)
+            with pytest.raises(NodeError, match=rf"{name} belongs to user 12345"):
+                Node.open(folder)
+            os.chown(folder / name, 0, -1)
 
 
 def test_key_that_is_a_directory(folder: Path) -> None:

@@ -9,6 +9,7 @@ import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import open_descriptors
@@ -180,6 +181,7 @@ def test_mixed_with_go(
                 listeners=[listener],
                 timeout=30,
                 protocol=protocol,
+                allow_unverified=True,
             )
 
     with concurrent.futures.ThreadPoolExecutor() as pool:
@@ -204,6 +206,29 @@ def test_mixed_with_go(
     by_python = {m.name: (m.index, str(m.id), list(m.endpoints)) for m in roster.members}
     for by_go in seen:
         assert {m["name"]: (m["index"], m["id"], m["endpoints"]) for m in by_go["members"]} == by_python
+
+
+def test_unverified_members_are_an_error(xlreg_registry: RegistryProcess, make_node: MakeNode) -> None:
+    """Unless they are asked for: whoever has learnt of a cluster could take a seat over a classic carrier."""
+
+    async def aform(**more: Any) -> AsyncMembership:
+        return await xlreg.aform(xlreg_registry.cred, node=make_node("m0"), cluster="open", size=2, **more)
+
+    def form(protocol: str, i: int, **more: Any) -> xlreg.Membership:
+        cred, node = xlreg_registry.cred, make_node(f"m{i}", i)
+        return xlreg.form(cred, node=node, cluster="open", size=2, protocol=protocol, timeout=30, **more)
+
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        classic = pool.submit(form, "1.9", 1)
+        with pytest.raises(
+            UnverifiedError, match=r'^form cluster "open": 1 of 2 members are not .*: m1; allow'
+        ):
+            form("2.0", 0)
+        assert classic.result().me.name == "m1"  # over a classic carrier nobody ever is, which was chosen
+    with pytest.raises(UnverifiedError, match="m1"):
+        asyncio.run(aform())
+    assert [m.name for m in form("2.0", 0, allow_unverified=True).roster.unverified] == ["m1"]
+    assert len(asyncio.run(aform(allow_unverified=True)).roster.members) == 2
 
 
 def test_rules_reach_the_caller(xlreg_registry: RegistryProcess, make_node: MakeNode) -> None:
@@ -325,9 +350,10 @@ def test_incomplete_says_who_is_there(
     assert err.roster is not None
     assert [m.name for m in err.roster.members] == ["early"]
     port = listener.getsockname()[1]
-    assert f"1 of 3 members joined, 2 missing: time is up; joined: early at 127.0.0.1:{port} since 2" in str(
+    assert "1 of 3 members joined, 2 missing (index 1-2): time is up; this node joined with index 0; " in str(
         err
     )
+    assert f"; joined: early at 127.0.0.1:{port} since 2" in str(err)
     assert told[0].roster is not None
     assert (told[0].size, told[0].error) == (3, None)
 

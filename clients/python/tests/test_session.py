@@ -18,14 +18,22 @@ from fake import CLUSTER, REGISTRY_KEYS, reply, server_context
 
 import xlreg
 from xlreg import Node, Protocol, Roster
-from xlreg._codec import Classic, Framing
+from xlreg._codec import Classic, Framing, Opener, Sealer
+from xlreg._dial import Options
 from xlreg._dialogue import Dialogue
 from xlreg._flow import Backoff, Effect, Flow, Limit, Sleep, T
 from xlreg._session import ClassicSession, ModernSession, Pin, Session, State, client_context
 from xlreg._wait import Waiter
 from xlreg._wire import messages as m
 from xlreg.classic import Hello, HelloReply
-from xlreg.errors import HandshakeError, IncompleteError, ProtocolError, SessionEndedError
+from xlreg.errors import (
+    ClockError,
+    HandshakeError,
+    IncompleteError,
+    ProtocolError,
+    SessionEndedError,
+    UntrustedError,
+)
 from xlreg.keys import fingerprint
 from xlreg.roster import Member
 from xlreg.testing import RegistryProcess, shared_keys
@@ -157,7 +165,8 @@ def test_clock_that_is_wrong(days: int) -> None:
     key = shared_keys(REGISTRY_KEYS).sig_key
     early = Pin(fingerprint(key), key, lambda: now() - timedelta(days=1, minutes=59))
     assert opened(early)[0].state is State.OPEN
-    with pytest.raises(xlreg.errors.UntrustedError, match="not valid"):
+    kind, text = (ClockError, "registry's by 8 days") if days < 0 else (UntrustedError, "not valid")
+    with pytest.raises(kind, match=text):
         opened(replace(early, now=lambda: now() + timedelta(days=days)))
 
 
@@ -204,11 +213,26 @@ def test_a_session_goes_nowhere_but_by_the_table(pin: Pin) -> None:
 
 
 def test_tokens_are_counted_before_they_are_decoded() -> None:
-    """Empty ones take a hundred times their three bytes; they may stand behind a group, too."""
-    empty, group = b"\xaa\x01\x00", b"\xa3\x06\xa4\x06"
-    assert len(m.decode(b"\x08\x0a" + group + 64 * empty).raw.Tokens) == 64
+    """Empty ones take a hundred times their three bytes."""
+    empty = b"\xaa\x01\x00"
+    assert len(m.decode(b"\x08\x0a" + 64 * empty).raw.Tokens) == 64
     with pytest.raises(ProtocolError, match="more than 64 tokens"):
-        m.decode(b"\x08\x0a" + group + 65 * empty)
+        m.decode(b"\x08\x0a" + 65 * empty)
+
+
+GROUP, DEEP = b"\xa3\x06\xa4\x06", b"\xa3\x06" * 10_000
+
+
+@pytest.mark.parametrize("group", [GROUP, DEEP, GROUP[2:]], ids=["one", "10,000 deep", "an end"])
+@pytest.mark.parametrize("field", [b"", b"\xaa\x01", b"\x5a"], ids=["message", "token", "specs"])
+def test_groups_are_refused(field: bytes, group: bytes) -> None:
+    """No message has them, and a decoder keeps what it does not know as deep as it is nested."""
+    length = bytes([len(group) & 0x7F | 0x80, len(group) >> 7 & 0x7F | 0x80, len(group) >> 14])
+    with pytest.raises(ProtocolError, match="group"):
+        m.decode(b"\x08\x0a" + (field + length + group if field else group))
+    opener = Opener(bytes(32), bytes(16))
+    opener.feed(Sealer(bytes(32), bytes(16)).seal((b"\x08\x0a" + group)[:1000]))
+    assert opener.next() is None
 
 
 # Flows.
@@ -240,6 +264,8 @@ class Growing(Dialogue):
 
     def __init__(self, clock: Clock, counts: list[int], took: float = 0.0) -> None:
         self._clock, self._counts, self._took = clock, counts, took
+        self.options = Options(xlreg.Target((), fingerprint(shared_keys(REGISTRY_KEYS).sig_key)))
+        self.heard = 0.0
         self.asked: list[tuple[int, int]] = []
         node = Node("m", keys=shared_keys(0))
         token, _ = node.token(Protocol.V19, None, now())
@@ -247,8 +273,11 @@ class Growing(Dialogue):
             Member(i, replace(token, name=f"m{i}", id=NodeID(bytes([i]) * 20))) for i in range(64)
         )
 
-    def receive(self, get: m.Message, ref: ClusterRef, limit: Limit, patience: float = 0) -> Flow[Roster]:
-        self.asked.append((get.raw.WaitSize, get.raw.WaitMillis))
+    def receive(self, ref: ClusterRef, limit: Limit, waiting: m.Waiting | None = None) -> Flow[Roster]:
+        assert waiting is not None
+        assert waiting.size is not None
+        assert waiting.millis is not None
+        self.asked.append((waiting.size, waiting.millis))
         self._clock.time += self._took
         count = self._counts.pop(0) if len(self._counts) > 1 else self._counts[0]
         return Roster(replace(CLUSTER, size=4), self._members[:count])
@@ -271,18 +300,18 @@ def test_wait_polls_a_server_that_cannot_wait() -> None:
 
 def test_wait_makes_one_request_of_a_server_that_waits() -> None:
     clock = Clock()
-    dialogue = Growing(clock, [4], took=30)
-    clock.run(Waiter(dialogue, ClusterRef(), 3).wait(Limit(60, lambda: clock.time)))
-    assert dialogue.asked == [(3, 59750)]
+    dialogue = Growing(clock, [4], took=10)
+    clock.run(Waiter(dialogue, ClusterRef(), 3).wait(Limit(20, lambda: clock.time)))
+    assert dialogue.asked == [(3, 19750)]
     assert clock.slept == []
 
 
 def test_wait_asks_again_after_the_longest() -> None:
-    """No request waits longer than five minutes, which is below every server's limit."""
+    """No request waits longer than 25 seconds, so that silence beyond them is that of a dead connection."""
     clock = Clock()
-    dialogue = Growing(clock, [1, 1, 4], took=300)
+    dialogue = Growing(clock, [1, 1, 4], took=25)
     clock.run(Waiter(dialogue, ClusterRef()).wait(Limit(None, lambda: clock.time)))
-    assert dialogue.asked == [(64, 300_000), (4, 300_000), (4, 300_000)]
+    assert dialogue.asked == [(64, 25_000), (4, 25_000), (4, 25_000)]
     assert clock.slept == []
 
 
@@ -305,7 +334,7 @@ def test_wait_ends_with_its_limit() -> None:
     assert clock.time == pytest.approx(5, abs=0.06)
     assert caught.value.missing == 3
     assert str(caught.value).startswith(
-        'wait for cluster "web": 1 of 4 members joined, 3 missing: time is up'
+        "1 of 4 members joined, 3 missing (index 1-3): time is up; registry last heard "
     )
 
 

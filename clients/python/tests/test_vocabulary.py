@@ -24,10 +24,10 @@ from xlreg import (
     parse_decimal_version,
     parse_reg_cred,
 )
-from xlreg.errors import IncompleteError, RegistryError, XlregError
+from xlreg.errors import EndpointError, IllFormedNameError, IncompleteError, RegistryError, XlregError
 from xlreg.roster import Member, Roster
 from xlreg.testing import shared_keys
-from xlreg.vocabulary import Cluster, ClusterID, Token, endpoints_of
+from xlreg.vocabulary import Cluster, ClusterID, Endpoint, Token, check_name, endpoints_of
 
 VERSIONS = [0, 1 | 8 << 8, 0xFFFFFFFF, 0x01020304]
 
@@ -50,6 +50,10 @@ def test_old_hello_functions_take_what_they_took() -> None:
     assert classic.server_decrypt_hello(bytearray(ciphertext), keys.comms)[3] == 0x0801
     answer = classic.server_encrypt_hello_reply(bytearray(iv1), bytearray(key1), bytearray(salt1), 7)[3]
     assert classic.client_decrypt_hello_reply(answer, bytearray(iv1), bytearray(key1))[3:] == (salt1, 7)
+    named = classic.client_encrypt_hello(7, ck_=keys.comms.public_key())
+    assert classic.server_decrypt_hello(named[0], ck_priv=keys.comms)[3] == 7
+    assert len(classic.server_encrypt_hello_reply(iv1, key1, salt1, version2s=7)[3]) == 80
+    assert len(classic.server_encrypt_hello_reply(iv1, key1, salt1, version2=7)[3]) == 80
     for bad in (b"", answer[:-1], answer[:-16], bytes(80)):
         with pytest.raises(XlregError):
             classic.client_decrypt_hello_reply(bad, iv1, key1)
@@ -162,17 +166,26 @@ def token(name: str) -> Token:
     return Token(name, keys.comms_key, keys.sig_key, ends, id=NodeID(bytes(20)), joined=joined)
 
 
+@pytest.mark.parametrize("text", ["--version:22", "-v:1", "-:1", "-a.example.org:1"])
+def test_host_that_is_an_option_elsewhere(text: str) -> None:
+    with pytest.raises(EndpointError):
+        Endpoint(text)
+    with pytest.raises(IllFormedNameError):
+        check_name(text.partition(":")[0])
+
+
 def test_incomplete_error_text() -> None:
     roster = Roster(
         Cluster(ClusterID(bytes(20)), "web", size=3), (Member(0, token("m0")), Member(2, token("m2")))
     )
     err = IncompleteError(roster, 3, errors.TryLaterError("no room"))
     assert str(err) == (
-        "2 of 3 members joined, 1 missing: time is up: try again later: no room; "
+        "2 of 3 members joined, 1 missing (index 1): time is up; registry never heard; "
+        "try again later: no room; "
         "joined: m0 at 192.0.2.1:1 since 2026-01-02T03:04:05Z, m2 at 192.0.2.1:1 since 2026-01-02T03:04:05Z"
     )
-    assert str(IncompleteError(None, 0)) == "not joined: time is up"
-    assert str(IncompleteError(None, 3)) == "not joined, 3 members wanted: time is up"
+    assert str(IncompleteError(None, 0)) == "cluster not found yet: time is up; registry never heard"
+    assert str(IncompleteError(None, 3)) == "3 members wanted: time is up; registry never heard"
     assert (IncompleteError(None, 3).missing, err.missing) == (3, 1)
 
 

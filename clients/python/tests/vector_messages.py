@@ -71,9 +71,11 @@ def rebuild(message: m.Message) -> m.Message:
     if message.op == m.Op.GET_CLUSTER:
         return m.new_get(
             ref,
-            raw.Which if raw.HasField("Which") else m.ALL_SEATS,
-            raw.WaitSize if raw.HasField("WaitSize") else None,
-            raw.WaitMillis if raw.HasField("WaitMillis") else None,
+            raw.Which if raw.HasField("Which") else None,
+            m.Waiting(
+                raw.WaitSize if raw.HasField("WaitSize") else None,
+                raw.WaitMillis if raw.HasField("WaitMillis") else None,
+            ),
         )
     if message.op in ABOUT:
         return ABOUT[m.Op(message.op)](ref)
@@ -111,7 +113,7 @@ def read_token(raw: pb.Token, protocol: Protocol) -> Token:
     token = m.token_of(raw)
     try:
         for public in (token.comms_key, token.sig_key):
-            parse_public_key(public, protocol.min_key_bits)
+            parse_public_key(public, protocol.key_bounds)
     except XlregError as err:
         raise IllFormedTokenError(str(err)) from None
     return token

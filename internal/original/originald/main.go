@@ -71,7 +71,7 @@ func run(args []string, stdin io.Reader, stdout io.Writer) error {
 func serve(s *original.Server, o *options, stdin io.Reader, stdout io.Writer) error {
 	said := s.RegCred()
 	if o.cred != "" {
-		if err := os.WriteFile(o.cred, said, 0o644); err != nil {
+		if err := os.WriteFile(o.cred, said, 0o600); err != nil {
 			return err
 		}
 		said = []byte(o.cred + "\n")

@@ -7,7 +7,7 @@ import contextlib
 import functools
 import socket
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from ._flow import (
     Connect,
@@ -21,8 +21,11 @@ from ._flow import (
     Send,
     T,
 )
+from ._keepalive import watch
+from .vocabulary import Endpoint
 
 _CHUNK = 64 << 10
+_Streams: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Wire:
@@ -30,7 +33,7 @@ class Wire:
 
     def __init__(self) -> None:
         """Begin without a connection."""
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._streams: _Streams | None = None
 
     async def run(self, flow: Flow[T]) -> T:
         """Run a flow to its end, and return or raise what it does."""
@@ -59,11 +62,8 @@ class Wire:
 
     async def _connect(self, effect: Connect) -> None:
         await self.close()
-        opening = asyncio.open_connection(effect.endpoint.host, effect.endpoint.port)
-        try:
-            self._streams = await within(effect.timeout, opening, lambda made: made[1].transport.abort())
-        except UnicodeError as err:
-            raise OSError(str(err)) from None
+        self._streams = await _dial(effect.endpoint, Limit(effect.timeout))
+        watch(self._streams[1].get_extra_info("socket"), effect.silence)
 
     async def _exchange(self, effect: Send | Receive) -> bytes | None:
         if self._streams is None:
@@ -120,6 +120,20 @@ async def _abandon(task: asyncio.Future[T], undo: Callable[[T], object]) -> None
     await asyncio.wait({task})
     if not task.cancelled() and task.exception() is None:
         undo(task.result())
+
+
+async def _dial(endpoint: Endpoint, limit: Limit) -> _Streams:
+    """Connect to one of an endpoint's addresses, each of which has its share of the time."""
+    addresses = [endpoint.host] if endpoint.address else await within(limit.left(), _resolve(endpoint.host))
+    failure = OSError("no address")
+    for i, address in enumerate(addresses):
+        opening = asyncio.open_connection(address, endpoint.port)
+        try:
+            share = limit.left() / (len(addresses) - i)
+            return await within(share, opening, lambda made: made[1].transport.abort())
+        except OSError as err:
+            failure = err
+    raise failure
 
 
 async def _resolve(host: str) -> list[str]:

@@ -27,7 +27,7 @@ def write(path: Path, data: bytes, mode: int) -> None:
         with contextlib.suppress(OSError):
             Path(name).unlink()
         raise
-    _sync_dir(path.parent)
+    sync_dir(path.parent)
 
 
 def remove_leftovers(path: Path) -> None:
@@ -39,7 +39,7 @@ def remove_leftovers(path: Path) -> None:
         left.unlink()
 
 
-def _sync_dir(path: Path) -> None:
+def sync_dir(path: Path) -> None:
     """Put a new name on disk. Some file systems cannot do that for a directory, and say so."""
     fd = os.open(path, os.O_RDONLY)
     try:

@@ -30,6 +30,7 @@ def form(
     endpoint_count: int = 1,
     attrs: ClusterAttrs = ClusterAttrs.NONE,
     protocol: Protocol | str | None = None,
+    allow_unverified: bool = False,
     progress: Told | None = None,
 ) -> Request[Formed]:
     """Make the node a member of a cluster, and return when everybody is there.
@@ -49,12 +50,13 @@ def form(
         listeners: Where the node is reached; their addresses are registered, in order.
         advertise: What replaces the address of the listener at the same place; those
             beyond the listeners follow. With neither, the node keeps its endpoints.
-        timeout: Seconds for all of it. None waits for members without end, but for
-            the registry to be within reach 30 seconds at a time.
+        timeout: Seconds for all of it; None waits without end, for the registry and for members.
         join_only: Do not create the cluster if it does not exist.
         endpoint_count: How many endpoints each member of a new cluster must have.
         attrs: Attributes of a new cluster.
         protocol: What to speak; 2.0, unless "1.9" or "1.8" is chosen.
+        allow_unverified: Return a roster, too, in which not everybody is verified. Over a
+            classic carrier nobody ever is, and that is what was chosen with it.
         progress: Told when the node has joined, when others have, and when something
             has to be tried again. It costs one request for each member that joins.
 
@@ -66,7 +68,7 @@ def form(
         ClusterSizeError: The cluster exists with another size.
         IncompleteError: Time was up; it says who has joined, and how many are missing.
         UntrustedError: The registry is not the one that target names.
-        UnreachableError: There was no timeout, and no registry for 30 seconds.
+        UnverifiedError: Members came over a classic carrier and have proved nothing; it names them.
         RegistryError: The registry refuses, for a reason that does not go away.
         ValueError: The arguments make no sense together.
 
@@ -85,6 +87,7 @@ def form(
         attrs=attrs,
         listeners=listeners,
         advertise=advertise,
+        allow_unverified=allow_unverified,
         progress=progress,
     )
     return Request(lambda limit: form_flow(plan, limit), timeout)
@@ -110,8 +113,7 @@ def wait_members(
         cluster: Which, by name or ID.
         size: For how many members to wait; 0 is as many as the cluster is made for.
         node: Who asks. Over 2.0 that can be anybody; a classic carrier needs a node, which is registered.
-        timeout: Seconds for all of it; None waits without end for members, but for
-            the registry to be within reach 30 seconds at a time.
+        timeout: Seconds for all of it; None waits without end, for the registry and for members.
         protocol: What to speak; 2.0, unless "1.9" or "1.8" is chosen.
         progress: Told when members have joined, and when something has to be tried again.
 
@@ -119,7 +121,6 @@ def wait_members(
         IncompleteError: Time was up; it says who has joined, and how many are missing.
         NoSuchClusterError: There is no such cluster.
         UntrustedError: The registry is not the one that target names.
-        UnreachableError: There was no timeout, and no registry for 30 seconds.
         BadSignatureError: A member's signature or certificate is wrong.
 
     Example:

@@ -10,24 +10,25 @@ from datetime import datetime, timezone
 from . import limits
 from ._flow import Backoff, Connect, Disconnect, Flow, Limit, Receive, Send
 from ._session import ClassicSession, ModernSession, Pin, Session, State, client_context
+from ._times import Times
 from .errors import (
     HandshakeError,
     NeedsNodeError,
     OriginalRegistryError,
     PrivateKeyError,
+    PublicKeyError,
     UnreachableError,
     UntrustedError,
     XlregError,
     doing,
 )
+from .keys import parse_public_key
 from .node import Node
 from .regcred import Target
 from .version import Protocol
 from .vocabulary import Endpoint
 
-_TCP_SECONDS = 5.0  # to one endpoint
-_SHAKE_SECONDS = 10.0  # for the handshake after it
-_PATIENCE = 30.0  # for one who gives no timeout
+_PIECE = 16 << 10  # of what is sent: each is a sign of life
 _FIRST_PAUSE, _MOST_PAUSE = 0.05, 0.5
 
 log = logging.getLogger("xlreg")
@@ -46,6 +47,17 @@ class Options:
     node: Node | None = None
     protocol: Protocol | None = None
     now: Callable[[], datetime] = field(default=utc_now)
+    times: Times = field(default_factory=Times)
+
+    @property
+    def original(self) -> bool:
+        """Whether the registry is a server from before 2.0, by its credentials and what is spoken.
+
+        It may have been upgraded since, so what is done for an original works with every other, too.
+        """
+        cred = self.target.cred
+        classic = self.protocol is not None and self.protocol.classic
+        return classic and cred is not None and cred.protocol is not Protocol.V20
 
 
 class Dialing:
@@ -67,9 +79,8 @@ class Dialing:
             raise NeedsNodeError(f"protocol {self.protocol}: no node: this client can only read")
         if self.protocol.classic:
             return
-        if node is not None and node.keys.sig.key_size < limits.MIN_KEY_BITS_20:
-            bits = f"sig key of {node.keys.sig.key_size} bits"
-            raise PrivateKeyError(f"{bits}: protocol 2.0 needs at least {limits.MIN_KEY_BITS_20}")
+        if node is not None:
+            _check_keys(node)
         if node is not None:
             self.shown = node.certificate(options.now())
         self._context = client_context(self.shown, node.keys.sig if node else None)
@@ -81,17 +92,29 @@ class Dialing:
             UntrustedError: A registry is not the one wanted, and no other endpoint leads to that.
             UnreachableError: The limit ended.
         """
-        limit = limit.or_within(_PATIENCE)
         backoff = Backoff(_FIRST_PAUSE, _MOST_PAUSE)
         while True:
-            found, failures = yield from self._round(limit)
-            if found is not None:
-                return found
-            for failure in failures:
-                if isinstance(failure, UntrustedError):
-                    raise failure
+            try:
+                return (yield from self.open_once(limit))
+            except UnreachableError as err:
+                failures = err.failures
             if not (yield from backoff.pause(limit)):
-                raise UnreachableError(failures) from failures[-1]
+                raise UnreachableError(failures, in_time=False) from failures[-1]
+
+    def open_once(self, limit: Limit) -> Flow[Session]:
+        """Try the endpoints in turn.
+
+        Raises:
+            UntrustedError: A registry is not the one wanted, and no other endpoint leads to that.
+            UnreachableError: There is none.
+        """
+        found, failures = yield from self._round(limit)
+        if found is not None:
+            return found
+        for failure in failures:
+            if isinstance(failure, UntrustedError):
+                raise failure
+        raise UnreachableError(failures) from failures[-1]
 
     def _round(self, limit: Limit) -> Flow[tuple[Session | None, list[Exception]]]:
         failures: list[Exception] = []
@@ -107,10 +130,11 @@ class Dialing:
         return None, failures
 
     def _connect(self, endpoint: Endpoint, limit: Limit) -> Flow[Session]:
+        times = self.options.times
         with doing(endpoint):
             try:
-                yield Connect(endpoint, limit.left(_TCP_SECONDS))
-                return (yield from self._shake(limit.within(_SHAKE_SECONDS)))
+                yield Connect(endpoint, limit.left(times.connect), times.silence)
+                return (yield from self._shake(limit.within(times.shaken)))
             except TimeoutError:
                 yield Disconnect()
                 raise HandshakeError("no answer in time") from None
@@ -124,11 +148,11 @@ class Dialing:
                 raise
 
     def _shake(self, limit: Limit) -> Flow[Session]:
-        session = self._session()
+        session, patience = self._session(), self.options.times.shake
         while session.state is not State.OPEN:
-            yield from flush(session, limit)
-            session.receive((yield Receive(limit.left())))
-        yield from flush(session, limit)
+            yield from flush(session, limit, patience)
+            session.receive((yield Receive(limit.left(patience))))
+        yield from flush(session, limit, patience)
         return session
 
     def _session(self) -> Session:
@@ -141,10 +165,20 @@ class Dialing:
         return ModernSession(Pin(target.fingerprint, sig_key, self.options.now), self._context)
 
 
-def flush(session: Session, limit: Limit) -> Flow[None]:
-    """Send what a session has to send."""
-    if data := session.outgoing():
-        yield Send(data, limit.left(limits.MESSAGE_SECONDS))
+def flush(session: Session, limit: Limit, patience: float) -> Flow[None]:
+    """Send what a session has to send, each piece within so many seconds."""
+    data = session.outgoing()
+    for at in range(0, len(data), _PIECE):
+        yield Send(data[at : at + _PIECE], limit.left(patience))
+
+
+def _check_keys(node: Node) -> None:
+    """Refuse keys that are none over 2.0, before anything is said."""
+    for which, key in (("sig", node.keys.sig_key), ("comms", node.keys.comms_key)):
+        try:
+            parse_public_key(key, limits.MODERN_KEYS)
+        except PublicKeyError as err:
+            raise PrivateKeyError(f"{which} key is not for protocol 2.0: {err}") from None
 
 
 def _choose_protocol(target: Target, chosen: Protocol | None) -> Protocol:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TypeVar
 
 from . import limits
-from ._dial import Dialing, Options, flush
+from ._dial import Dialing, Options, flush, log
 from ._flow import Disconnect, Flow, Limit, Receive
 from ._record import Registration
 from ._session import Session
 from ._verify import Verifier
 from ._wire import messages as m
+from .certificate import span, valid_from
 from .errors import (
     BadTagError,
     ClusterSizeError,
@@ -24,10 +27,12 @@ from .errors import (
     ProtocolError,
     RegistryError,
     SessionEndedError,
+    TryLaterError,
     UnexpectedTypeError,
     WrongStateError,
     XlregError,
     doing,
+    quote,
 )
 from .node import Node
 from .regcred import RegCred
@@ -37,12 +42,11 @@ from .vocabulary import Cluster, ClusterAttrs, ClusterID, ClusterRef, NodeID, ch
 
 _T = TypeVar("_T")
 
-ANSWER_SECONDS = 30.0  # for a reply that does not wait for anything
-BYE_SECONDS = 1.0
-
 # What a classic reply of the largest size must still have room for to show that
 # no member was left out of it: one more token, and the message's IV and padding.
 _CLASSIC_ROOM = limits.MAX_TOKEN + 64
+# Original servers put all members asked for into one message, also when it gets longer than one may be.
+_CLASSIC_PART = 12
 # After these a registry ends a 2.0 session; over a classic carrier, after all.
 _ENDING = (WrongStateError, BadTagError, UnexpectedTypeError, ProtocolError)
 
@@ -73,6 +77,11 @@ class Creation:
             raise Needs20Error("unique name: needs protocol 2.0")
 
 
+def made_up_name() -> str:
+    """Return a name in the form in which registries make them up: new, distinct and not to be guessed."""
+    return "c-" + base64.b32encode(os.urandom(10)).decode().lower()
+
+
 def check_size(cluster: Cluster, want: int) -> None:
     """Refuse a cluster of another size than wanted. 0 is one that is not known, or not asked for.
 
@@ -86,26 +95,32 @@ def check_size(cluster: Cluster, want: int) -> None:
 class Dialogue:
     """One session with a registry: each method is a flow that says a request and reads its reply."""
 
-    def __init__(self, dialing: Dialing, session: Session) -> None:
-        """Go on with a session that is open."""
+    def __init__(self, dialing: Dialing, session: Session, heard: float) -> None:
+        """Go on with a session that is open, and say when its registry was heard last."""
         self.options = dialing.options
+        self.heard = heard
         self.protocol = session.protocol
         self.ended: BaseException | None = None  # why the session is over; None while it is not
         self._shown = dialing.shown
         self._session = session
         self._clusters: dict[ClusterID, Cluster] = {}
+        self._current: ClusterID | None = None  # that of the last Create or Join
         self._verifier = Verifier(session.protocol)
+        self._dated: set[NodeID] = set()  # whose certificates' dates have been looked at
 
     @classmethod
-    def open(cls, dialing: Dialing, limit: Limit) -> Flow[Dialogue]:
-        """Open a session; see Dialing.open."""
+    def open(cls, dialing: Dialing, limit: Limit, once: bool = False) -> Flow[Dialogue]:
+        """Open a session: with one try at each endpoint, or with as many as there is time for."""
         with doing("dial registry"):
-            session = yield from dialing.open(limit)
-        return cls(dialing, session)
+            if once:
+                session = yield from dialing.open_once(limit)
+            else:
+                session = yield from dialing.open(limit.or_within(dialing.options.times.dial))
+        return cls(dialing, session, limit.now())
 
     # Exchanges.
 
-    def ask(self, message: m.Message, limit: Limit, patience: float = ANSWER_SECONDS) -> Flow[m.Message]:
+    def ask(self, message: m.Message, limit: Limit) -> Flow[m.Message]:
         """Say a request and return its reply, or raise the error that the registry answers with.
 
         In the protocol each reply's Op is its request's and one.
@@ -114,7 +129,7 @@ class Dialogue:
             # The cause is told but not chained: it was the answer to another call.
             raise SessionEndedError(f"session with the registry ended: {self.ended}")
         try:
-            reply = yield from self._exchange(message, limit.within(patience))
+            reply = yield from self._exchange(message, limit)
         except TimeoutError:
             raise self._broken("no answer from the registry") from None
         except HandshakeError as err:
@@ -126,6 +141,9 @@ class Dialogue:
             self.ended = err  # given up in the middle, or the peer breaks the protocol
             raise
         error = reply.error()
+        if self.options.original and isinstance(error, ProtocolError):
+            # In words of its own, such as that another creator was faster: it may be gone the next time.
+            error = TryLaterError(error.detail)
         if error is not None:
             if self.protocol.classic or isinstance(error, _ENDING):
                 self.ended = error
@@ -135,18 +153,15 @@ class Dialogue:
         return reply
 
     def _exchange(self, message: m.Message, limit: Limit) -> Flow[m.Message]:
-        session = self._session
+        """Say a request and read its reply. Silence ends it, and so does a reply that never ends."""
+        session, silence = self._session, self.options.times.silence
         session.send(message)
-        yield from flush(session, limit)
-        whole = limit  # until when the message has to be whole; it counts from its first byte
+        limit = limit.within(self.options.times.whole)
+        yield from flush(session, limit, silence)
         while (reply := session.next_message()) is None:
-            if not session.partial:
-                whole = limit
-            elif whole is limit:
-                whole = limit.within(limits.MESSAGE_SECONDS)
-            data = yield Receive(whole.left())
-            session.receive(data)
-            yield from flush(session, limit)
+            session.receive((yield Receive(limit.left(silence))))
+            yield from flush(session, limit, silence)
+        self.heard = limit.now()
         return reply
 
     def _broken(self, cause: str) -> SessionEndedError:
@@ -162,7 +177,7 @@ class Dialogue:
         """Say goodbye, wait at most a second for the answer, and close."""
         try:
             if self.ended is None:
-                yield from self.ask(m.new_bye(), Limit(BYE_SECONDS), BYE_SECONDS)
+                yield from self.ask(m.new_bye(), Limit(self.options.times.bye))
         except XlregError:
             pass  # that the registry does not answer changes nothing
         finally:
@@ -244,25 +259,30 @@ class Dialogue:
     def create(self, wanted: Creation, limit: Limit) -> Flow[Cluster]:
         """Make a cluster, or get the one that has the name."""
         with doing(f"create {ClusterRef(name=wanted.name)}"):
+            if self.options.original and not wanted.name:
+                wanted = replace(wanted, name=made_up_name())
             wanted.check(self.protocol.classic)
             request = m.new_create(wanted.name, wanted.size, wanted.endpoint_count, wanted.attrs)
             reply = yield from self.ask(request, limit)
             unique = wanted.attrs & ClusterAttrs.UNIQUE
             cluster = self._cluster(reply, ClusterRef(name="" if unique else wanted.name))
+            self._current = cluster.id
             check_size(cluster, wanted.size)
             return cluster
 
     def cluster(self, ref: ClusterRef, limit: Limit) -> Flow[Cluster]:
         """Ask what is fixed about a cluster."""
         with doing(f"get {ref}"):
-            reply = yield from self.ask(m.new_get(ref), limit)
+            reply = yield from self.ask(m.new_get(self._known(ref), which=1), limit)
             return self._cluster(reply, ref)
 
     def join(self, ref: ClusterRef, limit: Limit) -> Flow[Cluster]:
         """Make the node a member."""
         with doing(f"join {ref}"):
             reply = yield from self.ask(m.new_join(ref), limit)
-            return self._cluster(reply, ref)
+            cluster = self._cluster(reply, ref)
+            self._current = cluster.id
+            return cluster
 
     def leave(self, ref: ClusterRef, limit: Limit) -> Flow[None]:
         """Give the node's place up."""
@@ -274,40 +294,49 @@ class Dialogue:
     def members(self, ref: ClusterRef, limit: Limit) -> Flow[Roster]:
         """Ask who is in a cluster now, and verify them."""
         with doing(f"get members of {ref}"):
-            return self.verify((yield from self.receive(m.new_get(ref), ref, limit)))
+            return self.verify((yield from self.receive(ref, limit)))
 
-    def receive(
-        self, get: m.Message, ref: ClusterRef, limit: Limit, patience: float = ANSWER_SECONDS
-    ) -> Flow[Roster]:
-        """Ask for all members, and over a classic carrier again for those that one reply cannot hold.
+    def receive(self, ref: ClusterRef, limit: Limit, waiting: m.Waiting | None = None) -> Flow[Roster]:
+        """Ask for all members, over a classic carrier in parts, of which the first alone waits.
 
         They are not verified yet.
         """
-        roster, whole = yield from self._receive_some(get, ref, m.ALL_SEATS, limit, patience)
-        rest = m.ALL_SEATS & ~_seats(roster)
-        again = ClusterRef(roster.cluster.id)
-        while not whole and rest:
-            more, last = yield from self._receive_some(
-                m.new_get(again, rest), again, rest, limit, ANSWER_SECONDS
-            )
-            roster = replace(roster, members=_merge(roster.members, more.members))
-            rest &= ~_seats(more)
-            whole = last or not more.members
-        return roster
+        ref, rest = self._known(ref), m.ALL_SEATS
+        found: Roster | None = None
+        while rest or found is None:
+            part = self._part(rest)
+            some, whole = yield from self._receive_some(m.new_get(ref, part, waiting), ref, part, limit)
+            found = replace(found, members=_merge(found.members, some.members)) if found else some
+            rest &= ~(part if whole or not some.members else _seats(some))
+            if found.cluster.size:
+                rest &= (1 << found.cluster.size) - 1
+            ref, waiting = ClusterRef(found.cluster.id), None
+        return found
+
+    def _known(self, ref: ClusterRef) -> ClusterRef:
+        """Return a cluster by the ID that an earlier reply gave: original servers know no other way."""
+        if ref.id is not None or not self.protocol.classic:
+            return ref
+        named = [known.id for known in self._clusters.values() if known.name == ref.name]
+        known = named[-1] if named and ref.name else self._current
+        return ref if ref.name and not named else ClusterRef(known, ref.name)
+
+    def _part(self, seats: int) -> int:
+        """Return those of the seats that one request may ask for, the lowest."""
+        if not self.protocol.classic:
+            return seats
+        lowest = [n for n in range(limits.MAX_CLUSTER) if seats >> n & 1][:_CLASSIC_PART]
+        return sum(1 << n for n in lowest)
 
     def _receive_some(
-        self, get: m.Message, ref: ClusterRef, which: int, limit: Limit, patience: float
+        self, get: m.Message, ref: ClusterRef, which: int, limit: Limit
     ) -> Flow[tuple[Roster, bool]]:
         """Read one reply, and whether it holds all that was asked for, as far as its size shows."""
-        reply = yield from self.ask(get, limit, patience)
+        reply = yield from self.ask(get, limit)
         cluster = self._cluster(reply, ref)
         members = self._read(reply.members)
         self._check_members(cluster, members, which)
-        whole = (
-            not self.protocol.classic
-            or len(members) == cluster.size
-            or reply.size() + _CLASSIC_ROOM <= limits.MAX_CLASSIC
-        )
+        whole = not self.protocol.classic or reply.size() + _CLASSIC_ROOM <= limits.MAX_CLASSIC
         return Roster(cluster, tuple(members)), whole
 
     def _check_members(self, cluster: Cluster, members: list[Member], which: int) -> None:
@@ -321,8 +350,14 @@ class Dialogue:
             raise self._misbehaved("two members with one ID or name")
 
     def verify(self, roster: Roster) -> Roster:
-        """Verify a roster; see Verifier."""
-        return self._verifier.verify(roster)
+        """Verify a roster; see Verifier. A member whose certificate is not valid yet is warned of, once."""
+        verified = self._verifier.verify(roster)
+        now = self.options.now()
+        for member in verified.members:
+            if member.verified and member.id not in self._dated:
+                self._dated.add(member.id)
+                _warn_of_clock(member, now)
+        return verified
 
     def _cluster(self, reply: m.Message, asked: ClusterRef) -> Cluster:
         """Read the cluster of a reply, which has to be the one asked for."""
@@ -354,9 +389,22 @@ class Dialogue:
             raise
 
 
-def in_session(options: Options, limit: Limit, converse: Callable[[Dialogue], Flow[_T]]) -> Flow[_T]:
+def _warn_of_clock(member: Member, now: datetime) -> None:
+    begin = valid_from(member.token.certificate or b"")
+    if begin > now:
+        log.warning(
+            "certificate of member %s is valid from %s, %s from now: its clock or this machine's is wrong",
+            quote(member.name),
+            f"{begin:%Y-%m-%d %H:%M} UTC",
+            span(begin - now),
+        )
+
+
+def in_session(
+    options: Options, limit: Limit, converse: Callable[[Dialogue], Flow[_T]], once: bool = False
+) -> Flow[_T]:
     """Open a session, converse in it, and close it."""
-    dialogue = yield from Dialogue.open(Dialing(options), limit)
+    dialogue = yield from Dialogue.open(Dialing(options), limit, once)
     try:
         result = yield from converse(dialogue)
     except XlregError:

@@ -23,6 +23,7 @@ from .keys import encode_private_key, parse_private_key
 RECORD, COMMS, SIG, CERTIFICATE, LOCK = "node.json", "comms.pem", "sig.pem", "cert.pem", "lock"
 
 _MAX_FILE = 1 << 20  # nothing that a node keeps comes near
+_DATABASE = "xlreg.db"  # what only a registry has
 _BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 
 
@@ -38,10 +39,15 @@ class Directory:
 
         One that holds other things keeps its permissions, if they are no danger.
         """
+        missing = [path for path in (self.path, *self.path.parents) if not path.exists()]
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in missing:
+            _atomicfile.sync_dir(path.parent)
         if any(self.path.iterdir()):
             self.check()
+            self._refuse_registry()
         else:
+            _check_owner(self.path, self.path.stat())
             self.path.chmod(0o700)
 
     def check(self) -> None:
@@ -52,14 +58,24 @@ class Directory:
             raise NoNodeError(self._no_node()) from None
         if not stat.S_ISDIR(info.st_mode):
             raise NodeError(f"{self.path} is not a directory")
+        _check_owner(self.path, info)
         if info.st_mode & 0o022:
             raise NodeError(f"others may write to {self.path}: run chmod 700 {self.path}")
 
     def check_node(self) -> None:
         """Make sure that the directory holds a node."""
         self.check()
+        self._refuse_registry()
         if not (self.path / RECORD).exists():
             raise NoNodeError(self._no_node())
+
+    def _refuse_registry(self) -> None:
+        if (self.path / _DATABASE).exists():
+            raise NodeError(self.is_registry(_DATABASE))
+
+    def is_registry(self, file: str) -> str:
+        """Return the text of the error for a directory that a file shows to be a registry's."""
+        return f"{self.path} is the directory of a registry, as {file} in it shows: use another for the node"
 
     def _no_node(self) -> str:
         return f"{self.path}: there is no node here: make one with Node.init, or xlreg node init"
@@ -89,10 +105,16 @@ class Directory:
     def read_record(self) -> _record.Record:
         """Read node.json."""
         path = self.path / RECORD
+        data = self._read(RECORD)
         try:
-            return _record.parse(self._read(RECORD))
+            return _record.parse(data)
         except XlregError as err:
-            raise NodeError(f"{path}: {err}") from None
+            if data.strip(b"\0 \r\n\t"):
+                raise NodeError(f"{path}: {err}") from None
+        remedy = f"remove it and run xlreg node init {self.path}, which keeps the keys"
+        raise NodeError(
+            f"{path} is empty, as a power cut can leave it: {remedy} and takes the name from {CERTIFICATE}"
+        )
 
     def write_record(self, record: _record.Record) -> None:
         """Write node.json; it is on disk when this returns."""
@@ -103,7 +125,7 @@ class Directory:
         return os.path.lexists(self.path / RECORD)
 
     def read_key(self, name: str) -> rsa.RSAPrivateKey:
-        """Read one of the two keys, which nobody else may be able to.
+        """Read one of the two keys, which must belong to this user and be readable by nobody else.
 
         Raises:
             FileNotFoundError: It is not there.
@@ -159,10 +181,21 @@ class Directory:
                 raise NodeError(
                     f"others may read or write {path}, its permissions are {shown}: run chmod 600 {path}"
                 )
+            if forbidden:
+                _check_owner(path, os.fstat(file.fileno()))
             data = file.read(_MAX_FILE + 1)
         if len(data) > _MAX_FILE:
             raise NodeError(f"{path} has more than {_MAX_FILE} bytes")
         return data
+
+
+def _check_owner(path: Path, info: os.stat_result) -> None:
+    """Refuse what is another user's, who could put other keys there; root is no exception."""
+    if info.st_uid != os.geteuid():
+        raise NodeError(
+            f"{path} belongs to user {info.st_uid}, and this is user {os.geteuid()}: "
+            f"run chown {os.geteuid()} {path} if it is yours, or use another directory"
+        )
 
 
 @contextlib.contextmanager

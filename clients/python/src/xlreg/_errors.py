@@ -218,20 +218,24 @@ class DeadlineError(XlregError, TimeoutError):
 
 
 class UnreachableError(DeadlineError):
-    """No session with the registry could be had before the time was up.
+    """No session with the registry could be had.
 
     Attributes:
         failures: What the last try at each endpoint failed with.
     """
 
-    def __init__(self, failures: Sequence[Exception]) -> None:
-        """Make the error of the failures of the last round."""
-        super().__init__("; ".join(["time is up", *(str(f) for f in failures)]))
+    def __init__(self, failures: Sequence[Exception], in_time: bool = True) -> None:
+        """Make the error of the failures of the last round; in_time if there is time for another."""
+        super().__init__("; ".join([*([] if in_time else ["time is up"]), *(str(f) for f in failures)]))
         self.failures = tuple(failures)
 
 
 class HandshakeError(XlregError):
     """No session came about: the other end is no registry, speaks something else, or refuses this client."""
+
+
+class ClockError(HandshakeError):
+    """This machine's clock is so far behind that the registry's certificate is not valid yet."""
 
 
 class UntrustedError(HandshakeError):
@@ -275,7 +279,7 @@ class Needs20Error(XlregError):
 
 
 class UnverifiedError(XlregError):
-    """A member's token carries no proof: it registered over a classic carrier, or was read over one."""
+    """Members have proved nothing: they registered over a classic carrier, or were read over one."""
 
 
 class StrangerError(XlregError):

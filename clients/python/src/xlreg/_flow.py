@@ -26,6 +26,7 @@ class Connect:
 
     endpoint: Endpoint
     timeout: float
+    silence: float  # after which the system may give the connection up
 
 
 @dataclass(frozen=True)

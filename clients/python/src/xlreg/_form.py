@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ._address import Listener, addresses
 from ._dial import Options
-from ._dialogue import Creation, Dialogue, check_size, in_session
+from ._dialogue import Creation, Dialogue, check_size, made_up_name
 from ._flow import Flow, Limit
 from ._pursuit import Pursuit, Told
 from ._wait import Waiter
@@ -17,6 +17,7 @@ from .errors import (
     NoClusterNamedError,
     NotMemberError,
     TooFewEndpointsError,
+    UnverifiedError,
     doing,
 )
 from .node import Node
@@ -36,6 +37,7 @@ class Plan:
     attrs: ClusterAttrs = ClusterAttrs.NONE
     listeners: Sequence[Listener] = ()
     advertise: Sequence[str | None] = ()
+    allow_unverified: bool = False
     progress: Told | None = None
 
     @property
@@ -91,6 +93,20 @@ def check_self(roster: Roster, node: Node, node_id: NodeID) -> Member:
     return member
 
 
+def check_verified(roster: Roster) -> None:
+    """Refuse members that have proved nothing: whoever has learnt of the cluster may be one.
+
+    Raises:
+        UnverifiedError: There are some; it names them.
+    """
+    if roster.unverified:
+        names = ", ".join(member.name for member in roster.unverified)
+        raise UnverifiedError(
+            f"{len(roster.unverified)} of {len(roster.members)} members are not verified, as they came over "
+            f"a classic carrier: {names}; allow that, or form another cluster without them"
+        )
+
+
 def form(plan: Plan, limit: Limit) -> Flow[Formed]:
     """Find out the addresses, register, create or find the cluster, join it, and wait; again if need be."""
     with doing(f"form {plan.ref}"):
@@ -109,23 +125,31 @@ class _Formation(Pursuit[Formed]):
 
     def __init__(self, plan: Plan) -> None:
         super().__init__(plan.options, plan.ref, plan.size, plan.progress)
+        self._joined = False
+        if self._options.original and not self._ref:
+            self._ref = ClusterRef(name=made_up_name())  # there, all clusters without a name are one
         self._plan = plan
         self._attrs = plan.attrs
 
-    def _attempt(self, limit: Limit) -> Flow[Formed]:
-        return in_session(self._options, limit, lambda dialogue: self._converse(dialogue, limit))
-
     def _converse(self, dialogue: Dialogue, limit: Limit) -> Flow[Formed]:
-        node_id = yield from dialogue.register(limit)
+        self._id = node_id = yield from dialogue.register(limit)
         ref = yield from self._find(dialogue, limit)
         cluster = self._found((yield from dialogue.join(ref, limit)))
+        self._joined = True
         waiter = Waiter(dialogue, ClusterRef.of(cluster), self._size, self._seen)
         roster = yield from self._wait(waiter, limit)
         check_self(roster, self._plan.node, node_id)
+        if not dialogue.protocol.classic and not self._plan.allow_unverified:
+            check_verified(roster)
         return Formed(self._options, self._plan.node, roster, node_id)
 
     def _find(self, dialogue: Dialogue, limit: Limit) -> Flow[ClusterRef]:
-        """Create the cluster or look at the one that is there, and return how to join it."""
+        """Create the cluster or look at the one that is there, and return how to join it.
+
+        An original server tells of a cluster only to those who create or join it.
+        """
+        if not self._plan.creates and self._options.original:
+            return self._ref
         if not self._plan.creates:
             check_size((yield from dialogue.cluster(self._ref, limit)), self._size)
             return self._ref

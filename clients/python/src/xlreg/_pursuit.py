@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Generic
 
 from ._dial import Options, log
+from ._dialogue import Dialogue, in_session
 from ._flow import Backoff, Flow, Limit, T
 from ._wait import Waiter
 from .errors import (
@@ -15,10 +16,11 @@ from .errors import (
     SessionEndedError,
     TooManyRequestsError,
     TryLaterError,
+    UnreachableError,
     XlregError,
 )
 from .roster import Roster
-from .vocabulary import Cluster, ClusterRef
+from .vocabulary import Cluster, ClusterRef, NodeID
 
 _FIRST_PAUSE, _MOST_PAUSE = 0.05, 1.0
 _LONGEST_RETRY = 60.0  # however long a registry says to wait
@@ -57,10 +59,23 @@ class Pursuit(Generic[T]):
         self._progress = progress
         self._cluster: Cluster | None = None
         self._last: Roster | None = None  # who had joined when last heard
+        self._joined: bool | None = None  # whether the node itself has; None if it is not to
+        self._id: NodeID | None = None  # the node's, once it is registered
+        self._heard: float | None = None  # when the registry was
+        self._logged = ""
+
+    def _converse(self, dialogue: Dialogue, limit: Limit) -> Flow[T]:
+        """Go all the way in one session."""
+        raise NotImplementedError
 
     def _attempt(self, limit: Limit) -> Flow[T]:
-        """Go all the way with one session."""
-        raise NotImplementedError
+        def converse(dialogue: Dialogue) -> Flow[T]:
+            try:
+                return (yield from self._converse(dialogue, limit))
+            finally:
+                self._heard = dialogue.heard
+
+        return in_session(self._options, limit, converse, once=True)
 
     def run(self, limit: Limit) -> Flow[T]:
         """Make attempts until one succeeds or the limit ends."""
@@ -72,16 +87,15 @@ class Pursuit(Generic[T]):
             except XlregError as err:
                 failure = err
             if limit.over() or isinstance(failure, IncompleteError):
-                raise self._incomplete(failure)
+                raise self._incomplete(failure, limit.now())
             if not _may_pass(failure):
                 raise failure
-            log.warning("%s is tried again: %s", self._ref, failure)
-            self._tell(failure)
+            self._tell_failure(failure)
             if limit.now() - began > _STEADY:
                 backoff.reset()
             retry = failure.retry if isinstance(failure, RegistryError) else 0.0
             if not (yield from backoff.pause(limit, min(retry, _LONGEST_RETRY))):
-                raise self._incomplete(failure)
+                raise self._incomplete(failure, limit.now())
 
     def _wait(self, waiter: Waiter, limit: Limit) -> Flow[Roster]:
         """Wait, and keep who is heard of, however that ends."""
@@ -108,16 +122,31 @@ class Pursuit(Generic[T]):
         if self._progress:
             self._progress(Progress(self._cluster, self._last, self._size, error))
 
-    def _incomplete(self, failure: XlregError) -> IncompleteError:
+    def _tell_failure(self, failure: XlregError) -> None:
+        if str(failure) != self._logged:  # a registry that is away is so for many attempts
+            log.warning("%s is tried again: %s", self._ref, failure)
+        self._logged = str(failure)
+        self._tell(failure)
+
+    def _incomplete(self, failure: XlregError, now: float) -> IncompleteError:
         """Return the error for when the time is up, with what else was wrong then."""
         cause = None if isinstance(failure, IncompleteError) else failure
-        return IncompleteError(self._last, self._size, cause)
+        silent = None if self._heard is None else now - self._heard
+        seat = self._last.by_id(self._id) if self._last and self._id else None
+        return IncompleteError(
+            self._last,
+            self._size,
+            cause,
+            joined=self._joined,
+            index=seat.index if seat else None,
+            silent=silent,
+        )
 
 
 def _may_pass(err: XlregError) -> bool:
     """Report whether an error may be gone in another session.
 
-    It may if the connection broke, or the registry says to come back later. A
-    registry that refuses the node's certificate will again.
+    It may if there was no connection or it broke, or the registry says to come back
+    later. A registry that refuses the node's certificate will again.
     """
-    return isinstance(err, (SessionEndedError, TryLaterError, TooManyRequestsError))
+    return isinstance(err, (UnreachableError, SessionEndedError, TryLaterError, TooManyRequestsError))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._dialogue import Dialogue, in_session
+from ._dialogue import Dialogue
 from ._flow import Flow, Limit
 from ._pursuit import Pursuit
 from ._wait import Waiter
@@ -18,11 +18,8 @@ class Reading(Pursuit[Roster]):
         with doing(f"wait for {self._ref}"):
             return (yield from super().run(limit))
 
-    def _attempt(self, limit: Limit) -> Flow[Roster]:
-        def converse(dialogue: Dialogue) -> Flow[Roster]:
-            if self._options.node is not None:
-                yield from dialogue.register(limit)
-            waiter = Waiter(dialogue, self._ref, self._size, self._seen)
-            return (yield from self._wait(waiter, limit))
-
-        return in_session(self._options, limit, converse)
+    def _converse(self, dialogue: Dialogue, limit: Limit) -> Flow[Roster]:
+        if self._options.node is not None:
+            yield from dialogue.register(limit)
+        waiter = Waiter(dialogue, self._ref, self._size, self._seen)
+        return (yield from self._wait(waiter, limit))

@@ -7,8 +7,9 @@ from typing import TypeAlias
 
 from ._dial import Options
 from ._dialogue import Creation, Dialogue
-from ._flow import Request
+from ._flow import Flow, Limit, Request
 from ._wait import Waiter
+from .errors import doing
 from .node import Node
 from .regcred import RegCred, Target
 from .roster import Roster
@@ -159,7 +160,13 @@ def wait(
         BadSignatureError: A member's signature or certificate is wrong.
         SessionEndedError: The session is over; wait_members goes on in another.
     """
-    return Request(Waiter(self._dialogue, ClusterRef.of(cluster), size).wait, timeout)
+    ref = ClusterRef.of(cluster)
+
+    def flow(limit: Limit) -> Flow[Roster]:
+        with doing(f"wait for {ref}"):
+            return (yield from Waiter(self._dialogue, ref, size).wait(limit))
+
+    return Request(flow, timeout)
 
 
 def leave(self: BaseClient, cluster: AnyCluster = None, *, timeout: float | None = None) -> Request[None]:

@@ -292,7 +292,7 @@ class ModernSession(_Stateful):
 
     def _broken(self, err: ssl.SSLError | None) -> XlregError:
         # In TLS 1.3 a client is done before the server has seen its certificate.
-        if err is not None and _is_alert(err) and not self._met:
+        if err is not None and _refuses(err) and not self._met:
             return HandshakeError(f"refused by the registry: {_reason(err)}")
         if self.state is State.PINNING:
             return HandshakeError("closed by the registry before it told its key")
@@ -337,8 +337,22 @@ def _reason(err: ssl.SSLError) -> str:
     return (err.reason or "connection closed").lower().replace("_", " ")
 
 
-def _is_alert(err: ssl.SSLError) -> bool:
-    return "ALERT" in (err.reason or "")
+_REFUSALS = (
+    "ACCESS_DENIED",
+    "BAD_CERTIFICATE",
+    "CERTIFICATE_EXPIRED",
+    "CERTIFICATE_REQUIRED",
+    "CERTIFICATE_REVOKED",
+    "CERTIFICATE_UNKNOWN",
+    "UNKNOWN_CA",
+    "UNSUPPORTED_CERTIFICATE",
+)
+
+
+def _refuses(err: ssl.SSLError) -> bool:
+    """Report whether an alert refuses this client's certificate; all others say that something broke."""
+    reason = err.reason or ""
+    return "ALERT" in reason and reason.endswith(_REFUSALS)
 
 
 def _handshake_error(err: ssl.SSLError) -> HandshakeError:

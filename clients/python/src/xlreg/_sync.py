@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import queue
 import socket
 import threading
 import time
@@ -22,6 +23,8 @@ from ._flow import (
     Send,
     T,
 )
+from ._keepalive import watch
+from .vocabulary import Endpoint
 
 _CHUNK = 64 << 10
 
@@ -61,13 +64,8 @@ class Wire:
 
     def _connect(self, effect: Connect) -> None:
         self.close()
-        try:
-            connected = socket.create_connection(
-                (effect.endpoint.host, effect.endpoint.port), effect.timeout or 1e-3
-            )
-        except UnicodeError as err:
-            raise OSError(str(err)) from None
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connected = _dial(effect.endpoint, Limit(effect.timeout))
+        watch(connected, effect.silence)
         self._socket = connected
 
     def _exchange(self, effect: Send | Receive) -> bytes | None:
@@ -103,6 +101,39 @@ def perform(request: Request[T]) -> T:
         return wire.run(request.flow(Limit(request.timeout)))
     finally:
         wire.close()
+
+
+def _dial(endpoint: Endpoint, limit: Limit) -> socket.socket:
+    """Connect to one of an endpoint's addresses, each of which has its share of the time."""
+    addresses = [endpoint.host] if endpoint.address else _within(limit, lambda: resolve(endpoint.host))
+    failure = OSError("no address")
+    for i, address in enumerate(addresses):
+        share = limit.left() / (len(addresses) - i)
+        try:
+            return socket.create_connection((address, endpoint.port), share or 1e-3)
+        except OSError as err:
+            failure = err
+    raise failure
+
+
+def _within(limit: Limit, doing: Callable[[], T]) -> T:
+    """Return what doing does, or raise TimeoutError when the limit ends; nothing stops a look-up of names."""
+    outcome: queue.SimpleQueue[T | BaseException] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            outcome.put(doing())
+        except BaseException as err:
+            outcome.put(err)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        done = outcome.get(timeout=limit.left() or 1e-3)
+    except queue.Empty:
+        raise TimeoutError from None
+    if isinstance(done, BaseException):
+        raise done
+    return done
 
 
 def resolve(host: str) -> list[str]:

@@ -27,7 +27,7 @@ def verify_member(member: Member, protocol: Protocol) -> Member:
     with doing(f"member {quote(token.name)} ({token.id})"):
         if token.certificate is not None and signed:
             _verify_signed(token, token.certificate)
-        _check_keys(token, limits.MIN_KEY_BITS_20 if signed else limits.MIN_KEY_BITS)
+        _check_keys(token, limits.MODERN_KEYS if signed else limits.CLASSIC_KEYS)
     return replace(member, verified=signed)
 
 
@@ -39,10 +39,10 @@ def _verify_signed(token: Token, certificate: bytes) -> None:
         raise BadSignatureError(str(err)) from None
 
 
-def _check_keys(token: Token, min_bits: int) -> None:
+def _check_keys(token: Token, bounds: limits.KeyBounds) -> None:
     for what, key in (("comms key", token.comms_key), ("sig key", token.sig_key)):
         try:
-            parse_public_key(key, min_bits)
+            parse_public_key(key, bounds)
         except PublicKeyError as err:
             raise IllFormedTokenError(f"{what}: {err}") from None
 

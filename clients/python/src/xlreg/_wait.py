@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from . import limits
-from ._dialogue import ANSWER_SECONDS, Dialogue, check_size
+from ._dialogue import Dialogue, check_size
 from ._flow import Backoff, Flow, Limit
 from ._wire import messages as m
-from .errors import IncompleteError, XlregError, doing
+from .errors import IncompleteError, XlregError
 from .roster import Roster
 from .vocabulary import Cluster, ClusterRef
 
-_LONGEST = 300.0  # of one request; below every server's default limit
 _SHORTEST = 0.05  # with less time than this left, it is up
 _MARGIN = 0.25  # for the answer to arrive before the deadline
 _EARLY = 1.0  # an answer sooner than this may be a server's that cannot wait
@@ -37,21 +36,23 @@ class Waiter:
         Raises:
             IncompleteError: The limit ended first.
         """
-        with doing(f"wait for {self._ref}"):
-            while True:
-                roster = yield from self._ask_in_time(limit)
-                if len(roster.members) >= self.size:
-                    return roster
-                if limit.left() < _SHORTEST:
-                    raise IncompleteError(self.last, self.size)
+        while True:
+            roster = yield from self._ask_in_time(limit)
+            if len(roster.members) >= self.size:
+                return roster
+            if limit.left() < _SHORTEST:
+                raise self._incomplete(limit)
 
     def _ask_in_time(self, limit: Limit) -> Flow[Roster]:
         try:
             return (yield from self._ask(limit))
         except XlregError as err:
             if limit.over():
-                raise IncompleteError(self.last, self.size) from err
+                raise self._incomplete(limit) from err
             raise
+
+    def _incomplete(self, limit: Limit) -> IncompleteError:
+        return IncompleteError(self.last, self.size, silent=limit.now() - self._dialogue.heard)
 
     def _ask(self, limit: Limit) -> Flow[Roster]:
         """Make one waiting request.
@@ -60,10 +61,10 @@ class Waiter:
         server that cannot wait, or will not any more since it is about to stop:
         after those there is a pause, shorter when there is news.
         """
-        size, patience = self._wanted(), _wait_seconds(limit)
-        get = m.new_get(self._ref, wait_size=size, wait_millis=int(patience * 1000))
+        size, patience = self._wanted(), self._patience(limit)
+        waiting = m.Waiting(size, int(patience * 1000))
         began = limit.now()
-        received = yield from self._dialogue.receive(get, self._ref, limit, patience + ANSWER_SECONDS)
+        received = yield from self._dialogue.receive(self._ref, limit, waiting)
         took = limit.now() - began
         self._settle_size(received.cluster)
         news, roster = self._keep(received)
@@ -83,6 +84,11 @@ class Waiter:
         if self.size > cluster.size:
             check_size(cluster, self.size)
 
+    def _patience(self, limit: Limit) -> float:
+        """Return how long a request that begins now may wait: so that its answer arrives in time."""
+        left, longest = limit.left(), self._dialogue.options.times.wait
+        return min(left - min(left / 8, _MARGIN), longest) if limit.deadline is not None else longest
+
     def _wanted(self) -> int:
         """Return for how many to wait: everybody; if someone is told on the way, one more than there were."""
         size = self.size or limits.MAX_CLUSTER  # the server lowers it to the cluster's size
@@ -99,9 +105,3 @@ class Waiter:
         if self._seen:
             self._seen(roster)
         return news, roster
-
-
-def _wait_seconds(limit: Limit) -> float:
-    """Return how long a request that begins now may wait: so that its answer arrives in time."""
-    left = limit.left()
-    return min(left - min(left / 8, _MARGIN), _LONGEST) if limit.deadline is not None else _LONGEST

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, SignatureAlgorithmOID
 
 from . import _der, limits
-from ._errors import CertificateError, UntrustedError, XlregError, doing, quote
+from ._errors import CertificateError, ClockError, UntrustedError, XlregError, doing, quote
 from .keys import fingerprint, parse_public_key
 from .vocabulary import SigKey, Token
 
@@ -22,6 +22,7 @@ DEFAULT_LIFE = timedelta(days=90)
 """How long a certificate is valid unless told otherwise."""
 
 _BACKDATE = timedelta(hours=1)  # for peers whose clocks are behind
+_LEAF_BACKDATE = timedelta(days=1)  # from when a registry has its certificates be valid
 _TOLERANCE = timedelta(hours=1)  # by how much a client's clock may differ from a registry's
 _CN_LENGTH, _HEX_LENGTH, _KEY_ID_LENGTH, _SERIAL_BITS = 64, 32, 20, 128
 
@@ -62,6 +63,20 @@ def public_key_of(der: bytes) -> bytes:
     """
     load(der)
     return _der.parse(der).public_key
+
+
+def name_of(der: bytes) -> str | None:
+    """Return the name of the member whose certificate it is, which its subject proves, or None."""
+    parts, certificate = _der.parse(der), load(der)
+    serial = dict(_der.attributes(parts.subject)).get(_SERIAL_NUMBER)
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
+        return None
+    for name in found.get_values_for_type(x509.DNSName):
+        if hashlib.sha256(parts.public_key + name.encode()).hexdigest()[:_HEX_LENGTH] == serial:
+            return name
+    return None
 
 
 def new_certificate(
@@ -151,7 +166,7 @@ def check_certificate(der: bytes, token: Token) -> x509.Certificate:
 
 def _long_key(der: bytes) -> rsa.RSAPublicKey:
     try:
-        return parse_public_key(der, limits.MIN_KEY_BITS_20)
+        return parse_public_key(der, limits.MODERN_KEYS)
     except XlregError as err:
         raise CertificateError(f"certificate: {err}") from None
 
@@ -229,10 +244,11 @@ def check_leaf(der: bytes, sig_key: SigKey, now: datetime) -> None:
     """Make sure that a server which proved to hold the key of a leaf is the registry (section 7.2).
 
     Raises:
+        ClockError: It is, but its certificate is not valid yet.
         UntrustedError: It is not.
     """
     try:
-        key = parse_public_key(sig_key, limits.MIN_KEY_BITS_20)
+        key = parse_public_key(sig_key, limits.MODERN_KEYS)
         leaf = load(der)
     except XlregError as err:
         raise UntrustedError(f"registry's certificate: {err}") from None
@@ -243,11 +259,33 @@ def check_leaf(der: bytes, sig_key: SigKey, now: datetime) -> None:
         signed_by = None
     if signed_by != SignatureAlgorithmOID.RSA_WITH_SHA256:
         raise UntrustedError("leaf certificate is not signed by the registry's sig key")
-    if now < leaf.not_valid_before_utc - _TOLERANCE:
-        raise UntrustedError(f"leaf certificate not valid before {leaf.not_valid_before_utc}")
     if now > leaf.not_valid_after_utc + _TOLERANCE:
-        raise UntrustedError(f"leaf certificate not valid after {leaf.not_valid_after_utc}")
+        late = f"leaf certificate not valid after {leaf.not_valid_after_utc:%Y-%m-%d %H:%M}"
+        raise UntrustedError(f"{late}, {span(now - leaf.not_valid_after_utc)} ago by this machine's clock")
     _check_leaf_usage(leaf)
+    if now < leaf.not_valid_before_utc - _TOLERANCE:
+        behind = span(leaf.not_valid_before_utc + _LEAF_BACKDATE - now)
+        raise ClockError(
+            f"the clock of this machine is behind the registry's by {behind} or more: it says "
+            f"{now:%Y-%m-%d %H:%M} UTC, before the registry's certificate was made"
+        )
+
+
+def span(time: timedelta) -> str:
+    """Return how long a time is, in the unit in which people would say it."""
+    for unit, seconds in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if time.total_seconds() >= 2 * seconds:
+            return f"{time.total_seconds() / seconds:.0f} {unit}"
+    return f"{time.total_seconds():.0f} seconds"
+
+
+def valid_from(der: bytes) -> datetime:
+    """Return from when a certificate is valid.
+
+    Raises:
+        CertificateError: It is none.
+    """
+    return load(der).not_valid_before_utc
 
 
 def _check_leaf_usage(leaf: x509.Certificate) -> None:

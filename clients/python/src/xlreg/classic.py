@@ -10,10 +10,12 @@ can read every session ever recorded.
 
 from __future__ import annotations
 
+import functools
 import os
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -194,6 +196,23 @@ def _parse_reply_18(text: bytes | None) -> tuple[HelloReply, bytes]:
     return HelloReply(Protocol.V18, key2, salt2, version2, iv2), salt1
 
 
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def _old_names(**names: str) -> Callable[[_Function], _Function]:
+    """Let arguments have the names, too, that they had in the older Python code."""
+
+    def take(function: _Function) -> _Function:
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return function(*args, **{names.get(name, name): value for name, value in kwargs.items()})
+
+        return call  # type: ignore[return-value]
+
+    return take
+
+
+@_old_names(ck_="ck")
 def client_encrypt_hello(
     version: int | DecimalVersion, ck: rsa.RSAPublicKey | bytes
 ) -> tuple[bytes, bytes, bytes, bytes]:
@@ -255,6 +274,7 @@ def server_decrypt_hello(ciphertext: Bytes, ck_priv: rsa.RSAPrivateKey) -> tuple
     return hello.iv1, hello.key1, hello.salt1, hello.version1
 
 
+@_old_names(version2s="version2")
 def server_encrypt_hello_reply(
     iv1: Bytes, key1: Bytes, salt1: Bytes, version2: int | DecimalVersion
 ) -> tuple[bytes, bytes, bytes, bytes]:

@@ -41,6 +41,7 @@ _ADVICE: Sequence[tuple[type[XlregError], str]] = (
     (errors.ClusterSizeError, "ask for the size it has, or take another name"),
     (errors.TooManyRequestsError, "wait, or have the operator raise the limit"),
     (errors.IllFormedNameError, "use a letter or '_' first, then letters, digits, '_', '-' and '.'"),
+    (errors.WrongStateError, "an original server shows a cluster to its members only: join it"),
     (errors.TryLaterError, "if that goes on, see whether the registry's disk is full"),
     (errors.OriginalRegistryError, "say which with --protocol"),
     (errors.Needs20Error, "leave --protocol away, if the registry speaks 2.0"),
@@ -343,6 +344,7 @@ def _form(command: Command, target: Target, node: Node) -> Membership:
         size=command.size,
         advertise=command.endpoint,
         join_only=not command.create,
+        allow_unverified=True,  # what is printed says who is not verified
         timeout=command.wait or _REQUEST_SECONDS,
         protocol=command.protocol,
         progress=None if command.wait else _call_off,

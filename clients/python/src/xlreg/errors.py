@@ -27,13 +27,14 @@
     │   ├── UnreachableError               no session with the registry; has failures
     │   └── IncompleteError                members are missing; says who is there
     ├── HandshakeError                    no session came about
+    │   ├── ClockError                     this machine's clock is behind the registry's
     │   └── UntrustedError                 the registry is not the one wanted
     ├── SessionEndedError                 the session is over: connect again; also a ConnectionError
     ├── OriginalRegistryError             old credentials, and nobody chose a classic protocol
     ├── NeedsNodeError                    a client without a node can only read
     ├── NotRegisteredError                the node has no ID from this registry
     ├── Needs20Error                      a classic carrier cannot carry that
-    ├── UnverifiedError                   a member's token carries no proof
+    ├── UnverifiedError                   members have proved nothing
     ├── StrangerError                     the other end of a connection is no member of the cluster
     ├── AddressError                      nobody could reach the node there; also a ValueError
     ├── FormatError                       bytes or text of the wrong form; also a ValueError
@@ -65,7 +66,7 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ._errors import *  # noqa: F403  # what is public there is public here
 from ._errors import DeadlineError, RegistryError, XlregError
@@ -94,14 +95,29 @@ class IncompleteError(DeadlineError):
         size: How many members were waited for; 0 if that was not known yet.
         missing: How many had not joined, as far as is known.
         cause: What stood in the way besides absent members, or None.
+        joined: Whether the node itself had joined; None if it was not to.
+        index: Its index; None if it has not joined or no roster has shown it yet.
+        silent: For how many seconds the registry had not been heard; None if it never was.
     """
 
-    def __init__(self, roster: Roster | None, size: int, cause: Exception | None = None) -> None:
+    def __init__(
+        self,
+        roster: Roster | None,
+        size: int,
+        cause: Exception | None = None,
+        *,
+        joined: bool | None = None,
+        index: int | None = None,
+        silent: float | None = None,
+    ) -> None:
         """Make the error from what is known when the time is up."""
-        super().__init__(_incomplete_text(roster, size, cause))
         self.roster = roster
         self.size = size
         self.cause = cause
+        self.joined = joined
+        self.index = index
+        self.silent = silent
+        super().__init__(self._describe())
 
     @property
     def missing(self) -> int:
@@ -109,19 +125,38 @@ class IncompleteError(DeadlineError):
         there = len(self.roster.members) if self.roster else 0
         return max(0, self.size - there)
 
+    def _describe(self) -> str:
+        facts = ["time is up"]
+        if self.joined is not None:
+            seat = "" if self.index is None else f" with index {self.index}"
+            facts.append(f"this node joined{seat}" if self.joined else "this node has not joined")
+        heard = "never heard" if self.silent is None else f"last heard {self.silent:.1f} s ago"
+        facts.append(f"registry {heard}")
+        if self.cause is not None:
+            facts.append(str(self.cause))
+        if self.roster is not None and self.roster.members:
+            facts.append("joined: " + ", ".join(member.describe() for member in self.roster.members))
+        return f"{self._count()}: " + "; ".join(facts)
 
-def _incomplete_text(roster: Roster | None, size: int, cause: Exception | None) -> str:
-    if roster is not None:
-        there = len(roster.members)
-        text = f"{there} of {size} members joined, {max(0, size - there)} missing"
-    else:
-        text = f"not joined, {size} members wanted" if size else "not joined"
-    text += ": time is up"
-    if cause is not None:
-        text += f": {cause}"
-    if roster is not None and roster.members:
-        text += "; joined: " + ", ".join(member.describe() for member in roster.members)
-    return text
+    def _count(self) -> str:
+        if self.roster is None:
+            return f"{self.size} members wanted" if self.size else "cluster not found yet"
+        text = f"{len(self.roster.members)} of {self.size} members joined, {self.missing} missing"
+        free = self.roster.free
+        if not free or len(free) != self.missing:
+            return text
+        return f"{text} (index {_ranges(free)})"
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Return numbers in ascending order as people write them: 2, 5-7."""
+    runs: list[list[int]] = []
+    for n in numbers:
+        if runs and n == runs[-1][-1] + 1:
+            runs[-1].append(n)
+        else:
+            runs.append([n])
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
 def _below(base: type[XlregError]) -> Iterator[type[XlregError]]:

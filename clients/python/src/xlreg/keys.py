@@ -21,7 +21,7 @@ _KEY_SIZES = (2048, 3072, 4096)
 DEFAULT_KEY_BITS = 2048
 
 
-def parse_public_key(der: bytes, min_bits: int = limits.MIN_KEY_BITS) -> rsa.RSAPublicKey:
+def parse_public_key(der: bytes, bounds: limits.KeyBounds = limits.CLASSIC_KEYS) -> rsa.RSAPublicKey:
     """Read exactly one PKIX SubjectPublicKeyInfo in DER that holds an RSA key within the limits.
 
     Raises:
@@ -35,27 +35,27 @@ def parse_public_key(der: bytes, min_bits: int = limits.MIN_KEY_BITS) -> rsa.RSA
         raise PublicKeyError(f"ill-formed RSA public key: {err}") from None
     if not isinstance(key, rsa.RSAPublicKey):
         raise PublicKeyError(f"ill-formed RSA public key: {type(key).__name__} is not an RSA key")
-    check_numbers(key.public_numbers(), min_bits)
+    check_numbers(key.public_numbers(), bounds)
     # Parsers forgive what DER does not, and a key for PSS only is another key.
     if public_der(key) != der:
         raise PublicKeyError("ill-formed RSA public key: not the one DER form of the key")
     return key
 
 
-def check_numbers(numbers: rsa.RSAPublicNumbers, min_bits: int = limits.MIN_KEY_BITS) -> None:
+def check_numbers(numbers: rsa.RSAPublicNumbers, bounds: limits.KeyBounds = limits.CLASSIC_KEYS) -> None:
     """Hold a key against the limits of section 1.5.
 
     Raises:
         PublicKeyError: It breaks one.
     """
     bits = numbers.n.bit_length()
-    if not min_bits <= bits <= limits.MAX_KEY_BITS:
+    if not bounds.min_bits <= bits <= bounds.max_bits:
         raise PublicKeyError(
-            f"ill-formed RSA public key: {bits} bits, want {min_bits} to {limits.MAX_KEY_BITS}"
+            f"ill-formed RSA public key: {bits} bits, want {bounds.min_bits} to {bounds.max_bits}"
         )
     if numbers.n % 2 == 0:
         raise PublicKeyError("ill-formed RSA public key: even modulus")
-    if numbers.e % 2 == 0 or not limits.MIN_EXPONENT <= numbers.e <= limits.MAX_EXPONENT:
+    if numbers.e % 2 == 0 or not limits.MIN_EXPONENT <= numbers.e <= bounds.max_exponent:
         raise PublicKeyError(f"ill-formed RSA public key: exponent {numbers.e}")
 
 
@@ -92,7 +92,7 @@ def parse_ssh(form: bytes) -> rsa.RSAPublicKey:
     if len(fields) != 3 or fields[0] != _SSH_ALGORITHM:
         raise PublicKeyError("ill-formed RSA public key: not an ssh-rsa key")
     _, exponent, modulus = fields
-    if len(exponent) > 5 or len(modulus) > limits.MAX_KEY_BITS // 8 + 1:
+    if len(exponent) > 5 or len(modulus) > limits.CLASSIC_KEYS.max_bits // 8 + 1:
         raise PublicKeyError("ill-formed RSA public key: too long")
     numbers = rsa.RSAPublicNumbers(int.from_bytes(exponent, "big"), int.from_bytes(modulus, "big"))
     check_numbers(numbers)

@@ -1,4 +1,4 @@
-"""Sizes that the protocol fixes, and times (section 1.7).
+"""Sizes that the protocol fixes (section 1.7).
 
 Each length that comes from a peer is held against one of these before anything
 is made of it.
@@ -6,7 +6,7 @@ is made of it.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 MAX_NAME: Final = 128
 """Characters of a name."""
@@ -21,13 +21,21 @@ MAX_TOKEN: Final = 8 << 10
 """Bytes of an encoded token without its certificate."""
 MAX_CERTIFICATE: Final = 4 << 10
 """Bytes of a certificate in DER."""
-MIN_KEY_BITS: Final = 1024
-"""RSA modulus accepted over a classic carrier."""
-MIN_KEY_BITS_20: Final = 2048
-"""RSA modulus accepted over 2.0, and ever made."""
-MAX_KEY_BITS: Final = 8192
+
+
+class KeyBounds(NamedTuple):
+    """Which RSA keys are accepted."""
+
+    min_bits: int
+    max_bits: int
+    max_exponent: int
+
+
+CLASSIC_KEYS: Final = KeyBounds(1024, 8192, 2**31 - 1)
+"""Over a classic carrier."""
+MODERN_KEYS: Final = KeyBounds(2048, 4096, 65537)
+"""Over 2.0, where every reader of a roster verifies with them. Nothing smaller is ever made."""
 MIN_EXPONENT: Final = 3
-MAX_EXPONENT: Final = 2**31 - 1
 MAX_CLASSIC: Final = 16384
 """Bytes of ciphertext, IV included, of one classic message."""
 MAX_REQUEST: Final = 64 << 10
@@ -35,5 +43,3 @@ MAX_REQUEST: Final = 64 << 10
 MAX_REPLY: Final = 4 << 20
 """Bytes of one 2.0 message from a server."""
 DEFAULT_PORT: Final = 56789
-MESSAGE_SECONDS: Final = 10.0
-"""From a message's first byte to its last, and for a peer to take one."""

@@ -11,7 +11,7 @@ from ._dialogue import Dialogue, in_session
 from ._flow import Flow, Limit, Request
 from ._form import Formed, check_self
 from ._mtls import TLSConnection
-from .errors import Needs20Error, StrangerError, doing, quote
+from .errors import Needs20Error, StrangerError, WrongStateError, doing, quote
 from .node import Node
 from .roster import Member, Roster
 from .vocabulary import Cluster, ClusterRef
@@ -116,11 +116,21 @@ class _Membership:
         every server.
         """
         with doing("refresh roster"):
-            return (yield from in_session(self._options, limit, lambda d: self._ask_again(d, limit)))
+            try:
+                return (yield from in_session(self._options, limit, lambda d: self._ask_again(d, limit)))
+            except WrongStateError:
+                if not self._options.original:
+                    raise
+            # An original server tells only those who join in the same session, which changes nothing
+            # there. Elsewhere it could take a place that this node has given up.
+            again = in_session(self._options, limit, lambda d: self._ask_again(d, limit, join=True))
+            return (yield from again)
 
-    def _ask_again(self, dialogue: Dialogue, limit: Limit) -> Flow[Roster]:
+    def _ask_again(self, dialogue: Dialogue, limit: Limit, join: bool = False) -> Flow[Roster]:
         if dialogue.protocol.classic:
             yield from dialogue.register(limit)
+        if join:
+            yield from dialogue.join(ClusterRef.of(self.cluster), limit)
         roster = yield from dialogue.members(ClusterRef.of(self.cluster), limit)
         roster = replace(roster, cluster=_fuller(roster.cluster, self.cluster))
         check_self(roster, self._node, self._id)

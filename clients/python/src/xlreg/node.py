@@ -17,13 +17,15 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from . import certificate as certs
 from . import limits
 from ._directory import COMMS, SIG, Directory, node_errors
-from ._errors import CertificateError, NodeError, NodeExistsError, NodeReadOnlyError
+from ._errors import CertificateError, NodeError, NodeExistsError, NodeReadOnlyError, XlregError
 from ._record import Record, Registration
-from .keys import DEFAULT_KEY_BITS, Keys
+from .keys import DEFAULT_KEY_BITS, Keys, public_der
+from .regcred import RegCred
 from .signatures import sign_classic, sign_token
 from .version import Protocol
 from .vocabulary import Endpoint, NodeAttrs, NodeID, SigKey, Token, check_name, endpoints_of
 
+_CREDENTIALS = "regCred.dat"
 _MIN_LIFE = timedelta(hours=2)  # or a new certificate would be due for renewal at once
 
 
@@ -128,7 +130,8 @@ class Node:
 
         Args:
             directory: Where; only its owner may write to it.
-            name: The node's name; by default the directory's.
+            name: The node's name; by default the one in a certificate that is there for the
+                key that is there, or else the directory's.
             endpoints: Where the node is.
             keys: Its keys; new ones by default.
             bits: The size of new keys; 0 is 2048.
@@ -142,8 +145,9 @@ class Node:
         """
         path = Path(directory)
         with node_errors(f"make node in {path}"):
-            record = Record(check_name(name or path.resolve().name), attrs, endpoints_of(endpoints))
             files = Directory(path)
+            name = name or _name_in_certificate(files) or path.resolve().name
+            record = Record(check_name(name), attrs, endpoints_of(endpoints))
             files.make()
             lock = files.lock()
             with _closing_on_error(lock):
@@ -151,9 +155,10 @@ class Node:
                     raise NodeExistsError("there is a node already")
                 node = cls.__new__(cls)
                 node._setup(_fill_keys(files, keys, bits), record, certificate_life)
+                _refuse_registry(files, node.keys)
                 node._directory, node._lock = files, lock
                 files.remove_certificate()  # of an earlier try, perhaps under another name
-                if node.keys.sig.key_size >= limits.MIN_KEY_BITS_20:
+                if node.keys.sig.key_size >= limits.MODERN_KEYS.min_bits:
                     node.certificate()
                 files.write_record(record)
         return node
@@ -206,6 +211,7 @@ class Node:
         record = files.read_record()
         keys = Keys(_read_key(files, COMMS), _read_key(files, SIG))
         node = cls.__new__(cls)
+        _refuse_registry(files, keys)
         node._setup(keys, record, certs.DEFAULT_LIFE)
         node._directory = files
         node._read_certificate(files)
@@ -371,6 +377,27 @@ def _closing_on_error(fd: int) -> Iterator[None]:
     except BaseException:
         os.close(fd)
         raise
+
+
+def _name_in_certificate(files: Directory) -> str | None:
+    """Return the name of a node whose node.json is lost, from its certificate and key."""
+    try:
+        der = files.read_certificate()
+        if der is not None and certs.public_key_of(der) == public_der(files.read_key(SIG).public_key()):
+            return certs.name_of(der)
+    except (OSError, XlregError):
+        pass
+    return None
+
+
+def _refuse_registry(files: Directory, keys: Keys) -> None:
+    """Refuse the directory of a registry that keeps its data in memory: its credentials hold its own key."""
+    try:
+        cred = RegCred.read(files.path / _CREDENTIALS)
+    except (OSError, XlregError):
+        return
+    if cred.sig_key == keys.sig_key:
+        raise NodeError(files.is_registry(_CREDENTIALS))
 
 
 def _read_key(files: Directory, name: str) -> rsa.RSAPrivateKey:

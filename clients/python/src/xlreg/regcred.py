@@ -31,6 +31,7 @@ _MAX_FILE = 64 << 10
 _MAX_URL = 8 << 10
 _PREFIX = "xlreg://"
 _TCP = "TcpEndPoint: "
+_HEAD = "regCred {"
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,11 @@ class RegCred:
             OSError: The file cannot be read.
             RegCredError: It is none; the error names the file and the line.
         """
-        with Path(path).open("rb") as file:
-            data = file.read(_MAX_FILE + 1)
+        return cls.parse_file(path, _read(Path(path)))
+
+    @classmethod
+    def parse_file(cls, path: str | os.PathLike[str], data: bytes) -> RegCred:
+        """Read what a file holds, whose name errors then begin with."""
         try:
             return cls.parse(data)
         except RegCredError as err:
@@ -215,7 +219,7 @@ class Target:
         if len(url) > _MAX_URL:
             raise RegCredError(f"registry url of {len(url)} bytes: at most {_MAX_URL} allowed")
         try:
-            return _parse_url(url)
+            return _parse_url("".join(_pasted(url).split()))  # terminals break long lines
         except XlregError as err:
             raise RegCredError(f"registry url {quote(url)}: {err}") from None
 
@@ -231,15 +235,69 @@ class Target:
             return what
         if isinstance(what, RegCred):
             return what.target
-        if isinstance(what, str) and what.startswith(_PREFIX):
-            return cls.parse(what)
-        return RegCred.read(what).target
+        text = _pasted(what) if isinstance(what, str) else ""
+        if text.startswith(_PREFIX):
+            return cls.parse(text)
+        if text.startswith(_HEAD):
+            return RegCred.parse(text).target
+        path = Path(what)
+        if not path.exists() and text:
+            _refuse_address(text)
+            path = Path(text)
+        return cls.read(path)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Target:
+        """Read a file that holds credentials, or the ``xlreg://`` line.
+
+        Raises:
+            OSError: The file cannot be read.
+            RegCredError: It holds neither; the error names the file.
+        """
+        data = _read(Path(path))
+        if not _pasted(data).startswith(_PREFIX):
+            return RegCred.parse_file(path, data).target
+        try:
+            return cls.parse(_pasted(data))
+        except RegCredError as err:
+            raise RegCredError(f"{path}: {err}") from err
 
     @property
     def url(self) -> str:
         """The line that parse reads."""
         digest = base64.urlsafe_b64encode(parse_fingerprint(self.fingerprint)).decode().rstrip("=")
         return f"{_PREFIX}{','.join(self.endpoints)}/?sig={digest}"
+
+
+_QUOTES = "\"'`\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb"
+_INVISIBLE = "\ufeff\u200b\u2060"  # byte order marks, and spaces of no width
+
+
+def _pasted(text: str | bytes) -> str:
+    """Return a text without what surrounds it when people paste it: blanks, line ends, quotes, a BOM."""
+    if isinstance(text, bytes):
+        wide = text.startswith((b"\xff\xfe", b"\xfe\xff"))
+        text = text.decode("utf-16" if wide else "utf-8", "replace")
+    while (stripped := text.strip().strip(_QUOTES + _INVISIBLE)) != text:
+        text = stripped
+    return text
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_MAX_FILE + 1)
+
+
+def _refuse_address(text: str) -> None:
+    """Say what to do with an address alone, which does not tell a registry from an impostor."""
+    try:
+        address = Endpoint(text)
+    except EndpointError:
+        return
+    raise RegCredError(
+        f"{quote(text)} is an address, which does not say by what key the registry is known: "
+        f"get its credentials with 'xlreg cred fetch {address} --out regCred.dat', and name that file"
+    )
 
 
 def _parse_url(url: str) -> Target:
@@ -303,10 +361,13 @@ class _Parser:
     """Goes through the lines of a regCred.dat that are not blank."""
 
     def __init__(self, data: str | bytes) -> None:
-        text = data if isinstance(data, str) else data.decode("utf-8", "replace")
-        if len(text) > _MAX_FILE:
+        if len(data) > _MAX_FILE:
             raise RegCredError(f"more than {_MAX_FILE} bytes")
-        self._lines = [line.strip(" \t\r") for line in text.split("\n")]
+        text = data if isinstance(data, str) else data.decode("utf-8", "replace")
+        if not text.startswith(_HEAD):
+            before, found, _ = text.partition(_HEAD)
+            text = "\n" * (before.count("\n") if found else 0) + _pasted(data)
+        self._lines = [line.strip() for line in text.split("\n")]
         if not self._lines[-1]:
             self._lines.pop()
         self._at = 0  # of the line that is being read, from 1

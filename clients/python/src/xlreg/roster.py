@@ -101,6 +101,12 @@ class Roster:
         return max(0, self.cluster.size - len(self.members))
 
     @property
+    def free(self) -> tuple[int, ...]:
+        """The indexes of the places that are free."""
+        taken = {m.index for m in self.members}
+        return tuple(i for i in range(self.cluster.size) if i not in taken)
+
+    @property
     def unverified(self) -> tuple[Member, ...]:
         """The members that have proved nothing."""
         return tuple(m for m in self.members if not m.verified)

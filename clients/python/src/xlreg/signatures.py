@@ -63,22 +63,22 @@ def verify_token(token: Token, certificate: bytes) -> None:
     Raises:
         BadSignatureError: It, or the key, is no good.
     """
-    key = _signing_key(token.sig_key, limits.MIN_KEY_BITS_20)
+    key = _signing_key(token.sig_key, limits.MODERN_KEYS)
     try:
         key.verify(token.digsig2 or b"", _token_text(token, certificate), _PSS, hashes.SHA256())
     except InvalidSignature:
         raise BadSignatureError(f"2.0 signature of {quote(token.name)}") from None
 
 
-def _signing_key(sig_key: SigKey, min_bits: int) -> rsa.RSAPublicKey:
+def _signing_key(sig_key: SigKey, bounds: limits.KeyBounds) -> rsa.RSAPublicKey:
     try:
-        return parse_public_key(sig_key, min_bits)
+        return parse_public_key(sig_key, bounds)
     except PublicKeyError as err:
         raise BadSignatureError(f"sig key: {err}") from None
 
 
 def _verify_sha1(sig_key: SigKey, signature: bytes, text: bytes, what: str) -> None:
-    key = _signing_key(sig_key, limits.MIN_KEY_BITS)
+    key = _signing_key(sig_key, limits.CLASSIC_KEYS)
     try:
         key.verify(signature, text, padding.PKCS1v15(), hashes.SHA1())  # noqa: S303
     except InvalidSignature:

@@ -165,9 +165,9 @@ class Protocol(enum.Enum):
         return parse_decimal_version(self.value)
 
     @property
-    def min_key_bits(self) -> int:
-        """The smallest RSA modulus that it accepts."""
-        return limits.MIN_KEY_BITS if self.classic else limits.MIN_KEY_BITS_20
+    def key_bounds(self) -> limits.KeyBounds:
+        """Which RSA keys it accepts."""
+        return limits.CLASSIC_KEYS if self.classic else limits.MODERN_KEYS
 
     @classmethod
     def of(cls, what: Protocol | str) -> Protocol:

@@ -154,6 +154,8 @@ def _is_host(host: str) -> bool:
         return host.endswith("]") and "%" not in host and _parses(ipaddress.IPv6Address, host[1:-1])
     if _parses(ipaddress.IPv4Address, host):
         return True
+    if host.startswith("-"):
+        return False  # another program would take it for an option
     labels = host.split(".")
     # All digits and dots is a broken IPv4 address, never a host.
     return all(_LABEL.fullmatch(label) for label in labels) and not all(label.isdigit() for label in labels)

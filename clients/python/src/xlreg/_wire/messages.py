@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TypeVar
 
@@ -40,7 +41,7 @@ from ..vocabulary import (
     check_token_form,
 )
 from . import xlreg_pb2 as pb
-from .scan import count_tokens
+from .scan import GroupError, count_tokens
 
 _T = TypeVar("_T")
 
@@ -191,7 +192,11 @@ def decode(data: bytes) -> Message:
         ProtocolError: It does not parse, or has no Op. Every other fault is for the readers to find.
     """
     # Decoded, an empty token takes a hundred times its three bytes.
-    if count_tokens(data) > limits.MAX_CLUSTER:
+    try:
+        count = count_tokens(data)
+    except GroupError:
+        raise ProtocolError("message with a group") from None
+    if count > limits.MAX_CLUSTER:
         raise ProtocolError(f"more than {limits.MAX_CLUSTER} tokens")
     raw = pb.XLRegMsg()
     try:
@@ -330,20 +335,30 @@ def new_leave(ref: ClusterRef) -> Message:
     return _new_about(Op.LEAVE, ref)
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """For how many members a registry is asked to wait, and how long; None leaves it to the registry."""
+
+    size: int | None = None
+    millis: int | None = None
+
+
 def new_get(
     ref: ClusterRef,
-    which: int = ALL_SEATS,
-    wait_size: int | None = None,
-    wait_millis: int | None = None,
+    which: int | None = None,
+    waiting: Waiting | None = None,
 ) -> Message:
-    """Return a GetCluster; with one of the last two, one that waits."""
+    """Return a GetCluster for some seats, that is answered at once or waits.
+
+    Without seats a registry takes it for all of them, and an original server for none.
+    """
     message = _new_about(Op.GET_CLUSTER, ref)
-    if which != ALL_SEATS:
+    if which is not None:
         message.raw.Which = which
-    if wait_size is not None:
-        message.raw.WaitSize = wait_size
-    if wait_millis is not None:
-        message.raw.WaitMillis = wait_millis
+    if waiting is not None and waiting.size is not None:
+        message.raw.WaitSize = waiting.size
+    if waiting is not None and waiting.millis is not None:
+        message.raw.WaitMillis = waiting.millis
     return message
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 _VARINT, _FIXED64, _BYTES, _START_GROUP, _END_GROUP, _FIXED32 = range(6)
 _MAX_NUMBER = (1 << 29) - 1
-_OP_FIELD, _TOKENS_FIELD = 1, 21
+_OP_FIELD, _SPECS_FIELD, _TOKENS_FIELD = 1, 11, 21
 
 
 class BrokenError(Exception):
     """No message begins like this."""
+
+
+class GroupError(BrokenError):
+    """A group is in it, which no message of the protocol has: a decoder nests as deep as groups do."""
 
 
 def read_varint(data: bytes, at: int) -> tuple[int, int] | None:
@@ -37,6 +41,8 @@ def _skip_value(data: bytes, at: int, kind: int) -> int | None:
         end = at + 8
     elif kind == _FIXED32:
         end = at + 4
+    elif kind in (_START_GROUP, _END_GROUP):
+        raise GroupError
     else:
         raise BrokenError
     return end if end <= len(data) else None
@@ -52,10 +58,10 @@ class Scan:
     def __init__(self) -> None:
         """Stand before the first byte."""
         self._done = 0
-        self._groups: list[int] = []
         self._op = False
-        self.tokens = 0
-        self._broken = False
+        self.tokens: list[bytes] = []  # those of the field Tokens, encoded
+        self.specs: list[bytes] = []  # those of MemberSpecs; the decoder makes one of them
+        self.broken: BrokenError | None = None
 
     def whole(self, data: bytes) -> bool:
         """Report whether data can be a whole message with an Op. It begins with that of every earlier call.
@@ -63,16 +69,16 @@ class Scan:
         False is certain. True is for the decoder to confirm, and if that refuses
         data, it refuses everything that begins with it.
         """
-        while self._done < len(data) and not self._broken:
+        while self._done < len(data) and self.broken is None:
             try:
                 end = self._next(data)
-            except BrokenError:
-                self._broken = True
+            except BrokenError as err:
+                self.broken = err
                 break
             if end is None:
                 return False
             self._done = end
-        return self._op and not self._broken and not self._groups and self._done == len(data)
+        return self._op and self.broken is None and self._done == len(data)
 
     def _next(self, data: bytes) -> int | None:
         tag = read_varint(data, self._done)
@@ -81,22 +87,33 @@ class Scan:
         number, kind = tag[0] >> 3, tag[0] & 7
         if not 0 < number <= _MAX_NUMBER:
             raise BrokenError
-        if kind == _START_GROUP:
-            self._groups.append(number)
-            return tag[1]
-        if kind == _END_GROUP:
-            if not self._groups or self._groups.pop() != number:
-                raise BrokenError
-            return tag[1]
         end = _skip_value(data, tag[1], kind)
-        if end is not None and not self._groups:
-            self._op = self._op or (number, kind) == (_OP_FIELD, _VARINT)
-            self.tokens += (number, kind) == (_TOKENS_FIELD, _BYTES)
+        if end is None:
+            return None
+        self._op = self._op or (number, kind) == (_OP_FIELD, _VARINT)
+        if kind == _BYTES and number in (_SPECS_FIELD, _TOKENS_FIELD):
+            read = read_varint(data, tag[1])
+            content = data[read[1] if read else end : end]
+            (self.tokens if number == _TOKENS_FIELD else self.specs).append(content)
         return end
 
 
 def count_tokens(data: bytes) -> int:
-    """Return how many Tokens fields are at the top of an encoded message, up to where it is broken."""
+    """Return how many Tokens fields are in an encoded message, up to where it is broken.
+
+    Raises:
+        GroupError: It has a group, or one of its tokens has.
+    """
     scan = Scan()
     scan.whole(data)
-    return scan.tokens
+    _refuse_group(scan)
+    for token in scan.tokens + scan.specs:
+        inner = Scan()
+        inner.whole(token)
+        _refuse_group(inner)
+    return len(scan.tokens)
+
+
+def _refuse_group(scan: Scan) -> None:
+    if isinstance(scan.broken, GroupError):
+        raise scan.broken
