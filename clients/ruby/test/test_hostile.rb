@@ -65,8 +65,8 @@ class TestHostile < Minitest::Test
     [nil, 'h2'].each { |alpn| no_session('2.0', Handshakes.tls(alpn: alpn)) }
   end
 
-  { 'another_key' => { signer: FakeRegistry::OTHER }, 'dates_that_are_over' => { days: 0 },
-    'a_ca' => { authority: 'TRUE' }, 'the_usage_of_clients' => { usage: 'clientAuth' } }.each do |name, options|
+  { 'another_key' => { signer: FakeRegistry::OTHER }, 'a_ca' => { authority: 'TRUE' },
+    'the_usage_of_clients' => { usage: 'clientAuth' } }.each do |name, options|
     define_method("test_a_registry_with_#{name}_is_not_trusted") do
       handshake = Handshakes.tls(**options)
       no_session('2.0', handshake, kind: Xlreg::UntrustedError)
@@ -74,6 +74,16 @@ class TestHostile < Minitest::Test
         assert_raises(Xlreg::UntrustedError) { Xlreg::Client.open(fake.cred.url, timeout: PATIENCE) }
       end
     end
+  end
+
+  # It may be this machine's clock, so it is tried until time is up.
+  def test_a_registry_with_dates_that_do_not_hold
+    [{ days: 0 }, { since: Time.now + 86_400 }].each do |dates|
+      error = no_session('2.0', Handshakes.tls(**dates), kind: Xlreg::ClockError)
+      assert_match(/clock/, error.message)
+    end
+    no_session('2.0', Handshakes.tls(days: 0, signer: FakeRegistry::OTHER), kind: Xlreg::UntrustedError)
+    no_session('2.0', Handshakes.tls(days: 0, authority: 'TRUE'), kind: Xlreg::UntrustedError)
   end
 
   def test_a_fingerprint_alone_takes_the_key_from_the_chain

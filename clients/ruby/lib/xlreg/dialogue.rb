@@ -28,14 +28,12 @@ module Xlreg
   # One session with a registry: each method says a request and reads its reply.
   # @api private
   class Dialogue
-    ANSWER_SECONDS = 30.0 # for a reply that does not wait for anything
-    BYE_SECONDS = 1.0
     # What a classic reply of the largest size must still have room for to show that no member was left
     # out of it: one more token, and the message's IV and padding.
     CLASSIC_ROOM = Limits::MAX_TOKEN + 64
     # After these a registry ends a 2.0 session; over a classic carrier, after all.
     ENDING = [WrongStateError, BadTagError, UnexpectedTypeError, ProtocolError].freeze
-    private_constant :BYE_SECONDS, :CLASSIC_ROOM, :ENDING
+    private_constant :CLASSIC_ROOM, :ENDING
 
     # @return [Options]
     attr_reader :options
@@ -44,14 +42,19 @@ module Xlreg
     # @return [Error, nil] why the session is over; nil while it is not
     attr_reader :ended
 
-    # Opens a session; see Dialing#open.
+    # @return [Float, nil] when the registry was heard last, by the clock of the limit
+    attr_reader :heard_at
+
+    # Opens a session; see Dialing.
     # @param options [Options]
     # @param limit [Limit]
+    # @param once [Boolean] whether to try each endpoint once and no more
     # @yieldparam dialogue [Dialogue] closed at the end of the block
     # @return [Dialogue, Object] the dialogue, or what the block returns
-    def self.open(options, limit)
+    def self.open(options, limit, once: false)
       dialing = Dialing.new(options)
-      dialogue = new(dialing, Text.doing('dial registry') { dialing.open(limit) })
+      link = Text.doing('dial registry') { once ? dialing.open_once(limit) : dialing.open(limit) }
+      dialogue = new(dialing, link, limit.now)
       return dialogue unless block_given?
 
       begin
@@ -61,12 +64,13 @@ module Xlreg
       end
     end
 
-    def initialize(dialing, link)
+    def initialize(dialing, link, heard_at)
       @options = dialing.options
       @protocol = dialing.protocol
       @shown = dialing.shown
       @link = link
       @session = link.session
+      @heard_at = heard_at
       @ended = nil
       @clusters = {}
       @verifier = Verifier.new(protocol)
@@ -76,12 +80,12 @@ module Xlreg
     # protocol each reply's Op is its request's and one.
     # @param message [Wire::Message]
     # @param limit [Limit]
-    # @param patience [Float] seconds for the answer
+    # @param patience [Float] seconds for the answer to begin
     # @return [Wire::Message]
-    def ask(message, limit, patience: ANSWER_SECONDS)
+    def ask(message, limit, patience: timing.answer)
       raise SessionEndedError, "session with the registry ended: #{ended.message}" if ended
 
-      reply = exchange(message, limit.within(patience))
+      reply = exchange(message, limit, patience)
       error = reply.error
       if error
         @ended = error if protocol.classic? || ENDING.any? { |kind| error.is_a?(kind) }
@@ -94,7 +98,7 @@ module Xlreg
 
     # Says goodbye, waits at most a second for the answer, and closes. May be called again.
     def close
-      ask(Wire::Requests.bye, Limit.new(BYE_SECONDS)) unless ended
+      ask(Wire::Requests.bye, Limit.new(timing.bye)) unless ended
     rescue Error
       nil # that the registry does not answer changes nothing
     ensure
@@ -194,12 +198,12 @@ module Xlreg
     # @param ref [ClusterRef]
     # @param wait [Hash] wait_size and wait_millis
     # @return [Roster]
-    def receive(ref, limit, patience: ANSWER_SECONDS, **wait)
+    def receive(ref, limit, patience: timing.answer, **wait)
       roster, whole = receive_some(ref, Wire::Requests::ALL_SEATS, limit, patience, wait)
       rest = Wire::Requests::ALL_SEATS & ~seats(roster)
       again = ClusterRef.new(id: roster.cluster.id)
       until whole || rest.zero?
-        more, last = receive_some(again, rest, limit, ANSWER_SECONDS, {})
+        more, last = receive_some(again, rest, limit, timing.answer, {})
         roster = roster.with(members: merge(roster.members, more.members))
         rest &= ~seats(more)
         whole = last || more.members.empty?
@@ -223,12 +227,16 @@ module Xlreg
 
     def node = options.node || raise(NeedsNodeError)
 
+    def timing = options.timing
+
     def fingerprint = options.target.fingerprint
 
-    def exchange(message, limit)
+    def exchange(message, limit, patience)
       @session.say(message)
-      @link.flush(limit)
-      reply = await(limit)
+      @link.flush(pace(limit, timing.stall))
+      reply = await(pace(limit, patience))
+      @heard_at = limit.now
+      reply
     rescue Transport::TimeUp
       raise broken('no answer from the registry')
     rescue Transport::Broken, Transport::Alert => e
@@ -244,13 +252,10 @@ module Xlreg
       @ended ||= SessionEndedError.new('a call was given up in the middle') unless reply
     end
 
-    # A message has to be whole within some time, which counts from its first byte.
-    def await(limit)
-      whole = nil
-      until (reply = @session.next_message)
-        whole = (whole || limit.within(Limits::MESSAGE_SECONDS) if @session.partial?)
-        @link.pump(whole || limit)
-      end
+    def pace(limit, first) = Pace.new(limit, first: first, stall: timing.stall, whole: timing.message)
+
+    def await(pace)
+      @link.pump(pace) until (reply = @session.next_message)
       reply
     end
 

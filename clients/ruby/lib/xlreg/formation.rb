@@ -67,15 +67,19 @@ module Xlreg
       @size = plan.size # 0 until it is known
       @cluster = nil
       @last = nil # until the node has joined
+      @standing = :apart
+      @id = @index = @heard_at = nil
     end
 
     # @param limit [Limit]
     # @return [Membership]
     def run(limit)
+      @limit = limit
       Text.doing("form #{@plan.ref}") do
         @plan.check
         @plan.node.update_endpoints(@plan.endpoints)
-        Persistence.new(limit, incomplete: method(:incomplete), tell: method(:tell)).run { attempt(limit) }
+        Persistence.new(limit, incomplete: method(:incomplete), tell: method(:tell), classic: @plan.options.classic?)
+                   .run { attempt(limit) }
       end
     end
 
@@ -83,17 +87,31 @@ module Xlreg
 
     # Goes all the way with one session.
     def attempt(limit)
-      Dialogue.open(@plan.options, limit) do |dialogue|
-        id = dialogue.register(limit)
-        cluster = found(dialogue.join(find(dialogue, limit), limit))
-        roster = wait(dialogue, cluster, limit)
-        Membership.check_self(roster, @plan.node, id)
-        Membership.new(@plan.options, roster, id)
+      Dialogue.open(@plan.options, limit, once: true) do |dialogue|
+        @id = dialogue.register(limit)
+        roster = wait(dialogue, join(dialogue, limit), limit)
+        Membership.check_self(roster, @plan.node, @id)
+        Membership.new(@plan.options, roster, @id)
+      ensure
+        @heard_at = dialogue.heard_at
       end
     end
 
+    def join(dialogue, limit)
+      ref = find(dialogue, limit)
+      before = @standing
+      @standing = :asked unless before == :joined
+      cluster = found(dialogue.join(ref, limit))
+      @standing = :joined
+      cluster
+    rescue RegistryError
+      @standing = before if before # it was refused, and is where it was
+      raise
+    end
+
     def wait(dialogue, cluster, limit)
-      waiter = Waiter.new(dialogue, ClusterRef.of(cluster), size: @size, seen: (method(:seen) if @progress))
+      seen = method(:seen) if @progress
+      waiter = Waiter.new(dialogue, ClusterRef.of(cluster), size: @size, seen: seen, look: true)
       waiter.wait(limit)
     ensure
       keep(waiter.last) if waiter&.last
@@ -126,13 +144,16 @@ module Xlreg
     def keep(roster)
       @last = roster
       @cluster = roster.cluster
+      @index = roster.by_id(@id)&.index
     end
 
     def tell(error) = @progress&.call(Progress.new(cluster: @cluster, roster: @last, size: @size, error: error))
 
     # The error of a formation that ran out of time, with what else was wrong when it did.
     def incomplete(error)
-      IncompleteError.new(@last, @size, obstacle: (error unless error.is_a?(IncompleteError)))
+      obstacle = error unless error.is_a?(IncompleteError)
+      IncompleteError.new(@last, @size, obstacle: obstacle, standing: @standing, index: @index,
+                                        silence: @heard_at && (@limit.now - @heard_at))
     end
   end
 

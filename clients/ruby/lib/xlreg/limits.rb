@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Xlreg
-  # Sizes that the protocol fixes, and times (section 1.7). Each length that comes from a peer is
+  # Sizes that the protocol fixes (section 1.7). Each length that comes from a peer is
   # held against one of these before anything is made of it.
   module Limits
     # Characters of a name.
@@ -36,7 +36,5 @@ module Xlreg
     MAX_REPLY = 4 << 20
     # The port of a registry that names none.
     DEFAULT_PORT = 56_789
-    # Seconds from a message's first byte to its last, and for a peer to take one.
-    MESSAGE_SECONDS = 10.0
   end
 end

@@ -72,12 +72,12 @@ module Xlreg
     def peer(connection) = MutualTLS.peer(connection.peer_cert&.to_der, others)
 
     # Asks the registry who is in the cluster now, and keeps that.
-    # @param timeout [Numeric, nil] seconds; by default 30 for each step
+    # @param timeout [Numeric, nil] seconds; by default 60
     # @return [Roster]
     # @raise [NotMemberError] the node itself is no longer in it; what was known before is kept
     # @raise [Error] see Client.open and members
     def refresh(timeout: nil)
-      limit = Limit.new(timeout)
+      limit = Limit.new(timeout || @options.timing.call)
       Text.doing('refresh roster') do
         Dialogue.open(@options, limit) do |dialogue|
           # Original servers know no log-in, and registering the same again is one on every server.
@@ -90,13 +90,13 @@ module Xlreg
     end
 
     # Gives the node's place up. The roster stays as it was.
-    # @param timeout [Numeric, nil] seconds; by default 30 for each step
+    # @param timeout [Numeric, nil] seconds; by default 60
     # @return [void]
     # @raise [NotMemberError] the node is not in the cluster
     # @raise [Needs20Error] over a classic carrier there is no leaving
     # @raise [Error] see Client.open and login
     def leave(timeout: nil)
-      limit = Limit.new(timeout)
+      limit = Limit.new(timeout || @options.timing.call)
       raise Needs20Error if @options.protocol&.classic?
 
       Dialogue.open(@options, limit) do |dialogue|

@@ -4,6 +4,9 @@ module Xlreg
   # Small help with the texts of errors.
   # @api private
   module Text
+    UNITS = { 'days' => 86_400, 'hours' => 3600, 'minutes' => 60 }.freeze
+    private_constant :UNITS
+
     module_function
 
     # @param text [#to_s]
@@ -16,6 +19,26 @@ module Xlreg
     # @return [String] text without what a terminal might obey
     def printable(text)
       text.dup.force_encoding(Encoding::UTF_8).scrub('?').gsub(/[^[:print:]]/, '?')
+    end
+
+    # @param seconds [Numeric]
+    # @return [String] it as people say it
+    def duration(seconds)
+      UNITS.each do |unit, length|
+        return "#{(seconds / length).floor} #{unit}" if seconds >= 2 * length
+      end
+      format('%.1f s', seconds)
+    end
+
+    # @param time [Time]
+    # @return [String]
+    def time(time) = time.getutc.strftime('%Y-%m-%dT%H:%M:%SZ')
+
+    # @param numbers [Array<Integer>] in order
+    # @return [String] them, with those in a row drawn together
+    def list(numbers)
+      runs = numbers.slice_when { |one, other| other != one + 1 }
+      runs.map { |run| run.size > 2 ? "#{run.first} to #{run.last}" : run.join(', ') }.join(', ')
     end
 
     # Puts what was being done before the text of whatever Error passes by.
