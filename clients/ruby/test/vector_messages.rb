@@ -65,7 +65,7 @@ module VectorMessages
   end
 
   def rebuild_get(ref, raw)
-    Requests.get(ref, which: raw.has_Which? ? raw.Which : Requests::ALL_SEATS,
+    Requests.get(ref, which: (raw.Which if raw.has_Which?),
                       wait_size: (raw.WaitSize if raw.has_WaitSize?),
                       wait_millis: (raw.WaitMillis if raw.has_WaitMillis?))
   end

@@ -88,6 +88,10 @@ module Xlreg
     # @return [String, nil] the certificate that the node shows, in DER
     attr_reader :shown
 
+    # @return [Boolean] whether the registry is one from before 2.0, as far as its credentials and the
+    #   carrier tell
+    def original? = protocol.classic? && options.target.cred.protocol.classic?
+
     # Chooses the protocol, and prepares what the node shows.
     # @param options [Options]
     # @raise [OriginalRegistryError] the credentials are old, and nobody chose

@@ -119,15 +119,19 @@ module Xlreg
 
     # Creates the cluster or looks at the one that is there, and returns how to join it.
     def find(dialogue, limit)
-      unless @plan.creates?
-        Dialogue.check_size(dialogue.cluster(@ref, limit), @size)
-        return @ref
-      end
+      return look(dialogue, limit) unless @plan.creates?
+
       cluster = dialogue.create(@plan.creation.with(name: @ref.name, attrs: @attrs), limit)
       # A name that was made up now is the cluster's name, should the registry have to be asked again.
       @ref = @ref.with(name: cluster.name) unless cluster.name.empty?
       @attrs &= ~ClusterAttrs::UNIQUE
       ClusterRef.new(id: found(cluster).id)
+    end
+
+    # An original server tells nothing of a cluster to those who have not joined it.
+    def look(dialogue, limit)
+      Dialogue.check_size(dialogue.cluster(@ref, limit), @size) unless dialogue.original?
+      @ref
     end
 
     def found(cluster)

@@ -79,13 +79,9 @@ module Xlreg
     def refresh(timeout: nil)
       limit = Limit.new(timeout || @options.timing.call)
       Text.doing('refresh roster') do
-        Dialogue.open(@options, limit) do |dialogue|
-          # Original servers know no log-in, and registering the same again is one on every server.
-          dialogue.register(limit) if dialogue.protocol.classic?
-          heard = fuller(dialogue.members(ClusterRef.of(cluster), limit))
-          Membership.check_self(heard, node, @id)
-          @roster = heard
-        end
+        heard = fuller(read(limit))
+        Membership.check_self(heard, node, @id)
+        @roster = heard
       end
     end
 
@@ -109,6 +105,25 @@ module Xlreg
     def inspect = "#<Xlreg::Membership of #{node.name} in #{cluster}>"
 
     private
+
+    # Asks for the members. An original server tells them to those alone who join in the same session, and
+    # joining again changes nothing there; elsewhere it could take a seat that this node has given up.
+    def read(limit)
+      read_once(limit)
+    rescue WrongStateError
+      raise unless @options.classic?
+
+      read_once(limit) { |dialogue| dialogue.join(ClusterRef.of(cluster), limit) if dialogue.original? }
+    end
+
+    def read_once(limit)
+      Dialogue.open(@options, limit) do |dialogue|
+        # Original servers know no log-in, and registering the same again is one on every server.
+        dialogue.register(limit) if dialogue.protocol.classic?
+        yield dialogue if block_given?
+        dialogue.members(ClusterRef.of(cluster), limit)
+      end
+    end
 
     # What is known of a cluster where an original server tells nothing but its ID.
     def fuller(heard)

@@ -91,11 +91,11 @@ module Xlreg
       def leave(ref) = about(Op::LEAVE, ref)
 
       # @param ref [ClusterRef]
-      # @param which [Integer]
+      # @param which [Integer, nil] bits of seats. Left out, it stands for all with this registry, and for
+      #   none with original servers, so it is always said.
       # @param wait_size [Integer, nil] with this or the next, it waits
       # @param wait_millis [Integer, nil]
       def get(ref, which: ALL_SEATS, wait_size: nil, wait_millis: nil)
-        which = nil if which == ALL_SEATS
         about(Op::GET_CLUSTER, ref, Which: which, WaitSize: wait_size, WaitMillis: wait_millis)
       end
 
