@@ -19,8 +19,7 @@ class TestNetwork < Minitest::Test
     timing = more.delete(:timing) || FAST
     options = Xlreg::Options.of(cred, node: node, protocol: more.delete(:protocol), timing: timing)
     ref = Xlreg::ClusterRef.of('web')
-    Xlreg::Plan.new(**{ options: options, ref: ref, size: 2, join_only: false, endpoint_count: 1, attrs: 0,
-                        listeners: [], advertise: [] }.merge(more))
+    Xlreg::Plan.new(options: options, ref: ref, size: 2, **more)
   end
 
   # Forms in a thread of its own, and tells each step to a queue.

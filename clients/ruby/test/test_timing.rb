@@ -121,8 +121,7 @@ class TestTiming < Minitest::Test
   def test_form_and_await
     FakeRegistry.run('2.0', { Op::GET_CLUSTER => ->(_) { :silence } }) do |fake|
       node = node(0, endpoints: ['127.0.0.1:7001'])
-      plan = Xlreg::Plan.new(options: options(fake.cred, node: node), ref: Xlreg::ClusterRef.of('web'), size: 2,
-                             join_only: false, endpoint_count: 1, attrs: 0, listeners: [], advertise: [])
+      plan = Xlreg::Plan.new(options: options(fake.cred, node: node), ref: Xlreg::ClusterRef.of('web'), size: 2)
       [Xlreg::Formation.new(plan, stopping), reader(fake)].each do |waiting|
         takes(REAL.wait + REAL.margin, StopIteration) { waiting.run(Xlreg::Limit.new(nil)) }
       end

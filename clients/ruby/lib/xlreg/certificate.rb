@@ -113,7 +113,7 @@ module Xlreg
 
     # @api private
     def check_own_signature(certificate, key)
-      public_key = PublicKey.parse(key, min_bits: Limits::MIN_KEY_BITS_MODERN)
+      public_key = PublicKey.parse(key, modern: true)
       good = Signatures.holds? { certificate.verify(public_key) }
       raise CertificateError, 'not signed by its own key' unless good
     rescue OpenSSL::X509::CertificateError
@@ -271,7 +271,7 @@ module Xlreg
     # @raise [ClockError] its dates alone do not hold
     # @raise [UntrustedError] it is not
     def check_leaf(der, sig_key, now: Time.now)
-      key = PublicKey.parse(sig_key, min_bits: Limits::MIN_KEY_BITS_MODERN)
+      key = PublicKey.parse(sig_key, modern: true)
       leaf = Certificate.load(der)
       refuse('not signed by the registry\'s sig key') unless signed?(leaf, key)
       check_usage(leaf)

@@ -170,14 +170,15 @@ module Xlreg
     end
 
     def show_node(context)
-      key = options.node.keys.sig
-      bits = key.n.num_bits
-      if bits < Limits::MIN_KEY_BITS_MODERN
-        raise PrivateKeyError, "sig key of #{bits} bits: protocol 2.0 needs at least #{Limits::MIN_KEY_BITS_MODERN}"
+      keys = options.node.keys
+      unless keys.modern?
+        raise PrivateKeyError, "sig key of #{keys.sig.n.num_bits} bits with exponent #{keys.sig.e}: protocol 2.0 " \
+                               "needs #{Limits::MIN_KEY_BITS_MODERN} to #{Limits::MAX_KEY_BITS_MODERN} bits, " \
+                               "and an exponent of at most #{Limits::MAX_EXPONENT_MODERN}"
       end
 
       @shown = options.node.certificate
-      context.add_certificate(OpenSSL::X509::Certificate.new(@shown), key)
+      context.add_certificate(OpenSSL::X509::Certificate.new(@shown), keys.sig)
     end
 
     def try_all(limit)

@@ -66,8 +66,9 @@ module Xlreg
       @doing = []
     end
 
-    # @return [String] one line: what was being done, outermost first, and what went wrong
-    def to_s = [*@doing, super].join(': ')
+    # @return [String] one line: what was being done, outermost first, and what went wrong. There is nothing
+    #   in it that a terminal might obey, whoever said it.
+    def to_s = Text.printable([*@doing, super].join(': '))
 
     # Puts what was being done before the text.
     # @param what [#to_s]
@@ -369,7 +370,17 @@ module Xlreg
   end
 
   # A member's token carries no proof: it registered over a classic carrier, or was read over one.
-  class UnverifiedError < Error; end
+  class UnverifiedError < Error
+    # @return [Array<Member>] those that have proved nothing
+    attr_reader :members
+
+    # @param text [String]
+    # @param members [Array<Member>]
+    def initialize(text = nil, members: [])
+      super(text)
+      @members = members.dup.freeze
+    end
+  end
 
   # The other end of a TLS connection is none of the other members.
   class StrangerError < Error; end

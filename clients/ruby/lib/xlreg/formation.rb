@@ -19,8 +19,13 @@ module Xlreg
   # Which cluster to form, as whom; see Xlreg.form.
   # @api private
   Plan = Struct.new(:options, :ref, :size, :join_only, :endpoint_count, :attrs, :listeners, :advertise,
-                    keyword_init: true) do
+                    :allow_unverified, keyword_init: true) do
     include Value
+
+    def initialize(size: 0, join_only: false, endpoint_count: 1, attrs: ClusterAttrs::NONE, listeners: [],
+                   advertise: [], allow_unverified: false, **rest)
+      super
+    end
 
     # @return [Node]
     def node = options.node || raise(NeedsNodeError)
@@ -91,7 +96,7 @@ module Xlreg
         @id = dialogue.register(limit)
         roster = wait(dialogue, join(dialogue, limit), limit)
         Membership.check_self(roster, @plan.node, @id)
-        Membership.new(@plan.options, roster, @id)
+        Membership.new(@plan.options, roster, @id, allow_unverified: @plan.allow_unverified)
       ensure
         @heard_at = dialogue.heard_at
       end
@@ -177,12 +182,15 @@ module Xlreg
   # @param endpoint_count [Integer] how many endpoints each member of a new cluster must have
   # @param attrs [Integer] bits of ClusterAttrs for a new cluster
   # @param protocol [Protocol, String, nil] 2.0, unless "1.9" or "1.8" is chosen
+  # @param allow_unverified [Boolean] over 2.0, whether members may be among the others that have proved
+  #   nothing; over a classic carrier nobody has
   # @param timeout [Numeric, nil] seconds; by default it waits for ever
   # @yieldparam progress [Progress] each time that something is new
   # @return [Membership]
   # @raise [IncompleteError] time was up first; it says who has joined and how many are missing
   # @raise [AddressError] nobody could reach the node at one of the addresses
   # @raise [ClusterSizeError] the cluster exists with another size
+  # @raise [UnverifiedError] the cluster is full, and some have proved nothing; its members names them
   # @raise [UntrustedError] the registry is not the one wanted
   # @raise [Error] see Client.open, register, create, join and wait
   #
@@ -193,10 +201,11 @@ module Xlreg
   #                                                  listeners: [listener])
   #   end
   def self.form(target, node:, cluster:, size: 0, listeners: [], advertise: [], join_only: false,
-                endpoint_count: 1, attrs: ClusterAttrs::NONE, protocol: nil, timeout: nil, &progress)
+                endpoint_count: 1, attrs: ClusterAttrs::NONE, protocol: nil, allow_unverified: false, timeout: nil,
+                &progress)
     plan = Plan.new(options: Options.of(target, node: node, protocol: protocol), ref: ClusterRef.of(cluster),
                     size: size, join_only: join_only, endpoint_count: endpoint_count, attrs: attrs,
-                    listeners: listeners, advertise: advertise)
+                    listeners: listeners, advertise: advertise, allow_unverified: allow_unverified)
     Formation.new(plan, progress).run(Limit.new(timeout))
   end
 end

@@ -8,10 +8,11 @@ module Xlreg
     attr_reader :roster
 
     # @api private
-    def initialize(options, roster, id)
+    def initialize(options, roster, id, allow_unverified: false)
       @options = options
-      @roster = roster
       @id = id
+      @allow_unverified = allow_unverified
+      @roster = check(roster)
     end
 
     # Finds the node in a roster, with its own key: of itself it can know what is wrong.
@@ -75,13 +76,14 @@ module Xlreg
     # @param timeout [Numeric, nil] seconds; by default 60
     # @return [Roster]
     # @raise [NotMemberError] the node itself is no longer in it; what was known before is kept
+    # @raise [UnverifiedError] some have proved nothing, and that was not allowed; what was known is kept
     # @raise [Error] see Client.open and members
     def refresh(timeout: nil)
       limit = Limit.new(timeout || @options.timing.call)
       Text.doing('refresh roster') do
         heard = fuller(read(limit))
         Membership.check_self(heard, node, @id)
-        @roster = heard
+        @roster = check(heard)
       end
     end
 
@@ -105,6 +107,17 @@ module Xlreg
     def inspect = "#<Xlreg::Membership of #{node.name} in #{cluster}>"
 
     private
+
+    # Refuses strangers, unless they are asked for: over 2.0 anybody may take a free place over a classic
+    # carrier, where nothing is proved.
+    def check(roster)
+      strangers = @options.classic? || @allow_unverified ? [] : roster.unverified
+      return roster if strangers.empty?
+
+      names = strangers.map { |member| "#{member.name} (index #{member.index})" }.join(', ')
+      raise UnverifiedError.new("members that have proved nothing, since they came over a classic carrier: #{names}",
+                                members: strangers)
+    end
 
     # Asks for the members. An original server tells them to those alone who join in the same session, and
     # joining again changes nothing there; elsewhere it could take a seat that this node has given up.

@@ -244,7 +244,7 @@ module Xlreg
     # Writes a new node's files, node.json last.
     def settle(files)
       @files = files
-      if keys.sig.n.num_bits >= Limits::MIN_KEY_BITS_MODERN
+      if keys.modern?
         der = certificate
         files.write_certificate(der)
       end

@@ -138,7 +138,8 @@ module Xlreg
     # @raise [UnverifiedError] the member has proved nothing
     def certificate
       unless verified? && token.certificate
-        raise UnverifiedError, "certificate of #{Text.quote(name)}: member is not verified: no proof over 2.0"
+        raise UnverifiedError.new("certificate of #{Text.quote(name)}: member is not verified: no proof over 2.0",
+                                  members: [self])
       end
 
       OpenSSL::X509::Certificate.new(token.certificate)
