@@ -24,9 +24,8 @@ module Clusters
   def form_in_vain(registry, number, cluster: 'web', size: 2, **more)
     clock = Hand.new
     node = more.delete(:node) || node(number, endpoints: ['127.0.0.1:7001'])
-    plan = Xlreg::Plan.new(options: Xlreg::Options.of(registry.reg_cred, node: node), size: size, join_only: false,
-                           ref: Xlreg::ClusterRef.of(cluster), endpoint_count: 1, attrs: 0, listeners: [],
-                           advertise: [], **more)
+    plan = Xlreg::Plan.new(options: Xlreg::Options.of(registry.reg_cred, node: node), size: size,
+                           ref: Xlreg::ClusterRef.of(cluster), **more)
     formation = Xlreg::Formation.new(plan, ->(now) { clock.now += 2 * PATIENCE if now.roster })
     assert_raises(Xlreg::IncompleteError) { formation.run(clock.limit(PATIENCE)) }
   end

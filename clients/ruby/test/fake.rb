@@ -80,23 +80,23 @@ class FakeRegistry
   end
 
   # Hands node's certificate out when it is a member.
-  def know(node) = @certificates[node.keys.sig_key] = node.certificate
+  def know(node, now: Time.now) = @certificates[[node.name, node.keys.sig_key]] = node.certificate(now: now)
 
   # Makes a node a member.
-  def join(node, id)
-    token, = node.token(protocol: protocol, id: id)
+  def join(node, id, now: Time.now)
+    token, = node.token(protocol: protocol, id: id, now: now)
     @tokens[id] = token
-    know(node)
+    know(node, now: now)
   end
 
   # @return [Message] the members that there are
   def roster
     tokens = @tokens.values.map do |token|
       raw = Xlreg::Wire::Requests.member(token.with(digsig: nil)).raw.MemberSpecs
-      raw.Certificate = @certificates.fetch(token.sig_key) unless protocol.classic?
+      raw.Certificate = @certificates.fetch([token.name, token.sig_key]) unless protocol.classic?
       raw
     end
-    message = FakeRegistry.cluster_reply(Op::CLUSTER_MEMBERS)
+    message = FakeRegistry.cluster_reply(Op::CLUSTER_MEMBERS, CLUSTER.with(size: [CLUSTER.size, tokens.size].max))
     message.raw.Tokens.replace(tokens)
     message.raw.Which = (1 << tokens.size) - 1
     message
@@ -130,8 +130,15 @@ class FakeRegistry
 
   def member(message)
     specs = message.raw.MemberSpecs
-    @tokens = { NODE_ID => Xlreg::Wire::Reading.token(specs).with(id: NODE_ID) }.merge(@tokens.except(NODE_ID)) if specs
+    register(Xlreg::Wire::Reading.token(specs)) if specs
     FakeRegistry.reply(Op::MEMBER_OK, MemberID: NODE_ID.bytes)
+  rescue Xlreg::BadSignatureError => e
+    FakeRegistry.error(e)
+  end
+
+  def register(token)
+    Xlreg::Signatures.verify_classic(token) if protocol.classic?
+    @tokens = { NODE_ID => token.with(id: NODE_ID) }.merge(@tokens.except(NODE_ID))
   end
 
   def accept

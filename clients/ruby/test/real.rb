@@ -15,7 +15,7 @@ module Real
 
   # @return [Xlreg::Node] in memory, with keys that were made before
   def node(number, **more)
-    Xlreg::Node.new(name: "m#{number}", keys: Xlreg::TestHelper.keys(number), **more)
+    Xlreg::Node.new(**{ name: "m#{number}", keys: Xlreg::TestHelper.keys(number) }.merge(more))
   end
 
   # Runs the block, and makes sure that it leaves no file descriptor open.

@@ -147,4 +147,126 @@ class TestDirectory < Minitest::Test
       assert_raises(Xlreg::NodeError) { Xlreg::Node.open(path) }
     end
   end
+  # What a power cut leaves of a file that was new.
+  ['', "\0" * 4096, " \n"].each_with_index do |content, i|
+    define_method("test_an_empty_record_comes_back_#{i}") do
+      with_directory do |path|
+        make(path) { |node| node.update_registration(Xlreg::Registration.new(**REGISTRATION)) }
+        record = File.join(path, 'node.json')
+        File.write(record, content)
+        loaded = Xlreg::Node.load(path)
+        assert_equal ['m0', true, content], [loaded.name, loaded.recovered?, File.read(record)]
+        Xlreg::Node.open(path) do |node|
+          assert_equal ['m0', true, []], [node.name, node.recovered?, node.registrations]
+          assert_equal keys.sig_key, node.keys.sig_key
+        end
+        Xlreg::Node.open(path) { |node| refute_predicate node, :recovered? }
+      end
+    end
+  end
+
+  # Only what the keys prove is believed.
+  def test_an_empty_record_that_cannot_come_back
+    other = Xlreg::Node.new(name: 'm9', keys: Xlreg::TestHelper.keys(1)).certificate
+    { nil => /cert.pem is not there/, '' => /holds no certificate/,
+      OpenSSL::X509::Certificate.new(other).to_pem => /not the sig key/ }.each do |certificate, reason|
+      with_directory do |path|
+        make(path).close
+        File.write(File.join(path, 'node.json'), '')
+        file = File.join(path, 'cert.pem')
+        certificate ? File.write(file, certificate) : File.delete(file)
+        error = assert_raises(Xlreg::NodeError) { Xlreg::Node.open(path) }
+        assert_match(reason, error.message)
+        assert_match(/node.json is empty, as after a power cut, .*from a backup, or remove it and make the node anew/,
+                     error.message)
+      end
+    end
+  end
+
+  # The remedy that is named: keys that are there are taken, and the name of their certificate.
+  def test_a_node_that_is_made_anew_has_its_name
+    with_directory do |path|
+      make(path).close
+      File.delete(File.join(path, 'node.json'))
+      Xlreg::Node.init(path) { |node| assert_equal ['m0', keys.sig_key], [node.name, node.keys.sig_key] }
+      File.delete(File.join(path, 'node.json'))
+      Xlreg::Node.ensure(path, name: 'other') { |node| assert_equal 'other', node.name }
+    end
+  end
+
+  def test_a_record_that_makes_no_sense_names_the_remedy
+    with_directory do |path|
+      make(path).close
+      File.write(File.join(path, 'node.json'), '{"version":1,')
+      error = assert_raises(Xlreg::NodeError) { Xlreg::Node.open(path) }
+      assert_match(/from a backup, or remove it and make the node anew/, error.message)
+    end
+  end
+
+  # Its keys are the registry's alone, whichever of its files there are.
+  def test_a_registry_is_no_node
+    Dir.mktmpdir do |folder|
+      data = File.join(folder, 'data')
+      Xlreg::RegistryProcess.run(data: data, &:stop)
+      [[], ['xlreg.db'], ['regCred.dat']].each do |files|
+        FileUtils.rm_f(files.map { |file| File.join(data, file) })
+        %i[open load ensure].each do |read|
+          error = assert_raises(Xlreg::NodeError) { Xlreg::Node.public_send(read, data) }
+          assert_match(/is the directory of a registry: use another one for a node/, error.message)
+        end
+      end
+    end
+  end
+
+  def test_a_place_with_the_data_of_a_registry_is_no_place_for_a_node
+    with_directory do |path|
+      Dir.mkdir(path, 0o700)
+      File.write(File.join(path, 'xlreg.db'), 'x')
+      assert_raises(Xlreg::NodeError) { Xlreg::Node.init(path) }
+      assert_equal ['xlreg.db'], Dir.children(path)
+    end
+  end
+
+  # A copy of some registry's credentials is no registry.
+  def test_credentials_beside_a_node_are_no_registry
+    with_directory do |path|
+      make(path).close
+      with_registry { |registry| FileUtils.cp(registry.reg_cred, path) }
+      Xlreg::Node.open(path) { |node| assert_equal 'm0', node.name }
+    end
+  end
+
+  # Also for root, for whom what root did not make is somebody else's.
+  def test_who_a_directory_and_its_files_belong_to
+    assert_nil Xlreg::Directory.check_owner('x', 0, 1000)
+    assert_nil Xlreg::Directory.check_owner('x', 1000, 1000)
+    [[1000, 0], [1001, 1000]].each do |owner, own|
+      error = assert_raises(Xlreg::NodeError) { Xlreg::Directory.check_owner('/there', owner, own) }
+      assert_match(%r{/there belongs to another user \(uid #{owner}\).*chown #{own} /there}, error.message)
+    end
+  end
+
+  ['', 'sig.pem', 'comms.pem', 'node.json', 'cert.pem'].each do |file|
+    define_method("test_the_owner_of_#{file.empty? ? 'the directory' : file}_is_looked_at") do
+      with_directory do |path|
+        make(path).close
+        next unless Process.uid.zero? # who alone can give a file away; the rest is above
+
+        File.chown(4242, nil, File.join(path, file))
+        error = assert_raises(Xlreg::NodeError) { Xlreg::Node.open(path) }
+        assert_match(/belongs to another user \(uid 4242\)/, error.message)
+      end
+    end
+  end
+
+  # A new directory is on disk before anything in it counts.
+  def test_the_parents_of_a_new_directory_are_synced
+    with_directory do |path|
+      deep = File.join(path, 'a', 'b')
+      synced = []
+      Xlreg::AtomicFile.stub(:sync, ->(folder) { synced << folder }) { Xlreg::AtomicFile.make_folder(deep, 0o700) }
+      assert_equal [File.join(path, 'a'), path, File.dirname(path)], synced
+      assert_equal 0o700, File.stat(deep).mode & 0o777
+    end
+  end
 end

@@ -161,6 +161,36 @@ class TestForm < Minitest::Test
     end
   end
 
+  # A stranger took a free place over a classic carrier.
+  def with_a_stranger
+    with_registry do |registry|
+      stranger = Thread.new { form(registry, 1, size: 2, protocol: '1.9') }
+      yield registry
+      stranger.value[1].close
+    end
+  end
+
+  def test_a_member_that_has_proved_nothing_is_refused_by_name
+    with_a_stranger do |registry|
+      error = assert_raises(Xlreg::UnverifiedError) { form(registry, 0, size: 2) }
+      assert_match(/form cluster "web": members that have proved nothing.*: m1 \(index \d\)\z/, error.message)
+      assert_equal ['m1'], error.members.map(&:name)
+    end
+  end
+
+  def test_members_that_have_proved_nothing_where_they_are_allowed
+    with_a_stranger do |registry|
+      membership, listener = form(registry, 0, size: 2, allow_unverified: true)
+      listener.close
+      assert_equal ['m1'], membership.roster.unverified.map(&:name)
+      assert_equal 2, membership.refresh(timeout: PATIENCE).members.size
+      strict = Xlreg::Membership.new(Xlreg::Options.of(registry.url, node: membership.node),
+                                     membership.roster.with(members: [membership.me]), membership.me.id)
+      assert_raises(Xlreg::UnverifiedError) { strict.refresh(timeout: PATIENCE) }
+      assert_equal 1, strict.roster.members.size
+    end
+  end
+
   # The name that was made up is asked for again, and not another one.
   def test_a_name_that_was_made_up_is_kept
     asked = []
@@ -212,7 +242,7 @@ class TestForm < Minitest::Test
     node = Xlreg::Node.new(name: 'm0', keys: Xlreg::Keys.new(comms: short, sig: short))
     FakeRegistry.run('2.0') do |fake|
       error = assert_raises(Xlreg::PrivateKeyError) { Xlreg::Client.open(fake.cred, node: node) }
-      assert_match(/1024 bits: protocol 2.0 needs/, error.message)
+      assert_match(/1024 bits with exponent 65537: protocol 2.0 needs 2048 to 4096/, error.message)
       assert_empty fake.said
     end
     FakeRegistry.run('1.9') do |fake|

@@ -97,9 +97,11 @@ class TestSession < Minitest::Test
     [now - day - 3500, now + (6 * day) + 3500].each do |clock|
       assert_predicate secure(modern, now: clock, since: now - day), :open?
     end
-    [now - day - 3700, now + (6 * day) + 3700, Time.at(0)].each do |clock|
-      error = assert_raises(Xlreg::UntrustedError) { secure(modern, now: clock, since: now - day) }
-      assert_match(/not valid/, error.message)
+    { now - day - 7300 => /not valid before .* behind by 2 hours at least, or the registry's is ahead/,
+      now + (10 * day) => /not valid after .* ahead by 4 days at least/,
+      Time.at(0) => /this machine's says 1970-01-01T00:00:00Z.* behind by \d{5} days/ }.each do |clock, text|
+      error = assert_raises(Xlreg::ClockError) { secure(modern, now: clock, since: now - day) }
+      assert_match(text, error.message)
     end
   end
 
@@ -117,13 +119,14 @@ class TestSession < Minitest::Test
 
   # A cluster that grows as its list says, told by a server that takes so long for each answer.
   class Growing
-    attr_reader :asked
+    attr_reader :asked, :heard_at
 
     def initialize(clock, counts, took: 0.0)
       @clock = clock
       @counts = counts
       @took = took
       @asked = []
+      @heard_at = 0.0
       token, = Real.node(0).token(protocol: V18)
       @members = Array.new(64) do |i|
         id = Xlreg::NodeID.new([i].pack('C') * 20)
@@ -139,6 +142,8 @@ class TestSession < Minitest::Test
     end
 
     def verify(roster) = roster
+
+    def options = Xlreg::Options.new(timing: Xlreg::Timing::DEFAULT.with(wait: 300.0))
   end
 
   # Waits for a growing cluster.
@@ -165,7 +170,7 @@ class TestSession < Minitest::Test
 
   def test_a_wait_asks_again_after_the_longest
     clock = Hand.new
-    longest = Xlreg::Waiter::LONGEST
+    longest = 300.0
     growing = Growing.new(clock, [1, 1, 4], took: longest)
     wait(growing, clock, nil)
     millis = (longest * 1000).to_i

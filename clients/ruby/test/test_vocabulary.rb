@@ -70,10 +70,27 @@ class TestVocabulary < Minitest::Test
   def test_the_text_of_who_is_missing
     error = Xlreg::IncompleteError.new(roster(0, 2), 3, obstacle: Xlreg::TryLaterError.new('no room'))
     assert_equal 1, error.missing
-    assert_match(/2 of 3 members joined, 1 missing: time is up: try again later: no room; joined: /, error.message)
+    assert_match(/2 of 3 members joined, 1 missing: time is up: try again later: no room; .*joined: /, error.message)
     assert_match(/m0 at 192.0.2.1:1 since 2026-01-02T03:04:05Z, m2 at 192.0.2.1:1/, error.message)
     assert_equal 3, Xlreg::IncompleteError.new(nil, 3).missing
-    assert_match(/not joined, 3 members wanted: time is up/, Xlreg::IncompleteError.new(nil, 3).message)
+    assert_match(/3 members wanted, none heard of: time is up/, Xlreg::IncompleteError.new(nil, 3).message)
+    assert_equal 'members not heard of: time is up; registry never heard', Xlreg::IncompleteError.new(nil, 0).message
+  end
+
+  def test_who_is_missing_and_where_one_stands
+    error = Xlreg::IncompleteError.new(roster(0, 2, size: 8), 8, standing: :joined, index: 2, silence: 130)
+    assert_match(/; this node has joined, with index 2; registry last heard 2 minutes ago; /, error.message)
+    assert_match(/; nobody at index 1, 3 to 7; joined: m0/, error.message)
+    assert_equal 1, error.message.scan('missing').size
+    assert_predicate error, :joined?
+    assert_match(/this node asked to join/, Xlreg::IncompleteError.new(nil, 2, standing: :asked).message)
+    assert_match(/this node has not joined/, Xlreg::IncompleteError.new(nil, 2, standing: :apart).message)
+  end
+
+  def test_times_and_numbers_as_people_say_them
+    { 0 => '0.0 s', 1.25 => '1.2 s', 119 => '119.0 s', 120 => '2 minutes', 7200 => '2 hours', 86_400 => '24 hours',
+      172_800 => '2 days' }.each { |seconds, text| assert_equal text, Xlreg::Text.duration(seconds) }
+    assert_equal '0, 2 to 4, 7, 8', Xlreg::Text.list([0, 2, 3, 4, 7, 8])
   end
 
   def test_an_error_says_what_was_being_done

@@ -65,7 +65,7 @@ module VectorMessages
   end
 
   def rebuild_get(ref, raw)
-    Requests.get(ref, which: raw.has_Which? ? raw.Which : Requests::ALL_SEATS,
+    Requests.get(ref, which: (raw.Which if raw.has_Which?),
                       wait_size: (raw.WaitSize if raw.has_WaitSize?),
                       wait_millis: (raw.WaitMillis if raw.has_WaitMillis?))
   end
@@ -82,7 +82,7 @@ module VectorMessages
   # Reads a token as a registry does, keys and all.
   def read_token(raw, protocol)
     token = Reading.token(raw)
-    [token.comms_key, token.sig_key].each { |key| Xlreg::PublicKey.parse(key, min_bits: protocol.min_key_bits) }
+    [token.comms_key, token.sig_key].each { |key| Xlreg::PublicKey.parse(key, modern: !protocol.classic?) }
     token
   rescue Xlreg::PublicKeyError => e
     raise Xlreg::IllFormedTokenError, e.message

@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require 'fileutils'
 require 'securerandom'
 
 module Xlreg
@@ -23,6 +24,20 @@ module Xlreg
     rescue SystemCallError
       File.delete(temporary) if temporary && File.exist?(temporary)
       raise
+    end
+
+    # Makes a folder and those above it. When it returns, their names are on disk.
+    # @param path [String]
+    # @param mode [Integer]
+    def make_folder(path, mode)
+      missing = []
+      folder = File.expand_path(path)
+      until File.exist?(folder)
+        missing << folder
+        folder = File.dirname(folder)
+      end
+      FileUtils.mkdir_p(path, mode: mode)
+      missing.each { |made| sync(File.dirname(made)) }
     end
 
     # Removes what a crash in the middle of write left beside a file. Nobody else may be writing to it.

@@ -14,24 +14,27 @@ module Xlreg
       @ref = ref
       @size = size
       @progress = progress
-      @last = nil
+      @last = @heard_at = nil
     end
 
     # @param limit [Limit]
     # @return [Roster]
     def run(limit)
-      Persistence.new(limit, incomplete: method(:incomplete), tell: method(:tell)).run { attempt(limit) }
+      @limit = limit
+      Persistence.new(limit, incomplete: method(:incomplete), tell: method(:tell), classic: @options.classic?)
+                 .run { attempt(limit) }
     end
 
     private
 
     def attempt(limit)
-      Dialogue.open(@options, limit) do |dialogue|
+      Dialogue.open(@options, limit, once: true) do |dialogue|
         dialogue.register(limit) if dialogue.protocol.classic?
-        waiter = Waiter.new(dialogue, @ref, size: @size, seen: (method(:seen) if @progress))
+        waiter = Waiter.new(dialogue, @ref, size: @size, seen: (method(:seen) if @progress), look: true)
         waiter.wait(limit)
       ensure
         @last = waiter.last if waiter&.last
+        @heard_at = dialogue.heard_at
       end
     end
 
@@ -45,9 +48,9 @@ module Xlreg
     def wanted = @size.zero? && @last ? @last.cluster.size : @size
 
     def incomplete(error)
-      return error if error.is_a?(IncompleteError)
-
-      IncompleteError.new(@last, wanted, obstacle: error).while_doing("wait for #{@ref}")
+      obstacle = error unless error.is_a?(IncompleteError)
+      IncompleteError.new(@last, wanted, obstacle: obstacle, silence: @heard_at && (@limit.now - @heard_at))
+                     .while_doing("wait for #{@ref}")
     end
   end
 

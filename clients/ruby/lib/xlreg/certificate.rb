@@ -113,7 +113,7 @@ module Xlreg
 
     # @api private
     def check_own_signature(certificate, key)
-      public_key = PublicKey.parse(key, min_bits: Limits::MIN_KEY_BITS_MODERN)
+      public_key = PublicKey.parse(key, modern: true)
       good = Signatures.holds? { certificate.verify(public_key) }
       raise CertificateError, 'not signed by its own key' unless good
     rescue OpenSSL::X509::CertificateError
@@ -268,17 +268,34 @@ module Xlreg
     # @param der [String] the leaf
     # @param sig_key [String] the registry's
     # @param now [Time]
+    # @raise [ClockError] its dates alone do not hold
     # @raise [UntrustedError] it is not
     def check_leaf(der, sig_key, now: Time.now)
-      key = PublicKey.parse(sig_key, min_bits: Limits::MIN_KEY_BITS_MODERN)
+      key = PublicKey.parse(sig_key, modern: true)
       leaf = Certificate.load(der)
       refuse('not signed by the registry\'s sig key') unless signed?(leaf, key)
-      first, last = Certificate.dates(leaf)
-      refuse("not valid before #{first}") if now < first - TOLERANCE
-      refuse("not valid after #{last}") if now > last + TOLERANCE
       check_usage(leaf)
+      check_dates(leaf, now)
     rescue FormatError => e
       raise UntrustedError, "registry's certificate: #{e.message}"
+    end
+
+    # A registry renews its certificate every day and dates it back by one, so if the dates do not hold, a
+    # clock is wrong.
+    # @api private
+    def check_dates(leaf, now)
+      first, last = Certificate.dates(leaf)
+      if now < first - TOLERANCE
+        off_by(first - now, now, "not valid before #{Text.time(first)}", 'behind', 'ahead')
+      elsif now > last + TOLERANCE
+        off_by(now - last, now, "not valid after #{Text.time(last)}", 'ahead', 'behind')
+      end
+    end
+
+    # @api private
+    def off_by(seconds, now, dates, here, there)
+      raise ClockError, "clock: this machine's says #{Text.time(now)}, and the registry's certificate is #{dates}: " \
+                        "this clock is #{here} by #{Text.duration(seconds)} at least, or the registry's is #{there}"
     end
 
     # @api private

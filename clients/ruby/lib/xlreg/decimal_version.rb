@@ -95,9 +95,6 @@ module Xlreg
     # @return [DecimalVersion] the version that stands for it
     def version = DecimalVersion.parse(to_s)
 
-    # @return [Integer] bits of the smallest RSA modulus that it accepts
-    def min_key_bits = classic? ? Limits::MIN_KEY_BITS : Limits::MIN_KEY_BITS_MODERN
-
     # @return [String]
     def inspect = "#<Xlreg::Protocol #{self}>"
   end

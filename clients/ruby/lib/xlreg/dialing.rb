@@ -3,21 +3,28 @@
 module Xlreg
   # Who talks to a registry, and how.
   # @api private
-  Options = Struct.new(:target, :node, :protocol, keyword_init: true) do
+  Options = Struct.new(:target, :node, :protocol, :timing, keyword_init: true) do
     include Value
 
     # @param target [Target, RegCred, String]
     # @param node [Node, nil]
     # @param protocol [Protocol, String, nil]
+    # @param timing [Timing]
     # @return [Options]
-    def self.of(target, node: nil, protocol: nil)
-      new(target: Target.load(target), node: node, protocol: protocol && Protocol.of(protocol))
+    def self.of(target, node: nil, protocol: nil, timing: Timing::DEFAULT)
+      new(target: Target.load(target), node: node, protocol: protocol && Protocol.of(protocol), timing: timing)
     end
+
+    # @return [Boolean] whether a classic protocol was chosen; nothing else leads to one
+    def classic? = protocol&.classic? || false
   end
 
   # A session on its connection: the thin skin of I/O around a Session.
   # @api private
   class Link
+    HEARING = 1.0 # for the words of a registry that refuses
+    private_constant :HEARING
+
     # @return [Session::Base]
     attr_reader :session
 
@@ -30,19 +37,19 @@ module Xlreg
     end
 
     # Sends what the session has to send.
-    # @param limit [Limit]
-    def flush(limit)
+    # @param pace [Pace]
+    def flush(pace)
       data = session.outgoing
-      @transport.write(data, limit.within(Limits::MESSAGE_SECONDS)) unless data.empty?
+      @transport.write(data, pace) unless data.empty?
     rescue Transport::Broken => e
       hear_refusal
       raise e
     end
 
     # Gives the session what comes next.
-    # @param limit [Limit]
-    def pump(limit)
-      data = @transport.read(limit) or return session.closed
+    # @param pace [Pace]
+    def pump(pace)
+      data = @transport.read(pace) or return session.closed
       @met = true
       session.receive(data)
     rescue Transport::Alert => e
@@ -62,7 +69,7 @@ module Xlreg
 
     # A registry that refuses says why and closes; that may be read when nothing can be written any more.
     def hear_refusal
-      pump(Limit.new(1.0)) unless @met
+      pump(Pace.new(Limit.new(HEARING), first: HEARING, stall: HEARING, whole: HEARING)) unless @met
     rescue Transport::Broken, Transport::TimeUp, SessionEndedError
       nil
     end
@@ -71,9 +78,6 @@ module Xlreg
   # Opens sessions: which protocol, which endpoint, how long to try.
   # @api private
   class Dialing
-    TCP_SECONDS = 5.0 # to one endpoint
-    SHAKE_SECONDS = 10.0 # for the handshake after it
-    PATIENCE = 30.0 # for one who gives no timeout
     FIRST_PAUSE = 0.05
     MOST_PAUSE = 0.5
 
@@ -83,6 +87,10 @@ module Xlreg
     attr_reader :protocol
     # @return [String, nil] the certificate that the node shows, in DER
     attr_reader :shown
+
+    # @return [Boolean] whether the registry is one from before 2.0, as far as its credentials and the
+    #   carrier tell
+    def original? = protocol.classic? && options.target.cred.protocol.classic?
 
     # Chooses the protocol, and prepares what the node shows.
     # @param options [Options]
@@ -107,16 +115,27 @@ module Xlreg
     # @raise [UntrustedError] a registry is not the one wanted, and no other endpoint leads to that
     # @raise [UnreachableError] the limit ended
     def open(limit)
-      limit = limit.or_within(PATIENCE)
+      limit = limit.or_within(options.timing.dial)
       backoff = Backoff.new(FIRST_PAUSE, MOST_PAUSE)
-      loop do
-        link, failures = try_all(limit)
-        return link if link
-
-        untrusted = failures.find { |failure| failure.is_a?(UntrustedError) }
-        raise untrusted if untrusted
-        raise UnreachableError, failures unless backoff.pause(limit)
+      begin
+        open_once(limit)
+      rescue UnreachableError
+        retry if backoff.pause(limit)
+        raise
       end
+    end
+
+    # Tries each endpoint once.
+    # @param limit [Limit]
+    # @return [Link] whose session is open
+    # @raise [UntrustedError] a registry is not the one wanted, and no other endpoint leads to that
+    # @raise [UnreachableError] there was no session; that may change, also where a clock is wrong
+    def open_once(limit)
+      link, failures = try_all(limit)
+      return link if link
+
+      raise failures.find { |failure| failure.is_a?(UntrustedError) && !failure.is_a?(ClockError) } ||
+            UnreachableError.new(failures)
     end
 
     private
@@ -151,14 +170,15 @@ module Xlreg
     end
 
     def show_node(context)
-      key = options.node.keys.sig
-      bits = key.n.num_bits
-      if bits < Limits::MIN_KEY_BITS_MODERN
-        raise PrivateKeyError, "sig key of #{bits} bits: protocol 2.0 needs at least #{Limits::MIN_KEY_BITS_MODERN}"
+      keys = options.node.keys
+      unless keys.modern?
+        raise PrivateKeyError, "sig key of #{keys.sig.n.num_bits} bits with exponent #{keys.sig.e}: protocol 2.0 " \
+                               "needs #{Limits::MIN_KEY_BITS_MODERN} to #{Limits::MAX_KEY_BITS_MODERN} bits, " \
+                               "and an exponent of at most #{Limits::MAX_EXPONENT_MODERN}"
       end
 
       @shown = options.node.certificate
-      context.add_certificate(OpenSSL::X509::Certificate.new(@shown), key)
+      context.add_certificate(OpenSSL::X509::Certificate.new(@shown), keys.sig)
     end
 
     def try_all(limit)
@@ -173,8 +193,10 @@ module Xlreg
     end
 
     def connect(endpoint, limit)
-      transport = Transport.connect(endpoint, limit.within(TCP_SECONDS))
-      link = shake(transport, limit.within(SHAKE_SECONDS))
+      timing = options.timing
+      transport = Transport.connect(endpoint, limit, each: timing.connect)
+      link = shake(transport, Pace.new(limit.within(timing.handshake), first: timing.stall, stall: timing.stall,
+                                                                       whole: timing.handshake))
     rescue Transport::TimeUp
       raise HandshakeError, 'no answer in time'
     rescue Transport::Alert, Transport::Broken => e
@@ -183,19 +205,19 @@ module Xlreg
       transport&.close unless link
     end
 
-    def shake(transport, limit) = protocol.classic? ? shake_classic(transport, limit) : shake_modern(transport, limit)
+    def shake(transport, pace) = protocol.classic? ? shake_classic(transport, pace) : shake_modern(transport, pace)
 
-    def shake_classic(transport, limit)
+    def shake_classic(transport, pace)
       link = Link.new(transport, Session::Classic.new(protocol, options.target.cred.comms_key))
-      link.flush(limit)
-      link.pump(limit) until link.session.open?
+      link.flush(pace)
+      link.pump(pace) until link.session.open?
       link
     end
 
-    def shake_modern(transport, limit)
+    def shake_modern(transport, pace)
       target = options.target
       session = Session::Modern.new(fingerprint: target.fingerprint, sig_key: target.cred&.sig_key)
-      tls = transport.secure(@context, limit)
+      tls = transport.secure(@context, pace)
       session.secured(chain: tls.peer_cert_chain.to_a.map(&:to_der), alpn: tls.alpn_protocol, now: Time.now)
       Link.new(transport, session)
     end

@@ -28,14 +28,9 @@ module Xlreg
   # One session with a registry: each method says a request and reads its reply.
   # @api private
   class Dialogue
-    ANSWER_SECONDS = 30.0 # for a reply that does not wait for anything
-    BYE_SECONDS = 1.0
-    # What a classic reply of the largest size must still have room for to show that no member was left
-    # out of it: one more token, and the message's IV and padding.
-    CLASSIC_ROOM = Limits::MAX_TOKEN + 64
     # After these a registry ends a 2.0 session; over a classic carrier, after all.
     ENDING = [WrongStateError, BadTagError, UnexpectedTypeError, ProtocolError].freeze
-    private_constant :BYE_SECONDS, :CLASSIC_ROOM, :ENDING
+    private_constant :ENDING
 
     # @return [Options]
     attr_reader :options
@@ -44,14 +39,24 @@ module Xlreg
     # @return [Error, nil] why the session is over; nil while it is not
     attr_reader :ended
 
-    # Opens a session; see Dialing#open.
+    # @return [Boolean] whether the registry is one from before 2.0, by its credentials. It may have been
+    #   upgraded since, so what is done for an original has to work with every other.
+    attr_reader :original
+    alias original? original
+
+    # @return [Float, nil] when the registry was heard last, by the clock of the limit
+    attr_reader :heard_at
+
+    # Opens a session; see Dialing.
     # @param options [Options]
     # @param limit [Limit]
+    # @param once [Boolean] whether to try each endpoint once and no more
     # @yieldparam dialogue [Dialogue] closed at the end of the block
     # @return [Dialogue, Object] the dialogue, or what the block returns
-    def self.open(options, limit)
+    def self.open(options, limit, once: false)
       dialing = Dialing.new(options)
-      dialogue = new(dialing, Text.doing('dial registry') { dialing.open(limit) })
+      link = Text.doing('dial registry') { once ? dialing.open_once(limit) : dialing.open(limit) }
+      dialogue = new(dialing, link, limit.now)
       return dialogue unless block_given?
 
       begin
@@ -61,14 +66,17 @@ module Xlreg
       end
     end
 
-    def initialize(dialing, link)
+    def initialize(dialing, link, heard_at)
       @options = dialing.options
       @protocol = dialing.protocol
+      @original = dialing.original?
       @shown = dialing.shown
       @link = link
       @session = link.session
+      @heard_at = heard_at
       @ended = nil
       @clusters = {}
+      @current = nil # the cluster of the last create or join
       @verifier = Verifier.new(protocol)
     end
 
@@ -76,13 +84,13 @@ module Xlreg
     # protocol each reply's Op is its request's and one.
     # @param message [Wire::Message]
     # @param limit [Limit]
-    # @param patience [Float] seconds for the answer
+    # @param patience [Float] seconds for the answer to begin
     # @return [Wire::Message]
-    def ask(message, limit, patience: ANSWER_SECONDS)
+    def ask(message, limit, patience: timing.answer)
       raise SessionEndedError, "session with the registry ended: #{ended.message}" if ended
 
-      reply = exchange(message, limit.within(patience))
-      error = reply.error
+      reply = exchange(message, limit, patience)
+      error = listed(reply.error)
       if error
         @ended = error if protocol.classic? || ENDING.any? { |kind| error.is_a?(kind) }
         raise error
@@ -94,7 +102,7 @@ module Xlreg
 
     # Says goodbye, waits at most a second for the answer, and closes. May be called again.
     def close
-      ask(Wire::Requests.bye, Limit.new(BYE_SECONDS)) unless ended
+      ask(Wire::Requests.bye, Limit.new(timing.bye)) unless ended
     rescue Error
       nil # that the registry does not answer changes nothing
     ensure
@@ -150,25 +158,27 @@ module Xlreg
     def create(wanted, limit)
       Text.doing("create #{ClusterRef.new(name: wanted.name)}") do
         wanted.check(classic: protocol.classic?)
+        # There, all clusters without a name are one.
+        wanted = wanted.with(name: Name.made_up) if original? && wanted.name.empty?
         reply = ask(Wire::Requests.create(**wanted.to_h), limit)
         found = cluster_of(reply, ClusterRef.new(name: wanted.unique? ? '' : wanted.name))
         Dialogue.check_size(found, wanted.size)
-        found
+        @current = found
       end
     end
 
-    # Asks what is fixed about a cluster.
+    # Asks what is fixed about a cluster, and for none of its members.
     # @param ref [ClusterRef]
     # @return [Cluster]
     def cluster(ref, limit)
-      Text.doing("get #{ref}") { cluster_of(ask(Wire::Requests.get(ref), limit), ref) }
+      Text.doing("get #{ref}") { cluster_of(ask(Wire::Requests.get(known(ref), which: 0), limit), ref) }
     end
 
     # Makes the node a member.
     # @param ref [ClusterRef]
     # @return [Cluster]
     def join(ref, limit)
-      Text.doing("join #{ref}") { cluster_of(ask(Wire::Requests.join(ref), limit), ref) }
+      Text.doing("join #{ref}") { @current = cluster_of(ask(Wire::Requests.join(ref), limit), ref) }
     end
 
     # Gives the node's place up.
@@ -189,22 +199,13 @@ module Xlreg
       Text.doing("get members of #{ref}") { verify(receive(ref, limit)) }
     end
 
-    # Asks for all members, and over a classic carrier again for those that one reply cannot hold. They
-    # are not verified yet.
+    # Asks for all members. They are not verified yet.
     # @param ref [ClusterRef]
+    # @param patience [Float] seconds for the first answer to begin
     # @param wait [Hash] wait_size and wait_millis
     # @return [Roster]
-    def receive(ref, limit, patience: ANSWER_SECONDS, **wait)
-      roster, whole = receive_some(ref, Wire::Requests::ALL_SEATS, limit, patience, wait)
-      rest = Wire::Requests::ALL_SEATS & ~seats(roster)
-      again = ClusterRef.new(id: roster.cluster.id)
-      until whole || rest.zero?
-        more, last = receive_some(again, rest, limit, ANSWER_SECONDS, {})
-        roster = roster.with(members: merge(roster.members, more.members))
-        rest &= ~seats(more)
-        whole = last || more.members.empty?
-      end
-      roster
+    def receive(ref, limit, patience: timing.answer, **wait)
+      Gathering.new(self, limit).run(known(ref), patience, wait)
     end
 
     # @param roster [Roster]
@@ -219,16 +220,45 @@ module Xlreg
       raise ClusterSizeError.new("#{cluster} is made for #{cluster.size} members, not #{want}", cluster: cluster)
     end
 
+    # Ends the session with a registry that breaks the protocol.
+    # @return [ProtocolError]
+    def misbehaved(detail) = @ended = ProtocolError.new(detail)
+
+    # Runs the block, which reads a reply, and ends the session if its content is not what it has to be.
+    def read
+      yield
+    rescue RegistryError => e
+      @ended = e
+      raise
+    end
+
+    # Reads the cluster of a reply, which has to be the one asked for.
+    def cluster_of(reply, asked)
+      cluster = read { reply.cluster }
+      raise misbehaved("cluster #{cluster.id} instead of #{asked.id}") if asked.id && cluster.id != asked.id
+
+      if asked.id.nil? && !asked.name.empty?
+        raise misbehaved("#{cluster} instead of #{asked}") unless ['', asked.name].include?(cluster.name)
+
+        cluster = cluster.with(name: asked.name)
+      end
+      complete(cluster)
+    end
+
     private
 
     def node = options.node || raise(NeedsNodeError)
 
+    def timing = options.timing
+
     def fingerprint = options.target.fingerprint
 
-    def exchange(message, limit)
+    def exchange(message, limit, patience)
       @session.say(message)
-      @link.flush(limit)
-      reply = await(limit)
+      @link.flush(pace(limit, timing.stall))
+      reply = await(pace(limit, patience))
+      @heard_at = limit.now
+      reply
     rescue Transport::TimeUp
       raise broken('no answer from the registry')
     rescue Transport::Broken, Transport::Alert => e
@@ -244,13 +274,10 @@ module Xlreg
       @ended ||= SessionEndedError.new('a call was given up in the middle') unless reply
     end
 
-    # A message has to be whole within some time, which counts from its first byte.
-    def await(limit)
-      whole = nil
-      until (reply = @session.next_message)
-        whole = (whole || limit.within(Limits::MESSAGE_SECONDS) if @session.partial?)
-        @link.pump(whole || limit)
-      end
+    def pace(limit, first) = Pace.new(limit, first: first, stall: timing.stall, whole: timing.message)
+
+    def await(pace)
+      @link.pump(pace) until (reply = @session.next_message)
       reply
     end
 
@@ -259,15 +286,21 @@ module Xlreg
       SessionEndedError.new("session with the registry ended: #{cause}")
     end
 
-    # Ends the session with a registry that breaks the protocol.
-    def misbehaved(detail) = @ended = ProtocolError.new(detail)
+    # Original servers answer with texts that are not in the list, such as that another creator of the
+    # cluster was faster. That may be gone the next time.
+    def listed(error)
+      return error unless original? && error.instance_of?(ProtocolError)
 
-    # Reads a reply, and ends the session if its content is not what it has to be.
-    def read
-      yield
-    rescue RegistryError => e
-      @ended = e
-      raise
+      TryLaterError.new(error.detail)
+    end
+
+    # Returns ref by ID if this session has seen the cluster: original servers look for members by nothing
+    # else.
+    def known(ref)
+      return ref if !original? || ref.id
+
+      found = ref.none? ? @current : @clusters.each_value.find { |cluster| cluster.name == ref.name }
+      found ? ClusterRef.new(id: found.id) : ref
     end
 
     # Returns the ID that the registry gave the node before. With none the registry is to choose; but
@@ -295,47 +328,6 @@ module Xlreg
       raise misbehaved('credentials with another sig key') unless cred.fingerprint == fingerprint
 
       cred
-    end
-
-    # Reads one reply, and whether it holds all that was asked for, as far as its size shows.
-    def receive_some(ref, which, limit, patience, wait)
-      reply = ask(Wire::Requests.get(ref, which: which, **wait), limit, patience: patience)
-      cluster = cluster_of(reply, ref)
-      members = read { reply.members }
-      check_members(cluster, members, which)
-      whole = !protocol.classic? || members.size == cluster.size ||
-              reply.encode.bytesize + CLASSIC_ROOM <= Limits::MAX_CLASSIC
-      [Roster.new(cluster: cluster, members: members.freeze), whole]
-    end
-
-    # Refuses a roster that contradicts itself or the request.
-    def check_members(cluster, members, which)
-      strange = members.find { |one| which[one.index].zero? || (cluster.size.positive? && one.index >= cluster.size) }
-      raise misbehaved("member with index #{strange.index}, which was not asked for or cannot be") if strange
-
-      distinct = members.uniq(&:id).size == members.size && members.uniq(&:name).size == members.size
-      raise misbehaved('two members with one ID or name') unless distinct
-    end
-
-    def seats(roster) = roster.members.sum { |member| 1 << member.index }
-
-    # Adds what a later reply shows. A node that moved in between counts where it was seen last.
-    def merge(members, later)
-      kept = members.reject { |member| later.any? { |one| one.id == member.id || one.name == member.name } }
-      [*kept, *later].sort_by(&:index).freeze
-    end
-
-    # Reads the cluster of a reply, which has to be the one asked for.
-    def cluster_of(reply, asked)
-      cluster = read { reply.cluster }
-      raise misbehaved("cluster #{cluster.id} instead of #{asked.id}") if asked.id && cluster.id != asked.id
-
-      if asked.id.nil? && !asked.name.empty?
-        raise misbehaved("#{cluster} instead of #{asked}") unless ['', asked.name].include?(cluster.name)
-
-        cluster = cluster.with(name: asked.name)
-      end
-      complete(cluster)
     end
 
     # Fills in what an original server left out of a cluster, from earlier replies.

@@ -13,7 +13,12 @@ module Xlreg
     SIG = 'sig.pem'
     CERTIFICATE = 'cert.pem'
     LOCK = 'lock'
+    CREDENTIALS = 'regCred.dat' # what a registry writes beside its node's files
+    DATA = 'xlreg.db' # and this
     MAX_FILE = 1 << 20 # nothing that a node keeps comes near
+    BLANK = /\A[\0 \t\r\n]*\z/n # what a file shows that was never written
+    REMEDY = 'put the right file there from a backup, or remove it and make the node anew with Node.init or ' \
+             'xlreg node init, which take the keys that are there'
     ARMOUR = %r{-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----}
 
     # @return [String]
@@ -41,8 +46,10 @@ module Xlreg
     # Makes the directory, or takes an empty one for the node alone. One that holds other things keeps
     # its permissions, if they are no danger.
     def make
-      FileUtils.mkdir_p(path, mode: 0o700)
-      Dir.empty?(path) ? File.chmod(0o700, path) : check
+      AtomicFile.make_folder(path, 0o700)
+      File.chmod(0o700, path) if Dir.empty?(path)
+      check
+      refuse_registry if File.exist?(file(DATA))
     end
 
     # Makes sure that the directory holds a node, and that nobody else can put files into it.
@@ -71,8 +78,21 @@ module Xlreg
     # @return [Boolean] whether there is a node.json
     def record? = File.symlink?(file(RECORD)) || File.exist?(file(RECORD))
 
-    # @return [Record]
-    def read_record = Directory.errors(file(RECORD)) { RecordParser.parse(read(RECORD)) }
+    # @return [Record, nil] nil if the file is empty, as a power cut leaves it
+    def read_record
+      data = read(RECORD)
+      return if BLANK.match?(data)
+
+      Directory.errors(file(RECORD)) { RecordParser.parse(data) }
+    end
+
+    # Makes sure that the directory is not that of a registry, whose keys no other node may use.
+    # @param record [Record, nil]
+    # @param keys [Keys]
+    def check_no_registry(record, keys)
+      own = record && (record.extra.key?('serve') || record.find(keys.fingerprint))
+      refuse_registry if own || File.exist?(file(DATA)) || credentials_of?(keys)
+    end
 
     # @param record [Record] it is on disk when this returns
     def write_record(record) = write(RECORD, record.encode)
@@ -109,7 +129,27 @@ module Xlreg
     # Removes the certificate, if one is there.
     def remove_certificate = FileUtils.rm_f(file(CERTIFICATE))
 
+    # Makes sure that a file or directory belongs to this user or to root. It is no exception that this user is
+    # root: what root did not make is somebody else's.
+    # @api private
+    def self.check_owner(name, owner, own = Process.euid)
+      return if [0, own].include?(owner)
+
+      raise NodeError, "#{name} belongs to another user (uid #{owner}), who can change it: use one of your own, or " \
+                       "run chown #{own} #{name} if you trust it"
+    end
+
     private
+
+    def refuse_registry
+      raise NodeError, "#{path}: this is the directory of a registry: use another one for a node"
+    end
+
+    def credentials_of?(keys)
+      RegCred.read(file(CREDENTIALS)).sig_key == keys.sig_key
+    rescue SystemCallError, Error
+      false
+    end
 
     def no_node = "#{path}: there is no node here: make one with Node.init, or xlreg node init"
 
@@ -118,6 +158,8 @@ module Xlreg
     def check
       info = File.stat(path)
       raise NodeError, "#{path} is not a directory" unless info.directory?
+
+      Directory.check_owner(path, info.uid)
       raise NodeError, "others may write to #{path}: run chmod 700 #{path}" unless (info.mode & 0o022).zero?
     rescue Errno::ENOENT
       raise NoNodeError, no_node
@@ -137,6 +179,8 @@ module Xlreg
 
     def check_mode(info, name, forbidden)
       raise NodeError, "#{name} is not a regular file" unless info.file?
+
+      Directory.check_owner(name, info.uid)
       return if (info.mode & forbidden).zero?
 
       mode = format('%#o', info.mode & 0o7777)

@@ -36,6 +36,7 @@ module Xlreg
       @to_s = text.dup.freeze
       host, colon, port = text.ascii_only? ? text.rpartition(':') : ['', '', '']
       refuse('want host:port with an IPv4 address, [IPv6] or a DNS name') if colon.empty?
+      refuse('a host that begins with - is an option to other programs') if host.start_with?('-')
       @port = parse_port(port)
       @address = parse_address(host)
       @host = host.delete('[]').freeze

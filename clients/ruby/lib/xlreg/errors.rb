@@ -32,6 +32,7 @@ module Xlreg
   #     │   └── IncompleteError           members are missing; says who is there
   #     ├── HandshakeError              no session came about
   #     │   └── UntrustedError            the registry is not the one wanted
+  #     │       └── ClockError              it may be, but a clock is wrong; says by how much
   #     ├── SessionEndedError           the session is over: connect again
   #     ├── OriginalRegistryError       old credentials, and nobody chose a classic protocol
   #     ├── NeedsNodeError              a client without a node can only read
@@ -65,8 +66,9 @@ module Xlreg
       @doing = []
     end
 
-    # @return [String] one line: what was being done, outermost first, and what went wrong
-    def to_s = [*@doing, super].join(': ')
+    # @return [String] one line: what was being done, outermost first, and what went wrong. There is nothing
+    #   in it that a terminal might obey, whoever said it.
+    def to_s = Text.printable([*@doing, super].join(': '))
 
     # Puts what was being done before the text.
     # @param what [#to_s]
@@ -257,7 +259,7 @@ module Xlreg
 
     # @param failures [Array<Error>]
     def initialize(failures)
-      super(['time is up', *failures.map(&:message)].join('; '))
+      super(['no session with the registry', *failures.map(&:message)].join('; '))
       @failures = failures.dup.freeze
     end
   end
@@ -270,32 +272,68 @@ module Xlreg
     attr_reader :size
     # @return [Error, nil] what stood in the way besides absent members
     attr_reader :obstacle
+    # @return [Symbol, nil] whether the node itself had joined: :joined, :asked if no answer to that came, or
+    #   :apart; nil of one who only waited for others
+    attr_reader :standing
+    # @return [Integer, nil] the node's own index, once that was heard
+    attr_reader :index
+    # @return [Float, nil] for how many seconds the registry had not been heard; nil if it never was
+    attr_reader :silence
 
     # @param roster [Roster, nil]
     # @param size [Integer]
     # @param obstacle [Error, nil]
-    def initialize(roster, size, obstacle: nil)
+    # @param more [Hash] standing, index and silence
+    def initialize(roster, size, obstacle: nil, **more)
       @roster = roster
       @size = size
       @obstacle = obstacle
-      super([count, 'time is up', obstacle&.message].compact.join(': ') + names)
+      @standing, @index, @silence = more.values_at(:standing, :index, :silence)
+      super(["#{count}: time is up", obstacle&.message].compact.join(': ') + facts.map { |fact| "; #{fact}" }.join)
     end
 
     # @return [Integer] how many had not joined, as far as is known
     def missing = [0, size - (roster ? roster.members.size : 0)].max
 
+    # @return [Boolean] whether the node itself has a place in the cluster
+    def joined? = standing == :joined
+
     private
 
     def count
       return "#{roster.members.size} of #{size} members joined, #{missing} missing" if roster
+      return 'members not heard of' if size.zero?
 
-      size.zero? ? 'not joined' : "not joined, #{size} members wanted"
+      "#{size} members wanted, none heard of"
     end
 
-    def names
-      return '' if roster.nil? || roster.members.empty?
+    def facts = [own, heard, vacant, joined].compact
 
-      "; joined: #{roster.members.map(&:describe).join(', ')}"
+    def own
+      case standing
+      when :joined then index ? "this node has joined, with index #{index}" : 'this node has joined'
+      when :asked then 'this node asked to join, and no answer came'
+      when :apart then 'this node has not joined'
+      end
+    end
+
+    def heard
+      return 'registry never heard' if silence.nil?
+
+      "registry last heard #{Text.duration(silence)} ago"
+    end
+
+    def vacant
+      return if roster.nil? || missing.zero?
+
+      free = (0...[size, roster.cluster.size].max).to_a - roster.members.map(&:index)
+      "nobody at index #{Text.list(free)}"
+    end
+
+    def joined
+      return if roster.nil? || roster.members.empty?
+
+      "joined: #{roster.members.map(&:describe).join(', ')}"
     end
   end
 
@@ -304,6 +342,10 @@ module Xlreg
 
   # The registry could not prove to be the one wanted.
   class UntrustedError < HandshakeError; end
+
+  # The registry showed a certificate of the right key whose dates do not hold: this machine's clock is
+  # wrong, or the registry's. It may be put right, so whoever waits tries again.
+  class ClockError < UntrustedError; end
 
   # The session with the registry is over: connect again. The connection broke, a call was given up in
   # the middle, the client was closed, or the registry ended it with an error.
@@ -328,7 +370,17 @@ module Xlreg
   end
 
   # A member's token carries no proof: it registered over a classic carrier, or was read over one.
-  class UnverifiedError < Error; end
+  class UnverifiedError < Error
+    # @return [Array<Member>] those that have proved nothing
+    attr_reader :members
+
+    # @param text [String]
+    # @param members [Array<Member>]
+    def initialize(text = nil, members: [])
+      super(text)
+      @members = members.dup.freeze
+    end
+  end
 
   # The other end of a TLS connection is none of the other members.
   class StrangerError < Error; end

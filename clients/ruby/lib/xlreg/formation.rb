@@ -19,8 +19,13 @@ module Xlreg
   # Which cluster to form, as whom; see Xlreg.form.
   # @api private
   Plan = Struct.new(:options, :ref, :size, :join_only, :endpoint_count, :attrs, :listeners, :advertise,
-                    keyword_init: true) do
+                    :allow_unverified, keyword_init: true) do
     include Value
+
+    def initialize(size: 0, join_only: false, endpoint_count: 1, attrs: ClusterAttrs::NONE, listeners: [],
+                   advertise: [], allow_unverified: false, **rest)
+      super
+    end
 
     # @return [Node]
     def node = options.node || raise(NeedsNodeError)
@@ -67,15 +72,19 @@ module Xlreg
       @size = plan.size # 0 until it is known
       @cluster = nil
       @last = nil # until the node has joined
+      @standing = :apart
+      @id = @index = @heard_at = nil
     end
 
     # @param limit [Limit]
     # @return [Membership]
     def run(limit)
+      @limit = limit
       Text.doing("form #{@plan.ref}") do
         @plan.check
         @plan.node.update_endpoints(@plan.endpoints)
-        Persistence.new(limit, incomplete: method(:incomplete), tell: method(:tell)).run { attempt(limit) }
+        Persistence.new(limit, incomplete: method(:incomplete), tell: method(:tell), classic: @plan.options.classic?)
+                   .run { attempt(limit) }
       end
     end
 
@@ -83,17 +92,31 @@ module Xlreg
 
     # Goes all the way with one session.
     def attempt(limit)
-      Dialogue.open(@plan.options, limit) do |dialogue|
-        id = dialogue.register(limit)
-        cluster = found(dialogue.join(find(dialogue, limit), limit))
-        roster = wait(dialogue, cluster, limit)
-        Membership.check_self(roster, @plan.node, id)
-        Membership.new(@plan.options, roster, id)
+      Dialogue.open(@plan.options, limit, once: true) do |dialogue|
+        @id = dialogue.register(limit)
+        roster = wait(dialogue, join(dialogue, limit), limit)
+        Membership.check_self(roster, @plan.node, @id)
+        Membership.new(@plan.options, roster, @id, allow_unverified: @plan.allow_unverified)
+      ensure
+        @heard_at = dialogue.heard_at
       end
     end
 
+    def join(dialogue, limit)
+      ref = find(dialogue, limit)
+      before = @standing
+      @standing = :asked unless before == :joined
+      cluster = found(dialogue.join(ref, limit))
+      @standing = :joined
+      cluster
+    rescue RegistryError
+      @standing = before if before # it was refused, and is where it was
+      raise
+    end
+
     def wait(dialogue, cluster, limit)
-      waiter = Waiter.new(dialogue, ClusterRef.of(cluster), size: @size, seen: (method(:seen) if @progress))
+      seen = method(:seen) if @progress
+      waiter = Waiter.new(dialogue, ClusterRef.of(cluster), size: @size, seen: seen, look: true)
       waiter.wait(limit)
     ensure
       keep(waiter.last) if waiter&.last
@@ -101,15 +124,19 @@ module Xlreg
 
     # Creates the cluster or looks at the one that is there, and returns how to join it.
     def find(dialogue, limit)
-      unless @plan.creates?
-        Dialogue.check_size(dialogue.cluster(@ref, limit), @size)
-        return @ref
-      end
+      return look(dialogue, limit) unless @plan.creates?
+
       cluster = dialogue.create(@plan.creation.with(name: @ref.name, attrs: @attrs), limit)
       # A name that was made up now is the cluster's name, should the registry have to be asked again.
       @ref = @ref.with(name: cluster.name) unless cluster.name.empty?
       @attrs &= ~ClusterAttrs::UNIQUE
       ClusterRef.new(id: found(cluster).id)
+    end
+
+    # An original server tells nothing of a cluster to those who have not joined it.
+    def look(dialogue, limit)
+      Dialogue.check_size(dialogue.cluster(@ref, limit), @size) unless dialogue.original?
+      @ref
     end
 
     def found(cluster)
@@ -126,13 +153,16 @@ module Xlreg
     def keep(roster)
       @last = roster
       @cluster = roster.cluster
+      @index = roster.by_id(@id)&.index
     end
 
     def tell(error) = @progress&.call(Progress.new(cluster: @cluster, roster: @last, size: @size, error: error))
 
     # The error of a formation that ran out of time, with what else was wrong when it did.
     def incomplete(error)
-      IncompleteError.new(@last, @size, obstacle: (error unless error.is_a?(IncompleteError)))
+      obstacle = error unless error.is_a?(IncompleteError)
+      IncompleteError.new(@last, @size, obstacle: obstacle, standing: @standing, index: @index,
+                                        silence: @heard_at && (@limit.now - @heard_at))
     end
   end
 
@@ -152,12 +182,15 @@ module Xlreg
   # @param endpoint_count [Integer] how many endpoints each member of a new cluster must have
   # @param attrs [Integer] bits of ClusterAttrs for a new cluster
   # @param protocol [Protocol, String, nil] 2.0, unless "1.9" or "1.8" is chosen
+  # @param allow_unverified [Boolean] over 2.0, whether members may be among the others that have proved
+  #   nothing; over a classic carrier nobody has
   # @param timeout [Numeric, nil] seconds; by default it waits for ever
   # @yieldparam progress [Progress] each time that something is new
   # @return [Membership]
   # @raise [IncompleteError] time was up first; it says who has joined and how many are missing
   # @raise [AddressError] nobody could reach the node at one of the addresses
   # @raise [ClusterSizeError] the cluster exists with another size
+  # @raise [UnverifiedError] the cluster is full, and some have proved nothing; its members names them
   # @raise [UntrustedError] the registry is not the one wanted
   # @raise [Error] see Client.open, register, create, join and wait
   #
@@ -168,10 +201,11 @@ module Xlreg
   #                                                  listeners: [listener])
   #   end
   def self.form(target, node:, cluster:, size: 0, listeners: [], advertise: [], join_only: false,
-                endpoint_count: 1, attrs: ClusterAttrs::NONE, protocol: nil, timeout: nil, &progress)
+                endpoint_count: 1, attrs: ClusterAttrs::NONE, protocol: nil, allow_unverified: false, timeout: nil,
+                &progress)
     plan = Plan.new(options: Options.of(target, node: node, protocol: protocol), ref: ClusterRef.of(cluster),
                     size: size, join_only: join_only, endpoint_count: endpoint_count, attrs: attrs,
-                    listeners: listeners, advertise: advertise)
+                    listeners: listeners, advertise: advertise, allow_unverified: allow_unverified)
     Formation.new(plan, progress).run(Limit.new(timeout))
   end
 end

@@ -50,7 +50,15 @@ module Xlreg
   # Names of registries, nodes and clusters (section 1.2).
   module Name
     FORM = /\A[A-Za-z_][A-Za-z0-9_.-]*\z/
-    private_constant :FORM
+    BASE32 = [*'a'..'z', *'2'..'7'].freeze
+    MADE_UP_BYTES = 10
+    private_constant :FORM, :BASE32, :MADE_UP_BYTES
+
+    # @return [String] a name in the form in which registries make them up: new, distinct and not to be guessed
+    def self.made_up
+      bits = OpenSSL::Random.random_bytes(MADE_UP_BYTES).unpack1('B*')
+      "c-#{bits.scan(/.{5}/).map { |five| BASE32[five.to_i(2)] }.join}"
+    end
 
     # @param name [String]
     # @return [String] name, if it is one: a letter or '_', then letters, digits, '_', '-' and '.'

@@ -7,18 +7,22 @@ module Xlreg
   # (sections 1.5 and 2.2).
   module PublicKey
     SSH_ALGORITHM = 'ssh-rsa'
-    private_constant :SSH_ALGORITHM
+    # The sizes and the exponents of keys, over a classic carrier and over 2.0.
+    CLASSIC = [Limits::MIN_KEY_BITS..Limits::MAX_KEY_BITS, Limits::MIN_EXPONENT..Limits::MAX_EXPONENT].freeze
+    MODERN = [Limits::MIN_KEY_BITS_MODERN..Limits::MAX_KEY_BITS_MODERN,
+              Limits::MIN_EXPONENT..Limits::MAX_EXPONENT_MODERN].freeze
+    private_constant :SSH_ALGORITHM, :CLASSIC, :MODERN
 
     module_function
 
     # Reads exactly one SubjectPublicKeyInfo that holds an RSA key within the limits.
     # @param der [String]
-    # @param min_bits [Integer]
+    # @param modern [Boolean] whether the limits are those of 2.0, which are narrower
     # @return [OpenSSL::PKey::RSA]
     # @raise [PublicKeyError] it is none; the text says why
-    def parse(der, min_bits: Limits::MIN_KEY_BITS)
+    def parse(der, modern: false)
       n, e = numbers(der)
-      check_numbers(n, e, min_bits: min_bits)
+      check_numbers(n, e, modern: modern)
       refuse('not the one DER form of an RSA key') unless der_of(n, e) == der.b
       OpenSSL::PKey::RSA.new(der)
     rescue OpenSSL::PKey::PKeyError => e
@@ -31,15 +35,14 @@ module Xlreg
 
     # Holds a key against the limits of section 1.5.
     # @raise [PublicKeyError] it breaks one
-    def check_numbers(modulus, exponent, min_bits: Limits::MIN_KEY_BITS)
+    def check_numbers(modulus, exponent, modern: false)
+      sizes, exponents = modern ? MODERN : CLASSIC
       bits = modulus.bit_length
-      unless bits.between?(min_bits, Limits::MAX_KEY_BITS)
-        refuse("#{bits} bits, want #{min_bits} to #{Limits::MAX_KEY_BITS}")
-      end
+      refuse("#{bits} bits, want #{sizes.min} to #{sizes.max}") unless sizes.cover?(bits)
       refuse('even modulus') if modulus.even?
-      return if exponent.odd? && exponent.between?(Limits::MIN_EXPONENT, Limits::MAX_EXPONENT)
+      return if exponent.odd? && exponents.cover?(exponent)
 
-      refuse("exponent #{exponent}")
+      refuse("exponent #{exponent}, want an odd one from #{exponents.min} to #{exponents.max}")
     end
 
     # @param der [String] a public key
@@ -188,6 +191,14 @@ module Xlreg
 
     # @return [String] the fingerprint of the sig key
     def fingerprint = PublicKey.fingerprint(sig_key)
+
+    # @return [Boolean] whether the sig key is one that 2.0 accepts
+    def modern?
+      PublicKey.check_numbers(sig.n.to_i, sig.e.to_i, modern: true)
+      true
+    rescue PublicKeyError
+      false
+    end
 
     # @return [String] says nothing of what is private
     def inspect = "#<Xlreg::Keys #{fingerprint}>"

@@ -43,8 +43,36 @@ module Xlreg
     # @return [Limit] this one, or if it is none, one of so many seconds
     def or_within(seconds) = set? ? self : Limit.new(seconds, clock: @clock)
 
+    # @return [Limit] the one of both that ends later
+    def later(other) = left > other.left ? self : other
+
     # Lets so many seconds pass, or what is left if that is less.
     def pause(seconds) = @clock.pause(left(seconds))
+  end
+
+  # How long something may take that comes or goes in pieces: so long until the first of them, then so long
+  # between any two, and so long for all. What is slow but alive is given its time, and what died is not.
+  # @api private
+  class Pace
+    # @param limit [Limit] never past this
+    # @param first [Float] seconds
+    # @param stall [Float] seconds
+    # @param whole [Float] seconds from the first piece on
+    def initialize(limit, first:, stall:, whole:)
+      @limit = limit
+      @first = @next = limit.within(first)
+      @stall = stall
+      @whole = whole
+    end
+
+    # Notes that a piece came or went.
+    def moved
+      @all ||= @limit.within(@whole)
+      @next = @first.later(@all.within(@stall))
+    end
+
+    # @return [Float] for how many seconds to wait for the next
+    def left = @next.left
   end
 
   # Pauses that double from first to most. Each is between half and the whole of its length at random,

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Xlreg
-  # Sizes that the protocol fixes, and times (section 1.7). Each length that comes from a peer is
+  # Sizes that the protocol fixes (section 1.7). Each length that comes from a peer is
   # held against one of these before anything is made of it.
   module Limits
     # Characters of a name.
@@ -24,10 +24,14 @@ module Xlreg
     MIN_KEY_BITS_MODERN = 2048
     # Bits of an RSA modulus, at most.
     MAX_KEY_BITS = 8192
+    # Bits of an RSA modulus over 2.0, at most: whoever asks for signatures to be verified chooses the key.
+    MAX_KEY_BITS_MODERN = 4096
     # The least RSA exponent.
     MIN_EXPONENT = 3
     # The greatest RSA exponent.
     MAX_EXPONENT = (2**31) - 1
+    # The greatest RSA exponent over 2.0.
+    MAX_EXPONENT_MODERN = 65_537
     # Bytes of ciphertext, IV included, of one classic message.
     MAX_CLASSIC = 16_384
     # Bytes of one 2.0 message from a client.
@@ -36,7 +40,5 @@ module Xlreg
     MAX_REPLY = 4 << 20
     # The port of a registry that names none.
     DEFAULT_PORT = 56_789
-    # Seconds from a message's first byte to its last, and for a peer to take one.
-    MESSAGE_SECONDS = 10.0
   end
 end

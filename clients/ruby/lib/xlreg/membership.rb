@@ -8,10 +8,11 @@ module Xlreg
     attr_reader :roster
 
     # @api private
-    def initialize(options, roster, id)
+    def initialize(options, roster, id, allow_unverified: false)
       @options = options
-      @roster = roster
       @id = id
+      @allow_unverified = allow_unverified
+      @roster = check(roster)
     end
 
     # Finds the node in a roster, with its own key: of itself it can know what is wrong.
@@ -72,31 +73,28 @@ module Xlreg
     def peer(connection) = MutualTLS.peer(connection.peer_cert&.to_der, others)
 
     # Asks the registry who is in the cluster now, and keeps that.
-    # @param timeout [Numeric, nil] seconds; by default 30 for each step
+    # @param timeout [Numeric, nil] seconds; by default 60
     # @return [Roster]
     # @raise [NotMemberError] the node itself is no longer in it; what was known before is kept
+    # @raise [UnverifiedError] some have proved nothing, and that was not allowed; what was known is kept
     # @raise [Error] see Client.open and members
     def refresh(timeout: nil)
-      limit = Limit.new(timeout)
+      limit = Limit.new(timeout || @options.timing.call)
       Text.doing('refresh roster') do
-        Dialogue.open(@options, limit) do |dialogue|
-          # Original servers know no log-in, and registering the same again is one on every server.
-          dialogue.register(limit) if dialogue.protocol.classic?
-          heard = fuller(dialogue.members(ClusterRef.of(cluster), limit))
-          Membership.check_self(heard, node, @id)
-          @roster = heard
-        end
+        heard = fuller(read(limit))
+        Membership.check_self(heard, node, @id)
+        @roster = check(heard)
       end
     end
 
     # Gives the node's place up. The roster stays as it was.
-    # @param timeout [Numeric, nil] seconds; by default 30 for each step
+    # @param timeout [Numeric, nil] seconds; by default 60
     # @return [void]
     # @raise [NotMemberError] the node is not in the cluster
     # @raise [Needs20Error] over a classic carrier there is no leaving
     # @raise [Error] see Client.open and login
     def leave(timeout: nil)
-      limit = Limit.new(timeout)
+      limit = Limit.new(timeout || @options.timing.call)
       raise Needs20Error if @options.protocol&.classic?
 
       Dialogue.open(@options, limit) do |dialogue|
@@ -109,6 +107,36 @@ module Xlreg
     def inspect = "#<Xlreg::Membership of #{node.name} in #{cluster}>"
 
     private
+
+    # Refuses strangers, unless they are asked for: over 2.0 anybody may take a free place over a classic
+    # carrier, where nothing is proved.
+    def check(roster)
+      strangers = @options.classic? || @allow_unverified ? [] : roster.unverified
+      return roster if strangers.empty?
+
+      names = strangers.map { |member| "#{member.name} (index #{member.index})" }.join(', ')
+      raise UnverifiedError.new("members that have proved nothing, since they came over a classic carrier: #{names}",
+                                members: strangers)
+    end
+
+    # Asks for the members. An original server tells them to those alone who join in the same session, and
+    # joining again changes nothing there; elsewhere it could take a seat that this node has given up.
+    def read(limit)
+      read_once(limit)
+    rescue WrongStateError
+      raise unless @options.classic?
+
+      read_once(limit) { |dialogue| dialogue.join(ClusterRef.of(cluster), limit) if dialogue.original? }
+    end
+
+    def read_once(limit)
+      Dialogue.open(@options, limit) do |dialogue|
+        # Original servers know no log-in, and registering the same again is one on every server.
+        dialogue.register(limit) if dialogue.protocol.classic?
+        yield dialogue if block_given?
+        dialogue.members(ClusterRef.of(cluster), limit)
+      end
+    end
 
     # What is known of a cluster where an original server tells nothing but its ID.
     def fuller(heard)

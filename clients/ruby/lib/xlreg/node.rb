@@ -34,7 +34,7 @@ module Xlreg
       # files that are there, from an earlier try or brought by someone, are used; those that contradict
       # the arguments are an error.
       # @param path [String] only its owner may write to it
-      # @param name [String, nil] by default the directory's
+      # @param name [String, nil] by default that in a cert.pem that is there with its keys, or else the directory's
       # @param endpoints [Array<String, Endpoint>]
       # @param keys [Keys, nil] new ones by default
       # @param bits [Integer, nil] the size of new keys, 2048 by default
@@ -49,7 +49,13 @@ module Xlreg
                certificate_life: Certificate::DEFAULT_LIFE, &block)
         node = Directory.errors("make node in #{path}") do
           record = Record.new(name: name || File.basename(File.expand_path(path)), attrs: attrs, endpoints: endpoints)
-          locked(Directory.new(path).tap(&:make)) { |files| make(files, record, keys, bits, certificate_life) }
+          locked(Directory.new(path).tap(&:make)) do |files|
+            raise NodeExistsError, 'there is a node already' if files.record?
+
+            made = NodeKeys.fill(files, keys, bits)
+            before = Recovery.new(files, made).name unless name
+            make(files, before ? record.with(name: before) : record, made, certificate_life)
+          end
         end
         node.lend(&block)
       end
@@ -64,7 +70,9 @@ module Xlreg
       def open(path, &)
         node = Directory.errors('open node') do
           # Looked for first, so that a directory of something else gets no lock file.
-          locked(Directory.new(path).tap(&:check_node)) { |files| read(files) }
+          locked(Directory.new(path).tap(&:check_node)) do |files|
+            read(files).tap { |one| files.write_record(one.send(:record)) if one.recovered? }
+          end
         end
         node.lend(&)
       end
@@ -99,11 +107,9 @@ module Xlreg
         end
       end
 
-      def make(files, record, keys, bits, life)
-        raise NodeExistsError, 'there is a node already' if files.record?
-
+      def make(files, record, keys, life)
         node = allocate
-        node.send(:setup, NodeKeys.fill(files, keys, bits), record, life)
+        node.send(:setup, keys, record, life)
         files.remove_certificate # of an earlier try, perhaps under another name
         node.send(:settle, files)
         node
@@ -111,7 +117,11 @@ module Xlreg
 
       def read(files)
         node = allocate
-        node.send(:setup, NodeKeys.read(files), files.read_record, Certificate::DEFAULT_LIFE)
+        keys = NodeKeys.read(files)
+        record = files.read_record
+        files.check_no_registry(record, keys)
+        known = record || Recovery.new(files, keys).record
+        node.send(:setup, keys, known, Certificate::DEFAULT_LIFE, recovered: record.nil?)
         node.send(:take_over, files)
         node
       end
@@ -119,6 +129,10 @@ module Xlreg
 
     # @return [String, nil] where the node lives; nil in memory
     def directory = @files&.path
+
+    # @return [Boolean] whether node.json was found empty, as after a power cut, and made anew of what
+    #   cert.pem says. The addresses and the IDs that registries gave are lost, and are given anew.
+    def recovered? = @recovered
 
     # @return [String] the node's name
     def name = @record.name
@@ -226,10 +240,14 @@ module Xlreg
 
     private
 
-    def setup(keys, record, life)
+    # What node.json says, and will say.
+    attr_reader :record
+
+    def setup(keys, record, life, recovered: false)
       raise ArgumentError, "certificate life of #{life} s: want at least #{MIN_LIFE}" if life < MIN_LIFE
 
       @keys = keys
+      @recovered = recovered
       @monitor = Monitor.new
       # Guarded by the monitor, as is all below.
       @files = @lock = @certificate = nil
@@ -244,7 +262,7 @@ module Xlreg
     # Writes a new node's files, node.json last.
     def settle(files)
       @files = files
-      if keys.sig.n.num_bits >= Limits::MIN_KEY_BITS_MODERN
+      if keys.modern?
         der = certificate
         files.write_certificate(der)
       end
@@ -308,11 +326,16 @@ module Xlreg
       @der = der
       @key = Certificate.public_key(der)
       @begin, @end = Certificate.dates(certificate)
-      @names = names_in(Certificate.parts(der))
+      names = names_in(Certificate.parts(der))
+      @dns_names = names.filter_map { |tag, name| name if tag == Der::DNS_NAME }
+      @names = names.sort
     end
 
     # @return [Float] seconds
     def life = @end - @begin
+
+    # @return [Array<String>] its DNS names, the node's own first
+    attr_reader :dns_names
 
     # @param now [Time]
     # @return [Boolean] whether it is valid and has more than a third of its life before it
@@ -326,52 +349,9 @@ module Xlreg
 
     def names_in(parts)
       names = parts.extensions.find { |extension| extension.oid == Certificate::Form::ALT_NAMES } or return []
-      Der.parts(Der.only(names.content, Der::SEQUENCE).content).map { |name| [name.tag, name.content] }.sort
+      Der.parts(Der.only(names.content, Der::SEQUENCE).content).map { |name| [name.tag, name.content] }
     rescue Der::BrokenError
       []
-    end
-  end
-
-  # The keys of a node's directory.
-  # @api private
-  module NodeKeys
-    module_function
-
-    # @param files [Directory] which holds a node
-    # @return [Keys]
-    def read(files)
-      comms, sig = [Directory::COMMS, Directory::SIG].map do |name|
-        files.read_key(name) or raise NodeError,
-                                      "#{files.file(name)} is not there: put the key there, or make a new node"
-      end
-      Keys.new(comms: comms, sig: sig)
-    end
-
-    # Completes the keys of a directory that holds no node yet.
-    # @return [Keys]
-    def fill(files, given, bits)
-      comms = existing(files, Directory::COMMS, given&.comms, bits)
-      sig = existing(files, Directory::SIG, given&.sig, bits)
-      return Keys.new(comms: comms, sig: sig) if comms && sig
-
-      made = given || Keys.generate(bits: bits || Keys::DEFAULT_BITS)
-      files.write_key(Directory::COMMS, made.comms) unless comms
-      files.write_key(Directory::SIG, made.sig) unless sig
-      Keys.new(comms: comms || made.comms, sig: sig || made.sig)
-    end
-
-    def existing(files, name, given, bits)
-      key = files.read_key(name) or return
-      path = files.file(name)
-      if given && given.to_der != key.to_der
-        raise NodeError,
-              "#{path} is there and holds another key than given: move it away"
-      end
-
-      found = key.n.num_bits
-      return key if given || bits.nil? || found == bits
-
-      raise NodeError, "#{path} is there and holds a key of #{found} bits, not of #{bits}: move it away"
     end
   end
 end

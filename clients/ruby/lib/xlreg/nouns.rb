@@ -138,7 +138,8 @@ module Xlreg
     # @raise [UnverifiedError] the member has proved nothing
     def certificate
       unless verified? && token.certificate
-        raise UnverifiedError, "certificate of #{Text.quote(name)}: member is not verified: no proof over 2.0"
+        raise UnverifiedError.new("certificate of #{Text.quote(name)}: member is not verified: no proof over 2.0",
+                                  members: [self])
       end
 
       OpenSSL::X509::Certificate.new(token.certificate)
@@ -147,7 +148,7 @@ module Xlreg
     # @return [String] who it is, where, and since when, in a phrase
     def describe
       at = " at #{endpoints.first}" unless endpoints.empty?
-      since = " since #{token.joined.strftime('%Y-%m-%dT%H:%M:%SZ')}" if token.joined
+      since = " since #{Text.time(token.joined)}" if token.joined
       "#{name}#{at}#{since}"
     end
 
@@ -182,5 +183,18 @@ module Xlreg
 
     # @return [Array<Member>] those that have proved nothing
     def unverified = members.reject(&:verified?)
+
+    # @param now [Time]
+    # @return [Array<String>] what is wrong without being an error, in a sentence each: members whose
+    #   certificates are not valid yet, so that nobody will accept them over TLS
+    def warnings(now: Time.now)
+      members.select(&:verified?).filter_map do |member|
+        first = member.certificate.not_before
+        next if now >= first
+
+        "the certificate of member #{Text.quote(member.name)} is not valid before #{Text.time(first)}, in " \
+          "#{Text.duration(first - now)}: its clock is ahead, or this machine's is behind"
+      end
+    end
   end
 end

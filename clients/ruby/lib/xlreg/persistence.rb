@@ -9,16 +9,21 @@ module Xlreg
     MOST_PAUSE = 1.0
     LONGEST_RETRY = 60.0 # however long a registry says to wait
     STEADY = 10.0 # after a session that lasted so long the pauses begin anew
-    # These may be gone in another session: the connection broke, or the registry says to come back
-    # later. A registry that refuses the node's certificate will again.
-    RETRYABLE = [SessionEndedError, TryLaterError, TooManyRequestsError].freeze
-    private_constant :FIRST_PAUSE, :MOST_PAUSE, :LONGEST_RETRY, :STEADY, :RETRYABLE
+    # These may be gone in another session: there was none, the connection broke, or the registry says to
+    # come back later. A registry that refuses the node's certificate will again.
+    RETRYABLE = [UnreachableError, SessionEndedError, TryLaterError, TooManyRequestsError].freeze
+    # Over a classic carrier, which detects no change on the way, a message that makes no sense may be one
+    # that was damaged.
+    DAMAGED = [ProtocolError, IllFormedTokenError, BadSignatureError].freeze
+    private_constant :FIRST_PAUSE, :MOST_PAUSE, :LONGEST_RETRY, :STEADY, :RETRYABLE, :DAMAGED
 
     # @param limit [Limit]
+    # @param classic [Boolean] whether the sessions are over a classic carrier
     # @param incomplete [Proc] makes the error of having run out of time from the one that came last
     # @param tell [Proc] told of each error that is tried again
-    def initialize(limit, incomplete:, tell:)
+    def initialize(limit, incomplete:, tell:, classic: false)
       @limit = limit
+      @retryable = classic ? RETRYABLE + DAMAGED : RETRYABLE
       @incomplete = incomplete
       @tell = tell
       @backoff = Backoff.new(FIRST_PAUSE, MOST_PAUSE)
@@ -27,20 +32,24 @@ module Xlreg
     # Runs the block until it succeeds, and returns what it does.
     # @raise [Error] one that another session cannot mend
     def run
-      loop do
-        began = @limit.now
-        return yield
-      rescue Error => e
-        raise @incomplete.call(e) if @limit.over? || e.is_a?(IncompleteError)
-        raise unless RETRYABLE.any? { |kind| e.is_a?(kind) }
+      began = @limit.now
+      yield
+    rescue Error => e
+      raise @incomplete.call(e) if @limit.over? || e.is_a?(IncompleteError)
+      raise unless @retryable.any? { |kind| e.is_a?(kind) }
 
-        @tell.call(e)
-        @backoff.reset if @limit.now - began > STEADY
-        raise @incomplete.call(e) unless @backoff.pause(@limit, least: retry_after(e))
-      end
+      prepare(e, lasted: @limit.now - began)
+      retry
     end
 
     private
+
+    # Tells of an error, and lets some time pass before the next try.
+    def prepare(error, lasted:)
+      @tell.call(error)
+      @backoff.reset if lasted > STEADY
+      raise @incomplete.call(error) unless @backoff.pause(@limit, least: retry_after(error))
+    end
 
     def retry_after(error) = error.is_a?(RegistryError) ? [error.retry_after, LONGEST_RETRY].min : 0.0
   end

@@ -99,7 +99,7 @@ module Xlreg
     # @raise [Error] it is none, or of a newer version
     def parse(data)
       text = data.dup.force_encoding(Encoding::UTF_8)
-      raise NodeError, 'not JSON: not in UTF-8' unless text.valid_encoding?
+      raise NodeError, "not JSON: not in UTF-8: #{Directory::REMEDY}" unless text.valid_encoding?
 
       members = object(JSON.parse(text))
       check_version(members)
@@ -108,7 +108,7 @@ module Xlreg
                  registrations: registrations(take(members, 'registries', Array, [])) }
       Record.new(**fields, extra: members)
     rescue JSON::ParserError, EncodingError => e
-      raise NodeError, "not JSON: #{e.message}"
+      raise NodeError, "not JSON: #{e.message}: #{Directory::REMEDY}"
     end
 
     def object(value)

@@ -60,8 +60,20 @@ module Xlreg
     # @raise [SystemCallError] the file cannot be read
     # @raise [RegCredError] it is none; the error names the file and the line
     def self.read(path)
+      text = read_text(path)
+      Text.doing(path) do
+        raise RegCredError, 'holds an xlreg:// line, and not the credentials themselves' if Pasted.url?(text)
+
+        parse(text)
+      end
+    end
+
+    # @api private
+    def self.read_text(path)
       data = File.binread(path, MAX_FILE + 1).to_s
-      Text.doing(path) { parse(data) }
+      raise RegCredError, "#{path}: more than #{MAX_FILE} bytes" if data.bytesize > MAX_FILE
+
+      Pasted.clean(data)
     end
 
     # Replaces a file with these credentials, at once and whole.
@@ -226,8 +238,10 @@ module Xlreg
       raise RegCredError, "registry url #{Text.quote(url)}: #{e.message}"
     end
 
-    # Returns the target that what is.
-    # @param what [Target, RegCred, String] credentials, an xlreg:// line, or the name of a regCred file
+    # Returns the target that what is. What people paste around a line or a file does not matter: blanks,
+    # quotes, line ends, a mark of the byte order.
+    # @param what [Target, RegCred, String] credentials, an xlreg:// line, or the name of a file that holds
+    #   either
     # @return [Target]
     # @raise [SystemCallError] the file cannot be read
     # @raise [RegCredError] it holds no credentials, or the line is none
@@ -235,7 +249,30 @@ module Xlreg
       return what if what.is_a?(Target)
       return what.target if what.is_a?(RegCred)
 
-      what.to_s.start_with?(PREFIX) ? parse(what.to_s) : RegCred.read(what).target
+      text = Pasted.clean(what.to_s)
+      return parse(text) if Pasted.url?(text)
+      return RegCred.parse(text).target if Pasted.file?(text)
+
+      load_file(File.exist?(what.to_s) ? what.to_s : text)
+    end
+
+    # @api private
+    def self.load_file(path)
+      text = RegCred.read_text(path)
+      Text.doing(path) { Pasted.url?(text) ? parse(text) : RegCred.parse(text).target }
+    rescue Errno::ENOENT
+      raise unless address?(path)
+
+      raise RegCredError, "#{path} is an address alone, by which nobody can tell who answers there: get the " \
+                          "registry's credentials with 'xlreg cred fetch #{path} --out regCred.dat', and give that file"
+    end
+
+    # @api private
+    def self.address?(text)
+      Endpoint.new(text)
+      true
+    rescue EndpointError
+      false
     end
 
     # @api private
@@ -250,7 +287,7 @@ module Xlreg
 
       parameters[0][1].to_s
     end
-    private_class_method :with_port, :digest
+    private_class_method :load_file, :address?, :with_port, :digest
 
     # @return [String] the line that parse reads
     def url

@@ -45,14 +45,14 @@ module Xlreg
     # @param certificate [String]
     # @raise [BadSignatureError] it, or the key, is no good
     def verify_token(token, certificate)
-      key = signing_key(token.sig_key, Limits::MIN_KEY_BITS_MODERN)
+      key = signing_key(token.sig_key, modern: true)
       good = holds? { key.verify_pss('SHA256', token.digsig2.to_s, token_text(token, certificate), **PSS) }
       raise BadSignatureError, "2.0 signature of #{Text.quote(token.name)}" unless good
     end
 
     # @api private
     def verify_sha1(sig_key, signature, text, what)
-      key = signing_key(sig_key, Limits::MIN_KEY_BITS)
+      key = signing_key(sig_key)
       raise BadSignatureError, what unless holds? { key.verify('SHA1', signature.to_s, text) }
     end
 
@@ -66,8 +66,8 @@ module Xlreg
     end
 
     # @api private
-    def signing_key(sig_key, min_bits)
-      PublicKey.parse(sig_key, min_bits: min_bits)
+    def signing_key(sig_key, modern: false)
+      PublicKey.parse(sig_key, modern: modern)
     rescue PublicKeyError => e
       raise BadSignatureError, "sig key: #{e.message}"
     end

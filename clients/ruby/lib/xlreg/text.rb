@@ -4,18 +4,45 @@ module Xlreg
   # Small help with the texts of errors.
   # @api private
   module Text
+    UNITS = { 'days' => 86_400, 'hours' => 3600, 'minutes' => 60 }.freeze
+    UNPRINTABLE = /[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/
+    private_constant :UNITS, :UNPRINTABLE
+
     module_function
 
     # @param text [#to_s]
     # @return [String] text in double quotes, in one line, fit for an error's text
-    def quote(text)
-      text.to_s.dup.force_encoding(Encoding::UTF_8).scrub('?')[0, 120].inspect
+    def quote(text) = printable(valid(text.to_s)[0, 120].inspect)
+
+    # @param text [String] from a peer, a file or a user
+    # @return [String] text without what a terminal might obey, such as a change of direction: what is
+    #   neither a letter, a digit, a sign nor a blank is spelt out
+    def printable(text)
+      valid(text).gsub(UNPRINTABLE) { |character| format('\\u%04x', character.ord) }
     end
 
-    # @param text [String] from a peer
-    # @return [String] text without what a terminal might obey
-    def printable(text)
-      text.dup.force_encoding(Encoding::UTF_8).scrub('?').gsub(/[^[:print:]]/, '?')
+    # @param text [String]
+    # @return [String] text in UTF-8, with ? for what is none
+    def valid(text) = text.dup.force_encoding(Encoding::UTF_8).scrub('?')
+
+    # @param seconds [Numeric]
+    # @return [String] it as people say it
+    def duration(seconds)
+      UNITS.each do |unit, length|
+        return "#{(seconds / length).floor} #{unit}" if seconds >= 2 * length
+      end
+      format('%.1f s', seconds)
+    end
+
+    # @param time [Time]
+    # @return [String]
+    def time(time) = time.getutc.strftime('%Y-%m-%dT%H:%M:%SZ')
+
+    # @param numbers [Array<Integer>] in order
+    # @return [String] them, with those in a row drawn together
+    def list(numbers)
+      runs = numbers.slice_when { |one, other| other != one + 1 }
+      runs.map { |run| run.size > 2 ? "#{run.first} to #{run.last}" : run.join(', ') }.join(', ')
     end
 
     # Puts what was being done before the text of whatever Error passes by.

@@ -13,26 +13,45 @@ module Xlreg
     class TimeUp < StandardError; end
     # The other end broke the connection off.
     class Broken < StandardError; end
-    # The other end refused with a TLS alert.
+    # The other end refused the certificate that it was shown.
     class Alert < StandardError; end
 
     BREAKS = [SystemCallError, IOError].freeze
-    private_constant :BREAKS
+    KEEPING = { TCP_KEEPIDLE: 10, TCP_KEEPINTVL: 5, TCP_KEEPCNT: 3, TCP_USER_TIMEOUT: 25_000 }.freeze
+    # The alerts by which a server refuses a certificate. All others say that the connection is broken.
+    REFUSAL = /alert (?:bad certificate|unsupported certificate|certificate \w+|unknown ca|access denied)/
+    private_constant :BREAKS, :KEEPING, :REFUSAL
 
     # Connects to an endpoint. Its addresses are tried in turn.
     # @param endpoint [Endpoint]
     # @param limit [Limit]
+    # @param each [Float] seconds for one address, and for looking them up
     # @return [Transport]
-    def self.connect(endpoint, limit)
-      failure = nil
-      Addrinfo.getaddrinfo(endpoint.host, endpoint.port, nil, :STREAM).each do |address|
-        return new(dial(address, limit))
+    def self.connect(endpoint, limit, each:)
+      failure = Broken.new('host has no address')
+      addresses(endpoint, limit.within(each)).each do |address|
+        return new(dial(address, limit.within(each)))
       rescue SystemCallError, TimeUp => e
         failure = e
       end
       raise failure if failure.is_a?(TimeUp)
 
-      raise Broken, failure ? failure.message : 'host has no address'
+      raise Broken, failure.message
+    end
+
+    # Looks the addresses of a host up. The system's resolver knows no limit, so a name is looked up in a
+    # thread, which ends when the resolver gives up.
+    # @api private
+    def self.addresses(endpoint, limit)
+      look = -> { Addrinfo.getaddrinfo(endpoint.host, endpoint.port, nil, :STREAM) }
+      return look.call if endpoint.address
+
+      looking = Thread.new do
+        Thread.current.report_on_exception = false
+        look.call
+      end
+      looking.join(limit.left) or raise TimeUp
+      looking.value
     rescue SocketError => e
       raise Broken, e.message
     end
@@ -42,11 +61,21 @@ module Xlreg
       left = limit.left
       raise TimeUp if left <= 0
 
-      address.connect(timeout: left).tap { |socket| socket.setsockopt(:TCP, :NODELAY, true) }
+      address.connect(timeout: left).tap { |socket| prepare(socket) }
     rescue Errno::ETIMEDOUT
       raise TimeUp
     end
-    private_class_method :dial
+
+    # Has the system ask the other end whether it lives, after 10 seconds of silence and then every 5, and
+    # break the connection after 25; so, too, what is sent and not taken.
+    # @api private
+    def self.prepare(socket)
+      socket.setsockopt(:TCP, :NODELAY, true)
+      socket.setsockopt(:SOCKET, :KEEPALIVE, true)
+      KEEPING.select { |name, _| Socket.const_defined?(name) }
+             .each { |name, value| socket.setsockopt(:TCP, Socket.const_get(name), value) }
+    end
+    private_class_method :addresses, :dial, :prepare
 
     # @param socket [Socket] connected
     def initialize(socket)
@@ -56,24 +85,24 @@ module Xlreg
 
     # Goes over to TLS.
     # @param context [OpenSSL::SSL::SSLContext]
-    # @param limit [Limit]
+    # @param pace [Pace]
     # @return [OpenSSL::SSL::SSLSocket] after the handshake
-    def secure(context, limit)
+    def secure(context, pace)
       tls = OpenSSL::SSL::SSLSocket.new(@socket, context)
-      attempt(limit) { tls.connect_nonblock(exception: false) }
+      attempt(pace) { tls.connect_nonblock(exception: false) }
       @io = tls
     end
 
-    # @param limit [Limit]
+    # @param pace [Pace]
     # @return [String, nil] what came; nil if the other end closed
-    def read(limit) = attempt(limit) { @io.read_nonblock(CHUNK, exception: false) }
+    def read(pace) = attempt(pace) { @io.read_nonblock(CHUNK, exception: false) }
 
     # Sends all of data.
     # @param data [String]
-    # @param limit [Limit]
-    def write(data, limit)
+    # @param pace [Pace]
+    def write(data, pace)
       until data.empty?
-        sent = attempt(limit) { @io.write_nonblock(data, exception: false) }
+        sent = attempt(pace) { @io.write_nonblock(data, exception: false) }
         data = data.byteslice(sent..)
       end
     end
@@ -91,14 +120,14 @@ module Xlreg
 
     private
 
-    def attempt(limit)
+    def attempt(pace)
       loop do
         raise Broken, 'connection is closed' if @given_up
 
         result = yield
         return result unless %i[wait_readable wait_writable].include?(result)
 
-        wait(result, limit)
+        wait(result, pace)
       end
     rescue OpenSSL::SSL::SSLError => e
       raise failure(e)
@@ -106,15 +135,16 @@ module Xlreg
       raise Broken, e.message
     end
 
-    def wait(what, limit)
-      left = limit.left
-      seconds = left.infinite? ? nil : left
-      raise TimeUp unless left.positive? && @socket.public_send(what, seconds)
+    def wait(what, pace)
+      left = pace.left
+      raise TimeUp unless left.positive? && @socket.public_send(what, left)
+
+      pace.moved
     end
 
     def failure(error)
       text = error.message.sub(/\A(?:.*error: |SSL_\w+: )/, '')
-      error.message.include?('alert') ? Alert.new(text) : Broken.new(text)
+      REFUSAL.match?(error.message) ? Alert.new(text) : Broken.new(text)
     end
   end
 end

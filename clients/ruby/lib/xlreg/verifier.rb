@@ -35,7 +35,7 @@ module Xlreg
       signed = !protocol.classic? && !token.digsig2.nil? && !token.certificate.nil?
       Text.doing("member #{Text.quote(token.name)} (#{token.id})") do
         verify_signed(token) if signed
-        check_keys(token, signed ? Limits::MIN_KEY_BITS_MODERN : Limits::MIN_KEY_BITS)
+        check_keys(token, modern: signed)
       end
       member.with(verified: signed)
     end
@@ -49,9 +49,9 @@ module Xlreg
     end
 
     # @api private
-    def self.check_keys(token, min_bits)
+    def self.check_keys(token, modern:)
       { 'comms key' => token.comms_key, 'sig key' => token.sig_key }.each do |what, key|
-        PublicKey.parse(key, min_bits: min_bits)
+        PublicKey.parse(key, modern: modern)
       rescue PublicKeyError => e
         raise IllFormedTokenError, "#{what}: #{e.message}"
       end

@@ -4,7 +4,6 @@ module Xlreg
   # One wait for a cluster's members, in requests that the registry answers when it is time (section 5.8).
   # @api private
   class Waiter
-    LONGEST = 300.0 # of one request; below every server's default limit
     SHORTEST = 0.05 # with less time than this left, it is up
     MARGIN = 0.25 # for the answer to arrive before the deadline
     EARLY = 1.0 # an answer sooner than this may be a server's that cannot wait
@@ -18,11 +17,14 @@ module Xlreg
     # @param ref [ClusterRef]
     # @param size [Integer] for how many members; 0 is as many as the cluster is made for
     # @param seen [Proc, nil] told of each roster
-    def initialize(dialogue, ref, size: 0, seen: nil)
+    # @param look [Boolean] whether to ask first who is there, so that something is known whatever comes
+    def initialize(dialogue, ref, size: 0, seen: nil, look: false)
       @dialogue = dialogue
       @ref = ref
       @size = size
       @seen = seen
+      @look = look
+      @timing = dialogue.options.timing
       @last = nil
       @poll = Backoff.new(FIRST_PAUSE, MOST_PAUSE)
     end
@@ -32,19 +34,20 @@ module Xlreg
     # @raise [IncompleteError] the limit ended first
     def wait(limit)
       Text.doing("wait for #{@ref}") do
-        loop do
-          roster = ask(limit)
-          return roster if roster.members.size >= @size
-          raise IncompleteError.new(last, @size) if limit.left < SHORTEST
+        while (roster = ask(limit)).members.size < @size
+          raise incomplete(limit) if limit.left < SHORTEST
         end
+        roster
       rescue SessionEndedError
         raise unless limit.over?
 
-        raise IncompleteError.new(last, @size)
+        raise incomplete(limit)
       end
     end
 
     private
+
+    def incomplete(limit) = IncompleteError.new(last, @size, silence: limit.now - @dialogue.heard_at)
 
     # Makes one waiting request. An answer that is both early and short of what was asked for came from a
     # server that cannot wait, or will not any more since it is about to stop: after those there is a
@@ -53,7 +56,7 @@ module Xlreg
       size = wanted
       patience = wait_seconds(limit)
       began = limit.now
-      received = @dialogue.receive(@ref, limit, patience: patience + Dialogue::ANSWER_SECONDS,
+      received = @dialogue.receive(@ref, limit, patience: patience + @timing.margin,
                                                 wait_size: size, wait_millis: (patience * 1000).to_i)
       took = limit.now - began
       settle_size(received.cluster)
@@ -78,6 +81,8 @@ module Xlreg
 
     # For how many to wait: everybody; if someone is told on the way, one more than there were.
     def wanted
+      return 1 if @look && last.nil?
+
       size = @size.zero? ? Limits::MAX_CLUSTER : @size # the server lowers it to the cluster's size
       @seen ? [size, count + 1].min : size
     end
@@ -92,10 +97,10 @@ module Xlreg
 
     # How long a request that begins now may wait: so that its answer arrives in time.
     def wait_seconds(limit)
-      return LONGEST unless limit.set?
+      return @timing.wait unless limit.set?
 
       left = limit.left
-      [left - [left / 8, MARGIN].min, LONGEST].min
+      [left - [left / 8, MARGIN].min, @timing.wait].min
     end
   end
 end

@@ -39,8 +39,7 @@ module Xlreg
       # @raise [ProtocolError] it does not parse, or has no Op. Every other fault is for the readers to find.
       def self.decode(data)
         # Decoded, an empty token takes a hundred times its three bytes.
-        raise ProtocolError, "more than #{Limits::MAX_CLUSTER} tokens" if Scan.count_tokens(data) > Limits::MAX_CLUSTER
-
+        Scan.check(data)
         raw = Pb::XLRegMsg.decode(data)
         raise ProtocolError, 'message without Op' unless raw.has_Op?
 
@@ -91,11 +90,11 @@ module Xlreg
       def leave(ref) = about(Op::LEAVE, ref)
 
       # @param ref [ClusterRef]
-      # @param which [Integer]
+      # @param which [Integer, nil] bits of seats. Left out, it stands for all with this registry, and for
+      #   none with original servers, so it is always said.
       # @param wait_size [Integer, nil] with this or the next, it waits
       # @param wait_millis [Integer, nil]
       def get(ref, which: ALL_SEATS, wait_size: nil, wait_millis: nil)
-        which = nil if which == ALL_SEATS
         about(Op::GET_CLUSTER, ref, Which: which, WaitSize: wait_size, WaitMillis: wait_millis)
       end
 

@@ -10,27 +10,43 @@ module Xlreg
       VARINT = 0
       FIXED64 = 1
       BYTES = 2
-      START_GROUP = 3
-      END_GROUP = 4
       FIXED32 = 5
       MAX_NUMBER = (1 << 29) - 1
       # The value that is cut short.
       SHORT = :short
 
-      # @return [Integer] how many Tokens there were at the top
-      attr_reader :tokens
+      # MemberSpecs and Tokens.
+      NESTED = [11, 21].freeze
 
+      # Looks at a message before it is decoded, when it still takes no more than its bytes. Groups, which
+      # no message here has, are refused: a decoder keeps those that it does not know, however deep.
       # @param data [String] an encoded message
-      # @return [Integer] how many Tokens are at its top, up to where it is broken
-      def self.count_tokens(data) = new.tap { |scan| scan.whole?(data) }.tokens
+      # @param depth [Integer] how many levels of messages may lie in it
+      # @raise [ProtocolError] there is no end to what would come of it
+      def self.check(data, depth: 1)
+        scan = new
+        scan.whole?(data)
+        raise ProtocolError, 'not an XLRegMsg' if scan.broken?
+        return unless depth.positive?
+
+        count = scan.nested.size
+        raise ProtocolError, "more than #{Limits::MAX_CLUSTER} tokens" if count > Limits::MAX_CLUSTER
+
+        scan.nested.each { |inner| check(inner, depth: depth - 1) }
+      end
+
+      # @return [Array<String>] the messages that lie in the message
+      attr_reader :nested
 
       def initialize
         @done = 0
-        @groups = []
         @op = false
-        @tokens = 0
+        @nested = []
         @broken = false
       end
+
+      # @return [Boolean] whether no message goes on like this
+      def broken? = @broken
 
       # Reports whether data can be a whole message with an Op. It begins with that of every earlier
       # call. False is certain. True is for the decoder to confirm, and if that refuses data, it
@@ -44,7 +60,7 @@ module Xlreg
 
           found ? @done = found : @broken = true
         end
-        @op && !@broken && @groups.empty? && @done == data.bytesize
+        @op && !@broken && @done == data.bytesize
       end
 
       private
@@ -57,22 +73,18 @@ module Xlreg
         number = tag >> 3
         kind = tag & 7
         return unless number.between?(1, MAX_NUMBER)
-        return group(number, kind, at) if [START_GROUP, END_GROUP].include?(kind)
 
         behind = skip(data, at, kind)
-        note(number, kind) if behind.is_a?(Integer) && @groups.empty?
+        note(number, kind, data, at...behind) if behind.is_a?(Integer)
         behind
       end
 
-      def group(number, kind, at)
-        return @groups.push(number) && at if kind == START_GROUP
-
-        at if @groups.pop == number
-      end
-
-      def note(number, kind)
+      def note(number, kind, data, place)
         @op ||= number == 1 && kind == VARINT
-        @tokens += 1 if number == 21 && kind == BYTES
+        return unless kind == BYTES && NESTED.include?(number)
+
+        _, content = varint(data, place.begin)
+        @nested << data.byteslice(content...place.end)
       end
 
       def skip(data, at, kind)

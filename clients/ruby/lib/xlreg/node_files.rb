@@ -1,0 +1,83 @@
+# frozen_string_literal: true
+
+module Xlreg
+  # The keys of a node's directory.
+  # @api private
+  module NodeKeys
+    module_function
+
+    # @param files [Directory] which holds a node
+    # @return [Keys]
+    def read(files)
+      comms, sig = [Directory::COMMS, Directory::SIG].map do |name|
+        files.read_key(name) or raise NodeError,
+                                      "#{files.file(name)} is not there: put the key there, or make a new node"
+      end
+      Keys.new(comms: comms, sig: sig)
+    end
+
+    # Completes the keys of a directory that holds no node yet.
+    # @return [Keys]
+    def fill(files, given, bits)
+      comms = existing(files, Directory::COMMS, given&.comms, bits)
+      sig = existing(files, Directory::SIG, given&.sig, bits)
+      return Keys.new(comms: comms, sig: sig) if comms && sig
+
+      made = given || Keys.generate(bits: bits || Keys::DEFAULT_BITS)
+      files.write_key(Directory::COMMS, made.comms) unless comms
+      files.write_key(Directory::SIG, made.sig) unless sig
+      Keys.new(comms: comms || made.comms, sig: sig || made.sig)
+    end
+
+    def existing(files, name, given, bits)
+      key = files.read_key(name) or return
+      path = files.file(name)
+      if given && given.to_der != key.to_der
+        raise NodeError,
+              "#{path} is there and holds another key than given: move it away"
+      end
+
+      found = key.n.num_bits
+      return key if given || bits.nil? || found == bits
+
+      raise NodeError, "#{path} is there and holds a key of #{found} bits, not of #{bits}: move it away"
+    end
+  end
+
+  # What the other files of a node's directory say when node.json is lost.
+  # @api private
+  class Recovery
+    # @param files [Directory]
+    # @param keys [Keys]
+    def initialize(files, keys)
+      @files = files
+      @keys = keys
+    end
+
+    # @return [String, nil] the name in a certificate that is bound to it and to the keys; nil if there is none
+    def name
+      certified
+    rescue SystemCallError, Error
+      nil
+    end
+
+    # @return [Record] in place of an empty one
+    # @raise [NodeError] no other file proves what the name was
+    def record
+      Record.new(name: certified)
+    rescue SystemCallError, Error => e
+      raise NodeError, "#{@files.file(Directory::RECORD)} is empty, as after a power cut, and the name cannot be had " \
+                       "from another file (#{e.message}): #{Directory::REMEDY}"
+    end
+
+    private
+
+    # The subject of a certificate binds its key to its name (section 7.6).
+    def certified
+      der = @files.read_certificate or raise NodeError, "#{Directory::CERTIFICATE} is not there"
+      name = Text.valid(OwnCertificate.new(der).dns_names.first.to_s)
+      Certificate.check(der, Token.new(name: Name.check(name), comms_key: @keys.comms_key, sig_key: @keys.sig_key))
+      name
+    end
+  end
+end
