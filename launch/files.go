@@ -12,6 +12,7 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/atomicfile"
+	"github.com/xlattice/xlreg/internal/private"
 	"github.com/xlattice/xlreg/keys"
 )
 
@@ -66,6 +67,9 @@ func writeFiles(d *Data, node *identity.Node) error {
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if err := atomicfile.RemoveLeftovers(filepath.Join(d.Dir, name)); err != nil {
+			return err
+		}
 		if err := atomicfile.Write(filepath.Join(d.Dir, name), files[name], 0o600); err != nil {
 			return err
 		}
@@ -76,12 +80,16 @@ func writeFiles(d *Data, node *identity.Node) error {
 	return removeTLSFiles(d.Dir)
 }
 
-// makeDir makes a directory to which only its owner has access.
+// makeDir makes a directory to which only its owner has access, or takes one that
+// nobody else can write to or replace: there will be a private key in it.
 func makeDir(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := private.Place(dir); err != nil {
+		return err
+	}
+	if err := atomicfile.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("%w: choose a directory that can be written to", err)
 	}
-	return nil
+	return private.Dir(dir)
 }
 
 func removeTLSFiles(dir string) error {

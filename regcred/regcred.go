@@ -4,6 +4,7 @@
 package regcred
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -68,16 +69,30 @@ func Read(path string) (*xlreg.Credentials, error) {
 	return c, nil
 }
 
-// Write replaces a file with the credentials c, at once and whole.
+// Write replaces a file with the credentials c, at once and whole. One that says the
+// same already is left as it is, so that a full disk is no obstacle.
 func Write(path string, c *xlreg.Credentials) error {
 	data, err := Marshal(c)
 	if err != nil {
 		return fmt.Errorf("write registry credentials: %w", err)
 	}
+	if holds(path, data) {
+		return nil
+	}
 	if err := atomicfile.Write(path, data, filePerm); err != nil {
 		return fmt.Errorf("write registry credentials: %w", err)
 	}
 	return nil
+}
+
+// holds reports whether a file has this content, for everyone to read.
+func holds(path string, data []byte) bool {
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode() != filePerm || info.Size() != int64(len(data)) {
+		return false
+	}
+	old, err := os.ReadFile(path)
+	return err == nil && bytes.Equal(old, data)
 }
 
 // Load takes the xlreg:// line of a registry, or the name of a file with its

@@ -96,3 +96,12 @@ func cmdFinish(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("the registry ended with %v:\n%s", err, b.log.String())
 	}
 }
+
+func cmdHangup(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, neg, args, 1, "hangup NAME")
+	b := ts.Value(running{}).(map[string]*background)[args[0]]
+	if b == nil {
+		ts.Fatalf("no registry %s", args[0])
+	}
+	ts.Check(b.cmd.Process.Signal(syscall.SIGHUP))
+}

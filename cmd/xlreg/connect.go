@@ -24,7 +24,7 @@ func (g *globals) openNode(ctx context.Context) (*identity.Node, error) {
 	}
 	node, err := identity.Open(dir)
 	if !errors.Is(err, identity.ErrNoNode) {
-		return node, err
+		return g.warnRecovered(node, err)
 	}
 	if name.Validate() != nil {
 		return nil, fmt.Errorf("no node in %s, and %q is no name for a new one: make it with 'xlreg node init %s --name NAME'", dir, name, dir)
@@ -42,7 +42,17 @@ func (g *globals) openOldNode() (*identity.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return identity.Open(dir)
+	return g.warnRecovered(identity.Open(dir))
+}
+
+// warnRecovered passes on what identity.Open returns, and says what is lost of a node
+// whose node.json was made anew.
+func (g *globals) warnRecovered(node *identity.Node, err error) (*identity.Node, error) {
+	if err == nil && node.Recovered() {
+		fmt.Fprintf(g.Err, "xlreg: %s was empty, as after a power cut: the name %s is back from cert.pem; the IDs that registries gave this node are lost, and it gets new ones\n",
+			filepath.Join(node.Dir(), "node.json"), node.Name())
+	}
+	return node, err
 }
 
 // makeNode makes a node, and shows that this takes its time.

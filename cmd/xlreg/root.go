@@ -36,7 +36,7 @@ func newRoot(c *cli.Console) *cobra.Command {
 	}
 	g.Register(root)
 	root.AddCommand(
-		newServe(g), newDemo(g), newRun(g), newCred(g), newNode(g), newShim(),
+		newServe(g), newCheck(g), newBackup(g), newRestore(g), newDemo(g), newRun(g), newCred(g), newNode(g), newShim(),
 		newCreate(g), newJoin(g), newGet(g), newLeave(g), newVersion(g),
 		benchcmd.New(g.Globals), benchcmd.NewServer(g.Globals),
 	)

@@ -17,7 +17,9 @@ import (
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/atomicfile"
 	"github.com/xlattice/xlreg/internal/host"
+	"github.com/xlattice/xlreg/internal/private"
 	"github.com/xlattice/xlreg/internal/run"
 	"github.com/xlattice/xlreg/internal/store/memory"
 	"github.com/xlattice/xlreg/keys"
@@ -63,10 +65,13 @@ func (r *clusterRun) close() error {
 func (r *clusterRun) makeDir(context.Context) (err error) {
 	if r.o.dir != "" {
 		r.dir = r.o.dir
-		if err := os.MkdirAll(r.dir, 0o700); err != nil {
+		if err := private.Place(r.dir); err != nil {
+			return err
+		}
+		if err := atomicfile.MkdirAll(r.dir, 0o700); err != nil {
 			return fmt.Errorf("%w; choose with --dir a directory that can be written to", err)
 		}
-		return nil
+		return private.Dir(r.dir)
 	}
 	if r.dir, err = os.MkdirTemp("", "xlreg-run-"); err != nil {
 		return fmt.Errorf("%w; choose with --dir a directory that can be written to", err)

@@ -58,6 +58,8 @@ func (t tests) Run() int {
 //   - joined N CLUSTER waits until a cluster has N members
 //   - like FILE PATTERN holds JSON against JSON whose strings are patterns
 //   - let NAME PATTERN gives $NAME what the pattern's group finds in the last output
+//   - hangup NAME sends it SIGHUP
+//   - older FILE makes a registry's data file one of the form before this one
 //   - newer FILE makes a registry's data file one that a later program wrote
 //   - damage FILE makes a file's content worthless
 func TestScripts(t *testing.T) { testscript.Run(t, scripts("testdata", makeKeys(t, 6))) }
@@ -91,6 +93,8 @@ func scripts(dir, keys string) testscript.Params {
 			"joined": cmdJoined,
 			"like":   cmdLike,
 			"let":    cmdLet,
+			"hangup": cmdHangup,
+			"older":  cmdOlder,
 			"newer":  cmdNewer,
 			"damage": cmdDamage,
 		},
@@ -159,10 +163,19 @@ func cmdLet(ts *testscript.TestScript, neg bool, args []string) {
 
 func cmdNewer(ts *testscript.TestScript, neg bool, args []string) {
 	want(ts, neg, args, 1, "newer FILE")
-	db, err := bbolt.Open(ts.MkAbs(args[0]), 0o600, nil)
+	setSchema(ts, args[0], 99)
+}
+
+func cmdOlder(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, neg, args, 1, "older FILE")
+	setSchema(ts, args[0], 1)
+}
+
+func setSchema(ts *testscript.TestScript, file string, version byte) {
+	db, err := bbolt.Open(ts.MkAbs(file), 0o600, nil)
 	ts.Check(err)
 	ts.Check(db.Update(func(tx *bbolt.Tx) error {
-		return tx.Bucket([]byte("meta")).Put([]byte("schema"), []byte{99})
+		return tx.Bucket([]byte("meta")).Put([]byte("schema"), []byte{version})
 	}))
 	ts.Check(db.Close())
 }

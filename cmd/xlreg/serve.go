@@ -12,6 +12,8 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/datadir"
+	"github.com/xlattice/xlreg/internal/atomicfile"
 	"github.com/xlattice/xlreg/internal/host"
 	"github.com/xlattice/xlreg/internal/view"
 	"github.com/xlattice/xlreg/keys"
@@ -26,7 +28,8 @@ func newServe(g *globals) *cobra.Command {
 		Short: "Run a registry",
 		Long: "Run a registry until SIGTERM or Ctrl-C.\n\n" +
 			"Its keys, its ID, its data and regCred.dat, which clients need, are in the data\n" +
-			"directory. regCred.dat is written anew at every start, once the port is open.",
+			"directory. regCred.dat is brought up to date at every start, once the port is open.\n" +
+			"Data that are missing or damaged are an error; see 'xlreg restore'.",
 		Example: "  xlreg serve --data /var/lib/xlreg --public registry.example.org:56789\n" +
 			"  xlreg serve --dev",
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -43,6 +46,8 @@ func newServe(g *globals) *cobra.Command {
 
 // serve runs a registry until ctx ends.
 func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
+	ctx, done := heedHangup(ctx, cfg)
+	defer done()
 	if cfg.data == "" {
 		dir, err := os.MkdirTemp("", "xlreg-")
 		if err != nil {
@@ -59,11 +64,11 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, node.Close()) }()
-	st, err := openStore(cfg)
+	st, err := openStore(cfg, node)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, st.Close()) }()
+	defer func() { err = joinNew(err, st.Close()) }()
 	cfg.fitOpenFiles(cli.OpenFileLimit())
 	h, err := host.Open(host.Config{
 		Node: node, Store: st, Listen: cfg.listen, Public: cfg.public, IDLen: cfg.idLen,
@@ -77,13 +82,16 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	if err := g.announce(h.Cred(), h.Bound(), cfg); err != nil {
 		return err
 	}
-	return h.Serve(ctx)
+	return serveAll(ctx, cfg, h, st)
 }
 
 // announce writes regCred.dat and says where the registry is: where clients are
 // told to find it, and where it listens, which may be a port it chose itself.
 func (g *globals) announce(cred *xlreg.Credentials, bound []string, cfg *serveConfig) error {
-	path := filepath.Join(cfg.data, credFile)
+	path := filepath.Join(cfg.data, datadir.CredFile)
+	if err := atomicfile.RemoveLeftovers(path); err != nil {
+		return err
+	}
 	if err := regcred.Write(path, cred); err != nil {
 		return err
 	}

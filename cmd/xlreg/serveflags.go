@@ -24,6 +24,7 @@ type serveFlags struct {
 	name      string
 	ephemeral bool
 	dev       bool
+	newData   bool
 	idBits    int
 	keyBits   int
 	carriers  []string
@@ -41,6 +42,7 @@ type serveConfig struct {
 	nameGiven bool
 	ephemeral bool
 	dev       bool
+	newData   bool
 	idLen     int
 	keyBits   int
 	protocols []xlreg.Protocol
@@ -58,6 +60,7 @@ func (f *serveFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.name, "name", "xlReg", "the registry's `NAME`, when it is first started")
 	flags.BoolVar(&f.ephemeral, "ephemeral", false, "keep nodes and clusters in memory only")
 	flags.BoolVar(&f.dev, "dev", false, "for trying out: ephemeral, on loopback, on a free port")
+	flags.BoolVar(&f.newData, "new-data", false, "begin without nodes and clusters where the data of before are lost; damaged ones are kept under another name")
 	flags.IntVar(&f.idBits, "id-bits", 256, "size of new IDs in `BITS`: 256 or 160")
 	flags.IntVar(&f.keyBits, "key-bits", 2048, "size of the registry's keys in `BITS`, when it is first started: 2048, 3072 or 4096")
 	flags.StringSliceVar(&f.carriers, "carriers", []string{"2.0", "1.9", "1.8"}, "the `GENERATIONS` to speak")
@@ -89,7 +92,7 @@ func (f *serveFlags) registerLimits(flags *pflag.FlagSet) {
 // config checks the flags and returns what to run on.
 func (f *serveFlags) config(flags *pflag.FlagSet, c *cli.Console) (*serveConfig, error) {
 	cfg := &serveConfig{
-		listen: f.listen, nameGiven: flags.Changed("name"), ephemeral: f.ephemeral || f.dev, dev: f.dev,
+		listen: f.listen, nameGiven: flags.Changed("name"), ephemeral: f.ephemeral || f.dev, dev: f.dev, newData: f.newData,
 		idLen: f.idBits / 8, keyBits: f.keyBits, maxWait: f.maxWait, limits: f.limits,
 	}
 	if f.dev && !flags.Changed("listen") {
@@ -97,6 +100,9 @@ func (f *serveFlags) config(flags *pflag.FlagSet, c *cli.Console) (*serveConfig,
 	}
 	if f.data == "" && !cfg.ephemeral {
 		return nil, errors.New("say where to keep the data with --data DIR, or that it is not kept with --ephemeral")
+	}
+	if f.newData && cfg.ephemeral {
+		return nil, errors.New("--new-data: the data are not kept, so there are none to begin anew")
 	}
 	if len(cfg.listen) == 0 {
 		return nil, errors.New("--listen: want at least one address")

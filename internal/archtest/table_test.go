@@ -58,7 +58,7 @@ var rows = map[string]row{
 		why:   "a driver knows the contract, not the rules and not another driver",
 	},
 	"internal/store/bolt": {
-		may:   []string{"internal/store", "internal/store/group"},
+		may:   []string{"internal/atomicfile", "internal/filelock", "internal/store", "internal/store/bolt/boltfile", "internal/store/group"},
 		tests: []string{"internal/store/storetest"},
 		never: []string{"net"},
 		why:   "a driver knows the contract, not the rules and not another driver",
@@ -115,6 +115,13 @@ var rows = map[string]row{
 	"internal/filelock": {
 		never: []string{"net"},
 		why:   "small help with files",
+	},
+	"internal/private": {
+		never: []string{"net"},
+		why:   "small help with files",
+	},
+	"internal/admin": {
+		why: "HTTP over whatever keeps the data",
 	},
 	"internal/host": {
 		may:   []string{".", "identity", "internal/guard", "internal/registry", "internal/server", "internal/store", "keys"},
@@ -183,7 +190,7 @@ var rows = map[string]row{
 		why:   "shapes of nouns as plain values, for whoever shows them, client or registry",
 	},
 	"launch": {
-		may:   []string{".", "client", "identity", "internal/atomicfile", "internal/view", "keys"},
+		may:   []string{".", "client", "identity", "internal/atomicfile", "internal/private", "internal/view", "keys"},
 		tests: []string{"xlregtest"},
 		never: []string{"os/exec", "os/signal"},
 		why:   "what a program is told; starting it, and a registry to go with it, are left to the caller",
@@ -207,6 +214,10 @@ var rows = map[string]row{
 	"cmd/xlreg/internal/benchcmd": {
 		may: []string{".", "cmd/xlreg/internal/cli", "identity", "internal/bench", "regcred"},
 		why: "one subcommand, with what it measures elsewhere",
+	},
+	"cmd/xlreg/internal/datadir": {
+		may: []string{".", "identity", "internal/admin", "internal/atomicfile", "internal/filelock", "internal/private", "internal/records", "internal/store", "internal/store/bolt", "keys", "regcred"},
+		why: "what is in a registry's directory, for the subcommands that deal with it whole",
 	},
 	"cmd/xlreg/internal/cli": {
 		may: []string{".", "keys", "internal/testkeys", "internal/view", "launch", "regcred"},
@@ -258,7 +269,7 @@ var confined = []confinement{
 	{"golang.org/x/term", []string{"cmd/xlreg/internal/cli"}, "libraries have no terminal"},
 	{"google.golang.org/protobuf", []string{"internal/original", "internal/records", "internal/records/recordspb", "internal/vectorgen", "internal/wire", "internal/wire/xlregpb"}, "the protobuf is known in one place, so that it can change in one"},
 	{"log", nil, "logging goes through the *slog.Logger that was handed in"},
-	{"log/slog", []string{"client", "cmd/xlreg", "internal/host", "internal/registry", "internal/server", "internal/store/bolt", "xlregtest"}, "the others return what they have to say"},
+	{"log/slog", []string{"client", "cmd/xlreg", "internal/admin", "internal/host", "internal/registry", "internal/server", "internal/store/bolt", "xlregtest"}, "the others return what they have to say"},
 	{"math/rand", []string{"client"}, "what can be guessed is for jitter alone"},
 	{"pgregory.net/rapid", []string{"internal/store/storetest"}, "it is for tests"},
 	{"testing", []string{"internal/store/storetest", "xlregtest"}, "it is for tests"},

@@ -27,7 +27,7 @@ func Write(path string, data []byte, perm os.FileMode) error {
 		os.Remove(f.Name())
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	if err := syncDir(dirOf(dir)); err != nil {
+	if err := SyncDir(dirOf(dir)); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil
@@ -74,9 +74,10 @@ func fill(f *os.File, data []byte, perm os.FileMode) error {
 	return errors.Join(err, f.Close())
 }
 
-// syncDir puts the new name on disk. Some file systems cannot do that for a
-// directory, and say so; there it is done with the rename.
-func syncDir(dir string) error {
+// SyncDir puts the names in a directory on disk, such as that of a file that was moved
+// into it. Some file systems cannot do that, and say so; there it is done with the
+// rename.
+func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err
@@ -93,7 +94,7 @@ func syncDir(dir string) error {
 // returns nil the new names are on disk, so that no power cut takes away a directory
 // together with all that was synced into it.
 func MkdirAll(path string, perm os.FileMode) error {
-	return mkdirAll(path, perm, syncDir)
+	return mkdirAll(path, perm, SyncDir)
 }
 
 func mkdirAll(path string, perm os.FileMode, sync func(dir string) error) error {

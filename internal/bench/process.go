@@ -71,7 +71,7 @@ func Start(c Command, set *keys.Set, kind, dir string) (*Process, error) {
 
 // prepare makes the identity of a registry, unless dir has one already.
 func prepare(set *keys.Set, dir string) error {
-	node, err := identity.Init(filepath.Join(dir, nodeDir), identity.Options{Name: "bench", Keys: set})
+	node, err := identity.Init(filepath.Join(dir, nodeDir), identity.Options{Name: "bench", Keys: set, Registry: true})
 	if errors.Is(err, identity.ErrExists) {
 		return nil
 	}

@@ -62,7 +62,7 @@ func Serve(args []string, in io.Reader, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	node, err := identity.Open(filepath.Join(args[1], nodeDir))
+	node, err := identity.OpenRegistry(filepath.Join(args[1], nodeDir))
 	if err != nil {
 		return errors.Join(err, st.Close())
 	}

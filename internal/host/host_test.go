@@ -201,9 +201,9 @@ type files struct {
 // before the test ends, when they are closed anyway.
 func openFiles(t *testing.T, dir string) files {
 	t.Helper()
-	node, err := identity.Open(dir)
+	node, err := identity.OpenRegistry(dir)
 	if errors.Is(err, identity.ErrNoNode) {
-		node, err = identity.Init(dir, identity.Options{Name: "xlReg", Keys: testKeys()[0]})
+		node, err = identity.Init(dir, identity.Options{Name: "xlReg", Keys: testKeys()[0], Registry: true})
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -216,8 +216,8 @@ func TestForeignFiles(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := Open(writeFile(t, fill), Options{}); !errors.Is(err, errForeign) {
-				t.Errorf("Open: %v, want %v", err, errForeign)
+			if _, err := Open(writeFile(t, fill), Options{}); !errors.Is(err, ErrForeign) {
+				t.Errorf("Open: %v, want %v", err, ErrForeign)
 			}
 		})
 	}

@@ -52,7 +52,7 @@ func CheckReader(r io.ReaderAt, size int64, visit func(key string, value []byte)
 		})
 	})
 	if err == nil && !ours {
-		err = errForeign
+		err = ErrForeign
 	}
 	return err
 }

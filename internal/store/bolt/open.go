@@ -263,7 +263,7 @@ func (d *driver) inPlace() error {
 	case !os.SameFile(now, d.file):
 		return fmt.Errorf("%w: %s is another file", ErrMoved, d.path)
 	case now.Size() < d.file.Size():
-		return fmt.Errorf("%w: %s was cut short while it was open", ErrDamaged, d.path)
+		return fmt.Errorf("%w: it was cut short while it was open", ErrDamaged)
 	}
 	return nil
 }

@@ -26,7 +26,8 @@ const (
 	totalKey    = "total" // in meta: the sum over all values
 )
 
-var errForeign = errors.New("not a data file of xlreg")
+// ErrForeign says that the file is one of bbolt, and of another program.
+var ErrForeign = errors.New("not a data file of xlreg")
 
 // checkSchema refuses a file that this program does not understand.
 func checkSchema(db *bbolt.DB) (err error) {
@@ -39,13 +40,13 @@ func checkSchema(db *bbolt.DB) (err error) {
 func checkBuckets(tx *bbolt.Tx) error {
 	meta := tx.Bucket([]byte(metaBucket))
 	if meta == nil {
-		return errForeign
+		return ErrForeign
 	}
 	if err := checkVersion(meta.Get([]byte(schemaKey))); err != nil {
 		return err
 	}
 	if tx.Bucket([]byte(valueBucket)) == nil {
-		return fmt.Errorf("%w: it has no bucket %q", errForeign, valueBucket)
+		return fmt.Errorf("%w: it has no bucket %q", ErrForeign, valueBucket)
 	}
 	return nil
 }
@@ -54,7 +55,7 @@ func checkVersion(value []byte) error {
 	v, n := binary.Uvarint(value)
 	switch {
 	case n <= 0 || v == 0:
-		return errForeign
+		return ErrForeign
 	case v > schema:
 		return fmt.Errorf("%w: schema %d, this program knows %d", store.ErrNewerSchema, v, schema)
 	case v < schema:

@@ -126,4 +126,3 @@ func (d *driver) verifyNow(ctx context.Context) error {
 	}
 	return err
 }
-

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/datadir"
+	"github.com/xlattice/xlreg/internal/view"
+)
+
+func newCheck(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:   "check DIR|FILE",
+		Short: "Look over a registry's directory, or a backup",
+		Long: "Look over the data directory of a registry that is stopped, or the FILE of a backup:\n" +
+			"its keys, their permissions, regCred.dat, and every page and record of its data.\n" +
+			"Nothing is changed. With exit code 0 nothing is wrong.",
+		Example: "  xlreg check /var/lib/xlreg",
+		Args:    oneArg("DIR"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			report, err := check(args[0])
+			if err != nil {
+				return err
+			}
+			return g.printReport("checked", args[0], report)
+		},
+	}
+}
+
+func check(path string) (*datadir.Report, error) {
+	info, err := os.Stat(path)
+	if err == nil && info.Mode().IsRegular() {
+		return datadir.CheckArchive(path)
+	}
+	return datadir.Check(path)
+}
+
+func newBackup(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:   "backup DIR FILE",
+		Short: "Copy a registry, running or not, into one file",
+		Long: "Copy a registry into one file: its keys, its name and ID, regCred.dat, and its data as\n" +
+			"they are at one moment. The registry may go on serving meanwhile. FILE is checked and\n" +
+			"appears when it is whole. It has the registry's private keys in it: keep it as safe.",
+		Example: "  xlreg backup /var/lib/xlreg /backup/xlreg.tar",
+		Args:    twoArgs("DIR", "FILE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			report, err := datadir.Pack(cmd.Context(), args[0], args[1])
+			if err != nil {
+				return err
+			}
+			return g.printReport("backup", args[1], report)
+		},
+	}
+}
+
+func newRestore(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:   "restore FILE DIR",
+		Short: "Put a registry back from a backup",
+		Long: "Put a registry back from the FILE of a backup into DIR, which must be empty or not be\n" +
+			"there. FILE is checked before anything is written, and DIR after. See that the\n" +
+			"registry it was made of does not run any more: both would give out IDs in one name.",
+		Example: "  xlreg restore /backup/xlreg.tar /var/lib/xlreg",
+		Args:    twoArgs("FILE", "DIR"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			report, err := datadir.Unpack(args[0], args[1])
+			if err != nil {
+				return err
+			}
+			return g.printReport("restored", args[1], report)
+		},
+	}
+}
+
+// twoArgs is the check of a command that takes two arguments.
+func twoArgs(first, second string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < 2 {
+			return oneArg([]string{first, second}[len(args)])(cmd, nil)
+		}
+		return oneArg(second)(cmd, args[1:])
+	}
+}
+
+// reportJSON is what was found, for scripts.
+type reportJSON struct {
+	Path     string     `json:"path"`
+	Name     xlreg.Name `json:"name,omitempty"`
+	ID       string     `json:"id,omitempty"`
+	Sig      string     `json:"sig,omitempty"`
+	Nodes    int        `json:"nodes"`
+	Clusters int        `json:"clusters"`
+	Seats    int        `json:"seats"`
+	Bytes    int64      `json:"bytes"`
+}
+
+func (g *globals) printReport(done, path string, r *datadir.Report) error {
+	v := reportJSON{
+		Path: path, Name: r.Name, ID: r.ID.String(), Sig: r.Sig,
+		Nodes: r.Counts.Nodes, Clusters: r.Counts.Clusters, Seats: r.Counts.Seats, Bytes: r.Bytes,
+	}
+	fields := []view.Field{{done, path}}
+	if v.Name != "" {
+		fields = append(fields, view.Field{"name", string(v.Name)}, view.Field{"id", v.ID}, view.Field{"sig key", v.Sig})
+	}
+	fields = append(fields,
+		view.Field{"nodes", fmt.Sprint(v.Nodes)}, view.Field{"clusters", fmt.Sprint(v.Clusters)},
+		view.Field{"seats", fmt.Sprint(v.Seats)}, view.Field{"data", fmt.Sprintf("%d bytes", v.Bytes)})
+	return g.PrintFields(v, fields...)
+}
