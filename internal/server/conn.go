@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"runtime/debug"
@@ -22,7 +23,7 @@ var (
 )
 
 // peerSession is one session, from its handshake to its end. It is owned by the
-// goroutine that runs it: serve, and after the first wait serveOn.
+// goroutine that runs it: serve, and from each wait on another serveOn.
 type peerSession struct {
 	server *Server
 	nc     net.Conn
@@ -43,28 +44,28 @@ type peerSession struct {
 // serve runs the session to its end or its first wait, and then hands it over to
 // a new goroutine. A wait may be long, and the stack of this one was made deep by
 // the handshake and by checking signatures: the hand-over spares every connection
-// that waits twelve kilobytes over 2.0 and five over a classic carrier.
+// that waits twelve kilobytes over 2.0 and five over a classic carrier. Clients ask again
+// every half minute, so that each wait begins with a new goroutine.
 func (p *peerSession) serve(e ends, hello time.Duration) {
-	var first *wait
+	p.runTo(e, func() (*wait, error) { return p.start(e, hello) })
+}
+
+// serveOn runs the session from a wait to its end or the next wait.
+func (p *peerSession) serveOn(e ends, w *wait) {
+	p.runTo(e, func() (*wait, error) { return p.resume(e, w) })
+}
+
+func (p *peerSession) runTo(e ends, run func() (*wait, error)) {
+	var next *wait
 	err := p.contain(func() (err error) {
-		first, err = p.start(e, hello)
+		next, err = run()
 		return err
 	})
 	if err != nil {
 		p.end(err)
 		return
 	}
-	p.server.sessions.Go(func() { p.serveOn(e, first) })
-}
-
-// serveOn runs the session from its first wait to its end.
-func (p *peerSession) serveOn(e ends, w *wait) {
-	p.end(p.contain(func() (err error) {
-		for err == nil {
-			w, err = p.resume(e, w)
-		}
-		return err
-	}))
+	p.server.sessions.Go(func() { p.serveOn(e, next) })
 }
 
 // contain makes a panic the end of this session only.
@@ -96,9 +97,7 @@ func (p *peerSession) start(e ends, hello time.Duration) (*wait, error) {
 
 func (s *Server) greet(ctx context.Context, nc net.Conn, hello time.Duration) (session.Conn, error) {
 	defer s.admission.Greeted()
-	ctx, cancel := context.WithTimeout(ctx, hello)
-	defer cancel()
-	return s.session.Accept(ctx, nc)
+	return s.session.AcceptWithin(ctx, nc, hello)
 }
 
 // end closes the connection and says in the log why.
@@ -196,6 +195,9 @@ func (p *peerSession) sendError(hard context.Context, op wire.Op, err error) err
 // failed ends a session whose peer sent no message. Over 2.0 it is told so; a
 // classic peer never is.
 func (p *peerSession) failed(hard context.Context, err error) error {
+	if errors.Is(err, session.ErrPartial) && !p.peer.Protocol.Classic() {
+		err = fmt.Errorf("%w: %w", xlreg.Errorf(xlreg.ErrProtocol, "message not complete"), err)
+	}
 	if errors.Is(err, xlreg.ErrProtocol) {
 		_ = p.send(hard, wire.NewError(err))
 		p.finish(hard)

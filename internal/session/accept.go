@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/keys"
@@ -60,17 +61,50 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 
 func (s *Server) serves(p xlreg.Protocol) bool { return slices.Contains(s.cfg.Protocols, p) }
 
-// Accept finds out which carrier nc speaks and shakes hands, within the time that
-// ctx has. If it fails it closes nc, and the error is an ErrHandshake. A peer whose
+// restTimes is how often the time for a hello a peer has for the rest of its handshake.
+// What it has to read first is large: when a whole cluster shares a slow line, a hello
+// arrives at once, but the answer to it takes half a minute.
+const restTimes = 3
+
+// AcceptWithin is Accept for a peer that has the given time to say hello, and three
+// times as long for the rest of the handshake.
+func (s *Server) AcceptWithin(ctx context.Context, nc net.Conn, hello time.Duration) (Conn, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	timer := time.AfterFunc(hello, func() { cancel(context.DeadlineExceeded) })
+	defer timer.Stop()
+	return s.accept(ctx, nc, &patience{timer: timer, rest: restTimes * hello})
+}
+
+// Accept finds out which carrier nc speaks and shakes hands with the peer, until ctx
+// ends. If that fails it closes nc, and the error is an ErrHandshake. A peer whose
 // handshake fails is sent nothing, except that over TLS it is sent an alert.
 func (s *Server) Accept(ctx context.Context, nc net.Conn) (Conn, error) {
+	return s.accept(ctx, nc, nil)
+}
+
+func (s *Server) accept(ctx context.Context, nc net.Conn, hello *patience) (Conn, error) {
 	return shake(ctx, nc, s.cfg.Limits, func(l *link) (*conn, error) {
+		l.hello = hello
 		c, err := s.handshake(ctx, l)
 		if err != nil && l.turned && ctx.Err() == nil && s.cfg.Wasted != nil {
 			s.cfg.Wasted(l.addr().Addr())
 		}
 		return c, err
 	})
+}
+
+// patience is how long a registry waits for the steps of a handshake.
+type patience struct {
+	timer *time.Timer // ends the handshake
+	rest  time.Duration
+}
+
+// greeted gives the peer the time for the rest of the handshake.
+func (p *patience) greeted() {
+	if p != nil {
+		p.timer.Reset(p.rest)
+	}
 }
 
 func (s *Server) handshake(ctx context.Context, l *link) (*conn, error) {
@@ -95,14 +129,14 @@ func shake(ctx context.Context, nc net.Conn, limits Limits, handshake func(*link
 	stop := context.AfterFunc(ctx, func() { l.Close() })
 	c, err := handshake(l)
 	if !stop() {
-		err = ctx.Err()
+		err = context.Cause(ctx)
 	}
 	if err == nil {
 		l.begin(limits)
 		return c, nil
 	}
 	l.Close()
-	if errors.Is(err, ErrUntrusted) {
+	if errors.Is(err, ErrUntrusted) || errors.Is(err, ErrClock) {
 		return nil, err
 	}
 	return nil, fmt.Errorf("%w: %w", ErrHandshake, err)

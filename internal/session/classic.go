@@ -40,10 +40,6 @@ func (c *classic) encode(m *wire.Message) (head, rest []byte, err error) {
 
 func (c *classic) limit() int { return xlreg.MaxClassicMessage }
 
-// incomplete says nothing of what was wrong with the message: whatever it was,
-// the peer saw the same.
-func (c *classic) incomplete(cause error) error { return cause }
-
 func (c *classic) decode(b []byte) (*wire.Message, int, error) {
 	m, used := c.open(b)
 	return m, used, nil

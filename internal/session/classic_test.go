@@ -214,8 +214,9 @@ func bubblePair(t *testing.T, p xlreg.Protocol) (server Conn, raw net.Conn, clie
 	return server, raw, client
 }
 
-// TestDrip sends what never becomes a message a byte a second: the time counts
-// from the first byte, not from the last.
+// TestDrip sends what never becomes a message a byte a second. That is no progress worth
+// waiting for: it makes the time longer only by what these bytes would have taken on the
+// slowest line. (Over TLS each of them is a record of two dozen.)
 func TestDrip(t *testing.T) {
 	commsKey()
 	each(t, func(t *testing.T, p xlreg.Protocol) {
@@ -234,7 +235,7 @@ func TestDrip(t *testing.T) {
 			}()
 			start := time.Now()
 			_, err := server.Receive(context.Background())
-			if got := time.Since(start); got != time.Second+limits.Message || err == nil {
+			if got := time.Since(start); got > 2*limits.Message || !errors.Is(err, ErrPartial) {
 				t.Errorf("%v after %v", err, got)
 			}
 			server.Close()
@@ -248,16 +249,10 @@ func TestCutShort(t *testing.T) {
 	each(t, func(t *testing.T, p xlreg.Protocol) {
 		all, _, _ := encoded(t, p, member("m0"))
 		_, err := received(t, p, [][]byte{all[:len(all)-1]})
-		if errors.Is(err, ErrClosed) || !errors.Is(err, io.EOF) {
+		if !errors.Is(err, ErrClosed) || !errors.Is(err, io.EOF) {
 			t.Errorf("got %v", err)
 		}
-		if p.Classic() {
-			noKind(t, err)
-			return
-		}
-		if !errors.Is(err, xlreg.ErrProtocol) {
-			t.Errorf("got %v, want a protocol error", err)
-		}
+		noKind(t, err)
 	})
 }
 

@@ -2,10 +2,10 @@ package session
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
+	"time"
 
 	"github.com/xlattice/xlreg/internal/wire"
 )
@@ -20,9 +20,6 @@ type codec interface {
 	// of the last call less those that were used. It returns nil while there is
 	// none, and how many bytes are done with in either case.
 	decode(b []byte) (m *wire.Message, used int, err error)
-
-	// incomplete is the error for a message that did not come to its end.
-	incomplete(cause error) error
 
 	// limit is the longest message there is, in bytes of the connection.
 	limit() int
@@ -39,9 +36,6 @@ type conn struct {
 	met    bool // the peer has sent a message
 }
 
-// errPartial is why a message ended at the message timeout.
-var errPartial = errors.New("message not complete in time")
-
 // Peer implements Conn.
 func (c *conn) Peer() Peer { return c.peer }
 
@@ -52,7 +46,7 @@ func (c *conn) Send(ctx context.Context, m *wire.Message) error {
 		return fmt.Errorf("send %v: %w", m.Op(), err)
 	}
 	defer c.writing.follow(ctx)()
-	c.writing.within(c.limits.Write)
+	c.writing.begin(c.limits.Write)
 	c.sending = true
 	defer func() { c.sending = false }()
 	if err := c.write(head, rest); err != nil {
@@ -71,8 +65,13 @@ func (c *conn) write(head, rest []byte) error {
 
 // Receive implements Conn.
 func (c *conn) Receive(ctx context.Context) (*wire.Message, error) {
+	return c.ReceiveWithin(ctx, c.limits.Idle)
+}
+
+// ReceiveWithin implements Conn.
+func (c *conn) ReceiveWithin(ctx context.Context, first time.Duration) (*wire.Message, error) {
 	defer c.reading.follow(ctx)()
-	m, err := c.receive(ctx)
+	m, err := c.receive(ctx, first)
 	if err != nil {
 		return nil, fmt.Errorf("receive: %w", err)
 	}
@@ -80,21 +79,16 @@ func (c *conn) Receive(ctx context.Context) (*wire.Message, error) {
 	return m, nil
 }
 
-func (c *conn) receive(ctx context.Context) (*wire.Message, error) {
-	if c.in.len() == 0 {
-		c.reading.within(c.limits.Idle)
-		if err := c.in.fill(); err != nil {
-			return nil, c.silent(ctx, err)
-		}
+func (c *conn) receive(ctx context.Context, first time.Duration) (m *wire.Message, err error) {
+	if c.in.len() > 0 {
+		c.reading.begin(c.limits.Message)
+		m, err = c.next()
+	} else {
+		c.reading.expect(first, c.limits.Message)
 	}
-	m, err := c.next()
-	if m != nil || err != nil {
-		return m, err
-	}
-	c.reading.within(c.limits.Message)
 	for m == nil && err == nil {
 		if err := c.in.fill(); err != nil {
-			return nil, c.cut(ctx, err)
+			return nil, c.ended(ctx, err)
 		}
 		m, err = c.next()
 	}
@@ -107,30 +101,32 @@ func (c *conn) next() (*wire.Message, error) {
 	return m, err
 }
 
-// silent explains an error that came instead of a message.
-func (c *conn) silent(ctx context.Context, err error) error {
-	var alert *net.OpError
+// ended explains an error that came instead of a message, or within one.
+func (c *conn) ended(ctx context.Context, err error) error {
 	switch {
+	case timedOut(err) && ctx.Err() == nil && c.reading.under():
+		return c.late(err)
 	case timedOut(err) && ctx.Err() == nil:
 		return ErrIdle
+	case gone(err) && c.reading.under():
+		return fmt.Errorf("%w within a message: %w", ErrClosed, err)
 	case gone(err):
 		return fmt.Errorf("%w: %w", ErrClosed, err)
-	case errors.As(err, &alert) && alert.Op == "remote error" && !c.met:
+	case refused(err) && !c.met:
 		// In TLS 1.3 a client is done before the server has seen its certificate.
 		return fmt.Errorf("%w: refused by peer: %w", ErrHandshake, err)
 	}
 	return because(ctx, err)
 }
 
-// cut explains an error that came within a message.
-func (c *conn) cut(ctx context.Context, err error) error {
-	switch {
-	case timedOut(err) && ctx.Err() == nil:
-		return c.codec.incomplete(errPartial)
-	case gone(err):
-		return c.codec.incomplete(err)
+// late is the error for a message that did not come to its end in time. Over TLS it may
+// be that not even its first record did: of that the peer is not told, since a client
+// whose bytes are lost on the way would take it for an answer, and for its last.
+func (c *conn) late(err error) error {
+	if c.in.len() == 0 && !c.peer.Protocol.Classic() {
+		return fmt.Errorf("record not complete in time: %w", err)
 	}
-	return because(ctx, err)
+	return ErrPartial
 }
 
 // Hold implements Conn.
@@ -139,7 +135,7 @@ func (c *conn) Hold(ctx context.Context) error {
 		return nil
 	}
 	defer c.reading.follow(ctx)()
-	c.reading.within(0)
+	c.reading.expect(0, 0)
 	c.in.shrink()
 	for !c.in.full() {
 		err := c.in.fill()

@@ -28,12 +28,14 @@ type ClientConfig struct {
 	Now    func() time.Time // nil: time.Now
 }
 
-// Connect opens a session over nc, until ctx ends. If it fails it closes nc,
-// and the error is ErrUntrusted or ErrHandshake. Over 2.0 the registry has
+// Connect opens a session over nc, until ctx ends, or until the registry has been silent
+// for the message timeout. If it fails it closes nc,
+// and the error is ErrUntrusted, ErrClock or ErrHandshake. Over 2.0 the registry has
 // proved its identity when Connect returns, but has not yet judged the client's
 // certificate: if it refuses that, the first Receive is an ErrHandshake.
 func Connect(ctx context.Context, nc net.Conn, cfg ClientConfig) (Conn, error) {
 	return shake(ctx, nc, cfg.Limits, func(l *link) (*conn, error) {
+		l.reading.begin(cfg.Limits.Message)
 		switch cfg.Protocol {
 		case xlreg.Protocol18, xlreg.Protocol19:
 			return connectClassic(l, &cfg)

@@ -49,8 +49,3 @@ func (f *framing) decode(b []byte) (*wire.Message, int, error) {
 	m, err := wire.Unmarshal(b[headerLen:end])
 	return m, end, err
 }
-
-// incomplete gives the cause the kind that the peer is answered with.
-func (f *framing) incomplete(cause error) error {
-	return fmt.Errorf("%w: %w", xlreg.Errorf(xlreg.ErrProtocol, "frame not complete"), cause)
-}

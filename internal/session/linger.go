@@ -47,6 +47,6 @@ func (l *link) linger(ctx context.Context, lastWord func()) {
 		return
 	}
 	l.reading.next()
-	l.reading.within(0)
+	l.reading.expect(0, 0)
 	_, _ = io.CopyN(io.Discard, l.Conn, lingerBytes)
 }

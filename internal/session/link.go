@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -18,10 +19,11 @@ type link struct {
 	net.Conn
 	early []byte // read to find out which carrier it is; Read returns it first
 
-	release func() // gives back the turn that the handshake has; nil if it has none
-	turned  bool   // the handshake has had its turn
+	release func()    // gives back the turn that the handshake has; nil if it has none
+	turned  bool      // the handshake has had its turn
+	hello   *patience // with a client's handshake; nil if only its context bounds it
 
-	reading, writing clock
+	reading, writing pace
 	sending          bool          // a Send or a handshake is under way, with its own deadline
 	write            time.Duration // for what TLS writes of its own accord
 
@@ -32,24 +34,27 @@ type link struct {
 func newLink(nc net.Conn) *link {
 	return &link{
 		Conn:    nc,
-		reading: clock{set: nc.SetReadDeadline},
-		writing: clock{set: nc.SetWriteDeadline},
+		reading: pace{clock: clock{set: nc.SetReadDeadline}},
+		writing: pace{clock: clock{set: nc.SetWriteDeadline}},
 		sending: true,
 		closed:  make(chan struct{}),
 	}
 }
 
-// begin ends the handshake, whose deadline was its context, and starts the
+// begin ends the handshake, and with it the deadlines that it had, and starts the
 // session.
 func (l *link) begin(limits Limits) {
 	l.sending = false
 	l.write = limits.Write
+	l.reading.expect(0, 0)
 }
 
 // Read returns the bytes read early and then those of the connection.
 func (l *link) Read(b []byte) (int, error) {
 	if len(l.early) == 0 {
-		return l.Conn.Read(b)
+		n, err := l.Conn.Read(b)
+		l.reading.moved(n)
+		return n, err
 	}
 	n := copy(b, l.early)
 	l.early = l.early[n:]
@@ -61,13 +66,22 @@ func (l *link) Read(b []byte) (int, error) {
 
 // Write writes within the deadline of the Send under way. TLS also writes while
 // it reads, to answer a new key; a peer that does not take the answer must not
-// hold the reader.
+// hold the reader. A deadline that passes when some of b was taken is no end: the peer
+// is slow, and how slow it may be is for the pace to say.
 func (l *link) Write(b []byte) (int, error) {
 	if !l.sending {
-		l.writing.within(l.write)
+		l.writing.begin(l.write)
 	}
 	l.endTurn()
-	return l.Conn.Write(b)
+	written := 0
+	for {
+		n, err := l.Conn.Write(b[written:])
+		written += n
+		l.writing.moved(n)
+		if n == 0 || !timedOut(err) {
+			return written, err
+		}
+	}
 }
 
 // Close closes the connection, once.
@@ -166,7 +180,14 @@ func (c *clock) move(at time.Time) {
 // timedOut reports whether err is a deadline that passed.
 func timedOut(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
 
-// gone reports whether err is the peer's close, in order or not.
+// ends are the errors of a connection that the peer, or the network, has ended.
+var ends = []error{
+	io.EOF, io.ErrUnexpectedEOF,
+	syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE,
+	syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.ENETUNREACH, // the peer does not answer the system's probes
+}
+
+// gone reports whether err is the end of the connection, in order or not.
 func gone(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
+	return slices.ContainsFunc(ends, func(end error) bool { return errors.Is(err, end) })
 }

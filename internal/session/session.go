@@ -22,14 +22,20 @@ import (
 )
 
 var (
-	// ErrClosed says that the peer ended the session between two messages.
+	// ErrClosed says that the connection has ended: the peer closed it, or the system
+	// found that the peer is gone.
 	ErrClosed = errors.New("session closed by peer")
+	// ErrPartial says that a message began, and that its rest did not come in time.
+	ErrPartial = errors.New("message not complete in time")
 	// ErrIdle says that the peer sent nothing for the idle timeout.
 	ErrIdle = errors.New("session idle for too long")
 	// ErrHandshake says that no session came about.
 	ErrHandshake = errors.New("handshake failed")
 	// ErrUntrusted says that a registry could not prove to be the one wanted.
 	ErrUntrusted = errors.New("registry could not prove its identity")
+	// ErrClock says that a registry's certificate is signed by the right key, but is
+	// not valid at the time that this machine has.
+	ErrClock = errors.New("clock of this machine, or of the registry, is wrong")
 )
 
 // Conn is one session. One goroutine may use it at a time, but Close may be
@@ -37,17 +43,22 @@ var (
 // Receive only Send of a last Error and Close make sense. A context that ends
 // makes the call return its error.
 type Conn interface {
-	// Send writes m whole, within the write timeout. Over a classic carrier a
+	// Send writes m whole, at the pace that the write timeout asks for. Over a classic carrier a
 	// message past xlreg.MaxClassicMessage is an error and nothing is sent.
 	Send(ctx context.Context, m *wire.Message) error
 
 	// Receive returns the next message, which has an Op. It waits up to the idle
-	// timeout for its first byte (ErrIdle) and the message timeout for the rest.
-	// Bytes that are no message are an error of kind xlreg.ErrProtocol over 2.0,
-	// at once. Over a classic carrier they end, at the message timeout like every
-	// message that does not come to its end, in an error without a kind, so that
-	// nothing can be learned about the padding.
+	// timeout for its first byte (ErrIdle), and for the rest at the pace that the
+	// message timeout asks for (ErrPartial). Bytes that are no message are an error of
+	// kind xlreg.ErrProtocol over 2.0, at once. Over a classic carrier they are waited
+	// on as if they were part of a message that does not come to its end, and so they
+	// end in ErrPartial: when, depends on when bytes came and how many, never on what
+	// they decrypt to, so that nothing can be learned about the padding. Whatever ends,
+	// breaks or corrupts the connection is an error without a kind.
 	Receive(ctx context.Context) (*wire.Message, error)
+
+	// ReceiveWithin is Receive with another time for the first byte; zero is no bound.
+	ReceiveWithin(ctx context.Context, first time.Duration) (*wire.Message, error)
 
 	// Hold waits until ctx ends, and then returns nil, or until the peer closes
 	// the connection, which is ErrClosed. What the peer sends meanwhile is kept,
@@ -75,9 +86,11 @@ type Peer struct {
 	SigKey xlreg.SigKey
 }
 
-// Limits bound how long each step of a session may take. Zero is no bound.
+// Limits bound how long each step of a session may take. Zero is no bound. A message
+// that comes or goes has besides to reach a rate of 64 bytes a second on the whole, so
+// it takes at most its limit and a second for every 64 bytes.
 type Limits struct {
-	Message time.Duration // from a message's first byte to its last
+	Message time.Duration // without a byte of a message that has begun
 	Idle    time.Duration // between two messages
-	Write   time.Duration // for the peer to take one message
+	Write   time.Duration // without a byte taken of a message that is sent
 }

@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"slices"
 	"time"
@@ -136,11 +135,12 @@ func (p *pin) verify(state tls.ConnectionState) error {
 	if state.NegotiatedProtocol != ALPN {
 		return errALPN
 	}
-	if err := p.check(state.PeerCertificates); err != nil {
+	err := p.check(state.PeerCertificates)
+	if err != nil && !errors.Is(err, ErrClock) {
 		return fmt.Errorf("%w: %w", ErrUntrusted, err)
 	}
-	p.verified = true
-	return nil
+	p.verified = err == nil
+	return err
 }
 
 // check holds the chain against the pinned key, as protocol.md section 7 says.
@@ -182,26 +182,74 @@ func checkLeaf(leaf *x509.Certificate, key keys.Public, now time.Time) error {
 	if !key.Verify(keys.SchemeCertificate, sum[:], leaf.Signature) {
 		return errors.New("leaf certificate is not signed by the registry's sig key")
 	}
-	switch {
-	case now.Before(leaf.NotBefore.Add(-clockTolerance)):
-		return fmt.Errorf("leaf certificate not valid before %v", leaf.NotBefore)
-	case now.After(leaf.NotAfter.Add(clockTolerance)):
-		return fmt.Errorf("leaf certificate not valid after %v", leaf.NotAfter)
-	case leaf.IsCA:
+	if leaf.IsCA {
 		return errors.New("leaf certificate is a CA's")
-	case !slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageServerAuth):
+	}
+	if !slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageServerAuth) {
 		return errors.New("leaf certificate is not for servers")
 	}
-	return nil
+	return checkDates(leaf, now)
 }
 
-// explain returns the error for a handshake that failed with err. Once the
-// certificates are right, all that is left for the registry is to prove that
-// they are its own.
+// checkDates comes last: of a certificate that is right in all else, wrong dates say
+// that a clock is wrong. A machine may have no other until it has been on the network
+// for a while.
+func checkDates(leaf *x509.Certificate, now time.Time) error {
+	behind, ahead := leaf.NotBefore.Sub(now), now.Sub(leaf.NotAfter)
+	by, how := behind, "behind"
+	if ahead > behind {
+		by, how = ahead, "ahead"
+	}
+	if by <= clockTolerance {
+		return nil
+	}
+	return fmt.Errorf("%w: it is %s here, at least %s %s of the registry, whose certificate is valid from %s to %s",
+		ErrClock, utc(now), roughly(by), how, utc(leaf.NotBefore), utc(leaf.NotAfter))
+}
+
+func utc(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// roughly returns d as people say it: a clock that is wrong by decades is not wrong by
+// half a million hours.
+func roughly(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d >= 2*day {
+		return fmt.Sprintf("%d days", d/day)
+	}
+	return d.Round(time.Minute).String()
+}
+
+// explain returns the error for a handshake that failed with err. Once the certificates
+// are right, all that is left for the registry is to prove that they are its own. A
+// connection that ends or is damaged meanwhile proves nothing either way.
 func (p *pin) explain(err error) error {
 	var broken net.Error
-	if !p.verified || errors.As(err, &broken) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	var header tls.RecordHeaderError
+	if !p.verified || gone(err) || errors.As(err, &broken) || errors.As(err, &header) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrUntrusted, err)
+}
+
+// refusals are the alerts by which a peer says that it does not take the certificate
+// it was shown. All others, bad record MAC for example, are about the connection.
+var refusals = []tls.AlertError{
+	42,  // bad certificate
+	43,  // unsupported certificate
+	44,  // certificate revoked
+	45,  // certificate expired
+	46,  // certificate unknown
+	48,  // unknown CA
+	49,  // access denied
+	116, // certificate required
+}
+
+// refused reports whether err is an alert by which the peer refuses a certificate.
+func refused(err error) bool {
+	var alert *net.OpError
+	if !errors.As(err, &alert) || alert.Op != "remote error" {
+		return false
+	}
+	// The type of alerts that crypto/tls returns is not exported; their texts are the same.
+	return slices.ContainsFunc(refusals, func(a tls.AlertError) bool { return alert.Err.Error() == a.Error() })
 }

@@ -153,33 +153,33 @@ func TestServersJudged(t *testing.T) {
 	alone := leaf(t, sigKey(), nil)
 	alone.Certificate = alone.Certificate[:1]
 	for _, tc := range []struct {
-		name        string
-		cert        *tls.Certificate
-		key, prints bool // believed by a client that knows the key, the fingerprint
+		name       string
+		cert       *tls.Certificate
+		key, print error // for a client that knows the key, the fingerprint
 	}{
-		{"right", leaf(t, sigKey(), nil), true, true},
-		{"no root", alone, true, false},
-		{"another key", leaf(t, stranger, nil), false, false},
-		{"another key, the right root", borrowed, false, false},
-		{"another's leaf", stolen, false, false},
-		{"its own certificate for a leaf", own, false, false},
-		{"expired", leaf(t, sigKey(), valid(-5*time.Hour, -61*time.Minute)), false, false},
-		{"just expired", leaf(t, sigKey(), valid(-5*time.Hour, -59*time.Minute)), true, true},
-		{"not yet valid", leaf(t, sigKey(), valid(61*time.Minute, 5*time.Hour)), false, false},
-		{"soon valid", leaf(t, sigKey(), valid(59*time.Minute, 5*time.Hour)), true, true},
-		{"CA", leaf(t, sigKey(), func(c *x509.Certificate) { c.IsCA = true }), false, false},
-		{"no usage", leaf(t, sigKey(), func(c *x509.Certificate) { c.ExtKeyUsage = nil }), false, false},
+		{"right", leaf(t, sigKey(), nil), nil, nil},
+		{"no root", alone, nil, ErrUntrusted},
+		{"another key", leaf(t, stranger, nil), ErrUntrusted, ErrUntrusted},
+		{"another key, the right root", borrowed, ErrUntrusted, ErrUntrusted},
+		{"another's leaf", stolen, ErrUntrusted, ErrUntrusted},
+		{"its own certificate for a leaf", own, ErrUntrusted, ErrUntrusted},
+		{"expired", leaf(t, sigKey(), valid(-5*time.Hour, -61*time.Minute)), ErrClock, ErrClock},
+		{"just expired", leaf(t, sigKey(), valid(-5*time.Hour, -59*time.Minute)), nil, nil},
+		{"not yet valid", leaf(t, sigKey(), valid(61*time.Minute, 5*time.Hour)), ErrClock, ErrClock},
+		{"soon valid", leaf(t, sigKey(), valid(59*time.Minute, 5*time.Hour)), nil, nil},
+		{"CA", leaf(t, sigKey(), func(c *x509.Certificate) { c.IsCA = true }), ErrUntrusted, ErrUntrusted},
+		{"no usage", leaf(t, sigKey(), func(c *x509.Certificate) { c.ExtKeyUsage = nil }), ErrUntrusted, ErrUntrusted},
 		{"for clients", leaf(t, sigKey(), func(c *x509.Certificate) {
 			c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
-		}), false, false},
-		{"SHA-384", leaf(t, sigKey(), func(c *x509.Certificate) { c.SignatureAlgorithm = x509.SHA384WithRSA }), false, false},
+		}), ErrUntrusted, ErrUntrusted},
+		{"SHA-384", leaf(t, sigKey(), func(c *x509.Certificate) { c.SignatureAlgorithm = x509.SHA384WithRSA }), ErrUntrusted, ErrUntrusted},
 	} {
 		byKey := clientConfig(xlreg.Protocol20)
 		byPrint := byKey
 		byPrint.SigKey, byPrint.Fingerprint = "", fingerprint(t, byKey.SigKey)
 		t.Run(tc.name, func(t *testing.T) {
 			judge(t, tc.cert, byKey, tc.key)
-			judge(t, tc.cert, byPrint, tc.prints)
+			judge(t, tc.cert, byPrint, tc.print)
 		})
 	}
 }
@@ -193,10 +193,11 @@ func fingerprint(t testing.TB, key xlreg.SigKey) string {
 	return s
 }
 
-// judge connects to a server that shows cert. One that is not believed must not
-// see a byte of the session.
-func judge(t *testing.T, cert *tls.Certificate, cfg ClientConfig, believed bool) {
+// judge connects to a server that shows cert, and wants that to end in an error, or in
+// none. One that is not believed must not see a byte of the session.
+func judge(t *testing.T, cert *tls.Certificate, cfg ClientConfig, want error) {
 	t.Helper()
+	believed := want == nil
 	sn, cn := tcp(t)
 	saw := make(chan int, 1)
 	go func() {
@@ -216,8 +217,10 @@ func judge(t *testing.T, cert *tls.Certificate, cfg ClientConfig, believed bool)
 		client.Close()
 	}
 	cn.Close()
-	if !believed && (!errors.Is(err, ErrUntrusted) || errors.Is(err, ErrHandshake)) {
-		t.Errorf("connect: %v, want ErrUntrusted alone", err)
+	for _, kind := range []error{ErrUntrusted, ErrClock, ErrHandshake} {
+		if errors.Is(err, kind) != errors.Is(want, kind) {
+			t.Errorf("connect: %v, want %v alone", err, want)
+		}
 	}
 	if n := <-saw; (n > 0) != believed {
 		t.Errorf("server saw %d bytes", n)
@@ -332,7 +335,7 @@ func TestSmallRegistryKey(t *testing.T) {
 	small := newKey(1024)
 	cfg := clientConfig(xlreg.Protocol20)
 	cfg.SigKey = xlreg.SigKey(publicDER(small))
-	judge(t, leaf(t, small, nil), cfg, false)
+	judge(t, leaf(t, small, nil), cfg, ErrUntrusted)
 }
 
 // counting counts the session tickets that a client is given.

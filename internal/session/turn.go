@@ -15,6 +15,7 @@ const shortWait = 5 * time.Millisecond
 // with endTurn. It is an error if the peer has gone away meanwhile: a flood of
 // connections that are closed at once must not take the turns of the others.
 func (s *Server) takeTurn(ctx context.Context, l *link) error {
+	defer l.hello.greeted()
 	if s.cfg.Turn == nil {
 		return nil
 	}
