@@ -57,7 +57,7 @@ func (c *Checker) add(key string, value []byte) error {
 	case nameRoot:
 		return c.addName(key, value)
 	case clusterRoot:
-		if isClusterKey(key) {
+		if _, ok := ClusterAt(key); ok {
 			return c.addCluster(key, value)
 		}
 		return c.addSeat(key, value)

@@ -52,7 +52,11 @@ func inCluster(root string, id xlreg.ClusterID) string {
 	return root + string([]byte{byte(len(id))}) + string(id)
 }
 
-// isClusterKey tells the key of a cluster from those of its seats.
-func isClusterKey(key string) bool {
-	return len(key) >= 2 && key[:1] == clusterRoot && len(key) == 2+int(key[1])
+// ClusterAt returns the cluster whose record lies under key, and false for any other
+// key, such as that of one of its seats.
+func ClusterAt(key string) (xlreg.ClusterID, bool) {
+	if len(key) < 2 || key[:1] != clusterRoot || len(key) != 2+int(key[1]) {
+		return "", false
+	}
+	return xlreg.ClusterID(key[2:]), true
 }

@@ -114,7 +114,7 @@ func isID(id string) bool { return len(id) == xlreg.ShortIDLen || len(id) == xlr
 // ChangedCluster returns the cluster that a change of the store brings. There is
 // none, and ok is false, where the change is one of a seat or takes a cluster away.
 func ChangedCluster(c store.Change) (cluster Cluster, ok bool, err error) {
-	if !isClusterKey(c.Key) || c.Value == nil {
+	if _, ok := ClusterAt(c.Key); !ok || c.Value == nil {
 		return Cluster{}, false, nil
 	}
 	var pb recordspb.Cluster

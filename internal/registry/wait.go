@@ -89,6 +89,12 @@ func (h *hub) wake(id xlreg.ClusterID, members int) {
 	}
 }
 
+func (h *hub) has(id xlreg.ClusterID) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.waiters[id]) > 0
+}
+
 func (h *hub) len() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -129,11 +135,7 @@ func (r *Registry) watch(ctx context.Context) {
 // change has the cluster's new record with it, so waking reads nothing.
 func (r *Registry) changed(ctx context.Context, change store.Change) error {
 	if !change.IsZero() {
-		c, ok, err := records.ChangedCluster(change)
-		if ok {
-			r.hub.wake(c.ID, c.Taken.Len())
-		}
-		return err
+		return r.wake(change)
 	}
 	for _, id := range r.hub.clusters() {
 		err := r.look(ctx, id)
@@ -142,6 +144,17 @@ func (r *Registry) changed(ctx context.Context, change store.Change) error {
 		}
 	}
 	return nil
+}
+
+func (r *Registry) wake(change store.Change) error {
+	if id, ok := records.ClusterAt(change.Key); !ok || !r.hub.has(id) {
+		return nil // most changes concern nobody
+	}
+	c, ok, err := records.ChangedCluster(change)
+	if ok {
+		r.hub.wake(c.ID, c.Taken.Len())
+	}
+	return err
 }
 
 // look reads how many members a cluster has, and wakes those who wait for no more.
