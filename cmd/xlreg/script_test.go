@@ -23,6 +23,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/internal/store"
+	"github.com/xlattice/xlreg/internal/store/bolt"
 	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/regcred"
 )
@@ -60,6 +62,7 @@ func (t tests) Run() int {
 //   - let NAME PATTERN gives $NAME what the pattern's group finds in the last output
 //   - hangup NAME sends it SIGHUP
 //   - older FILE makes a registry's data file one of the form before this one
+//   - lose FILE ROOT removes a record from a registry's data file, one whose key begins so
 //   - newer FILE makes a registry's data file one that a later program wrote
 //   - damage FILE makes a file's content worthless
 func TestScripts(t *testing.T) { testscript.Run(t, scripts("testdata", makeKeys(t, 6))) }
@@ -95,6 +98,7 @@ func scripts(dir, keys string) testscript.Params {
 			"let":    cmdLet,
 			"hangup": cmdHangup,
 			"older":  cmdOlder,
+			"lose":   cmdLose,
 			"newer":  cmdNewer,
 			"damage": cmdDamage,
 		},
@@ -169,6 +173,19 @@ func cmdNewer(ts *testscript.TestScript, neg bool, args []string) {
 func cmdOlder(ts *testscript.TestScript, neg bool, args []string) {
 	want(ts, neg, args, 1, "older FILE")
 	setSchema(ts, args[0], 1)
+}
+
+func cmdLose(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, neg, args, 2, "lose FILE ROOT")
+	st, err := bolt.Open(ts.MkAbs(args[0]), bolt.Options{MustExist: true})
+	ts.Check(err)
+	ts.Check(st.Update(context.Background(), func(w store.Writer) error {
+		for item, err := range w.Scan(args[1]) {
+			return errors.Join(err, w.Delete(item.Key))
+		}
+		return fmt.Errorf("no record begins with %s", args[1])
+	}))
+	ts.Check(st.Close())
 }
 
 func setSchema(ts *testscript.TestScript, file string, version byte) {

@@ -79,10 +79,14 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, h.Close()) }()
+	socket := listenAdmin(cfg)
+	if socket != nil {
+		defer socket.Close() // for when it is not served; else it is closed by then
+	}
 	if err := g.announce(h.Cred(), h.Bound(), cfg); err != nil {
 		return err
 	}
-	return serveAll(ctx, cfg, h, st)
+	return serveAll(ctx, cfg, h, st, socket)
 }
 
 // announce writes regCred.dat and says where the registry is: where clients are

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -20,13 +21,18 @@ import (
 )
 
 // serveAll serves clients and, where there are data on disk, those who run the
-// registry, until ctx ends or the data can no longer be relied on.
-func serveAll(ctx context.Context, cfg *serveConfig, h *host.Host, st store.Store) error {
+// registry, until ctx ends or the data can no longer be relied on. The socket is nil if
+// there is none.
+func serveAll(ctx context.Context, cfg *serveConfig, h *host.Host, st store.Store, socket net.Listener) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return h.Serve(ctx) })
-	if disk, ok := st.(*bolt.Store); ok {
+	disk, ok := st.(*bolt.Store)
+	if ok {
 		group.Go(func() error { return attend(ctx, cfg, disk) })
-		group.Go(func() error { return serveAdmin(ctx, cfg, disk) })
+	}
+	if ok && socket != nil {
+		server := admin.New(admin.Config{Keeper: disk, Logger: cfg.log})
+		group.Go(func() error { return server.Serve(ctx, socket) })
 	}
 	return group.Wait()
 }
@@ -41,15 +47,18 @@ func attend(ctx context.Context, cfg *serveConfig, disk *bolt.Store) error {
 	return datadir.Advise(path, err)
 }
 
-// serveAdmin offers backups on a socket in the data directory. A registry that cannot
-// have one, such as on a full disk, goes on without.
-func serveAdmin(ctx context.Context, cfg *serveConfig, disk *bolt.Store) error {
+// listenAdmin opens the socket in the data directory by which backups are made. A
+// registry that cannot have one, such as on a full disk, goes on without.
+func listenAdmin(cfg *serveConfig) net.Listener {
+	if cfg.ephemeral {
+		return nil
+	}
 	l, err := admin.Listen(filepath.Join(cfg.data, datadir.SocketFile))
 	if err != nil {
 		cfg.log.Warn("no backup can be made while the registry runs, as there is no socket for it", "err", err)
 		return nil
 	}
-	return admin.New(admin.Config{Keeper: disk, Logger: cfg.log}).Serve(ctx, l)
+	return l
 }
 
 // joinNew joins two errors, unless the second says no more than the first.

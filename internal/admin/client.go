@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 )
 
@@ -23,15 +24,11 @@ const maxProblem = 1 << 10
 // error. ErrNotServed says that there is no registry.
 func Backup(ctx context.Context, socket string, to func(size int64) io.Writer) error {
 	if len(socket) > maxPath {
-		return fmt.Errorf("%w: %s: %w", ErrNotServed, socket, ErrPathTooLong)
+		return fmt.Errorf("%w at %s: %w", ErrNotServed, socket, ErrPathTooLong)
 	}
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			conn, err := new(net.Dialer).DialContext(ctx, "unix", socket)
-			if err != nil {
-				err = fmt.Errorf("%w: %w", ErrNotServed, err)
-			}
-			return conn, err
+			return dial(ctx, socket)
 		},
 		ResponseHeaderTimeout: writeTime,
 		DisableCompression:    true,
@@ -43,7 +40,7 @@ func Backup(ctx context.Context, socket string, to func(size int64) io.Writer) e
 	}
 	answer, err := (&http.Client{Transport: transport}).Do(request)
 	if err != nil {
-		return err
+		return withoutRequest(err)
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK || answer.ContentLength < 0 {
@@ -54,4 +51,21 @@ func Backup(ctx context.Context, socket string, to func(size int64) io.Writer) e
 		return fmt.Errorf("receive copy: %w", err)
 	}
 	return nil
+}
+
+func dial(ctx context.Context, socket string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", socket)
+	if op := (*net.OpError)(nil); errors.As(err, &op) {
+		err = fmt.Errorf("%w at %s: %w", ErrNotServed, socket, op.Err)
+	}
+	return conn, err
+}
+
+// withoutRequest leaves away which request failed: there is one, and its URL names no
+// place that anybody knows.
+func withoutRequest(err error) error {
+	if request := (*url.Error)(nil); errors.As(err, &request) {
+		return request.Err
+	}
+	return err
 }

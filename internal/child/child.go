@@ -129,6 +129,10 @@ func (r *Registry) PID() int { return r.cmd.Process.Pid }
 // LogTail returns the last lines of the registry's log.
 func (r *Registry) LogTail() string { return r.kept.String() }
 
+// Wait waits until the registry has ended by itself, and returns how. It may be called
+// again.
+func (r *Registry) Wait() error { return r.wait() }
+
 // Kill ends the registry by SIGKILL and waits for its end. It may be called
 // again, and after Stop.
 func (r *Registry) Kill() error {

@@ -138,3 +138,44 @@ func (d smallDisk) fill(*process, int) (err error) {
 
 func (d smallDisk) clear(*process) error { return d.clean() }
 func (d smallDisk) clean() error         { return os.Remove(d.ballast()) }
+
+// A registry that starts on a full disk answers what it is asked, and takes writes
+// again when there is room: it needs none for what has not changed.
+func TestRestartOnFullDisk(t *testing.T) {
+	alongside(t)
+	t.Run("file size limit", func(t *testing.T) {
+		p := fullAtStart(t, t.TempDir(), func(p *process) {
+			p.cfg.Wrap = []string{"prlimit", "--fsize=0:unlimited"}
+		})
+		must(t, limitFile(p, "unlimited"))
+	})
+	t.Run("tmpfs", func(t *testing.T) {
+		dir := t.TempDir()
+		if err := mountSmall(t, dir); err != nil {
+			t.Logf("nothing may be mounted here, so the limit on files has to do: %v", err)
+			return
+		}
+		d := smallDisk{dir}
+		fullAtStart(t, dir, func(p *process) { must(t, d.fill(p, 0)) })
+		must(t, d.clean())
+	})
+}
+
+// fullAtStart fills a registry, starts it again where nothing can be written, and
+// reads everything.
+func fullAtStart(t *testing.T, dir string, fill func(*process)) *process {
+	t.Helper()
+	w := newWorld()
+	workers := newWorkers(t, w, 9, newSeed(t))
+	p := newProcess(t, dir, nil)
+	workInBackground(t, &round{target: p.target(t)}, workers, func() bool { return w.answers() > 100 })
+	must(t, p.Stop())
+	fill(p)
+	p.start(t)
+	w.compare(t, p.target(t))
+	in := starving()
+	in.target = p.target(t)
+	workInBackground(t, in, workers, func() bool { return w.refusals(xlreg.ErrTryLater) > 5 })
+	w.compare(t, p.target(t))
+	return p
+}

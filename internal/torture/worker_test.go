@@ -49,6 +49,7 @@ type worker struct {
 	protocol xlreg.Protocol
 	rnd      *rand.Rand
 	now      func() time.Time // nil: time.Now
+	apart    string           // what the names of its clusters begin with
 
 	node    *identity.Node
 	id      xlreg.NodeID
@@ -225,7 +226,7 @@ func (k *worker) create(ctx context.Context, c *client.Client) error {
 	n := k.rnd.IntN(newClusters)
 	switch {
 	case n > 0:
-		o.Name = xlreg.Name(fmt.Sprintf("c%d", k.rnd.IntN(sharedClusters)))
+		o.Name = xlreg.Name(fmt.Sprintf("%sc%d", k.apart, k.rnd.IntN(sharedClusters)))
 	case !k.protocol.Classic() && k.rnd.IntN(2) == 0:
 		o.Name, o.Attrs = "u", xlreg.ClusterUnique
 	}

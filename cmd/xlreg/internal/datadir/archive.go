@@ -14,6 +14,8 @@ import (
 
 	"github.com/xlattice/xlreg/internal/records"
 	"github.com/xlattice/xlreg/internal/store/bolt"
+	"github.com/xlattice/xlreg/keys"
+	"github.com/xlattice/xlreg/regcred"
 )
 
 // The archive is a tar file: the files of the directory, each under its own name, and
@@ -144,6 +146,27 @@ func (a *archive) verify() error {
 			return fmt.Errorf("%w: %s is not what was packed", ErrArchive, want.Name)
 		}
 	}
+	return nil
+}
+
+// identify fills in whose backup it is, if regCred.dat was there to say so.
+func (a *archive) identify(report *Report) error {
+	part := a.parts[CredFile]
+	if part == nil {
+		return nil
+	}
+	content, err := io.ReadAll(io.NewSectionReader(part, 0, part.Size()))
+	if err != nil {
+		return err
+	}
+	cred, err := regcred.Parse(content)
+	if err == nil {
+		report.Sig, err = keys.Fingerprint(cred.SigKey)
+	}
+	if err != nil {
+		return fmt.Errorf("%s in it: %w", CredFile, err)
+	}
+	report.Name, report.ID = cred.Name, cred.ID
 	return nil
 }
 

@@ -46,8 +46,8 @@ func Pack(ctx context.Context, dir, file string) (report *Report, err error) {
 		return nil, fmt.Errorf("back up %s: %w", dir, err)
 	}
 	report = new(Report)
-	if err := errors.Join(report.identify(node), checkArchive(f, report)); err != nil {
-		return nil, err
+	if err := errors.Join(checkArchive(f, report), report.identify(node)); err != nil {
+		return nil, fmt.Errorf("back up %s: %w", dir, err)
 	}
 	if err := os.Rename(f.Name(), file); err != nil {
 		return nil, err
@@ -61,7 +61,7 @@ func checkArchive(f *os.File, report *Report) error {
 	if err != nil {
 		return err
 	}
-	return a.checkData(report)
+	return errors.Join(a.identify(report), a.checkData(report))
 }
 
 // openData finds out how the data of a registry are copied: by the registry, or from

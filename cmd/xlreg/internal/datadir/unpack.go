@@ -23,7 +23,10 @@ func CheckArchive(file string) (*Report, error) {
 	}
 	defer f.Close()
 	report := new(Report)
-	return report, checkArchive(f, report)
+	if err := checkArchive(f, report); err != nil {
+		return nil, err
+	}
+	return report, nil
 }
 
 // Unpack puts a registry back from an archive, into a directory that is empty or not
