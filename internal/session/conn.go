@@ -141,6 +141,7 @@ func (c *conn) Hold(ctx context.Context) error {
 	defer c.reading.follow(ctx)()
 	c.reading.within(0)
 	c.in.shrink()
+	defer c.in.atMost(ahead)()
 	for !c.in.full() {
 		err := c.in.fill()
 		switch {

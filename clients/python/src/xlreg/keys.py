@@ -43,19 +43,20 @@ def parse_public_key(der: bytes, min_bits: int = limits.MIN_KEY_BITS) -> rsa.RSA
 
 
 def check_numbers(numbers: rsa.RSAPublicNumbers, min_bits: int = limits.MIN_KEY_BITS) -> None:
-    """Hold a key against the limits of section 1.5.
+    """Hold a key against the limits of section 1.5: those of 2.0 if min_bits is as in 2.0.
 
     Raises:
         PublicKeyError: It breaks one.
     """
+    modern = min_bits >= limits.MIN_KEY_BITS_20
+    max_bits = limits.MAX_KEY_BITS_20 if modern else limits.MAX_KEY_BITS
+    max_exponent = limits.MAX_EXPONENT_20 if modern else limits.MAX_EXPONENT
     bits = numbers.n.bit_length()
-    if not min_bits <= bits <= limits.MAX_KEY_BITS:
-        raise PublicKeyError(
-            f"ill-formed RSA public key: {bits} bits, want {min_bits} to {limits.MAX_KEY_BITS}"
-        )
+    if not min_bits <= bits <= max_bits:
+        raise PublicKeyError(f"ill-formed RSA public key: {bits} bits, want {min_bits} to {max_bits}")
     if numbers.n % 2 == 0:
         raise PublicKeyError("ill-formed RSA public key: even modulus")
-    if numbers.e % 2 == 0 or not limits.MIN_EXPONENT <= numbers.e <= limits.MAX_EXPONENT:
+    if numbers.e % 2 == 0 or not limits.MIN_EXPONENT <= numbers.e <= max_exponent:
         raise PublicKeyError(f"ill-formed RSA public key: exponent {numbers.e}")
 
 

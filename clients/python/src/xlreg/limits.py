@@ -26,8 +26,12 @@ MIN_KEY_BITS: Final = 1024
 MIN_KEY_BITS_20: Final = 2048
 """RSA modulus accepted over 2.0, and ever made."""
 MAX_KEY_BITS: Final = 8192
+MAX_KEY_BITS_20: Final = 4096
+"""RSA modulus accepted over 2.0."""
 MIN_EXPONENT: Final = 3
 MAX_EXPONENT: Final = 2**31 - 1
+MAX_EXPONENT_20: Final = 2**16 + 1
+"""RSA exponent accepted over 2.0."""
 MAX_CLASSIC: Final = 16384
 """Bytes of ciphertext, IV included, of one classic message."""
 MAX_REQUEST: Final = 64 << 10

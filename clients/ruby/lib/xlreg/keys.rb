@@ -29,15 +29,16 @@ module Xlreg
     # @return [String] the key as PKIX SubjectPublicKeyInfo in DER
     def der(key) = key.public_to_der.b
 
-    # Holds a key against the limits of section 1.5.
+    # Holds a key against the limits of section 1.5: those of 2.0 if min_bits is as in 2.0.
     # @raise [PublicKeyError] it breaks one
     def check_numbers(modulus, exponent, min_bits: Limits::MIN_KEY_BITS)
+      modern = min_bits >= Limits::MIN_KEY_BITS_MODERN
+      max_bits = modern ? Limits::MAX_KEY_BITS_MODERN : Limits::MAX_KEY_BITS
+      max_exponent = modern ? Limits::MAX_EXPONENT_MODERN : Limits::MAX_EXPONENT
       bits = modulus.bit_length
-      unless bits.between?(min_bits, Limits::MAX_KEY_BITS)
-        refuse("#{bits} bits, want #{min_bits} to #{Limits::MAX_KEY_BITS}")
-      end
+      refuse("#{bits} bits, want #{min_bits} to #{max_bits}") unless bits.between?(min_bits, max_bits)
       refuse('even modulus') if modulus.even?
-      return if exponent.odd? && exponent.between?(Limits::MIN_EXPONENT, Limits::MAX_EXPONENT)
+      return if exponent.odd? && exponent.between?(Limits::MIN_EXPONENT, max_exponent)
 
       refuse("exponent #{exponent}")
     end

@@ -28,6 +28,9 @@ module Xlreg
     MIN_EXPONENT = 3
     # The greatest RSA exponent.
     MAX_EXPONENT = (2**31) - 1
+    # The longest RSA modulus, and the greatest exponent, accepted over 2.0.
+    MAX_KEY_BITS_MODERN = 4096
+    MAX_EXPONENT_MODERN = (2**16) + 1
     # Bytes of ciphertext, IV included, of one classic message.
     MAX_CLASSIC = 16_384
     # Bytes of one 2.0 message from a client.
