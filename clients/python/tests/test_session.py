@@ -204,11 +204,13 @@ def test_a_session_goes_nowhere_but_by_the_table(pin: Pin) -> None:
 
 
 def test_tokens_are_counted_before_they_are_decoded() -> None:
-    """Empty ones take a hundred times their three bytes; they may stand behind a group, too."""
+    """Empty ones take a hundred times their three bytes. A group nests without bound, and is refused."""
     empty, group = b"\xaa\x01\x00", b"\xa3\x06\xa4\x06"
-    assert len(m.decode(b"\x08\x0a" + group + 64 * empty).raw.Tokens) == 64
+    assert len(m.decode(b"\x08\x0a" + 64 * empty).raw.Tokens) == 64
+    with pytest.raises(ProtocolError):
+        m.decode(b"\x08\x0a" + group)
     with pytest.raises(ProtocolError, match="more than 64 tokens"):
-        m.decode(b"\x08\x0a" + group + 65 * empty)
+        m.decode(b"\x08\x0a" + 65 * empty)
 
 
 # Flows.

@@ -40,7 +40,7 @@ from ..vocabulary import (
     check_token_form,
 )
 from . import xlreg_pb2 as pb
-from .scan import count_tokens
+from .scan import scan_all
 
 _T = TypeVar("_T")
 
@@ -191,8 +191,11 @@ def decode(data: bytes) -> Message:
         ProtocolError: It does not parse, or has no Op. Every other fault is for the readers to find.
     """
     # Decoded, an empty token takes a hundred times its three bytes.
-    if count_tokens(data) > limits.MAX_CLUSTER:
+    scan = scan_all(data)
+    if scan.tokens > limits.MAX_CLUSTER:
         raise ProtocolError(f"more than {limits.MAX_CLUSTER} tokens")
+    if scan.broken:
+        raise ProtocolError("not an XLRegMsg")
     raw = pb.XLRegMsg()
     try:
         raw.ParseFromString(data)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_VARINT, _FIXED64, _BYTES, _START_GROUP, _END_GROUP, _FIXED32 = range(6)
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _MAX_NUMBER = (1 << 29) - 1
 _OP_FIELD, _TOKENS_FIELD = 1, 21
 
@@ -52,10 +52,9 @@ class Scan:
     def __init__(self) -> None:
         """Stand before the first byte."""
         self._done = 0
-        self._groups: list[int] = []
         self._op = False
         self.tokens = 0
-        self._broken = False
+        self.broken = False
 
     def whole(self, data: bytes) -> bool:
         """Report whether data can be a whole message with an Op. It begins with that of every earlier call.
@@ -63,16 +62,16 @@ class Scan:
         False is certain. True is for the decoder to confirm, and if that refuses
         data, it refuses everything that begins with it.
         """
-        while self._done < len(data) and not self._broken:
+        while self._done < len(data) and not self.broken:
             try:
                 end = self._next(data)
             except BrokenError:
-                self._broken = True
+                self.broken = True
                 break
             if end is None:
                 return False
             self._done = end
-        return self._op and not self._broken and not self._groups and self._done == len(data)
+        return self._op and not self.broken and self._done == len(data)
 
     def _next(self, data: bytes) -> int | None:
         tag = read_varint(data, self._done)
@@ -81,22 +80,15 @@ class Scan:
         number, kind = tag[0] >> 3, tag[0] & 7
         if not 0 < number <= _MAX_NUMBER:
             raise BrokenError
-        if kind == _START_GROUP:
-            self._groups.append(number)
-            return tag[1]
-        if kind == _END_GROUP:
-            if not self._groups or self._groups.pop() != number:
-                raise BrokenError
-            return tag[1]
-        end = _skip_value(data, tag[1], kind)
-        if end is not None and not self._groups:
+        end = _skip_value(data, tag[1], kind)  # no message has groups, which nest without bound
+        if end is not None:
             self._op = self._op or (number, kind) == (_OP_FIELD, _VARINT)
             self.tokens += (number, kind) == (_TOKENS_FIELD, _BYTES)
         return end
 
 
-def count_tokens(data: bytes) -> int:
-    """Return how many Tokens fields are at the top of an encoded message, up to where it is broken."""
+def scan_all(data: bytes) -> Scan:
+    """Return what there is to say of an encoded message, up to where it is broken."""
     scan = Scan()
     scan.whole(data)
-    return scan.tokens
+    return scan

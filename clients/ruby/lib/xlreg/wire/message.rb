@@ -39,7 +39,9 @@ module Xlreg
       # @raise [ProtocolError] it does not parse, or has no Op. Every other fault is for the readers to find.
       def self.decode(data)
         # Decoded, an empty token takes a hundred times its three bytes.
-        raise ProtocolError, "more than #{Limits::MAX_CLUSTER} tokens" if Scan.count_tokens(data) > Limits::MAX_CLUSTER
+        scan = Scan.all(data)
+        raise ProtocolError, "more than #{Limits::MAX_CLUSTER} tokens" if scan.tokens > Limits::MAX_CLUSTER
+        raise ProtocolError, 'not an XLRegMsg' if scan.broken?
 
         raw = Pb::XLRegMsg.decode(data)
         raise ProtocolError, 'message without Op' unless raw.has_Op?

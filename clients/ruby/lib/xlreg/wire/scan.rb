@@ -10,8 +10,6 @@ module Xlreg
       VARINT = 0
       FIXED64 = 1
       BYTES = 2
-      START_GROUP = 3
-      END_GROUP = 4
       FIXED32 = 5
       MAX_NUMBER = (1 << 29) - 1
       # The value that is cut short.
@@ -21,12 +19,14 @@ module Xlreg
       attr_reader :tokens
 
       # @param data [String] an encoded message
-      # @return [Integer] how many Tokens are at its top, up to where it is broken
-      def self.count_tokens(data) = new.tap { |scan| scan.whole?(data) }.tokens
+      # @return [Scan] what there is to say of it, up to where it is broken
+      def self.all(data) = new.tap { |scan| scan.whole?(data) }
+
+      # @return [Boolean] no message begins like this
+      def broken? = @broken
 
       def initialize
         @done = 0
-        @groups = []
         @op = false
         @tokens = 0
         @broken = false
@@ -44,7 +44,7 @@ module Xlreg
 
           found ? @done = found : @broken = true
         end
-        @op && !@broken && @groups.empty? && @done == data.bytesize
+        @op && !@broken && @done == data.bytesize
       end
 
       private
@@ -57,17 +57,10 @@ module Xlreg
         number = tag >> 3
         kind = tag & 7
         return unless number.between?(1, MAX_NUMBER)
-        return group(number, kind, at) if [START_GROUP, END_GROUP].include?(kind)
 
-        behind = skip(data, at, kind)
-        note(number, kind) if behind.is_a?(Integer) && @groups.empty?
+        behind = skip(data, at, kind) # no message has groups, which nest without bound
+        note(number, kind) if behind.is_a?(Integer)
         behind
-      end
-
-      def group(number, kind, at)
-        return @groups.push(number) && at if kind == START_GROUP
-
-        at if @groups.pop == number
       end
 
       def note(number, kind)
