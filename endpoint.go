@@ -135,6 +135,11 @@ func checkLabel(label string) error {
 	if label == "" {
 		return errEndpointForm
 	}
+	// A host that begins with '-' becomes an option of the program that it is handed
+	// to. No host is called that (RFC 952), so no deployed client can mean one.
+	if label[0] == '-' {
+		return fmt.Errorf("host label %q: cannot begin with '-'", label)
+	}
 	for i := range len(label) {
 		if c := label[i]; !isLetter(c) && !isDigit(c) && c != '-' {
 			return fmt.Errorf("host label %q: want letters, digits, '-' and '_' only", label)

@@ -37,7 +37,7 @@ func TestEndpoints(t *testing.T) {
 		{"_srv.example.org:80", "_srv.example.org", 80, false},
 		{"1.2.3.4.example:80", "1.2.3.4.example", 80, false},
 		{"1a:80", "1a", 80, false},
-		{"-:80", "-", 80, false},
+		{"a-:80", "a-", 80, false},
 		{longest, longest[:255], 56789, false},
 	}
 	for _, c := range cases {
@@ -57,6 +57,7 @@ func TestBadEndpoints(t *testing.T) {
 	for _, bad := range []string{
 		"", ":", "a", "a:", ":80", "a:0", "a:00", "a:080", "a:65536", "a:99999999999999999999", "a:-1", "a:+1", "a: 1", "a:1 ", "a:http", "a:1x",
 		"a:٣", "a:1\n",
+		"-:80", "--version:22", "-oProxyCommand=x:22", "-a.example.org:80", "a.-b:80",
 		"1.2.3:80", "1.2.3.4.5:80", "256.1.1.1:80", "01.2.3.4:80", "1:80", "12.34:80", "1.2.3.4.:80",
 		"::1:80", "2001:db8::1:80", "[::1]", "[::1]80", "[::1:80", "::1]:80", "[]:80", "[fe80::1%eth0]:80", "[127.0.0.1]:80", "[a.example]:80", "[[::1]]:80",
 		"a..b:80", ".a:80", "a.:80", "a b:80", "a/b:80", "a\x00:80", "é.example:80", "*.example:80", "user@a:80", "tcp:a:80",

@@ -21,6 +21,11 @@ const (
 	MinKeyExponent   = 3
 	MaxKeyExponent   = 1<<31 - 1
 
+	// Over 2.0 less is accepted, because to verify a signature of the largest key
+	// with the largest exponent takes a hundred times as long as of a usual one.
+	MaxKeyBitsModern     = 4096
+	MaxKeyExponentModern = 1<<16 + 1
+
 	MaxClassicMessage = 16384    // bytes of ciphertext, IV included, of one classic message
 	MaxRequestFrame   = 64 << 10 // bytes of one 2.0 message from a client
 	MaxReplyFrame     = 4 << 20  // bytes of one 2.0 message from a server

@@ -180,8 +180,8 @@ func (d *dialing) showCertificate() error {
 		return nil
 	}
 	key := d.o.Node.Keys().Sig
-	if key.Public().Check(xlreg.Protocol20) != nil {
-		return fmt.Errorf("sig key of %d bits: protocol 2.0 needs at least %d", key.Public().Bits(), xlreg.MinKeyBitsModern)
+	if err := key.Public().Check(xlreg.Protocol20); err != nil {
+		return fmt.Errorf("protocol 2.0 does not take this node's sig key: %w", err)
 	}
 	der, err := d.o.Node.Certificate(d.o.Now())
 	if err != nil {

@@ -99,12 +99,16 @@ func (k rsaPublic) Kind() Kind { return RSA }
 func (k rsaPublic) Bits() int { return k.key.N.BitLen() }
 
 func (k rsaPublic) Check(p xlreg.Protocol) error {
-	least := xlreg.MinKeyBitsModern
 	if p.Classic() {
-		least = xlreg.MinKeyBits
+		return nil // its limits are those of the kind
 	}
-	if k.Bits() < least {
-		return fmt.Errorf("%d bits, want at least %d", k.Bits(), least)
+	switch bits := k.Bits(); {
+	case bits < xlreg.MinKeyBitsModern:
+		return fmt.Errorf("%d bits, want at least %d", bits, xlreg.MinKeyBitsModern)
+	case bits > xlreg.MaxKeyBitsModern:
+		return fmt.Errorf("%d bits, want at most %d", bits, xlreg.MaxKeyBitsModern)
+	case k.key.E > xlreg.MaxKeyExponentModern:
+		return fmt.Errorf("exponent %d, want at most %d", k.key.E, xlreg.MaxKeyExponentModern)
 	}
 	return nil
 }

@@ -1,5 +1,7 @@
 package launch
 
+import "strings"
+
 // hostsFormat writes the lines of /etc/hosts that give the members' names to their
 // first addresses. A name has no place there, and gets a comment.
 func hostsFormat(d *Data) (string, error) {
@@ -9,11 +11,23 @@ func hostsFormat(d *Data) (string, error) {
 		if err != nil {
 			return "", err
 		}
+		host := d.hostName(m)
 		if _, ok := e.Addr(); !ok {
-			l.addf("# %s is at %s", m.Name, e.Host())
+			l.addf("# %s is at %s", host, e.Host())
 			continue
 		}
-		l.addf("%s\t%s", e.Host(), m.Name)
+		l.addf("%s\t%s", e.Host(), host)
 	}
 	return l.String(), nil
+}
+
+// hostName returns what a member is called among this machine's hosts. Members choose
+// their names, and one could call itself github.com or localhost: a name that may be
+// another host's is written below the cluster's own.
+func (d *Data) hostName(m *MemberData) string {
+	name := strings.ToLower(m.Name)
+	if strings.Contains(name, ".") || strings.Contains(name, "localhost") || strings.HasPrefix(name, "ip6-") {
+		return m.Name + "." + d.Cluster.Name
+	}
+	return m.Name
 }

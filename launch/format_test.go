@@ -106,6 +106,26 @@ func TestFormatsThatNeedMore(t *testing.T) {
 	}
 }
 
+// A member that calls itself as a host is called gets that host's connections, unless
+// its name is written below the cluster's.
+func TestHostsOfOthersAreNotRenamed(t *testing.T) {
+	for name, want := range map[string]string{
+		"m0": "m0", "node-1": "node-1", "github.com": "github.com.web", "a.b": "a.b.web",
+		"localhost": "localhost.web", "LocalHost": "LocalHost.web", "ip6-localhost": "ip6-localhost.web", "ip6-loopback": "ip6-loopback.web",
+	} {
+		d := example()
+		d.Members[0].Name = name
+		got, err := d.Format("hosts")
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, _, _ := strings.Cut(got, "\n")
+		if fields := strings.Fields(first); fields[len(fields)-1] != want {
+			t.Errorf("%q is written as %q, want %s", name, first, want)
+		}
+	}
+}
+
 // A shell reads what the format env writes, whatever a directory is called.
 func TestEnvFormatInAShell(t *testing.T) {
 	d := example()

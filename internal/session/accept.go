@@ -2,9 +2,11 @@ package session
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/aes"
 	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -142,25 +144,59 @@ func shake(ctx context.Context, nc net.Conn, limits Limits, handshake func(*link
 	return nil, fmt.Errorf("%w: %w", ErrHandshake, err)
 }
 
-// tlsMarks are the bytes that a TLS ClientHello has and a classic Hello, being
-// random, has not: protocol.md section 7.
-var tlsMarks = [...]struct {
-	at   int
-	byte byte
-}{{0, 0x16}, {1, 0x03}, {5, 0x01}, {9, 0x03}, {10, 0x03}}
+// tlsMarks are the bytes that a ClientHello has and a classic Hello, being random,
+// has not: protocol.md section 3.1. Where a record has a header, both bytes of
+// tlsHeader begin it.
+var (
+	tlsMarks  = map[int]byte{0: 0x01, 4: 0x03, 5: 0x03}
+	tlsHeader = [...]byte{0x16, 0x03}
+)
+
+const (
+	tlsHeaderLen = 5
+	tlsMarked    = 6 // bytes of a ClientHello that are looked at
+)
 
 // sniff reads until it can tell TLS from a classic Hello, which is at the first
-// byte that differs, and leaves what it read where it was.
+// byte that differs, and leaves what it read where it was. A ClientHello may come in
+// several records, and records may be as short as a byte: the marks are where they
+// are in the ClientHello, so the headers in between are passed over.
 func sniff(in *inbox) (modern bool, err error) {
-	for _, mark := range tlsMarks {
-		if err := in.await(mark.at + 1); err != nil {
+	at, left := 0, 0 // the next byte of in; how many of its record are still to come
+	for n := range tlsMarked {
+		if left == 0 {
+			if left, err = sniffHeader(in, at); left == 0 {
+				return false, err
+			}
+			at += tlsHeaderLen
+		}
+		if err := in.await(at + 1); err != nil {
 			return false, err
 		}
-		if in.bytes()[mark.at] != mark.byte {
+		if want, marked := tlsMarks[n]; marked && in.bytes()[at] != want {
 			return false, nil
 		}
+		at, left = at+1, left-1
 	}
 	return true, nil
+}
+
+// sniffHeader returns how many bytes follow the header of a record, and 0 if there is
+// none. TLS has no empty record here, but that is for TLS to refuse.
+func sniffHeader(in *inbox, at int) (int, error) {
+	for i, want := range tlsHeader {
+		if err := in.await(at + i + 1); err != nil {
+			return 0, err
+		}
+		if in.bytes()[at+i] != want {
+			return 0, nil
+		}
+	}
+	if err := in.await(at + tlsHeaderLen); err != nil {
+		return 0, err
+	}
+	n := int(binary.BigEndian.Uint16(in.bytes()[at+tlsHeaderLen-2:]))
+	return cmp.Or(n, tlsMarked), nil
 }
 
 // await fills until there are n bytes.

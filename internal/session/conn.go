@@ -137,6 +137,7 @@ func (c *conn) Hold(ctx context.Context) error {
 	defer c.reading.follow(ctx)()
 	c.reading.expect(0, 0)
 	c.in.shrink()
+	defer c.in.atMost(ahead)()
 	for !c.in.full() {
 		err := c.in.fill()
 		switch {

@@ -350,7 +350,7 @@ func TestHoldFull(t *testing.T) {
 		if err := server.Hold(after(t, time.Hour)); err != nil || time.Since(start) != time.Hour {
 			t.Fatalf("hold: %v after %v", err, time.Since(start))
 		}
-		if n := server.(*conn).in.len(); n != server.(*conn).codec.limit() {
+		if n := server.(*conn).in.len(); n != ahead {
 			t.Errorf("%d bytes kept", n)
 		}
 		ctx, cancel := context.WithCancel(t.Context())

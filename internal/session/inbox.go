@@ -9,6 +9,10 @@ const chunk = 2 << 10
 // glance is what an inbox has room for while nothing is expected.
 const glance = 64
 
+// ahead is what is read of the requests behind one that waits: enough to see a peer
+// that has gone although it had asked for more. The rest stays with the peer.
+const ahead = 4 << 10
+
 // inbox keeps the bytes that came and were not yet used.
 type inbox struct {
 	src   io.Reader
@@ -36,11 +40,19 @@ func (in *inbox) drop(n int) {
 	}
 }
 
-// shrink leaves an empty inbox just enough room to notice that something comes.
+// shrink leaves an inbox no more room than what is in it needs, or just enough to
+// notice that something comes.
 func (in *inbox) shrink() {
-	if in.len() == 0 {
-		in.buf, in.at = make([]byte, 0, glance), 0
+	if cap(in.buf) > chunk || in.len() == 0 {
+		in.buf, in.at = append(make([]byte, 0, max(glance, in.len())), in.bytes()...), 0
 	}
+}
+
+// atMost lowers the limit until the function that it returns is called.
+func (in *inbox) atMost(n int) (restore func()) {
+	limit := in.limit
+	in.limit = min(limit, n)
+	return func() { in.limit = limit }
 }
 
 // fill waits for more bytes, with one Read. It must not be called when full.

@@ -62,7 +62,7 @@ type Conn interface {
 
 	// Hold waits until ctx ends, and then returns nil, or until the peer closes
 	// the connection, which is ErrClosed. What the peer sends meanwhile is kept,
-	// up to one message's limit, and Receive returns it.
+	// up to 4 KiB, and Receive returns it; the rest is left for the peer to keep.
 	Hold(ctx context.Context) error
 
 	// Peer says who is on the other end. It is known from the start.

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"slices"
 	"time"
@@ -26,7 +27,8 @@ var errALPN = errors.New("peer does not speak " + ALPN)
 // acceptTLS is the registry's side of a 2.0 handshake; connectTLS is the client's.
 func (s *Server) acceptTLS(ctx context.Context, l *link) (*conn, error) {
 	peer := Peer{Protocol: xlreg.Protocol20, Addr: l.addr()}
-	t := tls.Server(l, &tls.Config{
+	g := &greeting{link: l, left: maxGreeting}
+	t := tls.Server(g, &tls.Config{
 		MinVersion:             tls.VersionTLS13,
 		NextProtos:             []string{ALPN},
 		ClientAuth:             tls.RequestClientCert,
@@ -39,17 +41,47 @@ func (s *Server) acceptTLS(ctx context.Context, l *link) (*conn, error) {
 			return nil, s.begin(ctx, l, hello)
 		},
 		VerifyConnection: func(state tls.ConnectionState) error {
-			return admit(&state, &peer)
+			return s.admit(ctx, l, &state, &peer)
 		},
 	})
 	err := t.Handshake()
 	l.endTurn()
+	g.left = math.MaxInt
 	if err != nil {
 		l.linger(ctx, func() {}) // for the alert to arrive
 		return nil, err
 	}
 	codec := &framing{readMax: xlreg.MaxRequestFrame, writeMax: xlreg.MaxReplyFrame}
 	return newTLSConn(l, t, codec, peer, s.cfg.Limits), nil
+}
+
+// maxGreeting is how many bytes a client may say before its handshake is over. One
+// that means well says a ClientHello of 2 KiB and a certificate of 4 KiB at most. TLS
+// would take 300 KiB, and keep room for the longest message until the session ends.
+const maxGreeting = 32 << 10
+
+// maxServerName is the longest name of a host that there is. TLS keeps what a client
+// asks for, although nobody here looks at it.
+const maxServerName = 255
+
+var errGreeting = errors.New("handshake is too long")
+
+// greeting is the connection below TLS, which may read so many bytes and no more. What
+// it reads ends the turn there may be: a client's signatures are verified in a turn,
+// and waiting for them is not.
+type greeting struct {
+	*link
+	left int
+}
+
+func (g *greeting) Read(b []byte) (int, error) {
+	g.endTurn()
+	if g.left <= 0 {
+		return 0, errGreeting
+	}
+	n, err := g.link.Read(b[:min(len(b), g.left)])
+	g.left -= n
+	return n, err
 }
 
 // begin refuses a client that names no protocol, before it is answered; one that
@@ -59,15 +91,32 @@ func (s *Server) begin(ctx context.Context, l *link, hello *tls.ClientHelloInfo)
 	if len(hello.SupportedProtos) == 0 {
 		return errALPN
 	}
+	if n := len(hello.ServerName); n > maxServerName {
+		return fmt.Errorf("server name of %d bytes", n)
+	}
 	return s.takeTurn(ctx, l)
 }
 
-// admit looks at what the client showed. It may have shown no certificate.
-func admit(state *tls.ConnectionState, peer *Peer) error {
-	if len(state.PeerCertificates) == 0 {
+// admit looks at what the client showed, which may be no certificate. TLS keeps it for
+// as long as the session lasts, so one certificate is taken and nothing beside it. The
+// turn that verifying it takes lasts for the proof that comes next, if that is there.
+func (s *Server) admit(ctx context.Context, l *link, state *tls.ConnectionState, peer *Peer) error {
+	shown := state.PeerCertificates
+	if len(shown) == 0 {
 		return nil
 	}
-	der := state.PeerCertificates[0].Raw
+	der := shown[0].Raw
+	switch {
+	case len(shown) > 1:
+		return fmt.Errorf("client shows %d certificates, one is taken", len(shown))
+	case len(der) > xlreg.MaxCertificateLen:
+		return fmt.Errorf("client's certificate has %d bytes, at most %d allowed", len(der), xlreg.MaxCertificateLen)
+	case len(state.OCSPResponse) > 0 || len(state.SignedCertificateTimestamps) > 0:
+		return errors.New("client's certificate comes with more than itself")
+	}
+	if err := s.takeTurn(ctx, l); err != nil {
+		return err
+	}
 	key, err := keys.CheckSelfSigned(der)
 	if err != nil {
 		return fmt.Errorf("client's certificate: %w", err)

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -50,12 +51,25 @@ func TestRefusedClients(t *testing.T) {
 	nameless.NextProtos = nil
 	other := rawTLS()
 	other.NextProtos = []string{"h2", "xlreg/3"}
+	named := rawTLS()
+	named.ServerName = strings.Repeat("a", maxServerName+1)
+	two, stapled, stamped := ownCertificate(t, nil), ownCertificate(t, nil), ownCertificate(t, nil)
+	two.Certificate = append(two.Certificate, two.Certificate[0])
+	stapled.OCSPStaple = []byte("staple")
+	stamped.SignedCertificateTimestamps = [][]byte{[]byte("timestamp")}
 	for name, cfg := range map[string]*tls.Config{
-		"TLS 1.2":         old,
-		"no ALPN":         nameless,
-		"another ALPN":    other,
-		"EC certificate":  withCertificate(certificate(t, ec, ec.Public(), ec, nil)),
-		"1024 bits":       withCertificate(certificate(t, small, small.Public(), small, nil)),
+		"TLS 1.2":          old,
+		"no ALPN":          nameless,
+		"another ALPN":     other,
+		"EC certificate":   withCertificate(certificate(t, ec, ec.Public(), ec, nil)),
+		"1024 bits":        withCertificate(certificate(t, small, small.Public(), small, nil)),
+		"long server name": named,
+		"two certificates": withCertificate(two),
+		"an OCSP staple":   withCertificate(stapled),
+		"a timestamp":      withCertificate(stamped),
+		"over 4 KiB": withCertificate(ownCertificate(t, func(c *x509.Certificate) {
+			c.DNSNames = []string{strings.Repeat("a", xlreg.MaxCertificateLen)}
+		})),
 		"not self-signed": withCertificate(certificate(t, clientKey(), clientKey().Public(), sigKey(), nil)),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -85,6 +99,12 @@ func TestRefusedClients(t *testing.T) {
 			}
 		})
 	}
+}
+
+// ownCertificate is a client's, with a change.
+func ownCertificate(t testing.TB, change func(*x509.Certificate)) *tls.Certificate {
+	t.Helper()
+	return certificate(t, clientKey(), clientKey().Public(), clientKey(), change)
 }
 
 // TestRefusalIsClear wants a client whose certificate is refused to learn so,

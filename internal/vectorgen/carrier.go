@@ -44,6 +44,14 @@ func (m *maker) detects() {
 	copy(other[2:5], []byte{0xff, 0xee, 0xdd})
 	copy(other[6:9], []byte{0xcc, 0xbb, 0xaa})
 	add("tls-other-lengths", "bytes 2 to 4 and 6 to 8 say nothing", other, "tls", 11)
+	pieces := []byte{0x16, 3, 1, 0, 1, 1, 0x16, 3, 1, 0, 3, 0, 1, 0xfc, 0x16, 3, 1, 0, 1, 3, 0x16, 3, 1, 0, 9, 3}
+	add("tls-pieces", "a ClientHello in records of 1, 3, 1 and more bytes", pieces, "tls", len(pieces))
+	add("undecided-pieces", "the same without its last byte", pieces[:len(pieces)-1], "undecided", 0)
+	for _, i := range []int{6, 20, 25} {
+		b := bytes.Clone(pieces)
+		b[i] ^= 0x40
+		add(fmt.Sprintf("classic-pieces-%d", i), "short records, and then a byte that no ClientHello has there", b, "classic", i+1)
+	}
 	for _, i := range []int{0, 1, 5, 9, 10} {
 		b := bytes.Clone(tls)
 		b[i] ^= 0x40

@@ -119,6 +119,7 @@ func (m *maker) badMessages() {
 	noMessage("bad-varint", "a varint of eleven bytes", append(append(newMsg(opJoin).b, 0x78), bytes.Repeat([]byte{0x80}, 10)...))
 	noMessage("field-zero", "a field with the number 0", append(newMsg(opJoin).b, 0, 0))
 	noMessage("huge-length", "a field that claims 2 GiB", append(newMsg(opJoin).b, 0x6a, 0xff, 0xff, 0xff, 0xff, 7))
+	noMessage("group", "a group, which no message has, behind an Op", append(newMsg(opJoin).b, 0xc3, 0x3e, 0xc4, 0x3e))
 	noMessage("text", "no protobuf at all", []byte("GET / HTTP/1.1\r\n\r\n"))
 
 	bad("op-16", rule, "an Op past those there are", "client", newMsg(16).b, refused(9, "message tag out of range"))

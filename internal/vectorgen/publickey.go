@@ -52,14 +52,17 @@ func (m *maker) publicKeys() {
 func (m *maker) goodKeys() {
 	ok := func(name, about string, der []byte, bits, exponent int) {
 		m.add("key/"+name, success, about, fields{"der": h(der)},
-			fields{"bits": bits, "exponent": exponent, "modern": bits >= 2048})
+			fields{"bits": bits, "exponent": exponent, "modern": bits >= 2048 && bits <= 4096 && exponent <= 65537})
 	}
 	ok("rsa-1024", "the shortest key, as deployed peers have in their tests; too short for 2.0", m.public("small-sig"), 1024, keyExponent)
 	ok("rsa-2047", "one bit too short for 2.0", rsaSPKI(oddModulus("2047", 2047), keyExponent), 2047, keyExponent)
 	ok("rsa-2048", "the usual key", m.public("node-sig"), 2048, keyExponent)
-	ok("rsa-8192", "the longest key", rsaSPKI(oddModulus("8192", 8192), keyExponent), 8192, keyExponent)
+	ok("rsa-4096", "the longest key for 2.0", rsaSPKI(oddModulus("4096", 4096), keyExponent), 4096, keyExponent)
+	ok("rsa-4097", "one bit too long for 2.0", rsaSPKI(oddModulus("4097", 4097), keyExponent), 4097, keyExponent)
+	ok("rsa-8192", "the longest key, too long for 2.0", rsaSPKI(oddModulus("8192", 8192), keyExponent), 8192, keyExponent)
 	ok("exponent-3", "the smallest exponent", rsaSPKI(oddModulus("e3", 2048), 3), 2048, 3)
-	ok("exponent-max", "the largest exponent", rsaSPKI(oddModulus("emax", 2048), 1<<31-1), 2048, 1<<31-1)
+	ok("exponent-65539", "an exponent too large for 2.0", rsaSPKI(oddModulus("e65539", 2048), 65539), 2048, 65539)
+	ok("exponent-max", "the largest exponent, too large for 2.0", rsaSPKI(oddModulus("emax", 2048), 1<<31-1), 2048, 1<<31-1)
 }
 
 func (m *maker) badKeys() {

@@ -61,11 +61,11 @@ type Message struct {
 // Unmarshal reads one message. It fails if b does not parse or has no Op; every
 // other fault is for the views of the message to find.
 func Unmarshal(b []byte) (*Message, error) {
-	if countTokens(b) > xlreg.MaxClusterSize {
-		return nil, xlreg.Errorf(xlreg.ErrProtocol, "more than %d tokens", xlreg.MaxClusterSize)
+	if err := check(b); err != nil {
+		return nil, err
 	}
 	pb := new(xlregpb.XLRegMsg)
-	if err := proto.Unmarshal(b, pb); err != nil {
+	if err := decode.Unmarshal(b, pb); err != nil {
 		return nil, xlreg.Errorf(xlreg.ErrProtocol, "not an XLRegMsg")
 	}
 	if pb.Op == nil {
@@ -74,22 +74,51 @@ func Unmarshal(b []byte) (*Message, error) {
 	return &Message{pb: pb}, nil
 }
 
-// countTokens counts the Tokens fields of an encoded message. Decoded, an empty
-// one takes a hundred times its three bytes, so they are counted first.
-func countTokens(b []byte) int {
-	count := 0
+// decode is how messages are decoded: a token in a message is as deep as it gets.
+var decode = proto.UnmarshalOptions{RecursionLimit: 2}
+
+// check looks at what decoding would be costly to find out: that there are too many
+// tokens, of which an empty one takes a hundred times its three bytes, and that there
+// are groups.
+func check(b []byte) error {
+	tokens := 0
 	for len(b) > 0 {
-		number, _, n := protowire.ConsumeField(b)
-		if n < 0 {
-			return count // for the decoder to refuse
+		number, kind, n, err := consumeField(b)
+		if err != nil {
+			return errForm(err)
+		}
+		if kind == protowire.BytesType && (number == specsField || number == tokensField) {
+			if err := checkToken(b[:n]); err != nil {
+				return err
+			}
 		}
 		if number == tokensField {
-			count++
+			tokens++
 		}
 		b = b[n:]
 	}
-	return count
+	if tokens > xlreg.MaxClusterSize {
+		return xlreg.Errorf(xlreg.ErrProtocol, "more than %d tokens", xlreg.MaxClusterSize)
+	}
+	return nil
 }
+
+// checkToken does for a field that holds a token what check does for a message.
+func checkToken(field []byte) error {
+	_, _, tag := protowire.ConsumeTag(field)
+	b, _ := protowire.ConsumeBytes(field[tag:])
+	for len(b) > 0 {
+		_, _, n, err := consumeField(b)
+		if err != nil {
+			return errForm(err)
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// errForm is the error for bytes that are no message, whatever is wrong with them.
+func errForm(cause error) error { return xlreg.Errorf(xlreg.ErrProtocol, "not an XLRegMsg: %v", cause) }
 
 // Append appends the encoded message to b.
 func (m *Message) Append(b []byte) ([]byte, error) {

@@ -10,7 +10,11 @@ import (
 	"github.com/xlattice/xlreg/internal/wire/xlregpb"
 )
 
-const tokensField = protowire.Number(21)
+// The fields of a message that hold tokens.
+const (
+	specsField  = protowire.Number(11)
+	tokensField = protowire.Number(21)
+)
 
 // EncodedRoster is a roster whose tokens are encoded once, for all who read it
 // over one protocol.

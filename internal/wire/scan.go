@@ -13,10 +13,9 @@ const opField = protowire.Number(1)
 // of its own, and tells at which lengths it can be whole. It looks at each byte
 // once, however often it is asked. The zero value stands before the first byte.
 type Scan struct {
-	done   int                // bytes of whole tags and values
-	groups []protowire.Number // open after those bytes, the innermost last
-	op     bool               // an Op is among them
-	broken bool               // no message begins like this
+	done   int  // bytes of whole fields
+	op     bool // an Op is among them
+	broken bool // no message begins like this
 }
 
 // Whole reports whether b can be a whole message with an Op. It must begin with
@@ -31,38 +30,34 @@ func (s *Scan) Whole(b []byte) bool {
 		s.broken = err != nil
 		s.done += n
 	}
-	return s.op && !s.broken && len(s.groups) == 0 && s.done == len(b)
+	return s.op && !s.broken && s.done == len(b)
 }
 
-// next returns how long the field at the head of b is. Of a group it takes the
-// tags alone, so that one that stays open is not read again and again.
+// next returns how long the field at the head of b is.
 func (s *Scan) next(b []byte) (int, error) {
+	number, kind, n, err := consumeField(b)
+	if err == nil && number == opField && kind == protowire.VarintType {
+		s.op = true
+	}
+	return n, err
+}
+
+var errGroup = errors.New("group")
+
+// consumeField is protowire.ConsumeField for a message without groups, and so without
+// recursion. No message of the protocol has any, and as unknown fields they could be
+// nested ten thousand deep, which costs half a megabyte of stack to find out.
+func consumeField(b []byte) (number protowire.Number, kind protowire.Type, n int, err error) {
 	number, kind, tag := protowire.ConsumeTag(b)
 	if tag < 0 {
-		return 0, protowire.ParseError(tag)
+		return 0, 0, 0, protowire.ParseError(tag)
 	}
-	switch kind {
-	case protowire.StartGroupType:
-		s.groups = append(s.groups, number)
-		return tag, nil
-	case protowire.EndGroupType:
-		return tag, s.endGroup(number)
+	if kind == protowire.StartGroupType || kind == protowire.EndGroupType {
+		return 0, 0, 0, errGroup
 	}
 	value := protowire.ConsumeFieldValue(number, kind, b[tag:])
 	if value < 0 {
-		return 0, protowire.ParseError(value)
+		return 0, 0, 0, protowire.ParseError(value)
 	}
-	if number == opField && kind == protowire.VarintType && len(s.groups) == 0 {
-		s.op = true
-	}
-	return tag + value, nil
-}
-
-func (s *Scan) endGroup(number protowire.Number) error {
-	last := len(s.groups) - 1
-	if last < 0 || s.groups[last] != number {
-		return errors.New("end of a group that is not open")
-	}
-	s.groups = s.groups[:last]
-	return nil
+	return number, kind, tag + value, nil
 }

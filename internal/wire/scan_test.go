@@ -17,7 +17,7 @@ func TestScanAgreesWithUnmarshal(t *testing.T) {
 		rapid.Just([]byte{0xaa, 0x01, 0x02, 0xff, 0xff}),    // a broken one
 		rapid.Just([]byte{0x6a, 0x03, 1, 2, 3}),             // ClusterID
 		rapid.Just([]byte{0x0a, 0x02, 8, 3}),                // field 1, but not a varint
-		rapid.Just([]byte{0xc3, 0x3e, 0x08, 0x03}),          // a group opens, an Op in it
+		rapid.Just([]byte{0xc3, 0x3e, 0x08, 0x03}),          // a group opens, which no message has
 		rapid.Just([]byte{0xc4, 0x3e}),                      // and closes
 		rapid.Just(protowire.AppendVarint(nil, 1<<40|0x02)), // no legal field number
 		rapid.SliceOfN(rapid.Byte(), 1, 4),
@@ -45,7 +45,7 @@ func TestScanAgreesWithUnmarshal(t *testing.T) {
 func TestScanIsLinear(t *testing.T) {
 	var b []byte
 	for range 1 << 19 {
-		b = append(b, 0xc3, 0x3e) // one group in another
+		b = append(b, 0xc0, 0x3e, 0x00) // an unknown field
 	}
 	var scan Scan
 	for n := 1; n <= len(b); n++ {

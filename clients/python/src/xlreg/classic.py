@@ -72,14 +72,29 @@ def decrypt(key: bytes, iv: bytes, data: bytes) -> bytes:
 
 
 # What the bytes of a TLS ClientHello are at these places (section 3.1).
-_TLS = ((0, 0x16), (1, 0x03), (5, 0x01), (9, 0x03), (10, 0x03))
+_TLS_HEADER = b"\x16\x03"
+_TLS_HEADER_LENGTH = 5
+_CLIENT_HELLO = (0x01, None, None, None, 0x03, 0x03)
 
 
 def carries_tls(first: bytes) -> bool | None:
     """Tell from a connection's first bytes whether it carries 2.0; None while they could be either's."""
-    if any(at < len(first) and first[at] != byte for at, byte in _TLS):
-        return False
-    return True if len(first) > _TLS[-1][0] else None
+    at = left = 0  # the next byte; how many bytes of its record are still to come
+    for want in _CLIENT_HELLO:
+        if left == 0:
+            header = first[at : at + _TLS_HEADER_LENGTH]
+            if not _TLS_HEADER.startswith(header[:2]):
+                return False
+            if len(header) < _TLS_HEADER_LENGTH:
+                return None
+            at += _TLS_HEADER_LENGTH
+            left = int.from_bytes(header[3:], "big") or len(_CLIENT_HELLO)
+        if at >= len(first):
+            return None
+        if want not in (None, first[at]):
+            return False
+        at, left = at + 1, left - 1
+    return True
 
 
 @dataclass(frozen=True)

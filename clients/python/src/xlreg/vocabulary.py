@@ -92,7 +92,7 @@ def check_name(name: str) -> str:
     return name
 
 
-_LABEL = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+_LABEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*", re.ASCII)
 _PORT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 
 

@@ -12,18 +12,42 @@ module Xlreg
     # Bytes of a Hello's plaintext.
     HELLO18 = 60
     HELLO19 = 44
-    # What the bytes of a TLS ClientHello are at these places (section 3.1).
-    TLS = { 0 => 0x16, 1 => 0x03, 5 => 0x01, 9 => 0x03, 10 => 0x03 }.freeze
-    private_constant :TLS
+    # How a TLS record and, in one or more of them, a ClientHello begin (section 3.1).
+    TLS_HEADER = "\x16\x03".b.freeze
+    TLS_HEADER_LENGTH = 5
+    CLIENT_HELLO = [0x01, nil, nil, nil, 0x03, 0x03].freeze
+    private_constant :TLS_HEADER, :TLS_HEADER_LENGTH, :CLIENT_HELLO
 
     module_function
 
     # @param first [String] a connection's first bytes
     # @return [Symbol] :tls, :classic, or :undecided while they could be either's
     def carrier(first)
-      return :classic if TLS.any? { |at, byte| at < first.bytesize && first.getbyte(at) != byte }
+      at = left = 0 # the next byte; how many bytes of its record are still to come
+      CLIENT_HELLO.each do |want|
+        if left.zero?
+          left = record_length(first.byteslice(at, TLS_HEADER_LENGTH) || '')
+          return left if left.is_a?(Symbol)
 
-      first.bytesize > TLS.keys.max ? :tls : :undecided
+          at += TLS_HEADER_LENGTH
+        end
+        return :undecided if at >= first.bytesize
+        return :classic if want && first.getbyte(at) != want
+
+        at += 1
+        left -= 1
+      end
+      :tls
+    end
+
+    # @param header [String] of a TLS record, as far as it has come
+    # @return [Integer, Symbol] how many bytes follow it, or what the carrier is without it
+    def record_length(header)
+      return :classic unless TLS_HEADER.start_with?(header.byteslice(0, TLS_HEADER.bytesize))
+      return :undecided if header.bytesize < TLS_HEADER_LENGTH
+
+      length = header.unpack1('x3n')
+      length.zero? ? CLIENT_HELLO.size : length
     end
 
     # @param text [String]

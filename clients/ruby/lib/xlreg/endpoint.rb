@@ -11,7 +11,7 @@ module Xlreg
     OCTET = /(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)/
     IPV4 = /\A#{OCTET}(?:\.#{OCTET}){3}\z/
     IPV6 = /\A\[([0-9A-Fa-f:.]{2,45})\]\z/
-    LABELS = /\A[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\z/
+    LABELS = /\A[A-Za-z0-9_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_][A-Za-z0-9_-]*)*\z/
     PORT = /\A[1-9]\d{0,4}\z/
     private_constant :OCTET, :IPV4, :IPV6, :LABELS, :PORT
 
