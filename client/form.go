@@ -35,10 +35,14 @@ type FormOptions struct {
 	Advertise []xlreg.Endpoint
 	Resolver  Resolver // looks up the names in Advertise; nil: net.DefaultResolver
 
-	// AllowUnverified says that members which came over a classic carrier, and so
-	// have no certificate, are to be left out of mutual TLS. By default TLSConfig and
-	// Listen refuse a roster that has some.
+	// AllowUnverified accepts a roster with members that registered over a classic
+	// carrier: they have no certificate, so nothing proves what they say of themselves,
+	// and they are left out of mutual TLS. By default a Form over 2.0 ends with
+	// ErrUnverified and their names instead. A Form over a classic carrier verifies
+	// nobody, and returns its roster either way.
 	AllowUnverified bool
+	// NoWait returns as soon as the node has its place, with whoever is there then.
+	NoWait bool
 
 	// Progress is told, in Form's goroutine, when the node has joined, when others
 	// have, and when something has to be tried again. It costs one request for each
@@ -169,13 +173,35 @@ func (f *formation) attempt(ctx context.Context) (*Membership, error) {
 	if err := f.enter(ctx, c); err != nil {
 		return nil, err
 	}
-	w := waiter{c: c, ref: xlreg.ClusterRef{ID: f.cluster.ID, Name: f.cluster.Name}, size: f.size, seen: f.seen()}
-	roster, err := w.wait(ctx)
-	f.keep(w.last)
+	roster, err := f.roster(ctx, c)
 	if err != nil {
 		return nil, err
 	}
+	if err := f.checkVerified(roster, c.protocol); err != nil {
+		return nil, err
+	}
 	return newMembership(f.target, &f.o, roster, id)
+}
+
+// roster returns the members when everybody is there, or with NoWait those of now.
+func (f *formation) roster(ctx context.Context, c *Client) (*Roster, error) {
+	ref := xlreg.ClusterRef{ID: f.cluster.ID, Name: f.cluster.Name}
+	if f.o.NoWait {
+		return c.Members(ctx, ref)
+	}
+	w := waiter{c: c, ref: ref, size: f.size, seen: f.seen()}
+	roster, err := w.wait(ctx)
+	f.keep(w.last)
+	return roster, err
+}
+
+// checkVerified refuses members that prove nothing, unless they are allowed. Anybody
+// can take a free seat over a classic carrier, so whoever accepts them has to say so.
+func (f *formation) checkVerified(r *Roster, p xlreg.Protocol) error {
+	if names := r.Unverified(); len(names) > 0 && !f.o.AllowUnverified && !p.Classic() {
+		return fmt.Errorf("%w: %s", ErrUnverified, quoted(names))
+	}
+	return nil
 }
 
 // enter creates or finds the cluster, looks at its size, and joins it.
