@@ -60,7 +60,8 @@ type Progress struct {
 
 // Form makes the node a member of a cluster and returns when everybody is there,
 // with the verified roster. In order: it finds out the addresses of the
-// listeners, which have to be ones that others can reach (ErrAddress); registers
+// listeners, which have to be ones that others can reach (ErrAddress; a name that does
+// not resolve is tried again until ctx ends); registers
 // the node; creates the cluster or finds it, and if it has another size returns
 // xlreg.ErrClusterSize without having joined (an original server tells the size of a
 // cluster that is not to be created only to those who join); joins it; and waits.
@@ -139,10 +140,30 @@ func (f *formation) form(ctx context.Context) (*Membership, error) {
 	if err := f.o.check(); err != nil {
 		return nil, err
 	}
-	if err := f.o.setEndpoints(ctx); err != nil {
+	if err := f.settleEndpoints(ctx); err != nil {
 		return nil, err
 	}
 	return f.run(ctx)
+}
+
+// settleEndpoints finds out the node's addresses. A name that does not resolve is tried
+// again while there is time: that of a machine which has just started may not be known
+// to the servers of names yet.
+func (f *formation) settleEndpoints(ctx context.Context) error {
+	ctx, cancel := withPatience(ctx)
+	defer cancel()
+	pauses := backoff{first: againFirstPause, most: againMostPause}
+	for {
+		err := f.o.setEndpoints(ctx)
+		var unknown *net.DNSError
+		if err == nil || f.o.NoWait || !errors.As(err, &unknown) {
+			return err
+		}
+		f.tell(err)
+		if pauses.pause(ctx, 0) != nil {
+			return incomplete(ctx, nil, f.size, err)
+		}
+	}
 }
 
 func (f *formation) run(ctx context.Context) (m *Membership, err error) {

@@ -44,7 +44,7 @@ func firstNode(ctx context.Context, cfg *serveConfig, c *cli.Console) (*identity
 		return nil, fmt.Errorf("%s has no node.json, which names the registry that %s belongs to: restore it from a backup, or move %s away to begin anew",
 			cfg.data, storeFile, path)
 	}
-	return makeNode(ctx, c, cfg.data, identity.Options{Name: cfg.name, Bits: cfg.keyBits})
+	return makeNode(ctx, c, cfg.data, identity.Options{Name: cfg.name, Bits: cfg.keyBits}, false)
 }
 
 func openStore(cfg *serveConfig) (store.Store, error) {
