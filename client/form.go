@@ -44,6 +44,9 @@ type FormOptions struct {
 	// NoWait returns as soon as the node has its place, with whoever is there then.
 	NoWait bool
 
+	// Joined is told, in Form's goroutine, when the node has its place. It costs nothing,
+	// and is told again when the registry had to be asked again.
+	Joined func(xlreg.Cluster)
 	// Progress is told, in Form's goroutine, when the node has joined, when others
 	// have, and when something has to be tried again. It costs one request for each
 	// member that joins; without it a whole formation costs one.
@@ -235,7 +238,13 @@ func (f *formation) enter(ctx context.Context, c *Client) error {
 	if err != nil {
 		return err
 	}
-	return f.found(cluster)
+	if err := f.found(cluster); err != nil {
+		return err
+	}
+	if f.o.Joined != nil {
+		f.o.Joined(cluster)
+	}
+	return nil
 }
 
 func (f *formation) find(ctx context.Context, c *Client) (xlreg.ClusterRef, error) {

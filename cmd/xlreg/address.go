@@ -86,16 +86,16 @@ func listening(given []ownAddress) ([]xlreg.Endpoint, error) {
 func (a ownAddress) endpoint(unnamed func() (netip.Addr, error)) (xlreg.Endpoint, error) {
 	if a.host == "" {
 		addr, err := unnamed()
-		return join(addr, a.port), err
+		return hostPort(addr, a.port), err
 	}
 	if nic, err := net.InterfaceByName(a.host); err == nil {
 		addr, err := addressOf(nic)
-		return join(addr, a.port), err
+		return hostPort(addr, a.port), err
 	}
 	return xlreg.Endpoint(a.host + ":" + a.port), nil
 }
 
-func join(addr netip.Addr, port string) xlreg.Endpoint {
+func hostPort(addr netip.Addr, port string) xlreg.Endpoint {
 	return xlreg.Endpoint(net.JoinHostPort(addr.WithZone("").String(), port))
 }
 
@@ -189,5 +189,10 @@ func (g *globals) warnOfSharedAddresses(r *client.Roster) {
 }
 
 func (g *globals) warn(format string, args ...any) {
-	fmt.Fprintf(g.Err, "xlreg: warning: "+format+"\n", args...)
+	text := fmt.Sprintf(format, args...)
+	if g.Output == "json" {
+		tellJSON(g.Err, map[string]string{"warning": text})
+		return
+	}
+	fmt.Fprintln(g.Err, "xlreg: warning:", strings.Map(printable, text))
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,7 +17,6 @@ import (
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/run"
-	"github.com/xlattice/xlreg/internal/view"
 	"github.com/xlattice/xlreg/launch"
 )
 
@@ -67,7 +67,16 @@ func tellError(w io.Writer, err error, asJSON bool) {
 	if kind, ok := xlreg.KindOf(err); ok {
 		v.Kind = kind.Error()
 	}
-	_ = view.WriteJSON(w, v) // there is nobody else to tell
+	tellJSON(w, v)
+}
+
+// tellJSON writes v in one line, since there may be others before it.
+func tellJSON(w io.Writer, v any) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		text = []byte(`{"error": "not to be told"}`) // no type of ours comes to that
+	}
+	fmt.Fprintln(w, string(text))
 }
 
 // errorJSON is an error as scripts read it.
@@ -114,16 +123,12 @@ type seatKeptError struct {
 func (e *seatKeptError) Error() string { return "interrupted; " + e.note }
 func (e *seatKeptError) Unwrap() error { return e.cause }
 
-// keepsSeat adds to the error of an interrupted wait that the node has its place all
-// the same, and how to give it up.
-func (g *globals) keepsSeat(err error, o *client.FormOptions) error {
-	var late *client.IncompleteError
-	if !errors.Is(err, context.Canceled) || !errors.As(err, &late) || late.Roster == nil {
-		return err
-	}
-	note := fmt.Sprintf("%s keeps its place in %s: the same command goes on waiting", o.Node.Name(), late.Roster.Cluster.Name)
+// seatKept says of an interrupted wait that the node has its place all the same, and how
+// to give it up.
+func (g *globals) seatKept(err error, node, cluster xlreg.Name) error {
+	note := fmt.Sprintf("%s keeps its place in %s: the same command goes on waiting", node, cluster)
 	if !g.Protocol.Classic() {
-		note += fmt.Sprintf(", and 'xlreg leave %s%s' gives it up", late.Roster.Cluster.Name, g.nodeFlag())
+		note += fmt.Sprintf(", and 'xlreg leave %s%s' gives it up", cluster, g.nodeFlag())
 	}
 	return &seatKeptError{note, err}
 }

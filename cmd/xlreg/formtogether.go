@@ -199,7 +199,7 @@ func nameMissing(err error) error {
 	if len(free) == 0 {
 		return err
 	}
-	return fmt.Errorf("%w; missing: the members of index %s", err, strings.Join(free, ", "))
+	return fmt.Errorf("%w; free seats: %s", err, strings.Join(free, ", "))
 }
 
 // leaveAll gives up the seats of members.

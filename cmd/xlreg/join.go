@@ -158,12 +158,17 @@ func errNoEndpoint() error {
 func (g *globals) joinAll(ctx context.Context, target *regcred.Target, o *client.FormOptions, wait time.Duration) (*client.Membership, error) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	p := newProgress(ctx, g.Console, membersOf(o.Cluster))
+	p := g.newProgress(ctx, membersOf(o.Cluster))
 	defer p.end()
+	var joined xlreg.Cluster
 	o.Progress, o.Logger = p.callback(), p.logger()
+	o.Joined = func(c xlreg.Cluster) { joined = c }
 	m, err := client.Form(ctx, target, *o)
+	if errors.Is(err, context.Canceled) && joined.Name != "" {
+		return nil, g.seatKept(err, o.Node.Name(), joined.Name)
+	}
 	if err != nil {
-		return nil, g.keepsSeat(afterWait(nameMissing(err)), o)
+		return nil, afterWait(nameMissing(err))
 	}
 	return m, nil
 }

@@ -35,11 +35,15 @@ type progress struct {
 	about string // guarded by mu; the last trouble that was told in a log
 }
 
-// newProgress begins to show the time left until ctx ends. It must be ended.
-func newProgress(ctx context.Context, c *cli.Console, what string) *progress {
+// newProgress begins to show the time left until ctx ends. It must be ended. Scripts
+// that read JSON get the outcome alone.
+func (g *globals) newProgress(ctx context.Context, what string) *progress {
 	ctx, stop := context.WithCancel(ctx)
-	p := &progress{line: cli.NewStatusLine(c), out: c.Err, what: what, stop: stop, last: "looking for the registry"}
+	p := &progress{line: cli.NewStatusLine(g.Console), out: g.Err, what: what, stop: stop, last: "looking for the registry"}
 	p.deadline, _ = ctx.Deadline()
+	if g.Output == "json" {
+		p.out = io.Discard
+	}
 	if p.line.Visible() {
 		p.ticker.Go(func() { every(ctx, 0, time.Second, p.write) })
 	} else {

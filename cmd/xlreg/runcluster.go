@@ -191,7 +191,7 @@ func (r *clusterRun) isMember(key xlreg.SigKey) bool {
 func (r *clusterRun) form(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, r.o.wait)
 	defer cancel()
-	p := newProgress(ctx, r.Console, membersOf(xlreg.ClusterRef{Name: r.o.cluster}))
+	p := r.newProgress(ctx, membersOf(xlreg.ClusterRef{Name: r.o.cluster}))
 	defer p.end()
 	all := together{
 		Options: client.Options{Protocol: r.Protocol.Protocol, Logger: p.logger()}, target: r.target,
@@ -242,7 +242,7 @@ func (r *clusterRun) launch(ctx context.Context) error {
 // describe says who is in the cluster that is about to start, where its files are, and
 // how to talk to it.
 func (r *clusterRun) describe(program string) error {
-	if r.o.quiet {
+	if r.o.quiet || r.Output == "json" {
 		return nil
 	}
 	var b bytes.Buffer

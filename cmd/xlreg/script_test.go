@@ -22,7 +22,9 @@ import (
 	"go.uber.org/goleak"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/regcred"
 )
@@ -49,12 +51,13 @@ func (t tests) Run() int {
 //
 //   - key N DIR puts the test key N into DIR, as both keys of a node that is to be
 //     made there: making new ones takes long
+//   - node N DIR makes a node in DIR that has the test key N and the folder's name
 //   - start NAME PROGRAM ARG… starts a registry in the background and waits until
 //     it is open; $NAME_at, $NAME_id, $NAME_sig and $NAME_cred say where and who
 //   - finish [-KILL] NAME ends it: with SIGTERM, and then it has to exit with 0, or
 //     with SIGKILL. NAME.out and NAME.log are what it wrote
 //   - fails CODE PROGRAM ARG… runs a program that has to end with that exit code
-//     and one line on standard error
+//     and one line on standard error, besides lines about a wait and warnings
 //   - joined N CLUSTER waits until a cluster has N members
 //   - like FILE PATTERN holds JSON against JSON whose strings are patterns
 //   - let NAME PATTERN gives $NAME what the pattern's group finds in the last output
@@ -85,6 +88,7 @@ func scripts(dir, keys string) testscript.Params {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"key":    cmdKey,
+			"node":   cmdNode,
 			"start":  cmdStart,
 			"finish": cmdFinish,
 			"fails":  cmdFails,
@@ -143,6 +147,14 @@ func cmdKey(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+func cmdNode(ts *testscript.TestScript, neg bool, args []string) {
+	cmdKey(ts, neg, args)
+	dir := ts.MkAbs(args[1])
+	node, err := identity.Init(dir, identity.Options{Name: xlreg.Name(filepath.Base(dir))})
+	ts.Check(err)
+	ts.Check(node.Close())
+}
+
 func cmdDamage(ts *testscript.TestScript, neg bool, args []string) {
 	want(ts, neg, args, 1, "damage FILE")
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Repeat("damaged\n", 1000)), 0o600))
@@ -167,6 +179,12 @@ func cmdNewer(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(db.Close())
 }
 
+// besidesWaiting returns what a program wrote, less the lines that it may write before it
+// fails.
+func besidesWaiting(text string) string {
+	return regexp.MustCompile(`(?m)^xlreg: (waiting for|trying again|warning:).*\n`).ReplaceAllString(text, "")
+}
+
 func cmdFails(ts *testscript.TestScript, neg bool, args []string) {
 	want(ts, neg, args, 2, "fails CODE PROGRAM ARG…")
 	err := ts.Exec(args[1], args[2:]...)
@@ -177,7 +195,7 @@ func cmdFails(ts *testscript.TestScript, neg bool, args []string) {
 	if got := strconv.Itoa(exit.ExitCode()); got != args[0] {
 		ts.Fatalf("exit code %s, want %s", got, args[0])
 	}
-	text := ts.ReadFile("stderr")
+	text := besidesWaiting(ts.ReadFile("stderr"))
 	if !strings.HasPrefix(text, "xlreg: ") || strings.Count(text, "\n") != 1 || !strings.HasSuffix(text, "\n") {
 		ts.Fatalf("standard error is not one line of xlreg: %q", text)
 	}
