@@ -30,6 +30,11 @@ func openRegistryNode(ctx context.Context, cfg *serveConfig, c *cli.Console) (*i
 	} else if err == nil && node.Name() != cfg.name && cfg.nameGiven {
 		cfg.log.Warn("the registry keeps the name of its first start", "name", node.Name(), "ignored", cfg.name)
 	}
+	if err == nil {
+		if err = checkImported(cfg, node); err != nil {
+			return nil, errors.Join(err, node.Close())
+		}
+	}
 	if errors.Is(err, identity.ErrInUse) {
 		return nil, fmt.Errorf("another registry is using %s: stop it, or give this one its own --data", cfg.data)
 	}
@@ -43,6 +48,9 @@ func firstNode(ctx context.Context, cfg *serveConfig, c *cli.Console) (*identity
 	if _, err := os.Stat(path); err == nil {
 		return nil, fmt.Errorf("%s has no node.json, which names the registry that %s belongs to: restore it from a backup, or move %s away to begin anew",
 			cfg.data, storeFile, path)
+	}
+	if cfg.importDir != "" {
+		return importRegistry(ctx, cfg, c)
 	}
 	return makeNode(ctx, c, cfg.data, identity.Options{Name: cfg.name, Bits: cfg.keyBits}, false)
 }

@@ -20,7 +20,7 @@ func newNode(g *globals) *cobra.Command {
 		Short: "Make and show nodes",
 		Long:  "A node is a directory: its name, its two keys, its addresses, and the ID that each\nregistry gave it.",
 	}
-	cmd.AddCommand(newNodeInit(g), newNodeShow(g))
+	cmd.AddCommand(newNodeInit(g), newNodeImport(g), newNodeShow(g))
 	return cmd
 }
 

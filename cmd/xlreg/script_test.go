@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
@@ -25,6 +26,7 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/original"
 	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/regcred"
 )
@@ -52,6 +54,8 @@ func (t tests) Run() int {
 //   - key N DIR puts the test key N into DIR, as both keys of a node that is to be
 //     made there: making new ones takes long
 //   - node N DIR makes a node in DIR that has the test key N and the folder's name
+//   - original registry|node N DIR makes what an original program left in DIR, which is
+//     its name too, with the test key N as both keys
 //   - start NAME PROGRAM ARG… starts a registry in the background and waits until
 //     it is open; $NAME_at, $NAME_id, $NAME_sig and $NAME_cred say where and who
 //   - finish [-KILL] NAME ends it: with SIGTERM, and then it has to exit with 0, or
@@ -87,16 +91,17 @@ func scripts(dir, keys string) testscript.Params {
 			return os.Geteuid() == 0, nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"key":    cmdKey,
-			"node":   cmdNode,
-			"start":  cmdStart,
-			"finish": cmdFinish,
-			"fails":  cmdFails,
-			"joined": cmdJoined,
-			"like":   cmdLike,
-			"let":    cmdLet,
-			"newer":  cmdNewer,
-			"damage": cmdDamage,
+			"key":      cmdKey,
+			"node":     cmdNode,
+			"original": cmdOriginal,
+			"start":    cmdStart,
+			"finish":   cmdFinish,
+			"fails":    cmdFails,
+			"joined":   cmdJoined,
+			"like":     cmdLike,
+			"let":      cmdLet,
+			"newer":    cmdNewer,
+			"damage":   cmdDamage,
 		},
 	}
 }
@@ -153,6 +158,23 @@ func cmdNode(ts *testscript.TestScript, neg bool, args []string) {
 	node, err := identity.Init(dir, identity.Options{Name: xlreg.Name(filepath.Base(dir))})
 	ts.Check(err)
 	ts.Check(node.Close())
+}
+
+func cmdOriginal(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, neg, args, 3, "original registry|node N DIR")
+	block, _ := pem.Decode([]byte(ts.ReadFile(filepath.Join(ts.Getenv("KEYS"), args[1]+".pkcs1"))))
+	key, err := x509.ParsePKCS1PrivateKey(block.Bytes)
+	ts.Check(err)
+	id := bytes.Repeat([]byte{0x9a}, xlreg.ShortIDLen)
+	c := original.Config{Name: args[2], ID: id, Comms: key, Sig: key, Endpoints: []string{"127.0.0.1:5001", "127.0.0.1:5002"}}
+	file, text := "reg.config", c.Registry()
+	if args[0] == "node" {
+		id[len(id)-1]++
+		file, text = "node.config", c.Node()
+	}
+	dir := filepath.Join(ts.MkAbs(args[2]), ".xlattice")
+	ts.Check(os.MkdirAll(dir, 0o740))
+	ts.Check(os.WriteFile(filepath.Join(dir, file), []byte(text), 0o400))
 }
 
 func cmdDamage(ts *testscript.TestScript, neg bool, args []string) {
