@@ -35,11 +35,18 @@ type FormOptions struct {
 	Advertise []xlreg.Endpoint
 	Resolver  Resolver // looks up the names in Advertise; nil: net.DefaultResolver
 
-	// AllowUnverified says that members which came over a classic carrier, and so
-	// have no certificate, are to be left out of mutual TLS. By default TLSConfig and
-	// Listen refuse a roster that has some.
+	// AllowUnverified accepts a roster with members that registered over a classic
+	// carrier: they have no certificate, so nothing proves what they say of themselves,
+	// and they are left out of mutual TLS. By default a Form over 2.0 ends with
+	// ErrUnverified and their names instead. A Form over a classic carrier verifies
+	// nobody, and returns its roster either way.
 	AllowUnverified bool
+	// NoWait returns as soon as the node has its place, with whoever is there then.
+	NoWait bool
 
+	// Joined is told, in Form's goroutine, when the node has its place. It costs nothing,
+	// and is told again when the registry had to be asked again.
+	Joined func(xlreg.Cluster)
 	// Progress is told, in Form's goroutine, when the node has joined, when others
 	// have, and when something has to be tried again. It costs one request for each
 	// member that joins; without it a whole formation costs one.
@@ -56,7 +63,8 @@ type Progress struct {
 
 // Form makes the node a member of a cluster and returns when everybody is there,
 // with the verified roster. In order: it finds out the addresses of the
-// listeners, which have to be ones that others can reach (ErrAddress); registers
+// listeners, which have to be ones that others can reach (ErrAddress; a name that does
+// not resolve is tried again until ctx ends); registers
 // the node; creates the cluster or finds it, and if it has another size returns
 // xlreg.ErrClusterSize without having joined (an original server tells the size of a
 // cluster that is not to be created only to those who join); joins it; and waits.
@@ -135,10 +143,30 @@ func (f *formation) form(ctx context.Context) (*Membership, error) {
 	if err := f.o.check(); err != nil {
 		return nil, err
 	}
-	if err := f.o.setEndpoints(ctx); err != nil {
+	if err := f.settleEndpoints(ctx); err != nil {
 		return nil, err
 	}
 	return f.run(ctx)
+}
+
+// settleEndpoints finds out the node's addresses. A name that does not resolve is tried
+// again while there is time: that of a machine which has just started may not be known
+// to the servers of names yet.
+func (f *formation) settleEndpoints(ctx context.Context) error {
+	ctx, cancel := withPatience(ctx)
+	defer cancel()
+	pauses := backoff{first: againFirstPause, most: againMostPause}
+	for {
+		err := f.o.setEndpoints(ctx)
+		var unknown *net.DNSError
+		if err == nil || f.o.NoWait || !errors.As(err, &unknown) {
+			return err
+		}
+		f.tell(err)
+		if pauses.pause(ctx, 0) != nil {
+			return incomplete(ctx, nil, f.size, err)
+		}
+	}
 }
 
 func (f *formation) run(ctx context.Context) (m *Membership, err error) {
@@ -169,13 +197,35 @@ func (f *formation) attempt(ctx context.Context) (*Membership, error) {
 	if err := f.enter(ctx, c); err != nil {
 		return nil, err
 	}
-	w := waiter{c: c, ref: xlreg.ClusterRef{ID: f.cluster.ID, Name: f.cluster.Name}, size: f.size, seen: f.seen()}
-	roster, err := w.wait(ctx)
-	f.keep(w.last)
+	roster, err := f.roster(ctx, c)
 	if err != nil {
 		return nil, err
 	}
+	if err := f.checkVerified(roster, c.protocol); err != nil {
+		return nil, err
+	}
 	return newMembership(f.target, &f.o, roster, id)
+}
+
+// roster returns the members when everybody is there, or with NoWait those of now.
+func (f *formation) roster(ctx context.Context, c *Client) (*Roster, error) {
+	ref := xlreg.ClusterRef{ID: f.cluster.ID, Name: f.cluster.Name}
+	if f.o.NoWait {
+		return c.Members(ctx, ref)
+	}
+	w := waiter{c: c, ref: ref, size: f.size, seen: f.seen()}
+	roster, err := w.wait(ctx)
+	f.keep(w.last)
+	return roster, err
+}
+
+// checkVerified refuses members that prove nothing, unless they are allowed. Anybody
+// can take a free seat over a classic carrier, so whoever accepts them has to say so.
+func (f *formation) checkVerified(r *Roster, p xlreg.Protocol) error {
+	if names := r.Unverified(); len(names) > 0 && !f.o.AllowUnverified && !p.Classic() {
+		return fmt.Errorf("%w: %s", ErrUnverified, quoted(names))
+	}
+	return nil
 }
 
 // enter creates or finds the cluster, looks at its size, and joins it.
@@ -188,7 +238,13 @@ func (f *formation) enter(ctx context.Context, c *Client) error {
 	if err != nil {
 		return err
 	}
-	return f.found(cluster)
+	if err := f.found(cluster); err != nil {
+		return err
+	}
+	if f.o.Joined != nil {
+		f.o.Joined(cluster)
+	}
+	return nil
 }
 
 func (f *formation) find(ctx context.Context, c *Client) (xlreg.ClusterRef, error) {

@@ -63,7 +63,7 @@ func checkAdvertised(ctx context.Context, e xlreg.Endpoint, r Resolver) error {
 		return fmt.Errorf("%w: %w", ErrAddress, err)
 	}
 	if addr, ok := e.Addr(); ok {
-		return checkSpecified(e, addr)
+		return CheckAddress(e, addr)
 	}
 	if r == nil {
 		r = net.DefaultResolver
@@ -76,16 +76,24 @@ func checkAdvertised(ctx context.Context, e xlreg.Endpoint, r Resolver) error {
 		return fmt.Errorf("%w: %q does not resolve", ErrAddress, e)
 	}
 	for _, addr := range addrs {
-		if err := checkSpecified(e, addr); err != nil {
+		if err := CheckAddress(e, addr); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func checkSpecified(e xlreg.Endpoint, addr netip.Addr) error {
-	if addr.Unmap().IsUnspecified() {
+// CheckAddress refuses addresses that are those of no single machine: all of a
+// machine's, those of a group, and broadcast. The error is ErrAddress.
+func CheckAddress(e xlreg.Endpoint, addr netip.Addr) error {
+	addr = addr.Unmap()
+	switch {
+	case addr.IsUnspecified():
 		return fmt.Errorf("%w: %s stands for all addresses of a machine", ErrAddress, e)
+	case addr.IsMulticast():
+		return fmt.Errorf("%w: %s is a multicast address, which stands for a group of machines", ErrAddress, e)
+	case addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		return fmt.Errorf("%w: %s is the broadcast address, which stands for all machines of a network", ErrAddress, e)
 	}
 	return nil
 }

@@ -18,6 +18,14 @@ type Member struct {
 	Verified bool
 }
 
+// String returns the member's index, name and addresses, and whether it is verified.
+func (m Member) String() string {
+	if m.Verified {
+		return m.Member.String()
+	}
+	return m.Member.String() + " (unverified)"
+}
+
 // Certificate returns the certificate that the member signed itself, after
 // checking that its form makes it an anchor for this member and nobody else. Its
 // dates are for whoever uses it to check. A member that is not verified has
@@ -47,6 +55,9 @@ type Roster struct {
 	Cluster xlreg.Cluster
 	Members []Member
 }
+
+// String returns the cluster's name and its members.
+func (r *Roster) String() string { return xlreg.ShowMembers(&r.Cluster, r.Members) }
 
 // ByName returns the member with this name; nil if there is none.
 func (r *Roster) ByName(name xlreg.Name) *Member {

@@ -288,17 +288,23 @@ func TestTLSWithRenewedCertificates(t *testing.T) {
 	wantRefused(t, "what is in the roster", err, "expired")
 }
 
-func TestTLSNamesTheUnverified(t *testing.T) {
+// Who does not ask for unverified members gets none: neither a roster nor TLS.
+func TestUnverifiedAreRefusedByName(t *testing.T) {
 	t.Parallel()
 	r := xlregtest.Start(t)
 	var g errgroup.Group
 	members := make([]*client.Membership, 3)
+	failed := make([]error, 3)
 	for i, p := range protocols {
 		o := client.FormOptions{
 			Options: client.Options{Node: xlregtest.Node(t, xlreg.Name(fmt.Sprintf("by-%v", p))), Protocol: p},
 			Cluster: xlreg.ClusterRef{Name: "c"}, Size: len(members), Listeners: []net.Listener{listenAnywhere(t)},
 		}
 		g.Go(func() (err error) {
+			if members[i], failed[i] = client.Form(t.Context(), r.Target(), o); p.Classic() {
+				return failed[i]
+			}
+			o.AllowUnverified = true
 			members[i], err = client.Form(t.Context(), r.Target(), o)
 			return err
 		})
@@ -306,24 +312,43 @@ func TestTLSNamesTheUnverified(t *testing.T) {
 	if err := g.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	modern := members[slices.Index(protocols, xlreg.Protocol20)]
-	errs := make(map[string]error)
-	_, errs["TLSConfig"] = modern.TLSConfig()
-	_, errs["ClientTLSConfig"] = modern.Roster().ClientTLSConfig(nil)
-	_, errs["CertificatesPEM"] = modern.Roster().CertificatesPEM()
-	_, errs["Listen"] = modern.Listen(listenAnywhere(t))
+	modern, classic := slices.Index(protocols, xlreg.Protocol20), slices.Index(protocols, xlreg.Protocol19)
+	roster := members[modern].Roster()
+	errs := map[string]error{"Form": failed[modern]}
+	_, errs["ClientTLSConfig"] = roster.ClientTLSConfig(nil)
+	_, errs["CertificatesPEM"] = roster.CertificatesPEM()
 	for what, err := range errs {
 		if !errors.Is(err, client.ErrUnverified) || strings.Contains(err.Error(), `"by-2.0"`) ||
 			!strings.Contains(err.Error(), `"by-1.8"`) || !strings.Contains(err.Error(), `"by-1.9"`) {
 			t.Errorf("%s: got %v", what, err)
 		}
 	}
-	if _, err := modern.Dial(t.Context(), "by-1.8"); !errors.Is(err, client.ErrUnverified) {
+	if _, err := members[modern].Dial(t.Context(), "by-1.8"); !errors.Is(err, client.ErrUnverified) {
 		t.Errorf("Dial: got %v", err)
 	}
-	classic := members[slices.Index(protocols, xlreg.Protocol19)]
-	if _, err := classic.ServerTLSConfig(); !errors.Is(err, client.ErrUnverified) {
-		t.Errorf("ServerTLSConfig of an unverified node: got %v", err)
+	errs = make(map[string]error)
+	_, errs["TLSConfig"] = members[classic].TLSConfig()
+	_, errs["Listen"] = members[classic].Listen(listenAnywhere(t))
+	_, errs["ServerTLSConfig"] = members[classic].ServerTLSConfig()
+	for what, err := range errs {
+		if !errors.Is(err, client.ErrUnverified) {
+			t.Errorf("%s of an unverified node: got %v", what, err)
+		}
+	}
+}
+
+// Without a wait Form returns as soon as the node has its place.
+func TestFormWithoutWaiting(t *testing.T) {
+	t.Parallel()
+	r := xlregtest.Start(t)
+	for i, name := range []xlreg.Name{"a", "b"} {
+		m, err := client.Form(t.Context(), r.Target(), client.FormOptions{
+			Options: client.Options{Node: xlregtest.Node(t, name)}, Cluster: xlreg.ClusterRef{Name: "c"}, Size: 3,
+			Listeners: []net.Listener{listenAnywhere(t)}, NoWait: true,
+		})
+		if err != nil || len(m.Roster().Members) != i+1 || m.Self().Index != i {
+			t.Errorf("%s: %v, %v", name, m, err)
+		}
 	}
 }
 

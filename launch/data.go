@@ -3,8 +3,10 @@ package launch
 import (
 	"errors"
 	"fmt"
+	"net"
 	"path/filepath"
 	"slices"
+	"strconv"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
@@ -19,6 +21,7 @@ type Data struct {
 	Self     *MemberData   // one of Members; nil to a reader
 	Dir      string        // the member's own directory, absolute; empty to a reader
 	Registry string        // an xlreg:// line
+	Listen   []Endpoint    // where Self listens, as far as that is not its endpoint
 
 	roster     *client.Roster // nil in a sample
 	unverified []xlreg.Name
@@ -111,6 +114,25 @@ func (d *Data) Roster() (string, error) {
 		return "", fmt.Errorf("roster file: %w", ErrNoSelf)
 	}
 	return filepath.Join(d.Dir, rosterFile), nil
+}
+
+// ListenOn returns the address on which Self listens for its nth endpoint. A program
+// that takes addresses alone listens for a name on every address.
+func (d *Data) ListenOn(n int) (Endpoint, error) {
+	if d.Self == nil {
+		return "", fmt.Errorf("address to listen on: %w", ErrNoSelf)
+	}
+	e, err := d.Self.Endpoint(n)
+	if err != nil {
+		return "", err
+	}
+	if n < len(d.Listen) {
+		return d.Listen[n], nil
+	}
+	if _, ok := e.Addr(); ok {
+		return e, nil
+	}
+	return Endpoint(net.JoinHostPort("0.0.0.0", strconv.Itoa(e.Port()))), nil
 }
 
 // Others returns all members except Self.

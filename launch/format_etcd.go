@@ -1,8 +1,6 @@
 package launch
 
 import (
-	"net"
-	"strconv"
 	"strings"
 )
 
@@ -40,15 +38,19 @@ func (l *lines) addEtcdSelf(d *Data) error {
 	if err != nil {
 		return err
 	}
+	listen, err := d.listenOnTwo()
+	if err != nil {
+		return err
+	}
 	files, err := d.TLS()
 	if err != nil {
 		return err
 	}
 	l.addf("--name=%s", d.Self.Name)
 	l.addf("--initial-advertise-peer-urls=https://%s", peer)
-	l.addf("--listen-peer-urls=https://%s", listenOn(peer))
+	l.addf("--listen-peer-urls=https://%s", listen[0])
 	l.addf("--advertise-client-urls=https://%s", clients)
-	l.addf("--listen-client-urls=https://%s", listenOn(clients))
+	l.addf("--listen-client-urls=https://%s", listen[1])
 	for _, prefix := range []string{"peer-", ""} {
 		l.addf("--%scert-file=%s", prefix, files.Cert)
 		l.addf("--%skey-file=%s", prefix, files.Key)
@@ -58,11 +60,12 @@ func (l *lines) addEtcdSelf(d *Data) error {
 	return nil
 }
 
-// listenOn returns where a program that listens on addresses only is to be found
-// at e: e itself, or for a name its port on every address.
-func listenOn(e Endpoint) string {
-	if _, ok := e.Addr(); ok {
-		return string(e)
+// listenOnTwo returns where Self listens for members and for clients.
+func (d *Data) listenOnTwo() (two [2]Endpoint, err error) {
+	for n := range two {
+		if two[n], err = d.ListenOn(n); err != nil {
+			return two, err
+		}
 	}
-	return net.JoinHostPort("0.0.0.0", strconv.Itoa(e.Port()))
+	return two, nil
 }

@@ -19,18 +19,22 @@ func natsFormat(d *Data) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	listen, err := d.listenOnTwo()
+	if err != nil {
+		return "", err
+	}
 	files, err := d.TLS()
 	if err != nil {
 		return "", err
 	}
 	var l lines
 	l.addf("server_name: %q", d.Self.Name)
-	l.addf("listen: %q", listenOn(clients))
+	l.addf("listen: %q", listen[1])
 	l.addf("client_advertise: %q", clients)
 	l.addNatsTLS("", files)
 	l.addf("cluster {")
 	l.addf("  name: %q", d.Cluster.Name)
-	l.addf("  listen: %q", listenOn(own))
+	l.addf("  listen: %q", listen[0])
 	l.addf("  cluster_advertise: %q", own)
 	l.addNatsTLS("  ", files)
 	l.WriteString(routes)

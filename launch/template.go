@@ -167,6 +167,7 @@ func (f *functions) table() template.FuncMap {
 	return template.FuncMap{
 		"join":      joinList,
 		"endpoints": f.endpoints,
+		"listen":    func(n int) (Endpoint, error) { return f.d.ListenOn(n) },
 		"format":    f.format,
 		"args":      f.args,
 		"file":      f.file,

@@ -28,7 +28,7 @@ func Parse(data []byte) (*xlreg.Credentials, error) {
 	if len(data) > maxLen {
 		return nil, fmt.Errorf("more than %d bytes", maxLen)
 	}
-	p := &parser{rest: data}
+	p := &parser{rest: plain(data)}
 	c, err := p.cred()
 	if err != nil {
 		return nil, fmt.Errorf("line %d: %w", max(p.line, 1), err)
@@ -49,7 +49,7 @@ func (p *parser) next() bool {
 		line, rest, _ := bytes.Cut(p.rest, []byte("\n"))
 		p.rest = rest
 		p.line++
-		if p.text = strings.Trim(string(line), " \t\r"); p.text != "" {
+		if p.text = strings.Trim(string(line), " \t\r\u00a0\ufeff"); p.text != "" {
 			return true
 		}
 	}

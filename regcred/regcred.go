@@ -5,10 +5,11 @@ package regcred
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
-	"strings"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/atomicfile"
@@ -53,6 +54,14 @@ func URL(c *xlreg.Credentials) (string, error) {
 
 // Read reads the credentials in a file.
 func Read(path string) (*xlreg.Credentials, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return parseFile(path, data)
+}
+
+func readFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("read registry credentials: %w", err)
@@ -62,6 +71,10 @@ func Read(path string) (*xlreg.Credentials, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read registry credentials: %w", err)
 	}
+	return data, nil
+}
+
+func parseFile(path string, data []byte) (*xlreg.Credentials, error) {
 	c, err := Parse(data)
 	if err != nil {
 		return nil, fmt.Errorf("read registry credentials: %s: %w", path, err)
@@ -95,15 +108,45 @@ func holds(path string, data []byte) bool {
 	return err == nil && bytes.Equal(old, data)
 }
 
-// Load takes the xlreg:// line of a registry, or the name of a file with its
-// credentials.
+// Load takes the xlreg:// line of a registry, or the name of a file with that line or
+// with the registry's credentials. Either may have been through an editor: blanks, quotes
+// and line ends around and inside a line, and a byte order mark, are of no account.
 func Load(fileOrURL string) (*Target, error) {
-	if strings.HasPrefix(fileOrURL, urlPrefix) {
-		return ParseURL(fileOrURL)
+	if url, ok := line(fileOrURL); ok {
+		return ParseURL(url)
 	}
-	c, err := Read(fileOrURL)
+	path := fileOrURL
+	data, err := readFile(path)
+	if errors.Is(err, fs.ErrNotExist) && unquoted(path) != path {
+		path = unquoted(path)
+		data, err = readFile(path)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, explainAddress(path, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if url, ok := line(string(plain(data))); ok {
+		t, err := ParseURL(url)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		return t, nil
+	}
+	c, err := parseFile(path, data)
 	if err != nil {
 		return nil, err
 	}
 	return NewTarget(c)
+}
+
+// explainAddress adds to the error of a file that does not exist what to do with an
+// address: it says where a registry is, but not how to tell it from another.
+func explainAddress(s string, err error) error {
+	e, notEndpoint := xlreg.ParseEndpoint(s)
+	if notEndpoint != nil {
+		return err
+	}
+	return fmt.Errorf("%s says where the registry is, but not how to know it: get its credentials with 'xlreg cred fetch %s --out regCred.dat', and name that file", e, e)
 }

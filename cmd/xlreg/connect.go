@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
+
+	"github.com/spf13/cobra"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
@@ -18,27 +20,58 @@ import (
 // openNode opens the node that --node names, or the user's own, making it if it
 // does not exist.
 func (g *globals) openNode(ctx context.Context) (*identity.Node, error) {
-	dir, name, err := g.nodeDir()
+	dir, err := g.nodeDir()
 	if err != nil {
 		return nil, err
 	}
-	node, err := identity.Open(dir)
+	node, err := g.warnRecovered(identity.Open(dir))
+	if err == nil {
+		return g.checkName(node)
+	}
 	if !errors.Is(err, identity.ErrNoNode) {
-		return g.warnRecovered(node, err)
+		return nil, err
 	}
-	if name.Validate() != nil {
-		return nil, fmt.Errorf("no node in %s, and %q is no name for a new one: make it with 'xlreg node init %s --name NAME'", dir, name, dir)
-	}
-	node, err = makeNode(ctx, g.Console, dir, identity.Options{Name: name, CertificateLife: g.certLife})
+	node, err = makeNode(ctx, g.Console, dir, identity.Options{Name: g.name, CertificateLife: g.certLife}, g.Node == "")
 	if err == nil && cli.IsTerminal(g.Err) {
-		fmt.Fprintf(g.Err, "made the node %s in %s\n", name, dir)
+		fmt.Fprintf(g.Err, "made the node %s in %s\n", node.Name(), dir)
 	}
 	return node, err
 }
 
+// checkName refuses a name other than the one that a node has.
+func (g *globals) checkName(node *identity.Node) (*identity.Node, error) {
+	if g.name == "" || g.name == node.Name() {
+		return node, nil
+	}
+	err := cli.UsageError(fmt.Errorf("--name %s: the node in %s is called %s, and nodes keep their names: make another with --node NEWDIR --name %s",
+		g.name, node.Dir(), node.Name(), g.name))
+	return nil, errors.Join(err, node.Close())
+}
+
+// addName gives cmd the flag of those that may have to make a node.
+func addName(cmd *cobra.Command, name *xlreg.Name) {
+	cmd.Flags().Var((*nameFlag)(name), "name", "the `NAME` of a node that is made now (default this machine's, if need be with digits of the key)")
+}
+
+// nameFlag is a flag that holds a name.
+type nameFlag xlreg.Name
+
+// String implements pflag.Value.
+func (f *nameFlag) String() string { return string(*f) }
+
+// Type implements pflag.Value.
+func (f *nameFlag) Type() string { return "NAME" }
+
+// Set implements pflag.Value.
+func (f *nameFlag) Set(s string) error {
+	name, err := xlreg.ParseName(s)
+	*f = nameFlag(name)
+	return err
+}
+
 // openOldNode opens a node that has to exist.
 func (g *globals) openOldNode() (*identity.Node, error) {
-	dir, _, err := g.nodeDir()
+	dir, err := g.nodeDir()
 	if err != nil {
 		return nil, err
 	}
@@ -55,33 +88,35 @@ func (g *globals) warnRecovered(node *identity.Node, err error) (*identity.Node,
 	return node, err
 }
 
-// makeNode makes a node, and shows that this takes its time.
-func makeNode(ctx context.Context, c *cli.Console, dir string, o identity.Options) (*identity.Node, error) {
+// makeNode makes a node, and shows that this takes its time. Without a name in o it gets
+// one; onlyHere says that it is the only node of its user on this machine.
+func makeNode(ctx context.Context, c *cli.Console, dir string, o identity.Options, onlyHere bool) (*identity.Node, error) {
 	line := cli.NewStatusLine(c)
 	defer line.End()
 	if o.Keys == nil {
-		line.Show(fmt.Sprintf("making keys for %s", o.Name))
+		line.Show("making keys for " + cmp.Or(string(o.Name), "a new node"))
 	}
-	return cli.Interruptible(ctx, func() (*identity.Node, error) { return identity.Init(dir, o) })
+	return cli.Interruptible(ctx, func() (*identity.Node, error) {
+		if err := nameNode(dir, &o, onlyHere); err != nil {
+			return nil, err
+		}
+		return identity.Init(dir, o)
+	})
 }
 
-// nodeDir returns where the node is and what a new one there is called: by its
-// folder, or by this machine if the folder is the user's default.
-func (g *globals) nodeDir() (string, xlreg.Name, error) {
+// errNoHome says that the user has no place for a node of their own.
+var errNoHome = errors.New("say which node with --node DIR")
+
+// nodeDir returns where the node is.
+func (g *globals) nodeDir() (string, error) {
 	if g.Node != "" {
-		dir, err := filepath.Abs(g.Node)
-		return dir, xlreg.Name(filepath.Base(dir)), err
+		return filepath.Abs(g.Node)
 	}
 	config, err := os.UserConfigDir()
 	if err != nil {
-		return "", "", cli.UsageError(fmt.Errorf("say which node with --node DIR: %w", err))
+		return "", cli.UsageError(fmt.Errorf("%w: %w", errNoHome, err))
 	}
-	host, err := os.Hostname()
-	host, _, _ = strings.Cut(host, ".")
-	if err != nil || xlreg.Name(host).Validate() != nil {
-		host = "node"
-	}
-	return filepath.Join(config, "xlreg", "node"), xlreg.Name(host), nil
+	return filepath.Join(config, "xlreg", "node"), nil
 }
 
 // dial opens a session, as node if it is not nil, and registers the node.
@@ -138,8 +173,10 @@ func parseEndpoints(flag string, list []string) ([]xlreg.Endpoint, error) {
 		if err != nil {
 			return nil, cli.UsageError(fmt.Errorf("--%s: %w", flag, err))
 		}
-		if addr, ok := e.Addr(); ok && addr.Unmap().IsUnspecified() {
-			return nil, cli.UsageError(fmt.Errorf("--%s %s: stands for all addresses of a machine; give one where others reach it", flag, e))
+		if addr, ok := e.Addr(); ok {
+			if err := client.CheckAddress(e, addr); err != nil {
+				return nil, cli.UsageError(fmt.Errorf("--%s: %w", flag, err))
+			}
 		}
 		endpoints = append(endpoints, e)
 	}

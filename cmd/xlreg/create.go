@@ -1,15 +1,18 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/spf13/cobra"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
+	"github.com/xlattice/xlreg/identity"
 )
 
 // createFlags are the flags of create, as given.
@@ -40,7 +43,23 @@ func newCreate(g *globals) *cobra.Command {
 	cmd.Flags().IntVar(&f.size, "size", 0, "how many `MEMBERS` the cluster is made for, 2 to 64")
 	cmd.Flags().IntVar(&f.endpoints, "endpoints", 1, "how many `ADDRESSES` each member must have, 1 to 16")
 	cmd.Flags().BoolVar(&f.unique, "unique", false, "append to the name what makes it new")
+	addName(cmd, &g.name)
 	return cmd
+}
+
+// openCreator opens the node to create as. The user's own may be where nothing can be
+// kept, in a container for example, or be at work; then one that is forgotten is as
+// good, since a cluster does not belong to whoever created it.
+func (g *globals) openCreator(ctx context.Context) (*identity.Node, error) {
+	node, err := g.openNode(ctx)
+	var files *fs.PathError
+	hindered := errors.Is(err, errNoHome) || errors.Is(err, identity.ErrInUse) || errors.As(err, &files)
+	if g.Node != "" || !hindered {
+		return node, err
+	}
+	return cli.Interruptible(ctx, func() (*identity.Node, error) {
+		return identity.NewNode(identity.Options{Name: cmp.Or(g.name, "creator")})
+	})
 }
 
 func (f *createFlags) options(args []string, classic bool) (client.CreateOptions, error) {
@@ -75,7 +94,7 @@ func (g *globals) create(ctx context.Context, o client.CreateOptions) (err error
 	if err != nil {
 		return err
 	}
-	node, err := g.openNode(ctx)
+	node, err := g.openCreator(ctx)
 	if err != nil {
 		return err
 	}

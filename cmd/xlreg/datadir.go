@@ -30,6 +30,11 @@ func openRegistryNode(ctx context.Context, cfg *serveConfig, c *cli.Console) (*i
 	case node.Name() != cfg.name && cfg.nameGiven:
 		cfg.log.Warn("the registry keeps the name of its first start", "name", node.Name(), "ignored", cfg.name)
 	}
+	if err == nil {
+		if err = checkImported(cfg, node); err != nil {
+			return nil, errors.Join(err, node.Close())
+		}
+	}
 	if errors.Is(err, identity.ErrInUse) {
 		return nil, fmt.Errorf("another registry is using %s: stop it, or give this one its own --data", cfg.data)
 	}
@@ -46,7 +51,10 @@ func firstNode(ctx context.Context, cfg *serveConfig, c *cli.Console) (*identity
 				cfg.data, name, path)
 		}
 	}
-	return makeNode(ctx, c, cfg.data, identity.Options{Name: cfg.name, Bits: cfg.keyBits, Registry: true})
+	if cfg.importDir != "" {
+		return importRegistry(ctx, cfg, c)
+	}
+	return makeNode(ctx, c, cfg.data, identity.Options{Name: cfg.name, Bits: cfg.keyBits, Registry: true}, false)
 }
 
 // openStore opens the data, or makes them if there have been none so far. Data that

@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"net"
+	"os"
 	"strings"
-	"syscall"
 	"time"
 	"unicode"
 
@@ -14,6 +17,7 @@ import (
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/run"
+	"github.com/xlattice/xlreg/launch"
 )
 
 // The exit codes.
@@ -53,8 +57,95 @@ func exitCode(err error) int {
 	}
 }
 
+// tellError writes what is wrong: one line for people, an object for scripts.
+func tellError(w io.Writer, err error, asJSON bool) {
+	if !asJSON {
+		fmt.Fprintln(w, "xlreg:", oneLine(err))
+		return
+	}
+	v := errorJSON{Error: oneLine(err), Exit: exitCode(err), RetryMillis: xlreg.RetryAfter(err).Milliseconds()}
+	if kind, ok := xlreg.KindOf(err); ok {
+		v.Kind = kind.Error()
+	}
+	tellJSON(w, v)
+}
+
+// tellJSON writes v in one line, since there may be others before it.
+func tellJSON(w io.Writer, v any) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		text = []byte(`{"error": "not to be told"}`) // no type of ours comes to that
+	}
+	fmt.Fprintln(w, string(text))
+}
+
+// errorJSON is an error as scripts read it.
+type errorJSON struct {
+	Error       string `json:"error"`                 // what people read
+	Exit        int    `json:"exit"`                  // the exit code
+	Kind        string `json:"kind,omitempty"`        // the registry's word for it, from a closed set
+	RetryMillis int64  `json:"retryMillis,omitempty"` // when the registry says to come back
+}
+
+// wantsJSON reports whether the command line or the environment asks for JSON. It looks
+// by itself, as it is needed for command lines that cannot be read, too.
+func wantsJSON(args []string) bool {
+	format := os.Getenv("XLREG_OUTPUT")
+	for i, arg := range args {
+		if arg == "--" {
+			break
+		}
+		if value, ok := outputValue(arg, args[i+1:]); ok {
+			format = value
+		}
+	}
+	return format == "json"
+}
+
+// outputValue reads --output in all the forms that a flag can have.
+func outputValue(arg string, next []string) (string, bool) {
+	if arg == "-o" || arg == "--output" {
+		return strings.Join(next[:min(1, len(next))], ""), true
+	}
+	if value, ok := strings.CutPrefix(arg, "--output="); ok {
+		return value, true
+	}
+	value, ok := strings.CutPrefix(arg, "-o")
+	return strings.TrimPrefix(value, "="), ok
+}
+
+// seatKeptError is what ends a wait that was interrupted after the node had joined.
+type seatKeptError struct {
+	note  string
+	cause error
+}
+
+func (e *seatKeptError) Error() string { return "interrupted; " + e.note }
+func (e *seatKeptError) Unwrap() error { return e.cause }
+
+// seatKept says of an interrupted wait that the node has its place all the same, and how
+// to give it up.
+func (g *globals) seatKept(err error, node, cluster xlreg.Name) error {
+	note := fmt.Sprintf("%s keeps its place in %s: the same command goes on waiting", node, cluster)
+	if !g.Protocol.Classic() {
+		note += fmt.Sprintf(", and 'xlreg leave %s%s' gives it up", cluster, g.nodeFlag())
+	}
+	return &seatKeptError{note, err}
+}
+
+// nodeFlag returns the flag that names this node in another command.
+func (g *globals) nodeFlag() string {
+	if g.Node == "" {
+		return ""
+	}
+	return " --node " + launch.Quote(g.Node)
+}
+
 // oneLine says what is wrong and what to do, in the words of people.
 func oneLine(err error) string {
+	if kept := (*seatKeptError)(nil); errors.As(err, &kept) {
+		return strings.Map(printable, kept.Error())
+	}
 	if exitCode(err) == exitInterrupted {
 		return "interrupted" // all else is only where that happened
 	}
@@ -63,6 +154,9 @@ func oneLine(err error) string {
 	text = strings.ReplaceAll(text, context.DeadlineExceeded.Error(), "time is up")
 	if advice := adviceOn(err); advice != "" {
 		text += "; " + advice
+	}
+	if retry := xlreg.RetryAfter(err); retry > 0 {
+		text += fmt.Sprintf("; come back in %v", max(retry.Round(time.Second), time.Second))
 	}
 	return strings.Map(printable, text)
 }
@@ -97,20 +191,20 @@ var advices = []struct {
 	{xlreg.ErrNoSuchClusterID, "make the cluster with 'xlreg create'"},
 	{xlreg.ErrNoSuchClusterName, "make the cluster with 'xlreg create', or with 'xlreg join --create --size N'"},
 	{xlreg.ErrTooFewEndpoints, "give more with --endpoint HOST:PORT"},
-	{xlreg.ErrMemberNameInUse, "use a node with another name"},
+	{xlreg.ErrMemberNameInUse, "join as a new node of another name: 'xlreg join CLUSTER --node NEWDIR --name NAME'"},
 	{xlreg.ErrIDInUse, "use a new node directory, or the keys that this ID belongs to"},
 	{xlreg.ErrClusterFull, "take another cluster, or let a member leave"},
 	{xlreg.ErrClusterSize, "ask for the size it has, or take another name"},
-	{xlreg.ErrTooManyRequests, "wait, or have the operator raise the limit"},
+	{xlreg.ErrTooManyRequests, "if that goes on, ask the registry's operator for a higher limit"},
 	{xlreg.ErrIllFormedName, "use a letter or '_' first, then letters, digits, '_', '-' and '.'"},
 	{xlreg.ErrTryLater, "if that goes on, see whether the registry's disk is full"},
 	{client.ErrOriginalRegistry, "say which with --protocol"},
 	{client.ErrNeeds20, "leave --protocol away, if the registry speaks 2.0"},
 	{client.ErrAddress, "give with --endpoint an address where the others reach this member"},
+	{client.ErrUnverified, "let those members join over 2.0, or accept them with --allow-unverified"},
 	{client.ErrUntrusted, "if its keys are new, get its credentials anew from someone you trust"},
 	{client.ErrHandshake, "see that it is a registry, and that it speaks the protocol chosen"},
 	{identity.ErrExists, "look at it with 'xlreg node show', or use another directory"},
-	{syscall.EADDRINUSE, "stop the program that has the port, or choose another with --listen"},
 }
 
 // requestTime bounds a command that does not wait for members.

@@ -25,6 +25,7 @@ type together struct {
 	size          int              // how many members it is made for, some of which may be elsewhere
 	endpointCount int
 	leaveFirst    bool                  // give up seats that the nodes may have from an earlier run, at other addresses
+	unverified    bool                  // take members that came over a classic carrier
 	progress      func(client.Progress) // told how far the first node has come
 }
 
@@ -47,9 +48,30 @@ func (o *together) form(ctx context.Context) ([]*client.Membership, error) {
 		})
 	}
 	if err := group.Wait(); err != nil {
+		o.giveUpSeats(cluster)
 		return nil, err
 	}
 	return members, nil
+}
+
+// giveUpSeats is for a formation that failed after the nodes had taken their seats, which
+// nobody would come back to. What cannot be given up is lost, as with a run that was
+// killed; the error that matters is the one that led here.
+func (o *together) giveUpSeats(cluster xlreg.Cluster) {
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
+	defer cancel()
+	var group errgroup.Group
+	for i := range o.nodes {
+		group.Go(func() error {
+			c, err := o.open(ctx, i)
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			return c.Leave(ctx, xlreg.ClusterRef{ID: cluster.ID})
+		})
+	}
+	_ = group.Wait()
 }
 
 // takeSeats returns the cluster in which all nodes have a seat now.
@@ -148,7 +170,7 @@ func (o *together) leaveOld(ctx context.Context, c *client.Client) error {
 func (o *together) await(ctx context.Context, i int, cluster xlreg.Cluster) (*client.Membership, error) {
 	options := client.FormOptions{
 		Options: o.Options, Cluster: xlreg.ClusterRef{Name: cluster.Name},
-		Size: o.size, EndpointCount: o.endpointCount,
+		Size: o.size, EndpointCount: o.endpointCount, AllowUnverified: o.unverified,
 	}
 	options.Node = o.nodes[i]
 	if i == 0 {
@@ -177,7 +199,7 @@ func nameMissing(err error) error {
 	if len(free) == 0 {
 		return err
 	}
-	return fmt.Errorf("%w; missing: the members of index %s", err, strings.Join(free, ", "))
+	return fmt.Errorf("%w; free seats: %s", err, strings.Join(free, ", "))
 }
 
 // leaveAll gives up the seats of members.

@@ -89,10 +89,10 @@ func (g *globals) get(ctx context.Context, ref xlreg.ClusterRef, wait time.Durat
 func (g *globals) await(ctx context.Context, target *regcred.Target, node *identity.Node, ref xlreg.ClusterRef, wait time.Duration) (*client.Roster, error) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	p := newProgress(ctx, g.Console)
+	p := g.newProgress(ctx, membersOf(ref))
 	defer p.end()
 	roster, err := client.Await(ctx, target, client.AwaitOptions{
-		Options: client.Options{Node: node, Protocol: g.Protocol.Protocol},
+		Options: client.Options{Node: node, Protocol: g.Protocol.Protocol, Logger: p.logger()},
 		Cluster: ref, Progress: p.callback(),
 	})
 	return roster, afterWait(err)

@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/regcred"
@@ -15,10 +17,13 @@ import (
 // joinFlags are the flags of join, as given.
 type joinFlags struct {
 	endpoints []string
+	listen    []string
 	size      int
 	create    bool
 	wait      time.Duration
 	launch    joinLaunchFlags
+
+	unverified bool
 }
 
 func newJoin(g *globals) *cobra.Command {
@@ -35,7 +40,7 @@ func newJoin(g *globals) *cobra.Command {
 			"  xlreg join web --create --size 3 --endpoint 192.0.2.7:4000 -- sh -c 'echo {{.Self.Index}}'",
 		Args: nameAndCommand,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o, err := f.options(args[0])
+			o, err := f.options(g, args[0])
 			if err != nil {
 				return err
 			}
@@ -52,7 +57,10 @@ func newJoin(g *globals) *cobra.Command {
 			return g.join(cmd.Context(), o, f.wait, l)
 		},
 	}
-	cmd.Flags().StringSliceVar(&f.endpoints, "endpoint", nil, "`HOST:PORT` of this member, repeatable")
+	cmd.Flags().StringSliceVar(&f.endpoints, "endpoint", nil, "`HOST:PORT` of this member, repeatable; INTERFACE:PORT or :PORT find the host")
+	cmd.Flags().StringSliceVar(&f.listen, "listen", nil, "`ADDR` where COMMAND listens if that is not --endpoint, repeatable and in the same order")
+	addName(cmd, &g.name)
+	cmd.Flags().BoolVar(&f.unverified, "allow-unverified", false, "take members of classic carriers too, and start COMMAND without TLS if there are any")
 	cmd.Flags().IntVar(&f.size, "size", 0, "how many `MEMBERS` the cluster must be made for (default any)")
 	cmd.Flags().BoolVar(&f.create, "create", false, "make the cluster, of --size members, if it does not exist")
 	addWait(cmd, &f.wait)
@@ -61,11 +69,26 @@ func newJoin(g *globals) *cobra.Command {
 	return cmd
 }
 
-func (f *joinFlags) options(name string) (o client.FormOptions, err error) {
+// joining is what join is to do, less what can be known only later.
+type joining struct {
+	client.FormOptions
+	given  []ownAddress     // where the others find this member; none: as before
+	listen []xlreg.Endpoint // where it listens itself, if that is elsewhere
+}
+
+func (f *joinFlags) options(g *globals, name string) (o *joining, err error) {
+	o = new(joining)
 	if o.Cluster, err = parseRef(name); err != nil {
 		return o, err
 	}
-	if o.Advertise, err = parseEndpoints("endpoint", f.endpoints); err != nil {
+	if o.given, err = parseOwnAddresses("endpoint", f.endpoints, false); err != nil {
+		return o, err
+	}
+	listen, err := parseOwnAddresses("listen", f.listen, true)
+	if err != nil {
+		return o, err
+	}
+	if o.listen, err = listening(listen); err != nil {
 		return o, err
 	}
 	if f.create && f.size == 0 {
@@ -79,13 +102,32 @@ func (f *joinFlags) options(name string) (o client.FormOptions, err error) {
 			return o, err
 		}
 	}
-	o.Size, o.JoinOnly = f.size, !f.create
+	o.Size, o.JoinOnly, o.AllowUnverified = f.size, !f.create, f.unverified
+	o.Protocol = g.Protocol.Protocol
 	return o, checkWait(f.wait)
+}
+
+// settle finds out under which addresses the node is to register.
+func (g *globals) settle(ctx context.Context, target *regcred.Target, o *joining) (err error) {
+	if o.Advertise, err = endpoints(ctx, target, o.given); err != nil {
+		return err
+	}
+	if len(o.Advertise) == 0 {
+		o.Advertise = o.Node.Endpoints()
+	}
+	if len(o.Advertise) == 0 {
+		return errNoEndpoint()
+	}
+	if len(o.listen) > len(o.Advertise) {
+		return cli.UsageError(fmt.Errorf("--listen: %d addresses for a member that has %d with --endpoint", len(o.listen), len(o.Advertise)))
+	}
+	g.warnOfAddresses(ctx, target, o.Advertise)
+	return nil
 }
 
 // join makes the node a member, and prints the roster: the whole one with a
 // wait, that of the moment without.
-func (g *globals) join(ctx context.Context, o client.FormOptions, wait time.Duration, l *joinLaunch) (err error) {
+func (g *globals) join(ctx context.Context, o *joining, wait time.Duration, l *joinLaunch) (err error) {
 	target, err := g.Target()
 	if err != nil {
 		return err
@@ -94,19 +136,18 @@ func (g *globals) join(ctx context.Context, o client.FormOptions, wait time.Dura
 		return err
 	}
 	defer func() { err = errors.Join(err, o.Node.Close()) }()
-	if len(o.Advertise) == 0 && len(o.Node.Endpoints()) == 0 {
-		return errNoEndpoint()
+	if err := g.settle(ctx, target, o); err != nil {
+		return err
 	}
-	o.Protocol = g.Protocol.Protocol
 	joined := g.joinAtOnce
 	if wait > 0 {
 		joined = g.joinAll
 	}
-	roster, err := joined(ctx, target, o, wait)
+	m, err := joined(ctx, target, &o.FormOptions, wait)
 	if err != nil {
 		return err
 	}
-	return g.printJoined(roster, o.Node, target, l)
+	return g.printJoined(m.Roster(), target, o, l)
 }
 
 func errNoEndpoint() error {
@@ -114,33 +155,29 @@ func errNoEndpoint() error {
 }
 
 // joinAll joins and waits for the others.
-func (g *globals) joinAll(ctx context.Context, target *regcred.Target, o client.FormOptions, wait time.Duration) (*client.Roster, error) {
+func (g *globals) joinAll(ctx context.Context, target *regcred.Target, o *client.FormOptions, wait time.Duration) (*client.Membership, error) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	p := newProgress(ctx, g.Console)
+	p := g.newProgress(ctx, membersOf(o.Cluster))
 	defer p.end()
-	o.Progress = p.callback()
-	m, err := client.Form(ctx, target, o)
-	if err != nil {
-		return nil, afterWait(err)
+	var joined xlreg.Cluster
+	o.Progress, o.Logger = p.callback(), p.logger()
+	o.Joined = func(c xlreg.Cluster) { joined = c }
+	m, err := client.Form(ctx, target, *o)
+	if errors.Is(err, context.Canceled) && joined.Name != "" {
+		return nil, g.seatKept(err, o.Node.Name(), joined.Name)
 	}
-	return m.Roster(), nil
+	if err != nil {
+		return nil, afterWait(nameMissing(err))
+	}
+	return m, nil
 }
 
-// joinAtOnce joins and does not wait: it calls the formation off as soon as the
-// node has its place.
-func (g *globals) joinAtOnce(ctx context.Context, target *regcred.Target, o client.FormOptions, _ time.Duration) (roster *client.Roster, err error) {
+// joinAtOnce joins and does not wait for anybody.
+func (g *globals) joinAtOnce(ctx context.Context, target *regcred.Target, o *client.FormOptions, _ time.Duration) (*client.Membership, error) {
 	defer cli.ShowLate(g.Console, "looking for the registry")()
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
-	o.Progress = func(now client.Progress) {
-		if now.Roster != nil {
-			roster = now.Roster
-			cancel()
-		}
-	}
-	if _, err = client.Form(ctx, target, o); roster != nil {
-		return roster, nil
-	}
-	return nil, err
+	o.NoWait = true
+	return client.Form(ctx, target, *o)
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,7 +14,6 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
-	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/run"
 	"github.com/xlattice/xlreg/launch"
 	"github.com/xlattice/xlreg/regcred"
@@ -77,6 +78,9 @@ type joinLaunch struct {
 	command *launch.Command // nil: none
 }
 
+// errNoListener says that --listen is given and nothing will listen.
+var errNoListener = errors.New("--listen is where COMMAND listens: give one after --, or --format for one that you start yourself")
+
 func (f *joinFlags) launchOptions(cmd *cobra.Command, command []string, size int) (*joinLaunch, error) {
 	l := &joinLaunch{joinLaunchFlags: &f.launch, wait: f.wait}
 	if err := checkFormat(f.launch.format); err != nil {
@@ -84,6 +88,9 @@ func (f *joinFlags) launchOptions(cmd *cobra.Command, command []string, size int
 	}
 	if f.launch.refresh && f.create {
 		return nil, cli.UsageError(errors.New("--refresh is for a member, and --create for a new cluster: leave one away"))
+	}
+	if len(command) == 0 && len(f.listen) > 0 && f.launch.format == "" {
+		return nil, cli.UsageError(errNoListener)
 	}
 	if len(command) == 0 {
 		return l, nil
@@ -106,12 +113,13 @@ func (f *joinFlags) launchOptions(cmd *cobra.Command, command []string, size int
 func (l *joinLaunch) wantsFiles() bool { return l.format != "" || l.dir != "" || l.refresh }
 
 // printJoined writes the member's files if they are wanted, and shows the roster.
-func (g *globals) printJoined(roster *client.Roster, node *identity.Node, target *regcred.Target, l *joinLaunch) error {
+func (g *globals) printJoined(roster *client.Roster, target *regcred.Target, o *joining, l *joinLaunch) error {
+	g.warnOfSharedAddresses(roster)
 	if !l.wantsFiles() {
 		return g.printRoster(roster)
 	}
-	known, _ := node.Registry(target.Fingerprint)
-	d, err := writeFiles(roster, known.ID, node, target, l.dir)
+	known, _ := o.Node.Registry(target.Fingerprint)
+	d, err := writeFiles(roster, known.ID, o.Node, target, memberPlace{dir: l.dir, listen: o.listen})
 	if err != nil {
 		return err
 	}
@@ -150,7 +158,7 @@ func (g *globals) printFormat(d *launch.Data, format string) error {
 
 // joinAndStart joins, waits for the others and starts a program as the member. The
 // node is closed by then, so that --refresh can open it.
-func (g *globals) joinAndStart(ctx context.Context, o client.FormOptions, l *joinLaunch) (err error) {
+func (g *globals) joinAndStart(ctx context.Context, o *joining, l *joinLaunch) (err error) {
 	target, err := g.Target()
 	if err != nil {
 		return err
@@ -170,23 +178,20 @@ func (g *globals) joinAndStart(ctx context.Context, o client.FormOptions, l *joi
 }
 
 // joinForProgram returns the program to start, and the ports that are held for it.
-func (g *globals) joinForProgram(ctx context.Context, target *regcred.Target, o client.FormOptions, l *joinLaunch) (ports *run.Ports, program *run.Program, err error) {
+func (g *globals) joinForProgram(ctx context.Context, target *regcred.Target, o *joining, l *joinLaunch) (ports *run.Ports, program *run.Program, err error) {
 	if o.Node, err = g.openNode(ctx); err != nil {
 		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, o.Node.Close()) }()
-	if len(o.Advertise) == 0 {
-		o.Advertise = o.Node.Endpoints()
-	}
-	if len(o.Advertise) == 0 {
-		return nil, nil, errNoEndpoint()
-	}
-	if ports, err = run.Hold(texts(o.Advertise)...); err != nil {
+	if err := g.settle(ctx, target, o); err != nil {
 		return nil, nil, err
 	}
-	m, err := g.formFor(ctx, target, o, l.wait)
+	if ports, err = holdPorts(o); err != nil {
+		return nil, nil, err
+	}
+	m, err := g.joinAll(ctx, target, &o.FormOptions, l.wait)
 	if err == nil {
-		program, err = g.memberProgram(m, target, ports, l)
+		program, err = g.memberProgram(m, target, ports, o, l)
 	}
 	if err != nil {
 		return nil, nil, errors.Join(err, ports.Close())
@@ -194,24 +199,22 @@ func (g *globals) joinForProgram(ctx context.Context, target *regcred.Target, o 
 	return ports, program, nil
 }
 
-// formFor joins and waits, and if the time is up says which members are missing.
-func (g *globals) formFor(ctx context.Context, target *regcred.Target, o client.FormOptions, wait time.Duration) (*client.Membership, error) {
-	ctx, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	p := newProgress(ctx, g.Console)
-	defer p.end()
-	o.Protocol, o.Progress = g.Protocol.Protocol, p.callback()
-	m, err := client.Form(ctx, target, o)
-	if err != nil {
-		return nil, afterWait(nameMissing(err))
+// holdPorts takes the ports where the program will listen, so that nobody else does.
+func holdPorts(o *joining) (*run.Ports, error) {
+	where := slices.Clone(o.Advertise)
+	copy(where, o.listen)
+	ports, err := run.Hold(texts(where)...)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%w with --endpoint, or with --listen if only this machine is to use it", err)
 	}
-	return m, nil
+	return ports, err
 }
 
 // memberProgram writes the member's files and returns the program to start. Its output
 // goes unchanged to where this program's own goes.
-func (g *globals) memberProgram(m *client.Membership, target *regcred.Target, ports *run.Ports, l *joinLaunch) (*run.Program, error) {
-	p, err := g.prepareProgram(m, target, l.dir, l.command)
+func (g *globals) memberProgram(m *client.Membership, target *regcred.Target, ports *run.Ports, o *joining, l *joinLaunch) (*run.Program, error) {
+	g.warnOfSharedAddresses(m.Roster())
+	p, _, err := g.prepareProgram(m, target, memberPlace{dir: l.dir, listen: o.listen, allowUnverified: o.AllowUnverified}, l.command)
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -32,6 +31,6 @@ func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 	if err == nil {
 		return exitDone
 	}
-	fmt.Fprintln(stderr, "xlreg:", oneLine(err))
+	tellError(stderr, err, wantsJSON(args[1:]))
 	return exitCode(err)
 }

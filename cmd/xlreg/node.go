@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,7 +20,7 @@ func newNode(g *globals) *cobra.Command {
 		Short: "Make and show nodes",
 		Long:  "A node is a directory: its name, its two keys, its addresses, and the ID that each\nregistry gave it.",
 	}
-	cmd.AddCommand(newNodeInit(g), newNodeShow(g))
+	cmd.AddCommand(newNodeInit(g), newNodeImport(g), newNodeShow(g))
 	return cmd
 }
 
@@ -44,11 +43,11 @@ func newNodeInit(g *globals) *cobra.Command {
 		Example: "  xlreg node init ./m0 --endpoint 192.0.2.7:4000\n  xlreg node init ./m0 --sig-key ~/.ssh/id_rsa --comms-key comms.pem",
 		Args:    oneArg("DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o, err := f.options(args[0])
+			o, err := f.options()
 			if err != nil {
 				return err
 			}
-			node, err := makeNode(cmd.Context(), g.Console, args[0], o)
+			node, err := makeNode(cmd.Context(), g.Console, args[0], o, false)
 			if err != nil {
 				return err
 			}
@@ -59,7 +58,7 @@ func newNodeInit(g *globals) *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.name, "name", "", "the node's `NAME` (default the last part of DIR)")
+	flags.StringVar(&f.name, "name", "", "the node's `NAME` (default this machine's, with digits of the key)")
 	flags.StringSliceVar(&f.endpoints, "endpoint", nil, "`HOST:PORT` where the node is found, repeatable")
 	flags.IntVar(&f.bits, "bits", keys.DefaultBits, "size of new keys in `BITS`: 2048, 3072 or 4096")
 	flags.StringVar(&f.sigKey, "sig-key", "", "take the key for signatures from `FILE`")
@@ -68,17 +67,11 @@ func newNodeInit(g *globals) *cobra.Command {
 	return cmd
 }
 
-func (f *nodeInitFlags) options(dir string) (o identity.Options, err error) {
-	name := f.name
-	if name == "" {
-		abs, err := filepath.Abs(dir)
-		if err != nil {
-			return o, err
+func (f *nodeInitFlags) options() (o identity.Options, err error) {
+	if f.name != "" {
+		if o.Name, err = xlreg.ParseName(f.name); err != nil {
+			return o, cli.UsageError(fmt.Errorf("--name: %w", err))
 		}
-		name = filepath.Base(abs)
-	}
-	if o.Name, err = xlreg.ParseName(name); err != nil {
-		return o, cli.UsageError(fmt.Errorf("--name: %w", err))
 	}
 	if o.Endpoints, err = parseEndpoints("endpoint", f.endpoints); err != nil {
 		return o, err

@@ -3,9 +3,12 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
+	"time"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/internal/view"
 	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/launch"
@@ -22,18 +25,29 @@ func (g *globals) printRoster(r *client.Roster) error {
 		return err
 	}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "cluster %s  %s\n%s\n", r.Cluster.Name, r.Cluster.ID, view.CountMembers(len(r.Members), r.Cluster.MaxSize))
-	if len(r.Members) > 0 {
-		b.WriteByte('\n')
-		rows, err := rosterRows(r)
-		if err != nil {
-			return err
-		}
-		if err := view.WriteTable(&b, rows); err != nil {
-			return err
-		}
+	if err := g.describeRoster(&b, r, g.Out); err != nil {
+		return err
 	}
 	return g.PrintText(&b)
+}
+
+// describeRoster writes a roster for people, laid out for where it will be shown.
+func (g *globals) describeRoster(w io.Writer, r *client.Roster, on any) error {
+	wide := g.Output == "wide"
+	id := view.ShortID(r.Cluster.ID)
+	if wide {
+		id = r.Cluster.ID.String()
+	}
+	fmt.Fprintf(w, "cluster %s  %s\n%s\n", r.Cluster.Name, id, view.CountMembers(len(r.Members), r.Cluster.MaxSize))
+	if len(r.Members) == 0 {
+		return nil
+	}
+	rows, err := rosterRows(r)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	return view.WriteTable(w, rows, view.Layout{Width: cli.Width(on), Fold: cli.IsTerminal(on), Wide: wide, Now: time.Now()})
 }
 
 func rosterRows(r *client.Roster) ([]view.Row, error) {
@@ -46,7 +60,7 @@ func rosterRows(r *client.Roster) ([]view.Row, error) {
 		}
 		rows[i] = view.Row{
 			Index: m.Index, Name: m.Token.Name, ID: m.Token.ID, Endpoints: m.Token.Endpoints,
-			Fingerprint: sig, Verified: m.Verified,
+			Fingerprint: sig, Joined: m.Token.Joined, Verified: m.Verified,
 		}
 	}
 	return rows, nil

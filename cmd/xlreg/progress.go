@@ -2,48 +2,68 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 )
 
-// progress shows on a terminal how far a wait for members has come.
+const (
+	quietTime = time.Second      // a shorter wait is not worth a line in a log
+	againTime = 30 * time.Second // between two lines in a log that say the same
+)
+
+// progress shows how far a wait for members has come: on a terminal in a line that is
+// written over, elsewhere in a few lines that a log can take.
 type progress struct {
 	line     *cli.StatusLine
+	out      io.Writer
+	what     string
 	deadline time.Time
 	stop     context.CancelFunc
 	ticker   sync.WaitGroup
 
-	mu   sync.Mutex
-	last string // guarded by mu; what it says, without the time left
+	mu    sync.Mutex
+	last  string // guarded by mu; what the line says, without the time left
+	about string // guarded by mu; the last trouble that was told in a log
 }
 
-// newProgress begins to show the time left until ctx ends. It must be ended.
-func newProgress(ctx context.Context, c *cli.Console) *progress {
+// newProgress begins to show the time left until ctx ends. It must be ended. Scripts
+// that read JSON get the outcome alone.
+func (g *globals) newProgress(ctx context.Context, what string) *progress {
 	ctx, stop := context.WithCancel(ctx)
-	p := &progress{line: cli.NewStatusLine(c), stop: stop, last: "looking for the registry"}
+	p := &progress{line: cli.NewStatusLine(g.Console), out: g.Err, what: what, stop: stop, last: "looking for the registry"}
 	p.deadline, _ = ctx.Deadline()
+	if g.Output == "json" {
+		p.out = io.Discard
+	}
 	if p.line.Visible() {
-		p.ticker.Go(func() { p.tick(ctx) })
+		p.ticker.Go(func() { every(ctx, 0, time.Second, p.write) })
+	} else {
+		p.ticker.Go(func() { every(ctx, quietTime, againTime, p.log) })
 	}
 	return p
 }
 
-// tick writes the line again each second, for the time left.
-func (p *progress) tick(ctx context.Context) {
-	t := time.NewTicker(time.Second)
+// every calls f after first and then after each pause, until ctx ends.
+func every(ctx context.Context, first, pause time.Duration, f func()) {
+	t := time.NewTimer(first)
 	defer t.Stop()
 	for {
-		p.write()
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
 		}
+		f()
+		t.Reset(pause)
 	}
 }
 
@@ -82,13 +102,69 @@ func describeProgress(now *client.Progress) string {
 func (p *progress) write() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	left := max(0, time.Until(p.deadline)).Round(time.Second)
-	p.line.Show(fmt.Sprintf("%v left, %s", left, p.last))
+	p.line.Show(fmt.Sprintf("%v left, %s", p.left(), p.last))
 }
+
+func (p *progress) left() time.Duration { return max(0, time.Until(p.deadline)).Round(time.Second) }
+
+// log says that the wait goes on.
+func (p *progress) log() { fmt.Fprintf(p.out, "xlreg: waiting for %s, %v left\n", p.what, p.left()) }
+
+// trouble says what has to be tried again. In a log the same is said once.
+func (p *progress) trouble(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.line.Visible() {
+		p.last = "trying again: " + text
+		return
+	}
+	if text != p.about {
+		p.about = text
+		fmt.Fprintf(p.out, "xlreg: trying again, %v left: %s\n", p.left(), text)
+	}
+}
+
+// logger returns where the client says what it has to try again.
+func (p *progress) logger() *slog.Logger { return slog.New(troubles{p}) }
+
+// troubles is a log of which only the errors are shown.
+type troubles struct{ *progress }
+
+// Enabled implements slog.Handler.
+func (troubles) Enabled(context.Context, slog.Level) bool { return true }
+
+// Handle implements slog.Handler.
+func (t troubles) Handle(_ context.Context, r slog.Record) error {
+	r.Attrs(func(a slog.Attr) bool {
+		err, isErr := a.Value.Any().(error)
+		if isErr && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+			t.trouble(oneLine(err))
+		}
+		return true
+	})
+	return nil
+}
+
+// WithAttrs implements slog.Handler.
+func (t troubles) WithAttrs([]slog.Attr) slog.Handler { return t }
+
+// WithGroup implements slog.Handler.
+func (t troubles) WithGroup(string) slog.Handler { return t }
 
 // end takes the line away.
 func (p *progress) end() {
 	p.stop()
 	p.ticker.Wait()
 	p.line.End()
+}
+
+// membersOf says whose members are waited for.
+func membersOf(ref xlreg.ClusterRef) string {
+	if ref.IsZero() {
+		return "all members"
+	}
+	if ref.Name == "" {
+		return "the members of " + ref.ID.String()[:12] + "…"
+	}
+	return "the members of " + string(ref.Name)
 }

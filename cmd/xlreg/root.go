@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/benchcmd"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 )
@@ -15,7 +16,8 @@ import (
 // globals are the flags that every command has, and one that several have.
 type globals struct {
 	*cli.Globals
-	certLife time.Duration // of a node that is made now; 0 is the default
+	name     xlreg.Name    // of a node that is made now; empty: one is chosen
+	certLife time.Duration // likewise; 0 is the default
 }
 
 func newRoot(c *cli.Console) *cobra.Command {
@@ -28,12 +30,14 @@ func newRoot(c *cli.Console) *cobra.Command {
 			"--id-bits is XLREG_ID_BITS, and so on; a list is separated by commas.\n\n" +
 			"Exit codes: 0 done, 1 refused or failed, 2 usage, 3 deadline passed,\n" +
 			"130 interrupted; of 'run' and 'join -- COMMAND' that of the COMMAND.",
+		Version:           buildVersion().Version,
 		Args:              knownCommand,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return g.Prepare(cmd) },
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetVersionTemplate("xlreg {{.Version}}\n")
 	g.Register(root)
 	root.AddCommand(
 		newServe(g), newCheck(g), newBackup(g), newRestore(g), newDemo(g), newRun(g), newCred(g), newNode(g), newShim(),
@@ -42,10 +46,28 @@ func newRoot(c *cli.Console) *cobra.Command {
 	)
 	root.InitDefaultCompletionCmd()
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return cli.UsageError(fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath()))
+		return cli.UsageError(fmt.Errorf("%w; see '%s --help'", cli.ExplainFlag(err), cmd.CommandPath()))
 	})
+	root.SetHelpCommand(newHelp())
 	markUsageErrors(root)
 	return root
+}
+
+// newHelp is cobra's own help command, but that a command which does not exist is an
+// error.
+func newHelp() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Show the help of a command",
+		Args:  cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return cli.UsageError(fmt.Errorf("unknown command %q; see 'xlreg --help'", strings.Join(args, " ")))
+			}
+			return about.Help()
+		},
+	}
 }
 
 // markUsageErrors makes wrong arguments, of every command, usage errors, and

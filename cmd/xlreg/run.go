@@ -29,7 +29,10 @@ type runFlags struct {
 	certLife  time.Duration
 	testKeys  bool
 	keepGoing bool
+	quiet     bool
 	program   programFlags
+
+	unverified bool
 }
 
 // programFlags are those about the program that is to be started.
@@ -87,6 +90,8 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	flags.DurationVar(&f.wait, "wait", formTime, "wait this `TIME` for all members")
 	flags.StringVar(&f.dir, "dir", "", "keep the members and their files in `DIR` (default a temporary directory)")
 	flags.BoolVar(&f.keepGoing, "keep-going", false, "leave the others alone when one COMMAND ends")
+	flags.BoolVarP(&f.quiet, "quiet", "q", false, "do not show who is in the cluster before it starts")
+	flags.BoolVar(&f.unverified, "allow-unverified", false, "start COMMAND without TLS if a member came over a classic carrier")
 	f.program.register(cmd)
 	addCertLife(cmd, &f.certLife)
 	flags.BoolVar(&f.testKeys, "test-keys", false, "take keys from the cache of test keys, which are no secret but quick")

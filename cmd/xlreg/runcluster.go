@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ import (
 	"github.com/xlattice/xlreg/internal/run"
 	"github.com/xlattice/xlreg/internal/store/memory"
 	"github.com/xlattice/xlreg/keys"
+	"github.com/xlattice/xlreg/launch"
 	"github.com/xlattice/xlreg/regcred"
 )
 
@@ -36,7 +38,8 @@ type clusterRun struct {
 	ports   []*run.Ports
 	target  *regcred.Target
 	members []*client.Membership
-	old     atomic.Bool // a node is from an earlier run
+	first   *launch.Data // the cluster as its first member sees it
+	old     atomic.Bool  // a node is from an earlier run
 	closers []func() error
 }
 
@@ -193,12 +196,13 @@ func (r *clusterRun) isMember(key xlreg.SigKey) bool {
 func (r *clusterRun) form(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, r.o.wait)
 	defer cancel()
-	p := newProgress(ctx, r.Console)
+	p := r.newProgress(ctx, membersOf(xlreg.ClusterRef{Name: r.o.cluster}))
 	defer p.end()
 	all := together{
-		Options: client.Options{Protocol: r.Protocol.Protocol}, target: r.target,
+		Options: client.Options{Protocol: r.Protocol.Protocol, Logger: p.logger()}, target: r.target,
 		nodes: r.nodes, cluster: r.o.cluster, size: r.o.size, endpointCount: r.o.ports,
 		leaveFirst: r.old.Load() && r.o.cluster != "", progress: p.callback(),
+		unverified: r.o.unverified,
 	}
 	if r.members, err = all.form(ctx); err != nil {
 		return explainShared(afterWait(nameMissing(err)))
@@ -225,13 +229,12 @@ func (r *clusterRun) leave() error {
 
 // launch starts the programs and looks after them.
 func (r *clusterRun) launch(ctx context.Context) error {
-	if cli.HasLine(r.Err) {
-		c := r.members[0].Cluster()
-		fmt.Fprintf(r.Err, "cluster %s of %d members is complete\n", c.Name, c.MaxSize)
-	}
 	programs, err := r.programs()
 	if err != nil {
 		return err
+	}
+	if err := r.describe(programs[0].Args[0]); err != nil {
+		return errors.Join(err, run.Abandon(programs))
 	}
 	o, err := r.launchOptions()
 	if err != nil {
@@ -239,6 +242,28 @@ func (r *clusterRun) launch(ctx context.Context) error {
 	}
 	o.KeepGoing, o.Release = r.o.keepGoing, r.release
 	return r.supervise(ctx, programs, o)
+}
+
+// describe says who is in the cluster that is about to start, where its files are, and
+// how to talk to it.
+func (r *clusterRun) describe(program string) error {
+	if r.o.quiet || r.Output == "json" {
+		return nil
+	}
+	var b bytes.Buffer
+	if err := r.describeRoster(&b, r.members[0].Roster(), r.Err); err != nil {
+		return err
+	}
+	dir, err := filepath.Abs(r.dir)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(&b, "\nfiles in %s%s\n", dir, map[bool]string{true: ", until this ends"}[r.o.dir == ""])
+	if command, known := r.first.TalkTo(program); known {
+		fmt.Fprintf(&b, "talk to it with\n\n  %s\n\n", command)
+	}
+	_, err = r.Err.Write(b.Bytes())
+	return err
 }
 
 // programs writes every member's files and returns what is to be started.
@@ -255,9 +280,12 @@ func (r *clusterRun) programs() (programs []run.Program, err error) {
 	mergers := run.NewMergers(r.Out, r.Err)
 	prefixes := [][]string{run.Prefixes(names, hasColor(r.Out)), run.Prefixes(names, hasColor(r.Err))}
 	for i, m := range r.members {
-		p, err := r.prepareProgram(m, r.target, "", r.o.command)
+		p, data, err := r.prepareProgram(m, r.target, memberPlace{allowUnverified: r.o.unverified}, r.o.command)
 		if err != nil {
 			return programs, err
+		}
+		if i == 0 {
+			r.first = data
 		}
 		p.Stdout, p.Stderr = mergers[0].Line(prefixes[0][i]), mergers[1].Line(prefixes[1][i])
 		if r.o.dir == "" {

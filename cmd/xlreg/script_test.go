@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
@@ -22,7 +23,10 @@ import (
 	"go.uber.org/goleak"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/original"
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/bolt"
 	"github.com/xlattice/xlreg/keys"
@@ -51,12 +55,15 @@ func (t tests) Run() int {
 //
 //   - key N DIR puts the test key N into DIR, as both keys of a node that is to be
 //     made there: making new ones takes long
+//   - node N DIR makes a node in DIR that has the test key N and the folder's name
+//   - original registry|node N DIR makes what an original program left in DIR, which is
+//     its name too, with the test key N as both keys
 //   - start NAME PROGRAM ARG… starts a registry in the background and waits until
 //     it is open; $NAME_at, $NAME_id, $NAME_sig and $NAME_cred say where and who
 //   - finish [-KILL] NAME ends it: with SIGTERM, and then it has to exit with 0, or
 //     with SIGKILL. NAME.out and NAME.log are what it wrote
 //   - fails CODE PROGRAM ARG… runs a program that has to end with that exit code
-//     and one line on standard error
+//     and one line on standard error, besides lines about a wait and warnings
 //   - joined N CLUSTER waits until a cluster has N members
 //   - like FILE PATTERN holds JSON against JSON whose strings are patterns
 //   - let NAME PATTERN gives $NAME what the pattern's group finds in the last output
@@ -89,18 +96,20 @@ func scripts(dir, keys string) testscript.Params {
 			return os.Geteuid() == 0, nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"key":    cmdKey,
-			"start":  cmdStart,
-			"finish": cmdFinish,
-			"fails":  cmdFails,
-			"joined": cmdJoined,
-			"like":   cmdLike,
-			"let":    cmdLet,
-			"hangup": cmdHangup,
-			"older":  cmdOlder,
-			"lose":   cmdLose,
-			"newer":  cmdNewer,
-			"damage": cmdDamage,
+			"key":      cmdKey,
+			"node":     cmdNode,
+			"original": cmdOriginal,
+			"start":    cmdStart,
+			"finish":   cmdFinish,
+			"fails":    cmdFails,
+			"joined":   cmdJoined,
+			"like":     cmdLike,
+			"let":      cmdLet,
+			"newer":    cmdNewer,
+			"damage":   cmdDamage,
+			"hangup":   cmdHangup,
+			"older":    cmdOlder,
+			"lose":     cmdLose,
 		},
 	}
 }
@@ -151,6 +160,31 @@ func cmdKey(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+func cmdNode(ts *testscript.TestScript, neg bool, args []string) {
+	cmdKey(ts, neg, args)
+	dir := ts.MkAbs(args[1])
+	node, err := identity.Init(dir, identity.Options{Name: xlreg.Name(filepath.Base(dir))})
+	ts.Check(err)
+	ts.Check(node.Close())
+}
+
+func cmdOriginal(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, neg, args, 3, "original registry|node N DIR")
+	block, _ := pem.Decode([]byte(ts.ReadFile(filepath.Join(ts.Getenv("KEYS"), args[1]+".pkcs1"))))
+	key, err := x509.ParsePKCS1PrivateKey(block.Bytes)
+	ts.Check(err)
+	id := bytes.Repeat([]byte{0x9a}, xlreg.ShortIDLen)
+	c := original.Config{Name: args[2], ID: id, Comms: key, Sig: key, Endpoints: []string{"127.0.0.1:5001", "127.0.0.1:5002"}}
+	file, text := "reg.config", c.Registry()
+	if args[0] == "node" {
+		id[len(id)-1]++
+		file, text = "node.config", c.Node()
+	}
+	dir := filepath.Join(ts.MkAbs(args[2]), ".xlattice")
+	ts.Check(os.MkdirAll(dir, 0o740))
+	ts.Check(os.WriteFile(filepath.Join(dir, file), []byte(text), 0o400))
+}
+
 func cmdDamage(ts *testscript.TestScript, neg bool, args []string) {
 	want(ts, neg, args, 1, "damage FILE")
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Repeat("damaged\n", 1000)), 0o600))
@@ -197,6 +231,12 @@ func setSchema(ts *testscript.TestScript, file string, version byte) {
 	ts.Check(db.Close())
 }
 
+// besidesWaiting returns what a program wrote, less the lines that it may write before it
+// fails.
+func besidesWaiting(text string) string {
+	return regexp.MustCompile(`(?m)^xlreg: (waiting for|trying again|warning:).*\n`).ReplaceAllString(text, "")
+}
+
 func cmdFails(ts *testscript.TestScript, neg bool, args []string) {
 	want(ts, neg, args, 2, "fails CODE PROGRAM ARG…")
 	err := ts.Exec(args[1], args[2:]...)
@@ -207,7 +247,7 @@ func cmdFails(ts *testscript.TestScript, neg bool, args []string) {
 	if got := strconv.Itoa(exit.ExitCode()); got != args[0] {
 		ts.Fatalf("exit code %s, want %s", got, args[0])
 	}
-	text := ts.ReadFile("stderr")
+	text := besidesWaiting(ts.ReadFile("stderr"))
 	if !strings.HasPrefix(text, "xlreg: ") || strings.Count(text, "\n") != 1 || !strings.HasSuffix(text, "\n") {
 		ts.Fatalf("standard error is not one line of xlreg: %q", text)
 	}

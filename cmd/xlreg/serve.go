@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -75,6 +76,9 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 		Protocols: cfg.protocols, MaxWait: cfg.maxWait, Limits: cfg.limits, Logger: cfg.log,
 		OwnProcess: !cfg.dev,
 	})
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w; stop the program that has the port, or choose another with --listen", err)
+	}
 	if err != nil {
 		return err
 	}
@@ -139,8 +143,8 @@ In another terminal:
 
   export XLREG_REGISTRY='%[2]s'
   %[3]s create demo --size 2
-  %[3]s join demo --node /tmp/xlreg-a --endpoint 127.0.0.1:7001 --wait 60s &
-  %[3]s join demo --node /tmp/xlreg-b --endpoint 127.0.0.1:7002 --wait 60s
+  %[3]s join demo --node /tmp/xlreg-a --name a --endpoint 127.0.0.1:7001 --wait 60s &
+  %[3]s join demo --node /tmp/xlreg-b --name b --endpoint 127.0.0.1:7002 --wait 60s
 
 `, view.Endpoints(cred.Endpoints), url, program)
 	return err

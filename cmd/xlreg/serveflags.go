@@ -22,6 +22,7 @@ type serveFlags struct {
 	listen    []string
 	public    []string
 	name      string
+	importDir string
 	ephemeral bool
 	dev       bool
 	newData   bool
@@ -40,6 +41,7 @@ type serveConfig struct {
 	public    []xlreg.Endpoint
 	name      xlreg.Name
 	nameGiven bool
+	importDir string // empty: none
 	ephemeral bool
 	dev       bool
 	newData   bool
@@ -57,6 +59,7 @@ func (f *serveFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.data, "data", "", "`DIR` for keys, data and regCred.dat; made if it does not exist")
 	flags.StringSliceVar(&f.listen, "listen", []string{":" + strconv.Itoa(xlreg.DefaultPort)}, "`ADDR` to listen on, repeatable; port 0 takes a free one")
 	flags.StringSliceVar(&f.public, "public", nil, "`HOST:PORT` where clients find the registry, repeatable (default what is bound)")
+	flags.StringVar(&f.importDir, "import", "", "when it is first started, be the original registry whose .xlattice `DIR` this is")
 	flags.StringVar(&f.name, "name", "xlReg", "the registry's `NAME`, when it is first started")
 	flags.BoolVar(&f.ephemeral, "ephemeral", false, "keep nodes and clusters in memory only")
 	flags.BoolVar(&f.dev, "dev", false, "for trying out: ephemeral, on loopback, on a free port")
@@ -92,7 +95,7 @@ func (f *serveFlags) registerLimits(flags *pflag.FlagSet) {
 // config checks the flags and returns what to run on.
 func (f *serveFlags) config(flags *pflag.FlagSet, c *cli.Console) (*serveConfig, error) {
 	cfg := &serveConfig{
-		listen: f.listen, nameGiven: flags.Changed("name"), ephemeral: f.ephemeral || f.dev, dev: f.dev, newData: f.newData,
+		listen: f.listen, nameGiven: flags.Changed("name"), importDir: f.importDir, ephemeral: f.ephemeral || f.dev, dev: f.dev, newData: f.newData,
 		idLen: f.idBits / 8, keyBits: f.keyBits, maxWait: f.maxWait, limits: f.limits,
 	}
 	if f.dev && !flags.Changed("listen") {

@@ -12,16 +12,23 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
-	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/run"
 	"github.com/xlattice/xlreg/launch"
 	"github.com/xlattice/xlreg/regcred"
 )
 
-// writeFiles writes a member's files into dir, or inside its node if dir is empty, and
-// returns the cluster as the member sees it.
-func writeFiles(roster *client.Roster, id xlreg.NodeID, node *identity.Node, target *regcred.Target, dir string) (d *launch.Data, err error) {
+// memberPlace is where a member's files are and where it listens, and whether it may go
+// without TLS.
+type memberPlace struct {
+	dir             string           // empty: inside its node
+	listen          []xlreg.Endpoint // empty: where the others find it
+	allowUnverified bool
+}
+
+// writeFiles writes a member's files, and returns the cluster as the member sees it.
+func writeFiles(roster *client.Roster, id xlreg.NodeID, node *identity.Node, target *regcred.Target, place memberPlace) (d *launch.Data, err error) {
+	dir := place.dir
 	if dir == "" {
 		dir, err = launch.DirOf(node, roster.Cluster.Name)
 	} else {
@@ -33,35 +40,42 @@ func writeFiles(roster *client.Roster, id xlreg.NodeID, node *identity.Node, tar
 	if d, err = launch.NewData(roster, id, dir); err != nil {
 		return nil, err
 	}
+	d.Listen = place.listen
 	if d.Registry, err = target.URL(); err != nil {
 		return nil, err
 	}
 	return d, launch.WriteFiles(d, node)
 }
 
-// prepareProgram writes a member's files and returns the program to start there.
-func (g *globals) prepareProgram(m *client.Membership, target *regcred.Target, dir string, command *launch.Command) (p run.Program, err error) {
-	d, err := writeFiles(m.Roster(), m.Self().Token.ID, m.Node(), target, dir)
+// prepareProgram writes a member's files and returns the program to start there. One
+// that would have to do without TLS is started only if that is allowed: its peers could
+// be anybody.
+func (g *globals) prepareProgram(m *client.Membership, target *regcred.Target, place memberPlace, command *launch.Command) (p run.Program, d *launch.Data, err error) {
+	d, err = writeFiles(m.Roster(), m.Self().Token.ID, m.Node(), target, place)
 	if err != nil {
-		return p, err
+		return p, nil, err
 	}
-	if _, err := d.TLS(); err != nil && cli.HasLine(g.Err) {
-		fmt.Fprintf(g.Err, "%s: %s\n", d.Self.Name, oneLine(err))
+	_, err = d.TLS()
+	if err != nil && !place.allowUnverified {
+		return p, nil, fmt.Errorf("%s is not started: %w", d.Self.Name, err)
+	}
+	if err != nil {
+		g.warn("%s: %v", d.Self.Name, err)
 	}
 	x, err := command.Expand(d)
 	if err != nil {
-		return p, err
+		return p, nil, err
 	}
 	if err := x.WriteMade(); err != nil {
-		return p, err
+		return p, nil, err
 	}
 	p = run.Program{Name: d.Self.Name, Args: x.Args}
 	if p.Path, err = run.LookPath(x.Args[0]); err != nil {
-		return p, err
+		return p, nil, err
 	}
 	p.Env, err = d.Environment()
 	p.Env = append(p.Env, x.Env...)
-	return p, err
+	return p, d, err
 }
 
 // supervise runs programs until all have ended. Signals are theirs from now on.

@@ -39,38 +39,16 @@ func (c *Cluster) Fields() []Field {
 	}
 }
 
-// Row is a member as people read it, in one line of a table.
-type Row struct {
-	Index       int
-	Name        xlreg.Name
-	ID          xlreg.NodeID
-	Endpoints   []xlreg.Endpoint
-	Fingerprint string // of the sig key, SHA256:…
-	Verified    bool
-}
-
-// WriteTable writes a roster for people.
-func WriteTable(w io.Writer, rows []Row) error {
-	table := newTable(w)
-	fmt.Fprintln(table, "INDEX\tNAME\tID\tENDPOINTS\tSIG KEY\tVERIFIED")
-	for i := range rows {
-		r := &rows[i]
-		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\n",
-			r.Index, r.Name, shortID(r.ID), Endpoints(r.Endpoints), r.Fingerprint, yesNo(r.Verified))
-	}
-	return table.Flush()
-}
-
 func newTable(w io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(w, 0, 0, 2, ' ', 0) }
 
-// shortID is enough of an ID to tell it from others by eye.
-func shortID(id xlreg.NodeID) string { return id.String()[:12] + "…" }
-
-func yesNo(yes bool) string {
-	if yes {
-		return "yes"
+// ShortID is enough of an ID to tell it from others by eye.
+func ShortID(id fmt.Stringer) string {
+	const enough = 12
+	text := id.String()
+	if len(text) <= enough {
+		return text
 	}
-	return "no"
+	return text[:enough] + "…"
 }
 
 // CountMembers says how many members of how many there are. Original servers tell a

@@ -3,8 +3,11 @@ package view
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
+	"unicode/utf8"
 
 	"github.com/xlattice/xlreg"
 )
@@ -83,17 +86,92 @@ func TestJSONEscapesNothing(t *testing.T) {
 
 func TestTable(t *testing.T) {
 	_, m := example()
-	var b bytes.Buffer
-	err := WriteTable(&b, []Row{
-		{Index: 0, Name: "a", ID: m.Token.ID, Endpoints: m.Token.Endpoints, Fingerprint: "SHA256:x", Verified: true},
+	now := time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
+	rows := []Row{
+		{Index: 0, Name: "a", ID: m.Token.ID, Endpoints: m.Token.Endpoints, Fingerprint: "SHA256:x", Verified: true, Joined: now.Add(-5 * time.Second)},
 		{Index: 10, Name: "longer", ID: m.Token.ID, Fingerprint: "SHA256:y"},
-	})
-	want := `INDEX  NAME    ID             ENDPOINTS            SIG KEY   VERIFIED
-0      a       111111111111…  192.0.2.1:1,[::1]:2  SHA256:x  yes
-10     longer  111111111111…  -                    SHA256:y  no
-`
-	if err != nil || b.String() != want {
-		t.Errorf("%v, got\n%s\nwant\n%s", err, &b, want)
+	}
+	id := strings.Repeat("11", xlreg.LongIDLen)
+	cases := []struct {
+		name   string
+		layout Layout
+		want   string
+	}{
+		{"room", Layout{Now: now}, `INDEX  NAME    ENDPOINTS            JOINED  VERIFIED
+0      a       192.0.2.1:1,[::1]:2  5s ago  yes
+10     longer  -                    -       no
+`},
+		{"little room", Layout{Width: 50, Fold: true, Now: now}, `INDEX  NAME    ENDPOINTS    JOINED  VERIFIED
+0      a       192.0.2.1:1  5s ago  yes
+               [::1]:2
+10     longer  -            -       no
+`},
+		{"no room", Layout{Width: 30, Fold: true, Now: now}, `0  a
+   192.0.2.1:1
+   [::1]:2
+   joined 5s ago, verified: yes
+10  longer
+   joined -, verified: no
+`},
+		{"no room for a program", Layout{Width: 30, Now: now}, `INDEX  NAME    ENDPOINTS    JOINED  VERIFIED
+0      a       192.0.2.1:1  5s ago  yes
+               [::1]:2
+10     longer  -            -       no
+`},
+		{"everything", Layout{Width: 50, Fold: true, Wide: true, Now: now}, `INDEX  NAME    ID                                                                ENDPOINTS            SIG KEY   JOINED                VERIFIED
+0      a       ` + id + `  192.0.2.1:1,[::1]:2  SHA256:x  2026-03-04T11:59:55Z  yes
+10     longer  ` + id + `  -                    SHA256:y  -                     no
+`},
+	}
+	for _, c := range cases {
+		var b bytes.Buffer
+		if err := WriteTable(&b, rows, c.layout); err != nil || b.String() != c.want {
+			t.Errorf("%s: %v, got\n%s\nwant\n%s", c.name, err, &b, c.want)
+		}
+	}
+}
+
+// A table of 64 members with the longest IPv4 addresses fits a window of 50 columns.
+func TestTableFits(t *testing.T) {
+	now := time.Now()
+	for _, width := range []int{50, 80} {
+		rows := make([]Row, xlreg.MaxClusterSize)
+		for i := range rows {
+			rows[i] = Row{
+				Index: i, Name: xlreg.Name(fmt.Sprintf("member%d", i)), Verified: true, Joined: now.Add(-time.Hour * 24 * 3000),
+				Endpoints: []xlreg.Endpoint{"192.168.100.100:65535", "192.168.100.101:65535"},
+			}
+		}
+		var b bytes.Buffer
+		if err := WriteTable(&b, rows, Layout{Width: width, Fold: true, Now: now}); err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.SplitSeq(b.String(), "\n") {
+			if utf8.RuneCountInString(line) > width {
+				t.Errorf("%d columns: %q", width, line)
+			}
+		}
+	}
+}
+
+func TestAge(t *testing.T) {
+	now := time.Now()
+	for ago, want := range map[time.Duration]string{
+		-time.Minute: "0s ago", 59 * time.Second: "59s ago", time.Minute: "1m ago", 90 * time.Minute: "1h ago",
+		47 * time.Hour: "47h ago", 48 * time.Hour: "2d ago",
+	} {
+		if got := age(now, now.Add(-ago)); got != want {
+			t.Errorf("%v: %q, want %q", ago, got, want)
+		}
+	}
+}
+
+func TestShortID(t *testing.T) {
+	if got := ShortID(xlreg.NodeID(strings.Repeat("\xab", xlreg.ShortIDLen))); got != "abababababab…" {
+		t.Error(got)
+	}
+	if got := ShortID(xlreg.NodeID("\xab")); got != "ab" {
+		t.Error(got)
 	}
 }
 
@@ -122,7 +200,7 @@ func TestWritersThatFail(t *testing.T) {
 	for name, err := range map[string]error{
 		"JSON":   WriteJSON(full{}, 1),
 		"fields": WriteFields(full{}, []Field{{"a", "b"}}),
-		"table":  WriteTable(full{}, nil),
+		"table":  WriteTable(full{}, nil, Layout{}),
 	} {
 		if !errors.Is(err, errFull) {
 			t.Errorf("%s: %v", name, err)

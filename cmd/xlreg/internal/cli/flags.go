@@ -34,6 +34,37 @@ func ParseCarriers(list []string) ([]xlreg.Protocol, error) {
 	return all, nil
 }
 
+// ExplainFlag says what is wrong with a flag's value in words of this program, where
+// the library's would be those of Go.
+func ExplainFlag(err error) error {
+	var invalid *pflag.InvalidValueError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	f := invalid.GetFlag()
+	return fmt.Errorf("--%s: %w", f.Name, ExplainValue(f, invalid.GetValue(), err))
+}
+
+// ExplainValue is ExplainFlag for a value alone, wherever it came from.
+func ExplainValue(f *pflag.Flag, value string, err error) error {
+	if want, known := wanted[f.Value.Type()]; known {
+		return fmt.Errorf("%q: want %s", value, want)
+	}
+	var invalid *pflag.InvalidValueError
+	if errors.As(err, &invalid) {
+		return invalid.Unwrap()
+	}
+	return err
+}
+
+// wanted says what the values of each type of flag look like.
+var wanted = map[string]string{
+	"int":         "a whole number",
+	"duration":    "a time with its unit, such as 30s or 5m",
+	"bool":        "true or false",
+	"stringSlice": "a list separated by commas",
+}
+
 // CheckPositive refuses limits that would stop everything, and zeros, which
 // would be taken for defaults.
 func CheckPositive(flags *pflag.FlagSet) (failed error) {

@@ -20,11 +20,14 @@ import (
 // Globals are the flags that every command has.
 type Globals struct {
 	*Console
-	Output   string // table or json
+	Output   string // table, wide or json
 	Registry string // file or URL; empty: none was named
 	Node     string // directory; empty: the user's own
 	Protocol ProtocolFlag
 }
+
+// outputs are the formats of --output.
+var outputs = []string{"table", "wide", "json"}
 
 // ProtocolFlag is a flag that names a generation; zero if it is not given.
 type ProtocolFlag struct{ xlreg.Protocol }
@@ -52,11 +55,11 @@ func (f *ProtocolFlag) Classic() bool { return f.Protocol != 0 && f.Protocol.Cla
 // Register gives the program's root command the flags.
 func (g *Globals) Register(root *cobra.Command) {
 	flags := root.PersistentFlags()
-	flags.StringVarP(&g.Output, "output", "o", "table", "output `FORMAT`: table or json")
+	flags.StringVarP(&g.Output, "output", "o", "table", "output `FORMAT`: table, wide or json")
 	flags.StringVar(&g.Registry, "registry", "", "the registry: a regCred file or an xlreg:// line, `FILE|URL`")
 	flags.StringVar(&g.Node, "node", "", "the node's `DIR`, made if it does not exist (default the user's own)")
 	flags.Var(&g.Protocol, "protocol", "the generation to speak: 2.0, 1.9 or 1.8 (default 2.0)")
-	Complete(root, "output", "table", "json")
+	Complete(root, "output", outputs...)
 	Complete(root, "protocol", "2.0", "1.9", "1.8")
 }
 
@@ -79,18 +82,18 @@ func (g *Globals) Prepare(cmd *cobra.Command) error {
 	var failed error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		value := os.Getenv(envName(f.Name))
-		if f.Changed || value == "" || f.Name == "help" || isToldByLauncher(envName(f.Name)) {
+		if f.Changed || value == "" || f.Name == "help" || f.Name == "version" || isToldByLauncher(envName(f.Name)) {
 			return
 		}
 		if err := cmd.Flags().Set(f.Name, value); err != nil && failed == nil {
-			failed = UsageError(fmt.Errorf("%s: %w", envName(f.Name), err))
+			failed = UsageError(fmt.Errorf("%s: %w", envName(f.Name), ExplainValue(f, value, err)))
 		}
 	})
 	if failed != nil {
 		return failed
 	}
-	if g.Output != "table" && g.Output != "json" {
-		return UsageError(fmt.Errorf("--output %q: want table or json", g.Output))
+	if !slices.Contains(outputs, g.Output) {
+		return UsageError(fmt.Errorf("--output %q: want table, wide or json", g.Output))
 	}
 	return nil
 }

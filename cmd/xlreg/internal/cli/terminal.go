@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 	"sync"
 	"time"
 
@@ -14,6 +15,23 @@ import (
 func IsTerminal(f any) bool {
 	file, ok := f.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// usualWidth is how wide a terminal is taken to be where nobody says.
+const usualWidth = 80
+
+// Width returns how many columns there are for what is written to f: those of the
+// terminal, or what COLUMNS says.
+func Width(f any) int {
+	if file, ok := f.(*os.File); ok {
+		if width, _, err := term.GetSize(int(file.Fd())); err == nil && width > 0 {
+			return width
+		}
+	}
+	if width, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && width > 0 {
+		return width
+	}
+	return usualWidth
 }
 
 // eraseLine goes back to the start of the line and clears it.
@@ -52,7 +70,7 @@ func (l *StatusLine) Show(text string) {
 	if l.out == nil || l.ended || !inForeground(l.out) {
 		return
 	}
-	fmt.Fprint(l.out, eraseLine, cut(text, l.width()-1))
+	fmt.Fprint(l.out, eraseLine, cut(text, Width(l.out)-1))
 	l.shown = true
 }
 
@@ -64,16 +82,6 @@ func (l *StatusLine) End() {
 		fmt.Fprint(l.out, eraseLine)
 	}
 	l.ended = true
-}
-
-// width is asked for each time, since windows change size.
-func (l *StatusLine) width() int {
-	const usual = 80
-	width, _, err := term.GetSize(int(l.out.Fd()))
-	if err != nil || width <= 0 {
-		return usual
-	}
-	return width
 }
 
 // cut shortens a line to one that does not wrap, since a wrapped line cannot be erased.

@@ -1,0 +1,57 @@
+package regcred
+
+import (
+	"bytes"
+	"encoding/binary"
+	"strings"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// Credentials pass through mail, chats and editors, which wrap lines, put quotes around
+// words and begin files with a byte order mark. None of that can be a part of them.
+
+// plain returns the text of a file as UTF-8 without a byte order mark. UTF-16 is what
+// some shells write when output is sent to a file.
+func plain(data []byte) []byte {
+	switch {
+	case bytes.HasPrefix(data, []byte{0xff, 0xfe}):
+		return fromUTF16(data[2:], binary.LittleEndian)
+	case bytes.HasPrefix(data, []byte{0xfe, 0xff}):
+		return fromUTF16(data[2:], binary.BigEndian)
+	}
+	return bytes.TrimPrefix(data, []byte("\ufeff"))
+}
+
+func fromUTF16(data []byte, order binary.ByteOrder) []byte {
+	var out []byte
+	units := make([]uint16, len(data)/2)
+	for i := range units {
+		units[i] = order.Uint16(data[2*i:])
+	}
+	for _, r := range utf16.Decode(units) {
+		out = utf8.AppendRune(out, r)
+	}
+	return out
+}
+
+// unquoted returns s without what may have been put around it on its way: blanks, quotes,
+// brackets, and the name of the variable that it is for.
+func unquoted(s string) string {
+	around := func(r rune) bool {
+		return unicode.IsSpace(r) || strings.ContainsRune("\ufeff\u200b\"'`<>“”‘’«»", r)
+	}
+	s = strings.TrimFunc(s, around)
+	s = strings.TrimSpace(strings.TrimPrefix(s, "export "))
+	return strings.TrimFunc(strings.TrimPrefix(s, "XLREG_REGISTRY="), around)
+}
+
+// line returns s if it is an xlreg:// line, in one piece again if it was wrapped.
+func line(s string) (string, bool) {
+	s = unquoted(s)
+	if !strings.HasPrefix(s, urlPrefix) {
+		return "", false
+	}
+	return strings.Join(strings.Fields(s), ""), true
+}
