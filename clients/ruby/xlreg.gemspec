@@ -12,9 +12,15 @@ Gem::Specification.new do |spec|
   spec.homepage = 'https://github.com/xlattice/xlreg'
   spec.license = 'MIT'
   spec.required_ruby_version = '>= 3.1'
-  spec.files = Dir.chdir(__dir__) { Dir['lib/**/*.rb', 'exe/*', 'README.md'] }
+  spec.files = Dir.chdir(__dir__) { Dir['lib/**/*.rb', 'exe/*', 'sig/**/*.rbs', 'README.md', 'LICENSE'] }
   spec.bindir = 'exe'
   spec.executables = ['xlreg-rb']
   spec.add_runtime_dependency 'google-protobuf', '>= 3.21', '< 5'
-  spec.metadata['rubygems_mfa_required'] = 'true'
+  spec.metadata = {
+    'source_code_uri' => "#{spec.homepage}/tree/main/clients/ruby",
+    'documentation_uri' => "#{spec.homepage}/blob/main/clients/ruby/README.md",
+    'changelog_uri' => "#{spec.homepage}/blob/main/CHANGELOG.md",
+    'bug_tracker_uri' => "#{spec.homepage}/issues",
+    'rubygems_mfa_required' => 'true'
+  }
 end

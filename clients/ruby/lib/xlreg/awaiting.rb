@@ -9,7 +9,9 @@ module Xlreg
     # @param ref [ClusterRef]
     # @param size [Integer] 0 is as many as the cluster is made for
     # @param progress [Proc, nil]
-    def initialize(options, ref, size, progress)
+    # @param follow [Boolean] whether progress is to be told of each new member, which takes a request for each
+    def initialize(options, ref, size, progress, follow: true)
+      @follow = follow
       @options = options
       @ref = ref
       @size = size
@@ -30,7 +32,8 @@ module Xlreg
     def attempt(limit)
       Dialogue.open(@options, limit, once: true) do |dialogue|
         dialogue.register(limit) if dialogue.protocol.classic?
-        waiter = Waiter.new(dialogue, @ref, size: @size, seen: (method(:seen) if @progress), look: true)
+        seen = method(:seen) if @progress
+        waiter = Waiter.new(dialogue, @ref, size: @size, seen: seen, follow: @follow, look: true)
         waiter.wait(limit)
       ensure
         @last = waiter.last if waiter&.last

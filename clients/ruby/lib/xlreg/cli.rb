@@ -3,11 +3,15 @@
 require_relative '../xlreg'
 require_relative 'command'
 require_relative 'output'
+require_relative 'status_line'
+require_relative 'chores'
 
 module Xlreg
-  # `xlreg-rb join|get|create`, for people without the Go program: its flags, exit codes and JSON.
+  # `xlreg-rb`, for people without the Go program: its commands, flags, exit codes and JSON.
   # @api private
   class CLI
+    include Chores
+
     DONE = 0
     FAILED = 1
     USAGE = 2
@@ -27,6 +31,7 @@ module Xlreg
       OriginalRegistryError => 'say which with --protocol',
       Needs20Error => 'leave --protocol away, if the registry speaks 2.0',
       AddressError => 'give with --endpoint an address where the others reach this member',
+      ClockError => 'set the clock of this machine, or wait until it is',
       UntrustedError => 'if its keys are new, get its credentials anew from someone you trust',
       UnreachableError => 'see that the registry runs there, and that --registry is the right one'
     }.freeze
@@ -34,50 +39,103 @@ module Xlreg
     # The time that --wait gave has passed.
     class WaitOver < StandardError; end
 
-    # Executes one command line. Errors go to err, one line each.
+    # Executes one command line. Errors go to err, one line each, or an object if JSON was asked for.
     # @param arguments [Array<String>]
+    # @param input [IO] where answers come from, if somebody is there
     # @return [Integer] the exit code
-    def self.run(arguments, out: $stdout, err: $stderr)
-      out.write(new(Command.new(arguments)).run)
+    def self.run(arguments, out: $stdout, err: $stderr, input: $stdin)
+      json = json?(arguments)
+      cli = new(Command.new(arguments.dup), out, err, input)
+      out.write(cli.run)
+      out.flush
       DONE
-    rescue StandardError, Interrupt => e
-      code, line = explain(e)
-      err.write("xlreg: #{line}\n")
+    rescue StandardError, SignalException => e
+      raise unless (code = code_of(e))
+
+      tell(err, e, code, cli, json)
       code
     end
 
+    # Tells whether JSON is asked for. It looks by itself, as that counts for command lines that cannot be read
+    # too.
     # @api private
-    def self.explain(error)
+    def self.json?(arguments)
+      format = ENV.fetch('XLREG_OUTPUT', '')
+      arguments.each_with_index do |argument, i|
+        given = argument[/\A(?:-o=?|--output=)(.+)\z/, 1]
+        given = arguments[i + 1].to_s if %w[-o --output].include?(argument)
+        format = given if given
+      end
+      format == 'json'
+    end
+
+    # @api private
+    def self.code_of(error)
       case error
-      when UsageError then [USAGE, error.message]
-      when WaitOver then [DEADLINE, one_line(error.message, error.cause)]
-      when Interrupt then [INTERRUPTED, 'interrupted']
-      when Error, SystemCallError, ArgumentError then [FAILED, one_line(error.message, error)]
-      else raise error
+      when UsageError then USAGE
+      when WaitOver then DEADLINE
+      when SignalException then INTERRUPTED
+      when Error, SystemCallError, ArgumentError then FAILED
       end
     end
 
     # @api private
-    def self.one_line(text, cause)
-      _, advice = ADVICE.find { |kind, _| cause.is_a?(kind) }
-      Text.printable([text.lines.map(&:chomp).join('; '), advice].compact.join('; '))
+    def self.tell(err, error, code, cli, json)
+      cause = error.is_a?(WaitOver) ? error.cause : error
+      line = error.is_a?(SignalException) ? ['interrupted', cli&.kept_seat].compact.join('; ') : one_line(error, cause)
+      err.write(json ? Output.encode(error_json(line, code, cause)) : "xlreg: #{line}\n")
+    rescue SystemCallError
+      nil # there is nobody else to tell
     end
-    private_class_method :explain, :one_line
+
+    # @api private
+    def self.error_json(line, code, cause)
+      shown = { 'error' => line, 'exit' => code }
+      return shown unless cause.is_a?(RegistryError)
+
+      shown['kind'] = cause.class::TEXT
+      shown['retryMillis'] = (cause.retry_after * 1000).round if cause.retry_after.positive?
+      shown
+    end
+
+    # @api private
+    def self.one_line(error, cause)
+      causes = [cause, *(cause.failures if cause.is_a?(UnreachableError))]
+      _, advice = ADVICE.find { |kind, _| causes.any? { |one| one.is_a?(kind) } }
+      Text.printable([error.message.lines.map(&:chomp).join('; '), advice].compact.join('; '))
+    end
+    private_class_method :json?, :code_of, :tell, :error_json, :one_line
 
     # @param command [Command]
-    def initialize(command)
+    def initialize(command, out, err, input)
       @command = command
+      @err = err
+      @input = input
+      @output = Output.for(command.output, out)
     end
 
     # @return [String] what to print
     def run
       return @command.help if @command.verb == 'help'
 
-      @target = Target.load(@command.registry)
-      send(@command.verb)
+      send(@command.verb.tr(' ', '_'))
+    end
+
+    # @return [String, nil] what an interrupted wait leaves behind; nil if that is nothing
+    def kept_seat
+      return unless @formation&.standing == :joined
+
+      name = @command.argument
+      kept = "#{@node_name} keeps its place in #{name}: the same command goes on waiting"
+      return kept if @command.protocol&.classic?
+
+      where = @command[:node] ? " --node #{@command[:node]}" : ''
+      "#{kept}, and 'xlreg-rb leave #{name}#{where}' gives it up"
     end
 
     private
+
+    def target = @target ||= Target.load(@command[:registry])
 
     def create
       attrs = @command.unique? ? ClusterAttrs::UNIQUE : ClusterAttrs::NONE
@@ -85,7 +143,7 @@ module Xlreg
         client.create(@command.ref.name, size: @command.size, endpoint_count: @command.endpoints, attrs: attrs,
                                          timeout: REQUEST_SECONDS)
       end
-      Output.cluster(made, @command.output)
+      @output.cluster(made)
     end
 
     def get
@@ -104,29 +162,51 @@ module Xlreg
       end
     end
 
+    def leave
+      path, = @command.node
+      left = Node.open(path) do |node|
+        limit = Limit.new(REQUEST_SECONDS)
+        Client.open(target, node: node, protocol: @command.protocol, timeout: limit.left) do |client|
+          client.login(timeout: limit.left)
+          client.cluster(@command.ref, timeout: limit.left).tap { |cluster| client.leave(cluster, timeout: limit.left) }
+        end
+      end
+      @output.json? ? @output.cluster(left) : "left #{left.name}\n"
+    end
+
     # Joins and waits for the others.
     def form(node)
-      Xlreg.form(@target, node: node, timeout: @command.wait, **formation).roster
+      limit = Limit.new(@command.wait)
+      StatusLine.run(@err, limit) do |line|
+        @node_name = node.name
+        @formation = Formation.new(plan(node), line.method(:show), follow: line.visible?)
+        @formation.run(limit).roster
+      end
     rescue DeadlineError => e
       raise WaitOver, e.message
     end
 
     # Joins and does not wait: it calls the formation off as soon as the node has its place.
     def place(node)
-      Xlreg.form(@target, node: node, timeout: REQUEST_SECONDS, **formation) do |progress|
-        return progress.roster if progress.roster
-      end.roster
+      told = ->(progress) { throw :placed, progress.roster if progress.roster }
+      catch(:placed) { Formation.new(plan(node), told).run(Limit.new(REQUEST_SECONDS)).roster }
     end
 
-    def formation
-      { cluster: @command.ref, size: @command.size, advertise: @command.endpoint,
-        join_only: !@command.create?, protocol: @command.protocol, allow_unverified: true } # which it shows
+    # It prints who is verified, so nobody is left out.
+    def plan(node)
+      options = Options.of(target, node: node, protocol: @command.protocol)
+      Plan.new(options: options, ref: @command.ref, size: @command.size, advertise: @command.endpoint,
+               join_only: !@command.create?, allow_unverified: true)
     end
 
     # Waits for the whole roster.
     def wait
+      limit = Limit.new(@command.wait)
       as_reader do |node|
-        Xlreg.await(@target, @command.ref, node: node, protocol: @command.protocol, timeout: @command.wait)
+        options = Options.of(target, node: node, protocol: @command.protocol)
+        StatusLine.run(@err, limit) do |line|
+          Awaiting.new(options, @command.ref, 0, line.method(:show), follow: line.visible?).run(limit)
+        end
       end
     rescue DeadlineError => e
       raise WaitOver, e.message
@@ -138,22 +218,30 @@ module Xlreg
     # Runs the block with a session, as the node where that is needed, which is then registered.
     def session(seconds, &)
       if @command.verb == 'get' && !@command.protocol&.classic?
-        return Client.open(@target, protocol: @command.protocol, timeout: seconds, &)
+        return Client.open(target, protocol: @command.protocol, timeout: seconds, &)
       end
 
       with_node do |node|
-        Client.open(@target, node: node, protocol: @command.protocol, timeout: seconds) do |client|
+        Client.open(target, node: node, protocol: @command.protocol, timeout: seconds) do |client|
           client.register(timeout: seconds)
           yield client
         end
       end
     end
 
-    def with_node(&)
+    def with_node
       path, name = @command.node
-      Node.ensure(path, name: name, &)
+      Node.ensure(path, name: name) do |node|
+        note("#{path}: node.json was empty, as after a power cut; made anew, as #{node.name}") if node.recovered?
+        yield node
+      end
     end
 
-    def show(roster) = Output.roster(roster, @command.output)
+    def show(roster)
+      roster.warnings.each { |warning| note(warning) }
+      @output.roster(roster)
+    end
+
+    def note(text) = @err.write("xlreg: warning: #{Text.printable(text)}\n")
   end
 end

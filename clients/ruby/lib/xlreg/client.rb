@@ -156,6 +156,9 @@ module Xlreg
     # @raise [SessionEndedError] the session is over
     def registry(timeout: nil) = call(timeout) { |limit| @dialogue.registry(limit) }
 
+    # @return [String] says nothing of what is private
+    def inspect = "#<Xlreg::Client of #{fingerprint} over #{protocol}>"
+
     # Says goodbye, waits at most a second for the answer, and ends the session. May be called again.
     # While a call is under way in another thread it ends that instead.
     # @return [void]

@@ -58,6 +58,9 @@ module Xlreg
         @chain = chain
       end
 
+      # @return [String] does not show the key
+      def inspect = "#<#{self.class}>"
+
       # @param text [String] a message
       # @param iv [String] in 1.9, under which it is encrypted
       # @return [String] what travels of it, in one piece
@@ -83,6 +86,9 @@ module Xlreg
         @lost = false
         reset
       end
+
+      # @return [String] does not show the key
+      def inspect = "#<#{self.class}>"
 
       # @param data [String] bytes that came
       def feed(data) = @lost || (@data << data)

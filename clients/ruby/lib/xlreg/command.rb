@@ -13,44 +13,58 @@ module Xlreg
   class Command
     UNITS = { 'h' => 3600, 'm' => 60, 's' => 1, 'ms' => 1e-3, 'us' => 1e-6, 'µs' => 1e-6, 'ns' => 1e-9 }.freeze
     SHARED = %i[output registry node protocol].freeze
-    FLAGS = { 'join' => [*SHARED, :endpoint, :size, :create, :wait], 'get' => [*SHARED, :wait],
-              'create' => [*SHARED, :size, :endpoints, :unique] }.freeze
+    # Each command: what it takes, its flags, and what it is for.
+    VERBS = {
+      'join' => ['NAME', [*SHARED, :name, :endpoint, :size, :create, :wait], 'become a member of a cluster'],
+      'get' => ['NAME', [*SHARED, :wait], 'show who is in a cluster'],
+      'create' => ['[NAME]', [*SHARED, :name, :size, :endpoints, :unique], 'make a cluster'],
+      'leave' => ['NAME', SHARED, 'give a place in a cluster up'],
+      'node init' => ['DIR', %i[output name endpoint bits sig_key comms_key], 'make a node'],
+      'node show' => ['DIR', %i[output], 'show a node'],
+      'cred show' => ['FILE', %i[output], "show a registry's credentials"],
+      'cred url' => ['FILE', %i[output protocol], 'print the xlreg:// line of a registry'],
+      'cred fetch' => ['HOST:PORT', %i[output sig out], "get a registry's credentials from itself"],
+      'version' => ['', %i[output], 'show the version']
+    }.freeze
     # Each flag: how it is given, and what it is for.
     HELP = {
-      output: ['-o', '--output FORMAT', 'table or json (default table)'],
+      output: ['-o', '--output FORMAT', 'table, wide or json (default table)'],
       registry: ['--registry FILE|URL', 'a regCred file or an xlreg:// line'],
       node: ['--node DIR', "the node's directory, made if it does not exist (default the user's own)"],
+      name: ['--name NAME', 'of a node that is made now (default that of its directory)'],
       protocol: ['--protocol GENERATION', '2.0, 1.9 or 1.8 (default 2.0)'],
       endpoint: ['--endpoint HOST:PORT', 'of this member, repeatable'],
       size: ['--size MEMBERS', 'how many the cluster is made for, 2 to 64'],
       create: ['--create', 'make the cluster, of --size members, if it does not exist'],
       wait: ['--wait TIME', 'such as 30s, for all members (default not at all)'],
       endpoints: ['--endpoints ADDRESSES', 'how many each member must have (default 1)'],
-      unique: ['--unique', 'append to the name what makes it new']
+      unique: ['--unique', 'append to the name what makes it new'],
+      bits: ['--bits BITS', 'size of new keys: 2048, 3072 or 4096 (default 2048)'],
+      sig_key: ['--sig-key FILE', 'take the key for signatures from there'],
+      comms_key: ['--comms-key FILE', 'take the key for encryption from there'],
+      sig: ['--sig FINGERPRINT', 'that the registry must prove to have the key of, SHA256:…'],
+      out: ['--out FILE', 'to write to (default standard output)']
     }.freeze
-    USAGE = <<~TEXT
-      Usage: xlreg-rb join|get|create NAME [flags]
-        join NAME      become a member of a cluster
-        get NAME       show who is in a cluster
-        create [NAME]  make a cluster
-      Every flag can be set in the environment: --registry is XLREG_REGISTRY, and so on.
-      Exit codes: 0 done, 1 refused or failed, 2 usage, 3 deadline passed, 130 interrupted.
-    TEXT
-    private_constant :UNITS, :SHARED, :FLAGS, :HELP
+    COMMANDS = VERBS.keys.map { |verb| verb.split[0] }.uniq.join(', ')
+    NUMBERS = %i[size endpoints bits].freeze
+    SWITCHES = %i[create unique].freeze
+    private_constant :UNITS, :SHARED, :VERBS, :HELP, :COMMANDS, :NUMBERS, :SWITCHES
 
-    # @return [String] join, get, create or help
+    # @return [String] the command, or help
     attr_reader :verb
+    # @return [String, nil] what it was given besides flags
+    attr_reader :argument
 
     # @param arguments [Array<String>]
     # @raise [UsageError] they are wrong
     def initialize(arguments)
       @given = {}
-      words = parser.permute(arguments)
-      @verb, @name, *more = @help ? ['help'] : words
-      raise UsageError, "want join, get or create; see 'xlreg-rb --help'" unless @help || FLAGS.key?(@verb)
-      return if @help
+      words = parser.permute(arguments.flat_map { |one| apart(one) })
+      @verb = @asked || verb_of(words)
+      return if verb == 'help'
 
-      fail_usage("'#{@verb}' takes one NAME") unless more.empty? && (@name || @verb == 'create')
+      @argument, *more = words
+      check_argument(more)
       check_flags
       check
     rescue OptionParser::ParseError => e
@@ -58,13 +72,28 @@ module Xlreg
     end
 
     # @return [String] what --help prints
-    def help = "#{USAGE}\nFlags:\n#{parser.summarize.join}"
+    def help
+      verbs = VERBS.map { |verb, (argument, _, about)| ["#{verb} #{argument}", about] }
+      <<~TEXT
+        Usage: xlreg-rb COMMAND [flags]
+        #{verbs.map { |one, about| "  #{one.ljust(22)}#{about}" }.join("\n")}
 
-    # @return [String] table or json
+        Flags, each for the commands that need it:
+        #{parser.summarize.join.chomp}
+
+        Every flag can be set in the environment: --registry is XLREG_REGISTRY, and so on.
+        Exit codes: 0 done, 1 refused or failed, 2 usage, 3 deadline passed, 130 interrupted.
+      TEXT
+    end
+
+    # @return [Object, nil] a flag as it was given; nil if it was not
+    def [](flag) = @given[flag]
+
+    # @return [Boolean] whether --version was asked for, which prints one line
+    def short? = @asked == 'version'
+
+    # @return [String] table, wide or json
     def output = @given.fetch(:output, 'table')
-
-    # @return [String] where the registry's credentials are
-    def registry = @given[:registry]
 
     # @return [Protocol, nil]
     def protocol = @given[:protocol] && Protocol.of(@given[:protocol])
@@ -89,26 +118,47 @@ module Xlreg
 
     # @return [ClusterRef] the cluster that is meant, by name or ID
     def ref
-      return ClusterRef.new if @name.to_s.empty? && verb == 'create'
-      return ClusterRef.new(id: ClusterID.parse(@name)) if /\A(?:\h{40}|\h{64})\z/.match?(@name)
+      return ClusterRef.new if argument.to_s.empty? && verb == 'create'
+      return ClusterRef.new(id: ClusterID.parse(argument)) if /\A(?:\h{40}|\h{64})\z/.match?(argument)
 
-      ClusterRef.new(name: Name.check(@name))
+      ClusterRef.new(name: Name.check(argument))
     rescue IllFormedNameError => e
-      fail_usage("cluster #{Text.quote(@name)}: #{e.message}")
+      fail_usage("cluster #{Text.quote(argument)}: #{e.message}")
     end
 
     # @return [Array(String, String)] the node's directory, and the name of a new one
     def node
-      return [File.expand_path(@given[:node]), File.basename(File.expand_path(@given[:node]))] if @given[:node]
+      if @given[:node]
+        path = File.expand_path(@given[:node])
+        return [path, @given[:name] || File.basename(path)]
+      end
 
       config = ENV.fetch('XDG_CONFIG_HOME', '')
       config = File.join(Dir.home, '.config') if config.empty?
-      [File.join(config, 'xlreg', 'node'), host_name]
+      [File.join(config, 'xlreg', 'node'), @given[:name] || host_name]
     end
 
     private
 
     def fail_usage(why) = raise(UsageError, why)
+
+    def verb_of(words)
+      first = words.shift.to_s
+      return first if VERBS.key?(first) || first == 'help'
+
+      groups = VERBS.keys.filter_map { |verb| verb.split[1] if verb.start_with?("#{first} ") }
+      fail_usage("unknown command #{Text.quote(first)}: want #{COMMANDS}; see 'xlreg-rb --help'") if groups.empty?
+      verb = "#{first} #{words.shift}"
+      VERBS.key?(verb) ? verb : fail_usage("'#{first}': want #{groups.join(' or ')}; see 'xlreg-rb --help'")
+    end
+
+    def check_argument(more)
+      wanted, = VERBS.fetch(verb)
+      fail_usage("'#{verb}' takes nothing besides flags") if wanted.empty? && argument
+      return if more.empty? && (argument || wanted.empty? || wanted.start_with?('['))
+
+      fail_usage("'#{verb}' takes one #{wanted.delete('[]')}")
+    end
 
     def host_name
       Name.check(Socket.gethostname.split('.').first.to_s)
@@ -120,8 +170,23 @@ module Xlreg
       @parser ||= OptionParser.new do |options|
         options.require_exact = true
         HELP.each { |flag, how| options.on(*how) { |text| note(flag, text) } }
-        options.on('-h', '--help', 'show this') { @help = true }
+        options.on('-v', '--version', 'show the version') { @asked = 'version' }
+        options.on('-h', '--help', 'show this') { @asked = 'help' }
       end
+    end
+
+    # Takes a flag apart from the value that it has in the same word. A switch, which needs none, is noted.
+    def apart(word)
+      return ['-o', word[/\A-o=?(.+)/m, 1]] if /\A-o./m.match?(word)
+
+      name, value = /\A--([a-z-]+)=(.*)\z/m.match(word)&.captures
+      return word unless name
+
+      switch = SWITCHES.find { |flag| flag.to_s == name }
+      return ["--#{name}", value] unless switch
+
+      note(switch, value)
+      []
     end
 
     def note(flag, text)
@@ -130,15 +195,17 @@ module Xlreg
     end
 
     def read(flag, text)
+      return Integer(text, 10) if NUMBERS.include?(flag)
+      return switch(text) if SWITCHES.include?(flag)
+
       case flag
       when :endpoint then text.split(',')
-      when :size, :endpoints then Integer(text, 10)
-      when :create, :unique then switch(text)
+      when :name then Name.check(text)
       when :wait then seconds(text)
       when :protocol then Protocol.of(text).to_s
       else text
       end
-    rescue ArgumentError, VersionError => e
+    rescue ArgumentError, VersionError, IllFormedNameError => e
       fail_usage("--#{flag}: #{e.message}")
     end
 
@@ -159,10 +226,12 @@ module Xlreg
       parts.sum { |number, unit| number.to_f * UNITS.fetch(unit) }
     end
 
+    def flag_name(flag) = "--#{flag.to_s.tr('_', '-')}"
+
     def check_flags
-      allowed = FLAGS.fetch(verb)
+      _, allowed, = VERBS.fetch(verb)
       strange = @given.keys.find { |flag| !allowed.include?(flag) }
-      fail_usage("unknown flag: --#{strange}; see 'xlreg-rb --help'") if strange
+      fail_usage("unknown flag: #{flag_name(strange)}; see 'xlreg-rb --help'") if strange
       allowed.each do |flag|
         text = ENV.fetch("XLREG_#{flag.upcase}", '')
         note(flag, text) unless text.empty? || @given.key?(flag)
@@ -170,12 +239,20 @@ module Xlreg
     end
 
     def check
-      fail_usage("--output #{Text.quote(output)}: want table or json") unless %w[table json].include?(output)
+      fail_usage("--output #{Text.quote(output)}: want table, wide or json") unless %w[table wide json].include?(output)
       check_numbers
+      return check_node if verb.start_with?('node')
+      return unless %w[join get create leave].include?(verb)
+
       ref
+      check_cluster
+      fail_usage('say which registry with --registry FILE|URL, or in XLREG_REGISTRY') if @given[:registry].to_s.empty?
+    end
+
+    def check_cluster
       check_join if verb == 'join'
+      fail_usage('leave: needs protocol 2.0') if verb == 'leave' && protocol&.classic?
       fail_usage('--unique: needs protocol 2.0') if unique? && protocol&.classic?
-      fail_usage('say which registry with --registry FILE|URL, or in XLREG_REGISTRY') if registry.to_s.empty?
     end
 
     def check_numbers
@@ -190,6 +267,17 @@ module Xlreg
     def check_join
       fail_usage('--create needs --size N') if create? && size.zero?
       fail_usage("--create needs a name: an ID is the registry's to give") if create? && ref.id
+      check_endpoints
+    end
+
+    def check_node
+      bits = @given[:bits]
+      fail_usage("--bits #{bits}: want 2048, 3072 or 4096") unless bits.nil? || Keys::SIZES.include?(bits)
+      fail_usage('give both --sig-key and --comms-key, or neither') if @given.key?(:sig_key) ^ @given.key?(:comms_key)
+      check_endpoints
+    end
+
+    def check_endpoints
       Endpoint.all(endpoint).each do |one|
         next unless one.address&.to_i&.zero?
 

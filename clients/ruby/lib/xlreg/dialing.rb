@@ -88,6 +88,38 @@ module Xlreg
     # @return [String, nil] the certificate that the node shows, in DER
     attr_reader :shown
 
+    # Asks the registry at an endpoint what key it claims to have. Nothing is proved by that: it is to be shown
+    # to someone who knows what it should be.
+    # @param endpoint [Endpoint]
+    # @param limit [Limit]
+    # @return [String] the fingerprint
+    # @raise [Error] there is no registry that speaks 2.0
+    def self.probe(endpoint, limit)
+      timing = Timing::DEFAULT
+      pace = Pace.new(limit, first: timing.stall, stall: timing.stall, whole: timing.handshake)
+      transport = Transport.connect(endpoint, limit, each: timing.connect)
+      tls = transport.secure(context, pace)
+      raise HandshakeError, "#{endpoint}: speaks no 2.0" unless tls.alpn_protocol == Session::Modern::ALPN
+
+      PublicKey.fingerprint(Certificate.check_self_signed(tls.peer_cert_chain.to_a.last.to_der))
+    rescue Transport::TimeUp
+      raise HandshakeError, "#{endpoint}: no answer in time"
+    rescue Transport::Alert, Transport::Broken => e
+      raise HandshakeError, "#{endpoint}: #{e.message}"
+    ensure
+      transport&.close
+    end
+
+    # TLS 1.3 and no system roots, since the session checks the registry.
+    # @api private
+    def self.context
+      context = OpenSSL::SSL::SSLContext.new
+      context.min_version = OpenSSL::SSL::TLS1_3_VERSION
+      context.verify_mode = OpenSSL::SSL::VERIFY_NONE
+      context.alpn_protocols = [Session::Modern::ALPN]
+      context
+    end
+
     # @return [Boolean] whether the registry is one from before 2.0, as far as its credentials and the
     #   carrier tell
     def original? = protocol.classic? && options.target.cred.protocol.classic?
@@ -159,12 +191,8 @@ module Xlreg
                                    "choose protocol #{cred.protocol}, or 2.0 if it has been upgraded since"
     end
 
-    # TLS 1.3 and no system roots, since the session checks the registry.
     def tls_context
-      context = OpenSSL::SSL::SSLContext.new
-      context.min_version = OpenSSL::SSL::TLS1_3_VERSION
-      context.verify_mode = OpenSSL::SSL::VERIFY_NONE
-      context.alpn_protocols = [Session::Modern::ALPN]
+      context = Dialing.context
       show_node(context) if options.node
       context
     end

@@ -62,10 +62,15 @@ module Xlreg
   # meanwhile.
   # @api private
   class Formation
+    # @return [Symbol] where the node stands: :apart, :asked or :joined
+    attr_reader :standing
+
     # @param plan [Plan]
     # @param progress [Proc, nil]
-    def initialize(plan, progress)
+    # @param follow [Boolean] whether progress is to be told of each new member, which takes a request for each
+    def initialize(plan, progress, follow: true)
       @plan = plan
+      @follow = follow
       @progress = progress
       @ref = plan.ref # what to create or join; a name once one is made up
       @attrs = plan.attrs
@@ -116,7 +121,7 @@ module Xlreg
 
     def wait(dialogue, cluster, limit)
       seen = method(:seen) if @progress
-      waiter = Waiter.new(dialogue, ClusterRef.of(cluster), size: @size, seen: seen, look: true)
+      waiter = Waiter.new(dialogue, ClusterRef.of(cluster), size: @size, seen: seen, follow: @follow, look: true)
       waiter.wait(limit)
     ensure
       keep(waiter.last) if waiter&.last

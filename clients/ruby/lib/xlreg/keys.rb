@@ -224,6 +224,11 @@ module Xlreg
       refuse(encrypted ? ENCRYPTED : e.message)
     end
 
+    # @param path [String] a file
+    # @return [OpenSSL::PKey::RSA]
+    # @raise [PrivateKeyError] there is none in it, or it is encrypted; the error names the file
+    def read(path) = Text.doing(path) { parse(File.binread(path)) }
+
     # @param key [OpenSSL::PKey::RSA]
     # @return [String] PKCS #8 in PEM, not encrypted
     def pem(key) = key.private_to_pem

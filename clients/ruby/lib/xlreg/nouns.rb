@@ -166,6 +166,12 @@ module Xlreg
   Roster = Struct.new(:cluster, :members, keyword_init: true) do
     include Value
 
+    # @return [String] the names, and no keys
+    def inspect
+      shown = members.map { |member| "#{member.index} #{member.name}#{' unverified' unless member.verified?}" }
+      "#<Xlreg::Roster #{[cluster.to_s, *shown].join(', ')}>"
+    end
+
     # @param name [String]
     # @return [Member, nil]
     def by_name(name) = members.find { |member| member.name == name }

@@ -5,33 +5,70 @@ require 'json'
 module Xlreg
   # What the command line prints: the same as the Go program, in tables and in JSON.
   # @api private
-  module Output
-    module_function
+  class Output
+    USUAL_WIDTH = 80
+    AGES = { 's' => [1, 60], 'm' => [60, 3600], 'h' => [3600, 48 * 3600], 'd' => [86_400, Float::INFINITY] }.freeze
+    private_constant :USUAL_WIDTH, :AGES
+
+    # @param format [String] table, wide or json
+    # @param width [Integer, nil] how many columns there are; nil is no bound
+    # @param fold [Boolean] whether a member may take several lines that are no table any more
+    def initialize(format, width: nil, fold: false, now: Time.now)
+      @format = format
+      @width = width
+      @fold = fold
+      @now = now
+    end
+
+    # @param format [String]
+    # @param out [IO] where it will be shown
+    # @return [Output]
+    def self.for(format, out)
+      terminal = out.respond_to?(:tty?) && out.tty?
+      new(format, width: width(out, terminal), fold: terminal)
+    end
+
+    # @return [Integer] how many columns there are
+    def self.width(out, terminal = out.tty?)
+      require 'io/console'
+      columns = terminal ? out.winsize[1] : ENV.fetch('COLUMNS', '').to_i
+      columns.positive? ? columns : USUAL_WIDTH
+    rescue SystemCallError
+      USUAL_WIDTH
+    end
+
+    # @return [Boolean]
+    def json? = @format == 'json'
+
+    # @return [String] a value for scripts
+    def self.encode(value) = "#{JSON.pretty_generate(value).gsub(/\[\n\s*\]/, '[]')}\n"
+
+    # @param value [Hash] for scripts
+    # @param rows [Array<Array<String>>] the same for people
+    # @return [String]
+    def fields(value, rows) = json? ? Output.encode(value) : align(rows)
 
     # @param cluster [Cluster]
-    # @param format [String] table or json
     # @return [String]
-    def cluster(cluster, format)
-      return encode('cluster' => cluster_json(cluster)) if format == 'json'
-
-      table([['name', cluster.name], ['id', cluster.id.to_s], ['size', cluster.size.to_s],
-             ['endpoints', cluster.endpoint_count.to_s], ['attrs', "0x#{cluster.attrs.to_s(16)}"]])
+    def cluster(cluster)
+      fields({ 'cluster' => cluster_json(cluster) },
+             [['name', cluster.name], ['id', cluster.id.to_s], ['size', cluster.size.to_s],
+              ['endpoints', cluster.endpoint_count.to_s], ['attrs', "0x#{cluster.attrs.to_s(16)}"]])
     end
 
     # @param roster [Roster]
-    # @param format [String] table or json
     # @return [String]
-    def roster(roster, format)
-      return encode('cluster' => cluster_json(roster.cluster), 'members' => members_json(roster)) if format == 'json'
+    def roster(roster)
+      return Output.encode('cluster' => cluster_json(roster.cluster), 'members' => members_json(roster)) if json?
 
       size = roster.cluster.size
       count = size.zero? ? roster.members.size.to_s : "#{roster.members.size} of #{size}"
-      head = "cluster #{roster.cluster.name}  #{roster.cluster.id}\n#{count} members\n"
-      return head if roster.members.empty?
-
-      rows = roster.members.map { |member| row(member) }
-      "#{head}\n#{table([['INDEX', 'NAME', 'ID', 'ENDPOINTS', 'SIG KEY', 'VERIFIED'], *rows])}"
+      id = @format == 'wide' ? roster.cluster.id.to_s : "#{roster.cluster.id.to_s[0, 12]}…"
+      head = "cluster #{roster.cluster.name}  #{id}\n#{count} members\n"
+      roster.members.empty? ? head : "#{head}\n#{lay_out(roster.members)}"
     end
+
+    private
 
     def cluster_json(cluster)
       { 'id' => cluster.id.to_s, 'name' => cluster.name, 'size' => cluster.size,
@@ -48,18 +85,62 @@ module Xlreg
       end
     end
 
-    def encode(value) = "#{JSON.pretty_generate(value)}\n"
+    # In lines that fit: with all endpoints of a member beside each other if there is room, or else below each
+    # other, or else, if that is allowed, with one paragraph for each member.
+    def lay_out(members)
+      return wide_table(members) if @format == 'wide'
 
-    def row(member)
-      [member.index.to_s, member.name, "#{member.id.to_s[0, 12]}…",
-       member.endpoints.empty? ? '-' : member.endpoints.join(','),
-       PublicKey.fingerprint(member.token.sig_key), member.verified? ? 'yes' : 'no']
+      text = table(members, stacked: false)
+      text = table(members, stacked: true) unless fits?(text)
+      @fold && !fits?(text) ? paragraphs(members) : text
     end
 
-    def table(rows)
-      widths = rows.transpose.map { |column| column.map(&:size).max + 2 }
-      widths[-1] = 0
-      rows.map { |cells| "#{cells.zip(widths).map { |cell, width| cell.ljust(width) }.join}\n" }.join
+    def fits?(text) = @width.nil? || text.each_line(chomp: true).all? { |line| line.size <= @width }
+
+    def table(members, stacked:)
+      rows = members.flat_map do |member|
+        first, *others = stacked ? ends(member) : [ends(member).join(',')]
+        row = [member.index.to_s, member.name, first, age(member.token.joined), yes_no(member.verified?)]
+        [row, *others.map { |one| ['', '', one] }]
+      end
+      align([%w[INDEX NAME ENDPOINTS JOINED VERIFIED], *rows])
+    end
+
+    def ends(member) = member.endpoints.empty? ? ['-'] : member.endpoints.map(&:to_s)
+
+    def wide_table(members)
+      rows = members.map do |member|
+        joined = member.token.joined
+        [member.index.to_s, member.name, member.id.to_s, ends(member).join(','),
+         PublicKey.fingerprint(member.token.sig_key), joined ? Text.time(joined) : '-', yes_no(member.verified?)]
+      end
+      align([['INDEX', 'NAME', 'ID', 'ENDPOINTS', 'SIG KEY', 'JOINED', 'VERIFIED'], *rows])
+    end
+
+    def paragraphs(members)
+      members.map do |member|
+        ends = member.endpoints.map { |one| "   #{one}\n" }.join
+        "#{member.index}  #{member.name}\n#{ends}   joined #{age(member.token.joined)}, " \
+          "verified: #{yes_no(member.verified?)}\n"
+      end.join
+    end
+
+    # How long ago something was, in its largest unit.
+    def age(time)
+      return '-' unless time
+
+      ago = [0, @now - time].max
+      unit, (length,) = AGES.find { |_, (_, most)| ago < most }
+      "#{(ago / length).floor}#{unit} ago"
+    end
+
+    def yes_no(yes) = yes ? 'yes' : 'no'
+
+    # Puts cells below each other, two spaces apart, and no spaces at the end of a line.
+    def align(rows)
+      widths = []
+      rows.each { |cells| cells.each_with_index { |cell, i| widths[i] = [widths[i] || 0, cell.size].max } }
+      rows.map { |cells| "#{cells.zip(widths).map { |cell, width| cell.ljust(width + 2) }.join.rstrip}\n" }.join
     end
   end
 end

@@ -24,6 +24,9 @@ module Xlreg
         @codec = nil
       end
 
+      # @return [String] does not show the keys
+      def inspect = "#<#{self.class} #{protocol} #{state}>"
+
       # @return [Boolean]
       def open? = state == :open
 

@@ -17,12 +17,14 @@ module Xlreg
     # @param ref [ClusterRef]
     # @param size [Integer] for how many members; 0 is as many as the cluster is made for
     # @param seen [Proc, nil] told of each roster
+    # @param follow [Boolean] whether seen is to be told of each new member, which takes a request for each
     # @param look [Boolean] whether to ask first who is there, so that something is known whatever comes
-    def initialize(dialogue, ref, size: 0, seen: nil, look: false)
+    def initialize(dialogue, ref, size: 0, seen: nil, follow: true, look: false)
       @dialogue = dialogue
       @ref = ref
       @size = size
       @seen = seen
+      @follow = follow && !seen.nil?
       @look = look
       @timing = dialogue.options.timing
       @last = nil
@@ -84,7 +86,7 @@ module Xlreg
       return 1 if @look && last.nil?
 
       size = @size.zero? ? Limits::MAX_CLUSTER : @size # the server lowers it to the cluster's size
-      @seen ? [size, count + 1].min : size
+      @follow ? [size, count + 1].min : size
     end
 
     def count = last ? last.members.size : 0

@@ -48,6 +48,9 @@ module Xlreg
         raise ProtocolError, 'not an XLRegMsg'
       end
 
+      # @return [String] does not show what is in it
+      def inspect = "#<#{self.class} #{name}>"
+
       # @return [Integer] what the message is
       def op = raw.Op
 
