@@ -17,7 +17,7 @@ from xlreg.testing import RegistryProcess, shared_keys
 def _nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, xlreg_registry: RegistryProcess) -> None:
     """Nodes a, b and c with keys, and the registry in the environment."""
     for i, name in enumerate("abc"):
-        Node.init(tmp_path / name, keys=shared_keys(i)).close()
+        Node.init(tmp_path / name, name=name, keys=shared_keys(i)).close()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XLREG_REGISTRY", str(xlreg_registry.reg_cred))
 

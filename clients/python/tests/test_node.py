@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import socket
 import stat
 import subprocess
 import sys
@@ -15,6 +17,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from xlreg import ClusterID, Keys, Node, NodeID, Protocol, Registration, fingerprint, parse_private_key
+from xlreg._naming import new_name
 from xlreg.certificate import check_certificate
 from xlreg.errors import (
     FormatError,
@@ -40,7 +43,7 @@ ID = NodeID(b"i" * 32)
 def folder(tmp_path: Path) -> Path:
     """The directory of a node that was made and closed."""
     path = tmp_path / "m0"
-    Node.init(path, keys=shared_keys(0), endpoints=["127.0.0.1:7001"]).close()
+    Node.init(path, name="m0", keys=shared_keys(0), endpoints=["127.0.0.1:7001"]).close()
     return path
 
 
@@ -276,7 +279,7 @@ def test_name_of_another_key_does_not_come_back(folder: Path, tmp_path: Path) ->
     for name in ("node.json", "sig.pem", "comms.pem"):
         (moved / name).unlink()
     with Node.init(moved, keys=shared_keys(1)) as node:
-        assert node.name == "elsewhere"
+        assert node.name == new_name(shared_keys(1).sig_key)
 
 
 @pytest.mark.parametrize("arguments", [[], ["--dev"]], ids=["with a database", "in memory"])
@@ -326,6 +329,26 @@ def test_certificate_of_another(folder: Path, tmp_path: Path) -> None:
         Node.open(folder)
 
 
+def test_nodes_in_folders_of_one_name_have_names_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One recipe is for many machines, and machines may have one name, too."""
+    for host, wanted in (("web-1.example.org", "web-1"), ("3f2a9c1b77de", "h-3f2a9c1b77de"), ("", "node")):
+        monkeypatch.setattr(socket, "gethostname", lambda host=host: host)
+        names = []
+        for i in range(2):
+            path = tmp_path / f"{wanted}-{i}" / "node"
+            with Node.ensure(path) if i else Node.init(path, keys=shared_keys(i)) as node:
+                names.append(node.name)
+                assert re.fullmatch(wanted + "-[0-9a-f]{6}", node.name)
+        assert len(set(names)) == 2
+    with Node.init(tmp_path / "own", keys=shared_keys(0), only_here=True) as node:
+        assert node.name.startswith("node-")  # this host has no name that tells it from others
+    monkeypatch.setattr(socket, "gethostname", lambda: "web-1")
+    with Node.init(tmp_path / "own2", keys=shared_keys(0), only_here=True) as node:
+        assert node.name == "web-1"
+
+
 def test_where_there_is_no_node(folder: Path, tmp_path: Path) -> None:
     for empty in (tmp_path / "nowhere", tmp_path):
         for read in (Node.open, Node.load):
@@ -335,7 +358,8 @@ def test_where_there_is_no_node(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(NodeExistsError):
         Node.init(folder)
     with pytest.raises(NodeError):
-        Node.init(tmp_path / "7up")
+        Node.init(tmp_path / "bad", name="7up")
+    assert not (tmp_path / "bad").exists()
     with Node.ensure(folder, name="another") as node:
         assert node.name == "m0"
 

@@ -185,7 +185,7 @@ def test_command_line(original: Start, tmp_path: Path, capsys: pytest.CaptureFix
     common = ["--registry", str(tmp_path / "cred"), "--protocol", "1.9"]
 
     def join(i: int) -> int:
-        Node.init(tmp_path / f"m{i}", keys=shared_keys(i)).close()
+        Node.init(tmp_path / f"m{i}", name=f"m{i}", keys=shared_keys(i)).close()
         command = [
             "join",
             "old",

@@ -169,7 +169,7 @@ def test_mixed_with_go(
 ) -> None:
     """Two members in Go and three in Python, over all generations, see the same cluster."""
     for i, name in enumerate(("g0", "g1")):
-        Node.init(tmp_path / name, keys=shared_keys(10 + i)).close()
+        Node.init(tmp_path / name, name=name, keys=shared_keys(10 + i)).close()
 
     def python(i: int, protocol: str) -> xlreg.Membership:
         with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -50,9 +50,10 @@ def test_old_hello_functions_take_what_they_took() -> None:
     assert classic.server_decrypt_hello(bytearray(ciphertext), keys.comms)[3] == 0x0801
     answer = classic.server_encrypt_hello_reply(bytearray(iv1), bytearray(key1), bytearray(salt1), 7)[3]
     assert classic.client_decrypt_hello_reply(answer, bytearray(iv1), bytearray(key1))[3:] == (salt1, 7)
-    named = classic.client_encrypt_hello(7, ck_=keys.comms.public_key())
+    old_key, old_version = {"ck_": keys.comms.public_key()}, {"version2s": 7}
+    named = classic.client_encrypt_hello(7, **old_key)
     assert classic.server_decrypt_hello(named[0], ck_priv=keys.comms)[3] == 7
-    assert len(classic.server_encrypt_hello_reply(iv1, key1, salt1, version2s=7)[3]) == 80
+    assert len(classic.server_encrypt_hello_reply(iv1, key1, salt1, **old_version)[3]) == 80
     assert len(classic.server_encrypt_hello_reply(iv1, key1, salt1, version2=7)[3]) == 80
     for bad in (b"", answer[:-1], answer[:-16], bytes(80)):
         with pytest.raises(XlregError):
@@ -187,6 +188,19 @@ def test_incomplete_error_text() -> None:
     assert str(IncompleteError(None, 0)) == "cluster not found yet: time is up; registry never heard"
     assert str(IncompleteError(None, 3)) == "3 members wanted: time is up; registry never heard"
     assert (IncompleteError(None, 3).missing, err.missing) == (3, 1)
+
+
+def test_what_is_printed_are_names() -> None:
+    """Nobody reads the bytes of a key."""
+    roster = Roster(
+        Cluster(ClusterID(bytes(20)), "web", size=3), (Member(0, token("m0")), Member(2, token("m2"), True))
+    )
+    assert repr(roster) == '<Roster of cluster "web", 2 of 3 members: m0, m2>'
+    at = "at 192.0.2.1:1 since 2026-01-02T03:04:05Z"
+    assert [repr(m) for m in roster.members] == [f"<Member 0: m0 {at}, not verified>", f"<Member 2: m2 {at}>"]
+    for shown in (token("m0"), shared_keys(0), xlreg.Node("m", keys=shared_keys(0))):
+        assert "\\x" not in repr(shown)
+        assert len(repr(shown)) < 250
 
 
 def test_kinds() -> None:

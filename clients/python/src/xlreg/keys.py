@@ -166,8 +166,8 @@ class Keys:
 
     comms: rsa.RSAPrivateKey = field(repr=False)
     sig: rsa.RSAPrivateKey = field(repr=False)
-    comms_key: CommsKey = field(init=False)
-    sig_key: SigKey = field(init=False)
+    comms_key: CommsKey = field(init=False, repr=False)
+    sig_key: SigKey = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Find the public halves."""

@@ -18,6 +18,7 @@ from . import certificate as certs
 from . import limits
 from ._directory import COMMS, SIG, Directory, node_errors
 from ._errors import CertificateError, NodeError, NodeExistsError, NodeReadOnlyError, XlregError
+from ._naming import new_name
 from ._record import Record, Registration
 from .keys import DEFAULT_KEY_BITS, Keys, public_der
 from .regcred import RegCred
@@ -122,6 +123,7 @@ class Node:
         bits: int = 0,
         attrs: NodeAttrs = NodeAttrs.NONE,
         certificate_life: timedelta = certs.DEFAULT_LIFE,
+        only_here: bool = False,
     ) -> Node:
         """Make a node in a directory, make that if it is not there, and take the writer's lock.
 
@@ -131,12 +133,13 @@ class Node:
         Args:
             directory: Where; only its owner may write to it.
             name: The node's name; by default the one in a certificate that is there for the
-                key that is there, or else the directory's.
+                key that is there, or else this machine's with digits of the key.
             endpoints: Where the node is.
             keys: Its keys; new ones by default.
             bits: The size of new keys; 0 is 2048.
             attrs: Its attributes.
             certificate_life: For how long its certificates are valid.
+            only_here: It is the only node on this machine, whose name is then enough.
 
         Raises:
             NodeExistsError: There is one already.
@@ -146,16 +149,19 @@ class Node:
         path = Path(directory)
         with node_errors(f"make node in {path}"):
             files = Directory(path)
-            name = name or _name_in_certificate(files) or path.resolve().name
-            record = Record(check_name(name), attrs, endpoints_of(endpoints))
+            name = name or _name_in_certificate(files)
+            ends = endpoints_of(endpoints)
+            if name:
+                check_name(name)
             files.make()
             lock = files.lock()
             with _closing_on_error(lock):
                 if files.has_record():
                     raise NodeExistsError("there is a node already")
-                node = cls.__new__(cls)
-                node._setup(_fill_keys(files, keys, bits), record, certificate_life)
-                _refuse_registry(files, node.keys)
+                node, keys = cls.__new__(cls), _fill_keys(files, keys, bits)
+                _refuse_registry(files, keys)
+                record = Record(name or new_name(keys.sig_key, only_here), attrs, ends)
+                node._setup(keys, record, certificate_life)
                 node._directory, node._lock = files, lock
                 files.remove_certificate()  # of an earlier try, perhaps under another name
                 if node.keys.sig.key_size >= limits.MODERN_KEYS.min_bits:
@@ -200,7 +206,8 @@ class Node:
 
         Args:
             directory: Where.
-            name: The name of a new one; by default the directory's. One that is there keeps its own.
+            name: The name of a new one; by default this machine's with digits of the key.
+                One that is there keeps its own.
         """
         if Directory(Path(directory)).has_record():
             return cls.open(directory)

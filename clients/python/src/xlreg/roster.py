@@ -59,6 +59,10 @@ class Member:
             )
         return check_certificate(self.token.certificate, self.token)
 
+    def __repr__(self) -> str:
+        unverified = "" if self.verified else ", not verified"
+        return f"<Member {self.index}: {self.describe()}{unverified}>"
+
     def describe(self) -> str:
         """Return who it is, where, and since when, in a phrase."""
         text = self.name
@@ -82,6 +86,11 @@ class Roster:
 
     cluster: Cluster
     members: tuple[Member, ...]
+
+    def __repr__(self) -> str:
+        names = ", ".join(member.name for member in self.members) or "nobody"
+        count = f"{len(self.members)} of {self.cluster.size}" if self.cluster.size else f"{len(self.members)}"
+        return f"<Roster of {self.cluster}, {count} members: {names}>"
 
     def by_name(self, name: str) -> Member | None:
         """Return the member with this name, or None."""

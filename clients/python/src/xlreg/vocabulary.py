@@ -266,8 +266,8 @@ class Token:
     """
 
     name: str
-    comms_key: CommsKey
-    sig_key: SigKey
+    comms_key: CommsKey = field(repr=False)
+    sig_key: SigKey = field(repr=False)
     endpoints: tuple[Endpoint, ...] = ()
     attrs: NodeAttrs = NodeAttrs.NONE
     id: NodeID | None = None
