@@ -216,7 +216,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], list[str]]] = {
         replace("cert.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
         ["cert.pem", "remove it"],
     ),
-    "record empty": (replace("node.json", ""), ["node.json"]),
+    "record of another program": (
+        replace("node.json", "x"),
+        ["node.json", "from a backup", "xlreg node init"],
+    ),
     "record newer": (
         replace("node.json", '{"version":2,"name":"m0"}'),
         ["node.json", "version 2", "newer program"],
@@ -240,6 +243,74 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], list[str]]] = {
         ["node.json", "registries[1]", "twice"],
     ),
 }
+
+
+@pytest.mark.parametrize("left", ["", "\0" * 300])
+def test_the_name_comes_back_from_the_certificate(left: str, folder: Path) -> None:
+    """A power cut can leave a file that has its name and nothing in it."""
+    replace("node.json", left)(folder)
+    assert Node.load(folder).name == "m0"
+    assert (folder / "node.json").read_text() == left
+    with pytest.warns(RuntimeWarning, match="the name m0 is back from cert.pem"), Node.open(folder) as node:
+        assert (node.name, node.registrations) == ("m0", ())
+    with Node.open(folder) as node:
+        assert node.name == "m0"
+
+
+@pytest.mark.parametrize("change", [remove("cert.pem"), replace("cert.pem", "")])
+def test_the_name_does_not_come_back(change: Callable[[Path], None], folder: Path) -> None:
+    replace("node.json", "")(folder)
+    change(folder)
+    with pytest.raises(NodeError, match=r"node\.json is empty.*from a backup.*xlreg node init"):
+        Node.open(folder)
+    assert (folder / "node.json").read_text() == ""
+
+
+def test_the_name_does_not_come_back_from_anothers_certificate(folder: Path, tmp_path: Path) -> None:
+    Node.init(tmp_path / "m1", keys=shared_keys(1)).close()
+    replace("cert.pem", (tmp_path / "m1" / "cert.pem").read_text())(folder)
+    replace("node.json", "")(folder)
+    with pytest.raises(NodeError, match=r"node\.json is empty"):
+        Node.open(folder)
+
+
+def test_the_directory_of_a_registry(folder: Path) -> None:
+    record = json.loads((folder / "node.json").read_text())
+    own = {"sig": fingerprint(shared_keys(0).sig_key), "id": str(ID)}
+    for more in ({"serve": {"data": ""}}, {"registries": [own]}):
+        (folder / "node.json").write_text(json.dumps({**record, **more}))
+        with pytest.raises(NodeError, match="directory of a registry: use another"):
+            Node.open(folder)
+    (folder / "node.json").write_text("")
+    (folder / "regCred.dat").write_text("")
+    with pytest.raises(NodeError, match="directory of a registry: use another"):
+        Node.open(folder)
+
+
+def test_files_of_others_are_refused(folder: Path) -> None:
+    """Only root can give files away; all others see that those of root are taken."""
+    assert Path("/").stat().st_uid == 0
+    if os.geteuid() != 0:
+        return
+    for name in (".", "sig.pem", "comms.pem", "node.json", "cert.pem"):
+        os.chown(folder / name, 4711, -1)
+        with pytest.raises(NodeError, match=r"belongs to another user \(uid 4711\)"):
+            Node.open(folder)
+        os.chown(folder / name, 0, -1)
+    Node.open(folder).close()
+
+
+def test_the_parents_of_a_new_directory_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    really = os.fsync
+
+    def fsync(fd: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{fd}").resolve())
+        really(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    Node.init(tmp_path / "a" / "m0", keys=shared_keys(0)).close()
+    assert {tmp_path, tmp_path / "a", tmp_path / "a" / "m0"} <= set(synced)
 
 
 @pytest.mark.parametrize("name", DAMAGES)

@@ -39,6 +39,14 @@ def remove_leftovers(path: Path) -> None:
         left.unlink()
 
 
+def make_dirs(path: Path, mode: int) -> None:
+    """Make a directory and those above it; when it returns, their names are on disk."""
+    missing = [p for p in (path.absolute(), *path.absolute().parents) if not p.exists()]
+    path.mkdir(mode=mode, parents=True, exist_ok=True)
+    for made in missing:
+        _sync_dir(made.parent)
+
+
 def _sync_dir(path: Path) -> None:
     """Put a new name on disk. Some file systems cannot do that for a directory, and say so."""
     fd = os.open(path, os.O_RDONLY)

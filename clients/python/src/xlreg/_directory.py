@@ -22,6 +22,12 @@ from .keys import encode_private_key, parse_private_key
 
 RECORD, COMMS, SIG, CERTIFICATE, LOCK = "node.json", "comms.pem", "sig.pem", "cert.pem", "lock"
 
+CREDENTIALS = "regCred.dat"
+RECORD_REMEDY = (
+    "put the right file there from a backup, or remove it and make the node anew with Node.init, "
+    "or xlreg node init, which takes the keys that are there"
+)
+
 _MAX_FILE = 1 << 20  # nothing that a node keeps comes near
 _BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 
@@ -38,11 +44,10 @@ class Directory:
 
         One that holds other things keeps its permissions, if they are no danger.
         """
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if any(self.path.iterdir()):
-            self.check()
-        else:
+        _atomicfile.make_dirs(self.path, 0o700)
+        if not any(self.path.iterdir()):
             self.path.chmod(0o700)
+        self.check()
 
     def check(self) -> None:
         """Make sure that the directory is there and that nobody else can put files into it."""
@@ -52,6 +57,7 @@ class Directory:
             raise NoNodeError(self._no_node()) from None
         if not stat.S_ISDIR(info.st_mode):
             raise NodeError(f"{self.path} is not a directory")
+        _check_owner(self.path, info)
         if info.st_mode & 0o022:
             raise NodeError(f"others may write to {self.path}: run chmod 700 {self.path}")
 
@@ -86,13 +92,22 @@ class Directory:
             raise
         return fd
 
-    def read_record(self) -> _record.Record:
-        """Read node.json."""
+    def read_record(self) -> _record.Record | None:
+        """Read node.json; None if it is empty, as a power cut can leave it."""
         path = self.path / RECORD
+        data = self._read(RECORD)
+        if not data.strip(b"\0 \t\r\n"):
+            return None
         try:
-            return _record.parse(self._read(RECORD))
-        except XlregError as err:
+            return _record.parse(data)
+        except _record.NewerRecordError as err:
             raise NodeError(f"{path}: {err}") from None
+        except XlregError as err:
+            raise NodeError(f"{path}: {err}: {RECORD_REMEDY}") from None
+
+    def has_credentials(self) -> bool:
+        """Report whether there is what a registry writes into its own directory."""
+        return os.path.lexists(self.path / CREDENTIALS)
 
     def write_record(self, record: _record.Record) -> None:
         """Write node.json; it is on disk when this returns."""
@@ -151,9 +166,11 @@ class Directory:
         """Return what is in a file, unless one of the forbidden permissions is given on it."""
         path = self.path / name
         with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
+            info = os.fstat(file.fileno())
+            mode = info.st_mode
             if not stat.S_ISREG(mode):
                 raise NodeError(f"{path} is not a regular file")
+            _check_owner(path, info)
             if mode & forbidden:
                 shown = f"{stat.S_IMODE(mode):#o}"
                 raise NodeError(
@@ -163,6 +180,15 @@ class Directory:
         if len(data) > _MAX_FILE:
             raise NodeError(f"{path} has more than {_MAX_FILE} bytes")
         return data
+
+
+def _check_owner(path: Path, info: os.stat_result) -> None:
+    """Make sure that a file belongs to the user or to root, also if the user is root."""
+    if info.st_uid not in (0, os.geteuid()):
+        raise NodeError(
+            f"{path} belongs to another user (uid {info.st_uid}), who can change it: "
+            f"use one of your own, or run chown {os.geteuid()} {path} if you trust it"
+        )
 
 
 @contextlib.contextmanager

@@ -15,6 +15,10 @@ VERSION = 1
 """The version that is written, and the highest that is read."""
 
 
+class NewerRecordError(NodeError):
+    """A newer program wrote node.json: the file is right as it is."""
+
+
 @dataclass(frozen=True)
 class Registration:
     """What a node knows of one registry: how to tell and find it, and which ID it gave the node.
@@ -126,7 +130,7 @@ def _check_version(members: dict[str, Any]) -> None:
         raise NodeError('no "version"')
     version = _take(members, "version", int, 0)
     if version > VERSION:
-        raise NodeError(
+        raise NewerRecordError(
             f"version {version} was written by a newer program, this one knows {VERSION}: use the newer"
         )
     if version < VERSION:

@@ -115,6 +115,20 @@ def alternative_names(token: Token) -> list[x509.GeneralName]:
     return names
 
 
+def dns_names(der: bytes) -> list[str]:
+    """Return the names of hosts that a certificate has; none if it has none that can be read.
+
+    Raises:
+        CertificateError: It is no certificate.
+    """
+    certificate = load(der)
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
+        return []
+    return names.get_values_for_type(x509.DNSName)
+
+
 def check_self_signed(der: bytes) -> SigKey:
     """Return the key of a certificate that is signed by that very key, an RSA key long enough for 2.0.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
@@ -16,14 +17,15 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from . import certificate as certs
 from . import limits
-from ._directory import COMMS, SIG, Directory, node_errors
-from ._errors import CertificateError, NodeError, NodeExistsError, NodeReadOnlyError
+from ._directory import COMMS, RECORD, RECORD_REMEDY, SIG, Directory, node_errors
+from ._errors import CertificateError, NodeError, NodeExistsError, NodeReadOnlyError, XlregError
 from ._record import Record, Registration
-from .keys import DEFAULT_KEY_BITS, Keys
+from .keys import DEFAULT_KEY_BITS, Keys, fingerprint
 from .signatures import sign_classic, sign_token
 from .version import Protocol
 from .vocabulary import Endpoint, NodeAttrs, NodeID, SigKey, Token, check_name, endpoints_of
 
+_REGISTRY = "this is the directory of a registry: use another one for a node"
 _MIN_LIFE = timedelta(hours=2)  # or a new certificate would be due for renewal at once
 
 
@@ -101,6 +103,7 @@ class Node:
             raise ValueError(f"certificate life of {life}: want at least {_MIN_LIFE}")
         self._keys = keys
         self._directory: Directory | None = None
+        self._recovered = False
         self._mutex = threading.RLock()
         # Guarded by the mutex, as is all below.
         self._lock: int | None = None
@@ -162,6 +165,9 @@ class Node:
     def open(cls, directory: str | os.PathLike[str]) -> Node:
         """Open the node in a directory, and take the writer's lock.
 
+        If a power cut has emptied node.json the node comes back with the name in its
+        certificate, and a warning says that its IDs are lost.
+
         Raises:
             NoNodeError: There is none.
             NodeInUseError: Another process has the lock.
@@ -173,7 +179,18 @@ class Node:
             lock = files.lock()
             with _closing_on_error(lock):
                 node = cls._read(files)
+                if node._is_registry():
+                    raise NodeError(f"{files.path}: {_REGISTRY}")
+                if node._recovered:
+                    files.write_record(node._record)
                 node._lock = lock
+        if node._recovered:
+            warnings.warn(
+                f"{files.path / RECORD} was empty, as after a power cut: the name {node.name} is back from "
+                "cert.pem; the IDs that registries gave this node are lost, and it gets new ones",
+                RuntimeWarning,
+                stacklevel=2,
+            )
         return node
 
     @classmethod
@@ -203,13 +220,18 @@ class Node:
 
     @classmethod
     def _read(cls, files: Directory) -> Node:
-        record = files.read_record()
         keys = Keys(_read_key(files, COMMS), _read_key(files, SIG))
+        record = files.read_record()
         node = cls.__new__(cls)
-        node._setup(keys, record, certs.DEFAULT_LIFE)
-        node._directory = files
+        node._setup(keys, record or _recover(files, keys), certs.DEFAULT_LIFE)
+        node._directory, node._recovered = files, record is None
         node._read_certificate(files)
         return node
+
+    def _is_registry(self) -> bool:
+        """Report whether the node is a registry's own: node.json says so, or it gave itself an ID."""
+        own = self._record.find(fingerprint(self._keys.sig_key))
+        return "serve" in self._record.extra or own is not None
 
     def _read_certificate(self, files: Directory) -> None:
         """Take over the certificate that is there. It can be made anew; only another node's is an error."""
@@ -362,6 +384,29 @@ class Node:
     def __repr__(self) -> str:
         where = f" in {self.directory}" if self.directory else ""
         return f"<Node {self.name}{where}>"
+
+
+def _recover(files: Directory, keys: Keys) -> Record:
+    """Make a record in place of one that is empty, of what the certificate proves."""
+    if files.has_credentials():
+        raise NodeError(f"{files.path}: {_REGISTRY}")
+    try:
+        der = files.read_certificate()
+        names = [] if der is None else certs.dns_names(der)
+        for name in names:
+            record = Record(name)
+            with contextlib.suppress(CertificateError):
+                # The certificate is bound to the key and the name by its subject.
+                token = Token(name, keys.comms_key, keys.sig_key, (), record.attrs)
+                certs.check_certificate(der or b"", token)
+                return record
+        cause = "cert.pem has no name of this key's"
+    except XlregError as err:
+        cause = str(err)
+    raise NodeError(
+        f"{files.path / RECORD} is empty, as after a power cut, and its name cannot be had "
+        f"from another file ({cause}): {RECORD_REMEDY}"
+    )
 
 
 @contextlib.contextmanager
