@@ -63,6 +63,9 @@ func initNode(dir string, o Options) (*Node, error) {
 	if err := makeDir(dir); err != nil {
 		return nil, err
 	}
+	if err := refuseRegistry(dir, o); err != nil {
+		return nil, err
+	}
 	if n.lock, err = lockDir(dir); err != nil {
 		return nil, err
 	}

@@ -119,6 +119,13 @@ func TestRegistryAndNodeDirectories(t *testing.T) {
 		t.Errorf("a node's as a registry's: %v", err)
 	}
 	mustOpen(t, node).Close() // the lock was given up
+	// A registry that has lost its node.json does not lend its keys to a new node.
+	lost, _ := initRegistry(t)
+	writeCred(t, lost, testKeys())
+	remove("node.json")(t, lost)
+	if _, err := Init(lost, Options{Name: "m0"}); !errors.Is(err, ErrRegistry) {
+		t.Errorf("a node made in a registry's: %v", err)
+	}
 	// One that was made before node.json said what it is: it gave itself an ID.
 	old, _ := initRegistry(t)
 	path := filepath.Join(old, "node.json")

@@ -3,6 +3,8 @@ package identity
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"github.com/xlattice/xlreg/keys"
 )
@@ -39,6 +41,16 @@ func readAs(dir string, registry bool) (*Node, error) {
 		return nil, fmt.Errorf("%s: %w", dir, ErrNotRegistry)
 	}
 	return n, nil
+}
+
+// refuseRegistry keeps a new node from taking the keys of a registry that has lost its
+// node.json.
+func refuseRegistry(dir string, o Options) error {
+	_, err := os.Lstat(filepath.Join(dir, credFile))
+	if err == nil && !o.Registry {
+		return ErrRegistry
+	}
+	return nil
 }
 
 // IsRegistry reports whether the node is a registry's own. One that was made before

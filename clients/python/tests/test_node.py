@@ -285,6 +285,9 @@ def test_the_directory_of_a_registry(folder: Path) -> None:
     (folder / "regCred.dat").write_text("")
     with pytest.raises(NodeError, match="directory of a registry: use another"):
         Node.open(folder)
+    (folder / "node.json").unlink()
+    with pytest.raises(NodeError, match="directory of a registry: use another"):
+        Node.init(folder)
 
 
 def test_files_of_others_are_refused(folder: Path) -> None:

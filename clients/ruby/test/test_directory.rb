@@ -47,6 +47,89 @@ class TestDirectory < Minitest::Test
     end
   end
 
+  # A power cut can leave a file that has its name and nothing in it.
+  def test_the_name_comes_back_from_the_certificate
+    ['', "\0" * 300].each do |left|
+      with_directory do |path|
+        make(path).close
+        record = File.join(path, 'node.json')
+        File.write(record, left)
+        assert_equal 'm0', Xlreg::Node.load(path).name
+        assert_equal left, File.read(record)
+        _, warned = capture_io do
+          Xlreg::Node.open(path) { |node| assert_equal ['m0', []], [node.name, node.registrations] }
+        end
+        assert_match(/the name m0 is back from cert.pem/, warned)
+        assert_silent { Xlreg::Node.open(path) { |node| assert_equal 'm0', node.name } }
+      end
+    end
+  end
+
+  def test_the_name_does_not_come_back
+    [nil, '', other_certificate].each do |certificate|
+      with_directory do |path|
+        make(path).close
+        File.write(File.join(path, 'node.json'), '')
+        file = File.join(path, 'cert.pem')
+        certificate ? File.write(file, certificate) : File.delete(file)
+        error = assert_raises(Xlreg::NodeError) { Xlreg::Node.open(path) }
+        assert_match(/node.json is empty.*from a backup.*xlreg node init/, error.message)
+        assert_empty File.read(File.join(path, 'node.json'))
+      end
+    end
+  end
+
+  def test_the_directory_of_a_registry
+    own = { 'sig' => keys.fingerprint, 'id' => 'ab' * 20 }
+    [{ 'serve' => { 'data' => '' } }, { 'registries' => [own] }].each do |more|
+      with_directory do |path|
+        make(path).close
+        file = File.join(path, 'node.json')
+        File.write(file, JSON.generate(JSON.parse(File.read(file)).merge(more)))
+        refuse_registry(path)
+      end
+    end
+    with_directory do |path|
+      make(path).close
+      File.write(File.join(path, 'node.json'), '')
+      File.write(File.join(path, 'regCred.dat'), '')
+      refuse_registry(path)
+      File.delete(File.join(path, 'node.json'))
+      assert_match(/directory of a registry/, assert_raises(Xlreg::NodeError) { make(path) }.message)
+    end
+  end
+
+  def refuse_registry(path)
+    error = assert_raises(Xlreg::NodeError) { Xlreg::Node.open(path) }
+    assert_match(/directory of a registry: use another/, error.message)
+  end
+
+  # Only root can give files away; all others see that those of root are taken.
+  def test_files_of_others_are_refused
+    assert_equal 0, File.stat('/').uid
+    return unless Process.euid.zero?
+
+    %w[. sig.pem comms.pem node.json cert.pem].each do |name|
+      with_directory do |path|
+        make(path).close
+        File.chown(4711, nil, File.join(path, name))
+        error = assert_raises(Xlreg::NodeError) { Xlreg::Node.open(path) }
+        assert_match(/belongs to another user \(uid 4711\)/, error.message)
+      end
+    end
+  end
+
+  def test_the_parents_of_a_new_directory_are_synced
+    with_directory do |path|
+      synced = []
+      Xlreg::AtomicFile.stub(:sync, ->(folder) { synced << folder }) do
+        Xlreg::AtomicFile.make_dirs(File.join(path, 'a', 'b'), 0o700)
+      end
+      assert_equal [File.join(path, 'a'), path], synced.first(2)
+      assert_equal 0o700, File.stat(File.join(path, 'a', 'b')).mode & 0o777
+    end
+  end
+
   def test_what_a_crash_left_is_removed
     with_directory do |path|
       make(path).close

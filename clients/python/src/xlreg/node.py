@@ -148,6 +148,8 @@ class Node:
             record = Record(check_name(name or path.resolve().name), attrs, endpoints_of(endpoints))
             files = Directory(path)
             files.make()
+            if files.has_credentials():
+                raise NodeError(_REGISTRY)
             lock = files.lock()
             with _closing_on_error(lock):
                 if files.has_record():

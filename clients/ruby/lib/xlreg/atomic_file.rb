@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require 'fileutils'
 require 'securerandom'
 
 module Xlreg
@@ -32,6 +33,20 @@ module Xlreg
       Dir.children(folder).each do |child|
         File.delete(File.join(folder, child)) if child.start_with?(".#{name}.") && child.end_with?('.tmp')
       end
+    end
+
+    # Makes a directory and those above it; when it returns, their names are on disk.
+    # @param path [String]
+    # @param mode [Integer]
+    def make_dirs(path, mode)
+      missing = []
+      above = File.expand_path(path)
+      until File.exist?(above)
+        missing << above
+        above = File.dirname(above)
+      end
+      FileUtils.mkdir_p(path, mode: mode)
+      missing.each { |made| sync(File.dirname(made)) }
     end
 
     # @api private

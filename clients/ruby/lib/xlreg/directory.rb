@@ -13,6 +13,9 @@ module Xlreg
     SIG = 'sig.pem'
     CERTIFICATE = 'cert.pem'
     LOCK = 'lock'
+    CREDENTIALS = 'regCred.dat'
+    RECORD_REMEDY = 'put the right file there from a backup, or remove it and make the node anew with Node.init, ' \
+                    'or xlreg node init, which takes the keys that are there'
     MAX_FILE = 1 << 20 # nothing that a node keeps comes near
     ARMOUR = %r{-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----}
 
@@ -41,8 +44,9 @@ module Xlreg
     # Makes the directory, or takes an empty one for the node alone. One that holds other things keeps
     # its permissions, if they are no danger.
     def make
-      FileUtils.mkdir_p(path, mode: 0o700)
-      Dir.empty?(path) ? File.chmod(0o700, path) : check
+      AtomicFile.make_dirs(path, 0o700)
+      File.chmod(0o700, path) if Dir.empty?(path)
+      check
     end
 
     # Makes sure that the directory holds a node, and that nobody else can put files into it.
@@ -71,8 +75,21 @@ module Xlreg
     # @return [Boolean] whether there is a node.json
     def record? = File.symlink?(file(RECORD)) || File.exist?(file(RECORD))
 
-    # @return [Record]
-    def read_record = Directory.errors(file(RECORD)) { RecordParser.parse(read(RECORD)) }
+    # @return [Record, nil] nil if the file is empty, as a power cut can leave it
+    def read_record
+      data = read(RECORD)
+      return if data.delete("\0 \t\r\n").empty?
+
+      Directory.errors(file(RECORD)) { parse_record(data) }
+    end
+
+    # @return [Boolean] whether there is what a registry writes into its own directory
+    def credentials? = File.exist?(file(CREDENTIALS))
+
+    # @raise [NodeError] that this is no directory for a node
+    def refuse_registry
+      raise NodeError, "#{path}: this is the directory of a registry: use another one for a node"
+    end
 
     # @param record [Record] it is on disk when this returns
     def write_record(record) = write(RECORD, record.encode)
@@ -111,6 +128,22 @@ module Xlreg
 
     private
 
+    def parse_record(data)
+      RecordParser.parse(data)
+    rescue NewerRecordError
+      raise
+    rescue Error => e
+      raise NodeError, "#{e.message}: #{RECORD_REMEDY}"
+    end
+
+    # Makes sure that a file belongs to the user or to root, also if the user is root.
+    def check_owner(info, name)
+      return if [0, Process.euid].include?(info.uid)
+
+      raise NodeError, "#{name} belongs to another user (uid #{info.uid}), who can change it: " \
+                       "use one of your own, or run chown #{Process.euid} #{name} if you trust it"
+    end
+
     def no_node = "#{path}: there is no node here: make one with Node.init, or xlreg node init"
 
     def no_certificate = "#{file(CERTIFICATE)} holds no certificate: remove it, and it is made anew"
@@ -118,6 +151,8 @@ module Xlreg
     def check
       info = File.stat(path)
       raise NodeError, "#{path} is not a directory" unless info.directory?
+
+      check_owner(info, path)
       raise NodeError, "others may write to #{path}: run chmod 700 #{path}" unless (info.mode & 0o022).zero?
     rescue Errno::ENOENT
       raise NoNodeError, no_node
@@ -137,6 +172,8 @@ module Xlreg
 
     def check_mode(info, name, forbidden)
       raise NodeError, "#{name} is not a regular file" unless info.file?
+
+      check_owner(info, name)
       return if (info.mode & forbidden).zero?
 
       mode = format('%#o', info.mode & 0o7777)

@@ -54,7 +54,8 @@ module Xlreg
         node.lend(&block)
       end
 
-      # Opens the node in a directory, and takes the writer's lock.
+      # Opens the node in a directory, and takes the writer's lock. If a power cut has emptied node.json
+      # the node comes back with the name in its certificate, and a warning says that its IDs are lost.
       # @param path [String]
       # @yieldparam node [Node] closed at the end of the block
       # @return [Node, Object] the node, or what the block returns
@@ -64,7 +65,9 @@ module Xlreg
       def open(path, &)
         node = Directory.errors('open node') do
           # Looked for first, so that a directory of something else gets no lock file.
-          locked(Directory.new(path).tap(&:check_node)) { |files| read(files) }
+          locked(Directory.new(path).tap(&:check_node)) do |files|
+            read(files).tap { |opened| opened.send(:settle_in) }
+          end
         end
         node.lend(&)
       end
@@ -102,6 +105,8 @@ module Xlreg
       def make(files, record, keys, bits, life)
         raise NodeExistsError, 'there is a node already' if files.record?
 
+        files.refuse_registry if files.credentials?
+
         node = allocate
         node.send(:setup, NodeKeys.fill(files, keys, bits), record, life)
         files.remove_certificate # of an earlier try, perhaps under another name
@@ -111,8 +116,10 @@ module Xlreg
 
       def read(files)
         node = allocate
-        node.send(:setup, NodeKeys.read(files), files.read_record, Certificate::DEFAULT_LIFE)
-        node.send(:take_over, files)
+        keys = NodeKeys.read(files)
+        record = files.read_record
+        node.send(:setup, keys, record || LostRecord.new(files, keys).recover, Certificate::DEFAULT_LIFE)
+        node.send(:take_over, files, recovered: record.nil?)
         node
       end
     end
@@ -252,12 +259,24 @@ module Xlreg
     end
 
     # Takes over the certificate that is there. It can be made anew; only another node's is an error.
-    def take_over(files)
+    def take_over(files, recovered:)
       @files = files
+      @recovered = recovered
       der = files.read_certificate or return
       kept = own_certificate(der)
       @life = [kept.life, MIN_LIFE].max
       @certificate = kept if kept.fits?(token_of) && well_formed?(der)
+    end
+
+    # Refuses the node of a registry, and keeps a record that was made anew.
+    def settle_in
+      own = @record.find(keys.fingerprint)
+      @files.refuse_registry if own || @record.extra.key?('serve')
+      return unless @recovered
+
+      @files.write_record(@record)
+      warn "#{@files.file(Directory::RECORD)} was empty, as after a power cut: the name #{name} is back from " \
+           'cert.pem; the IDs that registries gave this node are lost, and it gets new ones'
     end
 
     def own_certificate(der)
@@ -296,6 +315,9 @@ module Xlreg
   # A certificate that a node has for itself, read once.
   # @api private
   class OwnCertificate
+    HOST_NAME = 0x82 # a dNSName among alternative names
+    private_constant :HOST_NAME
+
     # @return [String] DER
     attr_reader :der
     # @return [String] its public key as it stands in it
@@ -318,6 +340,9 @@ module Xlreg
     # @return [Boolean] whether it is valid and has more than a third of its life before it
     def serves?(now) = now >= @begin && @end - now > life / 3
 
+    # @return [Array<String>] the names of hosts that it has
+    def host_names = @names.select { |tag, _| tag == HOST_NAME }.map { |_, name| name.dup.force_encoding('UTF-8') }
+
     # @param token [Token]
     # @return [Boolean] whether it has the alternative names of token
     def fits?(token) = @names == Certificate.alternative_names(token).sort
@@ -329,6 +354,47 @@ module Xlreg
       Der.parts(Der.only(names.content, Der::SEQUENCE).content).map { |name| [name.tag, name.content] }.sort
     rescue Der::BrokenError
       []
+    end
+  end
+
+  # A node.json that is empty, and what the other files prove of what was in it.
+  # @api private
+  class LostRecord
+    # @param files [Directory]
+    # @param keys [Keys]
+    def initialize(files, keys)
+      @files = files
+      @keys = keys
+    end
+
+    # @return [Record] with the name in the certificate
+    # @raise [NodeError] the certificate proves none
+    def recover
+      @files.refuse_registry if @files.credentials?
+      name = proven_name or refuse("cert.pem is not there, or has no name of this key's")
+      Record.new(name: name)
+    end
+
+    private
+
+    def proven_name
+      der = @files.read_certificate or return
+      OwnCertificate.new(der).host_names.find { |one| proves?(der, one) }
+    rescue CertificateError, NodeError => e
+      refuse(e.message)
+    end
+
+    # The certificate is bound to the key and the name by its subject.
+    def proves?(der, name)
+      Certificate.check(der, Token.new(name: Name.check(name), comms_key: @keys.comms_key, sig_key: @keys.sig_key))
+      true
+    rescue Error
+      false
+    end
+
+    def refuse(cause)
+      raise NodeError, "#{@files.file(Directory::RECORD)} is empty, as after a power cut, and its name cannot be had " \
+                       "from another file (#{cause}): #{Directory::RECORD_REMEDY}"
     end
   end
 

@@ -86,6 +86,11 @@ module Xlreg
     end
   end
 
+  # A newer program wrote node.json: the file is right as it is.
+  # @api private
+  class NewerRecordError < NodeError
+  end
+
   # Reads node.json.
   # @api private
   module RecordParser
@@ -122,7 +127,8 @@ module Xlreg
 
       version = take(members, 'version', Integer, 0)
       if version > VERSION
-        raise NodeError, "version #{version} was written by a newer program, this one knows #{VERSION}: use the newer"
+        raise NewerRecordError,
+              "version #{version} was written by a newer program, this one knows #{VERSION}: use the newer"
       end
       raise NodeError, "version #{version}: there is no such version" if version < VERSION
     end
