@@ -63,9 +63,6 @@ func initNode(dir string, o Options) (*Node, error) {
 	if err := makeDir(dir); err != nil {
 		return nil, err
 	}
-	if err := refuseRegistry(dir, o); err != nil {
-		return nil, err
-	}
 	if n.lock, err = lockDir(dir); err != nil {
 		return nil, err
 	}
@@ -104,6 +101,9 @@ func (n *Node) fill(o Options) error {
 		return err
 	}
 	if err := n.fillKeys(o); err != nil {
+		return err
+	}
+	if err := n.refuseRegistry(o); err != nil {
 		return err
 	}
 	// A certificate that is there is from an earlier try, perhaps under another

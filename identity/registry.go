@@ -3,10 +3,10 @@ package identity
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/xlattice/xlreg/keys"
+	"github.com/xlattice/xlreg/regcred"
 )
 
 // Errors about directories of the wrong kind.
@@ -44,10 +44,10 @@ func readAs(dir string, registry bool) (*Node, error) {
 }
 
 // refuseRegistry keeps a new node from taking the keys of a registry that has lost its
-// node.json.
-func refuseRegistry(dir string, o Options) error {
-	_, err := os.Lstat(filepath.Join(dir, credFile))
-	if err == nil && !o.Registry {
+// node.json. Credentials of another registry may lie where they like.
+func (n *Node) refuseRegistry(o Options) error {
+	cred, err := regcred.Read(filepath.Join(n.dir, credFile))
+	if err == nil && cred.SigKey == n.keys.SigKey && !o.Registry {
 		return ErrRegistry
 	}
 	return nil

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import stat
@@ -27,8 +28,10 @@ from xlreg.errors import (
     XlregError,
 )
 from xlreg.keys import encode_private_key
+from xlreg.regcred import RegCred
 from xlreg.signatures import verify_classic, verify_token
 from xlreg.testing import shared_keys
+from xlreg.version import parse_decimal_version
 from xlreg.vocabulary import Endpoint, endpoints_of
 
 NOW = datetime.now(timezone.utc)
@@ -282,12 +285,18 @@ def test_the_directory_of_a_registry(folder: Path) -> None:
         with pytest.raises(NodeError, match="directory of a registry: use another"):
             Node.open(folder)
     (folder / "node.json").write_text("")
-    (folder / "regCred.dat").write_text("")
+    keys, endpoints = shared_keys(0), endpoints_of(["127.0.0.1:1"])
+    cred = RegCred("reg", ID, keys.comms_key, keys.sig_key, endpoints, parse_decimal_version("2.0.0"))
+    cred.write(folder / "regCred.dat")
     with pytest.raises(NodeError, match="directory of a registry: use another"):
         Node.open(folder)
     (folder / "node.json").unlink()
     with pytest.raises(NodeError, match="directory of a registry: use another"):
         Node.init(folder)
+    other = shared_keys(1)
+    cred = dataclasses.replace(cred, comms_key=other.comms_key, sig_key=other.sig_key)
+    cred.write(folder / "regCred.dat")
+    Node.init(folder).close()
 
 
 def test_files_of_others_are_refused(folder: Path) -> None:

@@ -89,14 +89,24 @@ class TestDirectory < Minitest::Test
         refuse_registry(path)
       end
     end
+  end
+
+  def test_the_directory_of_a_registry_that_lost_its_record
     with_directory do |path|
       make(path).close
       File.write(File.join(path, 'node.json'), '')
-      File.write(File.join(path, 'regCred.dat'), '')
+      cred(keys).write(File.join(path, 'regCred.dat'))
       refuse_registry(path)
       File.delete(File.join(path, 'node.json'))
       assert_match(/directory of a registry/, assert_raises(Xlreg::NodeError) { make(path) }.message)
+      cred(Xlreg::TestHelper.keys(1)).write(File.join(path, 'regCred.dat'))
+      make(path).close
     end
+  end
+
+  def cred(keys)
+    Xlreg::RegCred.new(name: 'reg', id: Xlreg::NodeID.new('i' * 20), comms_key: keys.comms_key, sig_key: keys.sig_key,
+                       endpoints: ['127.0.0.1:1'], version: Xlreg::DecimalVersion.parse('2.0.0'))
   end
 
   def refuse_registry(path)

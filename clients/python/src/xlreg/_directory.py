@@ -19,10 +19,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from . import _atomicfile, _record
 from ._errors import NodeError, NodeInUseError, NoNodeError, PrivateKeyError, XlregError
 from .keys import encode_private_key, parse_private_key
+from .regcred import RegCred
 
 RECORD, COMMS, SIG, CERTIFICATE, LOCK = "node.json", "comms.pem", "sig.pem", "cert.pem", "lock"
 
 CREDENTIALS = "regCred.dat"
+REGISTRY = "this is the directory of a registry: use another one for a node"
 RECORD_REMEDY = (
     "put the right file there from a backup, or remove it and make the node anew with Node.init, "
     "or xlreg node init, which takes the keys that are there"
@@ -105,9 +107,17 @@ class Directory:
         except XlregError as err:
             raise NodeError(f"{path}: {err}: {RECORD_REMEDY}") from None
 
-    def has_credentials(self) -> bool:
-        """Report whether there is what a registry writes into its own directory."""
-        return os.path.lexists(self.path / CREDENTIALS)
+    def refuse_registry(self, sig_key: bytes) -> None:
+        """Make sure that this is not the directory of the registry that has this key.
+
+        A registry writes its credentials there. Those of another may lie where they like.
+        """
+        try:
+            cred = RegCred.read(self.path / CREDENTIALS)
+        except (OSError, XlregError):
+            return
+        if cred.sig_key == sig_key:
+            raise NodeError(f"{self.path}: {REGISTRY}")
 
     def write_record(self, record: _record.Record) -> None:
         """Write node.json; it is on disk when this returns."""

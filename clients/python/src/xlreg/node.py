@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from . import certificate as certs
 from . import limits
-from ._directory import COMMS, RECORD, RECORD_REMEDY, SIG, Directory, node_errors
+from ._directory import COMMS, RECORD, RECORD_REMEDY, REGISTRY, SIG, Directory, node_errors
 from ._errors import CertificateError, NodeError, NodeExistsError, NodeReadOnlyError, XlregError
 from ._record import Record, Registration
 from .keys import DEFAULT_KEY_BITS, Keys, fingerprint
@@ -25,7 +25,6 @@ from .signatures import sign_classic, sign_token
 from .version import Protocol
 from .vocabulary import Endpoint, NodeAttrs, NodeID, SigKey, Token, check_name, endpoints_of
 
-_REGISTRY = "this is the directory of a registry: use another one for a node"
 _MIN_LIFE = timedelta(hours=2)  # or a new certificate would be due for renewal at once
 
 
@@ -148,14 +147,13 @@ class Node:
             record = Record(check_name(name or path.resolve().name), attrs, endpoints_of(endpoints))
             files = Directory(path)
             files.make()
-            if files.has_credentials():
-                raise NodeError(_REGISTRY)
             lock = files.lock()
             with _closing_on_error(lock):
                 if files.has_record():
                     raise NodeExistsError("there is a node already")
                 node = cls.__new__(cls)
                 node._setup(_fill_keys(files, keys, bits), record, certificate_life)
+                files.refuse_registry(node.keys.sig_key)
                 node._directory, node._lock = files, lock
                 files.remove_certificate()  # of an earlier try, perhaps under another name
                 if node.keys.sig.key_size >= limits.MIN_KEY_BITS_20:
@@ -182,7 +180,7 @@ class Node:
             with _closing_on_error(lock):
                 node = cls._read(files)
                 if node._is_registry():
-                    raise NodeError(f"{files.path}: {_REGISTRY}")
+                    raise NodeError(f"{files.path}: {REGISTRY}")
                 if node._recovered:
                     files.write_record(node._record)
                 node._lock = lock
@@ -390,8 +388,7 @@ class Node:
 
 def _recover(files: Directory, keys: Keys) -> Record:
     """Make a record in place of one that is empty, of what the certificate proves."""
-    if files.has_credentials():
-        raise NodeError(f"{files.path}: {_REGISTRY}")
+    files.refuse_registry(keys.sig_key)
     try:
         der = files.read_certificate()
         names = [] if der is None else certs.dns_names(der)

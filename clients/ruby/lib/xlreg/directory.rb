@@ -83,8 +83,14 @@ module Xlreg
       Directory.errors(file(RECORD)) { parse_record(data) }
     end
 
-    # @return [Boolean] whether there is what a registry writes into its own directory
-    def credentials? = File.exist?(file(CREDENTIALS))
+    # A registry writes its credentials into its own directory. Those of another may lie where they like.
+    # @param sig_key [String]
+    # @return [Boolean] whether this is the directory of the registry that has this key
+    def registry?(sig_key)
+      RegCred.read(file(CREDENTIALS)).sig_key == sig_key
+    rescue SystemCallError, Error
+      false
+    end
 
     # @raise [NodeError] that this is no directory for a node
     def refuse_registry

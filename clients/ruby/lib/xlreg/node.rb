@@ -105,10 +105,9 @@ module Xlreg
       def make(files, record, keys, bits, life)
         raise NodeExistsError, 'there is a node already' if files.record?
 
-        files.refuse_registry if files.credentials?
-
         node = allocate
         node.send(:setup, NodeKeys.fill(files, keys, bits), record, life)
+        files.refuse_registry if files.registry?(node.keys.sig_key)
         files.remove_certificate # of an earlier try, perhaps under another name
         node.send(:settle, files)
         node
@@ -370,7 +369,7 @@ module Xlreg
     # @return [Record] with the name in the certificate
     # @raise [NodeError] the certificate proves none
     def recover
-      @files.refuse_registry if @files.credentials?
+      @files.refuse_registry if @files.registry?(@keys.sig_key)
       name = proven_name or refuse("cert.pem is not there, or has no name of this key's")
       Record.new(name: name)
     end
