@@ -103,6 +103,9 @@ func (n *Node) fill(o Options) error {
 	if err := n.fillKeys(o); err != nil {
 		return err
 	}
+	if err := n.refuseRegistry(o); err != nil {
+		return err
+	}
 	// A certificate that is there is from an earlier try, perhaps under another
 	// name, and a classic node with short keys has none.
 	err = os.Remove(filepath.Join(n.dir, certificateFile))

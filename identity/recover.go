@@ -36,10 +36,10 @@ func (n *Node) Recovered() bool { return n.recovered }
 // proves to belong to the keys is believed.
 func (n *Node) recoverRecord() (record, error) {
 	cred, err := regcred.Read(filepath.Join(n.dir, credFile))
-	if err == nil {
+	if err == nil && cred.SigKey == n.keys.SigKey {
 		return n.recordOfCred(cred)
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return record{}, n.cannotRecover(err)
 	}
 	c, err := loadCertificate(filepath.Join(n.dir, certificateFile))
@@ -62,8 +62,8 @@ func (n *Node) recoverRecord() (record, error) {
 
 // recordOfCred makes the record of a registry.
 func (n *Node) recordOfCred(cred *xlreg.Credentials) (record, error) {
-	if cred.SigKey != n.keys.SigKey || cred.CommsKey != n.keys.CommsKey {
-		return record{}, n.cannotRecover(fmt.Errorf("%s is that of other keys", credFile))
+	if cred.CommsKey != n.keys.CommsKey {
+		return record{}, n.cannotRecover(fmt.Errorf("%s has another comms key", credFile))
 	}
 	sig, err := keys.Fingerprint(cred.SigKey)
 	if err != nil {

@@ -55,6 +55,7 @@ func TestNameComesBackFromTheCertificate(t *testing.T) {
 		if readAll(t, filepath.Join(dir, "node.json")) != left {
 			t.Errorf("%s: Load has written", what)
 		}
+		writeCred(t, dir, otherKeys()) // of the registry that it goes to
 		n := mustOpen(t, dir)
 		if n.Name() != "m0" || !n.Recovered() || len(n.Registries()) != 0 {
 			t.Errorf("%s: %s, recovered %v, registries %v", what, n.Name(), n.Recovered(), n.Registries())
@@ -73,7 +74,7 @@ func TestNameDoesNotComeBack(t *testing.T) {
 		"no certificate":         remove("cert.pem"),
 		"empty certificate":      replace("cert.pem", ""),
 		"certificate of another": replace("cert.pem", other),
-		"credentials of another": func(t *testing.T, dir string) { writeCred(t, dir, otherKeys()) },
+		"empty credentials":      replace("regCred.dat", ""),
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := initDir(t)
@@ -119,6 +120,23 @@ func TestRegistryAndNodeDirectories(t *testing.T) {
 		t.Errorf("a node's as a registry's: %v", err)
 	}
 	mustOpen(t, node).Close() // the lock was given up
+	// A registry that has lost its node.json does not lend its keys to a new node.
+	lost, _ := initRegistry(t)
+	writeCred(t, lost, testKeys())
+	remove("node.json")(t, lost)
+	if _, err := Init(lost, Options{Name: "m0"}); !errors.Is(err, ErrRegistry) {
+		t.Errorf("a node made in a registry's: %v", err)
+	}
+	elsewhere := filepath.Join(t.TempDir(), "m")
+	if err := os.Mkdir(elsewhere, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	writeCred(t, elsewhere, otherKeys())
+	made, err := Init(elsewhere, Options{Name: "m0", Keys: testKeys()})
+	if err != nil {
+		t.Fatalf("beside the credentials of its registry: %v", err)
+	}
+	made.Close()
 	// One that was made before node.json said what it is: it gave itself an ID.
 	old, _ := initRegistry(t)
 	path := filepath.Join(old, "node.json")

@@ -3,8 +3,10 @@ package identity
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 
 	"github.com/xlattice/xlreg/keys"
+	"github.com/xlattice/xlreg/regcred"
 )
 
 // Errors about directories of the wrong kind.
@@ -39,6 +41,16 @@ func readAs(dir string, registry bool) (*Node, error) {
 		return nil, fmt.Errorf("%s: %w", dir, ErrNotRegistry)
 	}
 	return n, nil
+}
+
+// refuseRegistry keeps a new node from taking the keys of a registry that has lost its
+// node.json. Credentials of another registry may lie where they like.
+func (n *Node) refuseRegistry(o Options) error {
+	cred, err := regcred.Read(filepath.Join(n.dir, credFile))
+	if err == nil && cred.SigKey == n.keys.SigKey && !o.Registry {
+		return ErrRegistry
+	}
+	return nil
 }
 
 // IsRegistry reports whether the node is a registry's own. One that was made before

@@ -49,12 +49,33 @@ func TestWriteFiles(t *testing.T) {
 	if err := json.Unmarshal(data, &roster); err != nil || roster.Cluster.Name != "web" || len(roster.Members) != 3 || roster.Members[2].Unverified {
 		t.Errorf("roster.json: %v, %s", err, data)
 	}
+	// A process that died half way may have left a part of a key.
+	if err := os.WriteFile(filepath.Join(dir, ".key.pem.1.tmp"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if err := WriteFiles(d, m.Node()); err != nil {
 		t.Errorf("again: %v", err)
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil || len(entries) != 4 {
 		t.Errorf("the directory has %v, %v", entries, err)
+	}
+}
+
+// Where others could put a directory of their own in its place there are no keys.
+func TestWriteFilesWhereOthersCanWrite(t *testing.T) {
+	m := xlregtest.Cluster(t, 2)[0]
+	open := t.TempDir()
+	if err := os.Chmod(open, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{open, filepath.Join(open, "web")} {
+		if err := WriteFiles(dataOf(t, m, dir), m.Node()); err == nil || !strings.Contains(err.Error(), "others may write to "+open) {
+			t.Errorf("%s: %v", dir, err)
+		}
+	}
+	if entries, err := os.ReadDir(open); err != nil || len(entries) > 0 {
+		t.Errorf("there are %v, %v", entries, err)
 	}
 }
 

@@ -115,7 +115,7 @@ func (r *clusterRun) openNodes(ctx context.Context) error {
 
 func (r *clusterRun) openMember(i int, set *keys.Set) (err error) {
 	dir := filepath.Join(r.dir, string(r.o.name(i)))
-	r.nodes[i], err = identity.Open(dir)
+	r.nodes[i], err = r.warnRecovered(identity.Open(dir))
 	if errors.Is(err, identity.ErrNoNode) {
 		r.nodes[i], err = identity.Init(dir, identity.Options{Name: r.o.name(i), Keys: set, CertificateLife: r.o.certLife})
 	} else {
