@@ -35,6 +35,7 @@ type peerSession struct {
 
 	state    state
 	node     xlreg.NodeID    // after MemberOK
+	cost     int             // how many writes it is to keep the node's token
 	created  xlreg.ClusterID // by the last Create
 	used     xlreg.ClusterID // by the last Create or Join
 	requests int
@@ -88,7 +89,7 @@ func (p *peerSession) start(e ends, hello time.Duration) (*wait, error) {
 	p.conn, p.peer = conn, conn.Peer()
 	p.cred = registry.Credential{
 		Protocol: p.peer.Protocol, Salt: p.peer.Salt,
-		SigKey: p.peer.SigKey, Certificate: p.peer.Certificate,
+		SigKey: p.peer.SigKey, Certificate: p.peer.Certificate, Turn: p.turn,
 	}
 	p.server.counters.sessions[p.peer.Protocol].Add(1)
 	return p.run(e)

@@ -56,8 +56,7 @@ type Server struct {
 	log       *slog.Logger
 	now       func() time.Time
 	admission *guard.Admission
-	nodes     *guard.Quota
-	clusters  *guard.Quota
+	meters    meters
 	turns     *guard.Turns
 	refuser   *refuser
 	rosters   rosterCache
@@ -84,8 +83,7 @@ func New(cfg Config) (*Server, error) {
 		now:      cfg.Now,
 	}
 	s.admission = guard.NewAdmission(&s.limits)
-	s.nodes = guard.NewQuota(s.limits.NodesPerMinute, s.limits.LoopbackPerMinute)
-	s.clusters = guard.NewQuota(s.limits.ClustersPerMinute, s.limits.LoopbackPerMinute)
+	s.meters = newMeters(&s.limits)
 	s.turns = guard.NewTurns(s.limits.Handshakes)
 	authority, err := session.NewAuthority(cfg.Sig, cfg.Now)
 	if err != nil {
