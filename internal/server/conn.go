@@ -108,7 +108,11 @@ func (p *peerSession) end(err error) {
 	if p.conn == nil {
 		_ = p.nc.Close()
 		p.server.counters.failed.Add(1)
-		p.server.log.Debug("no session", "addr", p.nc.RemoteAddr().String(), "err", err)
+		if hungUp(err) || errors.Is(err, errPanicked) {
+			p.server.log.Debug("no session", "addr", p.nc.RemoteAddr().String(), "err", err)
+			return
+		}
+		p.server.refusals.note("no session", addrOf(p.nc), slog.String("reason", err.Error()))
 		return
 	}
 	_ = p.conn.Close()
@@ -184,7 +188,12 @@ func (p *peerSession) sendError(hard context.Context, op wire.Op, err error) err
 	if errors.Is(err, xlreg.ErrTryLater) && !errors.Is(err, errStopping) {
 		level = slog.LevelError // the store's fault, not the peer's
 	}
-	p.server.log.Log(hard, level, "request refused", "addr", p.peer.Addr, "op", op.String(), "err", err)
+	if p.peer.Protocol.Classic() && level == slog.LevelDebug {
+		p.server.refusals.note("request refused", p.peer.Addr, slog.String("protocol", p.peer.Protocol.String()),
+			slog.String("op", op.String()), slog.String("reason", err.Error()))
+	} else {
+		p.server.log.Log(hard, level, "request refused", "addr", p.peer.Addr, "op", op.String(), "err", err)
+	}
 	if sendErr := p.send(hard, wire.NewError(err)); sendErr != nil {
 		return sendErr
 	}

@@ -59,6 +59,7 @@ type Server struct {
 	meters    meters
 	turns     *guard.Turns
 	refuser   *refuser
+	refusals  *refusalLog
 	rosters   rosterCache
 	sessions  sync.WaitGroup // the goroutines of connections
 	counters  counters
@@ -84,6 +85,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.admission = guard.NewAdmission(&s.limits)
 	s.meters = newMeters(&s.limits)
+	s.refusals = newRefusalLog(s.log)
 	s.turns = guard.NewTurns(s.limits.Handshakes)
 	authority, err := session.NewAuthority(cfg.Sig, cfg.Now)
 	if err != nil {
@@ -186,6 +188,7 @@ func (s *Server) accept(e ends, l net.Listener) error {
 // is cheap enough.
 func (s *Server) refuse(e ends, nc net.Conn, from guard.Source) {
 	s.counters.refused.Add(1)
+	s.refusals.note("connection refused", addrOf(nc), slog.String("reason", "too many connections"))
 	if !s.refuser.enter(from) {
 		_ = nc.Close()
 		return
@@ -194,6 +197,16 @@ func (s *Server) refuse(e ends, nc net.Conn, from guard.Source) {
 		defer s.refuser.leave(from)
 		s.refuser.tell(e.stop, nc)
 	})
+}
+
+// addrOf returns the peer's address, and zero if the connection is not over IP.
+func addrOf(nc net.Conn) netip.AddrPort {
+	tcp, ok := nc.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	ap := tcp.AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }
 
 func closeLate(nc net.Conn) {
