@@ -42,7 +42,7 @@ func (r *refusalLog) note(what string, addr netip.AddrPort, attrs ...slog.Attr) 
 	if n := r.omitted.Swap(0); n > 0 {
 		attrs = append(attrs, slog.Int64("omitted_before", n))
 	}
-	r.log.LogAttrs(context.Background(), slog.LevelInfo, what, attrs...)
+	r.log.LogAttrs(context.Background(), slog.LevelInfo, what, attrs...) //nolint:sloglint // each caller has a constant
 }
 
 // hungUp reports whether a handshake failed only because the peer went away or said
