@@ -204,6 +204,32 @@ func tokenWith(t *testing.T, comms, sig []byte) *xlreg.Token {
 	}
 }
 
+// Over 2.0 a key has bounds on what verifying costs; over a classic carrier deployed
+// peers may have any.
+func TestModernKeysAreBounded(t *testing.T) {
+	for _, c := range []struct {
+		bits, exponent int
+		modern         bool
+	}{
+		{2047, 65537, false}, {2048, 65537, true}, {2048, 3, true}, {4096, 65537, true},
+		{4097, 65537, false}, {8192, 65537, false}, {2048, 65539, false}, {2048, 1<<31 - 1, false},
+	} {
+		n := new(big.Int).Lsh(big.NewInt(1), uint(c.bits-1))
+		key, err := newRSAPublic(&rsa.PublicKey{N: n.SetBit(n, 0, 1), E: c.exponent})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := key.Check(xlreg.Protocol20); (err == nil) != c.modern {
+			t.Errorf("%d bits, exponent %d, over 2.0: %v", c.bits, c.exponent, err)
+		}
+		for _, p := range []xlreg.Protocol{xlreg.Protocol18, xlreg.Protocol19} {
+			if err := key.Check(p); err != nil {
+				t.Errorf("%d bits, exponent %d, over %v: %v", c.bits, c.exponent, p, err)
+			}
+		}
+	}
+}
+
 func TestCheckToken(t *testing.T) {
 	good, other := keyDER(t, modulus(2048), 65537), keyDER(t, modulus(2048), 3)
 	short, tiny := keyDER(t, modulus(2047), 65537), keyDER(t, modulus(1023), 65537)

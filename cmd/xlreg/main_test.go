@@ -124,6 +124,39 @@ func TestFitOpenFiles(t *testing.T) {
 	}
 }
 
+func TestFitMemory(t *testing.T) {
+	for name, c := range map[string]struct {
+		allowed                       int64
+		by                            string
+		ephemeral                     bool
+		wantConnections, wantLoopback int
+		wantData                      int
+	}{
+		"unknown":          {0, "", true, 16384, 12288, 65536},
+		"plenty":           {8 << 30, "x", false, 16384, 12288, 65536},
+		"just enough":      {2<<30 + 64<<20, "x", false, 16384, 12288, 65536},
+		"one too few":      {2<<30 + 64<<20 - 1, "x", false, 16383, 12287, 65536},
+		"little":           {256 << 20, "x", false, 1536, 1152, 65536},
+		"hardly any":       {16 << 20, "x", false, 1, 1, 65536},
+		"kept in memory":   {8 << 30, "x", true, 16384, 12288, 2048},
+		"little, for both": {256 << 20, "x", true, 1536, 1152, 64},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log bytes.Buffer
+			cfg := &serveConfig{
+				limits: guard.DefaultLimits(), ephemeral: c.ephemeral, log: slog.New(slog.NewTextHandler(&log, nil)),
+			}
+			cfg.fitMemory(c.allowed, c.by)
+			if l := cfg.limits; l.Connections != c.wantConnections || l.ConnectionsLoopback != c.wantLoopback || l.DataMiB != c.wantData {
+				t.Errorf("got %d and %d connections, %d MiB of data", l.Connections, l.ConnectionsLoopback, l.DataMiB)
+			}
+			if warned := log.Len() > 0; warned != (c.wantConnections != 16384) {
+				t.Errorf("log %q", log.String())
+			}
+		})
+	}
+}
+
 func TestBannerNamesTheProgram(t *testing.T) {
 	for program, want := range map[string]string{"xlreg": "\n  xlreg create", "./bin/xlreg": "\n  ./bin/xlreg create"} {
 		ctx, cancel := context.WithCancel(t.Context())

@@ -71,6 +71,7 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	}
 	defer func() { err = joinNew(err, st.Close()) }()
 	cfg.fitOpenFiles(cli.OpenFileLimit())
+	cfg.fitMemory(cli.MemoryLimit())
 	h, err := host.Open(host.Config{
 		Node: node, Store: st, Listen: cfg.listen, Public: cfg.public, IDLen: cfg.idLen,
 		Protocols: cfg.protocols, MaxWait: cfg.maxWait, Limits: cfg.limits, Logger: cfg.log,

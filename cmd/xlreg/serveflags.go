@@ -85,6 +85,14 @@ func (f *serveFlags) registerLimits(flags *pflag.FlagSet) {
 	flags.IntVar(&l.NodesPerMinute, "new-nodes-per-minute", d.NodesPerMinute, "new nodes from one address, `N`")
 	flags.IntVar(&l.ClustersPerMinute, "new-clusters-per-minute", d.ClustersPerMinute, "new clusters from one address, `N`")
 	flags.IntVar(&l.LoopbackPerMinute, "new-per-minute-loopback", d.LoopbackPerMinute, "new nodes, and new clusters, from each loopback address, `N`")
+	flags.IntVar(&l.WritesPerMinute, "writes-per-minute", d.WritesPerMinute, "writes from one address, each of up to 4 KiB, `N`")
+	flags.IntVar(&l.WritesPerMinuteLoopback, "writes-per-minute-loopback", d.WritesPerMinuteLoopback, "the same from each loopback address, `N`")
+	flags.IntVar(&l.WritesPerMinuteTotal, "writes-per-minute-total", d.WritesPerMinuteTotal, "the same from all addresses but loopback, `N`")
+	flags.IntVar(&l.ReadMiBPerMinute, "read-mib-per-minute", d.ReadMiBPerMinute, "what one address may read, `MIB`")
+	flags.IntVar(&l.ReadMiBPerMinuteLoopback, "read-mib-per-minute-loopback", d.ReadMiBPerMinuteLoopback, "the same for each loopback address, `MIB`")
+	flags.IntVar(&l.Nodes, "max-nodes", d.Nodes, "most nodes that are kept, `N`")
+	flags.IntVar(&l.Clusters, "max-clusters", d.Clusters, "most clusters that are kept, `N`")
+	flags.IntVar(&l.DataMiB, "max-data-mib", d.DataMiB, "most data that is kept, `MIB`")
 	flags.DurationVar(&l.Hello, "hello-timeout", d.Hello, "`TIME` for a connection to say hello")
 	flags.DurationVar(&l.CrowdedHello, "crowded-hello-timeout", d.CrowdedHello, "the same `TIME` while most connections have not")
 	flags.DurationVar(&l.Message, "message-timeout", d.Message, "`TIME` from a message's first byte to its last")
@@ -171,6 +179,37 @@ func (cfg *serveConfig) fitOpenFiles(allowed int, known bool) {
 	fit := max(1, (allowed-cli.SpareFiles)*15/16) // the others are for refusals
 	cfg.log.Warn("too few files may be open for so many connections: raise it with ulimit -n",
 		"open_files", allowed, "max_connections", l.Connections, "lowered_to", fit)
+	cfg.lowerConnections(fit)
+}
+
+// What a registry needs of memory: docs/operations.md says so.
+const (
+	ownMemory        = 64 << 20
+	connectionMemory = 128 << 10
+)
+
+// fitMemory lowers the limits on connections to what fits into memory, since beyond
+// that strangers could have the system end the registry. Data that is kept in memory
+// may have a quarter of it.
+func (cfg *serveConfig) fitMemory(allowed int64, by string) {
+	l := &cfg.limits
+	if by == "" {
+		return
+	}
+	if cfg.ephemeral {
+		l.DataMiB = min(l.DataMiB, max(1, int(allowed>>20/4)))
+	}
+	fit := max(1, int((allowed-ownMemory)/connectionMemory))
+	if l.Connections <= fit {
+		return
+	}
+	cfg.log.Warn("too little memory for so many connections",
+		"memory_mib", allowed>>20, "by", by, "max_connections", l.Connections, "lowered_to", fit)
+	cfg.lowerConnections(fit)
+}
+
+func (cfg *serveConfig) lowerConnections(fit int) {
+	l := &cfg.limits
 	l.Connections = fit
 	l.ConnectionsLoopback = min(l.ConnectionsLoopback, max(1, fit*3/4)) // as in the defaults
 }

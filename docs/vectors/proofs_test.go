@@ -145,7 +145,7 @@ func register(t *testing.T, p xlreg.Protocol, token *xlreg.Token, certificate []
 	if err != nil {
 		t.Fatal(err)
 	}
-	kept, _, err := r.Register(context.Background(), credential, token, true)
+	kept, _, err := r.Register(context.Background(), credential, token, registry.AllowAll)
 	return kept, err
 }
 

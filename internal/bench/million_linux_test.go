@@ -164,7 +164,7 @@ func putCluster(st store.Store, token xlreg.Token, n int) error {
 	if err := st.Update(context.Background(), add); err != nil {
 		return err
 	}
-	err := put(func(w records.Writer, m *xlreg.Member) error { return w.PutNode(&m.Token) })
+	err := put(func(w records.Writer, m *xlreg.Member) error { return w.PutNode(&m.Token, nil) })
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,7 @@
 // Package guard bounds what peers may cost a registry: how many connections a
 // Source may have open (Admission), how many of the refused are told why
 // (Refusals), how many handshakes are computed at once and for whom next (Turns),
-// and how many new records a Source may make (Quota). Limits are their bounds.
+// and how much a Source may write and read (Quota). Limits are their bounds.
 //
 // Each type stands alone, has a lock of its own, and may be used by any number of
 // goroutines. None of them starts a goroutine or touches a connection.
@@ -14,6 +14,9 @@ import (
 	"github.com/xlattice/xlreg"
 )
 
+// WriteUnit is how many bytes of a record are one write.
+const WriteUnit = 4 << 10
+
 // Limits bound what peers may cost. A zero field is its default, which
 // DefaultLimits lists.
 type Limits struct {
@@ -24,6 +27,19 @@ type Limits struct {
 	NodesPerMinute    int // new nodes from one address; the first minute's worth at once
 	ClustersPerMinute int // new clusters from one address, likewise
 	LoopbackPerMinute int // new nodes, and new clusters, from each loopback address
+
+	// Every change of a record is a write, and as many more as it fills WriteUnits.
+	WritesPerMinute         int // from one address
+	WritesPerMinuteLoopback int // from each loopback address
+	WritesPerMinuteTotal    int // from all addresses but loopback
+
+	ReadMiBPerMinute         int // of rosters to one address
+	ReadMiBPerMinuteLoopback int // to each loopback address
+
+	// What is kept at most, from whomever it came. Nodes and members that are there
+	// go on when it is reached.
+	Nodes, Clusters int
+	DataMiB         int // of records
 
 	Hello        time.Duration // for a whole Hello or TLS handshake
 	CrowdedHello time.Duration // the same while most connections have not said hello
@@ -46,13 +62,23 @@ func DefaultLimits() Limits {
 		NodesPerMinute:        1200,
 		ClustersPerMinute:     240,
 		LoopbackPerMinute:     600_000,
-		Hello:                 xlreg.DefaultHelloTimeout,
-		CrowdedHello:          xlreg.CrowdedHelloTimeout,
-		Message:               xlreg.DefaultMessageTimeout,
-		Idle:                  xlreg.DefaultIdleTimeout,
-		Write:                 xlreg.DefaultWriteTimeout,
-		Drain:                 5 * time.Second,
-		Handshakes:            runtime.GOMAXPROCS(0),
+
+		WritesPerMinute:          2400, // a node and its seat, for as many as may be new
+		WritesPerMinuteLoopback:  2_400_000,
+		WritesPerMinuteTotal:     240_000,
+		ReadMiBPerMinute:         1024,
+		ReadMiBPerMinuteLoopback: 1 << 20,
+		Nodes:                    10_000_000,
+		Clusters:                 10_000_000,
+		DataMiB:                  64 << 10,
+
+		Hello:        xlreg.DefaultHelloTimeout,
+		CrowdedHello: xlreg.CrowdedHelloTimeout,
+		Message:      xlreg.DefaultMessageTimeout,
+		Idle:         xlreg.DefaultIdleTimeout,
+		Write:        xlreg.DefaultWriteTimeout,
+		Drain:        5 * time.Second,
+		Handshakes:   runtime.GOMAXPROCS(0),
 	}
 }
 
@@ -65,6 +91,14 @@ func (l Limits) WithDefaults() Limits {
 	orDefault(&l.NodesPerMinute, d.NodesPerMinute)
 	orDefault(&l.ClustersPerMinute, d.ClustersPerMinute)
 	orDefault(&l.LoopbackPerMinute, d.LoopbackPerMinute)
+	orDefault(&l.WritesPerMinute, d.WritesPerMinute)
+	orDefault(&l.WritesPerMinuteLoopback, d.WritesPerMinuteLoopback)
+	orDefault(&l.WritesPerMinuteTotal, d.WritesPerMinuteTotal)
+	orDefault(&l.ReadMiBPerMinute, d.ReadMiBPerMinute)
+	orDefault(&l.ReadMiBPerMinuteLoopback, d.ReadMiBPerMinuteLoopback)
+	orDefault(&l.Nodes, d.Nodes)
+	orDefault(&l.Clusters, d.Clusters)
+	orDefault(&l.DataMiB, d.DataMiB)
 	orDefault(&l.Hello, d.Hello)
 	orDefault(&l.CrowdedHello, d.CrowdedHello)
 	orDefault(&l.Message, d.Message)

@@ -14,49 +14,79 @@ import (
 // quiet long enough to be forgotten.
 const sweepEvery = 1024
 
-// Quota bounds how many new records a source may make in a minute.
+// Rate is how many units of something there may be in a minute. The first minute's
+// worth may come at once.
+type Rate struct {
+	Source   int // for one source
+	Loopback int // the same for a loopback address
+	Total    int // for all sources but loopback together; 0 is no bound
+}
+
+// Quota bounds how much of something a source may have in a minute: new records,
+// writes, or what it reads.
 type Quota struct {
-	perMinute int
-	loopback  int // the same for a loopback address
+	rate  Rate
+	total *rate.Limiter // nil: no bound
 
 	mu       sync.Mutex
 	bySource map[Source]*rate.Limiter // guarded by mu
 	claims   int                      // guarded by mu; so far
 }
 
-// NewQuota returns a quota of so many records a minute, the first minute's worth
-// at once.
-func NewQuota(perMinute, loopback int) *Quota {
-	return &Quota{perMinute: perMinute, loopback: loopback, bySource: make(map[Source]*rate.Limiter)}
-}
-
-// Claim is the right to make one new record, or the time after which to ask for
-// it again. Settle has to follow.
-type Claim struct {
-	reservation *rate.Reservation
-	now         time.Time
-	retry       time.Duration // 0 if it is allowed
-}
-
-// Claim takes one from what the source may make.
-func (q *Quota) Claim(from Source, now time.Time) Claim {
-	r := q.limiter(from, now).ReserveN(now, 1)
-	retry := r.DelayFrom(now)
-	if retry > 0 {
-		r.CancelAt(now)
+// NewQuota returns a quota of which nothing has been claimed.
+func NewQuota(r Rate) *Quota {
+	q := &Quota{rate: r, bySource: make(map[Source]*rate.Limiter)}
+	if r.Total > 0 {
+		q.total = perMinute(r.Total)
 	}
-	return Claim{reservation: r, now: now, retry: retry}
+	return q
 }
 
-// Allowed reports whether a new record may be made.
-func (c Claim) Allowed() bool { return c.retry == 0 }
+func perMinute(n int) *rate.Limiter { return rate.NewLimiter(rate.Limit(float64(n)/60), n) }
 
-// Settle is told what came of the claim: whether a new record was made, and the
-// error there was. What was not used is given back. It returns err, and if that is
-// a refusal for want of the claim, with the time to come back.
-func (c Claim) Settle(isNew bool, err error) error {
-	if c.Allowed() && (err != nil || !isNew) {
-		c.reservation.CancelAt(c.now)
+// Claim is the right to some units, or the time after which to ask for it again.
+// Settle has to follow.
+type Claim struct {
+	reserved []*rate.Reservation
+	now      time.Time
+	retry    time.Duration // 0 if it is allowed
+}
+
+// Claim takes n units from what the source may have. More than a minute's worth is
+// taken for a minute's worth, or nothing would ever be enough.
+func (q *Quota) Claim(from Source, now time.Time, n int) Claim {
+	c := Claim{now: now}
+	c.take(q.limiter(from, now), n)
+	if q.total != nil && !from.loopback {
+		c.take(q.total, n)
+	}
+	if c.retry > 0 {
+		c.giveBack()
+	}
+	return c
+}
+
+func (c *Claim) take(l *rate.Limiter, n int) {
+	r := l.ReserveN(c.now, min(n, l.Burst()))
+	c.reserved = append(c.reserved, r)
+	c.retry = max(c.retry, r.DelayFrom(c.now))
+}
+
+func (c *Claim) giveBack() {
+	for _, r := range c.reserved {
+		r.CancelAt(c.now)
+	}
+}
+
+// Allowed reports whether what was claimed may be had.
+func (c *Claim) Allowed() bool { return c.retry == 0 }
+
+// Settle is told what came of the claim: whether it was used, and the error there was.
+// What was not used is given back. It returns err, and if that is a refusal for want of
+// the claim, with the time to come back.
+func (c *Claim) Settle(used bool, err error) error {
+	if c.Allowed() && (err != nil || !used) {
+		c.giveBack()
 	}
 	if !c.Allowed() && errors.Is(err, xlreg.ErrTooManyRequests) {
 		return &xlreg.Error{Kind: xlreg.ErrTooManyRequests, Retry: c.retry}
@@ -72,11 +102,11 @@ func (q *Quota) limiter(from Source, now time.Time) *rate.Limiter {
 	}
 	l := q.bySource[from]
 	if l == nil {
-		n := q.perMinute
+		n := q.rate.Source
 		if from.loopback {
-			n = q.loopback
+			n = q.rate.Loopback
 		}
-		l = rate.NewLimiter(rate.Limit(float64(n)/60), n)
+		l = perMinute(n)
 		q.bySource[from] = l
 	}
 	return l

@@ -69,7 +69,7 @@ func Open(cfg Config) (*Host, error) {
 func (h *Host) open(cfg *Config, id xlreg.NodeID) (err error) {
 	h.registry, err = registry.New(registry.Config{
 		Store: cfg.Store, Self: id, IDLen: cfg.IDLen, MaxWait: cfg.MaxWait, Logger: cfg.Logger, Admit: cfg.Admit,
-		Clock: clockOf(cfg.Now),
+		Clock: clockOf(cfg.Now), Bounds: bounds(cfg.Limits.WithDefaults()),
 	})
 	if err != nil {
 		return err
@@ -94,6 +94,11 @@ func (h *Host) open(cfg *Config, id xlreg.NodeID) (err error) {
 		Protocols: cfg.Protocols, Limits: cfg.Limits, Logger: cfg.Logger, Now: cfg.Now,
 	})
 	return err
+}
+
+// bounds returns how much the rules keep at most.
+func bounds(l guard.Limits) registry.Bounds {
+	return registry.Bounds{Nodes: l.Nodes, Clusters: l.Clusters, Bytes: int64(l.DataMiB) << 20}
 }
 
 // clockOf returns the clock of the rules: the machine's, which may tell another

@@ -109,7 +109,7 @@ func TestNounsComeBack(t *testing.T) {
 		members := drawMembers(t, want.MaxSize)
 		err := s.Update(t.Context(), func(tx store.Writer) error {
 			w, c := NewWriter(tx), Cluster{Cluster: want}
-			err := errors.Join(w.PutNode(&node), w.AddCluster(&want))
+			err := errors.Join(w.PutNode(&node, nil), w.AddCluster(&want))
 			for i := range members {
 				err = errors.Join(err, w.PutSeat(&c, &members[i]))
 			}
@@ -253,8 +253,8 @@ func TestIllFormedIsNotKept(t *testing.T) {
 	good, noName, badID := sampleCluster(), sampleCluster(), sampleCluster()
 	noName.Name, badID.ID = "", badID.ID[1:]
 	for name, put := range map[string]func(Writer) error{
-		"node without ID":      func(w Writer) error { return w.PutNode(&xlreg.Token{Name: "n"}) },
-		"node with 21 bytes":   func(w Writer) error { return w.PutNode(&xlreg.Token{ID: sampleToken().ID + "x"}) },
+		"node without ID":      func(w Writer) error { return w.PutNode(&xlreg.Token{Name: "n"}, nil) },
+		"node with 21 bytes":   func(w Writer) error { return w.PutNode(&xlreg.Token{ID: sampleToken().ID + "x"}, nil) },
 		"cluster with bad ID":  func(w Writer) error { return w.AddCluster(&badID.Cluster) },
 		"cluster without name": func(w Writer) error { return w.AddCluster(&noName.Cluster) },
 		"seat -1":              func(w Writer) error { return w.PutSeat(&good, &xlreg.Member{Index: -1}) },

@@ -14,18 +14,28 @@ import (
 // Writer reads and writes records in one Update. It reads what it has written.
 type Writer struct {
 	Reader
-	tx store.Writer
+	tx    store.Writer
+	grown *Totals
 }
 
 // NewWriter returns a Writer in the Update tx.
-func NewWriter(tx store.Writer) Writer { return Writer{Reader{tx}, tx} }
+func NewWriter(tx store.Writer) Writer { return Writer{Reader{tx}, tx, new(Totals)} }
 
-// PutNode makes or replaces the record of the node with the token's ID. Of the token,
-// DigSig and Joined are not kept.
-func (w Writer) PutNode(node *xlreg.Token) error {
+// Grown returns by how much this Writer has made the totals grow.
+func (w Writer) Grown() Totals { return *w.grown }
+
+// PutNode makes the record of the node with the token's ID, or replaces known, which is
+// nil if there is none. Of the token, DigSig and Joined are not kept.
+func (w Writer) PutNode(node, known *xlreg.Token) error {
 	if err := checkID("node", string(node.ID)); err != nil {
 		return err
 	}
+	if known == nil {
+		w.grown.Nodes++
+	} else {
+		w.grown.Bytes -= sizeOfNode(known)
+	}
+	w.grown.Bytes += sizeOfNode(node)
 	return w.put(nodeKey(node.ID), &recordspb.Node{Token: tokenToPB(node)})
 }
 
@@ -38,6 +48,8 @@ func (w Writer) AddCluster(c *xlreg.Cluster) error {
 	if err := c.Name.Validate(); err != nil {
 		return fmt.Errorf("add cluster: %w", err)
 	}
+	w.grown.Clusters++
+	w.grown.Bytes += sizeOfCluster(&Cluster{Cluster: *c}) + sizeOfName(c)
 	err := w.put(clusterKey(c.ID), clusterToPB(&Cluster{Cluster: *c}))
 	if err != nil {
 		return err
@@ -56,8 +68,10 @@ func (w Writer) PutSeat(c *Cluster, m *xlreg.Member) error {
 		return err
 	}
 	ref := &recordspb.SeatRef{Index: uint32(m.Index)}
+	w.grown.Bytes += sizeOfSeat(c.ID, m) - sizeOfCluster(c)
 	c.Taken = c.Taken.With(m.Index)
 	c.Revision++
+	w.grown.Bytes += sizeOfCluster(c)
 	return errors.Join(
 		w.put(seatKey(c.ID, m.Index), seatToPB(m)),
 		w.put(seatByIDKey(c.ID, m.Token.ID), ref),
@@ -72,8 +86,10 @@ func (w Writer) DeleteSeat(c *Cluster, index int) error {
 	if err := w.clearSeat(c, index); err != nil {
 		return err
 	}
+	w.grown.Bytes -= sizeOfCluster(c)
 	c.Taken = c.Taken.Without(index)
 	c.Revision++
+	w.grown.Bytes += sizeOfCluster(c)
 	return errors.Join(
 		w.tx.Delete(seatKey(c.ID, index)),
 		w.put(clusterKey(c.ID), clusterToPB(c)),
@@ -89,6 +105,7 @@ func (w Writer) clearSeat(c *Cluster, index int) error {
 	if err != nil {
 		return err
 	}
+	w.grown.Bytes -= sizeOfSeat(c.ID, &occupant)
 	return errors.Join(
 		w.tx.Delete(seatByIDKey(c.ID, occupant.Token.ID)),
 		w.tx.Delete(seatByNameKey(c.ID, occupant.Token.Name)),

@@ -10,35 +10,36 @@ import (
 
 // Create returns the cluster with the name in spec, making it if there is none, and
 // whether it did. What exists is returned as it is, whatever was asked; what is made
-// has its numbers brought into range, and no unknown attribute. With allowNew false
-// a request that would make a cluster is refused as xlreg.ErrTooManyRequests.
-func (r *Registry) Create(ctx context.Context, spec xlreg.ClusterSpec, allowNew bool) (c xlreg.Cluster, isNew bool, err error) {
+// has its numbers brought into range, and no unknown attribute.
+func (r *Registry) Create(ctx context.Context, spec xlreg.ClusterSpec, allow Allowance) (c xlreg.Cluster, did Effect, err error) {
 	if spec.Name != "" {
 		if _, err := xlreg.ParseName(spec.Name); err != nil {
-			return xlreg.Cluster{}, false, err
+			return xlreg.Cluster{}, Unchanged, err
 		}
 	}
 	err = r.update(ctx, func(tx records.Writer) error {
-		c, isNew, err = r.create(tx, &spec, allowNew)
-		return err
+		if c, did, err = r.create(tx, &spec); err != nil {
+			return err
+		}
+		return allow.check(did)
 	})
 	if err != nil {
-		return xlreg.Cluster{}, false, err
+		return xlreg.Cluster{}, Unchanged, err
 	}
-	return c, isNew, nil
+	return c, did, nil
 }
 
-func (r *Registry) create(tx records.Writer, spec *xlreg.ClusterSpec, allowNew bool) (c xlreg.Cluster, isNew bool, err error) {
+func (r *Registry) create(tx records.Writer, spec *xlreg.ClusterSpec) (c xlreg.Cluster, did Effect, err error) {
 	name, existing, err := clusterName(tx.Reader, spec)
 	if err != nil || existing != nil {
-		return deref(existing), false, err
+		return deref(existing), Unchanged, err
 	}
-	if !allowNew {
-		return c, false, xlreg.ErrTooManyRequests
+	if err := r.totals.roomForCluster(); err != nil {
+		return c, Unchanged, err
 	}
 	id, err := r.freeID(tx.Reader)
 	if err != nil {
-		return c, false, err
+		return c, Unchanged, err
 	}
 	c = xlreg.Cluster{
 		ID:            xlreg.ClusterID(id),
@@ -47,7 +48,7 @@ func (r *Registry) create(tx records.Writer, spec *xlreg.ClusterSpec, allowNew b
 		MaxSize:       clamp(spec.MaxSize, xlreg.MinClusterSize, xlreg.MaxClusterSize),
 		EndpointCount: clamp(spec.EndpointCount, 1, xlreg.MaxEndpoints),
 	}
-	return c, true, tx.AddCluster(&c)
+	return c, MadeNew, tx.AddCluster(&c)
 }
 
 // clusterName returns the name that a new cluster gets, or the cluster that has the
@@ -75,62 +76,90 @@ func deref(c *xlreg.Cluster) xlreg.Cluster {
 // clamp is done on the unsigned value as it came, before it becomes an int.
 func clamp(n uint32, low, high uint32) int { return int(min(max(n, low), high)) }
 
-// Join gives the node a seat in the cluster, or the seat it has already, with
-// what it registered last, and returns the cluster and the seat's index.
-func (r *Registry) Join(ctx context.Context, id xlreg.NodeID, ref xlreg.ClusterRef) (c xlreg.Cluster, index int, err error) {
-	now := r.clock.Now().UTC().Truncate(time.Millisecond)
-	err = r.update(ctx, func(tx records.Writer) error {
-		c, index, err = join(tx, id, ref, now)
-		return err
-	})
-	if err != nil {
-		return xlreg.Cluster{}, 0, err
-	}
-	return c, index, nil
+// Seat is a place in a cluster.
+type Seat struct {
+	Cluster xlreg.Cluster
+	Index   int
 }
 
-func join(tx records.Writer, id xlreg.NodeID, ref xlreg.ClusterRef, now time.Time) (c xlreg.Cluster, index int, err error) {
+// joinedWithin is how old the time of a member's last Join may become before a Join
+// that changes nothing else is written down: a member that asks again and again costs
+// a write a minute, and its time is right to the minute.
+const joinedWithin = time.Minute
+
+// Join gives the node a seat in the cluster, or the seat it has already, with what it
+// registered last.
+func (r *Registry) Join(ctx context.Context, id xlreg.NodeID, ref xlreg.ClusterRef, allow Allowance) (seat Seat, did Effect, err error) {
+	now := r.clock.Now().UTC().Truncate(time.Millisecond)
+	err = r.update(ctx, func(tx records.Writer) error {
+		if seat, did, err = r.join(tx, id, ref, now); err != nil {
+			return err
+		}
+		return allow.check(did)
+	})
+	if err != nil {
+		return Seat{}, Unchanged, err
+	}
+	return seat, did, nil
+}
+
+func (r *Registry) join(tx records.Writer, id xlreg.NodeID, ref xlreg.ClusterRef, now time.Time) (seat Seat, did Effect, err error) {
 	found, err := find(tx.Reader, ref)
 	if err != nil {
-		return c, 0, err
+		return seat, Unchanged, err
 	}
 	node, err := tx.Node(id)
 	if err != nil {
-		return c, 0, orKind(err, xlreg.ErrIdentityRequired)
+		return seat, Unchanged, orKind(err, xlreg.ErrIdentityRequired)
 	}
-	index, err = chooseSeat(tx.Reader, &found, &node)
+	index, before, err := chooseSeat(tx.Reader, &found, &node)
 	if err != nil {
-		return c, 0, err
+		return seat, Unchanged, err
+	}
+	seat = Seat{found.Cluster, index}
+	if before != nil && sameRegistration(&before.Token, &node) && isRecent(before.Token.Joined, now) {
+		return seat, Unchanged, nil
+	}
+	if before == nil {
+		err = r.totals.roomForSeat()
+	}
+	if err != nil {
+		return seat, Unchanged, err
 	}
 	node.Joined = now
-	return found.Cluster, index, tx.PutSeat(&found, &xlreg.Member{Index: index, Token: node})
+	return seat, Changed, tx.PutSeat(&found, &xlreg.Member{Index: index, Token: node})
 }
 
-// chooseSeat returns the index that the node gets. A node that has a seat, or the
-// name and the key of a member, gets that seat, in a full cluster too and whatever
-// endpoints it has; else it needs a free name, a free seat and enough endpoints, and
-// faults are looked for in that order.
-func chooseSeat(tx records.Reader, c *records.Cluster, node *xlreg.Token) (int, error) {
+func isRecent(joined, now time.Time) bool {
+	age := now.Sub(joined)
+	return age >= 0 && age < joinedWithin
+}
+
+// chooseSeat returns the index that the node gets, and the member who has it, if there
+// is one. A node that has a seat, or the name and the key of a member, gets that seat,
+// in a full cluster too and whatever endpoints it has; else it needs a free name, a
+// free seat and enough endpoints, and faults are looked for in that order.
+func chooseSeat(tx records.Reader, c *records.Cluster, node *xlreg.Token) (index int, before *xlreg.Member, err error) {
 	own, err := occupant(tx.SeatOf(c.ID, node.ID))
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	holder, err := occupant(tx.SeatNamed(c.ID, node.Name))
 	switch {
 	case err != nil:
-		return 0, err
+		return 0, nil, err
 	case own != nil && (holder == nil || holder.Index == own.Index):
-		return own.Index, nil
+		return own.Index, own, nil
 	case own == nil && holder != nil && holder.Token.SigKey == node.SigKey:
-		return holder.Index, nil
+		return holder.Index, holder, nil
 	case holder != nil:
-		return 0, xlreg.ErrMemberNameInUse
+		return 0, nil, xlreg.ErrMemberNameInUse
 	case c.Taken.Len() >= c.MaxSize:
-		return 0, xlreg.ErrClusterFull
+		return 0, nil, xlreg.ErrClusterFull
 	case len(node.Endpoints) < c.EndpointCount:
-		return 0, xlreg.Errorf(xlreg.ErrTooFewEndpoints, "%d given, %d wanted", len(node.Endpoints), c.EndpointCount)
+		return 0, nil, xlreg.Errorf(xlreg.ErrTooFewEndpoints, "%d given, %d wanted", len(node.Endpoints), c.EndpointCount)
 	default:
-		return c.Taken.LowestFree(), nil
+		return c.Taken.LowestFree(), nil, nil
 	}
 }
 
@@ -143,7 +172,7 @@ func occupant(m xlreg.Member, err error) (*xlreg.Member, error) {
 }
 
 // Leave frees the node's seat in the cluster, and returns the cluster's ID.
-func (r *Registry) Leave(ctx context.Context, id xlreg.NodeID, ref xlreg.ClusterRef) (cluster xlreg.ClusterID, err error) {
+func (r *Registry) Leave(ctx context.Context, id xlreg.NodeID, ref xlreg.ClusterRef, allow Allowance) (cluster xlreg.ClusterID, err error) {
 	err = r.update(ctx, func(tx records.Writer) error {
 		c, err := find(tx.Reader, ref)
 		if err != nil {
@@ -153,6 +182,9 @@ func (r *Registry) Leave(ctx context.Context, id xlreg.NodeID, ref xlreg.Cluster
 		own, err := tx.SeatOf(c.ID, id)
 		if err != nil {
 			return orKind(err, xlreg.ErrNotMember)
+		}
+		if err := allow.check(Changed); err != nil {
+			return err
 		}
 		return tx.DeleteSeat(&c, own.Index)
 	})

@@ -105,6 +105,14 @@ func TestRulesAgainstModel(t *testing.T) {
 			"leave":    sim.leave,
 			"":         sim.compare,
 		})
+		counted, err := registry.New(registry.Config{Store: s, Self: self})
+		if err != nil {
+			rt.Fatal(err)
+		}
+		defer counted.Close()
+		if now, was := counted.Totals(), r.Totals(); now != was {
+			rt.Fatalf("counted %+v, and as it came to be %+v", now, was)
+		}
 	})
 }
 
@@ -143,7 +151,7 @@ func (s *simulation) register(t *rapid.T) {
 	if ids := s.nodeIDs(); len(ids) > 0 && rapid.Bool().Draw(t, "again") {
 		tok.ID = rapid.SampledFrom(ids).Draw(t, "id")
 	}
-	kept, isNew, err := s.r.Register(t.Context(), classicCred, &tok, true)
+	kept, did, err := s.r.Register(t.Context(), classicCred, &tok, registry.AllowAll)
 	before, known := s.model.nodes[tok.ID]
 	if known && before.key != node.key {
 		if !errors.Is(err, xlreg.ErrIDInUse) {
@@ -151,8 +159,8 @@ func (s *simulation) register(t *rapid.T) {
 		}
 		return
 	}
-	if err != nil || isNew == known || known && kept.ID != tok.ID {
-		t.Fatalf("Register = %v, new %v, %v; known before: %v", kept.ID, isNew, err, known)
+	if err != nil || (did == registry.MadeNew) == known || known && kept.ID != tok.ID {
+		t.Fatalf("Register = %v, new %v, %v; known before: %v", kept.ID, did, err, known)
 	}
 	s.model.nodes[kept.ID] = node
 }
@@ -161,13 +169,13 @@ func (s *simulation) create(t *rapid.T) {
 	name := rapid.SampledFrom([]xlreg.Name{"x", "y"}).Draw(t, "cluster")
 	size := rapid.Uint32Range(0, 4).Draw(t, "size")
 	ends := rapid.Uint32Range(0, 2).Draw(t, "endpoints")
-	c, isNew, err := s.r.Create(t.Context(), xlreg.ClusterSpec{Name: string(name), MaxSize: size, EndpointCount: ends}, true)
+	c, did, err := s.r.Create(t.Context(), xlreg.ClusterSpec{Name: string(name), MaxSize: size, EndpointCount: ends}, registry.AllowAll)
 	if err != nil {
 		t.Fatal(err)
 	}
 	have := s.model.clusters[name]
-	if isNew != (have == nil) || have != nil && c != have.cluster {
-		t.Fatalf("Create(%q) = %+v, new %v; have %+v", name, c, isNew, have)
+	if (did == registry.MadeNew) != (have == nil) || have != nil && c != have.cluster {
+		t.Fatalf("Create(%q) = %+v, new %v; have %+v", name, c, did, have)
 	}
 	if have == nil {
 		s.model.clusters[name] = &modelCluster{cluster: c, seats: make(map[int]modelSeat)}
@@ -189,10 +197,10 @@ func (s *simulation) join(t *rapid.T) {
 	if !ok {
 		return
 	}
-	_, index, err := s.r.Join(t.Context(), id, xlreg.ClusterRef{Name: c.cluster.Name})
+	seat, _, err := s.r.Join(t.Context(), id, xlreg.ClusterRef{Name: c.cluster.Name}, registry.AllowAll)
 	wantIndex, wantErr := s.model.join(id, c)
-	if !errors.Is(err, wantErr) || err == nil && index != wantIndex {
-		t.Fatalf("Join = %d, %v; want %d, %v", index, err, wantIndex, wantErr)
+	if !errors.Is(err, wantErr) || err == nil && seat.Index != wantIndex {
+		t.Fatalf("Join = %d, %v; want %d, %v", seat.Index, err, wantIndex, wantErr)
 	}
 }
 
@@ -201,7 +209,7 @@ func (s *simulation) leave(t *rapid.T) {
 	if !ok {
 		return
 	}
-	_, err := s.r.Leave(t.Context(), id, xlreg.ClusterRef{ID: c.cluster.ID})
+	_, err := s.r.Leave(t.Context(), id, xlreg.ClusterRef{ID: c.cluster.ID}, registry.AllowAll)
 	if want := s.model.leave(id, c); !errors.Is(err, want) {
 		t.Fatalf("Leave: %v, want %v", err, want)
 	}

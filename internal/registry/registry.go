@@ -50,6 +50,8 @@ type Config struct {
 	// Admit says whose keys may be registered; nil admits all. Without a registered
 	// node a peer can only read.
 	Admit func(xlreg.SigKey) bool
+	// Bounds are how much is kept at most.
+	Bounds Bounds
 }
 
 // Registry applies the rules to a store. All methods may be called from any
@@ -64,9 +66,12 @@ type Registry struct {
 	log     *slog.Logger
 	admit   func(xlreg.SigKey) bool // nil: all
 
-	hub     hub
-	rosters rosterCache
-	reading singleflight.Group // of rosters, by cluster and revision
+	hub      hub
+	rosters  rosterCache
+	verified verified
+	totals   totals
+	counted  chan struct{}      // closed when totals has what there was at the start
+	reading  singleflight.Group // of rosters, by cluster and revision
 
 	stop    context.CancelFunc
 	watcher sync.WaitGroup
@@ -94,7 +99,9 @@ func New(cfg Config) (*Registry, error) {
 	r := &Registry{
 		store: cfg.Store, self: cfg.Self, idLen: cfg.IDLen, maxWait: cfg.MaxWait,
 		clock: cfg.Clock, log: cfg.Logger, admit: cfg.Admit, stop: stop,
+		totals: totals{bounds: cfg.Bounds}, counted: make(chan struct{}),
 	}
+	r.count(ctx)
 	r.watcher.Go(func() { r.watch(ctx) })
 	return r, nil
 }
@@ -110,7 +117,17 @@ func (r *Registry) Close() error {
 // update runs f in a transaction, and gives an error that is not a rule's the
 // kind that clients are told.
 func (r *Registry) update(ctx context.Context, f func(records.Writer) error) error {
-	return explain(ctx, r.store.Update(ctx, func(tx store.Writer) error { return f(records.NewWriter(tx)) }))
+	var grown records.Totals
+	err := r.store.Update(ctx, func(tx store.Writer) error {
+		w := records.NewWriter(tx)
+		err := f(w)
+		grown = w.Grown()
+		return err
+	})
+	if err == nil {
+		r.totals.add(grown)
+	}
+	return explain(ctx, err)
 }
 
 func (r *Registry) view(ctx context.Context, f func(records.Reader) error) error {

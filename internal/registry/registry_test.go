@@ -152,7 +152,7 @@ func modern(t *testing.T, name string, set *keys.Set, ends ...xlreg.Endpoint) (*
 var classicCred = registry.Credential{Protocol: xlreg.Protocol19, Salt: []byte("8 bytes!")}
 
 func (w *world) registerToken(t *xlreg.Token) (xlreg.Token, error) {
-	kept, _, err := w.Register(w.t.Context(), classicCred, t, true)
+	kept, _, err := w.Register(w.t.Context(), classicCred, t, registry.AllowAll)
 	return kept, err
 }
 
@@ -168,7 +168,7 @@ func (w *world) node(name string, set *keys.Set, ends ...xlreg.Endpoint) xlreg.N
 
 func (w *world) create(name string, size uint32) xlreg.Cluster {
 	w.t.Helper()
-	c, _, err := w.Create(w.t.Context(), xlreg.ClusterSpec{Name: name, MaxSize: size, EndpointCount: 1}, true)
+	c, _, err := w.Create(w.t.Context(), xlreg.ClusterSpec{Name: name, MaxSize: size, EndpointCount: 1}, registry.AllowAll)
 	if err != nil {
 		w.t.Fatalf("create %s: %v", name, err)
 	}
@@ -177,11 +177,11 @@ func (w *world) create(name string, size uint32) xlreg.Cluster {
 
 func (w *world) join(id xlreg.NodeID, c xlreg.Cluster) int {
 	w.t.Helper()
-	_, index, err := w.Join(w.t.Context(), id, xlreg.ClusterRef{ID: c.ID})
+	seat, _, err := w.Join(w.t.Context(), id, xlreg.ClusterRef{ID: c.ID}, registry.AllowAll)
 	if err != nil {
 		w.t.Fatalf("join: %v", err)
 	}
-	return index
+	return seat.Index
 }
 
 func (w *world) roster(c xlreg.Cluster) *registry.Roster {
@@ -218,11 +218,11 @@ func TestShortIDs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	kept, isNew, err := r.Register(t.Context(), classicCred, classic("a", testKeys()[0], "", end), true)
-	if err != nil || !isNew || len(kept.ID) != xlreg.ShortIDLen {
-		t.Errorf("Register = %v, %v, %v", kept.ID, isNew, err)
+	kept, did, err := r.Register(t.Context(), classicCred, classic("a", testKeys()[0], "", end), registry.AllowAll)
+	if err != nil || did != registry.MadeNew || len(kept.ID) != xlreg.ShortIDLen {
+		t.Errorf("Register = %v, %v, %v", kept.ID, did, err)
 	}
-	c, _, err := r.Create(t.Context(), xlreg.ClusterSpec{Name: "c"}, true)
+	c, _, err := r.Create(t.Context(), xlreg.ClusterSpec{Name: "c"}, registry.AllowAll)
 	if err != nil || len(c.ID) != xlreg.ShortIDLen {
 		t.Errorf("Create = %v, %v", c.ID, err)
 	}
@@ -265,7 +265,7 @@ func TestRegisterVerifies(t *testing.T) {
 
 	tok, cred := modern(t, "m", sets[0], end)
 	register := func(tok *xlreg.Token, cred registry.Credential) (xlreg.Token, error) {
-		kept, _, err := w.Register(t.Context(), cred, tok, true)
+		kept, _, err := w.Register(t.Context(), cred, tok, registry.AllowAll)
 		return kept, err
 	}
 	kept, err := register(tok, cred)
@@ -308,8 +308,8 @@ func TestAdmit(t *testing.T) {
 	defer r.Close()
 	register := func(k *keys.Set) error {
 		token, cred := modern(t, "a", k, end)
-		_, _, modernErr := r.Register(t.Context(), cred, token, true)
-		_, _, classicErr := r.Register(t.Context(), classicCred, classic("a", k, "", end), true)
+		_, _, modernErr := r.Register(t.Context(), cred, token, registry.AllowAll)
+		_, _, classicErr := r.Register(t.Context(), classicCred, classic("a", k, "", end), registry.AllowAll)
 		if (modernErr == nil) != (classicErr == nil) {
 			t.Errorf("over 2.0 %v, over 1.9 %v", modernErr, classicErr)
 		}
@@ -333,7 +333,7 @@ func TestCertificateOfAnotherForm(t *testing.T) {
 		t.Fatal(err)
 	}
 	named.DigSig2 = sig
-	kept, _, err := w.Register(t.Context(), cred, &named, true)
+	kept, _, err := w.Register(t.Context(), cred, &named, registry.AllowAll)
 	if err != nil || kept.Certificate != nil || kept.DigSig2 == nil {
 		t.Errorf("certificate kept %t, signature kept %t, %v", kept.Certificate != nil, kept.DigSig2 != nil, err)
 	}
@@ -343,7 +343,7 @@ func TestClassicRegistrationDropsProof(t *testing.T) {
 	w := newWorld(t)
 	set := testKeys()[0]
 	tok, cred := modern(t, "m", set, end)
-	kept, _, err := w.Register(t.Context(), cred, tok, true)
+	kept, _, err := w.Register(t.Context(), cred, tok, registry.AllowAll)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -402,7 +402,8 @@ func TestLogIn(t *testing.T) {
 func TestCreate(t *testing.T) {
 	w := newWorld(t)
 	create := func(spec xlreg.ClusterSpec) (xlreg.Cluster, bool, error) {
-		return w.Create(t.Context(), spec, true)
+		c, did, err := w.Create(t.Context(), spec, registry.AllowAll)
+		return c, did == registry.MadeNew, err
 	}
 	first, isNew, err := create(xlreg.ClusterSpec{Name: "c", MaxSize: 5, EndpointCount: 2, Attrs: 0xFF})
 	want := xlreg.Cluster{ID: first.ID, Name: "c", Attrs: 7, MaxSize: 5, EndpointCount: 2}
@@ -430,9 +431,9 @@ func TestUniqueNames(t *testing.T) {
 	w := newWorld(t)
 	seen := make(map[xlreg.Name]bool)
 	for _, name := range []string{"", "", "stem", "stem", strings.Repeat("n", xlreg.MaxNameLen)} {
-		c, isNew, err := w.Create(t.Context(), xlreg.ClusterSpec{Name: name, Attrs: xlreg.ClusterUnique}, true)
-		if err != nil || !isNew || seen[c.Name] || c.Name.Validate() != nil {
-			t.Fatalf("Create(%q) = %+v, %v, %v", name, c, isNew, err)
+		c, did, err := w.Create(t.Context(), xlreg.ClusterSpec{Name: name, Attrs: xlreg.ClusterUnique}, registry.AllowAll)
+		if err != nil || did != registry.MadeNew || seen[c.Name] || c.Name.Validate() != nil {
+			t.Fatalf("Create(%q) = %+v, %v, %v", name, c, did, err)
 		}
 		seen[c.Name] = true
 		stem, suffix, _ := strings.Cut(string(c.Name), "-")
@@ -448,16 +449,16 @@ func TestUniqueNames(t *testing.T) {
 func TestNewRecordsMayBeForbidden(t *testing.T) {
 	w := newWorld(t)
 	ctx, set := t.Context(), testKeys()[0]
-	_, _, err := w.Register(ctx, classicCred, classic("a", set, "", end), false)
+	_, _, err := w.Register(ctx, classicCred, classic("a", set, "", end), registry.AllowChange)
 	wantKind(t, err, xlreg.ErrTooManyRequests)
-	_, _, err = w.Create(ctx, xlreg.ClusterSpec{Name: "c"}, false)
+	_, _, err = w.Create(ctx, xlreg.ClusterSpec{Name: "c"}, registry.AllowChange)
 	wantKind(t, err, xlreg.ErrTooManyRequests)
 
 	id, c := w.node("a", set, end), w.create("c", 2)
-	if _, _, err := w.Register(ctx, classicCred, classic("a", set, id, end), false); err != nil {
+	if _, _, err := w.Register(ctx, classicCred, classic("a", set, id, end), registry.AllowChange); err != nil {
 		t.Errorf("registering a known node again: %v", err)
 	}
-	if got, _, err := w.Create(ctx, xlreg.ClusterSpec{Name: "c"}, false); err != nil || got != c {
+	if got, _, err := w.Create(ctx, xlreg.ClusterSpec{Name: "c"}, registry.AllowChange); err != nil || got != c {
 		t.Errorf("asking for a cluster that exists: %v, %v", got, err)
 	}
 }
@@ -473,13 +474,13 @@ func TestJoinTakesTheLowestFreeSeat(t *testing.T) {
 			t.Errorf("joiner %d sits at %d", i, got)
 		}
 	}
-	if _, err := w.Leave(t.Context(), ids[1], xlreg.ClusterRef{Name: "c"}); err != nil {
+	if _, err := w.Leave(t.Context(), ids[1], xlreg.ClusterRef{Name: "c"}, registry.AllowAll); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.roster(c).Seats(); got != 0b101 {
 		t.Errorf("after one left: seats %b", got)
 	}
-	_, err := w.Leave(t.Context(), ids[1], xlreg.ClusterRef{Name: "c"})
+	_, err := w.Leave(t.Context(), ids[1], xlreg.ClusterRef{Name: "c"}, registry.AllowAll)
 	wantKind(t, err, xlreg.ErrNotMember)
 	if got := w.join(w.node("n9", set, end), c); got != 1 {
 		t.Errorf("the next one sits at %d, want the seat left", got)
@@ -493,7 +494,7 @@ func TestJoinFaultsInOrder(t *testing.T) {
 	a, b := w.node("a", sets[0], end), w.node("b", sets[0], end)
 	w.join(a, c)
 	w.join(b, c)
-	wide, _, _ := w.Create(t.Context(), xlreg.ClusterSpec{Name: "wide", MaxSize: 9, EndpointCount: 2}, true)
+	wide, _, _ := w.Create(t.Context(), xlreg.ClusterSpec{Name: "wide", MaxSize: 9, EndpointCount: 2}, registry.AllowAll)
 
 	for _, tc := range []struct {
 		name string
@@ -511,7 +512,7 @@ func TestJoinFaultsInOrder(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			before := w.roster(c)
-			_, _, err := w.Join(t.Context(), tc.node, tc.ref)
+			_, _, err := w.Join(t.Context(), tc.node, tc.ref, registry.AllowAll)
 			if !errors.Is(err, tc.want) {
 				t.Errorf("Join: %v, want %v", err, tc.want)
 			}
@@ -538,14 +539,14 @@ func TestTakeOver(t *testing.T) {
 	if m := w.roster(c).Members[0]; m.Token.ID != again {
 		t.Errorf("seat 0 is %v's, want the new ID's", m.Token.ID)
 	}
-	_, err := w.Leave(t.Context(), old, xlreg.ClusterRef{ID: c.ID})
+	_, err := w.Leave(t.Context(), old, xlreg.ClusterRef{ID: c.ID}, registry.AllowAll)
 	wantKind(t, err, xlreg.ErrNotMember)
 
 	// A member that takes the name of another one is refused whatever its key.
 	if _, err := w.registerToken(classic("a", sets[0], other, end)); err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = w.Join(t.Context(), other, xlreg.ClusterRef{ID: c.ID})
+	_, _, err = w.Join(t.Context(), other, xlreg.ClusterRef{ID: c.ID}, registry.AllowAll)
 	wantKind(t, err, xlreg.ErrMemberNameInUse)
 }
 
@@ -647,7 +648,7 @@ func TestRace(t *testing.T) {
 	var wg sync.WaitGroup
 	errs := make([]error, contenders)
 	for i := range ids {
-		wg.Go(func() { _, _, errs[i] = w.Join(t.Context(), ids[i], xlreg.ClusterRef{ID: c.ID}) })
+		wg.Go(func() { _, _, errs[i] = w.Join(t.Context(), ids[i], xlreg.ClusterRef{ID: c.ID}, registry.AllowAll) })
 	}
 	wg.Wait()
 	in := 0
@@ -665,7 +666,7 @@ func TestRace(t *testing.T) {
 
 func TestStoreFailureIsTryLater(t *testing.T) {
 	w := newWorldOn(t, brokenStore{memory.New()})
-	_, _, err := w.Create(t.Context(), xlreg.ClusterSpec{Name: "c"}, true)
+	_, _, err := w.Create(t.Context(), xlreg.ClusterSpec{Name: "c"}, registry.AllowAll)
 	wantKind(t, err, xlreg.ErrTryLater)
 	if xlreg.RetryAfter(err) <= 0 || !errors.Is(err, errDisk) {
 		t.Errorf("retry after %v, cause kept for the log %t", xlreg.RetryAfter(err), errors.Is(err, errDisk))
@@ -709,7 +710,7 @@ func TestRulesUseLittle(t *testing.T) {
 	w.roster(c)
 	most("roster", 2, 0)
 	for _, id := range ids {
-		if _, err := w.Leave(ctx, id, xlreg.ClusterRef{Name: "c"}); err != nil {
+		if _, err := w.Leave(ctx, id, xlreg.ClusterRef{Name: "c"}, registry.AllowAll); err != nil {
 			t.Fatal(err)
 		}
 	}

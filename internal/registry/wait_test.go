@@ -147,7 +147,7 @@ func TestAwaitHearsOfOtherServers(t *testing.T) {
 	ready, release := here.await(t.Context(), &c, 0, time.Minute)
 	defer release()
 	for _, id := range []xlreg.NodeID{a, b} {
-		if _, _, err := there.Join(t.Context(), id, xlreg.ClusterRef{ID: c.ID}); err != nil {
+		if _, _, err := there.Join(t.Context(), id, xlreg.ClusterRef{ID: c.ID}, registry.AllowAll); err != nil {
 			t.Fatal(err)
 		}
 	}

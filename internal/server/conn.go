@@ -36,6 +36,7 @@ type peerSession struct {
 
 	state    state
 	node     xlreg.NodeID    // after MemberOK
+	cost     int             // how many writes it is to keep the node's token
 	created  xlreg.ClusterID // by the last Create
 	used     xlreg.ClusterID // by the last Create or Join
 	requests int
@@ -89,7 +90,7 @@ func (p *peerSession) start(e ends, hello time.Duration) (*wait, error) {
 	p.conn, p.peer = conn, conn.Peer()
 	p.cred = registry.Credential{
 		Protocol: p.peer.Protocol, Salt: p.peer.Salt,
-		SigKey: p.peer.SigKey, Certificate: p.peer.Certificate,
+		SigKey: p.peer.SigKey, Certificate: p.peer.Certificate, Turn: p.turn,
 	}
 	p.server.counters.sessions[p.peer.Protocol].Add(1)
 	return p.run(e)
@@ -106,7 +107,11 @@ func (p *peerSession) end(err error) {
 	if p.conn == nil {
 		_ = p.nc.Close()
 		p.server.counters.failed.Add(1)
-		p.server.log.Debug("no session", "addr", p.nc.RemoteAddr().String(), "err", err)
+		if hungUp(err) || errors.Is(err, errPanicked) {
+			p.server.log.Debug("no session", "addr", p.nc.RemoteAddr().String(), "err", err)
+			return
+		}
+		p.server.refusals.note("no session", addrOf(p.nc), slog.String("reason", err.Error()))
 		return
 	}
 	_ = p.conn.Close()
@@ -182,7 +187,12 @@ func (p *peerSession) sendError(hard context.Context, op wire.Op, err error) err
 	if errors.Is(err, xlreg.ErrTryLater) && !errors.Is(err, errStopping) {
 		level = slog.LevelError // the store's fault, not the peer's
 	}
-	p.server.log.Log(hard, level, "request refused", "addr", p.peer.Addr, "op", op.String(), "err", err)
+	if p.peer.Protocol.Classic() && level == slog.LevelDebug {
+		p.server.refusals.note("request refused", p.peer.Addr, slog.String("protocol", p.peer.Protocol.String()),
+			slog.String("op", op.String()), slog.String("reason", err.Error()))
+	} else {
+		p.server.log.Log(hard, level, "request refused", "addr", p.peer.Addr, "op", op.String(), "err", err)
+	}
 	if sendErr := p.send(hard, wire.NewError(err)); sendErr != nil {
 		return sendErr
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/internal/registry"
 	"github.com/xlattice/xlreg/internal/wire"
 )
 
@@ -31,7 +32,7 @@ func (p *peerSession) dispatch(e ends, m *wire.Message) (reply *wire.Message, w 
 	case wire.OpLeave:
 		reply, err = p.leave(e.hard, m)
 	case wire.OpRegCredRequest:
-		reply = p.server.describe
+		reply, err = p.read(p.server.describe)
 	case wire.OpBye:
 		reply = wire.NewAck()
 	default: // checkOrder lets no other pass
@@ -49,7 +50,7 @@ func (p *peerSession) member(ctx context.Context, m *wire.Message) (*wire.Messag
 	if err != nil {
 		return nil, err
 	}
-	p.state, p.node = known, node.ID
+	p.state, p.node, p.cost = known, node.ID, cost(&node, node.Certificate)
 	return wire.NewMemberOK(&node), nil
 }
 
@@ -58,9 +59,9 @@ func (p *peerSession) identify(ctx context.Context, req *wire.MemberRequest) (xl
 	if req.Token == nil {
 		return s.registry.LogIn(ctx, p.cred, req.ID, req.DigSig)
 	}
-	claim := s.nodes.Claim(p.from, s.now())
-	node, isNew, err := s.registry.Register(ctx, p.cred, req.Token, claim.Allowed())
-	return node, claim.Settle(isNew, err)
+	claim := p.claim(s.meters.nodes, cost(req.Token, p.cred.Certificate))
+	node, did, err := s.registry.Register(ctx, p.cred, req.Token, claim.allowance())
+	return node, claim.settle(did, err)
 }
 
 func (p *peerSession) create(ctx context.Context, m *wire.Message) (*wire.Message, error) {
@@ -68,9 +69,9 @@ func (p *peerSession) create(ctx context.Context, m *wire.Message) (*wire.Messag
 	if p.peer.Protocol.Classic() {
 		spec.Attrs = 0 // deployed clients send random ones
 	}
-	claim := s.clusters.Claim(p.from, s.now())
-	c, isNew, err := s.registry.Create(ctx, spec, claim.Allowed())
-	if err := claim.Settle(isNew, err); err != nil {
+	claim := p.claim(s.meters.clusters, 1)
+	c, did, err := s.registry.Create(ctx, spec, claim.allowance())
+	if err := claim.settle(did, err); err != nil {
 		return nil, err
 	}
 	p.created, p.used = c.ID, c.ID
@@ -78,17 +79,21 @@ func (p *peerSession) create(ctx context.Context, m *wire.Message) (*wire.Messag
 }
 
 func (p *peerSession) join(ctx context.Context, m *wire.Message) (*wire.Message, error) {
-	c, _, err := p.server.registry.Join(ctx, p.node, refOr(m.Ref(), p.created))
-	if err != nil {
+	s := p.server
+	claim := s.meters.writes.Claim(p.from, s.now(), p.cost)
+	seat, did, err := s.registry.Join(ctx, p.node, refOr(m.Ref(), p.created), allowance(&claim))
+	if err := claim.Settle(did != registry.Unchanged, err); err != nil {
 		return nil, err
 	}
-	p.used = c.ID
-	return wire.NewClusterReply(wire.OpJoinReply, &c), nil
+	p.used = seat.Cluster.ID
+	return wire.NewClusterReply(wire.OpJoinReply, &seat.Cluster), nil
 }
 
 func (p *peerSession) leave(ctx context.Context, m *wire.Message) (*wire.Message, error) {
-	id, err := p.server.registry.Leave(ctx, p.node, refOr(m.Ref(), p.used))
-	if err != nil {
+	s := p.server
+	claim := s.meters.writes.Claim(p.from, s.now(), 1)
+	id, err := s.registry.Leave(ctx, p.node, refOr(m.Ref(), p.used), allowance(&claim))
+	if err := claim.Settle(true, err); err != nil {
 		return nil, err
 	}
 	return wire.NewLeaveReply(id), nil
@@ -114,7 +119,7 @@ func (p *peerSession) roster(ctx context.Context, req wire.GetRequest) (*wire.Me
 	if err != nil {
 		return nil, fmt.Errorf("encode roster: %w", err)
 	}
-	return encoded.Message(req.Which, p.peer.Protocol.MaxReply()), nil
+	return p.read(encoded.Message(req.Which, p.peer.Protocol.MaxReply()))
 }
 
 // wait is a request that waits.

@@ -56,10 +56,10 @@ type Server struct {
 	log       *slog.Logger
 	now       func() time.Time
 	admission *guard.Admission
-	nodes     *guard.Quota
-	clusters  *guard.Quota
+	meters    meters
 	turns     *guard.Turns
 	refuser   *refuser
+	refusals  *refusalLog
 	rosters   rosterCache
 	sessions  sync.WaitGroup // the goroutines of connections
 	counters  counters
@@ -84,8 +84,8 @@ func New(cfg Config) (*Server, error) {
 		now:      cfg.Now,
 	}
 	s.admission = guard.NewAdmission(&s.limits)
-	s.nodes = guard.NewQuota(s.limits.NodesPerMinute, s.limits.LoopbackPerMinute)
-	s.clusters = guard.NewQuota(s.limits.ClustersPerMinute, s.limits.LoopbackPerMinute)
+	s.meters = newMeters(&s.limits)
+	s.refusals = newRefusalLog(s.log)
 	s.turns = guard.NewTurns(s.limits.Handshakes)
 	authority, err := session.NewAuthority(cfg.Sig, cfg.Now)
 	if err != nil {
@@ -188,6 +188,7 @@ func (s *Server) accept(e ends, l net.Listener) error {
 // is cheap enough.
 func (s *Server) refuse(e ends, nc net.Conn, from guard.Source) {
 	s.counters.refused.Add(1)
+	s.refusals.note("connection refused", addrOf(nc), slog.String("reason", "too many connections"))
 	if !s.refuser.enter(from) {
 		_ = nc.Close()
 		return
@@ -196,6 +197,16 @@ func (s *Server) refuse(e ends, nc net.Conn, from guard.Source) {
 		defer s.refuser.leave(from)
 		s.refuser.tell(e.stop, nc)
 	})
+}
+
+// addrOf returns the peer's address, and zero if the connection is not over IP.
+func addrOf(nc net.Conn) netip.AddrPort {
+	tcp, ok := nc.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	ap := tcp.AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }
 
 func closeLate(nc net.Conn) {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"strings"
@@ -61,6 +62,11 @@ type world struct {
 
 func newWorld(t *testing.T, st store.Store, l guard.Limits) *world {
 	t.Helper()
+	return newWorldLogging(t, st, l, nil)
+}
+
+func newWorldLogging(t *testing.T, st store.Store, l guard.Limits, log *slog.Logger) *world {
+	t.Helper()
 	if st == nil {
 		st = memory.New()
 	}
@@ -70,7 +76,7 @@ func newWorld(t *testing.T, st store.Store, l guard.Limits) *world {
 	}
 	set := testKeys()[0]
 	s, err := server.New(server.Config{
-		Registry: reg, Comms: set.Comms, Sig: set.Sig, Limits: l,
+		Registry: reg, Comms: set.Comms, Sig: set.Sig, Limits: l, Logger: log,
 		Describe: xlreg.Credentials{
 			Name: "xlReg", ID: self, CommsKey: set.CommsKey, SigKey: set.SigKey,
 			Endpoints: []xlreg.Endpoint{"127.0.0.1:1"}, Version: xlreg.Version20,

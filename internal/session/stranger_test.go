@@ -22,7 +22,9 @@ func TestLongChain(t *testing.T) {
 	cert.Certificate = slices.Repeat(cert.Certificate, 229)
 	sn, cn := tcp(t)
 	accepted := accept(t, serverConfig(t), sn)
-	cn.SetDeadline(time.Now().Add(30 * time.Second))
+	if err := cn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
 	client := tls.Client(cn, withCertificate(cert))
 	if err := client.Handshake(); err == nil {
 		_, err = client.Read(make([]byte, 1))

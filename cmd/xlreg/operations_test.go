@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/xlattice/xlreg/internal/guard"
+)
+
+// The page for operators has the limits as the program has them.
+func TestOperationsListsTheLimits(t *testing.T) {
+	page := readOperations(t)
+	var f serveFlags
+	cmd := new(cobra.Command)
+	f.registerLimits(cmd.Flags())
+	listed := 0
+	cmd.Flags().VisitAll(func(flag *pflag.Flag) {
+		listed++
+		value := flag.DefValue
+		if d, err := time.ParseDuration(value); err == nil && d >= time.Minute {
+			value = strings.TrimSuffix(value, "0s")
+		}
+		if row := fmt.Sprintf("| `--%s` | %s |", flag.Name, value); !strings.Contains(page, row) {
+			t.Errorf("docs/operations.md has no row that begins %q", row)
+		}
+	})
+	if listed < 15 {
+		t.Errorf("%d flags seen", listed)
+	}
+}
+
+// What strangers can cost a day follows from the defaults.
+func TestOperationsSaysWhatStrangersCost(t *testing.T) {
+	page := readOperations(t)
+	const minutes, commitPages, gb = 24 * 60, 10, 1e9
+	d := guard.DefaultLimits()
+	writes, reads := d.WritesPerMinute*minutes, float64(d.ReadMiBPerMinute)*minutes*(1<<20)
+	for _, row := range []string{
+		fmt.Sprintf("| one address | %d | %.0f GB | %.1f GB | %.0f GB |",
+			writes, float64(writes)*commitPages*guard.WriteUnit/gb, float64(writes)*guard.WriteUnit/gb, reads/gb),
+		fmt.Sprintf("| all addresses but loopback | %d | as many commits as it can sync | %d GiB, and then no more |",
+			d.WritesPerMinuteTotal*minutes, d.DataMiB>>10),
+		fmt.Sprintf("can start anew %d times a minute", d.WritesPerMinute/(2*64+1)),
+		fmt.Sprintf("%d MiB, and %d KiB for\neach connection", ownMemory>>20, connectionMemory>>10),
+	} {
+		if !strings.Contains(page, row) {
+			t.Errorf("docs/operations.md does not say %q", row)
+		}
+	}
+}
+
+func readOperations(t *testing.T) string {
+	t.Helper()
+	page, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(page)
+}

@@ -1,0 +1,9 @@
+package registry
+
+import "github.com/xlattice/xlreg/internal/records"
+
+// Totals returns what is kept, when that has been counted.
+func (r *Registry) Totals() records.Totals {
+	<-r.counted
+	return r.totals.get()
+}

@@ -1,0 +1,111 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/internal/guard"
+	"github.com/xlattice/xlreg/internal/registry"
+	"github.com/xlattice/xlreg/internal/wire"
+)
+
+// meters are what sources may cost: how many nodes and clusters they make known, how
+// much they write, and how much they read.
+type meters struct {
+	nodes, clusters, writes, reads *guard.Quota
+}
+
+func newMeters(l *guard.Limits) meters {
+	return meters{
+		nodes:    guard.NewQuota(guard.Rate{Source: l.NodesPerMinute, Loopback: l.LoopbackPerMinute}),
+		clusters: guard.NewQuota(guard.Rate{Source: l.ClustersPerMinute, Loopback: l.LoopbackPerMinute}),
+		writes: guard.NewQuota(guard.Rate{
+			Source: l.WritesPerMinute, Loopback: l.WritesPerMinuteLoopback, Total: l.WritesPerMinuteTotal,
+		}),
+		reads: guard.NewQuota(guard.Rate{
+			Source: l.ReadMiBPerMinute * readUnits, Loopback: l.ReadMiBPerMinuteLoopback * readUnits,
+		}),
+	}
+}
+
+// What reads are counted in, and what one write is counted as.
+const (
+	readUnit  = 1 << 10
+	readUnits = 1 << 20 / readUnit
+	writeUnit = guard.WriteUnit
+)
+
+// cost returns how many writes it is to keep a token with a certificate.
+func cost(t *xlreg.Token, certificate []byte) int {
+	n := len(t.Name) + len(t.CommsKey) + len(t.SigKey) + len(t.DigSig2) + len(certificate)
+	for _, e := range t.Endpoints {
+		n += len(e)
+	}
+	return 1 + n/writeUnit
+}
+
+// writing is the right to one request's writes.
+type writing struct{ change, made guard.Claim }
+
+// claim takes what a request may write, of which some may be new.
+func (p *peerSession) claim(made *guard.Quota, writes int) writing {
+	now := p.server.now()
+	return writing{p.server.meters.writes.Claim(p.from, now, writes), made.Claim(p.from, now, 1)}
+}
+
+func (w *writing) allowance() registry.Allowance {
+	switch {
+	case !w.change.Allowed():
+		return registry.AllowNothing
+	case !w.made.Allowed():
+		return registry.AllowChange
+	}
+	return registry.AllowAll
+}
+
+// allowance is how far a request may go that makes nothing new.
+func allowance(c *guard.Claim) registry.Allowance {
+	if !c.Allowed() {
+		return registry.AllowNothing
+	}
+	return registry.AllowChange
+}
+
+// settle gives back what was not used, and says when to come back to one that was
+// refused for want of it.
+func (w *writing) settle(did registry.Effect, err error) error {
+	err = w.made.Settle(did == registry.MadeNew, err)
+	return w.change.Settle(did != registry.Unchanged, err)
+}
+
+// read counts a reply as read by the peer's source, or refuses it.
+func (p *peerSession) read(reply *wire.Message) (*wire.Message, error) {
+	c := p.server.meters.reads.Claim(p.from, p.server.now(), 1+reply.Size()/readUnit)
+	if c.Allowed() {
+		return reply, nil
+	}
+	return nil, c.Settle(false, xlreg.ErrTooManyRequests)
+}
+
+// signatureRetry is when a peer is told to come back whose signature's turn did not
+// come in time.
+const signatureRetry = time.Second
+
+// turn is for registry.Credential: a peer's signatures are verified in the same turns
+// as handshakes are computed, so that whoever sends bad ones waits for others.
+func (p *peerSession) turn(ctx context.Context) (release func(good bool), err error) {
+	s := p.server
+	ctx, cancel := context.WithTimeout(ctx, s.limits.Hello)
+	defer cancel()
+	done, err := s.turns.Wait(ctx, p.from)
+	if err != nil {
+		return nil, &xlreg.Error{Kind: xlreg.ErrTooManyRequests, Detail: "signatures", Retry: signatureRetry}
+	}
+	return func(good bool) {
+		done()
+		if !good {
+			s.turns.Wasted(p.from)
+		}
+	}, nil
+}
