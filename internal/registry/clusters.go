@@ -25,6 +25,9 @@ func (r *Registry) Create(ctx context.Context, spec xlreg.ClusterSpec, allowNew 
 	if err != nil {
 		return xlreg.Cluster{}, false, err
 	}
+	if isNew {
+		r.log.Info("cluster created", "cluster", c.Name, "cluster_id", c.ID, "size", c.MaxSize)
+	}
 	return c, isNew, nil
 }
 
@@ -79,58 +82,81 @@ func clamp(n uint32, low, high uint32) int { return int(min(max(n, low), high)) 
 // what it registered last, and returns the cluster and the seat's index.
 func (r *Registry) Join(ctx context.Context, id xlreg.NodeID, ref xlreg.ClusterRef) (c xlreg.Cluster, index int, err error) {
 	now := r.clock.Now().UTC().Truncate(time.Millisecond)
+	var s seating
 	err = r.update(ctx, func(tx records.Writer) error {
-		c, index, err = join(tx, id, ref, now)
+		s, err = join(tx, id, ref, now)
 		return err
 	})
 	if err != nil {
 		return xlreg.Cluster{}, 0, err
 	}
-	return c, index, nil
+	r.tell(s.event, &s.cluster, &s.member)
+	return s.cluster, s.member.Index, nil
 }
 
-func join(tx records.Writer, id xlreg.NodeID, ref xlreg.ClusterRef, now time.Time) (c xlreg.Cluster, index int, err error) {
+// seating is who got which seat, and how.
+type seating struct {
+	event   string
+	cluster xlreg.Cluster
+	member  xlreg.Member
+}
+
+// The events of seats, as the log names them.
+const (
+	eventJoined   = "member joined"
+	eventRejoined = "member joined again"
+	eventTookOver = "member took its seat over" // under a new ID
+	eventLeft     = "member left"
+)
+
+// tell logs what happened to a seat.
+func (r *Registry) tell(event string, c *xlreg.Cluster, m *xlreg.Member) {
+	r.log.Info(event, "cluster", c.Name, "cluster_id", c.ID, "member", m.Token.Name, "index", m.Index, "node", m.Token.ID)
+}
+
+func join(tx records.Writer, id xlreg.NodeID, ref xlreg.ClusterRef, now time.Time) (s seating, err error) {
 	found, err := find(tx.Reader, ref)
 	if err != nil {
-		return c, 0, err
+		return s, err
 	}
 	node, err := tx.Node(id)
 	if err != nil {
-		return c, 0, orKind(err, xlreg.ErrIdentityRequired)
+		return s, orKind(err, xlreg.ErrIdentityRequired)
 	}
-	index, err = chooseSeat(tx.Reader, &found, &node)
-	if err != nil {
-		return c, 0, err
+	s.cluster = found.Cluster
+	if s.event, s.member.Index, err = chooseSeat(tx.Reader, &found, &node); err != nil {
+		return s, err
 	}
-	node.Joined = now
-	return found.Cluster, index, tx.PutSeat(&found, &xlreg.Member{Index: index, Token: node})
+	s.member.Token = node
+	s.member.Token.Joined = now
+	return s, tx.PutSeat(&found, &s.member)
 }
 
-// chooseSeat returns the index that the node gets. A node that has a seat, or the
+// chooseSeat returns the index that the node gets, and what that is to it. A node that has a seat, or the
 // name and the key of a member, gets that seat, in a full cluster too and whatever
 // endpoints it has; else it needs a free name, a free seat and enough endpoints, and
 // faults are looked for in that order.
-func chooseSeat(tx records.Reader, c *records.Cluster, node *xlreg.Token) (int, error) {
+func chooseSeat(tx records.Reader, c *records.Cluster, node *xlreg.Token) (event string, index int, err error) {
 	own, err := occupant(tx.SeatOf(c.ID, node.ID))
 	if err != nil {
-		return 0, err
+		return "", 0, err
 	}
 	holder, err := occupant(tx.SeatNamed(c.ID, node.Name))
 	switch {
 	case err != nil:
-		return 0, err
+		return "", 0, err
 	case own != nil && (holder == nil || holder.Index == own.Index):
-		return own.Index, nil
+		return eventRejoined, own.Index, nil
 	case own == nil && holder != nil && holder.Token.SigKey == node.SigKey:
-		return holder.Index, nil
+		return eventTookOver, holder.Index, nil
 	case holder != nil:
-		return 0, xlreg.ErrMemberNameInUse
+		return "", 0, xlreg.ErrMemberNameInUse
 	case c.Taken.Len() >= c.MaxSize:
-		return 0, xlreg.ErrClusterFull
+		return "", 0, xlreg.ErrClusterFull
 	case len(node.Endpoints) < c.EndpointCount:
-		return 0, xlreg.Errorf(xlreg.ErrTooFewEndpoints, "%d given, %d wanted", len(node.Endpoints), c.EndpointCount)
+		return "", 0, xlreg.Errorf(xlreg.ErrTooFewEndpoints, "%d given, %d wanted", len(node.Endpoints), c.EndpointCount)
 	default:
-		return c.Taken.LowestFree(), nil
+		return eventJoined, c.Taken.LowestFree(), nil
 	}
 }
 
@@ -144,17 +170,21 @@ func occupant(m xlreg.Member, err error) (*xlreg.Member, error) {
 
 // Leave frees the node's seat in the cluster, and returns the cluster's ID.
 func (r *Registry) Leave(ctx context.Context, id xlreg.NodeID, ref xlreg.ClusterRef) (cluster xlreg.ClusterID, err error) {
+	var c records.Cluster
+	var own xlreg.Member
 	err = r.update(ctx, func(tx records.Writer) error {
-		c, err := find(tx.Reader, ref)
-		if err != nil {
+		var err error
+		if c, err = find(tx.Reader, ref); err != nil {
 			return err
 		}
-		cluster = c.ID
-		own, err := tx.SeatOf(c.ID, id)
-		if err != nil {
+		if own, err = tx.SeatOf(c.ID, id); err != nil {
 			return orKind(err, xlreg.ErrNotMember)
 		}
 		return tx.DeleteSeat(&c, own.Index)
 	})
-	return cluster, err
+	if err != nil {
+		return c.ID, err
+	}
+	r.tell(eventLeft, &c.Cluster, &own)
+	return c.ID, nil
 }

@@ -38,6 +38,7 @@ type peerSession struct {
 	created  xlreg.ClusterID // by the last Create
 	used     xlreg.ClusterID // by the last Create or Join
 	requests int
+	limited  bool // a limit was met, and the log says so
 }
 
 // serve runs the session to its end or its first wait, and then hands it over to
@@ -182,6 +183,9 @@ func (p *peerSession) sendError(hard context.Context, op wire.Op, err error) err
 	level := slog.LevelDebug
 	if errors.Is(err, xlreg.ErrTryLater) && !errors.Is(err, errStopping) {
 		level = slog.LevelError // the store's fault, not the peer's
+	}
+	if errors.Is(err, xlreg.ErrTooManyRequests) && !p.limited {
+		level, p.limited = slog.LevelInfo, true // once, or a flood would fill the log
 	}
 	p.server.log.Log(hard, level, "request refused", "addr", p.peer.Addr, "op", op.String(), "err", err)
 	if sendErr := p.send(hard, wire.NewError(err)); sendErr != nil {

@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -63,6 +64,8 @@ type Server struct {
 	rosters   rosterCache
 	sessions  sync.WaitGroup // the goroutines of connections
 	counters  counters
+
+	refusalLogged atomic.Int64 // the second in which the log last had a refusal
 }
 
 // New makes a server. It does nothing until Serve.
@@ -187,7 +190,7 @@ func (s *Server) accept(e ends, l net.Listener) error {
 // refuse ends a connection that is over a limit, and tells the peer why if that
 // is cheap enough.
 func (s *Server) refuse(e ends, nc net.Conn, from guard.Source) {
-	s.counters.refused.Add(1)
+	s.logRefusal(nc, s.counters.refused.Add(1))
 	if !s.refuser.enter(from) {
 		_ = nc.Close()
 		return
@@ -196,6 +199,13 @@ func (s *Server) refuse(e ends, nc net.Conn, from guard.Source) {
 		defer s.refuser.leave(from)
 		s.refuser.tell(e.stop, nc)
 	})
+}
+
+// logRefusal says that a limit on connections is met, once a second at most.
+func (s *Server) logRefusal(nc net.Conn, sofar uint64) {
+	if second := s.now().Unix(); s.refusalLogged.Swap(second) != second {
+		s.log.Info("connection refused: a limit is met", "addr", nc.RemoteAddr().String(), "open", s.admission.Open(), "refused_so_far", sofar)
+	}
 }
 
 func closeLate(nc net.Conn) {
