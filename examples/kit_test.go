@@ -22,7 +22,21 @@ import (
 	"github.com/xlattice/xlreg/xlregtest"
 )
 
+// goEnv says where Go and the tests keep what takes long to make, for machines with
+// another home.
+var goEnv = map[string]string{}
+
 func TestMain(m *testing.M) {
+	for _, name := range []string{"GOCACHE", "GOMODCACHE"} {
+		out, err := exec.Command("go", "env", name).Output()
+		if err != nil {
+			panic(err)
+		}
+		goEnv[name] = strings.TrimSpace(string(out))
+	}
+	if cache, err := os.UserCacheDir(); err == nil {
+		goEnv["XDG_CACHE_HOME"] = cache // with the test keys
+	}
 	dir, err := os.MkdirTemp("", "xlreg-examples-")
 	if err != nil {
 		panic(err)

@@ -3,6 +3,7 @@ package interop_test
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -11,6 +12,36 @@ import (
 
 	"github.com/xlattice/xlreg/xlregtest"
 )
+
+// TestReadmeGo runs the Go program of the README as it stands there, twice.
+func TestReadmeGo(t *testing.T) {
+	t.Setenv("XLREG_REGISTRY", xlregtest.Start(t).CredFile(t))
+	dir := t.TempDir()
+	source, program := filepath.Join(dir, "main.go"), filepath.Join(dir, "program")
+	if err := os.WriteFile(source, []byte(readmeBlock(t, "go")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("go", "build", "-o", program, source).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	var printed [2]string
+	var errs [2]error
+	var wg sync.WaitGroup
+	for i, name := range []string{"node-a", "node-b"} {
+		wg.Go(func() {
+			out, err := run(t.Context(), []string{"env", "NODE_DIR=" + filepath.Join(dir, name)}, program)
+			printed[i], errs[i] = string(out), err
+		})
+	}
+	wg.Wait()
+	if err := errors.Join(errs[:]...); err != nil {
+		t.Fatal(err)
+	}
+	want := regexp.MustCompile(`^0 node-\w 127\.0\.0\.1:\d+\n1 node-\w 127\.0\.0\.1:\d+\n$`)
+	if !want.MatchString(printed[0]) || printed[0] != printed[1] {
+		t.Errorf("printed %q", printed)
+	}
+}
 
 // TestReadme runs the Python and the Ruby program of the README as they stand
 // there. Each is one of two members of the same cluster.

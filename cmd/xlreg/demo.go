@@ -66,8 +66,8 @@ func (g *globals) demo(ctx context.Context, n int, testKeys bool) error {
 	if err := g.printRoster(formed.roster); err != nil || g.Output == "json" {
 		return err
 	}
-	_, err = fmt.Fprintf(g.Out, "\nEach of the %d members knows the ID, addresses and keys of all %d, and has verified them.\n"+
-		"Registry at %s; formed in %v.\n", n, n, view.Endpoints(formed.registry.Endpoints), formed.took.Round(100*time.Microsecond))
+	_, err = fmt.Fprintf(g.Out, "\nEach member knows the ID, addresses and keys of all %d, and has verified them.\n"+
+		"Registry at %s; formed in %v.\n", n, view.Endpoints(formed.registry.Endpoints), formed.took.Round(100*time.Microsecond))
 	return err
 }
 

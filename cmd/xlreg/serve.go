@@ -91,7 +91,9 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	if err := g.announce(h.Cred(), h.Bound(), cfg); err != nil {
 		return err
 	}
-	return serveAll(ctx, cfg, h, st, socket)
+	err = serveAll(ctx, cfg, h, st, socket)
+	cfg.log.Info("registry is closed", "name", h.Cred().Name, "data", cfg.data)
+	return err
 }
 
 // announce writes regCred.dat and says where the registry is: where clients are

@@ -29,7 +29,7 @@ func soundRecords(t *testing.T) map[string][]byte {
 		first, second := sampleMember(0), sampleMember(1)
 		second.Token.ID, second.Token.Name = xlreg.NodeID(strings.Repeat("\x33", xlreg.LongIDLen)), "m1"
 		return errors.Join(
-			w.PutNode(&first.Token), w.PutNode(&second.Token), w.AddCluster(&full), w.AddCluster(&empty),
+			w.PutNode(&first.Token, nil), w.PutNode(&second.Token, nil), w.AddCluster(&full), w.AddCluster(&empty),
 			w.PutSeat(&c, &first), w.PutSeat(&c, &second),
 		)
 	})

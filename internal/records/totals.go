@@ -34,10 +34,10 @@ func (r Reader) Count(ctx context.Context) (Totals, error) {
 				return Totals{}, fmt.Errorf("count records: %w", err)
 			}
 			t.Bytes += int64(len(item.Key) + len(item.Value))
-			switch {
-			case root == nodeRoot:
+			if root == nodeRoot {
 				t.Nodes++
-			case isClusterKey(item.Key):
+			}
+			if _, ok := ClusterAt(item.Key); ok {
 				t.Clusters++
 			}
 		}

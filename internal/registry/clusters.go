@@ -26,6 +26,9 @@ func (r *Registry) Create(ctx context.Context, spec xlreg.ClusterSpec, allow All
 	if err != nil {
 		return xlreg.Cluster{}, Unchanged, err
 	}
+	if did == MadeNew {
+		r.log.Info("cluster created", "cluster", c.Name, "cluster_id", c.ID, "size", c.MaxSize)
+	}
 	return c, did, nil
 }
 
@@ -91,43 +94,79 @@ const joinedWithin = time.Minute
 // registered last.
 func (r *Registry) Join(ctx context.Context, id xlreg.NodeID, ref xlreg.ClusterRef, allow Allowance) (seat Seat, did Effect, err error) {
 	now := r.clock.Now().UTC().Truncate(time.Millisecond)
+	var s seating
 	err = r.update(ctx, func(tx records.Writer) error {
-		if seat, did, err = r.join(tx, id, ref, now); err != nil {
+		if s, err = r.join(tx, id, ref, now); err != nil {
 			return err
 		}
-		return allow.check(did)
+		return allow.check(s.did)
 	})
 	if err != nil {
 		return Seat{}, Unchanged, err
 	}
-	return seat, did, nil
+	if s.did == Changed {
+		r.tell(s.event, &s.cluster, &s.member)
+	}
+	return Seat{s.cluster, s.member.Index}, s.did, nil
 }
 
-func (r *Registry) join(tx records.Writer, id xlreg.NodeID, ref xlreg.ClusterRef, now time.Time) (seat Seat, did Effect, err error) {
+// seating is who got which seat, and how.
+type seating struct {
+	event   string // what the log says of it
+	did     Effect
+	cluster xlreg.Cluster
+	member  xlreg.Member
+}
+
+// The events of seats, as the log names them.
+const (
+	eventJoined   = "member joined"
+	eventRejoined = "member joined again"
+	eventTookOver = "member took its seat over" // under a new ID
+	eventLeft     = "member left"
+)
+
+// tell logs what happened to a seat.
+func (r *Registry) tell(event string, c *xlreg.Cluster, m *xlreg.Member) {
+	r.log.Info(event, "cluster", c.Name, "cluster_id", c.ID, "member", m.Token.Name, "index", m.Index, "node", m.Token.ID)
+}
+
+func (r *Registry) join(tx records.Writer, id xlreg.NodeID, ref xlreg.ClusterRef, now time.Time) (s seating, err error) {
 	found, err := find(tx.Reader, ref)
 	if err != nil {
-		return seat, Unchanged, err
+		return s, err
 	}
 	node, err := tx.Node(id)
 	if err != nil {
-		return seat, Unchanged, orKind(err, xlreg.ErrIdentityRequired)
+		return s, orKind(err, xlreg.ErrIdentityRequired)
 	}
 	index, before, err := chooseSeat(tx.Reader, &found, &node)
 	if err != nil {
-		return seat, Unchanged, err
+		return s, err
 	}
-	seat = Seat{found.Cluster, index}
+	s = seating{eventOf(before, id), Unchanged, found.Cluster, xlreg.Member{Index: index, Token: node}}
 	if before != nil && sameRegistration(&before.Token, &node) && isRecent(before.Token.Joined, now) {
-		return seat, Unchanged, nil
+		return s, nil
 	}
 	if before == nil {
 		err = r.totals.roomForSeat()
 	}
 	if err != nil {
-		return seat, Unchanged, err
+		return s, err
 	}
-	node.Joined = now
-	return seat, Changed, tx.PutSeat(&found, &xlreg.Member{Index: index, Token: node})
+	s.did, s.member.Token.Joined = Changed, now
+	return s, tx.PutSeat(&found, &s.member)
+}
+
+// eventOf names what a Join is for whoever had the seat before, or nobody.
+func eventOf(before *xlreg.Member, id xlreg.NodeID) string {
+	switch {
+	case before == nil:
+		return eventJoined
+	case before.Token.ID == id:
+		return eventRejoined
+	}
+	return eventTookOver
 }
 
 func isRecent(joined, now time.Time) bool {
@@ -173,14 +212,14 @@ func occupant(m xlreg.Member, err error) (*xlreg.Member, error) {
 
 // Leave frees the node's seat in the cluster, and returns the cluster's ID.
 func (r *Registry) Leave(ctx context.Context, id xlreg.NodeID, ref xlreg.ClusterRef, allow Allowance) (cluster xlreg.ClusterID, err error) {
+	var c records.Cluster
+	var own xlreg.Member
 	err = r.update(ctx, func(tx records.Writer) error {
-		c, err := find(tx.Reader, ref)
-		if err != nil {
+		var err error
+		if c, err = find(tx.Reader, ref); err != nil {
 			return err
 		}
-		cluster = c.ID
-		own, err := tx.SeatOf(c.ID, id)
-		if err != nil {
+		if own, err = tx.SeatOf(c.ID, id); err != nil {
 			return orKind(err, xlreg.ErrNotMember)
 		}
 		if err := allow.check(Changed); err != nil {
@@ -188,5 +227,9 @@ func (r *Registry) Leave(ctx context.Context, id xlreg.NodeID, ref xlreg.Cluster
 		}
 		return tx.DeleteSeat(&c, own.Index)
 	})
-	return cluster, err
+	if err != nil {
+		return c.ID, err
+	}
+	r.tell(eventLeft, &c.Cluster, &own)
+	return c.ID, nil
 }

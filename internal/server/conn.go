@@ -40,6 +40,7 @@ type peerSession struct {
 	created  xlreg.ClusterID // by the last Create
 	used     xlreg.ClusterID // by the last Create or Join
 	requests int
+	limited  bool // a limit was met, and the log says so
 }
 
 // serve runs the session to its end or its first wait, and then hands it over to
@@ -181,18 +182,27 @@ func (p *peerSession) reply(e ends, op wire.Op, reply *wire.Message, err error) 
 	return nil
 }
 
-// sendError refuses a request, and returns err if that ends the session.
-func (p *peerSession) sendError(hard context.Context, op wire.Op, err error) error {
+// logError says why a request is refused: of deployed clients, which do not say it
+// themselves, as much as the log has room for; of others that a limit was met, once,
+// or a flood would fill the log.
+func (p *peerSession) logError(ctx context.Context, op wire.Op, err error) {
 	level := slog.LevelDebug
-	if errors.Is(err, xlreg.ErrTryLater) && !errors.Is(err, errStopping) {
+	switch {
+	case errors.Is(err, xlreg.ErrTryLater) && !errors.Is(err, errStopping):
 		level = slog.LevelError // the store's fault, not the peer's
-	}
-	if p.peer.Protocol.Classic() && level == slog.LevelDebug {
+	case p.peer.Protocol.Classic():
 		p.server.refusals.note("request refused", p.peer.Addr, slog.String("protocol", p.peer.Protocol.String()),
 			slog.String("op", op.String()), slog.String("reason", err.Error()))
-	} else {
-		p.server.log.Log(hard, level, "request refused", "addr", p.peer.Addr, "op", op.String(), "err", err)
+		return
+	case errors.Is(err, xlreg.ErrTooManyRequests) && !p.limited:
+		level, p.limited = slog.LevelInfo, true
 	}
+	p.server.log.Log(ctx, level, "request refused", "addr", p.peer.Addr, "op", op.String(), "err", err)
+}
+
+// sendError refuses a request, and returns err if that ends the session.
+func (p *peerSession) sendError(hard context.Context, op wire.Op, err error) error {
+	p.logError(hard, op, err)
 	if sendErr := p.send(hard, wire.NewError(err)); sendErr != nil {
 		return sendErr
 	}

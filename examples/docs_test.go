@@ -1,0 +1,316 @@
+package examples
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// TestDocs runs every command in README and docs as it stands there. In front of each
+// block of commands stands a comment that nobody sees who reads the page:
+//
+//	<!-- run: MACHINE… [, stays] [, until TEXT] [, pasted] -->
+//
+// MACHINE is where it runs: here, source (in a copy of the repository), or one of those
+// that the page names; several run it at the same time. A block that stays goes on running
+// until the end of the page, and the next one begins when its output has TEXT. In a block
+// of the console kind lines with $ are commands and the others what they print; one that
+// is pasted runs the command that the block before it has printed.
+func TestDocs(t *testing.T) {
+	pages, err := filepath.Glob("../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ran := 0
+	for _, page := range append(pages, "../README.md") {
+		blocks := readBlocks(t, page)
+		ran += len(blocks)
+		if len(blocks) == 0 {
+			continue
+		}
+		t.Run(filepath.Base(page), func(t *testing.T) { runPage(t, blocks) })
+	}
+	if ran < 25 {
+		t.Errorf("only %d blocks of commands in all pages", ran)
+	}
+}
+
+// block is one block of commands.
+type block struct {
+	at       string // page and line
+	machines []string
+	stays    bool
+	until    string
+	pasted   bool
+	script   string
+	prints   []string // lines that it has to print, with … for anything
+}
+
+// readBlocks returns the blocks of commands in a page, each of which has to say how it is
+// run.
+func readBlocks(t *testing.T, page string) []*block {
+	t.Helper()
+	data, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(data), "\n")
+	var blocks []*block
+	for i := 0; i < len(lines); i++ {
+		kind, fenced := strings.CutPrefix(lines[i], "```")
+		if !fenced {
+			continue
+		}
+		end := i + 1
+		for end < len(lines) && lines[end] != "```" {
+			end++
+		}
+		if kind == "sh" || kind == "console" {
+			b := parseBlock(t, fmt.Sprintf("%s:%d", page, i+1), lines[max(0, i-1)], lines[i+1:end], kind == "console")
+			blocks = append(blocks, b)
+		}
+		i = end
+	}
+	return blocks
+}
+
+func parseBlock(t *testing.T, at, comment string, lines []string, console bool) *block {
+	t.Helper()
+	how, ok := strings.CutPrefix(comment, "<!-- run: ")
+	how, closed := strings.CutSuffix(how, " -->")
+	if !ok || !closed {
+		t.Fatalf("%s: no comment before it says how it is run", at)
+	}
+	b := &block{at: at}
+	for i, word := range strings.Split(how, ", ") {
+		until, isUntil := strings.CutPrefix(word, "until ")
+		switch {
+		case i == 0:
+			b.machines = strings.Fields(word)
+		case isUntil:
+			b.until = until
+		case word == "stays":
+			b.stays = true
+		case word == "pasted":
+			b.pasted = true
+		default:
+			t.Fatalf("%s: %q", at, word)
+		}
+	}
+	if !console {
+		b.script = strings.Join(lines, "\n")
+		return b
+	}
+	for _, line := range lines {
+		if typed, ok := strings.CutPrefix(line, "$ "); ok {
+			b.script += typed + "\n"
+		} else if line != "" {
+			b.prints = append(b.prints, line)
+		}
+	}
+	return b
+}
+
+// page is one page under way.
+type page struct {
+	*network
+	staying []*session
+	running []*session
+}
+
+// session is a block that runs on one machine.
+type session struct {
+	*block
+	cmd *exec.Cmd
+	out *output
+}
+
+// runPage runs the blocks in their order, on the machines of the page.
+func runPage(t *testing.T, blocks []*block) {
+	p := &page{network: newNetwork(t, machinesOf(blocks)...)}
+	p.install(t)
+	t.Cleanup(p.stop)
+	for _, b := range blocks {
+		p.run(t, b)
+	}
+}
+
+// machinesOf returns the machines that a page names; those called db1 to db3 have the
+// addresses 192.0.2.1 to 3.
+func machinesOf(blocks []*block) []string {
+	names := []string{"db1", "db2", "db3"}
+	seen := map[string]bool{"db1": true, "db2": true, "db3": true}
+	for _, b := range blocks {
+		for _, name := range b.machines {
+			if !seen[name] {
+				seen[name] = true
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+// install puts what a user has onto each machine: the program, but for where the page
+// itself says how to install that, and stand-ins for commands that would leave this
+// machine or change it.
+func (p *page) install(t *testing.T) {
+	t.Helper()
+	stand := map[string]string{
+		"sudo":    "exec \"$@\"\n",
+		"apt-get": "shift; for package; do grep -q \"[:,]$package\\b\" " + absolute(t, "../Makefile") + " || exit 1; done\n",
+		"scp":     "from=$1; exec cp " + filepath.Dir(p.machines["db1"].dir) + "/\"${from%%:*}\"/lib/\"${from#*:/var/lib/}\" \"$2\"\n",
+	}
+	for name, m := range p.machines {
+		for command, script := range stand {
+			if err := os.WriteFile(filepath.Join(m.dir, "bin", command), []byte("#!/bin/bash\n"+script), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if name == "source" {
+			copySource(t, filepath.Join(m.dir, "home"))
+		}
+	}
+}
+
+func absolute(t *testing.T, path string) string {
+	t.Helper()
+	path, err := filepath.Abs(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// copySource copies what the program is built from.
+func copySource(t *testing.T, to string) {
+	t.Helper()
+	out, err := exec.Command("sh", "-c", `cp ../go.mod ../go.sum ../*.go "$0" && cd .. && cp -r client cmd identity internal keys launch regcred "$0"`, to).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+}
+
+// run runs one block on all its machines at once.
+func (p *page) run(t *testing.T, b *block) {
+	t.Helper()
+	script := b.script
+	if b.pasted {
+		script = p.printedCommand(t)
+	}
+	var wg sync.WaitGroup
+	errs := make([]error, len(b.machines))
+	for i, name := range b.machines {
+		s := &session{block: b, cmd: p.machines[name].shell(t, script), out: new(output)}
+		s.cmd.Stdout, s.cmd.Stderr = s.out, s.out
+		if b.stays {
+			p.stay(t, s)
+			continue
+		}
+		wg.Go(func() {
+			err := s.cmd.Run()
+			errs[i] = errors.Join(err, s.checkOutput())
+			if errs[i] != nil {
+				errs[i] = fmt.Errorf("%s on %s: %w\n%s\n%s", b.at, name, errs[i], script, s.out)
+			}
+		})
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range p.staying {
+		if s.block == b && b.until != "" {
+			until(t, b.at+": "+b.until, func() error { return s.has(b.until) })
+		}
+		if err := s.checkOutput(); s.block == b && err != nil {
+			t.Fatalf("%s: %v\n%s", b.at, err, s.out)
+		}
+	}
+}
+
+func (p *page) stay(t *testing.T, s *session) {
+	t.Helper()
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p.staying = append(p.staying, s)
+}
+
+// stop ends what stays, as its user would.
+func (p *page) stop() {
+	for _, s := range p.staying {
+		_ = s.cmd.Cancel()
+	}
+	for _, s := range p.staying {
+		err := s.cmd.Wait()
+		if p.t.Failed() {
+			p.t.Logf("%s: %v\n%s", s.at, err, s.out)
+		}
+	}
+}
+
+func (s *session) has(text string) error {
+	if !strings.Contains(s.out.String(), text) {
+		return errors.New("has not come yet")
+	}
+	return nil
+}
+
+// printedCommand returns the command that the last session has printed for pasting.
+func (p *page) printedCommand(t *testing.T) string {
+	t.Helper()
+	_, rest, found := strings.Cut(p.staying[len(p.staying)-1].out.String(), "talk to it with\n\n")
+	command, _, closed := strings.Cut(rest, "\n\n")
+	if !found || !closed {
+		t.Fatal("nothing was printed that could be pasted")
+	}
+	return command
+}
+
+// checkOutput looks for each line that the page shows. Numbers and IDs are others every
+// time, and so is what depends on them: the width of columns, and the order of programs.
+func (s *session) checkOutput() error {
+	var errs []error
+	for _, line := range s.prints {
+		if !pattern(line).MatchString(s.out.String()) {
+			errs = append(errs, fmt.Errorf("the page shows %q, and that was not printed", line))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// pattern returns what a line of a page stands for.
+func pattern(line string) *regexp.Regexp {
+	// What changes, and what it may be instead.
+	const names, ids, home, numbers, anything = `\b(?:m|db)[0-9]+(?:-[0-9a-f]{6})?`, `\b[0-9a-f]{12,}\b`, `/home/you`, `[0-9]+(?:\.[0-9]+)*`, `…`
+	changing := regexp.MustCompile(strings.Join([]string{names, ids, home, numbers, anything}, "|"))
+	instead := func(found string) string {
+		switch {
+		case regexp.MustCompile(names).MatchString(found):
+			return names
+		case regexp.MustCompile(ids).MatchString(found):
+			return `[0-9a-f]+`
+		case found == home || found == anything:
+			return `\S*`
+		}
+		return numbers
+	}
+	var words []string
+	for _, word := range strings.Fields(line) {
+		var b strings.Builder
+		rest := 0
+		for _, at := range changing.FindAllStringIndex(word, -1) {
+			b.WriteString(regexp.QuoteMeta(word[rest:at[0]]) + instead(word[at[0]:at[1]]))
+			rest = at[1]
+		}
+		words = append(words, b.String()+regexp.QuoteMeta(word[rest:]))
+	}
+	return regexp.MustCompile(strings.Join(words, `\s+`))
+}
