@@ -1,14 +1,18 @@
 package client_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/xlregtest"
 )
 
 // listenerAt is a listener that says it is at some address.
@@ -39,6 +43,9 @@ func TestAddressesThatNobodyCouldReach(t *testing.T) {
 		"advertised nothing":      {[]string{"127.0.0.1:1"}, []xlreg.Endpoint{"", ""}, "no such listener"},
 		"advertised no address":   {nil, []xlreg.Endpoint{"nowhere.test:1"}, "does not resolve"},
 		"advertised hidden every": {nil, []xlreg.Endpoint{"everywhere.test:1"}, "all addresses"},
+		"advertised group":        {nil, []xlreg.Endpoint{"224.0.0.1:1"}, "multicast"},
+		"advertised IPv6 group":   {nil, []xlreg.Endpoint{"[ff02::1]:1"}, "multicast"},
+		"advertised broadcast":    {nil, []xlreg.Endpoint{"255.255.255.255:1"}, "broadcast"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -47,7 +54,9 @@ func TestAddressesThatNobodyCouldReach(t *testing.T) {
 			for _, addr := range tt.listeners {
 				o.Listeners = append(o.Listeners, listenerAt{addr: addr})
 			}
-			_, err := client.Form(t.Context(), f.target(), o)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second) // a name is tried until then
+			defer cancel()
+			_, err := client.Form(ctx, f.target(), o)
 			if !errors.Is(err, client.ErrAddress) || !strings.Contains(err.Error(), tt.text) {
 				t.Fatalf("got %v", err)
 			}
@@ -56,6 +65,39 @@ func TestAddressesThatNobodyCouldReach(t *testing.T) {
 	if f.dialled != 0 || fmt.Sprint(node.Endpoints()) != "[127.0.0.1:1]" {
 		t.Fatalf("dialled %d times, endpoints %v", f.dialled, node.Endpoints())
 	}
+}
+
+// A name that does not resolve yet is looked up again, unless nobody waits.
+func TestNameThatResolvesLater(t *testing.T) {
+	r := xlregtest.Start(t)
+	for noWait, asked := range map[bool]int{false: 4, true: 1} {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		later := &laterHosts{left: 3, hosts: hosts{"late.test": "192.0.2.1"}}
+		joined := false
+		_, err := client.Form(ctx, r.Target(), client.FormOptions{
+			Options: client.Options{Node: xlregtest.Node(t, "n")}, Cluster: xlreg.ClusterRef{Name: "c"}, Size: 2,
+			Advertise: []xlreg.Endpoint{"late.test:1"}, Resolver: later, NoWait: noWait,
+			Joined: func(xlreg.Cluster) { joined = true; cancel() }, // nobody else comes
+		})
+		if later.asked != asked || joined == noWait || errors.Is(err, client.ErrAddress) != noWait {
+			t.Errorf("without waiting %v: %v, joined %v, asked %d times", noWait, err, joined, later.asked)
+		}
+	}
+}
+
+// laterHosts knows its hosts only after it was asked in vain.
+type laterHosts struct {
+	hosts
+	left, asked int
+}
+
+func (h *laterHosts) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
+	h.asked++
+	if h.asked <= h.left {
+		return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+	}
+	return h.hosts.LookupNetIP(ctx, network, host)
 }
 
 func TestAddressesThatAreRegistered(t *testing.T) {

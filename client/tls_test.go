@@ -289,7 +289,7 @@ func TestTLSWithRenewedCertificates(t *testing.T) {
 }
 
 // Who does not ask for unverified members gets none: neither a roster nor TLS.
-func TestUnverifiedAreRefusedByName(t *testing.T) {
+func TestTLSNamesTheUnverified(t *testing.T) {
 	t.Parallel()
 	r := xlregtest.Start(t)
 	var g errgroup.Group

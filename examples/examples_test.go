@@ -31,7 +31,7 @@ func TestShellScripts(t *testing.T) {
 }
 
 func TestHello(t *testing.T) {
-	out, err := command(t, "xlreg", "run", "-n", "3", "--pass-listeners", "--", "hello").CombinedOutput()
+	out, err := command(t, "xlreg", "run", "-q", "-n", "3", "--pass-listeners", "--", "hello").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

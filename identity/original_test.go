@@ -51,10 +51,10 @@ func writeOriginal(t *testing.T, file, text string) string {
 
 func TestReadOriginal(t *testing.T) {
 	c := originalConfig()
-	for file, text := range map[string]string{
-		"reg.config": c.Registry(), "node.config": c.Node(), "node.config ": strings.ReplaceAll(c.Node(), "\n", "\r\n"),
+	for text, file := range map[string]string{
+		c.Registry(): "reg.config", c.Node(): "node.config", strings.ReplaceAll(c.Node(), "\n", "\r\n"): "node.config",
 	} {
-		dir := writeOriginal(t, strings.TrimSpace(file), text)
+		dir := writeOriginal(t, file, text)
 		for _, at := range []string{dir, filepath.Dir(dir)} {
 			o, err := ReadOriginal(at)
 			if err != nil {

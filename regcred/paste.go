@@ -36,12 +36,13 @@ func fromUTF16(data []byte, order binary.ByteOrder) []byte {
 	return out
 }
 
+// wrapping is what mail, chats and shells put around a line.
+const wrapping = "\ufeff\u200b\"'`<>“”‘’«»"
+
 // unquoted returns s without what may have been put around it on its way: blanks, quotes,
 // brackets, and the name of the variable that it is for.
 func unquoted(s string) string {
-	around := func(r rune) bool {
-		return unicode.IsSpace(r) || strings.ContainsRune("\ufeff\u200b\"'`<>“”‘’«»", r)
-	}
+	around := func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(wrapping, r) }
 	s = strings.TrimFunc(s, around)
 	s = strings.TrimSpace(strings.TrimPrefix(s, "export "))
 	return strings.TrimFunc(strings.TrimPrefix(s, "XLREG_REGISTRY="), around)

@@ -21,7 +21,7 @@ func newNodeImport(g *globals) *cobra.Command {
 			"it keeps the ID that it has there, too. ORIGINAL stays as it is.",
 		Example: "  xlreg node import /var/app/alice ./alice --registry regCred.dat",
 		Args:    originalAndDir,
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: func(_ *cobra.Command, args []string) error {
 			node, err := g.importNode(args[0], args[1])
 			if err != nil {
 				return err

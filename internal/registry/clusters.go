@@ -120,15 +120,15 @@ type seating struct {
 
 // The events of seats, as the log names them.
 const (
-	eventJoined   = "member joined"
-	eventRejoined = "member joined again"
-	eventTookOver = "member took its seat over" // under a new ID
-	eventLeft     = "member left"
+	eventJoined   = "joined"
+	eventRejoined = "joined again"
+	eventTookOver = "took over" // its own seat, under a new ID
+	eventLeft     = "left"
 )
 
 // tell logs what happened to a seat.
 func (r *Registry) tell(event string, c *xlreg.Cluster, m *xlreg.Member) {
-	r.log.Info(event, "cluster", c.Name, "cluster_id", c.ID, "member", m.Token.Name, "index", m.Index, "node", m.Token.ID)
+	r.log.Info("seat changed", "event", event, "cluster", c.Name, "cluster_id", c.ID, "member", m.Token.Name, "index", m.Index, "node", m.Token.ID)
 }
 
 func (r *Registry) join(tx records.Writer, id xlreg.NodeID, ref xlreg.ClusterRef, now time.Time) (s seating, err error) {
