@@ -7,10 +7,11 @@
 FUZZTIME ?= 30s
 
 # What must be there, each as command:packages. The race detector needs a C
-# compiler; some tests hold our work against that of openssl, curl and ssh-keygen, and
-# start clusters of etcd and NATS. Services that come with those are left alone.
+# compiler; some tests hold our work against that of openssl, curl and ssh-keygen,
+# start clusters of etcd and NATS, or make networks of their own with ip. Services that
+# come with those are left alone.
 NEEDS := go:golang-go,ca-certificates gcc:gcc,libc6-dev openssl:openssl curl:curl ssh-keygen:openssh-client \
-	etcd:etcd-server nats-server:nats-server python3:python3 ruby:ruby rubocop:rubocop
+	etcd:etcd-server nats-server:nats-server ip:iproute2 python3:python3 ruby:ruby rubocop:rubocop
 
 # The same for what is no command but a library of Ruby's, each as library:package.
 RUBY_NEEDS := google/protobuf:ruby-google-protobuf minitest:ruby-minitest
@@ -59,8 +60,10 @@ fuzz: ## fuzz every target for FUZZTIME (30s)
 		done; \
 	done
 
-torture: ## kill, starve and flood a real registry for minutes, and compare
-	XLREG_LONG=1 go test -p 1 -count 1 -timeout 60m -v ./internal/hostile ./internal/torture ./internal/linear
+torture: ## kill, starve, flood and cut off a real registry for minutes, and compare
+	XLREG_LONG=1 go test -p 1 -count 1 -timeout 60m -v ./internal/hostile ./internal/torture ./internal/linear \
+		./internal/partition
+	XLREG_LONG=1 go test -p 1 -count 1 -timeout 60m -v ./client -run 'TestFormPast'
 
 bench: ## run the benchmarks, which print the measured goals
 	go test -run '^$$' -bench . ./...

@@ -79,11 +79,11 @@ func (f *serveFlags) registerLimits(flags *pflag.FlagSet) {
 	flags.IntVar(&l.NodesPerMinute, "new-nodes-per-minute", d.NodesPerMinute, "new nodes from one address, `N`")
 	flags.IntVar(&l.ClustersPerMinute, "new-clusters-per-minute", d.ClustersPerMinute, "new clusters from one address, `N`")
 	flags.IntVar(&l.LoopbackPerMinute, "new-per-minute-loopback", d.LoopbackPerMinute, "new nodes, and new clusters, from each loopback address, `N`")
-	flags.DurationVar(&l.Hello, "hello-timeout", d.Hello, "`TIME` for a connection to say hello")
+	flags.DurationVar(&l.Hello, "hello-timeout", d.Hello, "`TIME` for a connection to say hello; the rest of a TLS handshake has three times as long")
 	flags.DurationVar(&l.CrowdedHello, "crowded-hello-timeout", d.CrowdedHello, "the same `TIME` while most connections have not")
-	flags.DurationVar(&l.Message, "message-timeout", d.Message, "`TIME` from a message's first byte to its last")
+	flags.DurationVar(&l.Message, "message-timeout", d.Message, "`TIME` without a byte of a message that has begun")
 	flags.DurationVar(&l.Idle, "idle-timeout", d.Idle, "`TIME` between two messages")
-	flags.DurationVar(&l.Write, "write-timeout", d.Write, "`TIME` for a peer to take one message")
+	flags.DurationVar(&l.Write, "write-timeout", d.Write, "`TIME` without a byte taken of a message that is sent")
 }
 
 // config checks the flags and returns what to run on.
