@@ -60,8 +60,10 @@ fuzz: ## fuzz every target for FUZZTIME (30s)
 		done; \
 	done
 
-torture: ## kill, starve and flood a real registry for minutes, and compare
-	XLREG_LONG=1 go test -p 1 -count 1 -timeout 60m -v ./internal/hostile ./internal/torture ./internal/linear
+torture: ## kill, starve, flood and cut off a real registry for minutes, and compare
+	XLREG_LONG=1 go test -p 1 -count 1 -timeout 60m -v ./internal/hostile ./internal/torture ./internal/linear \
+		./internal/partition
+	XLREG_LONG=1 go test -p 1 -count 1 -timeout 60m -v ./client -run 'TestFormPast'
 
 bench: ## run the benchmarks, which print the measured goals
 	go test -run '^$$' -bench . ./...

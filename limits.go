@@ -34,10 +34,10 @@ const (
 // Defaults of what an operator may set.
 const (
 	DefaultPort           = 56789
-	DefaultHelloTimeout   = 10 * time.Second  // for a whole Hello or TLS handshake
+	DefaultHelloTimeout   = 10 * time.Second  // for a Hello; the rest of a TLS handshake has three times as long
 	CrowdedHelloTimeout   = 3 * time.Second   // the same while most connections have not said hello
-	DefaultMessageTimeout = 10 * time.Second  // from a message's first byte to its last
+	DefaultMessageTimeout = 10 * time.Second  // without a byte of a message that has begun
 	DefaultIdleTimeout    = 120 * time.Second // between messages; a wait is not idle
-	DefaultWriteTimeout   = 10 * time.Second  // for a peer to take one message
+	DefaultWriteTimeout   = 10 * time.Second  // without a byte taken of a message that is sent
 	DefaultMaxWait        = 10 * time.Minute  // for one waiting GetCluster
 )

@@ -30,14 +30,15 @@ type AwaitOptions struct {
 // When the registry goes away meanwhile, or says to come back later, Await asks again
 // until ctx ends. If ctx ends first the error is an *IncompleteError that says who has
 // joined, or, if the registry never said, why it did not. Without a deadline Await
-// waits for members without end, but for the registry to be within reach no longer
-// than Dial does.
+// waits without end, for members and for the registry to be within reach alike; Progress
+// and the Logger are told.
 func Await(ctx context.Context, target *regcred.Target, o AwaitOptions) (*Roster, error) {
 	a := &awaiting{target: target, o: o, size: o.Size}
 	a.o.Options = o.Options.withDefaults()
 	if err := a.run(ctx); err != nil {
 		return nil, fmt.Errorf("wait for %s: %w", refText(o.Cluster), err)
 	}
+	a.o.warnOfDates(a.last)
 	return a.last, nil
 }
 
@@ -46,8 +47,9 @@ type awaiting struct {
 	target *regcred.Target
 	o      AwaitOptions
 
-	size int     // 0 until it is known
-	last *Roster // nil until the registry has answered
+	size  int       // 0 until it is known
+	last  *Roster   // nil until the registry has answered
+	heard time.Time // when it last did
 }
 
 func (a *awaiting) run(ctx context.Context) error {
@@ -62,7 +64,7 @@ func (a *awaiting) run(ctx context.Context) error {
 	case err == nil || ctx.Err() == nil && !isTimeUp(err):
 		return err
 	case a.last != nil:
-		return incomplete(ctx, a.last, a.size, err)
+		return incomplete(ctx, &IncompleteError{Roster: a.last, Size: a.size, Heard: a.heard}, err)
 	case errors.Is(err, endOf(ctx)):
 		return err
 	}
@@ -72,7 +74,7 @@ func (a *awaiting) run(ctx context.Context) error {
 // attempt waits in one session. Whoever wants to be told of progress is told at once
 // how many members there are, even if there are none.
 func (a *awaiting) attempt(ctx context.Context) error {
-	c, err := dialReader(ctx, a.target, a.o.Options)
+	c, err := openReader(ctx, reach, a.target, a.o.Options)
 	if err != nil {
 		return err
 	}
@@ -89,6 +91,7 @@ func (a *awaiting) attempt(ctx context.Context) error {
 }
 
 func (a *awaiting) keep(w *waiter) {
+	a.heard = w.c.heard
 	if w.last != nil {
 		a.last, a.size = w.last, w.size
 	}
@@ -109,7 +112,15 @@ func (a *awaiting) tell(err error) {
 // a classic carrier the node has to register: original servers know no log-in, and
 // registering again as before is as good as one with every server.
 func dialReader(ctx context.Context, target *regcred.Target, o Options) (*Client, error) {
-	c, err := Dial(ctx, target, o)
+	return openReader(ctx, Dial, target, o)
+}
+
+// dialer is Dial, or reach.
+type dialer func(context.Context, *regcred.Target, Options) (*Client, error)
+
+// openReader is dialReader with the dialer given.
+func openReader(ctx context.Context, dial dialer, target *regcred.Target, o Options) (*Client, error) {
+	c, err := dial(ctx, target, o)
 	if err != nil || !c.Protocol().Classic() {
 		return c, err
 	}

@@ -32,7 +32,7 @@ func TestAwaitIsOneRequest(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFake(t, p)
 				f.tell(wire.OpGetCluster, f.wait)
-				after(t, time.Minute, func() { addThree(f) })
+				after(t, 4*time.Second, func() { addThree(f) })
 				o := f.awaitOptions(t)
 				o.Size = 3 // which classic replies do not tell a reader
 				r, err := client.Await(t.Context(), f.target(), o)

@@ -80,6 +80,22 @@ func (r *Roster) CertificatesExpire() time.Time {
 	return first
 }
 
+// warnOfDates tells the log which members have certificates that are not valid now, so
+// that TLS with them will fail: their clocks are wrong, or this one is.
+func (o *Options) warnOfDates(r *Roster) {
+	now := o.Now()
+	for i := range r.Members {
+		m := &r.Members[i]
+		cert, err := m.Certificate()
+		if err != nil {
+			continue
+		}
+		if err := checkDates(cert, now); err != nil {
+			o.Logger.Warn("certificate of a member is not valid now", "member", string(m.Token.Name), "err", err)
+		}
+	}
+}
+
 // checkCertificates reports members that have no certificate, or none that will do.
 func (r *Roster) checkCertificates() error {
 	if names := r.Unverified(); len(names) > 0 {

@@ -14,10 +14,7 @@ import (
 	"github.com/xlattice/xlreg/regcred"
 )
 
-const (
-	answerPatience = 30 * time.Second // for a reply that does not wait for anything
-	byePatience    = time.Second
-)
+const byePatience = time.Second
 
 // Client is one session with a registry. Its methods may be called from any
 // goroutine and take turns: a session carries one request at a time, so a Wait
@@ -33,13 +30,15 @@ type Client struct {
 	original bool // by its credentials, the registry is one from before 2.0
 	now      func() time.Time
 	conn     session.Conn
-	shown    []byte // the certificate of this session's handshake
+	silence  time.Duration // after which the registry is taken for gone
+	shown    []byte        // the certificate of this session's handshake
 	closing  sync.Once
 
 	busy chan struct{} // holds one value while a call is under way
 
 	// Owned by the call that is under way.
-	ended    error // why the session is over; nil while it is not
+	ended    error     // why the session is over; nil while it is not
+	heard    time.Time // when the registry last answered
 	clusters map[xlreg.ClusterID]xlreg.Cluster
 	current  xlreg.ClusterID // of the last Create or Join
 	verifier verifier
@@ -73,7 +72,9 @@ func (c *Client) sayBye() {
 		return
 	}
 	// That the registry does not answer changes nothing: the session ends.
-	_, _ = c.ask(context.Background(), wire.NewBye(), byePatience)
+	ctx, cancel := context.WithTimeout(context.Background(), byePatience)
+	defer cancel()
+	_, _ = c.ask(ctx, wire.NewBye(), byePatience)
 	c.end(errClosed)
 }
 
@@ -123,14 +124,14 @@ func (c *Client) end(cause error) {
 }
 
 // ask sends a request and returns its reply, or the error that the registry
-// answers with. In the protocol each reply's Op is its request's and one.
+// answers with. The reply has to begin within the given time. In the protocol each
+// reply's Op is its request's and one.
 func (c *Client) ask(ctx context.Context, m *wire.Message, patience time.Duration) (*wire.Message, error) {
-	bounded, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	reply, err := c.exchange(bounded, m)
+	reply, err := c.exchange(ctx, m, patience)
 	if err != nil {
-		return nil, c.broken(ctx, bounded, err)
+		return nil, c.broken(ctx, err)
 	}
+	c.heard = time.Now()
 	if err := c.listed(reply.Err()); err != nil {
 		if kind, _ := xlreg.KindOf(err); kind.EndsSession(c.protocol) {
 			c.end(err)
@@ -153,11 +154,11 @@ func (c *Client) listed(err error) error {
 	return xlreg.Errorf(xlreg.ErrTryLater, "%s", e.Detail)
 }
 
-func (c *Client) exchange(ctx context.Context, m *wire.Message) (*wire.Message, error) {
+func (c *Client) exchange(ctx context.Context, m *wire.Message, patience time.Duration) (*wire.Message, error) {
 	if err := c.conn.Send(ctx, m); err != nil {
 		return nil, fmt.Errorf("send %v: %w", m.Op(), err)
 	}
-	reply, err := c.conn.Receive(ctx)
+	reply, err := c.conn.ReceiveWithin(ctx, patience)
 	if err != nil {
 		return nil, fmt.Errorf("receive answer to %v: %w", m.Op(), err)
 	}
@@ -165,12 +166,13 @@ func (c *Client) exchange(ctx context.Context, m *wire.Message) (*wire.Message, 
 }
 
 // broken ends the session after an exchange that failed. Whether the caller's
-// context ended or only the bound on this exchange makes a difference to the
-// caller: the first is its own doing.
-func (c *Client) broken(ctx, bounded context.Context, err error) error {
-	if ctx.Err() != nil {
+// context ended or the registry was silent makes a difference to the caller: the
+// first is its own doing.
+func (c *Client) broken(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
 		err = ctx.Err()
-	} else if bounded.Err() != nil {
+	case errors.Is(err, session.ErrIdle):
 		err = errNoAnswer
 	}
 	c.end(err)

@@ -113,7 +113,7 @@ func (c *Client) Leave(ctx context.Context, ref xlreg.ClusterRef) error {
 		if c.protocol.Classic() {
 			return nil, ErrNeeds20
 		}
-		return c.ask(ctx, wire.NewLeave(ref), answerPatience)
+		return c.ask(ctx, wire.NewLeave(ref), c.silence)
 	})
 	return err
 }
@@ -129,7 +129,7 @@ func (c *Client) enterCluster(ctx context.Context, m *wire.Message, asked xlreg.
 
 // askCluster sends a request whose reply tells what is fixed about a cluster.
 func (c *Client) askCluster(ctx context.Context, m *wire.Message, asked xlreg.ClusterRef) (xlreg.Cluster, error) {
-	reply, err := c.ask(ctx, m, answerPatience)
+	reply, err := c.ask(ctx, m, c.silence)
 	if err != nil {
 		return xlreg.Cluster{}, err
 	}

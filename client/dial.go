@@ -17,9 +17,12 @@ import (
 )
 
 const (
+	defaultSilence   = 30 * time.Second // until a registry is taken for gone
 	connectTimeout   = 5 * time.Second  // for TCP to one endpoint
-	handshakeTimeout = 10 * time.Second // for the handshake after it
+	shakeTimeout     = time.Minute      // for the handshake with a registry after it
+	handshakeTimeout = 10 * time.Second // for the handshake with a member
 	dialPatience     = 30 * time.Second // for a Dial whose context has no deadline
+	reachPatience    = 10 * time.Second // until a Form that does not reach the registry says so
 	dialFirstPause   = 50 * time.Millisecond
 	dialMostPause    = 500 * time.Millisecond
 )
@@ -39,11 +42,16 @@ type Options struct {
 	Now      func() time.Time // for certificates; nil: time.Now
 }
 
-// Limits bound how long each step of a session may take.
+// Limits bound how long each step of a session may take. They count the time in which
+// nothing moves, so that a slow line is not taken for one that is dead; but a message
+// has to come or go at 64 bytes a second on the whole.
 type Limits struct {
-	Message time.Duration // from a message's first byte to its last; 0 is 10 seconds
-	Idle    time.Duration // between two messages; 0 is no bound, since a wait may be long
-	Write   time.Duration // for the registry to take one message; 0 is 10 seconds
+	// Silence is after what time without a word from the registry it is taken for gone,
+	// and dialled anew; 0 is 30 seconds. No request waits for longer than two thirds of
+	// it: members that are not there by then are asked for again.
+	Silence time.Duration
+	Message time.Duration // without a byte of an answer that has begun; 0 is Silence
+	Write   time.Duration // without a byte taken of a request; 0 is 10 seconds
 }
 
 // Dial opens a session with the registry. It tries the target's endpoints one after
@@ -52,7 +60,8 @@ type Limits struct {
 //
 // A registry that cannot prove that it is the one wanted ends the attempts with
 // ErrUntrusted, unless another endpoint of the same round leads to the
-// right one. Credentials of a registry older than 2.0 are ErrOriginalRegistry
+// right one. If its certificate is not valid at this machine's time, that is tried again
+// too, since the clock may be set meanwhile; the error is then ErrClock. Credentials of a registry older than 2.0 are ErrOriginalRegistry
 // unless o.Protocol says what to speak.
 func Dial(ctx context.Context, target *regcred.Target, o Options) (*Client, error) {
 	c, err := dial(ctx, target, o)
@@ -69,11 +78,34 @@ func dial(ctx context.Context, target *regcred.Target, o Options) (*Client, erro
 	}
 	ctx, cancel := withPatience(ctx)
 	defer cancel()
+	return d.dial(ctx, 0)
+}
+
+// reach is Dial for those who try again on their own. It gives up after a while, in an
+// error that is worth another try, so that whoever waits can be told.
+func reach(ctx context.Context, target *regcred.Target, o Options) (*Client, error) {
+	d, err := newDialing(target, o)
+	if err == nil {
+		var c *Client
+		if c, err = d.dial(ctx, reachPatience); err == nil {
+			return c, nil
+		}
+	}
+	return nil, fmt.Errorf("dial registry: %w", err)
+}
+
+// dial goes round the endpoints until one leads to the registry, ctx ends, or the
+// patience is over, if there is any; never in the middle of a round.
+func (d *dialing) dial(ctx context.Context, patience time.Duration) (*Client, error) {
+	began := time.Now()
 	wait := backoff{first: dialFirstPause, most: dialMostPause}
 	for {
 		c, err := d.round(ctx)
 		if err == nil || errors.Is(err, ErrUntrusted) {
 			return c, err
+		}
+		if patience > 0 && time.Since(began) >= patience {
+			return nil, fmt.Errorf("%w: %w", errNotReached, err)
 		}
 		if ended := wait.pause(ctx, 0); ended != nil {
 			return nil, fmt.Errorf("%w: %w", ended, err)
@@ -94,6 +126,7 @@ type dialing struct {
 	o      Options
 	sig    string // fingerprint of the registry's sig key
 	config session.ClientConfig
+	warned bool // of a clock
 }
 
 func newDialing(target *regcred.Target, o Options) (*dialing, error) {
@@ -106,7 +139,10 @@ func newDialing(target *regcred.Target, o Options) (*dialing, error) {
 	}
 	o.Protocol = protocol
 	d := &dialing{target: target, o: o.withDefaults(), sig: target.Fingerprint}
-	d.config = session.ClientConfig{Protocol: protocol, Fingerprint: target.Fingerprint, Limits: session.Limits(d.o.Limits), Now: d.o.Now}
+	d.config = session.ClientConfig{
+		Protocol: protocol, Fingerprint: target.Fingerprint, Now: d.o.Now,
+		Limits: session.Limits{Message: d.o.Limits.Message, Write: d.o.Limits.Write},
+	}
 	if cred := target.Cred; cred != nil {
 		d.config.CommsKey, d.config.SigKey = cred.CommsKey, cred.SigKey
 	}
@@ -125,8 +161,11 @@ func (o Options) withDefaults() Options {
 	if o.Dialer == nil {
 		o.Dialer = &net.Dialer{}
 	}
+	if o.Limits.Silence == 0 {
+		o.Limits.Silence = defaultSilence
+	}
 	if o.Limits.Message == 0 {
-		o.Limits.Message = xlreg.DefaultMessageTimeout
+		o.Limits.Message = o.Limits.Silence
 	}
 	if o.Limits.Write == 0 {
 		o.Limits.Write = xlreg.DefaultWriteTimeout
@@ -193,6 +232,9 @@ func (d *dialing) showCertificate() error {
 
 // round tries each endpoint once.
 func (d *dialing) round(ctx context.Context) (*Client, error) {
+	// The clock may have been set since the last round, and then there is a new one. If
+	// it cannot be made now, the one that there is will do.
+	_ = d.showCertificate()
 	var failed failures
 	for _, e := range d.target.Endpoints {
 		conn, err := d.connect(ctx, e)
@@ -201,14 +243,23 @@ func (d *dialing) round(ctx context.Context) (*Client, error) {
 		}
 		failed = append(failed, fmt.Errorf("%s: %w", e, err))
 		d.o.Logger.Debug("registry not reached", "endpoint", string(e), "err", err)
-		if errors.Is(err, ErrUntrusted) {
-			d.o.Logger.Warn("registry could not prove its identity", "endpoint", string(e))
-		}
+		d.warn(e, err)
 		if ctx.Err() != nil {
 			break
 		}
 	}
 	return nil, failed
+}
+
+// warn tells what is not the network's fault, of a clock once.
+func (d *dialing) warn(e xlreg.Endpoint, err error) {
+	if errors.Is(err, ErrUntrusted) {
+		d.o.Logger.Warn("registry could not prove its identity", "endpoint", string(e))
+	}
+	if errors.Is(err, ErrClock) && !d.warned {
+		d.warned = true
+		d.o.Logger.Warn("registry cannot be believed while a clock is wrong", "endpoint", string(e), "err", err)
+	}
 }
 
 func (d *dialing) connect(ctx context.Context, e xlreg.Endpoint) (session.Conn, error) {
@@ -218,7 +269,8 @@ func (d *dialing) connect(ctx context.Context, e xlreg.Endpoint) (session.Conn, 
 	if err != nil {
 		return nil, err
 	}
-	hello, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	keepAlive(nc, d.o.Limits.Silence)
+	hello, cancel := context.WithTimeout(ctx, shakeTimeout)
 	defer cancel()
 	return session.Connect(hello, nc, d.config)
 }
@@ -227,6 +279,7 @@ func (d *dialing) client(conn session.Conn) *Client {
 	c := &Client{
 		node: d.o.Node, target: d.target, sig: d.sig, protocol: d.o.Protocol,
 		original: d.original(), now: d.o.Now, conn: conn,
+		silence: d.o.Limits.Silence, heard: time.Now(),
 		busy:     make(chan struct{}, 1),
 		verifier: verifier{protocol: d.o.Protocol},
 		clusters: make(map[xlreg.ClusterID]xlreg.Cluster),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,6 +15,9 @@ import (
 var (
 	// ErrUntrusted says that a registry could not prove that it is the one wanted.
 	ErrUntrusted = session.ErrUntrusted
+	// ErrClock says that the registry's certificate is signed by the right key, but not
+	// valid at the time that this machine has. The error says by how much.
+	ErrClock = session.ErrClock
 	// ErrHandshake says that no session could be opened: the other end is not a registry,
 	// does not speak the protocol chosen, or refused this client.
 	ErrHandshake = session.ErrHandshake
@@ -36,9 +40,10 @@ var (
 	// reached there.
 	ErrAddress = errors.New("address cannot be registered")
 
-	errNoAnswer = errors.New("no answer from the registry")
-	errClosed   = errors.New("client was closed")
-	errRenewed  = errors.New("the certificate of the node was renewed after this session began")
+	errNoAnswer   = errors.New("no answer from the registry")
+	errNotReached = errors.New("registry not reached yet")
+	errClosed     = errors.New("client was closed")
+	errRenewed    = errors.New("the certificate of the node was renewed after this session began")
 )
 
 // IncompleteError says that the wait for a cluster's members ended before all
@@ -48,6 +53,15 @@ type IncompleteError struct {
 	Size   int     // members waited for; 0 if that was not known yet
 	Err    error   // context.DeadlineExceeded or context.Canceled
 	Cause  error   // what stood in the way besides absent members; nil if nothing
+
+	// Joined says, of a Form, that the node itself has a seat, which it keeps; Index is
+	// its number, or -1 as long as no roster has told it.
+	Joined bool
+	Index  int
+	// Heard is when the registry last answered; zero if it never did.
+	Heard time.Time
+
+	forming bool // of a Form
 }
 
 // Missing returns how many members had not joined, as far as is known.
@@ -58,26 +72,61 @@ func (e *IncompleteError) Missing() int {
 	return max(0, e.Size-len(e.Roster.Members))
 }
 
-// Error says in one line who has joined, from where and since when, and how many
-// are missing.
+// Error says in one line whether the node has joined, who else has, from where and
+// since when, which seats are free, and when the registry was last heard.
 func (e *IncompleteError) Error() string {
 	var b strings.Builder
-	switch {
-	case e.Roster == nil && e.Size == 0:
-		b.WriteString("not joined")
-	case e.Roster == nil:
-		fmt.Fprintf(&b, "not joined, %d members wanted", e.Size)
-	default:
-		fmt.Fprintf(&b, "%d of %d members joined, %d missing", len(e.Roster.Members), e.Size, e.Missing())
-	}
-	fmt.Fprintf(&b, ": %v", e.Err)
+	fmt.Fprintf(&b, "%s: %v", strings.Join(e.known(), ", "), e.Err)
 	if e.Cause != nil {
 		fmt.Fprintf(&b, ": %v", e.Cause)
+	}
+	switch {
+	case !e.Heard.IsZero():
+		fmt.Fprintf(&b, "; registry last heard at %s", utc(e.Heard))
+	case e.forming:
+		b.WriteString("; registry never heard")
 	}
 	if e.Roster != nil {
 		b.WriteString(describeMembers(e.Roster.Members))
 	}
 	return b.String()
+}
+
+// known returns what is known of the node's own seat and of the others.
+func (e *IncompleteError) known() []string {
+	var parts []string
+	switch {
+	case e.Joined && e.Index >= 0:
+		parts = append(parts, fmt.Sprintf("joined with index %d", e.Index))
+	case e.Joined:
+		parts = append(parts, "joined")
+	case e.forming:
+		parts = append(parts, "not joined")
+	}
+	switch {
+	case e.Roster != nil:
+		parts = append(parts, fmt.Sprintf("%d of %d members joined", len(e.Roster.Members), e.Size),
+			fmt.Sprintf("%d missing%s", e.Missing(), e.free()))
+	case e.Size > 0:
+		parts = append(parts, fmt.Sprintf("%d members wanted", e.Size))
+	case len(parts) == 0:
+		parts = append(parts, "no answer about its members")
+	}
+	return parts
+}
+
+// free names the seats that nobody had. Nothing else is known of who is missing.
+func (e *IncompleteError) free() string {
+	var seats []string
+	for i := range e.Roster.Cluster.MaxSize {
+		if e.Roster.ByIndex(i) == nil {
+			seats = append(seats, strconv.Itoa(i))
+		}
+	}
+	if len(seats) == 0 {
+		return ""
+	}
+	return " (free: " + strings.Join(seats, " ") + ")"
 }
 
 // Unwrap returns the context's error and the cause.
@@ -88,10 +137,10 @@ func (e *IncompleteError) Unwrap() []error {
 	return []error{e.Err, e.Cause}
 }
 
-// incomplete returns the error of a wait that ran out of time. The cause is what went
-// wrong besides, if anything did.
-func incomplete(ctx context.Context, last *Roster, size int, err error) error {
-	e := &IncompleteError{Roster: last, Size: size, Err: endOf(ctx)}
+// incomplete returns e as the error of a wait that ran out of time. The cause is what
+// went wrong besides, if anything did.
+func incomplete(ctx context.Context, e *IncompleteError, err error) error {
+	e.Err = endOf(ctx)
 	if !isTimeUp(err) {
 		e.Cause = err
 	}
@@ -134,9 +183,13 @@ func (f failures) Error() string {
 func (f failures) Unwrap() []error { return f }
 
 // retryable reports whether what failed in one session may succeed in the next: the
-// connection broke, or the registry said to come back later. A handshake that fails
-// only once the session is used is one that the registry refused.
+// registry was not reached, the connection broke, or the registry said to come back
+// later. A handshake that fails only once the session is used is one that the registry
+// refused.
 func retryable(err error) bool {
+	if errors.Is(err, errNotReached) {
+		return true
+	}
 	kind, ok := xlreg.KindOf(err)
 	if !ok {
 		return errors.Is(err, ErrSessionEnded) && !errors.Is(err, ErrHandshake)

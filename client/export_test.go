@@ -16,7 +16,7 @@ func MembersAt(ctx context.Context, c *Client, ref xlreg.ClusterRef, index int) 
 		return nil, err
 	}
 	defer c.done()
-	return c.receive(ctx, wire.GetRequest{Ref: ref, Which: xlreg.Seats(0).With(index)}, answerPatience)
+	return c.receive(ctx, wire.GetRequest{Ref: ref, Which: xlreg.Seats(0).With(index)}, c.silence)
 }
 
 // WaitReceived waits for a whole cluster and does not verify what it receives.
@@ -25,7 +25,7 @@ func WaitReceived(ctx context.Context, c *Client, ref xlreg.ClusterRef, size uin
 		return nil, err
 	}
 	defer c.done()
-	return c.receive(ctx, wire.GetRequest{Ref: ref, Which: xlreg.AllSeats, Wait: true, WaitSize: &size}, longestWait)
+	return c.receive(ctx, wire.GetRequest{Ref: ref, Which: xlreg.AllSeats, Wait: true, WaitSize: &size}, longest(c.silence))
 }
 
 // Verify verifies a roster as a new session over 2.0 does.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/regcred"
@@ -72,8 +73,8 @@ type Progress struct {
 // When the registry goes away meanwhile, or says to come back later, Form tries
 // again from the start, as the same node, until ctx ends. It works even if the
 // registry comes back without its memory. If ctx ends first the error is an
-// *IncompleteError. Without a deadline Form waits for members without end, but
-// for the registry to be within reach no longer than Dial does.
+// *IncompleteError. Without a deadline Form waits without end, for members and for the
+// registry to be within reach alike; Progress and the Logger are told.
 //
 // The node's endpoints are replaced; it should not be in several formations at a
 // time. Form leaves no connection open.
@@ -136,7 +137,10 @@ type formation struct {
 	attrs   xlreg.ClusterAttrs
 	size    int           // 0 until it is known
 	cluster xlreg.Cluster // zero until it is known
-	last    *Roster       // nil until the node has joined
+	last    *Roster       // nil until the registry has told who has joined
+	id      xlreg.NodeID  // of the node; empty until it is registered
+	joined  bool          // the node has a seat
+	heard   time.Time     // when the registry last answered
 }
 
 func (f *formation) form(ctx context.Context) (*Membership, error) {
@@ -164,7 +168,7 @@ func (f *formation) settleEndpoints(ctx context.Context) error {
 		}
 		f.tell(err)
 		if pauses.pause(ctx, 0) != nil {
-			return incomplete(ctx, nil, f.size, err)
+			return incomplete(ctx, f.state(), err)
 		}
 	}
 }
@@ -178,20 +182,32 @@ func (f *formation) run(ctx context.Context) (m *Membership, err error) {
 		f.tell(err)
 	})
 	if err != nil && (ctx.Err() != nil || isTimeUp(err)) {
-		return nil, incomplete(ctx, f.last, f.size, err)
+		return nil, incomplete(ctx, f.state(), err)
 	}
 	return m, err
 }
 
+// state is what is known when the time is up.
+func (f *formation) state() *IncompleteError {
+	e := &IncompleteError{Roster: f.last, Size: f.size, Joined: f.joined, Index: -1, Heard: f.heard, forming: true}
+	if f.last == nil {
+		return e
+	}
+	if self := f.last.ByID(f.id); self != nil {
+		e.Index = self.Index
+	}
+	return e
+}
+
 // attempt goes all the way with one session.
 func (f *formation) attempt(ctx context.Context) (*Membership, error) {
-	c, err := Dial(ctx, f.target, f.o.Options)
+	c, err := reach(ctx, f.target, f.o.Options)
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
-	id, err := c.Register(ctx)
-	if err != nil {
+	defer func() { f.heard = c.heard }()
+	if f.id, err = c.Register(ctx); err != nil {
 		return nil, err
 	}
 	if err := f.enter(ctx, c); err != nil {
@@ -201,10 +217,11 @@ func (f *formation) attempt(ctx context.Context) (*Membership, error) {
 	if err != nil {
 		return nil, err
 	}
+	f.o.warnOfDates(roster)
 	if err := f.checkVerified(roster, c.protocol); err != nil {
 		return nil, err
 	}
-	return newMembership(f.target, &f.o, roster, id)
+	return newMembership(f.target, &f.o, roster, f.id)
 }
 
 // roster returns the members when everybody is there, or with NoWait those of now.
@@ -238,6 +255,7 @@ func (f *formation) enter(ctx context.Context, c *Client) error {
 	if err != nil {
 		return err
 	}
+	f.joined = true
 	if err := f.found(cluster); err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ func TestForm(t *testing.T) {
 				f := newFake(t, p)
 				f.tell(wire.OpGetCluster, f.wait)
 				node := newNode(t, "n")
-				after(t, time.Minute, func() { f.addOther("alice"); f.addOther("bob") })
+				after(t, 4*time.Second, func() { f.addOther("alice"); f.addOther("bob") })
 				m, err := client.Form(t.Context(), f.target(), f.formOptions(node))
 				if err != nil {
 					t.Fatal(err)
@@ -181,10 +181,11 @@ func TestFormRunsOutOfTime(t *testing.T) {
 		parts []string
 		cause error
 	}{
-		"waiting":      {wire.OpGetCluster, (*fake).wait, []string{"1 of 3", "2 missing", "n at 127.0.0.1:4001 since"}, nil},
+		"waiting":      {wire.OpGetCluster, (*fake).wait, []string{"joined with index 0, 1 of 3", "2 missing (free: 1 2)", "last heard at ", "n at 127.0.0.1:4001 since"}, nil},
 		"try later":    {wire.OpJoin, func(*fake, request) *wire.Message { return wire.NewError(xlreg.ErrTryLater) }, []string{"not joined, 3 members wanted", "try again later"}, xlreg.ErrTryLater},
 		"no answer":    {wire.OpMember, func(*fake, request) *wire.Message { return nil }, []string{"not joined", "session with the registry ended"}, client.ErrSessionEnded},
-		"lost at last": {wire.OpGetCluster, (*fake).waitOnce, []string{"1 of 3", "n at 127.0.0.1:4001"}, nil},
+		"no roster":    {wire.OpGetCluster, func(*fake, request) *wire.Message { return nil }, []string{": joined, 3 members wanted", "last heard at "}, client.ErrSessionEnded},
+		"lost at last": {wire.OpGetCluster, (*fake).waitOnce, []string{"joined with index 0, 1 of 3", "n at 127.0.0.1:4001"}, nil},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -393,8 +394,38 @@ func TestFormWithoutARegistry(t *testing.T) {
 			t.Fatalf("got %v", err)
 		}
 		t.Log(err)
-		if _, err := client.Form(t.Context(), f.target(), o); !errors.Is(err, errRefused) || errors.As(err, &incomplete) {
-			t.Fatalf("without a deadline: %v", err)
+	})
+}
+
+// Without a deadline a registry that is not there is waited for like members that are
+// not there: without end. Whoever waits is told.
+func TestFormWaitsForARegistryWithoutEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, xlreg.Protocol20)
+		f.addOther("alice")
+		f.addOther("bob")
+		start := time.Now()
+		var told []error
+		o := f.formOptions(newNode(t, "n"))
+		o.Progress = func(p client.Progress) {
+			if p.Err != nil {
+				told = append(told, p.Err)
+			}
+		}
+		o.Dialer = dialerFunc(func(ctx context.Context, address string) (net.Conn, error) {
+			if time.Since(start) < time.Hour {
+				return nil, errRefused
+			}
+			return f.DialContext(ctx, "tcp", address)
+		})
+		if _, err := client.Form(t.Context(), f.target(), o); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(start); took > time.Hour+2*time.Second {
+			t.Errorf("formed %v after the registry was there", took-time.Hour)
+		}
+		if len(told) < 300 || len(told) > 400 || !errors.Is(told[0], errRefused) {
+			t.Errorf("told %d times in an hour", len(told))
 		}
 	})
 }

@@ -73,6 +73,7 @@ func (m *Membership) Refresh(ctx context.Context) (*Roster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("refresh roster: %w", err)
 	}
+	m.o.warnOfDates(roster)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.roster = roster

@@ -34,7 +34,7 @@ func (c *Client) register(ctx context.Context) (xlreg.NodeID, error) {
 		c.end(errRenewed)
 		return "", fmt.Errorf("%w: %w", ErrSessionEnded, errRenewed)
 	}
-	reply, err := c.ask(ctx, wire.NewMember(token), answerPatience)
+	reply, err := c.ask(ctx, wire.NewMember(token), c.silence)
 	if err != nil {
 		return "", err
 	}
@@ -102,7 +102,7 @@ func (c *Client) login(ctx context.Context) (xlreg.NodeID, error) {
 	if err != nil {
 		return "", err
 	}
-	reply, err := c.ask(ctx, wire.NewLogin(known.ID, proof), answerPatience)
+	reply, err := c.ask(ctx, wire.NewLogin(known.ID, proof), c.silence)
 	if err != nil {
 		return "", err
 	}
@@ -136,7 +136,7 @@ func (c *Client) Registry(ctx context.Context) (*xlreg.Credentials, error) {
 }
 
 func (c *Client) registry(ctx context.Context) (*xlreg.Credentials, error) {
-	reply, err := c.ask(ctx, wire.NewRegCredRequest(), answerPatience)
+	reply, err := c.ask(ctx, wire.NewRegCredRequest(), c.silence)
 	if err != nil {
 		return nil, err
 	}

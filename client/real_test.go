@@ -35,6 +35,10 @@ func serve(addr string, data store.Store) (*running, error) {
 	if err != nil {
 		return nil, err
 	}
+	return serveOn(l, data)
+}
+
+func serveOn(l net.Listener, data store.Store) (*running, error) {
 	cred, set := testCred(xlreg.Version20), testKeys()[0]
 	cred.Endpoints = []xlreg.Endpoint{xlreg.Endpoint(l.Addr().String())}
 	rules, err := registry.New(registry.Config{Store: data, Self: cred.ID})

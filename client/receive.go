@@ -45,7 +45,7 @@ func (c *Client) receive(ctx context.Context, get wire.GetRequest, patience time
 		} else {
 			r.Members = merge(r.Members, some.Members)
 		}
-		get, patience = wire.GetRequest{Ref: xlreg.ClusterRef{ID: r.Cluster.ID}}, answerPatience
+		get, patience = wire.GetRequest{Ref: xlreg.ClusterRef{ID: r.Cluster.ID}}, c.silence
 	}
 	return r, nil
 }

@@ -11,10 +11,10 @@ import (
 )
 
 const (
-	longestWait   = 5 * time.Minute        // of one request; below every server's default limit
 	shortestWait  = 50 * time.Millisecond  // with less time than this left, it is up
 	longestMargin = 250 * time.Millisecond // for the answer to arrive before the deadline
 	early         = time.Second            // an answer sooner than this may be a server's that cannot wait
+	longestFirst  = 5 * time.Second        // of the first request of a wait
 	pollFirst     = 50 * time.Millisecond
 	pollMost      = time.Second
 )
@@ -31,7 +31,7 @@ func (c *Client) Members(ctx context.Context, ref xlreg.ClusterRef) (*Roster, er
 }
 
 func (c *Client) members(ctx context.Context, ref xlreg.ClusterRef) (*Roster, error) {
-	received, err := c.receive(ctx, wire.GetRequest{Ref: ref, Which: xlreg.AllSeats}, answerPatience)
+	received, err := c.receive(ctx, wire.GetRequest{Ref: ref, Which: xlreg.AllSeats}, c.silence)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,9 @@ func (c *Client) members(ctx context.Context, ref xlreg.ClusterRef) (*Roster, er
 // if size is 0 as many as it is made for. If ctx ends first the error is an
 // *IncompleteError that says who has joined.
 //
-// It takes one request that the registry answers when it is time. A server that
+// It takes one request that the registry answers when it is time, and after five seconds
+// another every twenty: a registry that is gone without a word is noticed by its silence.
+// They ask for new members only, and the last one for all. A server that
 // answers at once, as those before 2.0 do, is asked again after pauses that grow
 // from 50 milliseconds to a second.
 func (c *Client) Wait(ctx context.Context, ref xlreg.ClusterRef, size int) (*Roster, error) {
@@ -55,7 +57,7 @@ type waiter struct {
 	c    *Client
 	ref  xlreg.ClusterRef
 	size int           // 0: the cluster's
-	seen func(*Roster) // told of each roster on the way; nil to be told of none
+	seen func(*Roster) // told of each roster with other members; nil to be told of none
 
 	last *Roster
 	poll backoff
@@ -73,7 +75,7 @@ func (w *waiter) wait(ctx context.Context) (*Roster, error) {
 func (w *waiter) until(ctx context.Context) error {
 	err := w.run(ctx)
 	if err != nil && (ctx.Err() != nil || errors.Is(err, errTimeUp)) {
-		return &IncompleteError{Roster: w.last, Size: w.size, Err: endOf(ctx)}
+		return &IncompleteError{Roster: w.last, Size: w.size, Err: endOf(ctx), Index: -1, Heard: w.c.heard}
 	}
 	return err
 }
@@ -129,25 +131,45 @@ func endOf(ctx context.Context) error {
 func (w *waiter) ask(ctx context.Context) error {
 	get, patience := w.request(ctx)
 	began := time.Now()
-	received, err := w.c.receive(ctx, get, patience+answerPatience)
+	received, err := w.c.receive(ctx, get, patience+w.c.silence/3)
 	if err != nil {
 		return err
 	}
-	took := time.Since(began)
+	waited := time.Since(began) >= min(early, patience/2)
 	if err := w.settleSize(&received.Cluster); err != nil {
 		return err
+	}
+	if get.Which != xlreg.AllSeats {
+		if received, err = w.join(ctx, received); err != nil {
+			return err
+		}
 	}
 	news, err := w.keep(received)
 	if err != nil || len(w.last.Members) >= min(int(*get.WaitSize), w.size) {
 		return err
 	}
-	if news || took >= early {
+	if news || waited {
 		w.poll.reset()
 	}
-	if took >= early {
+	if waited {
 		return nil
 	}
 	return w.poll.pause(ctx, 0)
+}
+
+// join adds the members received to those known. A member may have come back meanwhile
+// with other endpoints, or left, so once everybody seems to be there all are asked for
+// again.
+func (w *waiter) join(ctx context.Context, received *xlreg.Roster) (*xlreg.Roster, error) {
+	known := make([]xlreg.Member, len(w.last.Members))
+	for i := range known {
+		known[i] = w.last.Members[i].Member
+	}
+	received.Members = merge(known, received.Members)
+	if len(received.Members) < w.size {
+		return received, nil
+	}
+	return w.c.receive(ctx, wire.GetRequest{Ref: w.ref, Which: xlreg.AllSeats}, w.c.silence)
 }
 
 // settleSize fills in the size if it was not given, and refuses one that the
@@ -166,7 +188,8 @@ func (w *waiter) settleSize(cluster *xlreg.Cluster) error {
 }
 
 // request asks to wait for everybody; if someone wants to be told on the way,
-// at once and then for one more than there were.
+// at once and then for one more than there were. Members that are known are not asked
+// for again: in a large cluster on a slow line that alone would fill the line.
 func (w *waiter) request(ctx context.Context) (wire.GetRequest, time.Duration) {
 	size := uint32(w.size)
 	if w.size == 0 {
@@ -175,9 +198,26 @@ func (w *waiter) request(ctx context.Context) (wire.GetRequest, time.Duration) {
 	if w.seen != nil {
 		size = min(size, uint32(w.count()+1))
 	}
-	patience := waitTime(ctx)
+	most := longest(w.c.silence)
+	if w.last == nil {
+		most = min(most, longestFirst) // it shows that the node is in, and with which index
+	}
+	patience := waitTime(ctx, most)
 	millis := uint32(patience.Milliseconds())
-	return wire.GetRequest{Ref: w.ref, Which: xlreg.AllSeats, Wait: true, WaitSize: &size, WaitMillis: &millis}, patience
+	return wire.GetRequest{Ref: w.ref, Which: w.unknown(), Wait: true, WaitSize: &size, WaitMillis: &millis}, patience
+}
+
+// unknown returns the seats of which nobody is known. Original servers are asked for all,
+// as ever.
+func (w *waiter) unknown() xlreg.Seats {
+	seats := xlreg.AllSeats
+	if w.last == nil || w.c.original {
+		return seats
+	}
+	for i := range w.last.Members {
+		seats = seats.Without(w.last.Members[i].Index)
+	}
+	return seats
 }
 
 func (w *waiter) count() int {
@@ -194,22 +234,27 @@ func (w *waiter) keep(received *xlreg.Roster) (news bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	first := w.last == nil
 	news = w.count() != len(roster.Members)
 	w.last = roster
-	if w.seen != nil {
+	if w.seen != nil && (news || first) {
 		w.seen(roster)
 	}
 	return news, nil
 }
 
+// longest returns how long one request may wait, of the time after which a registry that
+// is silent is taken for gone: the rest is for the answer to arrive on a slow line.
+func longest(silence time.Duration) time.Duration { return silence * 2 / 3 }
+
 // waitTime returns how long a request that begins now may wait: so long that the
-// answer arrives while ctx lasts.
-func waitTime(ctx context.Context) time.Duration {
+// answer arrives while ctx lasts, and no longer than most.
+func waitTime(ctx context.Context, most time.Duration) time.Duration {
 	left, bounded := timeLeft(ctx)
 	if !bounded {
-		return longestWait
+		return most
 	}
-	return min(max(0, left-min(left/8, longestMargin)), longestWait)
+	return min(max(0, left-min(left/8, longestMargin)), most)
 }
 
 func timeLeft(ctx context.Context) (left time.Duration, bounded bool) {

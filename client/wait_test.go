@@ -34,10 +34,10 @@ func TestWaitIsOneRequest(t *testing.T) {
 				f.tell(wire.OpGetCluster, f.wait)
 				c := f.dial(newNode(t, "n"))
 				must[xlreg.NodeID](t)(c.Register(t.Context()))
-				after(t, 2*time.Minute, func() { addThree(f) })
+				after(t, 4*time.Second, func() { addThree(f) })
 				start := time.Now()
 				r, err := c.Wait(t.Context(), clusterC, 3)
-				if err != nil || len(r.Members) != 3 || time.Since(start) != 2*time.Minute {
+				if err != nil || len(r.Members) != 3 || time.Since(start) != 4*time.Second {
 					t.Fatalf("got %v, %v after %v", r, err, time.Since(start))
 				}
 				asked := f.requests(wire.OpGetCluster)
@@ -49,22 +49,104 @@ func TestWaitIsOneRequest(t *testing.T) {
 	}
 }
 
-// One request waits for less than the least limit a server is likely to have.
+// No request waits so long that a registry which is gone would go unnoticed. Members
+// that are known are not asked for again, but for once at the end.
 func TestALongWaitIsAskedForAgain(t *testing.T) {
+	for _, p := range protocols {
+		t.Run(p.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFake(t, p)
+				f.tell(wire.OpGetCluster, f.wait)
+				f.addOther("alice")
+				target := f.target()
+				target.Cred.Version = xlreg.Version20 // no original
+				c := must[*client.Client](t)(client.Dial(t.Context(), target, f.options(newNode(t, "n"))))
+				defer c.Close()
+				must[xlreg.NodeID](t)(c.Register(t.Context()))
+				after(t, 12*time.Minute, func() { f.addOther("bob"); f.addOther("carol") })
+				start := time.Now()
+				r, err := c.Wait(t.Context(), clusterC, 3)
+				if err != nil || time.Since(start) != 12*time.Minute || len(r.Members) != 3 {
+					t.Fatalf("%v after %v", err, time.Since(start))
+				}
+				checkLongWait(t, f.requests(wire.OpGetCluster))
+			})
+		})
+	}
+}
+
+func checkLongWait(t *testing.T, asked []request) {
+	t.Helper()
+	if n := len(asked); n < 37 || n > 45 {
+		t.Errorf("%d requests in 12 minutes", n)
+	}
+	for i, r := range asked {
+		get := r.Get()
+		last := i > 0 && !get.Wait
+		if all := get.Which.Has(0); all != (i == 0 || last) {
+			t.Errorf("request %d asks for the member that is known: %v", i, all)
+		}
+		if most := []uint32{5_000, 20_000}[min(i, 1)]; !last && *get.WaitMillis != most {
+			t.Errorf("request %d waits for %d ms", i, *get.WaitMillis)
+		}
+	}
+}
+
+// A member that came back with another address while others were waited for is in the
+// roster as it is at the end, and one that left is not.
+func TestALongWaitShowsTheClusterAsItIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, xlreg.Protocol20)
 		f.tell(wire.OpGetCluster, f.wait)
+		f.addOther("alice")
+		f.addOther("mallory")
 		c := f.dial(nil)
-		after(t, 12*time.Minute, func() { addThree(f) })
-		start := time.Now()
-		if _, err := c.Wait(t.Context(), clusterC, 0); err != nil || time.Since(start) != 12*time.Minute {
-			t.Fatalf("%v after %v", err, time.Since(start))
+		after(t, time.Minute, func() {
+			f.mu.Lock()
+			f.roster.Members = nil
+			f.mu.Unlock()
+			moved := newNode(t, "alice", "127.0.0.1:4999")
+			token, certificate, err := moved.Token(f.protocol, "", time.Now())
+			if err != nil {
+				t.Error(err)
+			}
+			f.add(*token, xlreg.NodeID(id("alice")), certificate)
+			f.addOther("bob")
+		})
+		after(t, 2*time.Minute, func() { f.addOther("carol") })
+		r, err := c.Wait(t.Context(), clusterC, 3)
+		if err != nil || len(r.Members) != 3 || r.ByName("mallory") != nil {
+			t.Fatalf("%+v, %v", r, err)
 		}
-		asked := f.requests(wire.OpGetCluster)
-		if len(asked) != 3 || asked[1].at.Sub(asked[0].at) != 5*time.Minute {
-			t.Fatalf("%d requests, the second after %v", len(asked), asked[1].at.Sub(asked[0].at))
+		if at := r.ByName("alice").Token.Endpoints[0]; at != "127.0.0.1:4999" {
+			t.Errorf("alice is at %s", at)
 		}
 	})
+}
+
+// A registry that is silent is taken for gone, though nothing has closed the connection.
+func TestASilentWaitIsGivenUp(t *testing.T) {
+	for _, p := range protocols {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFake(t, p)
+			c := f.dial(newNode(t, "n"))
+			must[xlreg.NodeID](t)(c.Register(t.Context()))
+			hold := make(chan struct{})
+			f.tell(wire.OpGetCluster, func(r request) *wire.Message {
+				if len(f.requests(wire.OpGetCluster)) > 1 {
+					<-hold
+					return nil
+				}
+				return f.wait(r)
+			})
+			start := time.Now()
+			_, err := c.Wait(t.Context(), clusterC, 3)
+			close(hold)
+			if took := time.Since(start); !errors.Is(err, client.ErrSessionEnded) || took != 35*time.Second {
+				t.Errorf("%v: %v after %v", p, err, took)
+			}
+		})
+	}
 }
 
 func TestWaitPollsAServerThatAnswersAtOnce(t *testing.T) {
@@ -85,6 +167,9 @@ func TestWaitPollsAServerThatAnswersAtOnce(t *testing.T) {
 				asked := f.requests(wire.OpGetCluster)
 				if n := len(asked); n < 13 || n > 27 {
 					t.Fatalf("%d requests in 10 s", n)
+				}
+				if last := asked[len(asked)-1]; !last.Get().Wait {
+					asked = asked[:len(asked)-1] // for all members, when they are there
 				}
 				checkPauses(t, asked)
 			})
@@ -137,9 +222,9 @@ func TestAnEarlyAnswerIsNotTheEnd(t *testing.T) {
 			return f.wait(r)
 		})
 		c := f.dial(nil)
-		after(t, time.Minute, func() { addThree(f) })
+		after(t, 4*time.Second, func() { addThree(f) })
 		start := time.Now()
-		if _, err := c.Wait(t.Context(), clusterC, 3); err != nil || time.Since(start) != time.Minute {
+		if _, err := c.Wait(t.Context(), clusterC, 3); err != nil || time.Since(start) != 4*time.Second {
 			t.Fatalf("%v after %v", err, time.Since(start))
 		}
 		if n := len(f.requests(wire.OpGetCluster)); n != 4 {
@@ -181,7 +266,7 @@ func TestWaitSaysWhoHasJoinedAtTheDeadline(t *testing.T) {
 			if waits && len(asked) > 4 {
 				t.Errorf("%d requests", len(asked))
 			}
-			if first := *asked[0].Get().WaitMillis; first != 29_750 {
+			if first := *asked[0].Get().WaitMillis; first != 5_000 {
 				t.Errorf("first asked to wait for %d ms", first)
 			}
 			if !waits {

@@ -93,11 +93,11 @@ func (f *serveFlags) registerLimits(flags *pflag.FlagSet) {
 	flags.IntVar(&l.Nodes, "max-nodes", d.Nodes, "most nodes that are kept, `N`")
 	flags.IntVar(&l.Clusters, "max-clusters", d.Clusters, "most clusters that are kept, `N`")
 	flags.IntVar(&l.DataMiB, "max-data-mib", d.DataMiB, "most data that is kept, `MIB`")
-	flags.DurationVar(&l.Hello, "hello-timeout", d.Hello, "`TIME` for a connection to say hello")
+	flags.DurationVar(&l.Hello, "hello-timeout", d.Hello, "`TIME` for a connection to say hello; the rest of a TLS handshake has three times as long")
 	flags.DurationVar(&l.CrowdedHello, "crowded-hello-timeout", d.CrowdedHello, "the same `TIME` while most connections have not")
-	flags.DurationVar(&l.Message, "message-timeout", d.Message, "`TIME` from a message's first byte to its last")
+	flags.DurationVar(&l.Message, "message-timeout", d.Message, "`TIME` without a byte of a message that has begun")
 	flags.DurationVar(&l.Idle, "idle-timeout", d.Idle, "`TIME` between two messages")
-	flags.DurationVar(&l.Write, "write-timeout", d.Write, "`TIME` for a peer to take one message")
+	flags.DurationVar(&l.Write, "write-timeout", d.Write, "`TIME` without a byte taken of a message that is sent")
 }
 
 // config checks the flags and returns what to run on.

@@ -153,6 +153,10 @@ var rows = map[string]row{
 		tests: []string{"*"},
 		why:   "holds the whole against a model of the rules, in tests alone",
 	},
+	"internal/partition": {
+		tests: []string{".", "client", "identity", "internal/host", "internal/store", "internal/store/memory", "keys", "regcred"},
+		why:   "parts the whole, in tests alone",
+	},
 	"internal/torture": {
 		tests: []string{"*"},
 		why:   "kills and starves the whole, in tests alone",

@@ -41,11 +41,11 @@ type Limits struct {
 	Nodes, Clusters int
 	DataMiB         int // of records
 
-	Hello        time.Duration // for a whole Hello or TLS handshake
+	Hello        time.Duration // for a Hello; the rest of a TLS handshake has three times as long
 	CrowdedHello time.Duration // the same while most connections have not said hello
-	Message      time.Duration // from a message's first byte to its last
+	Message      time.Duration // without a byte of a message that has begun
 	Idle         time.Duration // between two messages; a wait is not idle
-	Write        time.Duration // for a peer to take one message
+	Write        time.Duration // without a byte taken of a message that is sent
 	Drain        time.Duration // for requests in flight when the server is told to stop
 
 	Handshakes int // computed at once; default the number of processors

@@ -6,6 +6,9 @@ import (
 	"net"
 	"os"
 	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // socketBuffer is what the system may keep of a connection in either direction,
@@ -14,18 +17,10 @@ import (
 // not send more at a time anyhow.
 const socketBuffer = 32 << 10
 
-// How a peer that is gone without a word is found: seconds of silence, then
-// between probes, and how many.
-const (
-	keepIdle     = 15
-	keepInterval = 15
-	keepCount    = 9
-)
-
 // listenTCP opens a port. Its connections inherit its options; setting them for
 // each would be system calls for each.
 func listenTCP(addr string) (net.Listener, error) {
-	cfg := net.ListenConfig{Control: setOptions, KeepAlive: -1} // which is one of the options
+	cfg := net.ListenConfig{Control: setOptions, KeepAlive: -1} // keep-alive is one of the options
 	return cfg.Listen(context.Background(), "tcp", addr)
 }
 
@@ -37,9 +32,11 @@ func setOptions(_, _ string, c syscall.RawConn) error {
 			set(fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, socketBuffer),
 			set(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUF, socketBuffer),
 			set(fd, syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1),
-			set(fd, syscall.IPPROTO_TCP, syscall.TCP_KEEPIDLE, keepIdle),
-			set(fd, syscall.IPPROTO_TCP, syscall.TCP_KEEPINTVL, keepInterval),
+			set(fd, syscall.IPPROTO_TCP, syscall.TCP_KEEPIDLE, seconds(keepIdle)),
+			set(fd, syscall.IPPROTO_TCP, syscall.TCP_KEEPINTVL, seconds(keepInterval)),
 			set(fd, syscall.IPPROTO_TCP, syscall.TCP_KEEPCNT, keepCount),
+			// Without it, what was sent to a peer that is gone is sent again for a quarter of an hour.
+			set(fd, syscall.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(deadPeer.Milliseconds())),
 		)
 	})
 	return errors.Join(outer, err)
@@ -48,3 +45,5 @@ func setOptions(_, _ string, c syscall.RawConn) error {
 func set(fd uintptr, level, option, value int) error {
 	return os.NewSyscallError("setsockopt", syscall.SetsockoptInt(int(fd), level, option, value))
 }
+
+func seconds(d time.Duration) int { return int(d / time.Second) }

@@ -4,6 +4,8 @@ import (
 	"net"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestInheritedOptions wants accepted connections to have what the port has.
@@ -31,9 +33,10 @@ func TestInheritedOptions(t *testing.T) {
 		{syscall.SOL_SOCKET, syscall.SO_SNDBUF, 2 * socketBuffer},
 		{syscall.SOL_SOCKET, syscall.SO_RCVBUF, 2 * socketBuffer},
 		{syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1},
-		{syscall.IPPROTO_TCP, syscall.TCP_KEEPIDLE, keepIdle},
-		{syscall.IPPROTO_TCP, syscall.TCP_KEEPINTVL, keepInterval},
-		{syscall.IPPROTO_TCP, syscall.TCP_KEEPCNT, keepCount},
+		{syscall.IPPROTO_TCP, syscall.TCP_KEEPIDLE, 15},
+		{syscall.IPPROTO_TCP, syscall.TCP_KEEPINTVL, 5},
+		{syscall.IPPROTO_TCP, syscall.TCP_KEEPCNT, 3},
+		{syscall.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 30_000},
 		{syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1},
 	} {
 		var got int

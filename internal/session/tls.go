@@ -247,12 +247,12 @@ func checkDates(leaf *x509.Certificate, now time.Time) error {
 	behind, ahead := leaf.NotBefore.Sub(now), now.Sub(leaf.NotAfter)
 	by, how := behind, "behind"
 	if ahead > behind {
-		by, how = ahead, "ahead"
+		by, how = ahead, "ahead of"
 	}
 	if by <= clockTolerance {
 		return nil
 	}
-	return fmt.Errorf("%w: it is %s here, at least %s %s of the registry, whose certificate is valid from %s to %s",
+	return fmt.Errorf("%w: it is %s here, at least %s %s the registry, whose certificate is valid from %s to %s",
 		ErrClock, utc(now), roughly(by), how, utc(leaf.NotBefore), utc(leaf.NotAfter))
 }
 

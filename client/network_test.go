@@ -1,0 +1,499 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/internal/store/memory"
+	"github.com/xlattice/xlreg/regcred"
+)
+
+// long reports whether there are minutes to spend.
+func long() bool { return os.Getenv("XLREG_LONG") != "" }
+
+// network lies between members and a real registry, all of them in one bubble of
+// testing/synctest, and so with the times that they have by default.
+type network struct {
+	t      *testing.T
+	lines  sync.WaitGroup
+	target *regcred.Target
+	calls  chan net.Conn
+	closed chan struct{}
+
+	mu   sync.Mutex
+	hole chan struct{} // guarded by mu: closed when new connections pass again; nil if they do
+	dead chan struct{} // guarded by mu: closed when the connections of now carry nothing any more
+}
+
+func newNetwork(t *testing.T) *network {
+	t.Helper()
+	n := &network{t: t, calls: make(chan net.Conn), closed: make(chan struct{}), dead: make(chan struct{})}
+	r, err := serveOn(n, memory.New())
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.target = must[*regcred.Target](t)(regcred.NewTarget(r.cred))
+	t.Cleanup(func() {
+		if err := r.stop(); err != nil {
+			t.Error(err)
+		}
+		n.lines.Wait()
+	})
+	return n
+}
+
+// Accept, Close and Addr are the registry's net.Listener.
+func (n *network) Accept() (net.Conn, error) {
+	select {
+	case nc := <-n.calls:
+		return nc, nil
+	case <-n.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (n *network) Close() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	select {
+	case <-n.closed:
+	default:
+		close(n.closed)
+	}
+	return nil
+}
+
+func (n *network) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9} }
+
+// freeze keeps all connections open and lets nothing through any more.
+func (n *network) freeze() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	close(n.dead)
+	n.dead = make(chan struct{})
+}
+
+// cutOff is freeze, and for a time there are no new connections either.
+func (n *network) cutOff(d time.Duration) {
+	n.freeze()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	hole := make(chan struct{})
+	n.hole = hole
+	time.AfterFunc(d, func() { close(hole) })
+}
+
+// filter is what becomes of bytes that pass a line: those that it returns go on, and
+// then, if it says so, the line is cut.
+type filter func(b []byte) (pass []byte, cut bool)
+
+// cable leads one member to the registry.
+type cable struct {
+	*network
+	chunk int
+	// filters are for the next connection, in either direction. Nil lets all pass.
+	filters func() (up, down filter)
+}
+
+func (n *network) cable() *cable { return &cable{network: n, chunk: 4 << 10} }
+
+// DialContext implements client.ContextDialer.
+func (c *cable) DialContext(ctx context.Context, _, _ string) (net.Conn, error) {
+	c.mu.Lock()
+	hole, dead := c.hole, c.dead
+	c.mu.Unlock()
+	if hole != nil {
+		select {
+		case <-hole:
+			c.mu.Lock()
+			dead = c.dead
+			c.mu.Unlock()
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	near, mine := net.Pipe()
+	theirs, far := net.Pipe()
+	select {
+	case c.calls <- far:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-c.closed:
+		return nil, errRefused
+	}
+	up, down := filter(nil), filter(nil)
+	if c.filters != nil {
+		up, down = c.filters()
+	}
+	c.lines.Go(func() { c.carry(theirs, mine, up, dead) })
+	c.lines.Go(func() { c.carry(mine, theirs, down, dead) })
+	return near, nil
+}
+
+// carry moves bytes until the line is cut or dead. What comes on a dead line is lost, and
+// its other end does not hear of a close.
+func (c *cable) carry(to, from net.Conn, f filter, dead <-chan struct{}) {
+	b := make([]byte, c.chunk)
+	for {
+		n, err := from.Read(b)
+		select {
+		case <-dead:
+			if err != nil {
+				return
+			}
+			continue
+		default:
+		}
+		pass, cut := b[:n], false
+		if f != nil {
+			pass, cut = f(pass)
+		}
+		_, lost := to.Write(pass)
+		if err != nil || lost != nil || cut {
+			to.Close()
+			from.Close()
+			return
+		}
+	}
+}
+
+// formOn has member i of n form the cluster c.
+func (c *cable) formOn(ctx context.Context, p xlreg.Protocol, i, n int, change func(*client.FormOptions)) error {
+	o := client.FormOptions{
+		Options: client.Options{Node: newNodeWith(c.t, 1+i%2, fmt.Sprintf("m%d", i), []xlreg.Endpoint{"127.0.0.1:4001"}), Protocol: p, Dialer: c},
+		Cluster: clusterC, Size: n,
+	}
+	if change != nil {
+		change(&o)
+	}
+	m, err := client.Form(ctx, c.target, o)
+	if err == nil && len(m.Roster().Members) != n {
+		err = fmt.Errorf("%d members", len(m.Roster().Members))
+	}
+	if err != nil {
+		return fmt.Errorf("m%d: %w", i, err)
+	}
+	return nil
+}
+
+// whole is the size of the clusters that are cut.
+const whole = 13
+
+// TestFormPastACut cuts each member's first connection after every so many bytes of the
+// registry, and wants the formation to be complete all the same.
+func TestFormPastACut(t *testing.T) {
+	step := 2900
+	if long() {
+		step = 100
+	}
+	for _, p := range protocols {
+		t.Run(p.String(), func(t *testing.T) {
+			for k := 0; k < mostBytes(p); k += step {
+				formDamaged(t, p, fmt.Sprintf("cut after %d", k), func() (up, down filter) { return nil, cutAfter(k) })
+			}
+		})
+	}
+}
+
+// mostBytes is more than a registry sends one member of a cluster of 13.
+func mostBytes(p xlreg.Protocol) int {
+	if p.Classic() {
+		return 14 << 10
+	}
+	return 30 << 10
+}
+
+// TestFormPastDamage changes one byte of each member's first connection, of either side's.
+// Only TLS notices that, so it is tried over 2.0.
+func TestFormPastDamage(t *testing.T) {
+	step := 1499
+	if long() {
+		step = 37
+	}
+	for k := 0; k < mostBytes(xlreg.Protocol20); k += step {
+		formDamaged(t, xlreg.Protocol20, fmt.Sprintf("registry's byte %d", k), func() (up, down filter) { return nil, damage(k) })
+	}
+	for k := 0; k < 5<<10; k += step / 3 {
+		formDamaged(t, xlreg.Protocol20, fmt.Sprintf("member's byte %d", k), func() (up, down filter) { return damage(k), nil })
+	}
+}
+
+// TestFormPastDamagedHeaders changes each byte of the head of each TLS record.
+func TestFormPastDamagedHeaders(t *testing.T) {
+	records := []int{0, 5, 6} // of which two come when the certificate is believed already
+	if long() {
+		records = []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}
+	}
+	for _, record := range records {
+		for at := range 5 {
+			formDamaged(t, xlreg.Protocol20, fmt.Sprintf("byte %d of record %d", at, record), func() (up, down filter) {
+				return nil, flipHeader(record, at)
+			})
+		}
+	}
+}
+
+func formDamaged(t *testing.T, p xlreg.Protocol, how string, filters func() (up, down filter)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork(t)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		var g errgroup.Group
+		for i := range whole {
+			c := n.cable()
+			c.filters = once(filters)
+			g.Go(func() error { return c.formOn(ctx, p, i, whole, nil) })
+		}
+		if err := g.Wait(); err != nil {
+			t.Errorf("%v, %s: %v", p, how, err)
+		}
+	})
+}
+
+// once returns what filters returns, and from the second call on nothing.
+func once(filters func() (up, down filter)) func() (up, down filter) {
+	used := false
+	return func() (up, down filter) {
+		if used {
+			return nil, nil
+		}
+		used = true
+		return filters()
+	}
+}
+
+func cutAfter(k int) filter {
+	return func(b []byte) ([]byte, bool) {
+		if len(b) > k {
+			return b[:k], true
+		}
+		k -= len(b)
+		return b, false
+	}
+}
+
+func damage(k int) filter {
+	return func(b []byte) ([]byte, bool) {
+		if k >= 0 && k < len(b) {
+			b[k] ^= 0x55
+		}
+		k -= len(b)
+		return b, false
+	}
+}
+
+// flipHeader finds records by their lengths.
+func flipHeader(record, at int) filter {
+	header, left, seen := 0, 0, 0
+	return func(b []byte) ([]byte, bool) {
+		for i, v := range b {
+			if left > 0 {
+				left--
+				continue
+			}
+			switch header {
+			case 3:
+				seen = int(v) << 8
+			case 4:
+				left = seen | int(v)
+			}
+			if record == 0 && header == at {
+				b[i] ^= 0x55
+			}
+			if header++; header == 5 {
+				header = 0
+				record--
+			}
+		}
+		return b, false
+	}
+}
+
+// goal is how long after the moment when the registry can be reached and the cluster is
+// full every member has its roster, whatever happened before.
+const goal = 35 * time.Second
+
+// TestFormPastSilence lets the network die without a word, at different moments of a
+// wait, and wants the goal to be met.
+func TestFormPastSilence(t *testing.T) {
+	for name, die := range map[string]func(*network) time.Duration{
+		"half-open relay": func(n *network) time.Duration { n.freeze(); return 0 },
+		"hole of 5 s":     func(n *network) time.Duration { n.cutOff(5 * time.Second); return 5 * time.Second },
+		"hole of 60 s":    func(n *network) time.Duration { n.cutOff(time.Minute); return time.Minute },
+		"hole of 300 s":   func(n *network) time.Duration { n.cutOff(5 * time.Minute); return 5 * time.Minute },
+	} {
+		for _, p := range protocols {
+			for _, at := range []time.Duration{time.Millisecond, 5001 * time.Millisecond, 24 * time.Second, 99 * time.Second} {
+				t.Run(fmt.Sprintf("%v %s at %v", p, name, at), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) { formPastSilence(t, p, at, die) })
+				})
+			}
+		}
+	}
+}
+
+func formPastSilence(t *testing.T, p xlreg.Protocol, at time.Duration, die func(*network) time.Duration) {
+	const n = 4
+	net := newNetwork(t)
+	var g errgroup.Group
+	for i := range n - 1 {
+		g.Go(func() error { return net.cable().formOn(t.Context(), p, i, n, nil) })
+	}
+	time.Sleep(at)
+	back := die(net)
+	time.Sleep(back)
+	full := time.Now()
+	g.Go(func() error { return net.cable().formOn(t.Context(), p, n-1, n, nil) })
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(full); took > goal {
+		t.Errorf("complete after %v", took)
+	}
+}
+
+// TestAwaitPastSilence is about a reader.
+func TestAwaitPastSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork(t)
+		var g errgroup.Group
+		g.Go(func() error { return n.cable().formOn(t.Context(), xlreg.Protocol20, 0, 2, nil) })
+		time.Sleep(time.Second)
+		g.Go(func() error {
+			o := client.AwaitOptions{Options: client.Options{Dialer: n.cable()}, Cluster: clusterC}
+			_, err := client.Await(t.Context(), n.target, o)
+			return err
+		})
+		time.Sleep(time.Minute)
+		n.freeze()
+		full := time.Now()
+		g.Go(func() error { return n.cable().formOn(t.Context(), xlreg.Protocol20, 1, 2, nil) })
+		if err := g.Wait(); err != nil || time.Since(full) > goal {
+			t.Errorf("%v after %v", err, time.Since(full))
+		}
+	})
+}
+
+// TestFormPastSilenceAnywhere lets a member's connection die after every so many bytes of
+// the registry, and so within handshakes and messages too.
+func TestFormPastSilenceAnywhere(t *testing.T) {
+	step := 1700
+	if long() {
+		step = 100
+	}
+	for k := 0; k < 8<<10; k += step {
+		synctest.Test(t, func(t *testing.T) {
+			n := newNetwork(t)
+			start := time.Now()
+			var g errgroup.Group
+			for i := range 3 {
+				c := n.cable()
+				c.filters = once(func() (up, down filter) { return nil, silentAfter(k) })
+				g.Go(func() error { return c.formOn(t.Context(), xlreg.Protocol20, i, 3, nil) })
+			}
+			if err := g.Wait(); err != nil || time.Since(start) > goal {
+				t.Errorf("silent after %d: %v after %v", k, err, time.Since(start))
+			}
+		})
+	}
+}
+
+func silentAfter(k int) filter {
+	return func(b []byte) ([]byte, bool) {
+		pass := b[:min(k, len(b))]
+		k -= len(pass)
+		return pass, false
+	}
+}
+
+// TestFormOverASlowLine forms clusters whose members share one line, with all limits as
+// they are by default: 32 members over 64 kbit/s, of which each gets 250 bytes a second.
+func TestFormOverASlowLine(t *testing.T) {
+	for _, p := range []xlreg.Protocol{xlreg.Protocol20, xlreg.Protocol19} {
+		for _, progress := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%v, progress: %v", p, progress), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					const n, rate = 32, 8 << 10 // bytes a second
+					net := newNetwork(t)
+					up, down := make(chan struct{}, 1), make(chan struct{}, 1)
+					start := time.Now()
+					ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+					defer cancel()
+					var again sync.Map
+					var g errgroup.Group
+					for i := range n {
+						c := net.cable()
+						c.chunk = 512
+						c.filters = func() (filter, filter) { return share(up, rate), share(down, rate) }
+						g.Go(func() error {
+							return c.formOn(ctx, p, i, n, func(o *client.FormOptions) {
+								if progress {
+									o.Progress = func(p client.Progress) {
+										if p.Err != nil {
+											again.Store(i, p.Err)
+										}
+									}
+								}
+							})
+						})
+					}
+					if err := g.Wait(); err != nil {
+						t.Error(err)
+					}
+					t.Logf("complete after %v", time.Since(start))
+					again.Range(func(i, err any) bool {
+						t.Errorf("m%v had to try again: %v", i, err)
+						return false
+					})
+				})
+			})
+		}
+	}
+}
+
+// share is a line's part of a line that all share.
+func share(line chan struct{}, rate int) filter {
+	return func(b []byte) ([]byte, bool) {
+		line <- struct{}{}
+		time.Sleep(time.Duration(len(b)) * time.Second / time.Duration(rate))
+		<-line
+		return b, false
+	}
+}
+
+// TestTheErrorKnowsTheSeat has a member join a cluster that gets full, and lets the
+// network die for good. It has joined, and its error says so.
+func TestTheErrorKnowsTheSeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork(t)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		var g errgroup.Group
+		g.Go(func() error { return n.cable().formOn(ctx, xlreg.Protocol20, 0, 2, nil) })
+		time.Sleep(6 * time.Second)
+		heard := time.Now()
+		n.cutOff(time.Hour)
+		err := g.Wait()
+		var incomplete *client.IncompleteError
+		if !errors.As(err, &incomplete) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+		if !incomplete.Joined || incomplete.Index != 0 || incomplete.Missing() != 1 || heard.Sub(incomplete.Heard) > 2*time.Second {
+			t.Errorf("%+v", incomplete)
+		}
+		t.Log(err)
+		time.Sleep(time.Hour)
+	})
+}
