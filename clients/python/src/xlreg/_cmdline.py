@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import limits
+from ._address import nobody_at
 from ._version import __version__
 from .certificate import DEFAULT_LIFE
 from .errors import XlregError, quote
@@ -318,9 +319,8 @@ class Command:
             address = Endpoint(text).address
         except XlregError as err:
             raise UsageError(f"--endpoint: {err}") from None
-        if address is not None and address.is_unspecified:
-            remedy = "give one where others reach it"
-            raise UsageError(f"--endpoint {text}: stands for all addresses of a machine; {remedy}")
+        if address is not None and (stands_for := nobody_at(address)):
+            raise UsageError(f"--endpoint {text}: {stands_for}; give one where others reach it")
 
     @property
     def classic(self) -> bool:

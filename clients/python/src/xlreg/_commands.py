@@ -15,7 +15,7 @@ from ._dialogue import in_session
 from ._flow import Request
 from ._pursuit import Progress
 from .client import Client, form, wait_members
-from .errors import DeadlineError, FingerprintError, NodeExistsError, RegCredError, XlregError
+from .errors import AddressError, DeadlineError, FingerprintError, NodeExistsError, RegCredError, XlregError
 from .keys import Keys, parse_fingerprint, parse_private_key
 from .membership import Membership
 from .node import Node
@@ -122,6 +122,8 @@ class _Watch:
 
     def __call__(self, now: Progress) -> None:
         self.last = now
+        if isinstance(now.error, AddressError) and not self._waits:
+            raise now.error
         if now.roster is not None and not self._waits:
             raise _JoinedError(now.roster)
 
