@@ -431,7 +431,7 @@ def test_name_that_comes_to_be_known(
         xlreg.form(
             xlreg_registry.cred,
             node=node,
-            cluster="named",
+            cluster="known-late",
             size=2,
             advertise=["new.invalid:1"],
             timeout=3,
