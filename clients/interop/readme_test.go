@@ -74,7 +74,7 @@ func TestReadme(t *testing.T) {
 	if errs != nil {
 		t.Fatal(errs)
 	}
-	want := regexp.MustCompile(`^0 node-\w+ 127\.0\.0\.1:\d+\n1 node-\w+ 127\.0\.0\.1:\d+\n$`)
+	want := regexp.MustCompile(`^0 [\w-]+ 127\.0\.0\.1:\d+\n1 [\w-]+ 127\.0\.0\.1:\d+\n$`)
 	if !want.MatchString(printed["python"]) || printed["ruby"] != printed["python"] {
 		t.Errorf("printed %q", printed)
 	}

@@ -2,15 +2,48 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.metadata
+import io
 import json
+import os
+import re
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
+from conftest import REPOSITORY
+from cryptography import x509
 
-from xlreg import Node, cli
+import xlreg
+from xlreg import (
+    Cluster,
+    ClusterID,
+    Member,
+    Node,
+    NodeID,
+    RegCred,
+    Roster,
+    Token,
+    _cmdline,
+    _commands,
+    _output,
+    cli,
+    errors,
+    fingerprint,
+)
+from xlreg._commands import WaitOverError
+from xlreg._pursuit import Progress
+from xlreg.keys import encode_private_key
 from xlreg.testing import RegistryProcess, shared_keys
+from xlreg.vocabulary import endpoints_of
+
+README = Path(__file__).resolve().parents[1] / "README.md"
 
 
 @pytest.fixture
@@ -22,32 +55,297 @@ def _nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, xlreg_registry: Regi
     monkeypatch.setenv("XLREG_REGISTRY", str(xlreg_registry.reg_cred))
 
 
+def forms(program: str) -> list[str]:
+    """Return in which forms both programs print; older ones of Go had another table."""
+    helped = subprocess.run([program, "get", "--help"], capture_output=True, text=True, check=True).stdout
+    return ["json", "table", "wide"] if "wide" in helped else ["json"]
+
+
+def ageless(text: str) -> str:
+    """Return a table without ages, since two programs do not run at one moment, and with plain line ends."""
+    return re.sub(r"\b\d+s ago", "now", text.replace("\r\n", "\n"))
+
+
 @pytest.mark.usefixtures("_nodes")
-def test_same_as_go(program: str, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest) -> None:
-    """Whatever either prints of the same cluster is the same, in both forms."""
+def test_same_as_go(program: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever either prints of the same cluster, node and registry is the same, in all forms."""
 
     def go(*args: str) -> str:
-        return subprocess.run([program, *args], capture_output=True, text=True, check=True).stdout
+        return ageless(subprocess.run([program, *args], capture_output=True, text=True, check=True).stdout)
 
     def python(*args: str) -> str:
         assert cli.run(args) == cli.DONE
-        return capsys.readouterr().out
+        return ageless(capsys.readouterr().out)
 
-    for form in ("json", "table"):
-        assert python("create", "cli", "--size", "2", "--node", "a", "-o", form) == go(
-            "create", "cli", "--size", "2", "--node", "a", "-o", form
-        )
-        assert python("get", "cli", "-o", form) == go("get", "cli", "-o", form)
-        assert python(
-            "join", "cli", "--node", "a", "--endpoint", "127.0.0.1:1,localhost:2", "-o", form
-        ) == go("join", "cli", "--node", "a", "-o", form)
+    def both(form: str, *args: str) -> None:
+        assert python(*args, "-o", form) == go(*args, "-o", form)
+
+    cred = os.environ["XLREG_REGISTRY"]
+    for form in forms(program):
+        both(form, "create", "cli", "--size", "2", "--node", "a")
+        both(form, "get", "cli")
+        join = ("join", "cli", "--node", "a", "--endpoint", "127.0.0.1:1,localhost:2")
+        both(form, *join)
     python("join", "cli", "--node", "b", "--endpoint", "[::1]:3", "--protocol", "1.9", "--wait", "10s")
-    for form in ("json", "table"):
+    for form in forms(program):
         for more in ([], ["--wait", "5s"], ["--protocol", "1.8", "--node", "c"]):
-            assert python("get", "cli", "-o", form, *more) == go("get", "cli", "-o", form, *more)
+            both(form, "get", "cli", *more)
+    for form in ("json", "table"):
+        both(form, "node", "show", "a")
+        both(form, "cred", "show", cred)
+        both(form, "cred", "url", cred)
+        sig = json.loads(python("cred", "show", cred, "-o", "json"))["sig"]
+        both(form, "cred", "fetch", RegCred.read(cred).endpoints[0], "--sig", sig)
     shown = json.loads(python("get", "cli", "-o", "json"))
     assert [m.get("unverified") for m in shown["members"]] == [None, True]
-    assert python("get", shown["cluster"]["id"]) == go("get", "cli")
+    assert python("get", shown["cluster"]["id"]) == python("get", "cli")
+
+
+@pytest.mark.usefixtures("_nodes")
+def test_leave(program: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert (
+        cli.run(["join", "left", "--create", "--size", "2", "--node", "a", "--endpoint", "127.0.0.1:1"])
+        == cli.DONE
+    )
+    capsys.readouterr()
+    assert cli.run(["leave", "left", "--node", "a"]) == cli.DONE
+    assert capsys.readouterr().out == "left left\n"
+    assert cli.run(["leave", "left", "--node", "a"]) == cli.FAILED
+    assert "not a member" in capsys.readouterr().err
+    assert cli.run(["leave", "left", "--node", "b"]) == cli.FAILED
+    assert "not registered" in capsys.readouterr().err
+    assert cli.run(["leave", "left", "--node", "nowhere"]) == cli.FAILED
+    assert "no node here" in capsys.readouterr().err
+    assert not Path("nowhere").exists()
+
+
+def test_node_init(
+    program: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for which, key in (("sig", shared_keys(0).sig), ("comms", shared_keys(0).comms)):
+        Path(f"{which}.key").write_bytes(encode_private_key(key))
+    line = "node init ./m0 --name m0 --endpoint 192.0.2.7:1,[::1]:2 --sig-key sig.key --comms-key comms.key"
+    assert cli.run([*line.split(), "--cert-life", "48h", "-o", "json"]) == cli.DONE
+    made = json.loads(capsys.readouterr().out)
+    by_go = subprocess.check_output([program, "node", "show", "m0", "-o", "json"], text=True)
+    assert made == json.loads(by_go)
+    assert (made["name"], made["sig"]) == ("m0", shared_keys(0).fingerprint)
+    with Node.load("m0") as node:
+        certificate = x509.load_der_x509_certificate(node.certificate())
+        life = certificate.not_valid_after_utc - certificate.not_valid_before_utc
+        assert life.total_seconds() == 48 * 3600
+    assert cli.run(["node", "init", "./m0"]) == cli.FAILED
+    assert "there is a node already" in capsys.readouterr().err
+    assert cli.run(["node", "init", "./m1", "--bits", "2048"]) == cli.DONE
+    assert re.search(r"^name +\S+-[0-9a-f]{6}$", capsys.readouterr().out, re.MULTILINE)
+
+
+@pytest.mark.usefixtures("_nodes")
+def test_name_of_a_new_node(capsys: pytest.CaptureFixture[str]) -> None:
+    end = ["--endpoint", "127.0.0.1:1", "--create", "--size", "2"]
+    assert cli.run(["join", "named", "--node", "new", "--name", "called-so", *end]) == cli.DONE
+    assert "called-so" in capsys.readouterr().out
+    assert cli.run(["join", "named", "--node", "new", "--name", "otherwise", *end]) == cli.USAGE
+    assert "is called called-so, and nodes keep their names" in capsys.readouterr().err
+    assert cli.run(["join", "named", "--node", "new2", "--name", "called-so", *end]) == cli.FAILED
+    assert "join CLUSTER --node NEWDIR --name NAME" in capsys.readouterr().err
+
+
+def test_cred_fetch_asks_whether_to_trust(
+    xlreg_registry: RegistryProcess,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody but a person can say so, and is told the key's fingerprint."""
+    fetch = ["cred", "fetch", xlreg_registry.cred.endpoints[0]]
+    assert cli.run(fetch) == cli.USAGE
+    said = capsys.readouterr().err
+    assert "nobody is here to be asked" in said
+    assert xlreg_registry.cred.fingerprint in said
+    for answer, code in (("n\n", cli.FAILED), ("", cli.FAILED), ("yes\n", cli.DONE)):
+        stdin = io.StringIO(answer)
+        for stream in (stdin, sys.stderr):
+            monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
+        monkeypatch.setattr(sys, "stdin", stdin)
+        assert cli.run([*fetch, "--out", str(tmp_path / "fetched")]) == code
+        assert f"\n  {xlreg_registry.cred.fingerprint}\n" in capsys.readouterr().err
+        assert (tmp_path / "fetched").exists() == (code == cli.DONE)
+    assert RegCred.read(tmp_path / "fetched") == xlreg_registry.cred
+    wrong = fingerprint(shared_keys(7).sig_key)
+    assert cli.run([*fetch, "--sig", wrong]) == cli.FAILED
+    assert "does not have the fingerprint" in capsys.readouterr().err
+
+
+def roster(*ends: str) -> Roster:
+    joined = datetime.now(timezone.utc) - timedelta(minutes=5)
+    comms, sig, endpoints = shared_keys(0).comms_key, shared_keys(0).sig_key, endpoints_of(ends)
+    tokens = [
+        Token(f"m{i}", comms, sig, endpoints, id=NodeID(bytes([i]) * 32), joined=joined) for i in range(2)
+    ]
+    members = tuple(Member(i, token, verified=not i) for i, token in enumerate(tokens))
+    return Roster(Cluster(ClusterID(b"c" * 32), "web", size=3), members)
+
+
+def test_table_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = ("host-1.example.org:7001", "host-2.example.org:7002")
+    for columns in (80, 50):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        text = _output.roster_text(roster("192.0.2.7:7001"))
+        assert max(map(len, text.splitlines())) <= columns
+        assert text.splitlines()[3:] == [
+            "INDEX  NAME  ENDPOINTS       JOINED  VERIFIED",
+            "0      m0    192.0.2.7:7001  5m ago  yes",
+            "1      m1    192.0.2.7:7001  5m ago  no",
+        ]
+    monkeypatch.setenv("COLUMNS", "60")
+    assert _output.roster_text(roster(*ends)).splitlines()[4:6] == [
+        "0      m0    host-1.example.org:7001  5m ago  yes",
+        "             host-2.example.org:7002",
+    ]
+    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    assert _output.roster_text(roster(*ends)).splitlines()[3:7] == [
+        "0  m0",
+        "   host-1.example.org:7001",
+        "   host-2.example.org:7002",
+        "   joined 5m ago, verified: yes",
+    ]
+    wide = _output.roster_text(roster(*ends), wide=True)
+    assert shared_keys(0).fingerprint in wide
+    assert str(NodeID(bytes([1]) * 32)) in wide
+
+
+@pytest.mark.usefixtures("_nodes")
+def test_errors_in_json(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for line, wanted in (
+        ("get none -o json", {"exit": 1, "kind": "cannot find cluster with this name"}),
+        ("get none --output=json", {"exit": 1, "kind": "cannot find cluster with this name"}),
+        ("get -ojson", {"exit": 2}),
+        ("get 7up -o=json", {"exit": 2}),
+        ("get nowhere -o json --registry nowhere.dat", {"exit": 1}),
+    ):
+        assert cli.run(line.split()) == wanted["exit"]
+        shown = json.loads(capsys.readouterr().err)
+        assert shown.pop("error")
+        assert shown == wanted
+    monkeypatch.setenv("XLREG_OUTPUT", "json")
+    assert cli.run(["foo"]) == cli.USAGE
+    assert json.loads(capsys.readouterr().err)["exit"] == cli.USAGE
+    busy = errors.TooManyRequestsError("new nodes", 2.5)
+    late = WaitOverError("time is up")
+    late.__cause__ = errors.IncompleteError(None, 2, busy)
+    assert cli._error_json(late, 3, "x") == {
+        "error": "x",
+        "exit": 3,
+        "kind": busy.kind_text,
+        "retryMillis": 2500,
+    }
+    assert "come back in 2 s; if that goes on" in cli._one_line(late)
+
+
+@pytest.mark.usefixtures("_nodes")
+def test_ascii_terminal() -> None:
+    """Nothing that is printed needs more than a terminal has."""
+    plain = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+    def run(*args: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "xlreg", *args]
+        return subprocess.run(
+            command, capture_output=True, text=True, env={**os.environ, **plain}, check=False
+        )
+
+    join = ("join", "ascii", "--create", "--size", "2", "--node", "a", "--endpoint", "127.0.0.1:1")
+    for args in (join, ("get", "ascii"), ("get", "ascii", "-o", "json"), ("--help",), ("join", "--help")):
+        done = run(*args)
+        assert (done.returncode, done.stderr) == (0, ""), args
+        assert done.stdout.isascii()
+    assert "..." in run("get", "ascii").stdout
+    failed = run("get", "xlreg://\u00e4:1/?sig=…")
+    assert failed.returncode == cli.USAGE
+    assert failed.stderr.isascii()
+
+
+@pytest.mark.usefixtures("_nodes")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+def test_full_device() -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "xlreg", "cred", "show", os.environ["XLREG_REGISTRY"]]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == cli.FAILED
+    assert done.stderr.count("\n") == 1
+    assert "No space left" in done.stderr
+
+
+@pytest.mark.usefixtures("_nodes")
+def test_interrupted_wait_says_that_the_seat_is_kept(
+    xlreg_registry: RegistryProcess, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is so, too: the node is in the roster."""
+
+    def interrupt(*args: Any, progress: Callable[[Progress], None], **kwargs: Any) -> None:
+        def told(now: Progress) -> None:
+            progress(now)
+            raise KeyboardInterrupt
+
+        xlreg.form(*args, progress=told, **kwargs)
+
+    join = ["join", "kept", "--create", "--size", "2", "--endpoint", "127.0.0.1:1", "--wait", "60s"]
+    monkeypatch.setattr(_commands, "form", interrupt)
+    assert cli.run([*join, "--node", "a"]) == cli.INTERRUPTED
+    assert capsys.readouterr().err == (
+        "xlreg: interrupted; a keeps its place in kept: the same command goes on waiting, "
+        "and 'xlreg leave kept --node a' gives it up\n"
+    )
+    with xlreg.Client.connect(xlreg_registry.url) as client:
+        assert [m.name for m in client.members("kept").members] == ["a"]
+
+
+@pytest.mark.usefixtures("_nodes")
+def test_interrupted_by_a_person(xlreg_registry: RegistryProcess) -> None:
+    command = [sys.executable, "-m", "xlreg", "join", "ctrl-c", "--create", "--size", "2", "--node", "a"]
+    command += ["--endpoint", "127.0.0.1:1", "--wait", "60s"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as waiting:
+        assert exists(xlreg_registry, "ctrl-c")
+        waiting.send_signal(signal.SIGINT)
+        assert waiting.stderr is not None
+        said = waiting.stderr.read()
+    assert waiting.returncode == cli.INTERRUPTED
+    assert said.startswith("xlreg: interrupted")
+    assert said.count("\n") == 1
+
+
+def exists(registry: RegistryProcess, cluster: str) -> bool:
+    """Wait until there is a cluster."""
+    for _ in range(3000):
+        with contextlib.suppress(errors.NoSuchClusterNameError), xlreg.Client.connect(registry.url) as client:
+            return client.cluster(cluster).size == 2
+    return False
+
+
+def test_one_version_everywhere(capsys: pytest.CaptureFixture[str]) -> None:
+    for flag in ("--version", "-v"):
+        with pytest.raises(SystemExit) as done:
+            cli.run([flag])
+        assert done.value.code == 0
+        assert capsys.readouterr().out == f"xlreg {xlreg.__version__}\n"
+    about = importlib.metadata.metadata("xlreg")
+    assert about["Version"] == xlreg.__version__
+    ruby = (REPOSITORY / "clients" / "ruby" / "lib" / "xlreg" / "version.rb").read_text()
+    assert f"VERSION = '{xlreg.__version__}'" in ruby
+
+
+def test_what_the_package_says_of_itself() -> None:
+    about = importlib.metadata.metadata("xlreg")
+    assert about["Author"] == "the xlreg authors"
+    assert about["License-Expression"] == "MIT"
+    assert {line.partition(",")[0] for line in about.get_all("Project-URL") or []} >= {"Homepage", "Source"}
+    assert (REPOSITORY / "LICENSE").read_text() == (README.parent / "LICENSE").read_text()
+    (script,) = [e for e in importlib.metadata.entry_points(group="console_scripts") if e.name == "xlreg-py"]
+    assert script.load() is cli.main
+    program = Path(sys.executable).with_name("xlreg-py")
+    assert subprocess.check_output([program, "--version"], text=True) == f"xlreg {xlreg.__version__}\n"
 
 
 @pytest.mark.usefixtures("_nodes")
@@ -74,7 +372,19 @@ def test_exit_codes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monk
         (1, "get none --wait 20s", "cannot find cluster"),
         (1, "get codes --registry nowhere.dat", "nowhere.dat"),
         (1, "get codes --registry xlreg://127.0.0.1:1/?sig=short", "fingerprint"),
-        (2, "", "join|get|create"),
+        (2, "", "join|get|create|leave|node|cred"),
+        (2, "node", "init|show"),
+        (2, "node foo a", "invalid choice"),
+        (2, "cred", "show|fetch|url"),
+        (2, "cred fetch nowhere", "host:port"),
+        (2, "cred fetch a:1 --sig nonsense", "--sig"),
+        (2, "node init x --bits 1024", "--bits 1024"),
+        (2, "node init x --sig-key a", "both --sig-key and --comms-key"),
+        (2, "leave codes --protocol 1.9", "needs protocol 2.0"),
+        (2, "create codes --size many", "want a whole number"),
+        (1, "cred show nowhere.dat", "nowhere.dat"),
+        (1, "node show nowhere", "no node here"),
+        (1, "get codes --registry a:1", "xlreg cred fetch a:1"),
         (2, "foo", "invalid choice"),
         (2, "get", "NAME"),
         (2, "get a b", "unrecognized"),
@@ -129,7 +439,7 @@ def test_flags_from_the_environment(
 
 def test_times() -> None:
     for text, seconds in (("30s", 30), ("1m30s", 90), ("300ms", 0.3), ("1.5h", 5400), ("0", 0)):
-        assert cli._seconds(text) == pytest.approx(seconds)
+        assert _cmdline.seconds(text) == pytest.approx(seconds)
 
 
 @pytest.mark.usefixtures("_nodes")

@@ -394,7 +394,9 @@ def test_addresses_that_nobody_could_reach(xlreg_registry: RegistryProcess, make
     bad = {
         "0.0.0.0:1": "all addresses",
         "127.0.0.1:0": "port",
-        "a" * 64 + ".invalid:1": "does not resolve",
+        "224.0.0.1:1": "multicast",
+        "[ff02::1]:1": "multicast",
+        "255.255.255.255:1": "broadcast",
         "nonsense": "host:port",
     }
     for endpoint, why in bad.items():
@@ -402,10 +404,41 @@ def test_addresses_that_nobody_could_reach(xlreg_registry: RegistryProcess, make
             form(advertise=[endpoint])
     with pytest.raises(TooFewEndpointsError):
         form(advertise=["127.0.0.1:1"], endpoint_count=2)
+    with pytest.raises(IncompleteError, match=r"; this node has not joined; .* does not resolve"):
+        xlreg.form(
+            xlreg_registry.url, node=node, cluster="x", size=2, advertise=["nobody.invalid:1"], timeout=0.3
+        )
     with Client.connect(xlreg_registry.url) as reader, pytest.raises(NoSuchClusterNameError):
         reader.cluster("unreachable")
     assert node.endpoints == ("127.0.0.1:7001",)
     assert node.registrations == ()
+
+
+def test_name_that_comes_to_be_known(
+    xlreg_registry: RegistryProcess, make_node: MakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that has just started may not be known to the servers of names yet."""
+    told: list[Progress] = []
+    real = socket.getaddrinfo
+
+    def lookup(host: str, *args: Any, **kwargs: Any) -> Any:
+        known = host != "new.invalid" or len(told) > 2
+        return real("127.0.0.1" if known else host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    node = make_node("m")
+    with pytest.raises(IncompleteError, match="this node joined with index 0"):
+        xlreg.form(
+            xlreg_registry.cred,
+            node=node,
+            cluster="known-late",
+            size=2,
+            advertise=["new.invalid:1"],
+            timeout=3,
+            progress=told.append,
+        )
+    assert [isinstance(step.error, AddressError) for step in told[:3]] == [True] * 3
+    assert node.endpoints == ("new.invalid:1",)
 
 
 def test_advertised_addresses(

@@ -20,6 +20,7 @@ Example:
 
 from ._pursuit import Progress
 from ._record import Registration
+from ._version import __version__
 from .aio import AsyncClient, aform, await_members
 from .client import Client, form, wait_members
 from .errors import RegCredError, XlregError
@@ -69,6 +70,7 @@ __all__ = [
     "Target",
     "Token",
     "XlregError",
+    "__version__",
     "aform",
     "await_members",
     "fingerprint",

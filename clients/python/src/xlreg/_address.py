@@ -12,6 +12,8 @@ from ._errors import AddressError, EndpointError
 from ._flow import Flow, Resolve
 from .vocabulary import Endpoint
 
+_BROADCAST = ipaddress.IPv4Address("255.255.255.255")
+
 
 class Listener(Interface):
     """A listening socket: ``socket.socket``, ``ssl.SSLSocket``, or one of an asyncio server's ``sockets``."""
@@ -23,6 +25,10 @@ class Listener(Interface):
         """Return an option of the socket."""
 
 
+class UnresolvedError(AddressError):
+    """A host name has no address yet, as that of a machine that has just started."""
+
+
 def addresses(listeners: Sequence[Listener], advertise: Sequence[str | None]) -> Flow[tuple[Endpoint, ...]]:
     """Return what to register.
 
@@ -30,6 +36,7 @@ def addresses(listeners: Sequence[Listener], advertise: Sequence[str | None]) ->
     then what else is advertised.
 
     Raises:
+        UnresolvedError: One of them is a host name without an address.
         AddressError: One of them is not one that others can be sent to.
     """
     endpoints = []
@@ -82,17 +89,29 @@ def _check_advertised(text: str) -> Flow[Endpoint]:
         raise AddressError(_bad(str(err))) from None
     found = [str(endpoint.address)] if endpoint.address else (yield from _resolve(endpoint))
     for address in map(ipaddress.ip_address, found):
-        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-        if (mapped or address).is_unspecified:
-            raise AddressError(_bad(f"{endpoint} stands for all addresses of a machine"))
+        if stands_for := nobody_at(address):
+            raise AddressError(_bad(f"{endpoint} {stands_for}"))
     return endpoint
+
+
+def nobody_at(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
+    """Return what an address stands for that is no single machine's; nothing for all others."""
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    address = mapped or address
+    if address.is_unspecified:
+        return "stands for all addresses of a machine"
+    if address.is_multicast:
+        return "is a multicast address, which stands for a group of machines"
+    if address == _BROADCAST:
+        return "is the broadcast address, which stands for all machines of a network"
+    return ""
 
 
 def _resolve(endpoint: Endpoint) -> Flow[list[str]]:
     try:
         found = yield Resolve(endpoint.host)
     except OSError as err:
-        raise AddressError(_bad(f"{endpoint} does not resolve: {err.strerror or err}")) from None
+        raise UnresolvedError(_bad(f"{endpoint} does not resolve: {err.strerror or err}")) from None
     if not found:
-        raise AddressError(_bad(f"{endpoint} does not resolve"))
+        raise UnresolvedError(_bad(f"{endpoint} does not resolve"))
     return [address.partition("%")[0] for address in found]

@@ -55,7 +55,7 @@ class Wire:
         if isinstance(effect, Connect):
             return await self._connect(effect)
         if isinstance(effect, Resolve):
-            return await _resolve(effect.host)
+            return await within(effect.timeout, _resolve(effect.host))
         if isinstance(effect, Disconnect):
             return await self.close()
         return await asyncio.sleep(effect.seconds)

@@ -64,7 +64,8 @@ def form(
         The node's membership, with the verified roster.
 
     Raises:
-        AddressError: Nobody could reach the node at one of the addresses.
+        AddressError: Nobody could reach the node at one of the addresses. A host name that
+            has no address yet is looked up again until the time is up, or for 30 seconds.
         ClusterSizeError: The cluster exists with another size.
         IncompleteError: Time was up; it says who has joined, and how many are missing.
         UntrustedError: The registry is not the one that target names.

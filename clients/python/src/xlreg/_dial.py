@@ -48,6 +48,8 @@ class Options:
     protocol: Protocol | None = None
     now: Callable[[], datetime] = field(default=utc_now)
     times: Times = field(default_factory=Times)
+    unknown: bool = False
+    """Nobody has said what key the registry has: take the one that it shows, to ask a person about it."""
 
     @property
     def original(self) -> bool:
@@ -162,7 +164,8 @@ class Dialing:
                 raise AssertionError("checked by the constructor")
             return ClassicSession(self.protocol, target.cred.comms_key)
         sig_key = target.cred.sig_key if target.cred else None
-        return ModernSession(Pin(target.fingerprint, sig_key, self.options.now), self._context)
+        wanted = None if self.options.unknown else target.fingerprint
+        return ModernSession(Pin(wanted, sig_key, self.options.now), self._context)
 
 
 def flush(session: Session, limit: Limit, patience: float) -> Flow[None]:

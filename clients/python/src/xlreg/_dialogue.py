@@ -250,7 +250,7 @@ class Dialogue:
     def _registry(self, limit: Limit) -> Flow[RegCred]:
         reply = yield from self.ask(m.new_reg_cred_request(), limit)
         cred = self._read(reply.registry)
-        if cred.fingerprint != self.options.target.fingerprint:
+        if not self.options.unknown and cred.fingerprint != self.options.target.fingerprint:
             raise self._misbehaved("credentials with another sig key")
         return cred
 

@@ -56,6 +56,7 @@ class Resolve:
     """Look a host name up, and give its addresses."""
 
     host: str
+    timeout: float = 5.0
 
 
 @dataclass(frozen=True)

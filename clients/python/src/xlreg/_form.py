@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ._address import Listener, addresses
+from ._address import Listener, UnresolvedError, addresses
 from ._dial import Options
 from ._dialogue import Creation, Dialogue, check_size, made_up_name
-from ._flow import Flow, Limit
+from ._flow import Backoff, Flow, Limit
 from ._pursuit import Pursuit, Told
 from ._wait import Waiter
 from .errors import (
@@ -22,7 +22,9 @@ from .errors import (
 )
 from .node import Node
 from .roster import Member, Roster
-from .vocabulary import Cluster, ClusterAttrs, ClusterRef, NodeID
+from .vocabulary import Cluster, ClusterAttrs, ClusterRef, Endpoint, NodeID
+
+_FIRST_PAUSE, _MOST_PAUSE = 0.05, 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,12 +114,12 @@ def form(plan: Plan, limit: Limit) -> Flow[Formed]:
     with doing(f"form {plan.ref}"):
         plan.check()
         node = plan.node
-        advertise = plan.advertise if plan.listeners or plan.advertise else node.endpoints
-        endpoints = yield from addresses(plan.listeners, advertise)
+        formation = _Formation(plan)
+        endpoints = yield from formation.find_addresses(limit)
         if len(endpoints) < plan.endpoint_count:
             raise TooFewEndpointsError(f"{len(endpoints)}, want {plan.endpoint_count}")
         node.set_endpoints(endpoints)
-        return (yield from _Formation(plan).run(limit))
+        return (yield from formation.run(limit))
 
 
 class _Formation(Pursuit[Formed]):
@@ -130,6 +132,20 @@ class _Formation(Pursuit[Formed]):
             self._ref = ClusterRef(name=made_up_name())  # there, all clusters without a name are one
         self._plan = plan
         self._attrs = plan.attrs
+
+    def find_addresses(self, limit: Limit) -> Flow[tuple[Endpoint, ...]]:
+        """Return where the node is. A name that does not resolve is looked up again while there is time."""
+        plan, backoff = self._plan, Backoff(_FIRST_PAUSE, _MOST_PAUSE)
+        advertise = plan.advertise if plan.listeners or plan.advertise else plan.node.endpoints
+        patience = limit.or_within(self._options.times.dial)
+        while True:
+            try:
+                return (yield from addresses(plan.listeners, advertise))
+            except UnresolvedError as err:
+                failure = err
+            self._tell_failure(failure)
+            if not (yield from backoff.pause(patience)):
+                raise self._incomplete(failure, limit.now()) if limit.over() else failure
 
     def _converse(self, dialogue: Dialogue, limit: Limit) -> Flow[Formed]:
         self._id = node_id = yield from dialogue.register(limit)

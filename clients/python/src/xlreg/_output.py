@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from collections.abc import Sequence
+from datetime import datetime, timezone
 from typing import Any
 
 from .keys import fingerprint, public_pem
+from .node import Node
+from .regcred import RegCred
 from .roster import Member, Roster
+from .version import Protocol
 from .vocabulary import Cluster
+
+_SHORT_ID = 12  # characters of an ID that tell it from others by eye
+
+# JSON, as scripts read it.
 
 
 def cluster_json(cluster: Cluster) -> dict[str, Any]:
-    """Return a cluster as scripts read it."""
+    """Return a cluster."""
     return {
         "id": str(cluster.id),
         "name": cluster.name,
@@ -23,7 +33,7 @@ def cluster_json(cluster: Cluster) -> dict[str, Any]:
 
 
 def roster_json(roster: Roster) -> dict[str, Any]:
-    """Return a roster as scripts read it."""
+    """Return a roster."""
     members = [_member_json(member) for member in roster.members]
     return {"cluster": cluster_json(roster.cluster), "members": members}
 
@@ -43,13 +53,45 @@ def _member_json(member: Member) -> dict[str, Any]:
     return shown
 
 
+def node_json(node: Node) -> dict[str, Any]:
+    """Return a node, without its private keys."""
+    return {
+        "name": node.name,
+        "attrs": int(node.attrs),
+        "endpoints": list(node.endpoints),
+        "sig": node.keys.fingerprint,
+        "registries": [
+            {"sig": r.sig, "name": r.name, "endpoints": list(r.endpoints), "id": str(r.id)}
+            for r in node.registrations
+        ],
+    }
+
+
+def cred_json(cred: RegCred) -> dict[str, Any]:
+    """Return a registry's credentials; those that speak 2.0 have a URL."""
+    url = {"url": cred.url} if cred.protocol is Protocol.V20 else {}
+    return {
+        "name": cred.name,
+        "id": str(cred.id),
+        "version": str(cred.version),
+        "endpoints": list(cred.endpoints),
+        "sig": cred.fingerprint,
+        **url,
+        "commsKey": public_pem(cred.comms_key),
+        "sigKey": public_pem(cred.sig_key),
+    }
+
+
 def encode(value: dict[str, Any]) -> str:
-    """Return JSON, indented."""
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    """Return JSON, indented, in ASCII: what is no letter of it may not be one of the terminal's either."""
+    return json.dumps(value, indent=2) + "\n"
+
+
+# Tables, for people.
 
 
 def cluster_text(cluster: Cluster) -> str:
-    """Return a cluster for people."""
+    """Return a cluster."""
     rows = [
         ("name", cluster.name),
         ("id", str(cluster.id)),
@@ -60,30 +102,106 @@ def cluster_text(cluster: Cluster) -> str:
     return _table(rows)
 
 
-def roster_text(roster: Roster) -> str:
-    """Return a roster for people."""
+def node_text(node: Node) -> str:
+    """Return a node."""
+    rows = [
+        ("name", node.name),
+        ("directory", str(node.directory)),
+        ("sig key", node.keys.fingerprint),
+        ("key bits", str(node.keys.sig.key_size)),
+        ("endpoints", _endpoints(node.endpoints)),
+        *((f"id at {r.name}", str(r.id)) for r in node.registrations),
+    ]
+    return _table(rows)
+
+
+def cred_text(cred: RegCred) -> str:
+    """Return a registry's credentials."""
+    rows = [
+        ("name", cred.name),
+        ("id", str(cred.id)),
+        ("version", str(cred.version)),
+        ("endpoints", _endpoints(cred.endpoints)),
+        ("sig key", cred.fingerprint),
+    ]
+    return _table([*rows, ("url", cred.url)] if cred.protocol is Protocol.V20 else rows)
+
+
+def roster_text(roster: Roster, *, wide: bool = False) -> str:
+    """Return a roster, in lines that fit the terminal unless everything is wanted."""
     cluster = roster.cluster
     count = f"{len(roster.members)} of {cluster.size}" if cluster.size else f"{len(roster.members)}"
-    text = f"cluster {cluster.name}  {cluster.id}\n{count} members\n"
+    shown = str(cluster.id) if wide else _short(str(cluster.id))
+    text = f"cluster {cluster.name}  {shown}\n{count} members\n"
     if not roster.members:
         return text
-    rows = [("INDEX", "NAME", "ID", "ENDPOINTS", "SIG KEY", "VERIFIED"), *map(_row, roster.members)]
-    return f"{text}\n{_table(rows)}"
+    return f"{text}\n{_wide(roster) if wide else _fitting(roster)}"
 
 
-def _row(member: Member) -> tuple[str, ...]:
-    return (
-        str(member.index),
-        member.name,
-        f"{str(member.id)[:12]}…",
-        ",".join(member.endpoints) or "-",
-        fingerprint(member.token.sig_key),
-        "yes" if member.verified else "no",
-    )
+def _short(text: str) -> str:
+    return text if len(text) <= _SHORT_ID else f"{text[:_SHORT_ID]}…"
+
+
+def _wide(roster: Roster) -> str:
+    rows = [("INDEX", "NAME", "ID", "ENDPOINTS", "SIG KEY", "JOINED", "VERIFIED")]
+    for m in roster.members:
+        joined = f"{m.token.joined:%Y-%m-%dT%H:%M:%SZ}" if m.token.joined else "-"
+        key = fingerprint(m.token.sig_key)
+        rows.append((str(m.index), m.name, str(m.id), _endpoints(m.endpoints), key, joined, _yes(m.verified)))
+    return _table(rows)
+
+
+def _fitting(roster: Roster) -> str:
+    """Lay a roster out as a table, or one with endpoints below each other, or in paragraphs."""
+    width, now = shutil.get_terminal_size().columns, datetime.now(timezone.utc)
+    for stacked in (False, True):
+        text = _narrow(roster, now, stacked)
+        if max(map(len, text.splitlines())) <= width:
+            return text
+    if not sys.stdout.isatty():  # what reads it wants a table
+        return text
+    return "".join(_paragraph(member, now) for member in roster.members)
+
+
+def _narrow(roster: Roster, now: datetime, stacked: bool) -> str:
+    rows: list[tuple[str, ...]] = [("INDEX", "NAME", "ENDPOINTS", "JOINED", "VERIFIED")]
+    for m in roster.members:
+        first, others = _endpoints(m.endpoints), m.endpoints[1:] if stacked else ()
+        if others:
+            first = str(m.endpoints[0])
+        rows.append((str(m.index), m.name, first, _age(m.token.joined, now), _yes(m.verified)))
+        rows += [("", "", endpoint) for endpoint in others]
+    return _table(rows)
+
+
+def _paragraph(member: Member, now: datetime) -> str:
+    lines = [f"{member.index}  {member.name}", *(f"   {endpoint}" for endpoint in member.endpoints)]
+    lines.append(f"   joined {_age(member.token.joined, now)}, verified: {_yes(member.verified)}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _age(then: datetime | None, now: datetime) -> str:
+    """Return how long ago something was, in its largest unit."""
+    if then is None:
+        return "-"
+    ago = max(0, int((now - then).total_seconds()))
+    for unit, seconds, most in (("s", 1, 60), ("m", 60, 3600), ("h", 3600, 48 * 3600)):
+        if ago < most:
+            return f"{ago // seconds}{unit} ago"
+    return f"{ago // 86400}d ago"
+
+
+def _endpoints(endpoints: Sequence[str]) -> str:
+    return ",".join(endpoints) or "-"
+
+
+def _yes(so: bool) -> str:
+    return "yes" if so else "no"
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) + 2 for column in zip(*rows, strict=True)]
-    widths[-1] = 0
-    lines = ("".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join([*lines, ""])
+    """Return rows, which may end early, with their cells below each other and no blanks at the end."""
+    columns = max(map(len, rows))
+    widths = [max(len(row[i]) for row in rows if i < len(row)) + 2 for i in range(columns)]
+    lines = ("".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=False)) for row in rows)
+    return "".join(f"{line.rstrip()}\n" for line in lines)

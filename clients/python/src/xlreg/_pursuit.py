@@ -93,8 +93,7 @@ class Pursuit(Generic[T]):
             self._tell_failure(failure)
             if limit.now() - began > _STEADY:
                 backoff.reset()
-            retry = failure.retry if isinstance(failure, RegistryError) else 0.0
-            if not (yield from backoff.pause(limit, min(retry, _LONGEST_RETRY))):
+            if not (yield from backoff.pause(limit, min(_retry(failure), _LONGEST_RETRY))):
                 raise self._incomplete(failure, limit.now())
 
     def _wait(self, waiter: Waiter, limit: Limit) -> Flow[Roster]:
@@ -124,7 +123,8 @@ class Pursuit(Generic[T]):
 
     def _tell_failure(self, failure: XlregError) -> None:
         if str(failure) != self._logged:  # a registry that is away is so for many attempts
-            log.warning("%s is tried again: %s", self._ref, failure)
+            later = f" in {_retry(failure):.0f} s" if _retry(failure) else ""
+            log.warning("%s is tried again%s: %s", self._ref, later, failure)
         self._logged = str(failure)
         self._tell(failure)
 
@@ -141,6 +141,11 @@ class Pursuit(Generic[T]):
             index=seat.index if seat else None,
             silent=silent,
         )
+
+
+def _retry(err: XlregError) -> float:
+    """Return in how many seconds the registry says to come back; 0 if it does not say."""
+    return err.retry if isinstance(err, RegistryError) else 0.0
 
 
 def _may_pass(err: XlregError) -> bool:

@@ -57,7 +57,7 @@ class Wire:
         if isinstance(effect, Connect):
             return self._connect(effect)
         if isinstance(effect, Resolve):
-            return resolve(effect.host)
+            return _within(Limit(effect.timeout), lambda: resolve(effect.host))
         if isinstance(effect, Disconnect):
             return self.close()
         return time.sleep(effect.seconds)

@@ -17,7 +17,7 @@ from ._errors import FingerprintError, PrivateKeyError, PublicKeyError, quote
 from .vocabulary import CommsKey, SigKey
 
 _SSH_ALGORITHM = b"ssh-rsa"
-_KEY_SIZES = (2048, 3072, 4096)
+KEY_SIZES = (2048, 3072, 4096)
 DEFAULT_KEY_BITS = 2048
 
 
@@ -181,7 +181,7 @@ class Keys:
         Raises:
             ValueError: Another number of bits.
         """
-        if bits not in _KEY_SIZES:
+        if bits not in KEY_SIZES:
             raise ValueError(f"generate keys: {bits} bits: want 2048, 3072 or 4096")
         comms = rsa.generate_private_key(public_exponent=65537, key_size=bits)
         return cls(comms, rsa.generate_private_key(public_exponent=65537, key_size=bits))

@@ -262,6 +262,11 @@ class Target:
         except RegCredError as err:
             raise RegCredError(f"{path}: {err}") from err
 
+    @classmethod
+    def of(cls, endpoints: tuple[Endpoint, ...], digest: bytes) -> Target:
+        """Return the registry at some endpoints whose key has the fingerprint of so many bytes."""
+        return cls(endpoints, format_fingerprint(digest))
+
     @property
     def url(self) -> str:
         """The line that parse reads."""

@@ -1,0 +1,356 @@
+"""The command line as data: which commands there are, with which flags, and a line that was read."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NoReturn
+
+from . import limits
+from ._address import nobody_at
+from ._version import __version__
+from .certificate import DEFAULT_LIFE
+from .errors import XlregError, quote
+from .keys import DEFAULT_KEY_BITS, KEY_SIZES
+from .version import Protocol
+from .vocabulary import ClusterID, ClusterRef, Endpoint, check_name
+
+PROGRAM = "xlreg-py"
+
+
+class UsageError(Exception):
+    """The command line itself is wrong."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong by an exception, like all else."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see '{self.prog} --help'")
+
+
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+
+
+def seconds(text: str) -> float:
+    """Read a time as the Go program writes it: 30s, 1m30s, 300ms."""
+    parts = re.findall(r"([0-9]+\.?[0-9]*|\.[0-9]+)(h|ms|m|s|us|µs|ns)", text)
+    if text != "0" and ("".join(map("".join, parts)) != text.lstrip("+-") or not parts):
+        raise argparse.ArgumentTypeError(f"{quote(text)}: want a time with its unit, such as 30s or 5m")
+    total = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if text.startswith("-") and total:
+        raise argparse.ArgumentTypeError(f"{text}: want 0 or more")
+    return total
+
+
+def _texts(text: str) -> list[str]:
+    return text.split(",")
+
+
+def _number(text: str) -> int:
+    if not re.fullmatch(r"[+-]?[0-9]{1,9}", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"{quote(text)}: want a whole number")
+    return int(text)
+
+
+def _name(text: str) -> str:
+    try:
+        return check_name(text)
+    except XlregError as err:
+        raise argparse.ArgumentTypeError(str(err)) from None
+
+
+def _protocol(text: str) -> Protocol:
+    try:
+        return Protocol.of(text)
+    except XlregError as err:
+        raise argparse.ArgumentTypeError(str(err)) from None
+
+
+def _output(text: str) -> str:
+    if text not in ("table", "wide", "json"):
+        raise argparse.ArgumentTypeError(f"{quote(text)}: want table, wide or json")
+    return text
+
+
+def _switch(text: str) -> bool:
+    if text.lower() in ("1", "t", "true"):
+        return True
+    if text.lower() in ("0", "f", "false"):
+        return False
+    raise argparse.ArgumentTypeError(f"{quote(text)}: want true or false")
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A flag: how its text is read, what stands for that in the help, and what it does."""
+
+    read: Callable[[str], Any]
+    metavar: str
+    help: str
+
+    def add(self, parser: argparse.ArgumentParser, name: str) -> None:
+        """Let a parser know it."""
+        more: dict[str, Any] = {"type": self.read, "metavar": self.metavar}
+        if self.read is _switch:
+            more = {"action": "store_true"}
+        if self.read is _texts:
+            more["action"] = "extend"
+        short = ["-o"] if name == "output" else []
+        parser.add_argument(*short, "--" + name.replace("_", "-"), help=self.help, **more)
+
+
+SHARED = {
+    "output": Flag(_output, "FORMAT", "table, wide or json"),
+    "registry": Flag(str, "FILE|URL", "a regCred file or an xlreg:// line"),
+    "node": Flag(str, "DIR", "the node's directory, made if it does not exist (default the user's own)"),
+    "protocol": Flag(_protocol, "GENERATION", "2.0, 1.9 or 1.8 (default 2.0)"),
+}
+"""The flags that every command has."""
+
+_ENDPOINT = Flag(_texts, "HOST:PORT", "where the others find it, repeatable")
+_WAIT = Flag(seconds, "TIME", "such as 30s, for all members")
+_NEW_NAME = Flag(
+    _name, "NAME", "of a node that is made now (default this machine's, if need be with digits of the key)"
+)
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a command looks like: its argument, what it does, and its own flags."""
+
+    argument: str
+    help: str
+    flags: dict[str, Flag]
+
+
+COMMANDS = {
+    "join": Form(
+        "NAME",
+        "become a member of a cluster, given by name or ID",
+        {
+            "endpoint": _ENDPOINT,
+            "size": Flag(_number, "MEMBERS", "how many it must be made for"),
+            "create": Flag(_switch, "", "make it, of --size members, if it is not there"),
+            "wait": _WAIT,
+            "name": _NEW_NAME,
+            "allow_unverified": Flag(_switch, "", "take members of classic carriers too"),
+        },
+    ),
+    "get": Form("NAME", "show who is in a cluster, given by name or ID", {"wait": _WAIT}),
+    "create": Form(
+        "[NAME]",
+        "make a cluster; without a name one is made up",
+        {
+            "size": Flag(_number, "MEMBERS", "how many it is made for, 2 to 64"),
+            "endpoints": Flag(_number, "ADDRESSES", "how many each member must have"),
+            "unique": Flag(_switch, "", "append to the name what makes it new"),
+            "name": _NEW_NAME,
+        },
+    ),
+    "leave": Form("NAME", "give a place in a cluster up", {}),
+    "node init": Form(
+        "DIR",
+        "make a node, with new keys or with keys you have",
+        {
+            "name": Flag(_name, "NAME", "its name (default this machine's, with digits of the key)"),
+            "endpoint": _ENDPOINT,
+            "bits": Flag(_number, "BITS", f"of new keys: 2048, 3072 or 4096 (default {DEFAULT_KEY_BITS})"),
+            "sig_key": Flag(str, "FILE", "take the key for signatures from FILE"),
+            "comms_key": Flag(str, "FILE", "take the key for encryption from FILE"),
+            "cert_life": Flag(seconds, "TIME", "for how long its certificates are valid (default 2160h)"),
+        },
+    ),
+    "node show": Form("DIR", "show a node", {}),
+    "cred show": Form("FILE", "show registry credentials", {}),
+    "cred fetch": Form(
+        "HOST:PORT",
+        "get the credentials of a 2.0 registry from itself",
+        {
+            "sig": Flag(str, "FINGERPRINT", "of the registry's key, SHA256:…; without it you are asked"),
+            "out": Flag(str, "FILE", "write to FILE (default standard output)"),
+        },
+    ),
+    "cred url": Form("FILE", "print the xlreg:// line by which a registry is found and known", {}),
+}
+
+_GROUPS = {"node": "make and show nodes", "cred": "show and fetch registry credentials"}
+_ALONE = ("node init", "node show", "cred show", "cred fetch", "cred url")  # these need no registry
+
+
+def _parser() -> _Parser:
+    shared = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    for name, flag in SHARED.items():
+        flag.add(shared, name)
+    parser = _Parser(
+        prog=PROGRAM,
+        parents=[shared],
+        allow_abbrev=False,
+        description="Join clusters, show and make them.",
+        epilog="Every flag can be set in the environment: --registry is XLREG_REGISTRY, and so on. "
+        "Exit codes: 0 done, 1 refused or failed, 2 usage, 3 deadline passed, 130 interrupted.",
+    )
+    parser.add_argument("-v", "--version", action="version", version=f"xlreg {__version__}")
+    names = "|".join(dict.fromkeys(command.split()[0] for command in COMMANDS))
+    top = parser.add_subparsers(dest="command", required=True, metavar=names)
+    groups: dict[str, Any] = {}
+    for command, form in COMMANDS.items():
+        group, _, action = command.rpartition(" ")
+        if group and group not in groups:
+            made = top.add_parser(group, help=_GROUPS[group], allow_abbrev=False)
+            actions = "|".join(c.split()[1] for c in COMMANDS if c.startswith(group + " "))
+            groups[group] = made.add_subparsers(dest="action", required=True, metavar=actions)
+        sub = groups.get(group, top).add_parser(
+            action, help=form.help, parents=[shared], allow_abbrev=False, argument_default=argparse.SUPPRESS
+        )
+        optional = {"nargs": "?", "default": ""} if form.argument.startswith("[") else {}
+        sub.add_argument("argument", metavar=form.argument.strip("[]"), **optional)
+        for name, flag in form.flags.items():
+            flag.add(sub, name)
+    return parser
+
+
+def wants_json(args: Sequence[str]) -> bool:
+    """Report whether JSON is asked for, also by a command line that is wrong."""
+    found = os.environ.get("XLREG_OUTPUT", "")
+    for i, arg in enumerate(args):
+        if arg in ("-o", "--output"):
+            found = "".join(args[i + 1 : i + 2])
+        elif arg.startswith(("--output=", "-o")):
+            found = arg.removeprefix("--output").removeprefix("-o").removeprefix("=")
+    return found == "json"
+
+
+@dataclass
+class Command:
+    """A command line, checked as far as it alone tells."""
+
+    command: str
+    argument: str
+    output: str = "table"
+    registry: str = ""
+    node: str = ""
+    protocol: Protocol | None = None
+    endpoint: Sequence[str] = ()
+    endpoints: int = 1
+    size: int = 0
+    create: bool = False
+    unique: bool = False
+    wait: float = 0.0
+    name: str | None = None
+    allow_unverified: bool = False
+    bits: int = 0
+    sig_key: str = ""
+    comms_key: str = ""
+    cert_life: float = DEFAULT_LIFE.total_seconds()
+    sig: str = ""
+    out: str = ""
+
+    @classmethod
+    def parse(cls, args: Sequence[str]) -> Command:
+        """Read a command line, and for flags that were not given the environment.
+
+        Raises:
+            UsageError: It is wrong.
+        """
+        given = vars(_parser().parse_args(args))
+        given["command"] = " ".join(filter(None, [given["command"], given.pop("action", "")]))
+        for name, flag in {**SHARED, **COMMANDS[given["command"]].flags}.items():
+            variable = f"XLREG_{name.upper()}"
+            text = os.environ.get(variable, "")
+            if not text or name in given:
+                continue
+            try:
+                given[name] = flag.read(text)
+            except argparse.ArgumentTypeError as err:
+                raise UsageError(f"{variable}: {err}") from None
+        command = cls(**given)
+        command._check()
+        return command
+
+    def _check(self) -> None:
+        for text in self.endpoint:
+            self._check_endpoint(text)
+        if len(self.endpoint) > limits.MAX_ENDPOINTS:
+            raise UsageError(
+                f"--endpoint: {len(self.endpoint)} addresses, at most {limits.MAX_ENDPOINTS} allowed"
+            )
+        if self.command in _ALONE:
+            self._check_alone()
+            return
+        self._check_cluster()
+        if self.classic and (self.unique or self.command == "leave"):
+            raise UsageError(f"{'--unique' if self.unique else 'leave'}: needs protocol 2.0")
+        if not self.registry:
+            raise UsageError("say which registry with --registry FILE|URL, or in XLREG_REGISTRY")
+
+    def _check_cluster(self) -> None:
+        _ = self.ref
+        if self.command == "create" and not self.size:
+            raise UsageError("say how many members with --size N")
+        if self.size and not limits.MIN_CLUSTER <= self.size <= limits.MAX_CLUSTER:
+            raise UsageError(f"--size {self.size}: want {limits.MIN_CLUSTER} to {limits.MAX_CLUSTER}")
+        if not 1 <= self.endpoints <= limits.MAX_ENDPOINTS:
+            raise UsageError(f"--endpoints {self.endpoints}: want 1 to {limits.MAX_ENDPOINTS}")
+        if self.create and not self.size:
+            raise UsageError("--create needs --size N")
+        if self.create and self.ref.id is not None:
+            raise UsageError("--create needs a name: an ID is the registry's to give")
+
+    def _check_alone(self) -> None:
+        if self.bits and self.bits not in KEY_SIZES:
+            raise UsageError(f"--bits {self.bits}: want 2048, 3072 or 4096")
+        if bool(self.sig_key) != bool(self.comms_key):
+            raise UsageError("give both --sig-key and --comms-key, or neither")
+        if self.command == "cred fetch":
+            try:
+                Endpoint(self.argument)
+            except XlregError as err:
+                raise UsageError(str(err)) from None
+
+    def _check_endpoint(self, text: str) -> None:
+        try:
+            address = Endpoint(text).address
+        except XlregError as err:
+            raise UsageError(f"--endpoint: {err}") from None
+        if address is not None and (stands_for := nobody_at(address)):
+            raise UsageError(f"--endpoint {text}: {stands_for}; give one where others reach it")
+
+    @property
+    def classic(self) -> bool:
+        """Whether a classic protocol is chosen."""
+        return self.protocol is not None and self.protocol.classic
+
+    @property
+    def life(self) -> timedelta:
+        """For how long a new node's certificates are valid."""
+        return timedelta(seconds=self.cert_life)
+
+    @property
+    def ref(self) -> ClusterRef:
+        """The cluster that is meant, by name or ID."""
+        if self.command == "create" and not self.argument:
+            return ClusterRef()
+        with contextlib.suppress(XlregError):
+            return ClusterRef(ClusterID.parse(self.argument))
+        try:
+            return ClusterRef(name=check_name(self.argument))
+        except XlregError as err:
+            raise UsageError(f"cluster {quote(self.argument)}: {err}") from None
+
+    @property
+    def directory(self) -> Path:
+        """Where the node is: as given, or the user's own."""
+        if self.node:
+            return Path(self.node).absolute()
+        try:
+            config = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+        except RuntimeError:
+            raise UsageError("say which node with --node DIR: this user has no home directory") from None
+        return Path(config, "xlreg", "node")
