@@ -168,7 +168,7 @@ func (g *globals) joinAll(ctx context.Context, target *regcred.Target, o *client
 		return nil, g.seatKept(err, o.Node.Name(), joined.Name)
 	}
 	if err != nil {
-		return nil, afterWait(nameMissing(err))
+		return nil, afterWait(err)
 	}
 	return m, nil
 }

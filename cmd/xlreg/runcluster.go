@@ -205,7 +205,7 @@ func (r *clusterRun) form(ctx context.Context) (err error) {
 		unverified: r.o.unverified,
 	}
 	if r.members, err = all.form(ctx); err != nil {
-		return explainShared(afterWait(nameMissing(err)))
+		return explainShared(afterWait(err))
 	}
 	if r.Registry != "" {
 		r.onClose(r.leave)
