@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -159,25 +157,6 @@ func (o *together) await(ctx context.Context, i int, cluster xlreg.Cluster) (*cl
 		return nil, o.of(i, err)
 	}
 	return m, nil
-}
-
-// nameMissing adds to the error of a wait that ended too early which members are
-// missing. They have no names yet, but it is known which indexes are free.
-func nameMissing(err error) error {
-	var late *client.IncompleteError
-	if !errors.As(err, &late) || late.Roster == nil {
-		return err
-	}
-	var free []string
-	for i := range late.Size {
-		if late.Roster.ByIndex(i) == nil {
-			free = append(free, strconv.Itoa(i))
-		}
-	}
-	if len(free) == 0 {
-		return err
-	}
-	return fmt.Errorf("%w; missing: the members of index %s", err, strings.Join(free, ", "))
 }
 
 // leaveAll gives up the seats of members.

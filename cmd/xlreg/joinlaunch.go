@@ -203,7 +203,7 @@ func (g *globals) formFor(ctx context.Context, target *regcred.Target, o client.
 	o.Protocol, o.Progress = g.Protocol.Protocol, p.callback()
 	m, err := client.Form(ctx, target, o)
 	if err != nil {
-		return nil, afterWait(nameMissing(err))
+		return nil, afterWait(err)
 	}
 	return m, nil
 }

@@ -196,7 +196,7 @@ func (r *clusterRun) form(ctx context.Context) (err error) {
 		leaveFirst: r.old.Load() && r.o.cluster != "", progress: p.callback(),
 	}
 	if r.members, err = all.form(ctx); err != nil {
-		return explainShared(afterWait(nameMissing(err)))
+		return explainShared(afterWait(err))
 	}
 	if r.Registry != "" {
 		r.onClose(r.leave)
