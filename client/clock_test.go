@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,10 +15,16 @@ import (
 	"github.com/xlattice/xlreg/client"
 )
 
-// settable is a machine's time of day, which may be wrong.
-type settable struct{ off time.Duration }
+// settable is a machine's time of day, which may be wrong by so many nanoseconds.
+type settable struct{ off atomic.Int64 }
 
-func (c *settable) Now() time.Time { return time.Now().Add(c.off) }
+func newSettable(off time.Duration) *settable {
+	c := new(settable)
+	c.off.Store(int64(off))
+	return c
+}
+
+func (c *settable) Now() time.Time { return time.Now().Add(time.Duration(c.off.Load())) }
 
 // A machine that has no clock of its own believes that it is 1970 until the network tells
 // it better. It says so, and by how much, and forms its cluster when it is told; its
@@ -32,8 +39,8 @@ func TestFormWhenTheClockIsSet(t *testing.T) {
 				f := newFake(t, xlreg.Protocol20)
 				f.addOther("alice")
 				f.addOther("bob")
-				clock := &settable{off: off()}
-				after(t, 40*time.Second, func() { clock.off = 0 })
+				clock := newSettable(off())
+				after(t, 40*time.Second, func() { clock.off.Store(0) })
 				var log bytes.Buffer
 				var told error
 				o := f.formOptions(newNode(t, "n"))
@@ -71,7 +78,7 @@ func TestFormWhenTheClockIsSet(t *testing.T) {
 func TestTheClockIsNeverSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, xlreg.Protocol20)
-		clock := &settable{off: time.Unix(0, 0).Sub(time.Now())}
+		clock := newSettable(time.Unix(0, 0).Sub(time.Now()))
 		o := f.options(nil)
 		o.Now = clock.Now
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -72,47 +72,50 @@ func (e *IncompleteError) Missing() int {
 	return max(0, e.Size-len(e.Roster.Members))
 }
 
-// Error says in one line whether the node has joined, who else has, from where and
-// since when, which seats are free, and when the registry was last heard.
+// Error says in one line who has joined, from where and since when, which seats are
+// free, whether the node itself has one, and when the registry was last heard.
 func (e *IncompleteError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %v", strings.Join(e.known(), ", "), e.Err)
+	fmt.Fprintf(&b, "%s: %v", e.known(), e.Err)
 	if e.Cause != nil {
 		fmt.Fprintf(&b, ": %v", e.Cause)
-	}
-	switch {
-	case !e.Heard.IsZero():
-		fmt.Fprintf(&b, "; registry last heard at %s", utc(e.Heard))
-	case e.forming:
-		b.WriteString("; registry never heard")
 	}
 	if e.Roster != nil {
 		b.WriteString(describeMembers(e.Roster.Members))
 	}
+	if e.Joined && e.Index >= 0 {
+		fmt.Fprintf(&b, "; this node has joined with index %d", e.Index)
+	}
+	if !e.Heard.IsZero() {
+		fmt.Fprintf(&b, "; registry last heard at %s", utc(e.Heard))
+	}
+	if e.Roster != nil {
+		b.WriteString(e.free())
+	}
 	return b.String()
 }
 
-// known returns what is known of the node's own seat and of the others.
-func (e *IncompleteError) known() []string {
+// known returns what is known of the members, the node itself included.
+func (e *IncompleteError) known() string {
+	if e.Roster != nil {
+		return fmt.Sprintf("%d of %d members joined, %d missing", len(e.Roster.Members), e.Size, e.Missing())
+	}
 	var parts []string
 	switch {
-	case e.Joined && e.Index >= 0:
-		parts = append(parts, fmt.Sprintf("joined with index %d", e.Index))
 	case e.Joined:
 		parts = append(parts, "joined")
 	case e.forming:
 		parts = append(parts, "not joined")
-	}
-	switch {
-	case e.Roster != nil:
-		parts = append(parts, fmt.Sprintf("%d of %d members joined", len(e.Roster.Members), e.Size),
-			fmt.Sprintf("%d missing%s", e.Missing(), e.free()))
-	case e.Size > 0:
-		parts = append(parts, fmt.Sprintf("%d members wanted", e.Size))
-	case len(parts) == 0:
+	default:
 		parts = append(parts, "no answer about its members")
 	}
-	return parts
+	if e.Size > 0 {
+		parts = append(parts, fmt.Sprintf("%d members wanted", e.Size))
+	}
+	if e.forming && e.Heard.IsZero() {
+		parts = append(parts, "registry never heard")
+	}
+	return strings.Join(parts, ", ")
 }
 
 // free names the seats that nobody had. Nothing else is known of who is missing.
@@ -126,7 +129,7 @@ func (e *IncompleteError) free() string {
 	if len(seats) == 0 {
 		return ""
 	}
-	return " (free: " + strings.Join(seats, " ") + ")"
+	return "; free seats: " + strings.Join(seats, ", ")
 }
 
 // Unwrap returns the context's error and the cause.

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,19 +25,30 @@ const slowly = 29 * time.Second
 // trouble is a fake with a line to it that a test can spoil.
 type trouble struct {
 	*fake
-	dial func(ctx context.Context) (net.Conn, error) // nil: as it should be
+
+	mu   sync.Mutex
+	dial func(ctx context.Context) (net.Conn, error) // guarded by mu; nil: as it should be
 }
 
 func (f *trouble) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
-	if f.dial != nil {
-		return f.dial(ctx)
+	f.mu.Lock()
+	dial := f.dial
+	f.mu.Unlock()
+	if dial != nil {
+		return dial(ctx)
 	}
 	return f.fake.DialContext(ctx, network, addr)
 }
 
+func (f *trouble) spoil(dial func(context.Context) (net.Conn, error)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.dial = dial
+}
+
 // once spoils the first connection alone.
 func (f *trouble) once(dial func(context.Context) (net.Conn, error)) {
-	f.dial = func(ctx context.Context) (net.Conn, error) { f.dial = nil; return dial(ctx) }
+	f.spoil(func(ctx context.Context) (net.Conn, error) { f.spoil(nil); return dial(ctx) })
 }
 
 // silent is a connection on which nothing comes.
@@ -51,12 +63,12 @@ func deaf(ctx context.Context) (net.Conn, error) { <-ctx.Done(); return nil, ctx
 // refuseUntil refuses connections for a time.
 func (f *trouble) refuseUntil(d time.Duration) {
 	start := time.Now()
-	f.dial = func(ctx context.Context) (net.Conn, error) {
+	f.spoil(func(ctx context.Context) (net.Conn, error) {
 		if time.Since(start) < d {
 			return nil, errRefused
 		}
 		return f.fake.DialContext(ctx, "tcp", "")
-	}
+	})
 }
 
 // silence leaves requests of a kind without an answer.
@@ -107,7 +119,7 @@ var timeouts = map[string]func(f *trouble) time.Duration{
 	},
 	"`Await`, `Form`, a registry that is silent or cannot be reached": func(f *trouble) time.Duration {
 		f.silence(wire.OpMember)
-		time.AfterFunc(yours/2, func() { f.dial = deaf })
+		time.AfterFunc(yours/2, func() { f.spoil(deaf) })
 		return took(func() { _, _ = f.form() })
 	},
 	"`Close`": func(f *trouble) time.Duration {
@@ -133,7 +145,7 @@ var timeouts = map[string]func(f *trouble) time.Duration{
 	},
 	"`Membership.Dial`, `Roster.Dial`": func(f *trouble) time.Duration {
 		m := f.member()
-		f.dial = deaf
+		f.spoil(deaf)
 		return took(func() { _, _ = m.Dial(f.t.Context(), "other") })
 	},
 	"`Membership.Listen`, one handshake": func(f *trouble) time.Duration {
@@ -145,7 +157,7 @@ var timeouts = map[string]func(f *trouble) time.Duration{
 		return took(func() { _, _ = io.Copy(io.Discard, far) }) // until it is closed
 	},
 	"`Probe`": func(f *trouble) time.Duration {
-		f.dial = f.silent
+		f.spoil(f.silent)
 		return took(func() { _, _ = client.Probe(f.t.Context(), "127.0.0.1:9", f.options()) })
 	},
 }
@@ -166,11 +178,11 @@ func longestRequest(f *trouble) time.Duration {
 		if i == waitStep { // which has a row of its own
 			continue
 		}
-		f.on = make(map[wire.Op]func(request) *wire.Message)
 		c := must[*client.Client](f.t)(client.Dial(f.t.Context(), f.target(), f.options()))
 		must[xlreg.NodeID](f.t)(c.Register(f.t.Context()))
 		f.silence(step.op)
 		longest = max(longest, took(func() { _ = step.do(f.t.Context(), c) }))
+		f.tell(step.op, f.usual)
 		c.Close()
 	}
 	return longest

@@ -3,5 +3,5 @@
 //
 // The networks are namespaces of Linux, which takes root. The short form is part of go
 // test; XLREG_LONG=1 goes through everything with the times that clients and registries
-// have by default, in six minutes.
+// have by default, in about ten minutes.
 package partition

@@ -186,7 +186,7 @@ func TestFormPastEvents(t *testing.T) {
 // different moments of their waits.
 func TestFormPastEventsForReal(t *testing.T) {
 	if !long() {
-		t.Skip("takes six minutes: XLREG_LONG=1")
+		t.Skip("takes minutes: XLREG_LONG=1")
 	}
 	for _, e := range events(time.Sleep) {
 		for _, at := range []time.Duration{time.Second, 24 * time.Second} {
