@@ -111,8 +111,8 @@ class FakeRegistry
   end
 
   def close
-    @accepting.kill.join
     @listener.close
+    @accepting.join # what it accepted last is being served
     @serving.list.each { |thread| thread.kill.join }
   end
 
@@ -146,6 +146,8 @@ class FakeRegistry
       socket = @listener.accept
       @serving.add(Thread.new { serve(socket) })
     end
+  rescue IOError
+    nil # it listens no more
   end
 
   def serve(socket)

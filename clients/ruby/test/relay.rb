@@ -49,8 +49,8 @@ class Relay
 
   # Listens no more: new connections are refused.
   def shut
-    @accepting.kill.join
     @listener.close
+    @accepting.join
   end
 
   # Forwards nothing more of the connections that there are, and keeps them open. New ones are served.
@@ -73,6 +73,8 @@ class Relay
     rescue SystemCallError
       client&.close # there is no registry
     end
+  rescue IOError
+    nil # it listens no more
   end
 
   def registry

@@ -10,13 +10,13 @@ class TestCLI < Minitest::Test
     Dir.mktmpdir do |folder|
       with_registry do |registry|
         at = ['--registry', registry.url]
-        first = [*at, '--node', File.join(folder, 'a')]
+        first = [*at, '--node', File.join(folder, 'a'), '--name', 'a']
         check_created(run_ruby('create', 'web', '--size', '2', '-o', 'json', *first))
         joined, err, code = run_ruby('join', 'web', '--endpoint', '127.0.0.1:7001', '-o', 'json', *first)
         assert_equal [0, '', ['a']], [code, err, JSON.parse(joined)['members'].map { |one| one['name'] }]
         check_deadline(at)
         both = run_ruby('join', 'web', '--endpoint', '127.0.0.1:7002', '--wait', '30s', *at, '--node',
-                        File.join(folder, 'b'))
+                        File.join(folder, 'b'), '--name', 'b')
         assert_equal 0, both[2]
         compare(['get', 'web', '-o', 'json', *at])
         assert_match(/\Acluster web  \h{12}…\n2 of 2 members\n\nINDEX  NAME  ENDPOINTS       JOINED/, both[0])
@@ -134,6 +134,9 @@ class TestCLI < Minitest::Test
     [2, 'leave codes --protocol 1.9', 'needs protocol 2.0'],
     [2, 'cred fetch nowhere', 'host:port'],
     [2, 'cred fetch localhost:1 --sig short', '--sig: fingerprint'],
+    [2, 'join codes --endpoint 224.0.0.1:1', 'multicast'],
+    [2, 'join codes --endpoint 255.255.255.255:1', 'broadcast'],
+    [2, 'join codes --node a --name other --endpoint a:1', 'nodes keep their names: make another with --node NEWDIR'],
     [1, 'leave codes --node nowhere', 'there is no node here'],
     [1, 'node show nowhere', 'there is no node here'],
     [1, 'node init a', 'there is a node already'],

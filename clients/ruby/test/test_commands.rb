@@ -29,7 +29,8 @@ class TestCommands < Minitest::Test
 
   def test_nodes
     in_folder do
-      out, err, code = run_here('node', 'init', 'n0', '--endpoint', '127.0.0.1:1,[::1]:2', '--bits', '3072')
+      out, err, code = run_here('node', 'init', 'n0', '--name', 'n0', '--endpoint', '127.0.0.1:1,[::1]:2',
+                                '--bits', '3072')
       assert_equal ['', 0], [err, code]
       assert_match(/^name +n0\n.*^key bits +3072\nendpoints +127.0.0.1:1,\[::1\]:2$/m, out)
       with_registry do |registry|
@@ -147,7 +148,7 @@ class TestCommands < Minitest::Test
       with_registry do |registry|
         [[], %w[-o json]].each_with_index do |flags, i|
           said, code = interrupt(registry, 'join', "web#{i}", '--create', '--size', '2', '--endpoint', '127.0.0.1:1',
-                                 '--node', 'm0', '--wait', '60s', *flags)
+                                 '--node', 'm0', '--name', 'm0', '--wait', '60s', *flags)
           assert_equal 130, code
           said = JSON.parse(said)['error'] if i == 1
           assert_match(/interrupted; m0 keeps its place in web#{i}: the same command goes on waiting/, said)
@@ -189,8 +190,8 @@ class TestCommands < Minitest::Test
   def test_a_terminal_sees_how_far_it_is
     in_folder do
       with_registry do |registry|
-        PTY.spawn(*EXE, 'join', 'web', '--create', '--size', '2', '--endpoint', '127.0.0.1:1', '--node', 'm0', '--wait',
-                  '60s', '--registry', registry.url) do |reading, _, pid|
+        PTY.spawn(*EXE, 'join', 'web', '--create', '--size', '2', '--endpoint', '127.0.0.1:1', '--node', 'm0',
+                  '--name', 'm0', '--wait', '60s', '--registry', registry.url) do |reading, _, pid|
           seen = +''
           seen << reading.readpartial(1000) until seen.include?('1 of 2 joined, 1 missing: m0')
           assert_match(/\d+ s left, /, seen)
@@ -198,7 +199,7 @@ class TestCommands < Minitest::Test
           assert_equal 0, run_here('join', 'web', *at)[2]
           rest = rest_of(reading)
           assert_match(/\r\e\[Kcluster web/, rest)
-          assert_match(/^INDEX  NAME  ENDPOINTS/, rest)
+          assert_match(/^INDEX  NAME +ENDPOINTS/, rest)
           Process.wait(pid)
         end
       end
@@ -238,12 +239,31 @@ class TestCommands < Minitest::Test
 
   def test_an_emptied_record_is_a_warning
     in_folder do
-      run_here('node', 'init', 'n0')
+      run_here('node', 'init', 'n0', '--name', 'n0')
       File.write('n0/node.json', '')
       with_registry do |registry|
         out, err, code = run_here('create', 'web', '--size', '2', '--node', 'n0', '--registry', registry.url)
         assert_equal [0, true], [code, out.include?('web')]
         assert_match(/\Axlreg: warning: .*node.json was empty, as after a power cut; made anew, as n0\n\z/, err)
+      end
+    end
+  end
+
+  # Over 2.0 a member that has proved nothing ends a join, unless it is taken as it is.
+  def test_members_that_have_proved_nothing
+    in_folder do
+      with_registry do |registry|
+        run_here('join', 'web', '--create', '--size', '2', '--endpoint', '127.0.0.1:1', '--registry', registry.reg_cred,
+                 '--protocol', '1.9', '--node', 'old', '--name', 'old')
+        at = ['join', 'web', '--endpoint', '127.0.0.1:2', '--registry', registry.url, '--node', 'new', '--name', 'new']
+        [[], %w[--wait 30s]].each do |wait|
+          out, err, code = run_here(*at, *wait)
+          assert_equal ['', 1], [out, code]
+          assert_match(/proved nothing.*: old \(index 0\); let them join over 2.0, or say --allow-unverified/, err)
+          out, _, code = run_here(*at, *wait, '--allow-unverified')
+          assert_equal 0, code
+          assert_match(/^0 +old .* no$/, out)
+        end
       end
     end
   end

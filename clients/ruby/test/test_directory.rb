@@ -142,7 +142,7 @@ class TestDirectory < Minitest::Test
         assert_raises(Xlreg::NoNodeError) { Xlreg::Node.public_send(read, where) }
       end
       assert_empty Dir.children(folder) # no lock was left either
-      assert_raises(Xlreg::NodeError) { Xlreg::Node.init(File.join(folder, '7up')) }
+      assert_raises(Xlreg::NodeError) { Xlreg::Node.init(File.join(folder, 'other'), name: '7up') }
       File.write(path, '')
       assert_raises(Xlreg::NodeError) { Xlreg::Node.open(path) }
     end

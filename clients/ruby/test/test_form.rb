@@ -51,14 +51,15 @@ class TestForm < Minitest::Test
            '--endpoint', "127.0.0.1:#{port}", '--wait', '30s', '-o', 'json')
   end
 
+  NOWHERE = ['0.0.0.0:7001', '[::]:7001', '127.0.0.1:0', '224.0.0.1:1', '[ff02::1]:1', '255.255.255.255:1', nil].freeze
+
   def test_addresses_that_nobody_could_reach_are_refused_before_registering
     everywhere = TCPServer.new('0.0.0.0', 0)
     bound = Socket.new(:INET, :STREAM).tap { |socket| socket.bind(Addrinfo.tcp('127.0.0.1', 0)) }
     with_registry do |registry|
       fresh = node(0)
       attempts = [{ listeners: [everywhere] }, { listeners: [bound] }, { listeners: [Socket.new(:INET, :STREAM)] },
-                  { advertise: ['0.0.0.0:7001'] }, { advertise: ['[::]:7001'] }, { advertise: ['127.0.0.1:0'] },
-                  { advertise: ['does-not-exist.invalid:7001'] }, { advertise: [nil] }]
+                  *NOWHERE.map { |address| { advertise: [address] } }]
       attempts.each do |attempt|
         assert_raises(Xlreg::AddressError, attempt.inspect) do
           Xlreg.form(registry.url, node: fresh, cluster: 'web', size: 2, timeout: PATIENCE, **attempt)
@@ -81,6 +82,28 @@ class TestForm < Minitest::Test
     end
     gone = Xlreg::Target.new(endpoints: ['127.0.0.1:1'], fingerprint: "SHA256:#{'A' * 43}")
     assert_raises(Xlreg::UnreachableError) { Xlreg::Client.open(gone, timeout: 0.2) }
+  end
+
+  # One's own name may take its time to be known.
+  def test_a_name_that_is_not_there_yet_is_looked_up_again
+    asked = []
+    real = Addrinfo.method(:getaddrinfo)
+    look = lambda do |host, *rest|
+      asked << host if host == 'mine.example'
+      raise SocketError, 'not known' if host == 'mine.example' && asked.size < 4
+
+      real.call(host == 'mine.example' ? '127.0.0.1' : host, *rest)
+    end
+    with_registry do |registry|
+      Addrinfo.stub(:getaddrinfo, look) { form_in_vain(registry, 0, advertise: ['mine.example:7001']) }
+      assert_equal 4, asked.size
+      Addrinfo.stub(:getaddrinfo, ->(*) { raise SocketError, 'never' }) do
+        error = assert_raises(Xlreg::UnresolvedError) do
+          Xlreg.form(registry.url, node: node(0), cluster: 'web', size: 2, advertise: ['mine.example:1'], timeout: 0.2)
+        end
+        assert_match(/mine.example:1 does not resolve: never/, error.message)
+      end
+    end
   end
 
   def test_advertised_addresses

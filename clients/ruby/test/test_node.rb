@@ -128,7 +128,8 @@ class TestNode < Minitest::Test
 
   def test_ruby_reads_what_go_writes
     with_directory do |path|
-      out, err, code = run_go('node', 'init', path, '--endpoint', '127.0.0.1:7001,[::1]:7002', '-o', 'json')
+      out, err, code = run_go('node', 'init', path, '--name', 'n0', '--endpoint', '127.0.0.1:7001,[::1]:7002', '-o',
+                              'json')
       assert_equal [0, ''], [code, err]
       Xlreg::Node.open(path) do |node|
         assert_equal ['n0', JSON.parse(out)['sig']], [node.name, node.keys.fingerprint]
@@ -203,4 +204,22 @@ class TestNode < Minitest::Test
   end
 
   def sig(number) = "SHA256:#{'A' * 41}#{'ABCDEFGH'[number]}A"
+
+  # The same folder on several machines is several nodes, with names that tell them apart.
+  def test_a_node_without_a_name_has_that_of_its_machine_and_key
+    { '3f2a9c1b77de' => 'h-3f2a9c1b77de', 'web-1.example.org' => 'web-1', 'Big_Host' => 'Big_Host', 'localhost' => nil,
+      'Localhost' => nil, '' => nil, '--' => nil, 'büro' => 'b-ro' }.each do |host, alone|
+      assert_equal alone, Xlreg::Naming.new_name(keys, only_here: true, host: host), host if alone
+      with_digits = Xlreg::Naming.new_name(keys, host: host)
+      assert_match(/-\h{6}\z/, with_digits)
+      refute_equal with_digits, Xlreg::Naming.new_name(Xlreg::TestHelper.keys(1), host: host)
+      assert_match(/-\h{6}\z/, Xlreg::Naming.new_name(keys, only_here: true, host: host)) unless alone
+      assert_equal with_digits, Xlreg::Name.check(with_digits)
+    end
+    Dir.mktmpdir do |folder|
+      names = Array.new(2) { |i| Xlreg::Node.ensure(File.join(folder, i.to_s, 'etcd-node'), &:name) }
+      assert_equal 2, names.uniq.size
+      names.each { |name| assert_match(/-\h{6}\z/, name) }
+    end
+  end
 end

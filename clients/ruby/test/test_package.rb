@@ -25,9 +25,28 @@ class TestPackage < Minitest::Test
       script = 'require "xlreg"; print Xlreg::Keys.generate.fingerprint'
       out, status = Open3.capture2(environment, Gem.ruby, '-e', script)
       assert_equal [0, 50], [status.exitstatus, out.size]
-      _, status = Open3.capture2(environment, File.join(home, 'bin', 'xlreg-rb'), '--help')
-      assert_equal 0, status.exitstatus
+      out, status = Open3.capture2(environment, File.join(home, 'bin', 'xlreg-rb'), '--version')
+      assert_equal [0, "xlreg-rb #{Xlreg::VERSION}\n"], [status.exitstatus, out]
     end
+  end
+
+  def test_what_the_package_says_of_itself
+    spec = Gem::Specification.load(File.join(FOLDER, 'xlreg.gemspec'))
+    assert_equal [Xlreg::VERSION, 'MIT'], [spec.version.to_s, spec.license]
+    refute_empty spec.authors.join
+    %w[README.md LICENSE exe/xlreg-rb lib/xlreg.rb sig/xlreg.rbs].each { |file| assert_includes spec.files, file }
+    assert_equal File.read(File.join(FOLDER, '../../LICENSE')), File.read(File.join(FOLDER, 'LICENSE'))
+    urls = spec.metadata.select { |name, _| name.end_with?('_uri') }
+    assert_equal 4, urls.size
+    [spec.homepage, *urls.values].each { |url| assert url.start_with?('https://github.com/xlattice/xlreg'), url }
+  end
+
+  # There is one number, and nothing else in the package names another.
+  def test_one_version
+    spec = Gem::Specification.load(File.join(FOLDER, 'xlreg.gemspec'))
+    files = spec.files.reject { |file| file.end_with?('lib/xlreg/version.rb', 'pb.rb') }
+    said = files.select { |file| File.read(File.join(FOLDER, file)).match?(/xlreg-\d|VERSION = '/) }
+    assert_empty said
   end
 
   def run_gem(environment, *arguments, chdir:)

@@ -78,7 +78,7 @@ class TestVocabulary < Minitest::Test
   end
 
   def test_who_is_missing_and_where_one_stands
-    error = Xlreg::IncompleteError.new(roster(0, 2, size: 8), 8, standing: :joined, index: 2, silence: 130)
+    error = Xlreg::IncompleteError.new(roster(0, 2, size: 8), 8, standing: :joined, index: 2, silence: 130.0)
     assert_match(/; this node has joined, with index 2; registry last heard 2 minutes ago; /, error.message)
     assert_match(/; nobody at index 1, 3 to 7; joined: m0/, error.message)
     assert_equal 1, error.message.scan('missing').size

@@ -4,6 +4,10 @@ module Xlreg
   # What to register for a listening socket, and what not: nobody could reach the node there.
   # @api private
   module Addresses
+    MULTICAST = [IPAddr.new('224.0.0.0/4'), IPAddr.new('ff00::/8')].freeze
+    BROADCAST = IPAddr.new('255.255.255.255').freeze
+    private_constant :MULTICAST, :BROADCAST
+
     module_function
 
     # Returns what to register: for each listener the address advertised in its place, or else its own;
@@ -38,10 +42,19 @@ module Xlreg
       Endpoint.new("#{host}:#{socket.local_address.ip_port}")
     end
 
+    # @param address [IPAddr]
+    # @return [String, nil] what it stands for, if that is no machine alone
+    def nobody_at(address)
+      address = address.native if address.ipv6? && address.ipv4_mapped?
+      return 'stands for all addresses of a machine' if address.to_i.zero?
+      return 'is the broadcast address, which stands for all machines of a network' if address == BROADCAST
+
+      'is a multicast address, which stands for a group of machines' if MULTICAST.any? { |net| net.include?(address) }
+    end
+
     def check_reach(bound)
-      if unspecified?(bound.ip_address)
-        refuse("#{bound.ip_address} stands for all addresses of this machine: listen on one of them, or advertise one")
-      end
+      nobody = nobody_at(IPAddr.new(bound.ip_address.sub(/%.*/, '')))
+      refuse("#{bound.ip_address} #{nobody}: listen on one of this machine's, or advertise one") if nobody
       return unless bound.ip_address.include?('%')
 
       refuse("#{bound.ip_address} is good on this machine only: listen on an address without a zone, or advertise one")
@@ -50,22 +63,17 @@ module Xlreg
     def advertised(text)
       endpoint = Endpoint.new(text)
       found = endpoint.address ? [endpoint.host] : resolve(endpoint)
-      refuse("#{endpoint} stands for all addresses of a machine") if found.any? { |address| unspecified?(address) }
+      nobody = found.filter_map { |address| nobody_at(IPAddr.new(address.sub(/%.*/, ''))) }.first
+      refuse("#{endpoint} #{nobody}") if nobody
       endpoint
     rescue EndpointError => e
       refuse(e.message)
     end
 
-    def unspecified?(address)
-      address = IPAddr.new(address.sub(/%.*/, ''))
-      (address.ipv6? && address.ipv4_mapped? ? address.native : address).to_i.zero?
-    end
-
     def resolve(endpoint)
-      found = Addrinfo.getaddrinfo(endpoint.host, endpoint.port, nil, :STREAM).map(&:ip_address)
-      found.empty? ? refuse("#{endpoint} does not resolve") : found
+      Addrinfo.getaddrinfo(endpoint.host, endpoint.port, nil, :STREAM).map(&:ip_address)
     rescue SocketError => e
-      refuse("#{endpoint} does not resolve: #{e.message}")
+      raise UnresolvedError, "address cannot be registered: #{endpoint} does not resolve: #{e.message}"
     end
   end
 end

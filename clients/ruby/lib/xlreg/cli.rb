@@ -30,6 +30,7 @@ module Xlreg
       TryLaterError => "if that goes on, see whether the registry's disk is full",
       OriginalRegistryError => 'say which with --protocol',
       Needs20Error => 'leave --protocol away, if the registry speaks 2.0',
+      UnverifiedError => 'let them join over 2.0, or say --allow-unverified if you take them as they are',
       AddressError => 'give with --endpoint an address where the others reach this member',
       ClockError => 'set the clock of this machine, or wait until it is',
       UntrustedError => 'if its keys are new, get its credentials anew from someone you trust',
@@ -163,8 +164,7 @@ module Xlreg
     end
 
     def leave
-      path, = @command.node
-      left = Node.open(path) do |node|
+      left = Node.open(@command.node) do |node|
         limit = Limit.new(REQUEST_SECONDS)
         Client.open(target, node: node, protocol: @command.protocol, timeout: limit.left) do |client|
           client.login(timeout: limit.left)
@@ -189,14 +189,15 @@ module Xlreg
     # Joins and does not wait: it calls the formation off as soon as the node has its place.
     def place(node)
       told = ->(progress) { throw :placed, progress.roster if progress.roster }
-      catch(:placed) { Formation.new(plan(node), told).run(Limit.new(REQUEST_SECONDS)).roster }
+      plan = plan(node)
+      roster = catch(:placed) { return Formation.new(plan, told).run(Limit.new(REQUEST_SECONDS)).roster }
+      Membership.new(plan.options, roster, nil, allow_unverified: plan.allow_unverified).roster
     end
 
-    # It prints who is verified, so nobody is left out.
     def plan(node)
       options = Options.of(target, node: node, protocol: @command.protocol)
       Plan.new(options: options, ref: @command.ref, size: @command.size, advertise: @command.endpoint,
-               join_only: !@command.create?, allow_unverified: true)
+               join_only: !@command.create?, allow_unverified: @command.allow_unverified?)
     end
 
     # Waits for the whole roster.
@@ -230,11 +231,20 @@ module Xlreg
     end
 
     def with_node
-      path, name = @command.node
-      Node.ensure(path, name: name) do |node|
+      path = @command.node
+      Node.ensure(path, **@command.naming) do |node|
+        check_name(node)
         note("#{path}: node.json was empty, as after a power cut; made anew, as #{node.name}") if node.recovered?
         yield node
       end
+    end
+
+    def check_name(node)
+      wanted = @command[:name]
+      return if wanted.nil? || wanted == node.name
+
+      raise UsageError, "--name #{wanted}: the node in #{node.directory} is called #{node.name}, and nodes keep " \
+                        "their names: make another with --node NEWDIR --name #{wanted}"
     end
 
     def show(roster)

@@ -15,7 +15,8 @@ module Xlreg
     SHARED = %i[output registry node protocol].freeze
     # Each command: what it takes, its flags, and what it is for.
     VERBS = {
-      'join' => ['NAME', [*SHARED, :name, :endpoint, :size, :create, :wait], 'become a member of a cluster'],
+      'join' => ['NAME', [*SHARED, :name, :endpoint, :size, :create, :wait, :allow_unverified],
+                 'become a member of a cluster'],
       'get' => ['NAME', [*SHARED, :wait], 'show who is in a cluster'],
       'create' => ['[NAME]', [*SHARED, :name, :size, :endpoints, :unique], 'make a cluster'],
       'leave' => ['NAME', SHARED, 'give a place in a cluster up'],
@@ -31,12 +32,13 @@ module Xlreg
       output: ['-o', '--output FORMAT', 'table, wide or json (default table)'],
       registry: ['--registry FILE|URL', 'a regCred file or an xlreg:// line'],
       node: ['--node DIR', "the node's directory, made if it does not exist (default the user's own)"],
-      name: ['--name NAME', 'of a node that is made now (default that of its directory)'],
+      name: ['--name NAME', "of a node that is made now (default this machine's, if need be with digits of the key)"],
       protocol: ['--protocol GENERATION', '2.0, 1.9 or 1.8 (default 2.0)'],
       endpoint: ['--endpoint HOST:PORT', 'of this member, repeatable'],
       size: ['--size MEMBERS', 'how many the cluster is made for, 2 to 64'],
       create: ['--create', 'make the cluster, of --size members, if it does not exist'],
       wait: ['--wait TIME', 'such as 30s, for all members (default not at all)'],
+      allow_unverified: ['--allow-unverified', 'take members of classic carriers, who have proved nothing, too'],
       endpoints: ['--endpoints ADDRESSES', 'how many each member must have (default 1)'],
       unique: ['--unique', 'append to the name what makes it new'],
       bits: ['--bits BITS', 'size of new keys: 2048, 3072 or 4096 (default 2048)'],
@@ -47,7 +49,7 @@ module Xlreg
     }.freeze
     COMMANDS = VERBS.keys.map { |verb| verb.split[0] }.uniq.join(', ')
     NUMBERS = %i[size endpoints bits].freeze
-    SWITCHES = %i[create unique].freeze
+    SWITCHES = %i[create unique allow_unverified].freeze
     private_constant :UNITS, :SHARED, :VERBS, :HELP, :COMMANDS, :NUMBERS, :SWITCHES
 
     # @return [String] the command, or help
@@ -116,6 +118,9 @@ module Xlreg
     # @return [Boolean]
     def unique? = @given.fetch(:unique, false)
 
+    # @return [Boolean]
+    def allow_unverified? = @given.fetch(:allow_unverified, false)
+
     # @return [ClusterRef] the cluster that is meant, by name or ID
     def ref
       return ClusterRef.new if argument.to_s.empty? && verb == 'create'
@@ -126,17 +131,17 @@ module Xlreg
       fail_usage("cluster #{Text.quote(argument)}: #{e.message}")
     end
 
-    # @return [Array(String, String)] the node's directory, and the name of a new one
+    # @return [String] the node's directory
     def node
-      if @given[:node]
-        path = File.expand_path(@given[:node])
-        return [path, @given[:name] || File.basename(path)]
-      end
+      return File.expand_path(@given[:node]) if @given[:node]
 
       config = ENV.fetch('XDG_CONFIG_HOME', '')
       config = File.join(Dir.home, '.config') if config.empty?
-      [File.join(config, 'xlreg', 'node'), @given[:name] || host_name]
+      File.join(config, 'xlreg', 'node')
     end
+
+    # @return [Hash] what to call a node that is made there
+    def naming = { name: @given[:name], only_here: @given[:node].nil? }
 
     private
 
@@ -160,12 +165,6 @@ module Xlreg
       fail_usage("'#{verb}' takes one #{wanted.delete('[]')}")
     end
 
-    def host_name
-      Name.check(Socket.gethostname.split('.').first.to_s)
-    rescue IllFormedNameError
-      'node'
-    end
-
     def parser
       @parser ||= OptionParser.new do |options|
         options.require_exact = true
@@ -182,7 +181,7 @@ module Xlreg
       name, value = /\A--([a-z-]+)=(.*)\z/m.match(word)&.captures
       return word unless name
 
-      switch = SWITCHES.find { |flag| flag.to_s == name }
+      switch = SWITCHES.find { |flag| flag_name(flag) == "--#{name}" }
       return ["--#{name}", value] unless switch
 
       note(switch, value)
@@ -206,7 +205,7 @@ module Xlreg
       else text
       end
     rescue ArgumentError, VersionError, IllFormedNameError => e
-      fail_usage("--#{flag}: #{e.message}")
+      fail_usage("#{flag_name(flag)}: #{e.message}")
     end
 
     def switch(text)
@@ -279,9 +278,8 @@ module Xlreg
 
     def check_endpoints
       Endpoint.all(endpoint).each do |one|
-        next unless one.address&.to_i&.zero?
-
-        fail_usage("--endpoint #{one}: stands for all addresses of a machine; give one where others reach it")
+        nobody = one.address && Addresses.nobody_at(one.address)
+        fail_usage("--endpoint #{one}: #{nobody}; give one where others reach it") if nobody
       end
     rescue EndpointError => e
       fail_usage("--endpoint: #{e.message}")

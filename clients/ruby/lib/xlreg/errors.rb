@@ -41,6 +41,7 @@ module Xlreg
   #     ├── UnverifiedError             a member's token carries no proof
   #     ├── StrangerError               the other end of a connection is no member of the cluster
   #     ├── AddressError                nobody could reach the node there
+  #     │   └── UnresolvedError           a host name has no address, perhaps not yet
   #     ├── NoProgramError              the test helper finds no program xlreg, or it does not start
   #     ├── FormatError                 bytes or text of the wrong form
   #     │   ├── IDError
@@ -387,6 +388,9 @@ module Xlreg
 
   # An address cannot be registered, since nobody could reach the node there.
   class AddressError < Error; end
+
+  # A host name has no address yet, as that of a machine that has just started.
+  class UnresolvedError < AddressError; end
 
   # There is no program xlreg for the test helper to run, or it does not open a registry.
   class NoProgramError < Error; end

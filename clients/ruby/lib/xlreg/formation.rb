@@ -62,6 +62,10 @@ module Xlreg
   # meanwhile.
   # @api private
   class Formation
+    FIRST_PAUSE = 0.05
+    MOST_PAUSE = 1.0
+    private_constant :FIRST_PAUSE, :MOST_PAUSE
+
     # @return [Symbol] where the node stands: :apart, :asked or :joined
     attr_reader :standing
 
@@ -87,13 +91,27 @@ module Xlreg
       @limit = limit
       Text.doing("form #{@plan.ref}") do
         @plan.check
-        @plan.node.update_endpoints(@plan.endpoints)
+        @plan.node.update_endpoints(endpoints(limit))
         Persistence.new(limit, incomplete: method(:incomplete), tell: method(:tell), classic: @plan.options.classic?)
                    .run { attempt(limit) }
       end
     end
 
     private
+
+    # Finds out the addresses. A name that has none yet is looked up again for a while.
+    def endpoints(limit)
+      limit = limit.within(@plan.options.timing.dial)
+      backoff = Backoff.new(FIRST_PAUSE, MOST_PAUSE)
+      begin
+        @plan.endpoints
+      rescue UnresolvedError => e
+        raise unless backoff.pause(limit)
+
+        tell(e)
+        retry
+      end
+    end
 
     # Goes all the way with one session.
     def attempt(limit)
@@ -193,7 +211,8 @@ module Xlreg
   # @yieldparam progress [Progress] each time that something is new
   # @return [Membership]
   # @raise [IncompleteError] time was up first; it says who has joined and how many are missing
-  # @raise [AddressError] nobody could reach the node at one of the addresses
+  # @raise [AddressError] nobody could reach the node at one of the addresses. A host name that has no address is
+  #   looked up again for 30 seconds first
   # @raise [ClusterSizeError] the cluster exists with another size
   # @raise [UnverifiedError] the cluster is full, and some have proved nothing; its members names them
   # @raise [UntrustedError] the registry is not the one wanted

@@ -34,27 +34,30 @@ module Xlreg
       # files that are there, from an earlier try or brought by someone, are used; those that contradict
       # the arguments are an error.
       # @param path [String] only its owner may write to it
-      # @param name [String, nil] by default that in a cert.pem that is there with its keys, or else the directory's
+      # @param name [String, nil] by default that in a cert.pem that is there with its keys, or else this machine's,
+      #   with digits of the key
       # @param endpoints [Array<String, Endpoint>]
       # @param keys [Keys, nil] new ones by default
       # @param bits [Integer, nil] the size of new keys, 2048 by default
       # @param attrs [Integer] bits of NodeAttrs
       # @param certificate_life [Numeric] seconds
+      # @param only_here [Boolean] whether it is the only one on this machine, whose name is then enough
       # @yieldparam node [Node] closed at the end of the block
       # @return [Node, Object] the node, or what the block returns
       # @raise [NodeExistsError] there is one already
       # @raise [NodeInUseError] another process has the lock
       # @raise [NodeError] something else is wrong with the directory, the name or an endpoint
       def init(path, name: nil, endpoints: [], keys: nil, bits: nil, attrs: NodeAttrs::NONE,
-               certificate_life: Certificate::DEFAULT_LIFE, &block)
+               certificate_life: Certificate::DEFAULT_LIFE, only_here: false, &block)
         node = Directory.errors("make node in #{path}") do
-          record = Record.new(name: name || File.basename(File.expand_path(path)), attrs: attrs, endpoints: endpoints)
+          Name.check(name) if name
+          record = Record.new(name: name || 'unnamed', attrs: attrs, endpoints: endpoints)
           locked(Directory.new(path).tap(&:make)) do |files|
             raise NodeExistsError, 'there is a node already' if files.record?
 
             made = NodeKeys.fill(files, keys, bits)
-            before = Recovery.new(files, made).name unless name
-            make(files, before ? record.with(name: before) : record, made, certificate_life)
+            chosen = name || Recovery.new(files, made).name || Naming.new_name(made, only_here: only_here)
+            make(files, record.with(name: chosen), made, certificate_life)
           end
         end
         node.lend(&block)
@@ -87,11 +90,12 @@ module Xlreg
 
       # Opens the node in a directory, and makes it first if there is none; see open and init.
       # @param path [String]
-      # @param name [String, nil] of a new one; by default the directory's. One that is there keeps its own.
+      # @param name [String, nil] of a new one; see init. One that is there keeps its own.
+      # @param only_here [Boolean] see init
       # @yieldparam node [Node] closed at the end of the block
       # @return [Node, Object] the node, or what the block returns
-      def ensure(path, name: nil, &block)
-        Directory.new(path).record? ? self.open(path, &block) : init(path, name: name, &block)
+      def ensure(path, name: nil, only_here: false, &block)
+        Directory.new(path).record? ? self.open(path, &block) : init(path, name: name, only_here: only_here, &block)
       end
 
       private

@@ -44,6 +44,37 @@ module Xlreg
     end
   end
 
+  # Names for nodes that were given none: this machine's, with digits of the key where that alone would not tell
+  # them apart.
+  # @api private
+  module Naming
+    MOST = 48 # of the 128 characters that a name can have
+    DIGITS = 6
+    private_constant :MOST, :DIGITS
+
+    module_function
+
+    # @param keys [Keys] of the new node
+    # @param only_here [Boolean] whether it is the only one of its user on this machine
+    # @return [String]
+    def new_name(keys, only_here: false, host: Socket.gethostname)
+      name, telling = host_name(host)
+      return name if telling && only_here
+
+      "#{name}-#{Fingerprint.parse(keys.fingerprint).unpack1('H*')[0, DIGITS]}"
+    end
+
+    # Makes a name of a host's, and tells whether it tells the machine apart from others. Names begin with a
+    # letter, which those of containers need not.
+    # @return [Array(String, Boolean)]
+    def host_name(host)
+      name = host.split('.').first.to_s.gsub(/[^A-Za-z0-9_-]/, '-').gsub(/\A-+|-+\z/, '')[0, MOST]
+      return ['node', false] if name.empty?
+
+      [name.match?(/\A\d/) ? "h-#{name}" : name, name.casecmp('localhost') != 0]
+    end
+  end
+
   # What the other files of a node's directory say when node.json is lost.
   # @api private
   class Recovery
