@@ -26,8 +26,6 @@ const (
 // Clusters is the prefix of the keys of all clusters and their seats, for Watch.
 const Clusters = clusterRoot
 
-const indexLen = 2
-
 func nodeKey(id xlreg.NodeID) string { return nodeRoot + string(id) }
 
 func nameKey(name xlreg.Name) string { return nameRoot + string(name) }

@@ -259,7 +259,7 @@ func (d *driver) inPlace() error {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%w: %s is gone", ErrMoved, d.path)
 	case err != nil:
-		return nil // whether it is there cannot be told, so it is not for this to judge
+		return nil //nolint:nilerr // whether it is there cannot be told, so it is not for this to judge
 	case !os.SameFile(now, d.file):
 		return fmt.Errorf("%w: %s is another file", ErrMoved, d.path)
 	case now.Size() < d.file.Size():
