@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -202,7 +201,7 @@ func TestWhatIsNotOffered(t *testing.T) {
 		method, path string
 		want         int
 	}{{"GET", "/", 404}, {"POST", backupPath, 405}, {"DELETE", backupPath, 405}, {"GET", backupPath + "/x", 404}} {
-		request, err := http.NewRequest(c.method, "http://x"+c.path, strings.NewReader(fmt.Sprint("body")))
+		request, err := http.NewRequest(c.method, "http://x"+c.path, strings.NewReader("body"))
 		if err != nil {
 			t.Fatal(err)
 		}
