@@ -31,7 +31,7 @@ func (c *settable) Now() time.Time { return time.Now().Add(time.Duration(c.off.L
 // certificate is then one that the others accept.
 func TestFormWhenTheClockIsSet(t *testing.T) {
 	for name, off := range map[string]func() time.Duration{
-		"behind": func() time.Duration { return time.Unix(0, 0).Sub(time.Now()) },
+		"behind": func() time.Duration { return time.Until(time.Unix(0, 0)) },
 		"ahead":  func() time.Duration { return 20 * 24 * time.Hour },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -78,7 +78,7 @@ func TestFormWhenTheClockIsSet(t *testing.T) {
 func TestTheClockIsNeverSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, xlreg.Protocol20)
-		clock := newSettable(time.Unix(0, 0).Sub(time.Now()))
+		clock := newSettable(time.Until(time.Unix(0, 0)))
 		o := f.options(nil)
 		o.Now = clock.Now
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

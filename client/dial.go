@@ -99,11 +99,16 @@ func reach(ctx context.Context, target *regcred.Target, o Options) (*Client, err
 func (d *dialing) dial(ctx context.Context, patience time.Duration) (*Client, error) {
 	began := time.Now()
 	wait := backoff{first: dialFirstPause, most: dialMostPause}
+	var last error
 	for {
 		c, err := d.round(ctx)
 		if err == nil || errors.Is(err, ErrUntrusted) {
 			return c, err
 		}
+		if ctx.Err() != nil && last != nil {
+			err = last // of a round that was not cut short
+		}
+		last = err
 		if patience > 0 && time.Since(began) >= patience {
 			return nil, fmt.Errorf("%w: %w", errNotReached, err)
 		}

@@ -321,6 +321,9 @@ func flipHeader(record, at int) filter {
 	}
 }
 
+// elapse lets time go by, in a bubble.
+func elapse(d time.Duration) { <-time.After(d) }
+
 // goal is how long after the moment when the registry can be reached and the cluster is
 // full every member has its roster, whatever happened before.
 const goal = 35 * time.Second
@@ -351,9 +354,9 @@ func formPastSilence(t *testing.T, p xlreg.Protocol, at time.Duration, die func(
 	for i := range n - 1 {
 		g.Go(func() error { return net.cable().formOn(t.Context(), p, i, n, nil) })
 	}
-	time.Sleep(at)
+	elapse(at)
 	back := die(net)
-	time.Sleep(back)
+	elapse(back)
 	full := time.Now()
 	g.Go(func() error { return net.cable().formOn(t.Context(), p, n-1, n, nil) })
 	if err := g.Wait(); err != nil {
@@ -370,13 +373,13 @@ func TestAwaitPastSilence(t *testing.T) {
 		n := newNetwork(t)
 		var g errgroup.Group
 		g.Go(func() error { return n.cable().formOn(t.Context(), xlreg.Protocol20, 0, 2, nil) })
-		time.Sleep(time.Second)
+		elapse(time.Second)
 		g.Go(func() error {
 			o := client.AwaitOptions{Options: client.Options{Dialer: n.cable()}, Cluster: clusterC}
 			_, err := client.Await(t.Context(), n.target, o)
 			return err
 		})
-		time.Sleep(time.Minute)
+		elapse(time.Minute)
 		n.freeze()
 		full := time.Now()
 		g.Go(func() error { return n.cable().formOn(t.Context(), xlreg.Protocol20, 1, 2, nil) })
@@ -467,7 +470,7 @@ func TestFormOverASlowLine(t *testing.T) {
 func share(line chan struct{}, rate int) filter {
 	return func(b []byte) ([]byte, bool) {
 		line <- struct{}{}
-		time.Sleep(time.Duration(len(b)) * time.Second / time.Duration(rate))
+		elapse(time.Duration(len(b)) * time.Second / time.Duration(rate))
 		<-line
 		return b, false
 	}
@@ -482,7 +485,7 @@ func TestTheErrorKnowsTheSeat(t *testing.T) {
 		defer cancel()
 		var g errgroup.Group
 		g.Go(func() error { return n.cable().formOn(ctx, xlreg.Protocol20, 0, 2, nil) })
-		time.Sleep(6 * time.Second)
+		elapse(6 * time.Second)
 		heard := time.Now()
 		n.cutOff(time.Hour)
 		err := g.Wait()
@@ -494,6 +497,6 @@ func TestTheErrorKnowsTheSeat(t *testing.T) {
 			t.Errorf("%+v", incomplete)
 		}
 		t.Log(err)
-		time.Sleep(time.Hour)
+		elapse(time.Hour)
 	})
 }

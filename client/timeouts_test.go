@@ -73,7 +73,7 @@ func (f *trouble) refuseUntil(d time.Duration) {
 
 // silence leaves requests of a kind without an answer.
 func (f *trouble) silence(op wire.Op) {
-	f.tell(op, func(request) *wire.Message { time.Sleep(2 * yours); return nil })
+	f.tell(op, func(request) *wire.Message { elapse(2 * yours); return nil })
 }
 
 func (f *trouble) options() client.Options {
@@ -136,7 +136,7 @@ var timeouts = map[string]func(f *trouble) time.Duration{
 	"`Membership.Leave`": func(f *trouble) time.Duration {
 		m := f.member()
 		f.tell(wire.OpMember, func(request) *wire.Message {
-			time.Sleep(slowly)
+			elapse(slowly)
 			return wire.NewMemberOK(&xlreg.Token{Name: "n", ID: m.Self().Token.ID})
 		})
 		f.silence(wire.OpLeave)

@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -119,7 +118,7 @@ func within(space string, f func() error) error {
 	done.Go(func() {
 		runtime.LockOSThread() // and no Unlock: the thread ends with the goroutine
 		var fd int
-		if fd, err = unix.Open(filepath.Join("/run/netns", space), unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
+		if fd, err = unix.Open("/run/netns/"+space, unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
 			return
 		}
 		defer unix.Close(fd)

@@ -137,6 +137,18 @@ func (w *world) form(p xlreg.Protocol, i, n int, limits client.Limits) error {
 	return err
 }
 
+// until looks again and again until ok is true, or the test's time is over.
+func (w *world) until(ok func() bool) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		<-tick.C
+	}
+}
+
+// elapse lets so much time go by as what is tested takes.
+func elapse(d time.Duration) { <-time.After(d) }
+
 // event is something that happens to the network while members wait. When it returns,
 // the registry can be reached.
 type event struct {
@@ -174,7 +186,7 @@ func events(pause func(time.Duration)) []event {
 // clients and for what happens.
 func TestFormPastEvents(t *testing.T) {
 	const share = 20
-	for _, e := range events(func(d time.Duration) { time.Sleep(min(d, time.Minute) / share) }) {
+	for _, e := range events(func(d time.Duration) { elapse(min(d, time.Minute) / share) }) {
 		t.Run(e.name, func(t *testing.T) {
 			t.Parallel()
 			formPast(t, e, 100*time.Millisecond, client.Limits{Silence: 30 * time.Second / share}, 20*time.Second)
@@ -188,7 +200,7 @@ func TestFormPastEventsForReal(t *testing.T) {
 	if !long() {
 		t.Skip("takes minutes: XLREG_LONG=1")
 	}
-	for _, e := range events(time.Sleep) {
+	for _, e := range events(elapse) {
 		for _, at := range []time.Duration{time.Second, 24 * time.Second} {
 			t.Run(fmt.Sprintf("%s after %v", e.name, at), func(t *testing.T) {
 				t.Parallel()
@@ -207,10 +219,8 @@ func formPast(t *testing.T, e event, at time.Duration, limits client.Limits, goa
 	for i, p := range protocols {
 		g.Go(func() error { return w.form(p, i, n, limits) })
 	}
-	for w.running.Stats().Waiting < len(protocols) {
-		time.Sleep(10 * time.Millisecond)
-	}
-	time.Sleep(at)
+	w.until(func() bool { return w.running.Stats().Waiting == len(protocols) })
+	elapse(at)
 	e.happen(w)
 	full := time.Now()
 	g.Go(func() error { return w.form(xlreg.Protocol20, n-1, n, limits) })
@@ -236,15 +246,11 @@ func TestTheServerFindsDeadPeers(t *testing.T) {
 	for i, p := range protocols {
 		g.Go(func() error { return w.form(p, i, len(protocols)+1, client.Limits{}) })
 	}
-	for w.running.Stats().Waiting < len(protocols) {
-		time.Sleep(10 * time.Millisecond)
-	}
-	time.Sleep(time.Second)
+	w.until(func() bool { return w.running.Stats().Waiting == len(protocols) })
+	elapse(time.Second)
 	w.drop()
 	gone := time.Now()
-	for w.running.Stats().Open > 0 && time.Since(gone) < 2*goal {
-		time.Sleep(100 * time.Millisecond)
-	}
+	w.until(func() bool { return w.running.Stats().Open == 0 })
 	if took := time.Since(gone); took > goal {
 		t.Errorf("closed after %v", took)
 	}
