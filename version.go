@@ -6,6 +6,10 @@ import (
 	"strings"
 )
 
+// Release is the version of this module, and of the clients in Python and Ruby that
+// belong to it. Those of the protocol are another matter.
+const Release = "0.1.0"
+
 // Version is a version a.b.c.d of the protocol or of a program. On the wire it
 // is a 32-bit little-endian value whose lowest byte is a, which is the value a
 // Version holds.

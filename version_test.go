@@ -3,6 +3,8 @@ package xlreg_test
 import (
 	"encoding/binary"
 	"fmt"
+	"os"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -71,6 +73,19 @@ func TestProtocols(t *testing.T) {
 	for _, bad := range []string{"", "2", "1.7", "2.0.0", "2.0 "} {
 		if p, err := xlreg.ParseProtocol(bad); err == nil || p != 0 {
 			t.Errorf("%q: got %d", bad, p)
+		}
+	}
+}
+
+// The clients in other languages have this module's version, whoever raises it.
+func TestOneRelease(t *testing.T) {
+	for path, line := range map[string]string{
+		"clients/python/src/xlreg/_version.py": `__version__ = "` + xlreg.Release + `"`,
+		"clients/ruby/lib/xlreg/version.rb":    "VERSION = '" + xlreg.Release + "'",
+	} {
+		text, err := os.ReadFile(path)
+		if err != nil || !strings.Contains(string(text), line+"\n") {
+			t.Errorf("%s has no line %s: %v", path, line, err)
 		}
 	}
 }

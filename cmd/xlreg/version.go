@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/view"
 )
 
@@ -33,12 +34,12 @@ func newVersion(g *globals) *cobra.Command {
 }
 
 func buildVersion() versionJSON {
-	v := versionJSON{Version: "unknown", Protocols: []string{"2.0", "1.9", "1.8"}}
+	v := versionJSON{Version: xlreg.Release, Protocols: []string{"2.0", "1.9", "1.8"}}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return v
 	}
-	v.Version, v.Go = info.Main.Version, info.GoVersion
+	v.Go = info.GoVersion
 	for _, s := range info.Settings {
 		if s.Key == "vcs.revision" {
 			v.Revision = s.Value
