@@ -15,7 +15,8 @@ type queue struct {
 
 // ticket is one handshake's place in a queue.
 type ticket struct {
-	called     chan struct{} // closed when its turn has come
+	called     chan struct{} // closed when its turn has come, or never will
+	dropped    bool          // it never will; set before called is closed
 	ofSuspects bool          // its turn is one of those that suspects may have
 	queue      *queue
 	place      *list.Element // in queue; nil once it has left
@@ -33,6 +34,9 @@ func (q *queue) enter(round *list.List) {
 }
 
 func (q *queue) add(k *ticket) { k.queue, k.place = q, q.tickets.PushBack(k) }
+
+// oldest returns the ticket that has waited longest. The queue is not empty.
+func (q *queue) oldest() *ticket { return q.tickets.Front().Value.(*ticket) }
 
 // firstOf returns the ticket to be served next of those in a round, or nil. Its
 // queue goes to the end of the round.

@@ -3,6 +3,7 @@ package guard
 import (
 	"container/list"
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -25,6 +26,15 @@ type Turns struct {
 	suspects    suspects          // guarded by mu
 }
 
+// suspectWaits is how many handshakes of one suspect may wait. They wait until their
+// hello timeout, however fast the suspect brings new ones, and hold memory meanwhile.
+// It is many, since an honest client may share the suspect's address.
+const suspectWaits = 1024
+
+// ErrDropped ends a wait for a turn that would not have come: newer ones of the same
+// suspect come first, and there are too many of them.
+var ErrDropped = errors.New("too many handshakes wait for this address, which has wasted turns")
+
 // NewTurns returns Turns of which there are n at once.
 func NewTurns(n int) *Turns {
 	return &Turns{
@@ -35,11 +45,14 @@ func NewTurns(n int) *Turns {
 }
 
 // Wait waits for a turn, which lasts until release is called, but not past the end
-// of ctx.
+// of ctx. A suspect of which too many handshakes wait gets ErrDropped for the oldest.
 func (t *Turns) Wait(ctx context.Context, from Source) (release func(), err error) {
 	k := t.enter(from)
 	select {
 	case <-k.called:
+		if k.dropped {
+			return nil, ErrDropped
+		}
 		return func() { t.release(k) }, nil
 	case <-ctx.Done():
 		t.abandon(k)
@@ -73,15 +86,25 @@ func (t *Turns) enter(from Source) *ticket {
 	}
 	k := &ticket{called: make(chan struct{})}
 	q.add(k)
+	if q.round == t.suspected && q.tickets.Len() > suspectWaits {
+		t.drop(q.oldest())
+	}
 	t.handOut()
 	return k
+}
+
+// drop ends a wait without a turn. mu is held.
+func (t *Turns) drop(k *ticket) {
+	t.leave(k)
+	k.dropped = true
+	close(k.called)
 }
 
 // abandon gives up waiting; a turn that came meanwhile goes to the next.
 func (t *Turns) abandon(k *ticket) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.leave(k) {
+	if !t.leave(k) && !k.dropped {
 		t.giveBack(k)
 	}
 }

@@ -220,3 +220,33 @@ func TestSuspectsAreForgotten(t *testing.T) {
 }
 
 func numbered(i int) Source { return SourceOf(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})) }
+
+// The oldest of too many handshakes of a suspect is dropped, and has no turn that it
+// could give back.
+func TestSuspectMayNotWaitWithoutBound(t *testing.T) {
+	turns := NewTurns(1)
+	good, bad := src("10.0.0.1"), src("10.0.0.2")
+	held := take(t, turns, good)
+	turns.Wasted(bad)
+	var waiting []*ticket
+	for range suspectWaits {
+		waiting = append(waiting, wait(t, turns, bad))
+	}
+	newest := wait(t, turns, bad)
+	oldest := waiting[0]
+	if !called(oldest) || !oldest.dropped || count(waiting) != 1 {
+		t.Fatalf("%d of the older ones ended, want the oldest alone", count(waiting))
+	}
+	turns.abandon(oldest)
+	if turns.free != 0 {
+		t.Error("the dropped one gave back a turn that it never had")
+	}
+	for _, k := range append(waiting[1:], newest) {
+		turns.abandon(k)
+	}
+	turns.release(held)
+	if turns.free != 1 {
+		t.Errorf("%d turns free, want the one there is", turns.free)
+	}
+	checkNobodyWaits(t, turns)
+}
