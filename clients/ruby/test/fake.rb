@@ -184,12 +184,13 @@ module Handshakes
   module_function
 
   # @param seal [Proc] makes the answer to a Hello
-  def classic(seal: ->(hello, reply) { hello.seal(reply) })
+  # @param codec [Class] of what follows
+  def classic(seal: ->(hello, reply) { hello.seal(reply) }, codec: Xlreg::Codec::Cipher)
     lambda do |socket|
       hello = Xlreg::Classic::Hello.decrypt(socket.read(FakeRegistry::COMMS.n.num_bits / 8), FakeRegistry::COMMS)
       reply = Xlreg::Classic::HelloReply.make(hello.protocol)
       socket.write(seal.call(hello, reply))
-      [socket, Xlreg::Codec::Cipher.new(reply)]
+      [socket, codec.new(reply)]
     end
   end
 

@@ -16,6 +16,26 @@ class OriginalRegistry < FakeRegistry
   # A cluster, and the tokens of its members in the order in which they came.
   Listed = Struct.new(:id, :name, :size, :endpoint_count, :tokens)
 
+  # The codec of the originals, which send a message of any length.
+  class Codec
+    def initialize(reply)
+      @opener = Xlreg::Codec::Opener.new(reply.key2, reply.iv2)
+      @key = reply.key2
+      @chain = reply.iv2
+    end
+
+    def feed(data) = @opener.feed(data)
+
+    def next = @opener.next&.first
+
+    def encode(message)
+      head = @chain.empty? ? OpenSSL::Random.random_bytes(16) : ''.b
+      data = Xlreg::Classic.encrypt(@key, @chain + head, Xlreg::Classic.pad(message.encode))
+      @chain = data.byteslice(-16, 16) unless @chain.empty?
+      head + data
+    end
+  end
+
   # What is wrong, in the server's own words.
   class Refusal < StandardError; end
 
@@ -24,7 +44,7 @@ class OriginalRegistry < FakeRegistry
     @lose_races = lose_races
     @mutex = Mutex.new
     @clusters = {}
-    super(protocol)
+    super(protocol, handshake: Handshakes.classic(codec: Codec))
   end
 
   def self.run(protocol, **more)

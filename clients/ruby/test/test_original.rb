@@ -28,9 +28,11 @@ class TestOriginal < Minitest::Test
     threads.map(&:value)
   end
 
-  # Members of one key, since keys take time; their names tell them apart.
+  # Members of one key, since keys take time; their names tell them apart. Of their tokens 24 take more than a
+  # message may have.
   def node_of(number)
-    Xlreg::Node.new(name: "m#{number}", keys: Xlreg::TestHelper.keys(0), endpoints: ["127.0.0.1:#{7001 + number}"])
+    ends = ["127.0.0.1:#{7001 + number}", *(1..5).map { |i| "[2001:db8:1111:2222:3333:4444:5555:#{i}666]:1" }]
+    Xlreg::Node.new(name: "m#{number}", keys: Xlreg::TestHelper.keys(0), endpoints: ends)
   end
 
   def session(cred, generation, name, &)
