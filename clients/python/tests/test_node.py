@@ -80,7 +80,8 @@ def test_go_reads_what_python_writes(folder: Path, program: str) -> None:
 
 def test_python_reads_what_go_writes(program: str, tmp_path: Path) -> None:
     path = tmp_path / "g0"
-    command = [program, "node", "init", str(path), "--endpoint", "127.0.0.1:7001,[::1]:7002", "-o", "json"]
+    endpoints = "127.0.0.1:7001,[::1]:7002"
+    command = [program, "node", "init", str(path), "--name", "g0", "--endpoint", endpoints, "-o", "json"]
     shown = json.loads(subprocess.check_output(command))
     with Node.open(path) as node:
         assert (node.name, node.keys.fingerprint) == ("g0", shown["sig"])

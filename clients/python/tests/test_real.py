@@ -160,7 +160,8 @@ def go_join(
         "--protocol": protocol,
         "--registry": str(registry.reg_cred),
     }
-    command = [program, "join", cluster, "--create", *(word for flag in flags.items() for word in flag)]
+    words = [word for flag in flags.items() for word in flag]
+    command = [program, "join", cluster, "--create", "--allow-unverified", *words]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 

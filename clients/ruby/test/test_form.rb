@@ -32,7 +32,7 @@ class TestForm < Minitest::Test
   def test_a_cluster_with_go_members
     with_registry do |registry|
       Dir.mktmpdir do |folder|
-        go = Array.new(2) { |i| Thread.new { go_member(registry, File.join(folder, "go#{i}"), 7100 + i) } }
+        go = Array.new(2) { |i| Thread.new { go_member(registry, File.join(folder, "go#{i}"), i) } }
         membership, listener = form(registry, 0, size: 3)
         listener.close
         seen = membership.roster.members.map { |member| [member.name, member.id.to_s, member.verified?] }
@@ -46,9 +46,9 @@ class TestForm < Minitest::Test
     end
   end
 
-  def go_member(registry, folder, port)
+  def go_member(registry, folder, number)
     run_go('join', 'web', '--create', '--size', '3', '--registry', registry.url, '--node', folder,
-           '--endpoint', "127.0.0.1:#{port}", '--wait', '30s', '-o', 'json')
+           '--name', "go#{number}", '--endpoint', "127.0.0.1:#{7100 + number}", '--wait', '30s', '-o', 'json')
   end
 
   NOWHERE = ['0.0.0.0:7001', '[::]:7001', '127.0.0.1:0', '224.0.0.1:1', '[ff02::1]:1', '255.255.255.255:1', nil].freeze
