@@ -45,8 +45,10 @@ var waysToGo = map[string]goneData{
 	},
 	"file replaced": {
 		take: func(t *testing.T, p *process, aside string) {
-			must(t, os.Rename(p.file(), aside))
-			must(t, copyFile(aside, p.file()))
+			must(t, os.Link(p.file(), aside)) // so at no moment is there no file, which has words of its own
+			other := aside + ".copy"
+			must(t, copyFile(aside, other))
+			must(t, os.Rename(other, p.file()))
 		},
 		says:    "xlreg.db is another file: put the file back, or restore it",
 		restore: func(t *testing.T, p *process, aside string) { must(t, os.Rename(aside, p.file())) },
