@@ -1,26 +1,51 @@
 package xlreg
 
-import "math/bits"
-
 // ClusterAttrs are the attribute bits of a cluster.
 type ClusterAttrs uint64
 
-// The bits of ClusterAttrs. The first two have no effect yet.
+// The bits of ClusterAttrs.
 const (
-	ClusterEphemeral ClusterAttrs = 1
-	ClusterDeleted   ClusterAttrs = 2
+	ClusterEphemeral ClusterAttrs = 1 // it goes with its last member
+	ClusterDeleted   ClusterAttrs = 2 // no effect yet
 	ClusterUnique    ClusterAttrs = 4 // the registry makes the name new by appending to it
 
 	KnownClusterAttrs = ClusterEphemeral | ClusterDeleted | ClusterUnique
 )
 
+// ClusterKey is the public half of a cluster's own key: 32 bytes, Ed25519. Whoever
+// holds the private half, the owner, decides who becomes a member. An open cluster,
+// in which anyone may sit down, has none; then it is empty.
+type ClusterKey string
+
+// Validate returns an error of kind ErrIllFormedName unless k is empty or has the
+// length of a key. Every string of that length is a key.
+func (k ClusterKey) Validate() error {
+	if k != "" && len(k) != ClusterKeyLen {
+		return Errorf(ErrIllFormedName, "cluster key of %d bytes: want %d", len(k), ClusterKeyLen)
+	}
+	return nil
+}
+
 // Cluster is what is fixed about a cluster when it is created.
 type Cluster struct {
 	ID            ClusterID
 	Name          Name
+	Key           ClusterKey // empty: an open cluster
 	Attrs         ClusterAttrs
 	MaxSize       int // members, MinClusterSize to MaxClusterSize
 	EndpointCount int // endpoints each member must have, 1 to MaxEndpoints
+}
+
+// Classic reports whether a cluster of this kind exists for peers over a classic
+// carrier, which know neither cluster keys nor more than 64 members.
+func (c *Cluster) Classic() bool { return c.Key == "" && c.MaxSize <= MaxClassicClusterSize }
+
+// ClusterState is what changes about a cluster. Over a classic carrier none of it
+// travels, and all of it is zero.
+type ClusterState struct {
+	Epoch    uint64 // 1 at first; members are the seats of this epoch
+	Revision uint64 // grows with each change of members, epoch or orders
+	Orders   uint64 // how many orders of the owner have been done
 }
 
 // ClusterSpec is what somebody asks a new cluster to be. The numbers are as they
@@ -30,38 +55,22 @@ type ClusterSpec struct {
 	MaxSize       uint32
 	EndpointCount uint32
 	Attrs         ClusterAttrs
+
+	Key      ClusterKey // empty: an open cluster
+	OwnerSig []byte     // by Key, over all of the above
 }
 
-// ClusterRef names a cluster by ID or by name. Where both are given the ID
-// counts; the zero value names none.
+// ClusterRef names a cluster by ID, or by name: the open cluster of that name, or
+// with Key the one of that name and key. Where both are given the ID counts, and Key,
+// if given, must be the cluster's. The zero value names none.
 type ClusterRef struct {
 	ID   ClusterID
 	Name Name
+	Key  ClusterKey
 }
 
-// IsZero reports whether r names no cluster.
-func (r ClusterRef) IsZero() bool { return r == ClusterRef{} }
-
-// Seats is a set of member indexes: bit n stands for index n.
-type Seats uint64
-
-// AllSeats is the set of every index there can be.
-const AllSeats = ^Seats(0)
-
-// Has reports whether index is in s.
-func (s Seats) Has(index int) bool { return index >= 0 && index < 64 && s>>index&1 == 1 }
-
-// With returns s and index.
-func (s Seats) With(index int) Seats { return s | 1<<index }
-
-// Without returns s less index.
-func (s Seats) Without(index int) Seats { return s &^ (1 << index) }
-
-// Len returns how many indexes are in s.
-func (s Seats) Len() int { return bits.OnesCount64(uint64(s)) }
-
-// LowestFree returns the lowest index that is not in s; 64 if there is none.
-func (s Seats) LowestFree() int { return bits.TrailingZeros64(^uint64(s)) }
+// IsZero reports whether r names no cluster. A key alone names none.
+func (r ClusterRef) IsZero() bool { return r.ID == "" && r.Name == "" }
 
 // Member is a node with its place in a cluster.
 type Member struct {
@@ -73,6 +82,7 @@ type Member struct {
 // A Roster is never changed once it is shared.
 type Roster struct {
 	Cluster Cluster
+	State   ClusterState
 	Members []Member
 }
 

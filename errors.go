@@ -35,6 +35,10 @@ const (
 	ErrTryLater          Kind = 18 // the store cannot write; Error.Retry says when to come back
 	ErrProtocol          Kind = 19 // the bytes are no message
 	ErrIllFormedName     Kind = 20 // the name breaks the rules for names
+	ErrNotAdmitted       Kind = 21 // the cluster's owner has not let this key in, or no longer does
+	ErrOrdersChanged     Kind = 22 // an order has another serial than the next; Error.Orders says how many are done
+	ErrRegistryFull      Kind = 23 // there may be no more of what would be new; Error.Retry says when to ask again
+	ErrKeyNotAdmitted    Kind = 24 // this registry does not take the key
 )
 
 var kindTexts = [...]string{
@@ -58,6 +62,10 @@ var kindTexts = [...]string{
 	ErrTryLater:          "try again later",
 	ErrProtocol:          "protocol error",
 	ErrIllFormedName:     "ill-formed name",
+	ErrNotAdmitted:       "admission refused",
+	ErrOrdersChanged:     "orders have changed",
+	ErrRegistryFull:      "registry is full",
+	ErrKeyNotAdmitted:    "key is not admitted",
 }
 
 // Kinds returns every kind there is, in the order of their codes.
@@ -97,6 +105,7 @@ type Error struct {
 	Kind   Kind
 	Detail string        // one phrase, or empty
 	Retry  time.Duration // when to try again, or 0
+	Orders uint64        // of an ErrOrdersChanged, how many orders have been done
 }
 
 // Errorf returns an Error of kind k whose detail is the formatted text.
@@ -135,6 +144,6 @@ func RetryAfter(err error) time.Duration {
 var (
 	// ErrBadID says that some bytes or hex digits are no ID.
 	ErrBadID = errors.New("ill-formed ID")
-	// ErrBadKey says that some bytes are no RSA public key of an allowed size.
-	ErrBadKey = errors.New("ill-formed RSA public key")
+	// ErrBadKey says that some bytes are no public key of a kind and size that is allowed.
+	ErrBadKey = errors.New("ill-formed public key")
 )

@@ -9,11 +9,20 @@ const (
 	MaxEndpointLen = 261 // bytes of one endpoint
 	MaxEndpoints   = 16  // endpoints of one token
 
-	MinClusterSize = 2  // members; smaller requests are raised to it
-	MaxClusterSize = 64 // members; larger requests are lowered to it
+	MinClusterSize        = 2    // members; smaller requests are raised to it
+	MaxClusterSize        = 1024 // members; larger requests over 2.0 are lowered to it
+	MaxClassicClusterSize = 64   // members of a cluster that classic peers can see or make
 
-	MaxTokenLen       = 8 << 10 // bytes of an encoded token without its certificate
-	MaxCertificateLen = 4 << 10 // bytes of a certificate in DER
+	ClusterKeyLen = 32 // bytes of a cluster's public key, and of an invite's
+	KeySumLen     = 32 // bytes of a KeySum
+	MaxRunLen     = 32 // bytes of a Run
+	MaxInviteUses = 1000
+
+	MaxTokenLen       = 12 << 10 // bytes of an encoded token without its Certificate
+	MaxCertificateLen = 4 << 10  // bytes of a certificate in DER
+
+	MaxLabels   = 32   // labels of one token
+	MaxLabelLen = 2048 // bytes of all keys and values of them
 
 	MinKeyBits       = 1024 // RSA modulus accepted over a classic carrier
 	MinKeyBitsModern = 2048 // RSA modulus accepted over 2.0, and ever generated

@@ -31,11 +31,29 @@ type Token struct {
 	SigKey    SigKey
 	Endpoints []Endpoint // the first is for the other members, the second for their clients
 
-	DigSig      []byte    // classic signature; verified by the registry, never kept or handed on
-	DigSig2     []byte    // 2.0 signature; absent in a node that registered over a classic carrier
-	Certificate []byte    // X.509 DER; absent as DigSig2 is, or if its form was not the agreed one
-	Joined      time.Time // when the node last joined the cluster, in milliseconds; zero outside a roster
+	DigSig []byte // classic signature; verified by the registry, never kept or handed on
+
+	// What follows is absent in a node that registered over a classic carrier.
+	Labels      []byte // as they travel and are signed: package keys knows the signature, client the form
+	Certificate []byte // serial number, dates and signature of the node's certificate: keys.BuildCertificate makes the rest
+	CommsSig    []byte // by the comms key, over both keys
+	DigSig2     []byte // by the sig key, over all but the ID
+
+	Seat SeatState // what the registry says of the member's seat; zero outside a roster
 }
+
+// SeatState is what a registry knows of a member beyond what the member says itself.
+// Times are in milliseconds, by the registry's clock.
+type SeatState struct {
+	Joined    time.Time     // when the node last joined the cluster
+	Admission []byte        // the owner's leave, as it travels; empty in an open cluster
+	Lease     time.Duration // how long the seat lasts without a sign of life; 0: for ever
+	Seen      time.Time     // of the last such sign, in seconds; zero without a lease
+	Run       Run           // the start of the program that last took or confirmed the seat
+}
+
+// Run names one start of a program: 1 to MaxRunLen random bytes, or none.
+type Run string
 
 // Validate holds t's name and endpoints against their limits, and returns an
 // error of kind ErrIllFormedToken that names the fault. Keys are costly to parse
