@@ -1,6 +1,7 @@
 package records
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -89,6 +90,44 @@ func (r Reader) Members(c *Cluster) ([]Seat, error) {
 		seats = append(seats, seatFromPB(&pb))
 	}
 	return seats, nil
+}
+
+// EachSeat calls f for each seat of each cluster, unless ctx ends. It reads every one.
+func (r Reader) EachSeat(ctx context.Context, f func(*Cluster, *Seat)) error {
+	var c Cluster
+	for item, err := range r.tx.Scan(clusterRoot) {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err == nil {
+			err = eachSeat(&c, item, f)
+		}
+		if err != nil {
+			return fmt.Errorf("read all seats: %w", err)
+		}
+	}
+	return nil
+}
+
+// eachSeat takes one record of a cluster or a seat, which come in this order.
+func eachSeat(c *Cluster, item store.Item, f func(*Cluster, *Seat)) error {
+	if _, ok := ClusterAt(item.Key); ok {
+		var pb recordspb.Cluster
+		if err := current.decode(item.Key, item.Value, &pb); err != nil {
+			return err
+		}
+		found, err := clusterFromPB(&pb)
+		*c = found
+		return err
+	}
+	var pb recordspb.Seat
+	if err := current.decode(item.Key, item.Value, &pb); err != nil {
+		return err
+	}
+	if found := traceFromPB(&pb); found.alive(c) && c.Deleted.IsZero() {
+		f(c, &found.Seat)
+	}
+	return nil
 }
 
 // SeatAt returns the seat with this index, of whatever epoch.

@@ -94,7 +94,7 @@ func checkBound[T int | int64](what string, most, now T) error {
 	if most == 0 || now < most {
 		return nil
 	}
-	return &xlreg.Error{Kind: xlreg.ErrTooManyRequests, Detail: what + ": this registry is full", Retry: retryFull}
+	return &xlreg.Error{Kind: xlreg.ErrRegistryFull, Detail: what, Retry: retryFull}
 }
 
 // count finds out how much there is, while the registry serves already: what changes
@@ -126,6 +126,6 @@ func (r *Registry) count(ctx context.Context) {
 // with its certificate is as good as the next.
 func sameRegistration(a, b *xlreg.Token) bool {
 	return a.ID == b.ID && a.Name == b.Name && a.Attrs == b.Attrs && a.CommsKey == b.CommsKey && a.SigKey == b.SigKey &&
-		slices.Equal(a.Endpoints, b.Endpoints) && bytes.Equal(a.Certificate, b.Certificate) &&
+		slices.Equal(a.Endpoints, b.Endpoints) && bytes.Equal(a.Labels, b.Labels) && bytes.Equal(a.Certificate, b.Certificate) &&
 		(len(a.Certificate) > 0 || bytes.Equal(a.DigSig2, b.DigSig2))
 }
