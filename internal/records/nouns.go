@@ -15,10 +15,10 @@ type Cluster struct {
 	xlreg.Cluster
 	State xlreg.ClusterState
 
-	Taken    xlreg.Seats // the indexes of the current epoch's seats: the members
-	Reserved xlreg.Seats // those of earlier epochs, kept for their owners
-	Lowest   uint64      // seats of an epoch before it are gone
-	Complete bool        // the current epoch has held as many members as there may be
+	Taken     xlreg.Seats // the indexes of the current epoch's seats: the members
+	Reserved  xlreg.Seats // those of earlier epochs, kept for their owners
+	Lowest    uint64      // seats of an epoch before it are gone
+	Completed uint64      // the last epoch that has held as many members as there may be; 0: none
 
 	LastOrder  []byte             // the last order that was done, as it came
 	LastAnswer xlreg.ClusterState // what was answered to it
@@ -27,6 +27,9 @@ type Cluster struct {
 	Touched time.Time // the day on which somebody last asked for it, as far as is written
 	Deleted time.Time // by its owner; zero: it is there
 }
+
+// Complete reports whether the current epoch has been complete.
+func (c *Cluster) Complete() bool { return c.Completed == c.State.Epoch }
 
 // Free returns the indexes that are nobody's.
 func (c *Cluster) Free() xlreg.Seats {
@@ -92,7 +95,7 @@ func clusterToPB(c *Cluster) *recordspb.Cluster {
 		MaxSize: uint32(c.MaxSize), EndpointCount: uint32(c.EndpointCount),
 		Taken: c.Taken.Bytes(), ReservedSeats: c.Reserved.Bytes(),
 		Epoch: c.State.Epoch, Revision: c.State.Revision, Orders: c.State.Orders,
-		LowestEpoch: c.Lowest, Complete: c.Complete,
+		LowestEpoch: c.Lowest, CompletedEpoch: c.Completed,
 		LastOrder: c.LastOrder, LastEpoch: c.LastAnswer.Epoch, LastRevision: c.LastAnswer.Revision,
 		Kept: uint32(c.Kept), TouchedDay: toDay(c.Touched), DeletedMillis: toMillis(c.Deleted),
 	}
@@ -116,7 +119,7 @@ func clusterFromPB(pb *recordspb.Cluster) (Cluster, error) {
 			Attrs: xlreg.ClusterAttrs(pb.GetAttrs()), MaxSize: int(pb.GetMaxSize()), EndpointCount: int(pb.GetEndpointCount()),
 		},
 		State: xlreg.ClusterState{Epoch: max(1, pb.GetEpoch()), Revision: pb.GetRevision(), Orders: pb.GetOrders()},
-		Taken: taken, Reserved: reserved, Lowest: pb.GetLowestEpoch(), Complete: pb.GetComplete(),
+		Taken: taken, Reserved: reserved, Lowest: pb.GetLowestEpoch(), Completed: pb.GetCompletedEpoch(),
 		LastOrder:  nilIfEmpty(pb.GetLastOrder()),
 		LastAnswer: xlreg.ClusterState{Epoch: pb.GetLastEpoch(), Revision: pb.GetLastRevision(), Orders: pb.GetOrders()},
 		Kept:       int(pb.GetKept()), Touched: fromDay(pb.GetTouchedDay()), Deleted: fromMillis(pb.GetDeletedMillis()),

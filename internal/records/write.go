@@ -75,13 +75,6 @@ func (w Writer) AddCluster(c *Cluster) error {
 // PutCluster replaces the head of a cluster.
 func (w Writer) PutCluster(c *Cluster) error { return w.put(clusterKey(c.ID), clusterToPB(c)) }
 
-// DeleteCluster takes away a cluster and its name. It has no seats, and nothing else that
-// is kept for it.
-func (w Writer) DeleteCluster(c *Cluster) error {
-	w.grown.Clusters--
-	return errors.Join(w.remove(clusterKey(c.ID)), w.remove(nameKey(c.Name, c.Key)))
-}
-
 // PutSeat gives s its index in the place of whoever had it, and says so in the sets of
 // c, whose record is the caller's to put. Of the token DigSig is not kept, nor Seen,
 // and of times not what is below a millisecond.

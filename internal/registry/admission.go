@@ -31,7 +31,7 @@ func (r *Registry) checkAdmission(ctx context.Context, s *Session, req *JoinRequ
 	}
 	key := s.SigKey
 	p := proofOf("admission", string(c.Name), string(c.Key), string(key), string(req.Admission))
-	err = r.prove(ctx, s, p, func() error { return keys.VerifyAdmission(c.Name, c.Key, key, &req.Parsed) })
+	err = r.prove(ctx, s, p, func() error { return keys.VerifyAdmission(c.Name, c.Key, key, req.Parsed) })
 	if errors.Is(err, xlreg.ErrNotAdmitted) || errors.Is(err, xlreg.ErrBadSignature) {
 		return refused("its signature does not verify"), nil
 	}

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/xlattice/xlreg"
@@ -55,7 +56,8 @@ func (r *Registry) checkSpec(ctx context.Context, s *Session, spec *xlreg.Cluste
 	if spec.Name == "" || spec.Attrs&xlreg.ClusterUnique != 0 {
 		return xlreg.Errorf(xlreg.ErrIllFormedName, "the owner of a cluster chooses its name")
 	}
-	p := proofOf("create", spec.Name, string(spec.Key), string(keys.CreateText(spec)), string(spec.OwnerSig))
+	numbers := fmt.Sprint(spec.MaxSize, spec.EndpointCount, uint64(spec.Attrs))
+	p := proofOf("create", spec.Name, string(spec.Key), numbers, string(spec.OwnerSig))
 	return r.prove(ctx, s, p, func() error { return keys.VerifyCreate(spec) })
 }
 

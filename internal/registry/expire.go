@@ -71,7 +71,7 @@ func (r *Registry) endLease(ctx context.Context, l *lease, event string) {
 		if keys.KeySum(seat.Token.SigKey) != l.sum || seat.Run() != l.run || !r.leases.still(l) {
 			return errRenewed
 		}
-		if event == eventGone && (c.Complete || !seat.Fresh) {
+		if event == eventGone && (seat.Epoch <= c.Completed || !seat.Fresh) {
 			return errRenewed
 		}
 		freed = []records.Seat{seat}
@@ -93,6 +93,6 @@ var errRenewed = errors.New("the seat is in use")
 // happened while the registry was away is no fault of theirs.
 func (r *Registry) takeStock(ctx context.Context) error {
 	return r.view(ctx, func(tx records.Reader) error {
-		return tx.EachSeat(ctx, func(c *records.Cluster, s *records.Seat) { r.leases.keep(nil, c, s) })
+		return tx.EachSeat(ctx, r.leases.found)
 	})
 }

@@ -147,7 +147,9 @@ func (j *joining) take(tx records.Writer, cl *claim, p *place) error {
 	if err := tx.PutSeat(c, &j.seat); err != nil {
 		return err
 	}
-	c.Complete = c.Complete || c.Taken.Len() >= c.MaxSize
+	if c.Taken.Len() >= c.MaxSize {
+		c.Completed = c.State.Epoch
+	}
 	c.Touched = records.Day(j.now)
 	return tx.PutCluster(c)
 }

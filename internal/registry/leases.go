@@ -7,7 +7,6 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/records"
-	"github.com/xlattice/xlreg/keys"
 )
 
 // leases are the seats that end without a sign of life, and the times of the last. They
@@ -17,9 +16,10 @@ type leases struct {
 	clock Clock
 
 	mu      sync.Mutex
-	seats   map[seatID]*lease           // guarded by mu
-	holders map[*Session]map[*lease]bool // guarded by mu
-	queue   leaseQueue                  // guarded by mu
+	seats   map[seatID]*lease                   // guarded by mu
+	holders map[*Session]map[*lease]bool        // guarded by mu
+	waiting map[xlreg.ClusterID]map[*lease]bool // guarded by mu; those that wait for a new start
+	queue   leaseQueue                          // guarded by mu
 }
 
 // seatID is the seat of a sig key in a cluster. It has one: leases are for 2.0.
@@ -32,6 +32,7 @@ type seatID struct {
 type lease struct {
 	seatID
 	index   int
+	epoch   uint64
 	run     xlreg.Run
 	asked   time.Duration // 0: for ever
 	waiting bool          // it was taken for a new start that has not come about
@@ -59,11 +60,21 @@ func (ls *leases) keep(s *Session, c *records.Cluster, seat *records.Seat) time.
 	return ls.put(s, c, seat)
 }
 
+// found notes the lease of a seat that is there when the registry starts, unless its node
+// has come already.
+func (ls *leases) found(c *records.Cluster, seat *records.Seat) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if ls.seats[seatID{c.ID, keySum(seat)}] == nil {
+		ls.put(nil, c, seat)
+	}
+}
+
 // put does what keep does. A seat that was there when the registry started is no
 // session's.
 func (ls *leases) put(s *Session, c *records.Cluster, seat *records.Seat) time.Duration {
-	id := seatID{c.ID, keys.KeySum(seat.Token.SigKey)}
-	waiting := seat.Fresh && !c.Complete
+	id := seatID{c.ID, keySum(seat)}
+	waiting := seat.Fresh && seat.Epoch > c.Completed
 	if seat.Token.Seat.Lease == 0 && !waiting {
 		ls.forget(id)
 		return 0
@@ -73,7 +84,8 @@ func (ls *leases) put(s *Session, c *records.Cluster, seat *records.Seat) time.D
 		l = &lease{seatID: id, place: -1}
 		ls.add(l)
 	}
-	l.index, l.run, l.asked, l.waiting = seat.Index, seat.Run(), seat.Token.Seat.Lease, waiting
+	l.index, l.epoch, l.run, l.asked = seat.Index, seat.Epoch, seat.Run(), seat.Token.Seat.Lease
+	ls.wait(l, waiting)
 	ls.renew(l, s)
 	return l.term()
 }
@@ -81,6 +93,7 @@ func (ls *leases) put(s *Session, c *records.Cluster, seat *records.Seat) time.D
 func (ls *leases) add(l *lease) {
 	if ls.seats == nil {
 		ls.seats, ls.holders = make(map[seatID]*lease), make(map[*Session]map[*lease]bool)
+		ls.waiting = make(map[xlreg.ClusterID]map[*lease]bool)
 	}
 	ls.seats[l.seatID] = l
 }
@@ -132,18 +145,40 @@ func (ls *leases) alive(s *Session, id xlreg.ClusterID) {
 	}
 }
 
-// completed ends the waiting of a cluster's seats: what they asked for holds from now on.
-func (ls *leases) completed(id xlreg.ClusterID, sums []xlreg.KeySum) {
+// wait says whether a seat waits for the start that it was taken for.
+func (ls *leases) wait(l *lease, waiting bool) {
+	l.waiting = waiting
+	if !waiting {
+		delete(ls.waiting[l.cluster], l)
+		if len(ls.waiting[l.cluster]) == 0 {
+			delete(ls.waiting, l.cluster)
+		}
+		return
+	}
+	if ls.waiting[l.cluster] == nil {
+		ls.waiting[l.cluster] = make(map[*lease]bool)
+	}
+	ls.waiting[l.cluster][l] = true
+}
+
+func (ls *leases) waitIn(id xlreg.ClusterID) bool {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	for _, sum := range sums {
-		l := ls.seats[seatID{id, sum}]
+	return len(ls.waiting[id]) > 0
+}
+
+// completed ends the waiting of the seats of an epoch that has become complete: what they
+// asked for holds from now on.
+func (ls *leases) completed(id xlreg.ClusterID, epoch uint64) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for l := range ls.waiting[id] {
 		switch {
-		case l == nil || !l.waiting:
+		case l.epoch != epoch:
 		case l.asked == 0:
 			ls.forget(l.seatID)
 		default:
-			l.waiting = false
+			ls.wait(l, false)
 			l.due = l.seen.Add(l.asked)
 		}
 	}
@@ -162,7 +197,7 @@ func (ls *leases) seenAt(id xlreg.ClusterID, sum xlreg.KeySum) time.Time {
 func (ls *leases) drop(id xlreg.ClusterID, seat *records.Seat) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	ls.forget(seatID{id, keys.KeySum(seat.Token.SigKey)})
+	ls.forget(seatID{id, keySum(seat)})
 }
 
 // dropLease forgets a lease whose seat is not there any more.
@@ -181,6 +216,7 @@ func (ls *leases) forget(id seatID) {
 	}
 	delete(ls.seats, id)
 	ls.release(l)
+	ls.wait(l, false)
 	if l.place >= 0 {
 		heap.Remove(&ls.queue, l.place)
 	}

@@ -60,7 +60,7 @@ func (r *Registry) checkOrder(ctx context.Context, s *Session, req *OrderRequest
 		return xlreg.Errorf(xlreg.ErrBadSignature, "an open cluster has no owner")
 	}
 	p := proofOf("order", string(c.Key), string(req.Signed.Bytes), string(req.Signed.Sig))
-	return r.prove(ctx, s, p, func() error { return keys.VerifyOrder(c.Key, &req.Signed) })
+	return r.prove(ctx, s, p, func() error { return keys.VerifyOrder(c.Key, req.Signed) })
 }
 
 // ordering is one order on its way. Its closure may run more than once.

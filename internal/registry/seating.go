@@ -97,7 +97,7 @@ func (cl *claim) opens(c *records.Cluster, own *records.Seat) bool {
 	if own != nil && own.Epoch == c.State.Epoch {
 		return own.Run() != cl.run
 	}
-	return c.Complete && (c.Key != "" || !cl.left.And(c.Free()).IsEmpty())
+	return c.Complete() && (c.Key != "" || !cl.left.And(c.Free()).IsEmpty())
 }
 
 // mayDisplace reports whether a seat of an earlier epoch has to give way: in a cluster
@@ -164,7 +164,6 @@ func sameSeat(a, b *records.Seat) bool {
 func openEpoch(c *records.Cluster) {
 	c.State.Epoch++
 	c.Reserved, c.Taken = c.Reserved.Or(c.Taken), xlreg.Seats{}
-	c.Complete = false
 }
 
 // reopen begins an epoch in which every seat is free.

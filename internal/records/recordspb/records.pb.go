@@ -245,29 +245,29 @@ func (x *Token) GetLabels() []byte {
 // Cluster is the head of a cluster: what is fixed about it, which of its seats are
 // taken, and how far it has come.
 type Cluster struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	Attrs         uint64                 `protobuf:"varint,3,opt,name=attrs,proto3" json:"attrs,omitempty"`
-	MaxSize       uint32                 `protobuf:"varint,4,opt,name=max_size,json=maxSize,proto3" json:"max_size,omitempty"`
-	EndpointCount uint32                 `protobuf:"varint,5,opt,name=endpoint_count,json=endpointCount,proto3" json:"endpoint_count,omitempty"`
-	TakenWord     uint64                 `protobuf:"fixed64,6,opt,name=taken_word,json=takenWord,proto3" json:"taken_word,omitempty"` // before version 2: bit n stands for index n
-	Revision      uint64                 `protobuf:"varint,7,opt,name=revision,proto3" json:"revision,omitempty"`
-	Key           []byte                 `protobuf:"bytes,8,opt,name=key,proto3" json:"key,omitempty"`
-	Taken         []byte                 `protobuf:"bytes,9,opt,name=taken,proto3" json:"taken,omitempty"`                                       // the seats of the current epoch; bit j of byte i stands for index 8i+j
-	ReservedSeats []byte                 `protobuf:"bytes,10,opt,name=reserved_seats,json=reservedSeats,proto3" json:"reserved_seats,omitempty"` // the seats of earlier epochs
-	Epoch         uint64                 `protobuf:"varint,11,opt,name=epoch,proto3" json:"epoch,omitempty"`                                     // 0: 1
-	LowestEpoch   uint64                 `protobuf:"varint,12,opt,name=lowest_epoch,json=lowestEpoch,proto3" json:"lowest_epoch,omitempty"`      // seats of epochs before it are gone, though their records may still be there
-	Complete      bool                   `protobuf:"varint,13,opt,name=complete,proto3" json:"complete,omitempty"`                               // the current epoch has held max_size members at one time
-	Orders        uint64                 `protobuf:"varint,14,opt,name=orders,proto3" json:"orders,omitempty"`                                   // how many have been done
-	LastOrder     []byte                 `protobuf:"bytes,15,opt,name=last_order,json=lastOrder,proto3" json:"last_order,omitempty"`             // the last of them, as it came, and its answer
-	LastEpoch     uint64                 `protobuf:"varint,16,opt,name=last_epoch,json=lastEpoch,proto3" json:"last_epoch,omitempty"`
-	LastRevision  uint64                 `protobuf:"varint,17,opt,name=last_revision,json=lastRevision,proto3" json:"last_revision,omitempty"`
-	Kept          uint32                 `protobuf:"varint,18,opt,name=kept,proto3" json:"kept,omitempty"`                                        // how many bans, revocations and uses are kept
-	TouchedDay    int64                  `protobuf:"varint,19,opt,name=touched_day,json=touchedDay,proto3" json:"touched_day,omitempty"`          // when somebody last asked for it, in days since 1970, as far as is written
-	DeletedMillis int64                  `protobuf:"varint,20,opt,name=deleted_millis,json=deletedMillis,proto3" json:"deleted_millis,omitempty"` // since 1970; 0: it is there
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Id             []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Name           string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Attrs          uint64                 `protobuf:"varint,3,opt,name=attrs,proto3" json:"attrs,omitempty"`
+	MaxSize        uint32                 `protobuf:"varint,4,opt,name=max_size,json=maxSize,proto3" json:"max_size,omitempty"`
+	EndpointCount  uint32                 `protobuf:"varint,5,opt,name=endpoint_count,json=endpointCount,proto3" json:"endpoint_count,omitempty"`
+	TakenWord      uint64                 `protobuf:"fixed64,6,opt,name=taken_word,json=takenWord,proto3" json:"taken_word,omitempty"` // before version 2: bit n stands for index n
+	Revision       uint64                 `protobuf:"varint,7,opt,name=revision,proto3" json:"revision,omitempty"`
+	Key            []byte                 `protobuf:"bytes,8,opt,name=key,proto3" json:"key,omitempty"`
+	Taken          []byte                 `protobuf:"bytes,9,opt,name=taken,proto3" json:"taken,omitempty"`                                           // the seats of the current epoch; bit j of byte i stands for index 8i+j
+	ReservedSeats  []byte                 `protobuf:"bytes,10,opt,name=reserved_seats,json=reservedSeats,proto3" json:"reserved_seats,omitempty"`     // the seats of earlier epochs
+	Epoch          uint64                 `protobuf:"varint,11,opt,name=epoch,proto3" json:"epoch,omitempty"`                                         // 0: 1
+	LowestEpoch    uint64                 `protobuf:"varint,12,opt,name=lowest_epoch,json=lowestEpoch,proto3" json:"lowest_epoch,omitempty"`          // seats of epochs before it are gone, though their records may still be there
+	CompletedEpoch uint64                 `protobuf:"varint,13,opt,name=completed_epoch,json=completedEpoch,proto3" json:"completed_epoch,omitempty"` // the last epoch that has held max_size members at one time; 0: none
+	Orders         uint64                 `protobuf:"varint,14,opt,name=orders,proto3" json:"orders,omitempty"`                                       // how many have been done
+	LastOrder      []byte                 `protobuf:"bytes,15,opt,name=last_order,json=lastOrder,proto3" json:"last_order,omitempty"`                 // the last of them, as it came, and its answer
+	LastEpoch      uint64                 `protobuf:"varint,16,opt,name=last_epoch,json=lastEpoch,proto3" json:"last_epoch,omitempty"`
+	LastRevision   uint64                 `protobuf:"varint,17,opt,name=last_revision,json=lastRevision,proto3" json:"last_revision,omitempty"`
+	Kept           uint32                 `protobuf:"varint,18,opt,name=kept,proto3" json:"kept,omitempty"`                                        // how many bans, revocations and uses are kept
+	TouchedDay     int64                  `protobuf:"varint,19,opt,name=touched_day,json=touchedDay,proto3" json:"touched_day,omitempty"`          // when somebody last asked for it, in days since 1970, as far as is written
+	DeletedMillis  int64                  `protobuf:"varint,20,opt,name=deleted_millis,json=deletedMillis,proto3" json:"deleted_millis,omitempty"` // since 1970; 0: it is there
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Cluster) Reset() {
@@ -384,11 +384,11 @@ func (x *Cluster) GetLowestEpoch() uint64 {
 	return 0
 }
 
-func (x *Cluster) GetComplete() bool {
+func (x *Cluster) GetCompletedEpoch() uint64 {
 	if x != nil {
-		return x.Complete
+		return x.CompletedEpoch
 	}
-	return false
+	return 0
 }
 
 func (x *Cluster) GetOrders() uint64 {
@@ -848,7 +848,7 @@ const file_records_proto_rawDesc = "" +
 	"\vcertificate\x18\t \x01(\fR\vcertificate\x12\x1b\n" +
 	"\tcomms_sig\x18\n" +
 	" \x01(\fR\bcommsSig\x12\x16\n" +
-	"\x06labels\x18\v \x01(\fR\x06labelsJ\x04\b\b\x10\t\"\xbb\x04\n" +
+	"\x06labels\x18\v \x01(\fR\x06labelsJ\x04\b\b\x10\t\"\xc8\x04\n" +
 	"\aCluster\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
@@ -863,8 +863,8 @@ const file_records_proto_rawDesc = "" +
 	"\x0ereserved_seats\x18\n" +
 	" \x01(\fR\rreservedSeats\x12\x14\n" +
 	"\x05epoch\x18\v \x01(\x04R\x05epoch\x12!\n" +
-	"\flowest_epoch\x18\f \x01(\x04R\vlowestEpoch\x12\x1a\n" +
-	"\bcomplete\x18\r \x01(\bR\bcomplete\x12\x16\n" +
+	"\flowest_epoch\x18\f \x01(\x04R\vlowestEpoch\x12'\n" +
+	"\x0fcompleted_epoch\x18\r \x01(\x04R\x0ecompletedEpoch\x12\x16\n" +
 	"\x06orders\x18\x0e \x01(\x04R\x06orders\x12\x1d\n" +
 	"\n" +
 	"last_order\x18\x0f \x01(\fR\tlastOrder\x12\x1d\n" +
