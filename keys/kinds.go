@@ -2,7 +2,6 @@ package keys
 
 import (
 	"crypto"
-	"crypto/x509"
 	"fmt"
 	"strings"
 
@@ -19,7 +18,7 @@ type Scheme uint8
 // The schemes.
 const (
 	SchemeClassic     Scheme = iota + 1 // tokens and log-ins over a classic carrier: SHA-1 (sections 4 and 5)
-	SchemeToken                         // tokens over 2.0: SHA-256 (section 7)
+	SchemeToken                         // tokens over 2.0, and their comms keys: SHA-256 (section 7)
 	SchemeCertificate                   // X.509 certificates: SHA-256 (section 7)
 )
 
@@ -76,10 +75,10 @@ type Decrypter interface {
 // there is one.
 type kind struct {
 	name        Kind
-	algorithm   string                  // DER of the AlgorithmIdentifier in a SubjectPublicKeyInfo
-	ssh         string                  // the algorithm's name in SSH
-	pem         string                  // type of the PEM block that held private keys before PKCS #8
-	certificate x509.SignatureAlgorithm // of the certificates that it signs
+	algorithm   string // DER of the AlgorithmIdentifier in a SubjectPublicKeyInfo
+	ssh         string // the algorithm's name in SSH
+	pem         string // type of the PEM block that held private keys before PKCS #8
+	certificate string // DER of the AlgorithmIdentifier of the certificates that it signs
 
 	// parse reads what follows the algorithm in a SubjectPublicKeyInfo.
 	parse func(bits []byte) (Public, error)
@@ -98,7 +97,7 @@ type kind struct {
 }
 
 // kinds is the table of all kinds.
-var kinds = []kind{rsaKind}
+var kinds = []kind{rsaKind, p256Kind}
 
 // kindNamed returns the row of a kind, and nil if there is none.
 func kindNamed(name Kind) *kind {
@@ -130,5 +129,5 @@ func NewPrivate(key any) (Private, error) {
 			return private, err
 		}
 	}
-	return nil, fmt.Errorf("%T is not an %s key", key, kindNames())
+	return nil, fmt.Errorf("%T is not a key of kind %s", key, kindNames())
 }

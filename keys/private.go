@@ -53,7 +53,7 @@ func parseBlock(block *pem.Block, data []byte) (any, error) {
 			return k.parsePEM(block.Bytes)
 		}
 	}
-	return nil, fmt.Errorf("PEM block %q: want an %s private key", block.Type, kindNames())
+	return nil, fmt.Errorf("PEM block %q: want a private key of kind %s", block.Type, kindNames())
 }
 
 func parseOpenSSH(data []byte) (any, error) {

@@ -18,16 +18,26 @@ func Parse[K ~string | ~[]byte](der K) (Public, error) {
 	if len(der) > xlreg.MaxTokenLen {
 		return nil, fmt.Errorf("%w: %d bytes", xlreg.ErrBadKey, len(der))
 	}
-	algorithm, bits, ok := readInfo([]byte(der))
-	if !ok {
+	k, bits := kindOfInfo([]byte(der))
+	if k == nil {
 		return nil, errForm
+	}
+	return k.parse(bits)
+}
+
+// kindOfInfo returns the row of the kind that a SubjectPublicKeyInfo says it is of,
+// and nil if there is none, with the key in the form of that kind.
+func kindOfInfo(der []byte) (*kind, []byte) {
+	algorithm, bits, ok := readInfo(der)
+	if !ok {
+		return nil, nil
 	}
 	for i := range kinds {
 		if string(algorithm) == kinds[i].algorithm {
-			return kinds[i].parse(bits)
+			return &kinds[i], bits
 		}
 	}
-	return nil, errForm
+	return nil, nil
 }
 
 // ParseFor is Parse for a key that p has to accept; one that it does not is

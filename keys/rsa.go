@@ -26,7 +26,7 @@ var rsaKind = kind{
 	algorithm:   "\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00", // rsaEncryption, NULL
 	ssh:         "ssh-rsa",
 	pem:         "RSA PRIVATE KEY",
-	certificate: x509.SHA256WithRSA,
+	certificate: "\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b\x05\x00", // sha256WithRSAEncryption, NULL
 	parse:       parseRSA,
 	parseSSH:    parseRSAFromSSH,
 	parsePEM:    func(der []byte) (any, error) { return x509.ParsePKCS1PrivateKey(der) },

@@ -21,7 +21,8 @@ type Set struct {
 	SigKey   xlreg.SigKey
 }
 
-// Generate makes two new keys of a kind. RSA keys have 2048, 3072 or 4096 bits.
+// Generate makes two new keys of a kind. RSA keys have 2048, 3072 or 4096 bits, and
+// P-256 keys 256, which may be left out as 0.
 func Generate(name Kind, bits int) (*Set, error) {
 	k := kindNamed(name)
 	if k == nil {

@@ -13,6 +13,9 @@ import (
 // the same key may sign (section 7).
 const tokenContext = "xlreg token 2.0\x00"
 
+// commsContext does the same for a signature by a comms key.
+const commsContext = "xlreg comms 2.0\x00"
+
 // SignClassic returns the classic signature of t, its DigSig (section 4).
 func SignClassic(key Private, t *xlreg.Token) ([]byte, error) {
 	digest := classicDigest(t)
@@ -62,10 +65,14 @@ func VerifyLogin(key xlreg.SigKey, salt2 []byte, id xlreg.NodeID, sig []byte) er
 	return nil
 }
 
-// SignToken returns the 2.0 signature of t, its DigSig2 (section 7). It binds t to
-// certificate, the one that the client shows in its TLS handshake, in DER.
-func SignToken(key Private, t *xlreg.Token, certificate []byte) ([]byte, error) {
-	digest := tokenDigest(t, certificate)
+// SignToken returns the 2.0 signature of t, its DigSig2 (section 7). It covers all that
+// the node says of itself, and so needs t.Certificate and t.Labels to be there already.
+func SignToken(key Private, t *xlreg.Token) ([]byte, error) {
+	der, err := BuildCertificate(t)
+	if err != nil {
+		return nil, fmt.Errorf("sign token: %w", err)
+	}
+	digest := tokenDigest(t, der)
 	sig, err := key.Sign(SchemeToken, digest[:])
 	if err != nil {
 		return nil, fmt.Errorf("sign token: %w", err)
@@ -73,20 +80,82 @@ func SignToken(key Private, t *xlreg.Token, certificate []byte) ([]byte, error) 
 	return sig, nil
 }
 
-// VerifyToken holds t's DigSig2 against its SigKey, which 2.0 has to accept, and
-// certificate. It looks at nothing else in t: the comms key is for CheckTokenFor,
-// the certificate for CheckCertificate. A signature or a key that is no good is an
-// error of kind xlreg.ErrBadSignature.
-func VerifyToken(t *xlreg.Token, certificate []byte) error {
+// VerifyToken holds t's DigSig2 against its SigKey, which 2.0 has to accept. A signature
+// or a key that is no good is an error of kind xlreg.ErrBadSignature, and a token from
+// which no certificate follows one of kind xlreg.ErrIllFormedToken.
+func VerifyToken(t *xlreg.Token) error {
 	key, err := signingKey(t.SigKey, xlreg.Protocol20)
 	if err != nil {
 		return err
 	}
-	digest := tokenDigest(t, certificate)
+	return verifyToken(key, t)
+}
+
+func verifyToken(key Public, t *xlreg.Token) error {
+	der, err := BuildCertificate(t)
+	if err != nil {
+		return err
+	}
+	digest := tokenDigest(t, der)
 	if !key.Verify(SchemeToken, digest[:], t.DigSig2) {
 		return xlreg.Errorf(xlreg.ErrBadSignature, "2.0 signature of %q", t.Name)
 	}
 	return nil
+}
+
+// SignComms returns what proves that t's node has its comms key: a signature by that
+// key over both of the node's keys (section 7). It stays the same as long as they do.
+func SignComms(comms Private, t *xlreg.Token) ([]byte, error) {
+	digest := commsDigest(t)
+	sig, err := comms.Sign(SchemeToken, digest[:])
+	if err != nil {
+		return nil, fmt.Errorf("sign comms key: %w", err)
+	}
+	return sig, nil
+}
+
+// VerifyComms holds t's CommsSig against its CommsKey, which 2.0 has to accept. A
+// signature or a key that is no good is an error of kind xlreg.ErrBadSignature.
+func VerifyComms(t *xlreg.Token) error {
+	key, err := ParseFor(t.CommsKey, xlreg.Protocol20)
+	if err != nil {
+		return xlreg.Errorf(xlreg.ErrBadSignature, "comms key: %v", err)
+	}
+	return verifyComms(key, t)
+}
+
+func verifyComms(key Public, t *xlreg.Token) error {
+	digest := commsDigest(t)
+	if !key.Verify(SchemeToken, digest[:], t.CommsSig) {
+		return xlreg.Errorf(xlreg.ErrBadSignature, "signature by the comms key of %q", t.Name)
+	}
+	return nil
+}
+
+// HasProofs reports whether t has all by which a node proves over 2.0 what it says. One
+// that registered over a classic carrier has none of it.
+func HasProofs(t *xlreg.Token) bool {
+	return len(t.DigSig2) > 0 && len(t.Certificate) > 0 && len(t.CommsSig) > 0
+}
+
+// VerifyMember verifies all the proofs of a member that has them: that both keys are ones
+// that 2.0 accepts, that a certificate follows from the token, and both signatures. It
+// does not look at the names and addresses, which Token.Validate does, nor at the owner's
+// leave, which VerifyAdmission does. Whatever is wrong is of kind xlreg.ErrIllFormedToken
+// or xlreg.ErrBadSignature.
+func VerifyMember(t *xlreg.Token) error {
+	sig, err := ParseFor(t.SigKey, xlreg.Protocol20)
+	if err != nil {
+		return xlreg.Errorf(xlreg.ErrIllFormedToken, "sig key: %v", err)
+	}
+	comms, err := ParseFor(t.CommsKey, xlreg.Protocol20)
+	if err != nil {
+		return xlreg.Errorf(xlreg.ErrIllFormedToken, "comms key: %v", err)
+	}
+	if err := verifyToken(sig, t); err != nil {
+		return err
+	}
+	return verifyComms(comms, t)
 }
 
 func signingKey(k xlreg.SigKey, p xlreg.Protocol) (Public, error) {
@@ -135,6 +204,18 @@ func tokenDigest(t *xlreg.Token, certificate []byte) [sha256.Size]byte {
 	for _, e := range t.Endpoints {
 		b = appendField(b, e)
 	}
+	// Labels came later. Without them the signature is what it was.
+	if t.Labels != nil {
+		b = appendField(b, t.Labels)
+	}
+	return sha256.Sum256(b)
+}
+
+func commsDigest(t *xlreg.Token) [sha256.Size]byte {
+	b := make([]byte, 0, 2048)
+	b = append(b, commsContext...)
+	b = appendField(b, t.CommsKey)
+	b = appendField(b, t.SigKey)
 	return sha256.Sum256(b)
 }
 
