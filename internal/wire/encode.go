@@ -20,7 +20,7 @@ type EncodedRoster struct {
 	protocol xlreg.Protocol
 	cluster  xlreg.Cluster
 	state    xlreg.ClusterState
-	sum      [32]byte
+	sum      keys.Sum        // zero over a classic carrier
 	taken    xlreg.Seats     // whose seats are taken, of those that readers may see
 	members  []encodedMember // in the order of their indexes
 	size     int             // of all their fields
@@ -30,62 +30,84 @@ type EncodedRoster struct {
 type encodedMember struct {
 	member *xlreg.Member // of the roster, which is never changed
 	field  []byte        // its Tokens field
+	sum    keys.Sum      // of its seat; zero over a classic carrier
 	at     int           // where field stands in the whole
 }
 
-// EncodeRoster encodes what readers over p may see of r, whose Sum is sum. Over a
-// classic carrier there is no sum, and members and clusters that only 2.0 has are left
-// out.
-func EncodeRoster(r *xlreg.Roster, p xlreg.Protocol, sum [32]byte) (*EncodedRoster, error) {
-	return (&EncodedRoster{protocol: p}).Next(r, sum)
+// EncodeRoster encodes what readers over p may see of r,. Over a classic carrier
+// members and clusters that only 2.0 has are left out.
+func EncodeRoster(r *xlreg.Roster, p xlreg.Protocol) (*EncodedRoster, error) {
+	return (&EncodedRoster{protocol: p}).Next(r)
 }
 
 // Next encodes r for the same readers as e. It is meant for a roster that follows e's:
-// tokens that are in both are not encoded again.
-func (e *EncodedRoster) Next(r *xlreg.Roster, sum [32]byte) (*EncodedRoster, error) {
+// tokens that are in both are neither encoded nor hashed again.
+func (e *EncodedRoster) Next(r *xlreg.Roster) (*EncodedRoster, error) {
 	p := e.protocol
 	if p.Classic() && !r.Cluster.Classic() {
 		return nil, xlreg.Errorf(xlreg.ErrNoSuchClusterID, "it is not one for protocol %v", p)
 	}
-	next := &EncodedRoster{protocol: p, cluster: r.Cluster, state: r.State, sum: sum}
+	next := &EncodedRoster{protocol: p, cluster: r.Cluster, state: r.State}
 	next.members = make([]encodedMember, 0, len(r.Members))
 	old := e.members
 	for i := range r.Members {
-		m := &r.Members[i]
-		for len(old) > 0 && old[0].member.Index < m.Index {
+		for len(old) > 0 && old[0].member.Index < r.Members[i].Index {
 			old = old[1:]
 		}
-		encoded, err := encodeMember(m, old, p)
-		if err != nil {
-			return nil, fmt.Errorf("encode member %d: %w", m.Index, err)
+		if err := next.add(&r.Members[i], old); err != nil {
+			return nil, fmt.Errorf("encode member %d: %w", r.Members[i].Index, err)
 		}
-		if encoded == nil {
-			continue
-		}
-		next.members = append(next.members, encodedMember{m, encoded, next.size})
-		next.taken = next.taken.With(m.Index)
-		next.size += len(encoded)
+	}
+	if !p.Classic() {
+		next.sum = next.sumSeats()
 	}
 	next.whole = sync.OnceValue(next.join)
 	return next, nil
 }
 
-// encodeMember returns the Tokens field of m, the one that old begins with if that is
-// of the same token; nil if readers over p may not see m.
-func encodeMember(m *xlreg.Member, old []encodedMember, p xlreg.Protocol) ([]byte, error) {
-	if len(old) > 0 && old[0].member.Index == m.Index && sameToken(&old[0].member.Token, &m.Token) {
-		return old[0].field, nil
+// add adds m, as it is in old if that begins with the same token, and does nothing if
+// readers may not see m.
+func (e *EncodedRoster) add(m *xlreg.Member, old []encodedMember) error {
+	added := encodedMember{member: m}
+	switch {
+	case len(old) > 0 && old[0].member.Index == m.Index && sameToken(&old[0].member.Token, &m.Token):
+		added.field, added.sum = old[0].field, old[0].sum
+	case e.protocol.Classic() && keys.CheckTokenFor(&m.Token, e.protocol) != nil:
+		return nil
+	default:
+		field, err := encodeToken(&m.Token, e.protocol)
+		if err != nil {
+			return err
+		}
+		added.field = field
+		if !e.protocol.Classic() {
+			added.sum = keys.SeatSum(&m.Token)
+		}
 	}
-	if p.Classic() && keys.CheckTokenFor(&m.Token, p) != nil {
-		return nil, nil
-	}
-	token, err := proto.Marshal(rosterToken(&m.Token, p))
+	added.at = e.size
+	e.size += len(added.field)
+	e.taken = e.taken.With(m.Index)
+	e.members = append(e.members, added)
+	return nil
+}
+
+// encodeToken returns a Tokens field.
+func encodeToken(t *xlreg.Token, p xlreg.Protocol) ([]byte, error) {
+	token, err := proto.Marshal(rosterToken(t, p))
 	if err != nil {
 		return nil, err
 	}
-	b := make([]byte, 0, len(token)+2*protowire.SizeVarint(uint64(len(token))))
+	b := make([]byte, 0, protowire.SizeTag(tokensField)+protowire.SizeBytes(len(token)))
 	b = protowire.AppendTag(b, tokensField, protowire.BytesType)
 	return protowire.AppendBytes(b, token), nil
+}
+
+func (e *EncodedRoster) sumSeats() keys.Sum {
+	seats := make([]keys.Seat, len(e.members))
+	for i := range e.members {
+		seats[i] = keys.Seat{Index: e.members[i].member.Index, Sum: e.members[i].sum}
+	}
+	return keys.SumSeats(&e.cluster, &e.state, seats)
 }
 
 // sameToken reports whether a and b are the same to every reader. What two rosters share
@@ -136,6 +158,9 @@ func (e *EncodedRoster) Delta(changed, which xlreg.Seats, since uint64, limit in
 
 // Taken returns whose seats are taken, of those that readers may see.
 func (e *EncodedRoster) Taken() xlreg.Seats { return e.taken }
+
+// Sum returns the roster's sum, which a registry signs; zero over a classic carrier.
+func (e *EncodedRoster) Sum() keys.Sum { return e.sum }
 
 func (e *EncodedRoster) head() *xlregpb.XLRegMsg {
 	pb := clusterToPB(&e.cluster, e.state, e.protocol)

@@ -3,6 +3,7 @@ package wire
 import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/wire/xlregpb"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // RosterReply is what a ClusterMembers says. Over a classic carrier it has a Cluster,
@@ -14,7 +15,7 @@ type RosterReply struct {
 	Given   xlreg.Seats    // whose tokens are here
 	Members []xlreg.Member // those of Given, in the order of their indexes
 	Since   *uint64        // only what changed after this revision is here; nil: all that was asked for
-	Sum     [32]byte       // of the whole roster
+	Sum     keys.Sum       // of the whole roster
 }
 
 // Roster reads a ClusterMembers that came over p. The names and endpoints of its tokens
