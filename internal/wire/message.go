@@ -9,7 +9,7 @@ package wire
 
 import (
 	"fmt"
-	"math"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -112,22 +112,43 @@ func check(b []byte) error {
 	return nil
 }
 
-// Append appends the encoded message to b.
+// Append appends the encoded message to b, its fields in the order of their numbers.
 func (m *Message) Append(b []byte) ([]byte, error) {
-	b, _, err := m.AppendHead(b, math.MaxInt)
-	return b, err
+	start := len(b)
+	b, err := m.appendFields(b)
+	if err != nil || len(m.tokens) == 0 {
+		return b, err
+	}
+	at := start
+	err = eachField(b[start:], func(number protowire.Number, _ protowire.Type, field []byte) error {
+		if number < tokensField {
+			at += len(field)
+		}
+		return nil
+	})
+	return slices.Insert(b, at, m.tokens...), err
 }
 
-// AppendHead appends the encoded message to b, up to a length of b of about most
+// AppendHead is Append for a long message: it appends up to a length of b of about most
 // bytes, and returns the rest of it. That may be shared with other messages, so
-// nobody may change it: a roster is encoded once, not once for each reader.
+// nobody may change it: a roster is encoded once, not once for each reader. Its tokens
+// follow all other fields, for which they would otherwise be in two pieces.
 func (m *Message) AppendHead(b []byte, most int) (head, rest []byte, err error) {
-	b, err = proto.MarshalOptions{Deterministic: true}.MarshalAppend(b, m.pb)
+	b, err = m.appendFields(b)
 	if err != nil {
-		return nil, nil, fmt.Errorf("encode %v: %w", m.Op(), err)
+		return nil, nil, err
 	}
 	n := min(max(0, most-len(b)), len(m.tokens))
 	return append(b, m.tokens[:n]...), m.tokens[n:], nil
+}
+
+// appendFields appends all fields but those in m.tokens.
+func (m *Message) appendFields(b []byte) ([]byte, error) {
+	b, err := proto.MarshalOptions{Deterministic: true}.MarshalAppend(b, m.pb)
+	if err != nil {
+		return nil, fmt.Errorf("encode %v: %w", m.Op(), err)
+	}
+	return b, nil
 }
 
 // Size returns how many bytes Append appends.
