@@ -52,6 +52,7 @@ func (r *Registry) Join(ctx context.Context, s *Session, req JoinRequest, allow 
 	}
 	if j.did == Changed {
 		r.tell(j.event, &j.cluster, &j.seat)
+		r.rosters.drop(j.cluster.ID)
 	}
 	lease := r.leases.keep(s, &j.cluster, &j.seat)
 	return Seat{j.cluster.Cluster, j.cluster.State, j.seat.Index, lease}, j.did, nil

@@ -197,6 +197,13 @@ func (rc *rosterCache) replace(kept, roster *Roster) {
 	}
 }
 
+// drop forgets a roster that says the same as before of all but times.
+func (rc *rosterCache) drop(id xlreg.ClusterID) {
+	rc.mu.Lock()
+	defer rc.mu.Unlock()
+	delete(rc.rosters, id)
+}
+
 // evict makes room for one more. Which one goes does not matter: it costs its
 // next reader one look at the store.
 func (rc *rosterCache) evict() {
