@@ -19,6 +19,7 @@ import (
 var keySizes = map[string]int{
 	"registry-comms": 2048,
 	"registry-sig":   2048,
+	"registry-next":  2048,
 	"node-comms":     2048,
 	"node-sig":       2048,
 	"other-sig":      2048,

@@ -70,9 +70,18 @@ type chain struct {
 	root, leaf  []byte
 	sigKey      []byte
 	fingerprint string
+	more        [][]byte // behind the root
+	known       string   // the key that is known, by its file
+	next        bool     // the leaf is accepted by the cross certificate
 }
 
 func (m *maker) serverChains() {
+	m.oneKeyChains()
+	m.crossChains()
+	m.badCrossChains()
+}
+
+func (m *maker) oneKeyChains() {
 	sig, other := m.rsa["registry-sig"], m.rsa["other-sig"]
 	pinned := m.public("registry-sig")
 	print := fingerprint(m.ssh("registry-sig"))
@@ -88,31 +97,39 @@ func (m *maker) serverChains() {
 	otherRoot, otherLeaf := m.der(rootCert(other)), m.der(m.leafCert(other))
 	small := m.rsa["small-sig"]
 
-	m.chain("pinned", success, "the client knows the sig key", chain{root, leaf, pinned, ""})
-	m.chain("fingerprint", success, "the client knows the fingerprint alone", chain{root, leaf, nil, print})
-	m.chain("other-root", success, "a client that knows the sig key does not look at the root", chain{otherRoot, leaf, pinned, ""})
-	m.chain("just-expired", success, "over for less than an hour", chain{root, dates(-7*day, -59*time.Minute), pinned, ""})
-	m.chain("almost-valid", success, "to begin in less than an hour", chain{root, dates(59*time.Minute, 7*day), pinned, ""})
+	m.chain("pinned", success, "the client knows the sig key", oneKey(root, leaf, pinned, ""))
+	m.chain("fingerprint", success, "the client knows the fingerprint alone", oneKey(root, leaf, nil, print))
+	m.chain("other-root", success, "a client that knows the sig key does not look at the root", oneKey(otherRoot, leaf, pinned, ""))
+	m.chain("just-expired", success, "over for less than an hour", oneKey(root, dates(-7*day, -59*time.Minute), pinned, ""))
+	m.chain("almost-valid", success, "to begin in less than an hour", oneKey(root, dates(59*time.Minute, 7*day), pinned, ""))
 
 	bad := func(name, about string, c chain) { m.chain(name, handshake, about, c) }
-	bad("expired", "over for more than an hour", chain{root, dates(-7*day, -61*time.Minute), pinned, ""})
-	bad("not-yet-valid", "to begin in more than an hour", chain{root, dates(61*time.Minute, 7*day), pinned, ""})
-	bad("other-key", "all of it from another registry", chain{otherRoot, otherLeaf, pinned, ""})
-	bad("other-fingerprint", "all of it from another registry", chain{otherRoot, otherLeaf, nil, print})
-	bad("root-borrowed", "the right root, and a leaf signed by another key", chain{root, otherLeaf, nil, print})
-	bad("leaf-other-signer", "a leaf signed by another key", chain{root, otherLeaf, pinned, ""})
-	bad("leaf-broken-signature", "the last bit of the leaf's signature is changed", chain{root, flip(leaf), pinned, ""})
-	bad("leaf-ca", "the leaf is a CA", chain{root, leafWith(func(c *cert) { c.IsCA = true }), pinned, ""})
-	bad("leaf-client-usage", "the leaf is for clients", chain{root, leafWith(func(c *cert) {
+	bad("expired", "over for more than an hour", oneKey(root, dates(-7*day, -61*time.Minute), pinned, ""))
+	bad("not-yet-valid", "to begin in more than an hour", oneKey(root, dates(61*time.Minute, 7*day), pinned, ""))
+	bad("other-key", "all of it from another registry", oneKey(otherRoot, otherLeaf, pinned, ""))
+	bad("other-fingerprint", "all of it from another registry", oneKey(otherRoot, otherLeaf, nil, print))
+	bad("root-borrowed", "the right root, and a leaf signed by another key", oneKey(root, otherLeaf, nil, print))
+	bad("leaf-other-signer", "a leaf signed by another key", oneKey(root, otherLeaf, pinned, ""))
+	bad("leaf-broken-signature", "the last bit of the leaf's signature is changed", oneKey(root, flip(leaf), pinned, ""))
+	bad("leaf-ca", "the leaf is a CA", oneKey(root, leafWith(func(c *cert) { c.IsCA = true }), pinned, ""))
+	bad("leaf-client-usage", "the leaf is for clients", oneKey(root, leafWith(func(c *cert) {
 		c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
-	}), pinned, ""})
-	bad("leaf-no-usage", "the leaf has no extended usage", chain{root, leafWith(func(c *cert) { c.ExtKeyUsage = nil }), pinned, ""})
+	}), pinned, ""))
+	bad("leaf-no-usage", "the leaf has no extended usage", oneKey(root, leafWith(func(c *cert) { c.ExtKeyUsage = nil }), pinned, ""))
 	bad("small-key", "the registry's sig key has 1024 bits",
-		chain{m.der(rootCert(small)), m.der(m.leafCert(small)), m.public("small-sig"), ""})
+		oneKey(m.der(rootCert(small)), m.der(m.leafCert(small)), m.public("small-sig"), ""))
+}
+
+func oneKey(root, leaf, sigKey []byte, fingerprint string) chain {
+	return chain{root: root, leaf: leaf, sigKey: sigKey, fingerprint: fingerprint, known: "registry-sig"}
 }
 
 func (m *maker) chain(name, layer, about string, c chain) {
-	in := fields{"chain": []string{h(c.leaf), h(c.root)}, "now": now.Format(time.RFC3339)}
+	list := []string{h(c.leaf), h(c.root)}
+	for _, der := range c.more {
+		list = append(list, h(der))
+	}
+	in := fields{"chain": list, "now": now.Format(time.RFC3339)}
 	if c.sigKey != nil {
 		in["sig_key"] = h(c.sigKey)
 	}
@@ -121,7 +138,17 @@ func (m *maker) chain(name, layer, about string, c chain) {
 	}
 	var want any
 	if layer == success {
-		want = fields{"sig_key": h(m.public("registry-sig"))}
+		want = m.chainWant(c)
 	}
 	m.add("serverchain/"+name, layer, about, in, want)
+}
+
+func (m *maker) chainWant(c chain) fields {
+	want := fields{"sig_key": h(m.public(c.known))}
+	if c.next {
+		want["next_key"] = h(m.public("registry-next"))
+		want["next_fingerprint"] = fingerprint(m.ssh("registry-next"))
+		want["next_until"] = now.Add(-day).Add(180 * day).Format(time.RFC3339)
+	}
+	return want
 }

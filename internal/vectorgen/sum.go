@@ -2,6 +2,7 @@ package vectorgen
 
 import (
 	"encoding/base32"
+	"strconv"
 	"strings"
 )
 
@@ -68,4 +69,83 @@ func indexesOf(seats []seat) []int {
 		list = append(list, s.index)
 	}
 	return list
+}
+
+// sums are rosters whose sums differ, each in one field from the first.
+func (m *maker) sums() {
+	c := m.openCluster()
+	t := m.rosterToken("m0", "p256-sig")
+	t.labels, t.run, t.admission = someLabels(), random("run", 16), m.admitted("p256-sig").encode()
+	c.key = ownerKey().public()
+	other := m.rosterToken("m1", "node-sig")
+	good := []seat{{0, t}, {3, other}}
+	add := func(name, about string, c cluster, seats []seat) { m.sumVector(name, about, c, seats) }
+	add("good", "a member with all fields, and one with few", c, good)
+	add("none", "no members", c, nil)
+	add("last-index", "a member at the highest index", c, []seat{{1023, other}})
+	with := func(name, about string, change func(*cluster)) {
+		c := c
+		change(&c)
+		add(name, about, c, good)
+	}
+	with("open", "the same without a cluster key", func(c *cluster) { c.key = nil })
+	with("other-cluster-id", "another ClusterID", func(c *cluster) { c.id = random("other cluster id", 20) })
+	with("long-cluster-id", "a ClusterID of 32 bytes", func(c *cluster) { c.id = random("cluster id long", 32) })
+	with("other-cluster-name", "another ClusterName", func(c *cluster) { c.name = "vector" })
+	with("other-cluster-key", "another ClusterKey", func(c *cluster) { c.key = otherOwner().public() })
+	with("other-max-size", "another MaxSize", func(c *cluster) { c.size = 6 })
+	with("other-endpoint-count", "another EndPointCount", func(c *cluster) { c.ends = 1 })
+	with("other-cluster-attrs", "other ClusterAttrs", func(c *cluster) { c.attrs = 1 })
+	with("other-epoch", "another Epoch", func(c *cluster) { c.epoch = 1<<63 + 1 })
+	with("other-revision", "another Revision", func(c *cluster) { c.revision++ })
+	with("orders", "Orders are not covered: the sum is that of good", func(c *cluster) { c.orders = 7 })
+	add("other-index", "another index", c, []seat{{1, t}, {3, other}})
+	add("other-order", "the members in each other's place", c, []seat{{0, other}, {3, t}})
+	add("member-less", "a member less", c, good[:1])
+	m.seatSums(c, t, other)
+}
+
+func (m *maker) seatSums(c cluster, t, other *token) {
+	with := func(name, about string, change func(*token)) {
+		changed := *t
+		change(&changed)
+		m.sumVector("seat-"+name, about, c, []seat{{0, &changed}, {3, other}})
+	}
+	with("other-id", "another ID", func(t *token) { t.id = random("other id", 32) })
+	with("short-id", "an ID of 20 bytes", func(t *token) { t.id = t.id[:20] })
+	with("other-name", "another Name", func(t *token) { t.name = "m2" })
+	with("other-attrs", "other Attrs", func(t *token) { t.attrs = 1 })
+	with("other-comms-key", "another CommsKey", func(t *token) { t.comms = m.public("node-comms") })
+	with("other-sig-key", "another SigKey", func(t *token) { t.sig = m.public("node-sig") })
+	with("other-endpoints", "the endpoints in another order", func(t *token) { t.ends = []string{t.ends[1], t.ends[0], t.ends[2]} })
+	with("no-endpoints", "no endpoints", func(t *token) { t.ends = nil })
+	with("other-digsig2", "another DigSig2", func(t *token) { t.digSig2 = flip(t.digSig2) })
+	with("no-digsig2", "no DigSig2", func(t *token) { t.digSig2 = nil })
+	with("other-certificate", "another Certificate", func(t *token) { t.cert = flip(t.cert) })
+	with("other-comms-sig", "another CommsSig", func(t *token) { t.commsSig = flip(t.commsSig) })
+	with("other-labels", "other Labels", func(t *token) { t.labels = encodeLabels(label{"role", []byte("master")}) })
+	with("no-labels", "no Labels", func(t *token) { t.labels = nil })
+	with("other-admission", "another Admission", func(t *token) { t.admission = m.invited("p256-sig", goodInvite()).encode() })
+	with("no-admission", "no Admission", func(t *token) { t.admission = nil })
+	with("other-run", "another Run", func(t *token) { t.run = flip(t.run) })
+	with("no-run", "no Run", func(t *token) { t.run = nil })
+	with("swapped", "DigSig2 and CommsSig in each other's place", func(t *token) { t.digSig2, t.commsSig = t.commsSig, t.digSig2 })
+	with("times", "JoinedMillis, LeaseMillis and SeenMillis are not covered: the sum is that of good", func(t *token) {
+		t.joined, t.lease, t.seen = joined+1, 15000, joined
+	})
+}
+
+// sumVector adds a roster. Its proofs need not hold: a sum is taken of what is
+// there.
+func (m *maker) sumVector(name, about string, c cluster, seats []seat) {
+	list := []fields{}
+	for _, s := range seats {
+		list = append(list, fields{"index": s.index, "token": h(s.encode())})
+	}
+	sum := c.sum(seats)
+	m.add("sum/"+name, success, about, fields{
+		"cluster_id": h(c.id), "cluster_name": c.name, "cluster_key": h(c.key), "max_size": c.size, "endpoint_count": c.ends,
+		"cluster_attrs": strconv.FormatUint(c.attrs, 10), "epoch": strconv.FormatUint(c.epoch, 10),
+		"revision": strconv.FormatUint(c.revision, 10), "orders": strconv.FormatUint(c.orders, 10), "seats": list,
+	}, fields{"sum": h(sum), "short": shortSum(sum)})
 }
