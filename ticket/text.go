@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/keys"
@@ -36,44 +37,47 @@ var params = []string{
 // maxLine is how many bytes are looked at. Sixteen of the longest endpoints need half.
 const maxLine = 10 << 10
 
-const (
-	sigLen    = 64 // bytes of an Ed25519 signature
-	maxMillis = 253402300799999 // the end of the year 9999
-)
+const sigLen = 64 // bytes of an Ed25519 signature
 
 // ErrNoTicket says that a line is that of a registry, and names no cluster.
 var ErrNoTicket = errors.New("this is the line of a registry: a ticket names a cluster, too")
 
 var errForm = errors.New("want xlreg://host:port/?sig=…&cluster=…")
 
-// Read reads a ticket from a file or whatever else has it.
+// Read reads a ticket from a file or whatever else has it, as Load does.
 func Read(r io.Reader) (*Ticket, error) {
 	data, err := io.ReadAll(io.LimitReader(r, 2*maxLine+1)) // UTF-16 takes two bytes for one
 	if err != nil {
 		return nil, fmt.Errorf("read ticket: %w", err)
 	}
-	return Parse(string(data))
+	return Load(string(data))
 }
 
-// Parse reads a ticket. The text may have been through mail, a chat or an editor: blanks,
-// quotes and line ends around and inside it are of no account. The line of a registry is
-// ErrNoTicket. No error shows anything that could be secret.
-func Parse(text string) (*Ticket, error) {
-	t, err := parse(text)
+// Load reads a ticket that has been through mail, a chat or an editor: blanks, quotes and
+// line ends around and inside it are of no account. Otherwise it is Parse.
+func Load(text string) (*Ticket, error) {
+	if len(text) > 2*maxLine {
+		return nil, fmt.Errorf("ticket: %d bytes, at most %d allowed", len(text), maxLine)
+	}
+	line, ok := regcred.Line(text)
+	if !ok {
+		return nil, fmt.Errorf("ticket: %w", errForm)
+	}
+	return Parse(line)
+}
+
+// Parse reads the line that Text returns. The line of a registry is ErrNoTicket. No error
+// shows anything that could be secret. Signatures in it are not looked at before they are
+// used.
+func Parse(line string) (*Ticket, error) {
+	t, err := parse(line)
 	if err != nil {
 		return nil, fmt.Errorf("ticket: %w", err)
 	}
 	return t, nil
 }
 
-func parse(text string) (*Ticket, error) {
-	if len(text) > 2*maxLine {
-		return nil, fmt.Errorf("%d bytes, at most %d allowed", len(text), maxLine)
-	}
-	line, ok := regcred.Line(text)
-	if !ok {
-		return nil, errForm
-	}
+func parse(line string) (*Ticket, error) {
 	if len(line) > maxLine {
 		return nil, fmt.Errorf("%d bytes, at most %d allowed", len(line), maxLine)
 	}
@@ -104,7 +108,7 @@ func splitQuery(query string) (map[string]string, error) {
 	values := make(map[string]string)
 	for parameter := range strings.SplitSeq(query, "&") {
 		key, value, _ := strings.Cut(parameter, "=")
-		if !isParam(key) {
+		if !slices.Contains(params, key) {
 			return nil, errors.New("a parameter that is unknown") // it could be a part of a secret
 		}
 		if _, ok := values[key]; ok {
@@ -113,15 +117,6 @@ func splitQuery(query string) (map[string]string, error) {
 		values[key] = value
 	}
 	return values, nil
-}
-
-func isParam(key string) bool {
-	for _, p := range params {
-		if p == key {
-			return true
-		}
-	}
-	return false
 }
 
 // read takes the values over, and wants all of one kind of ticket and no others.
@@ -199,22 +194,23 @@ func (t *Ticket) readInvite(values map[string]string) error {
 	if err != nil {
 		return err
 	}
-	until, err := number(values, paramUntil, maxMillis)
-	if err != nil {
-		return err
+	// The writers of 2.0 write these two always; without them there is no limit.
+	var until, uses uint64
+	if _, ok := values[paramUntil]; ok {
+		if until, err = number(values, paramUntil, math.MaxUint64); err != nil {
+			return err
+		}
 	}
-	uses, err := number(values, paramUses, xlreg.MaxInviteUses)
-	if err != nil {
-		return err
+	if _, ok := values[paramUses]; ok {
+		if uses, err = number(values, paramUses, xlreg.MaxInviteUses); err != nil {
+			return err
+		}
 	}
 	by, err := octets(values, paramBy, sigLen)
 	if err != nil {
 		return err
 	}
-	invite := xlreg.Invite{Uses: uint32(uses), Sig: by}
-	if until > 0 {
-		invite.NotAfter = time.UnixMilli(int64(until))
-	}
+	invite := xlreg.Invite{NotAfter: keys.TimeOfMillis(until), Uses: uint32(uses), Sig: by}
 	t.inviter, err = keys.NewInviter(t.Cluster, t.Key, seed, invite)
 	return err
 }
@@ -222,7 +218,7 @@ func (t *Ticket) readInvite(values map[string]string) error {
 // number reads a number from 0 to most, in decimal and without leading zeros.
 func number(values map[string]string, param string, most uint64) (uint64, error) {
 	text := values[param]
-	n, err := strconv.ParseUint(text, 10, 63)
+	n, err := strconv.ParseUint(text, 10, 64)
 	if err != nil || strconv.FormatUint(n, 10) != text || n > most {
 		return 0, fmt.Errorf("%s: want a number up to %d", param, most)
 	}
@@ -256,18 +252,11 @@ func (t *Ticket) Text() string {
 	case KindInvite:
 		invite := t.inviter.Invite()
 		put(paramInvite, base64.RawURLEncoding.EncodeToString(t.inviter.Seed()))
-		put(paramUntil, strconv.FormatInt(millis(invite.NotAfter), 10))
+		put(paramUntil, strconv.FormatUint(keys.MillisOfTime(invite.NotAfter), 10))
 		put(paramUses, strconv.FormatUint(uint64(invite.Uses), 10))
 		put(paramBy, base64.RawURLEncoding.EncodeToString(invite.Sig))
 	case KindAdmit:
 		put(paramAdmit, base64.RawURLEncoding.EncodeToString(t.admit))
 	}
 	return b.String()
-}
-
-func millis(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMilli()
 }
