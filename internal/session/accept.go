@@ -23,6 +23,9 @@ import (
 type ServerConfig struct {
 	// Comms is the registry's comms key, which decrypts classic Hellos.
 	Comms keys.Decrypter
+	// FormerComms is the comms key before that, for clients that know no other; nil if
+	// there is none. Both have one size.
+	FormerComms keys.Decrypter
 	// Turn bounds how many handshakes are computed at once: it waits until it is
 	// this one's turn, which lasts until release is called, but not past the end of
 	// ctx. Nil is no bound.
@@ -55,6 +58,8 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		return nil, errors.New("new server: no protocol to serve")
 	case s.classic && cfg.Comms == nil:
 		return nil, errors.New("new server: no key for the classic carriers")
+	case s.classic && cfg.FormerComms != nil && cfg.FormerComms.CiphertextLen() != cfg.Comms.CiphertextLen():
+		return nil, errors.New("new server: the comms key and the one before it have two sizes")
 	case s.tls && cfg.Authority == nil:
 		return nil, errors.New("new server: no authority for 2.0")
 	}
@@ -247,7 +252,11 @@ func (s *Server) decrypt(ctx context.Context, l *link, ciphertext []byte) (*hell
 		return nil, err
 	}
 	defer l.endTurn()
-	return decryptHello(s.cfg.Comms, ciphertext)
+	h, err := decryptHello(s.cfg.Comms, ciphertext)
+	if err != nil && s.cfg.FormerComms != nil {
+		return decryptHello(s.cfg.FormerComms, ciphertext)
+	}
+	return h, err
 }
 
 func newClassicConn(l *link, in inbox, r *helloReply, limits Limits) (*conn, error) {

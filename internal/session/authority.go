@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -8,11 +9,13 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/internal/wire"
 	"github.com/xlattice/xlreg/keys"
 )
 
@@ -32,6 +35,7 @@ type Authority struct {
 	sig  keys.Private
 	now  func() time.Time
 	root *x509.Certificate
+	old  *Succession // nil if no client may know another key than sig
 	key  *ecdsa.PrivateKey
 
 	mu   sync.Mutex
@@ -42,36 +46,68 @@ type Authority struct {
 // NewAuthority returns the authority of the registry whose sig key is sig. A
 // nil now is time.Now.
 func NewAuthority(sig keys.Private, now func() time.Time) (*Authority, error) {
-	if err := sig.Public().Check(xlreg.Protocol20); err != nil {
-		return nil, fmt.Errorf("new authority: sig key of %w", err)
+	return NewSuccessor(sig, nil, now)
+}
+
+// NewSuccessor is NewAuthority for a registry some of whose clients know the key before
+// sig: they believe sig for as long as s says. A nil s is no succession.
+func NewSuccessor(sig keys.Private, s *Succession, now func() time.Time) (*Authority, error) {
+	a, err := newAuthority(sig, s, now)
+	if err != nil {
+		return nil, fmt.Errorf("new authority: %w", err)
+	}
+	return a, nil
+}
+
+func newAuthority(sig keys.Private, s *Succession, now func() time.Time) (*Authority, error) {
+	if err := checkRegistryKey(sig.Public()); err != nil {
+		return nil, err
+	}
+	if s != nil && !bytes.Equal(s.cross.RawSubjectPublicKeyInfo, sig.Public().DER()) {
+		return nil, errors.New("the old key vouches for another than the sig key")
 	}
 	if now == nil {
 		now = time.Now
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, fmt.Errorf("new authority: make leaf key: %w", err)
+		return nil, fmt.Errorf("make leaf key: %w", err)
 	}
 	root, err := newRoot(sig.Signer(), now())
 	if err != nil {
-		return nil, fmt.Errorf("new authority: make root: %w", err)
+		return nil, fmt.Errorf("make root: %w", err)
 	}
-	a := &Authority{sig: sig, now: now, root: root, key: key}
-	if _, err := a.certificate(nil); err != nil {
-		return nil, fmt.Errorf("new authority: %w", err)
-	}
-	return a, nil
+	a := &Authority{sig: sig, now: now, root: root, old: s, key: key}
+	_, err = a.certificate(nil)
+	return a, err
 }
 
-func newRoot(sig crypto.Signer, now time.Time) (*x509.Certificate, error) {
-	template := &x509.Certificate{
+// checkRegistryKey reports a key that a registry cannot have: regCred.dat, and so every
+// client, knows RSA alone.
+func checkRegistryKey(key keys.Public) error {
+	if err := key.Check(xlreg.Protocol20); err != nil {
+		return fmt.Errorf("sig key of %w", err)
+	}
+	if key.Kind() != keys.RSA {
+		return fmt.Errorf("sig key of kind %s, want %s", key.Kind(), keys.RSA)
+	}
+	return nil
+}
+
+// rootTemplate is what a root has in common with a cross certificate.
+func rootTemplate(now time.Time, life time.Duration) *x509.Certificate {
+	return &x509.Certificate{
 		Subject:               pkix.Name{CommonName: "xlreg registry"},
 		NotBefore:             now.Add(-leafBackdate),
-		NotAfter:              now.Add(rootLife),
+		NotAfter:              now.Add(life),
 		KeyUsage:              x509.KeyUsageCertSign,
 		BasicConstraintsValid: true,
 		IsCA:                  true,
 	}
+}
+
+func newRoot(sig crypto.Signer, now time.Time) (*x509.Certificate, error) {
+	template := rootTemplate(now, rootLife)
 	der, err := x509.CreateCertificate(rand.Reader, template, template, sig.Public(), sig)
 	if err != nil {
 		return nil, err
@@ -79,8 +115,32 @@ func newRoot(sig crypto.Signer, now time.Time) (*x509.Certificate, error) {
 	return x509.ParseCertificate(der)
 }
 
-// certificate returns the leaf and the root, for tls.Config.GetCertificate. The
-// leaf is renewed when a handshake finds it a day old, or dated in the future
+// Chain returns the certificates that a handshake would show now, in DER and the leaf
+// first. They are shared: nobody may change them.
+func (a *Authority) Chain() ([][]byte, error) {
+	shown, err := a.certificate(nil)
+	if err != nil {
+		return nil, err
+	}
+	return shown.Certificate, nil
+}
+
+// SignRoster signs the sum of a roster as the present one, at the time of millis since
+// 1970.
+func (a *Authority) SignRoster(sum keys.Sum, millis uint64) (wire.Signed, error) {
+	chain, err := a.Chain()
+	if err != nil {
+		return wire.Signed{}, err
+	}
+	sig, err := keys.SignRoster(a.key, sum, millis)
+	if err != nil {
+		return wire.Signed{}, err
+	}
+	return wire.Signed{Millis: millis, Sig: sig, Chain: chain}, nil
+}
+
+// certificate returns the leaf and the root, for tls.Config.GetCertificate, and what
+// makes the root known to those who know the key before it. The leaf is renewed when a handshake finds it a day old, or dated in the future
 // because the clock has been set back.
 func (a *Authority) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	a.mu.Lock()
@@ -111,5 +171,9 @@ func (a *Authority) newLeaf(now time.Time) (*tls.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tls.Certificate{Certificate: [][]byte{der, a.root.Raw}, PrivateKey: a.key}, nil
+	chain := [][]byte{der, a.root.Raw}
+	if a.old != nil && now.Before(a.old.Until()) {
+		chain = append(chain, a.old.cross.Raw, a.old.root.Raw)
+	}
+	return &tls.Certificate{Certificate: chain, PrivateKey: a.key}, nil
 }

@@ -237,7 +237,7 @@ func TestHoldSeesClose(t *testing.T) {
 func TestHoldKeeps(t *testing.T) {
 	inBubble(t, func(t *testing.T, server, client Conn) {
 		for n := 0; n < 90; n += 7 {
-			messages := []*wire.Message{wire.NewBye(), wire.NewJoin(xlreg.ClusterRef{Name: "demo"})}
+			messages := []*wire.Message{wire.NewBye(), wire.NewJoin(wire.JoinRequest{Ref: xlreg.ClusterRef{Name: "demo"}})}
 			var b []byte
 			for _, m := range messages {
 				more, _, err := client.(*conn).codec.encode(m)

@@ -31,7 +31,7 @@ func TestBadFrame(t *testing.T) {
 		"no Op":            whole([]byte{0x28, 0}),
 		"one byte short":   framed(1, []byte{8, 11}),
 		"broken token":     whole([]byte{8, 3, 0x5a, 2, 0xff, 0xff}),
-		"too many tokens":  whole(append([]byte{8, 10}, bytes.Repeat([]byte{0xaa, 1, 0}, 65)...)),
+		"too many tokens":  whole(append([]byte{8, 10}, bytes.Repeat([]byte{0xaa, 1, 0}, xlreg.MaxClusterSize+1)...)),
 		"a group not shut": whole([]byte{8, 11, 0xc3, 0x3e}),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -125,7 +125,7 @@ func TestLongReply(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := encoded.Message(xlreg.AllSeats, xlreg.MaxReplyFrame)
+		m := encoded.Message(xlreg.AllSeats(), xlreg.MaxReplyFrame)
 		want, err := m.Append(nil)
 		if err != nil {
 			t.Fatal(err)

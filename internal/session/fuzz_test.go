@@ -77,7 +77,7 @@ func FuzzClassic18(f *testing.F) { fuzzClassic(f, xlreg.Protocol18) }
 func FuzzClassic19(f *testing.F) { fuzzClassic(f, xlreg.Protocol19) }
 
 func fuzzClassic(f *testing.F, p xlreg.Protocol) {
-	for i, m := range []*wire.Message{wire.NewBye(), member("m0"), wire.NewJoin(xlreg.ClusterRef{Name: "demo"})} {
+	for i, m := range []*wire.Message{wire.NewBye(), member("m0"), wire.NewJoin(wire.JoinRequest{Ref: xlreg.ClusterRef{Name: "demo"}})} {
 		padded := padText(f, m)
 		f.Add(append(make([]byte, aes.BlockSize), padded...), uint64(i))
 		f.Add(slices.Concat(padded, padded, make([]byte, 16), padded), uint64(i))

@@ -82,8 +82,18 @@ type Peer struct {
 	// Certificate is, at a server's end of 2.0, what the client showed, in DER;
 	// nil if it showed none.
 	Certificate []byte
-	// SigKey is the key of Certificate, or at a client's end of 2.0 the registry's.
+	// SigKey is the key of Certificate, or at a client's end of 2.0 the registry's: the
+	// one that the client knew, or whose fingerprint it knew.
 	SigKey xlreg.SigKey
+	// Next is, at a client's end of 2.0, the key by which the registry proved its
+	// identity if that is the one that follows SigKey; nil if it is SigKey.
+	Next *NextKey
+}
+
+// NextKey is a registry's sig key for which the one before it has vouched.
+type NextKey struct {
+	SigKey xlreg.SigKey
+	Until  time.Time // until then it does; who knows the old key alone believes it no longer
 }
 
 // Limits bound how long each step of a session may take. Zero is no bound. A message

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/tls"
@@ -279,17 +280,48 @@ func certificate(t testing.TB, key any, public any, signer any, change func(*x50
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
+// The server knows a client by the key that it proved, of either kind. Who signed the
+// certificate is looked at when the client registers.
 func TestClientCertificate(t *testing.T) {
-	cfg := clientConfig(xlreg.Protocol20)
-	cfg.Certificate = certificate(t, clientKey(), clientKey().Public(), clientKey(), nil)
-	server, client := pairWith(t, tcp, serverConfig(t), cfg)
-	pass(t, client, server, wire.NewBye())
-	peer := server.Peer()
-	if peer.SigKey != xlreg.SigKey(publicDER(clientKey())) {
-		t.Error("not the client's key")
+	ec := ecKey(t)
+	for name, shown := range map[string]*tls.Certificate{
+		"RSA":               certificate(t, clientKey(), clientKey().Public(), clientKey(), nil),
+		"P-256":             certificate(t, ec, ec.Public(), ec, nil),
+		"signed by another": certificate(t, ec, ec.Public(), clientKey(), nil),
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := clientConfig(xlreg.Protocol20)
+			cfg.Certificate = shown
+			server, client := pairWith(t, tcp, serverConfig(t), cfg)
+			pass(t, client, server, wire.NewBye())
+			peer := server.Peer()
+			der, err := x509.MarshalPKIXPublicKey(shown.PrivateKey.(crypto.Signer).Public())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if peer.SigKey != xlreg.SigKey(der) {
+				t.Error("not the client's key")
+			}
+			if string(peer.Certificate) != string(shown.Certificate[0]) {
+				t.Error("not the client's certificate")
+			}
+		})
 	}
-	if string(peer.Certificate) != string(cfg.Certificate.Certificate[0]) {
-		t.Error("not the client's certificate")
+}
+
+// A client that shows a certificate and does not hold its key is nobody.
+func TestBorrowedCertificate(t *testing.T) {
+	cfg := clientConfig(xlreg.Protocol20)
+	ec := ecKey(t)
+	cfg.Certificate = certificate(t, ecKey(t), ec.Public(), ec, nil)
+	sn, cn := tcp(t)
+	accepted := accept(t, serverConfig(t), sn)
+	client, err := Connect(context.Background(), cn, cfg)
+	if err == nil {
+		defer client.Close()
+	}
+	if r := <-accepted; !errors.Is(r.err, ErrHandshake) {
+		t.Errorf("accept: %v", r.err)
 	}
 }
 

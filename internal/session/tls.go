@@ -1,8 +1,8 @@
 package session
 
 import (
+	"cmp"
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -98,8 +98,9 @@ func (s *Server) begin(ctx context.Context, l *link, hello *tls.ClientHelloInfo)
 }
 
 // admit looks at what the client showed, which may be no certificate. TLS keeps it for
-// as long as the session lasts, so one certificate is taken and nothing beside it. The
-// turn that verifying it takes lasts for the proof that comes next, if that is there.
+// as long as the session lasts, so one certificate is taken and nothing beside it. Of the
+// certificate only the key counts, which TLS sees proved next, in a turn, if the proof is
+// there already; the rest is looked at when the client registers.
 func (s *Server) admit(ctx context.Context, l *link, state *tls.ConnectionState, peer *Peer) error {
 	shown := state.PeerCertificates
 	if len(shown) == 0 {
@@ -114,15 +115,12 @@ func (s *Server) admit(ctx context.Context, l *link, state *tls.ConnectionState,
 	case len(state.OCSPResponse) > 0 || len(state.SignedCertificateTimestamps) > 0:
 		return errors.New("client's certificate comes with more than itself")
 	}
-	if err := s.takeTurn(ctx, l); err != nil {
-		return err
-	}
-	key, err := keys.CheckSelfSigned(der)
-	if err != nil {
+	key := xlreg.SigKey(shown[0].RawSubjectPublicKeyInfo)
+	if _, err := keys.ParseFor(key, xlreg.Protocol20); err != nil {
 		return fmt.Errorf("client's certificate: %w", err)
 	}
 	peer.Certificate, peer.SigKey = der, key // TLS keeps the bytes in any case
-	return nil
+	return s.takeTurn(ctx, l)
 }
 
 func newTLSConn(l *link, t *tls.Conn, codec *framing, peer Peer, limits Limits) *conn {
@@ -156,23 +154,22 @@ func connectTLS(l *link, cfg *ClientConfig) (*conn, error) {
 		return nil, pin.explain(err)
 	}
 	codec := &framing{readMax: xlreg.MaxReplyFrame, writeMax: xlreg.MaxRequestFrame}
-	peer := Peer{Protocol: xlreg.Protocol20, Addr: l.addr(), SigKey: pin.key}
+	peer := Peer{Protocol: xlreg.Protocol20, Addr: l.addr(), SigKey: pin.proved.Pinned, Next: pin.next()}
 	return newTLSConn(l, t, codec, peer, cfg.Limits), nil
 }
 
 // pin is the identity that a client wants its registry to prove.
 type pin struct {
-	key         xlreg.SigKey // empty until found in the chain, where only the fingerprint is known
-	fingerprint string
-	now         func() time.Time
-	verified    bool // the certificates are right; the proof that goes with them is not yet
+	keys.Pin
+	now    func() time.Time
+	proved *keys.Chain // nil until the certificates are right; the proof that goes with them is TLS's to verify
 }
 
 func newPin(cfg *ClientConfig) (*pin, error) {
 	if cfg.SigKey == "" && cfg.Fingerprint == "" {
 		return nil, errors.New("neither key nor fingerprint of the registry given")
 	}
-	p := &pin{key: cfg.SigKey, fingerprint: cfg.Fingerprint, now: cfg.Now}
+	p := &pin{Pin: keys.Pin{SigKey: cfg.SigKey, Fingerprint: cfg.Fingerprint}, now: cfg.Now}
 	if p.now == nil {
 		p.now = time.Now
 	}
@@ -184,73 +181,42 @@ func (p *pin) verify(state tls.ConnectionState) error {
 	if state.NegotiatedProtocol != ALPN {
 		return errALPN
 	}
-	err := p.check(state.PeerCertificates)
-	if err != nil && !errors.Is(err, ErrClock) {
+	now := p.now()
+	proved, err := keys.VerifyCertificates(state.PeerCertificates, p.Pin, now)
+	var dates *keys.DatesError
+	if errors.As(err, &dates) {
+		err = cmp.Or(checkClock(state.PeerCertificates[0], now), err)
+	}
+	switch {
+	case errors.Is(err, ErrClock):
+		return err
+	case err != nil:
 		return fmt.Errorf("%w: %w", ErrUntrusted, err)
 	}
-	p.verified = err == nil
-	return err
+	p.proved = proved
+	return nil
 }
 
-// check holds the chain against the pinned key, as protocol.md section 7 says.
-func (p *pin) check(chain []*x509.Certificate) error {
-	if len(chain) == 0 {
-		return errors.New("no certificate")
-	}
-	if err := p.find(chain[1:]); err != nil {
-		return err
-	}
-	key, err := keys.Parse(p.key)
-	if err != nil {
-		return fmt.Errorf("registry's sig key: %w", err)
-	}
-	if err := key.Check(xlreg.Protocol20); err != nil {
-		return fmt.Errorf("registry's sig key: %w", err)
-	}
-	return checkLeaf(chain[0], key, p.now())
-}
-
-// find takes the key from the chain if only its fingerprint is known.
-func (p *pin) find(roots []*x509.Certificate) error {
-	if p.key != "" {
+// next returns the key that has proved the registry's identity if that is not the one
+// that is pinned.
+func (p *pin) next() *NextKey {
+	if p.proved.Signer == p.proved.Pinned {
 		return nil
 	}
-	for _, root := range roots {
-		key := xlreg.SigKey(root.RawSubjectPublicKeyInfo)
-		print, err := keys.Fingerprint(key)
-		if err == nil && print == p.fingerprint {
-			p.key = key
-			return nil
-		}
-	}
-	return fmt.Errorf("no certificate has a key with fingerprint %s", p.fingerprint)
+	return &NextKey{SigKey: p.proved.Signer, Until: p.proved.Until}
 }
 
-func checkLeaf(leaf *x509.Certificate, key keys.Public, now time.Time) error {
-	sum := sha256.Sum256(leaf.RawTBSCertificate)
-	if !key.Verify(keys.SchemeCertificate, sum[:], leaf.Signature) {
-		return errors.New("leaf certificate is not signed by the registry's sig key")
-	}
-	if leaf.IsCA {
-		return errors.New("leaf certificate is a CA's")
-	}
-	if !slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageServerAuth) {
-		return errors.New("leaf certificate is not for servers")
-	}
-	return checkDates(leaf, now)
-}
-
-// checkDates comes last: of a certificate that is right in all else, wrong dates say
-// that a clock is wrong. A machine may have no other until it has been on the network
-// for a while.
-func checkDates(leaf *x509.Certificate, now time.Time) error {
+// checkClock looks at the dates of a leaf certificate that is right in all else: wrong
+// ones say that a clock is wrong. A machine may have no other until it has been on the
+// network for a while.
+func checkClock(leaf *x509.Certificate, now time.Time) error {
 	behind, ahead := leaf.NotBefore.Sub(now), now.Sub(leaf.NotAfter)
 	by, how := behind, "behind"
 	if ahead > behind {
 		by, how = ahead, "ahead of"
 	}
 	if by <= clockTolerance {
-		return nil
+		return nil // what is over is the old key's word for the new one
 	}
 	return fmt.Errorf("%w: it is %s here, at least %s %s the registry, whose certificate is valid from %s to %s",
 		ErrClock, utc(now), roughly(by), how, utc(leaf.NotBefore), utc(leaf.NotAfter))
@@ -274,7 +240,7 @@ func roughly(d time.Duration) string {
 func (p *pin) explain(err error) error {
 	var broken net.Error
 	var header tls.RecordHeaderError
-	if !p.verified || gone(err) || errors.As(err, &broken) || errors.As(err, &header) {
+	if p.proved == nil || gone(err) || errors.As(err, &broken) || errors.As(err, &header) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrUntrusted, err)

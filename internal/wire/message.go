@@ -9,7 +9,7 @@ package wire
 
 import (
 	"fmt"
-	"math"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -22,7 +22,7 @@ import (
 type Op int32
 
 // The operations. Each request is followed by its reply; Error answers any of
-// them. Leave and LeaveReply exist over 2.0 only.
+// them. Those from Leave on exist over 2.0 only.
 const (
 	OpRegCredRequest Op = 1
 	OpRegCredReply   Op = 2
@@ -39,10 +39,14 @@ const (
 	OpError          Op = 13
 	OpLeave          Op = 14
 	OpLeaveReply     Op = 15
+	OpOrder          Op = 16
+	OpOrderReply     Op = 17
+
+	lastOp = OpOrderReply
 )
 
 // Known reports whether op is one of the operations there are.
-func (op Op) Known() bool { return op >= OpRegCredRequest && op <= OpLeaveReply }
+func (op Op) Known() bool { return op >= OpRegCredRequest && op <= lastOp }
 
 // String returns the name used in the protocol.
 func (op Op) String() string {
@@ -77,65 +81,74 @@ func Unmarshal(b []byte) (*Message, error) {
 // decode is how messages are decoded: a token in a message is as deep as it gets.
 var decode = proto.UnmarshalOptions{RecursionLimit: 2}
 
-// check looks at what decoding would be costly to find out: that there are too many
-// tokens, of which an empty one takes a hundred times its three bytes, and that there
-// are groups.
+// maxChain is how many certificates a message may hold. A registry sends four at most.
+const maxChain = 8
+
+// check looks at what decoding would be costly to find out: that there is too much of
+// what may be repeated, of which an empty token takes a hundred times its three bytes,
+// and that there are groups.
 func check(b []byte) error {
-	tokens := 0
-	for len(b) > 0 {
-		number, kind, n, err := consumeField(b)
-		if err != nil {
-			return errForm(err)
+	tokens, certificates := 0, 0
+	err := eachField(b, func(number protowire.Number, kind protowire.Type, field []byte) error {
+		switch {
+		case number == tokensField:
+			tokens++
+		case number == chainField:
+			certificates++
 		}
 		if kind == protowire.BytesType && (number == specsField || number == tokensField) {
-			if err := checkToken(b[:n]); err != nil {
-				return err
-			}
+			return checkFields(content(field))
 		}
-		if number == tokensField {
-			tokens++
-		}
-		b = b[n:]
-	}
-	if tokens > xlreg.MaxClusterSize {
+		return nil
+	})
+	switch {
+	case err != nil:
+		return xlreg.Errorf(xlreg.ErrProtocol, "not an XLRegMsg: %v", err)
+	case tokens > xlreg.MaxClusterSize:
 		return xlreg.Errorf(xlreg.ErrProtocol, "more than %d tokens", xlreg.MaxClusterSize)
+	case certificates > maxChain:
+		return xlreg.Errorf(xlreg.ErrProtocol, "more than %d certificates", maxChain)
 	}
 	return nil
 }
 
-// checkToken does for a field that holds a token what check does for a message.
-func checkToken(field []byte) error {
-	_, _, tag := protowire.ConsumeTag(field)
-	b, _ := protowire.ConsumeBytes(field[tag:])
-	for len(b) > 0 {
-		_, _, n, err := consumeField(b)
-		if err != nil {
-			return errForm(err)
-		}
-		b = b[n:]
-	}
-	return nil
-}
-
-// errForm is the error for bytes that are no message, whatever is wrong with them.
-func errForm(cause error) error { return xlreg.Errorf(xlreg.ErrProtocol, "not an XLRegMsg: %v", cause) }
-
-// Append appends the encoded message to b.
+// Append appends the encoded message to b, its fields in the order of their numbers.
 func (m *Message) Append(b []byte) ([]byte, error) {
-	b, _, err := m.AppendHead(b, math.MaxInt)
-	return b, err
+	start := len(b)
+	b, err := m.appendFields(b)
+	if err != nil || len(m.tokens) == 0 {
+		return b, err
+	}
+	at := start
+	err = eachField(b[start:], func(number protowire.Number, _ protowire.Type, field []byte) error {
+		if number < tokensField {
+			at += len(field)
+		}
+		return nil
+	})
+	return slices.Insert(b, at, m.tokens...), err
 }
 
-// AppendHead appends the encoded message to b, up to a length of b of about most
+// AppendHead is Append for a long message: it appends up to a length of b of about most
 // bytes, and returns the rest of it. That may be shared with other messages, so
-// nobody may change it: a roster is encoded once, not once for each reader.
+// nobody may change it: a roster is encoded once, not once for each reader. Its tokens
+// follow all other fields, for which they would otherwise be in two pieces.
 func (m *Message) AppendHead(b []byte, most int) (head, rest []byte, err error) {
-	b, err = proto.MarshalOptions{Deterministic: true}.MarshalAppend(b, m.pb)
+	b, err = m.appendFields(b)
 	if err != nil {
-		return nil, nil, fmt.Errorf("encode %v: %w", m.Op(), err)
+		return nil, nil, err
 	}
 	n := min(max(0, most-len(b)), len(m.tokens))
 	return append(b, m.tokens[:n]...), m.tokens[n:], nil
+}
+
+// appendFields appends all fields but those in m.tokens.
+func (m *Message) appendFields(b []byte) ([]byte, error) {
+	b, err := proto.MarshalOptions{Deterministic: true}.MarshalAppend(b, m.pb)
+	if err != nil {
+		return nil, fmt.Errorf("encode %v: %w", m.Op(), err)
+	}
+	return b, nil
 }
 
 // Size returns how many bytes Append appends.

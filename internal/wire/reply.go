@@ -1,10 +1,7 @@
 package wire
 
 import (
-	"errors"
-	"strings"
 	"time"
-	"unicode"
 
 	"google.golang.org/protobuf/proto"
 
@@ -31,25 +28,42 @@ func (m *Message) MemberOK() (xlreg.NodeID, xlreg.NodeAttrs, error) {
 	return id, xlreg.NodeAttrs(m.pb.GetMemberAttrs()), nil
 }
 
-// NewClusterReply returns a CreateReply or a JoinReply, whichever op is.
-func NewClusterReply(op Op, c *xlreg.Cluster) *Message {
-	return newMessage(op, clusterToPB(c))
+// NewClusterReply returns a CreateReply, JoinReply or OrderReply over p, whichever op is.
+// A JoinReply over 2.0 is for NewJoinReply.
+func NewClusterReply(op Op, c *xlreg.Cluster, s xlreg.ClusterState, p xlreg.Protocol) *Message {
+	return newMessage(op, clusterToPB(c, s, p))
 }
 
-func clusterToPB(c *xlreg.Cluster) *xlregpb.XLRegMsg {
-	return &xlregpb.XLRegMsg{
+// NewJoinReply returns the reply to a Join. The lease is the one that holds; over a
+// classic carrier there is none.
+func NewJoinReply(c *xlreg.Cluster, s xlreg.ClusterState, lease time.Duration, p xlreg.Protocol) *Message {
+	m := NewClusterReply(OpJoinReply, c, s, p)
+	if !p.Classic() {
+		m.pb.LeaseMillis = proto.Uint32(millis(lease))
+	}
+	return m
+}
+
+func clusterToPB(c *xlreg.Cluster, s xlreg.ClusterState, p xlreg.Protocol) *xlregpb.XLRegMsg {
+	pb := &xlregpb.XLRegMsg{
 		ClusterID:      c.ID.Bytes(),
 		ClusterName:    proto.String(string(c.Name)),
 		ClusterMaxSize: proto.Uint32(uint32(c.MaxSize)),
 		ClusterAttrs:   proto.Uint64(uint64(c.Attrs)),
 		EndPointCount:  proto.Uint32(uint32(c.EndpointCount)),
 	}
+	if !p.Classic() {
+		pb.ClusterKey = optional(c.Key)
+		pb.Epoch, pb.Revision, pb.Orders = proto.Uint64(s.Epoch), proto.Uint64(s.Revision), proto.Uint64(s.Orders)
+	}
+	return pb
 }
 
-// Cluster reads the cluster of a CreateReply, JoinReply or ClusterMembers.
+// Cluster reads the cluster of a CreateReply, JoinReply, OrderReply or ClusterMembers
+// that came over p.
 // Original servers leave fields out, the name in a JoinReply and all but the ID
 // in ClusterMembers; those are zero.
-func (m *Message) Cluster() (xlreg.Cluster, error) {
+func (m *Message) Cluster(p xlreg.Protocol) (xlreg.Cluster, error) {
 	id, err := xlreg.ClusterIDFromBytes(m.pb.GetClusterID())
 	if err != nil {
 		return xlreg.Cluster{}, xlreg.Errorf(xlreg.ErrProtocol, "ClusterID: %v", err)
@@ -59,17 +73,43 @@ func (m *Message) Cluster() (xlreg.Cluster, error) {
 		return xlreg.Cluster{}, xlreg.Errorf(xlreg.ErrProtocol, "ClusterName: %v", err)
 	}
 	size, count := m.pb.GetClusterMaxSize(), m.pb.GetEndPointCount()
-	if size > xlreg.MaxClusterSize || count > xlreg.MaxEndpoints {
+	if size > uint32(maxClusterSize(p)) || count > xlreg.MaxEndpoints {
 		return xlreg.Cluster{}, xlreg.Errorf(xlreg.ErrProtocol, "cluster of %d members with %d endpoints", size, count)
 	}
-	return xlreg.Cluster{
+	c := xlreg.Cluster{
 		ID:            id,
 		Name:          name,
 		Attrs:         xlreg.ClusterAttrs(m.pb.GetClusterAttrs()),
 		MaxSize:       int(size),
 		EndpointCount: int(count),
-	}, nil
+	}
+	if p.Classic() {
+		return c, nil
+	}
+	if c.Key, err = m.clusterKey(); err != nil {
+		return xlreg.Cluster{}, xlreg.Errorf(xlreg.ErrProtocol, "ClusterKey of %d bytes", len(m.pb.GetClusterKey()))
+	}
+	return c, nil
 }
+
+func maxClusterSize(p xlreg.Protocol) int {
+	if p.Classic() {
+		return xlreg.MaxClassicClusterSize
+	}
+	return xlreg.MaxClusterSize
+}
+
+// State reads what changes about a cluster from the messages that Cluster is for. It is
+// zero over a classic carrier.
+func (m *Message) State(p xlreg.Protocol) xlreg.ClusterState {
+	if p.Classic() {
+		return xlreg.ClusterState{}
+	}
+	return xlreg.ClusterState{Epoch: m.pb.GetEpoch(), Revision: m.pb.GetRevision(), Orders: m.pb.GetOrders()}
+}
+
+// Lease reads the lease of a JoinReply over 2.0; 0 is none.
+func (m *Message) Lease() time.Duration { return duration(m.pb.GetLeaseMillis()) }
 
 // NewLeaveReply returns the reply to a Leave.
 func NewLeaveReply(id xlreg.ClusterID) *Message {
@@ -92,7 +132,8 @@ func (m *Message) Credentials() (*xlreg.Credentials, error) {
 	if specs == nil {
 		return nil, xlreg.Errorf(xlreg.ErrProtocol, "RegCredReply without MemberSpecs")
 	}
-	t, err := tokenFromPB(specs, maxReplyToken)
+	const p = xlreg.Protocol19 // it says the same over all of them
+	t, err := tokenFromPB(specs, maxReplyToken(p), p)
 	if err == nil {
 		err = keys.CheckToken(t)
 	}
@@ -108,74 +149,50 @@ func (m *Message) Credentials() (*xlreg.Credentials, error) {
 	}, nil
 }
 
-const (
-	retryUnknown  = time.Second // when to come back after an error of no kind
-	maxDetailText = 1024        // bytes of a description that are read
-)
-
-// NewError returns the Error that stands for err. Only an error's kind and
-// detail travel: whatever else is wrapped in it stays here. An error without a
-// kind is sent as ErrTryLater, since it says nothing about the request.
-func NewError(err error) *Message {
-	e := errorOf(err)
-	pb := &xlregpb.XLRegMsg{
-		ErrDesc: proto.String(e.Error()),
-		ErrCode: proto.Uint32(uint32(e.Kind)),
+// SetObserved adds to a MemberOK or RegCredReply over 2.0 from where the registry sees
+// the client.
+func (m *Message) SetObserved(from xlreg.Endpoint) {
+	if from != "" {
+		m.pb.Observed = proto.String(string(from))
 	}
-	if e.Retry > 0 {
-		pb.RetryMillis = proto.Uint32(uint32(min(e.Retry.Milliseconds(), 1<<32-1)))
-	}
-	return newMessage(OpError, pb)
 }
 
-func errorOf(err error) *xlreg.Error {
-	var e *xlreg.Error
-	if errors.As(err, &e) {
-		return e
+// Observed reads what SetObserved added; empty if that is no endpoint.
+func (m *Message) Observed() xlreg.Endpoint {
+	from, err := xlreg.ParseEndpoint(m.pb.GetObserved())
+	if err != nil {
+		return ""
 	}
-	if kind, ok := xlreg.KindOf(err); ok {
-		return &xlreg.Error{Kind: kind}
-	}
-	return &xlreg.Error{Kind: xlreg.ErrTryLater, Retry: retryUnknown}
+	return from
 }
 
-// Err reads an Error; nil if m is another message. Original servers send a text
-// alone, from which the kind is then taken.
-func (m *Message) Err() error {
-	if m.Op() != OpError {
-		return nil
-	}
-	text := m.pb.GetErrDesc()
-	kind, detail := kindOfText(printable(text))
-	if code := m.pb.GetErrCode(); code > 0 && code < 1<<8 && xlreg.Kind(code).Valid() {
-		kind = xlreg.Kind(code)
-	}
-	return &xlreg.Error{Kind: kind, Detail: detail, Retry: time.Duration(m.pb.GetRetryMillis()) * time.Millisecond}
+// SetChain adds to a RegCredReply over 2.0 the certificates, in DER, that a handshake
+// would show now.
+func (m *Message) SetChain(chain [][]byte) { m.pb.Chain = chain }
+
+// Chain reads the certificates of a RegCredReply or a signed ClusterMembers, at most a
+// handful; whether each is one is for its reader to find out.
+func (m *Message) Chain() [][]byte { return m.pb.GetChain() }
+
+// Signed is a registry's signature of a roster.
+type Signed struct {
+	Millis uint64   // when, since 1970, by the registry's clock
+	Sig    []byte   // by the key of Chain's first certificate
+	Chain  [][]byte // certificates in DER
 }
 
-// printable returns the beginning of a peer's text in the form of one line, fit
-// for a log and a terminal.
-func printable(text string) string {
-	text = strings.ToValidUTF8(text[:min(len(text), maxDetailText)], "?")
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, text)
+// Size returns by how many bytes SetSigned makes a message longer, for any Millis.
+func (s *Signed) Size() int {
+	return proto.Size(&xlregpb.XLRegMsg{SignedMillis: proto.Uint64(1<<64 - 1), RosterSig: s.Sig, Chain: s.Chain})
 }
 
-// kindOfText returns the kind that a description begins with, and what follows
-// its colon. A text that begins with none is a protocol error's detail.
-func kindOfText(text string) (xlreg.Kind, string) {
-	for _, k := range xlreg.Kinds() {
-		rest, ok := strings.CutPrefix(text, k.Error())
-		if !ok {
-			continue
-		}
-		if detail, ok := strings.CutPrefix(rest, ": "); ok || rest == "" {
-			return k, detail
-		}
-	}
-	return xlreg.ErrProtocol, text
+// SetSigned adds a signature to a ClusterMembers over 2.0.
+func (m *Message) SetSigned(s Signed) {
+	m.pb.SignedMillis, m.pb.RosterSig, m.pb.Chain = proto.Uint64(s.Millis), s.Sig, s.Chain
+}
+
+// Signed reads what SetSigned added, and false if nothing was.
+func (m *Message) Signed() (Signed, bool) {
+	s := Signed{Millis: m.pb.GetSignedMillis(), Sig: m.pb.GetRosterSig(), Chain: m.pb.GetChain()}
+	return s, m.pb.SignedMillis != nil && len(s.Sig) > 0 && len(s.Chain) > 0
 }

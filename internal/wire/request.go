@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"time"
+
 	"google.golang.org/protobuf/proto"
 
 	"github.com/xlattice/xlreg"
@@ -15,10 +17,11 @@ type MemberRequest struct {
 	DigSig []byte       // classic log-in only
 }
 
-// NewMember returns a Member that registers t, with its signatures as they are.
+// NewMember returns a Member that registers t, with what proves it as it is.
 func NewMember(t *xlreg.Token) *Message {
 	specs := tokenToPB(t)
-	specs.DigSig, specs.DigSig2 = t.DigSig, t.DigSig2
+	specs.DigSig = t.DigSig
+	addProofs(specs, t)
 	return newMessage(OpMember, &xlregpb.XLRegMsg{MemberSpecs: specs})
 }
 
@@ -28,7 +31,8 @@ func NewLogin(id xlreg.NodeID, digSig []byte) *Message {
 }
 
 // Member reads a Member that came over p. The token it returns is within every
-// limit of p; its signatures are not verified.
+// limit of p, and over a classic carrier without what only 2.0 has; its signatures
+// are not verified.
 func (m *Message) Member(p xlreg.Protocol) (MemberRequest, error) {
 	specs := m.pb.GetMemberSpecs()
 	if specs == nil && m.pb.MemberID == nil {
@@ -37,7 +41,7 @@ func (m *Message) Member(p xlreg.Protocol) (MemberRequest, error) {
 	if specs == nil {
 		return MemberRequest{ID: m.pb.GetMemberID(), DigSig: m.pb.GetDigSig()}, nil
 	}
-	t, err := tokenFromPB(specs, xlreg.MaxTokenLen)
+	t, err := tokenFromPB(specs, maxToken(p), p)
 	if err != nil {
 		return MemberRequest{}, err
 	}
@@ -54,63 +58,84 @@ func NewCreate(spec xlreg.ClusterSpec) *Message {
 		ClusterMaxSize: proto.Uint32(spec.MaxSize),
 		ClusterAttrs:   proto.Uint64(uint64(spec.Attrs)),
 		EndPointCount:  proto.Uint32(spec.EndpointCount),
+		ClusterKey:     optional(spec.Key),
+		OwnerSig:       spec.OwnerSig,
 	})
 }
 
-// Create reads a Create.
-func (m *Message) Create() xlreg.ClusterSpec {
-	return xlreg.ClusterSpec{
+// Create reads a Create that came over p.
+func (m *Message) Create(p xlreg.Protocol) (xlreg.ClusterSpec, error) {
+	spec := xlreg.ClusterSpec{
 		Name:          m.pb.GetClusterName(),
 		MaxSize:       m.pb.GetClusterMaxSize(),
 		EndpointCount: m.pb.GetEndPointCount(),
 		Attrs:         xlreg.ClusterAttrs(m.pb.GetClusterAttrs()),
 	}
+	if p.Classic() {
+		return spec, nil
+	}
+	var err error
+	spec.Key, err = m.clusterKey()
+	spec.OwnerSig = m.pb.GetOwnerSig()
+	return spec, err
 }
 
-// GetRequest asks for a cluster's members.
-type GetRequest struct {
-	Ref   xlreg.ClusterRef
-	Which xlreg.Seats
-
-	Wait       bool    // false: answer at once
-	WaitSize   *uint32 // nil: the cluster's maximum size
-	WaitMillis *uint32 // nil: the registry's limit
-}
-
-// NewGet returns a GetCluster. One that waits always says for how many, since
-// a request with neither WaitSize nor WaitMillis does not wait.
-func NewGet(r GetRequest) *Message {
-	pb := refToPB(r.Ref)
-	if r.Which != xlreg.AllSeats {
-		pb.Which = proto.Uint64(uint64(r.Which))
-	}
-	if r.Wait {
-		pb.WaitSize, pb.WaitMillis = r.WaitSize, r.WaitMillis
-	}
-	if r.Wait && pb.WaitSize == nil {
-		pb.WaitSize = proto.Uint32(xlreg.MaxClusterSize)
-	}
-	return newMessage(OpGetCluster, pb)
-}
-
-// Get reads a GetCluster.
-func (m *Message) Get() GetRequest {
-	r := GetRequest{Ref: m.Ref(), Which: xlreg.AllSeats}
-	if m.pb.Which != nil {
-		r.Which = xlreg.Seats(m.pb.GetWhich())
-	}
-	r.WaitSize, r.WaitMillis = m.pb.WaitSize, m.pb.WaitMillis
-	none := r.WaitSize == nil && r.WaitMillis == nil
-	zero := r.WaitMillis != nil && *r.WaitMillis == 0
-	r.Wait = !none && !zero
-	return r
+// JoinRequest asks for a seat. Over a classic carrier it has a Ref alone.
+type JoinRequest struct {
+	Ref       xlreg.ClusterRef
+	Admission []byte        // as it came; nil: none
+	Run       xlreg.Run     // empty: none
+	Lease     time.Duration // as asked for, in milliseconds; 0: none
+	Fresh     bool
 }
 
 // NewJoin returns a Join.
-func NewJoin(ref xlreg.ClusterRef) *Message { return newMessage(OpJoin, refToPB(ref)) }
+func NewJoin(r JoinRequest) *Message {
+	pb := refToPB(r.Ref)
+	pb.Admission, pb.Run = r.Admission, optional(r.Run)
+	if r.Lease > 0 {
+		pb.LeaseMillis = proto.Uint32(millis(r.Lease))
+	}
+	if r.Fresh {
+		pb.Fresh = proto.Bool(true)
+	}
+	return newMessage(OpJoin, pb)
+}
+
+// Join reads a Join that came over p.
+func (m *Message) Join(p xlreg.Protocol) (JoinRequest, error) {
+	ref, err := m.Ref(p)
+	if err != nil || p.Classic() {
+		return JoinRequest{Ref: ref}, err
+	}
+	r := JoinRequest{
+		Ref:       ref,
+		Admission: m.pb.GetAdmission(),
+		Run:       xlreg.Run(m.pb.GetRun()),
+		Lease:     duration(m.pb.GetLeaseMillis()),
+		Fresh:     m.pb.GetFresh(),
+	}
+	if n := len(r.Run); m.pb.Run != nil && n == 0 || n > xlreg.MaxRunLen {
+		return JoinRequest{}, xlreg.Errorf(xlreg.ErrIllFormedToken, "Run of %d bytes: want 1 to %d", n, xlreg.MaxRunLen)
+	}
+	if r.Fresh && r.Run == "" {
+		return JoinRequest{}, xlreg.Errorf(xlreg.ErrIllFormedToken, "Fresh without Run")
+	}
+	return r, nil
+}
 
 // NewLeave returns a Leave.
 func NewLeave(ref xlreg.ClusterRef) *Message { return newMessage(OpLeave, refToPB(ref)) }
+
+// NewOrder returns an Order.
+func NewOrder(o xlreg.SignedOrder) *Message {
+	return newMessage(OpOrder, &xlregpb.XLRegMsg{OwnerOrder: o.Bytes, OwnerSig: o.Sig})
+}
+
+// Order reads an Order. What is in it is for DecodeOrder to find out.
+func (m *Message) Order() xlreg.SignedOrder {
+	return xlreg.SignedOrder{Bytes: m.pb.GetOwnerOrder(), Sig: m.pb.GetOwnerSig()}
+}
 
 // NewBye returns a Bye.
 func NewBye() *Message { return newMessage(OpBye, new(xlregpb.XLRegMsg)) }
@@ -118,22 +143,58 @@ func NewBye() *Message { return newMessage(OpBye, new(xlregpb.XLRegMsg)) }
 // NewRegCredRequest returns a RegCredRequest.
 func NewRegCredRequest() *Message { return newMessage(OpRegCredRequest, new(xlregpb.XLRegMsg)) }
 
-// Ref reads the cluster that a Join, GetCluster or Leave names. An ID or a name
-// of no legal form names no cluster, and is left for the rules not to find.
-func (m *Message) Ref() xlreg.ClusterRef {
-	return xlreg.ClusterRef{
+// Ref reads the cluster that a Join, GetCluster or Leave names that came over p. An ID
+// or a name of no legal form names no cluster, and is left for the rules not to find;
+// a key of no legal length is an error.
+func (m *Message) Ref(p xlreg.Protocol) (xlreg.ClusterRef, error) {
+	ref := xlreg.ClusterRef{
 		ID:   xlreg.ClusterID(m.pb.GetClusterID()),
 		Name: xlreg.Name(m.pb.GetClusterName()),
 	}
+	if p.Classic() {
+		return ref, nil
+	}
+	var err error
+	ref.Key, err = m.clusterKey()
+	return ref, err
+}
+
+// clusterKey reads a cluster's key. One that is there and empty is no key either.
+func (m *Message) clusterKey() (xlreg.ClusterKey, error) {
+	if m.pb.ClusterKey == nil {
+		return "", nil
+	}
+	key := xlreg.ClusterKey(m.pb.GetClusterKey())
+	if key == "" {
+		return "", xlreg.Errorf(xlreg.ErrIllFormedName, "empty cluster key")
+	}
+	return key, key.Validate()
 }
 
 func refToPB(ref xlreg.ClusterRef) *xlregpb.XLRegMsg {
-	pb := new(xlregpb.XLRegMsg)
-	if ref.ID != "" {
-		pb.ClusterID = ref.ID.Bytes()
-	}
+	pb := &xlregpb.XLRegMsg{ClusterID: optional(ref.ID), ClusterKey: optional(ref.Key)}
 	if ref.Name != "" {
 		pb.ClusterName = proto.String(string(ref.Name))
 	}
 	return pb
 }
+
+// optional returns the bytes of s, and nil, which is no field, if there are none.
+func optional[S ~string](s S) []byte {
+	if s == "" {
+		return nil
+	}
+	return []byte(s)
+}
+
+// millis returns d in milliseconds as they travel: no more than fit, and not 0, which
+// would mean something else, unless d is.
+func millis(d time.Duration) uint32 {
+	n := d.Milliseconds()
+	if d%time.Millisecond > 0 {
+		n++
+	}
+	return uint32(min(max(0, n), 1<<32-1))
+}
+
+func duration(millis uint32) time.Duration { return time.Duration(millis) * time.Millisecond }

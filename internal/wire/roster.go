@@ -1,111 +1,80 @@
 package wire
 
 import (
-	"fmt"
-
-	"google.golang.org/protobuf/encoding/protowire"
-	"google.golang.org/protobuf/proto"
-
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/wire/xlregpb"
+	"github.com/xlattice/xlreg/keys"
 )
 
-// The fields of a message that hold tokens.
-const (
-	specsField  = protowire.Number(11)
-	tokensField = protowire.Number(21)
-)
-
-// EncodedRoster is a roster whose tokens are encoded once, for all who read it
-// over one protocol.
-type EncodedRoster struct {
-	cluster xlreg.Cluster
-	tokens  []byte // the Tokens fields of all members, in order
-	members []encodedMember
+// RosterReply is what a ClusterMembers says. Over a classic carrier it has a Cluster,
+// Given and Members alone.
+type RosterReply struct {
+	Cluster xlreg.Cluster
+	State   xlreg.ClusterState
+	Seats   xlreg.Seats    // whose seats are taken
+	Given   xlreg.Seats    // whose tokens are here
+	Members []xlreg.Member // those of Given, in the order of their indexes
+	Since   *uint64        // only what changed after this revision is here; nil: all that was asked for
+	Sum     keys.Sum       // of the whole roster
 }
 
-type encodedMember struct {
-	index      int
-	start, end int // in tokens
-}
-
-// EncodeRoster encodes what readers over p may see of r.
-func EncodeRoster(r *xlreg.Roster, p xlreg.Protocol) (*EncodedRoster, error) {
-	e := &EncodedRoster{cluster: r.Cluster}
-	for i := range r.Members {
-		token, err := proto.Marshal(rosterToken(&r.Members[i].Token, p))
-		if err != nil {
-			return nil, fmt.Errorf("encode member %d: %w", r.Members[i].Index, err)
-		}
-		start := len(e.tokens)
-		e.tokens = protowire.AppendTag(e.tokens, tokensField, protowire.BytesType)
-		e.tokens = protowire.AppendBytes(e.tokens, token)
-		e.members = append(e.members, encodedMember{r.Members[i].Index, start, len(e.tokens)})
-	}
-	return e, nil
-}
-
-// Message returns the ClusterMembers with those of which who are there, lowest
-// first, as many as fit into limit bytes.
-func (e *EncodedRoster) Message(which xlreg.Seats, limit int) *Message {
-	pb := clusterToPB(&e.cluster)
-	pb.Which = proto.Uint64(uint64(xlreg.AllSeats)) // the longest, for Size
-	m := newMessage(OpClusterMembers, pb)
-	room := limit - m.Size()
-	var given xlreg.Seats
-	for _, member := range e.members {
-		if !which.Has(member.index) {
-			continue
-		}
-		if member.end-member.start > room-len(m.tokens) {
-			break
-		}
-		m.addTokens(e.tokens, member)
-		given = given.With(member.index)
-	}
-	pb.Which = proto.Uint64(uint64(given))
-	return m
-}
-
-// addTokens extends a message's tokens by one member's. While the members
-// follow each other the message shares the roster's bytes.
-func (m *Message) addTokens(all []byte, member encodedMember) {
-	switch n := len(m.tokens); {
-	case n == 0:
-		m.tokens = all[member.start:member.end:member.end]
-	case member.start >= n && &m.tokens[0] == &all[member.start-n]:
-		m.tokens = all[member.start-n : member.end : member.end]
-	default:
-		m.tokens = append(m.tokens, all[member.start:member.end]...)
-	}
-}
-
-// Roster reads the tokens of a ClusterMembers, each with its index. Their names
-// and endpoints are within the limits; keys, signatures and certificates are as
-// they came, since checking those is most of what a roster costs.
-func (m *Message) Roster() ([]xlreg.Member, error) {
+// Roster reads a ClusterMembers that came over p. The names and endpoints of its tokens
+// are within the limits; keys, signatures and certificates are as they came, since
+// checking those is most of what a roster costs.
+func (m *Message) Roster(p xlreg.Protocol) (*RosterReply, error) {
 	if m.Op() != OpClusterMembers {
 		return nil, xlreg.Errorf(xlreg.ErrProtocol, "%v instead of ClusterMembers", m.Op())
 	}
-	which := xlreg.Seats(m.pb.GetWhich())
-	if which.Len() != len(m.pb.GetTokens()) {
-		return nil, xlreg.Errorf(xlreg.ErrProtocol, "ClusterMembers with %d bits set and %d tokens", which.Len(), len(m.pb.GetTokens()))
+	c, err := m.Cluster(p)
+	if err != nil {
+		return nil, err
 	}
-	members := make([]xlreg.Member, 0, which.Len())
-	for _, pb := range m.pb.GetTokens() {
-		t, err := rosterTokenFromPB(pb)
+	r := &RosterReply{Cluster: c, State: m.State(p)}
+	if p.Classic() {
+		r.Given = xlreg.SeatsFromWord(m.pb.GetWhich())
+	} else if err := m.readSets(r); err != nil {
+		return nil, err
+	}
+	if n := len(m.pb.GetTokens()); r.Given.Len() != n {
+		return nil, xlreg.Errorf(xlreg.ErrProtocol, "ClusterMembers with %d bits set and %d tokens", r.Given.Len(), n)
+	}
+	r.Members = make([]xlreg.Member, 0, len(m.pb.GetTokens()))
+	for index := range r.Given.All() {
+		t, err := rosterTokenFromPB(m.pb.GetTokens()[len(r.Members)], p)
 		if err != nil {
 			return nil, err
 		}
-		index := (^which).LowestFree()
-		which = which.Without(index)
-		members = append(members, xlreg.Member{Index: index, Token: *t})
+		r.Members = append(r.Members, xlreg.Member{Index: index, Token: *t})
 	}
-	return members, nil
+	return r, nil
 }
 
-func rosterTokenFromPB(pb *xlregpb.XLRegMsg_Token) (*xlreg.Token, error) {
-	t, err := tokenFromPB(pb, maxReplyToken)
+// readSets reads what a ClusterMembers has over 2.0 beside its cluster and its tokens.
+func (m *Message) readSets(r *RosterReply) (err error) {
+	if r.Seats, err = seatsFromPB("SeatSet", m.pb.GetSeatSet()); err != nil {
+		return err
+	}
+	if r.Given, err = seatsFromPB("WhichSet", m.pb.GetWhichSet()); err != nil {
+		return err
+	}
+	switch {
+	case !r.Seats.Minus(xlreg.SeatsBelow(r.Cluster.MaxSize)).IsEmpty():
+		return xlreg.Errorf(xlreg.ErrProtocol, "SeatSet with seats that a cluster of %d does not have", r.Cluster.MaxSize)
+	case !r.Given.Minus(r.Seats).IsEmpty():
+		return xlreg.Errorf(xlreg.ErrProtocol, "WhichSet with seats that are not taken")
+	case len(m.pb.GetSum()) != len(r.Sum):
+		return xlreg.Errorf(xlreg.ErrProtocol, "Sum of %d bytes", len(m.pb.GetSum()))
+	}
+	r.Since = m.pb.SinceRevision
+	copy(r.Sum[:], m.pb.GetSum())
+	return nil
+}
+
+func rosterTokenFromPB(pb *xlregpb.XLRegMsg_Token, p xlreg.Protocol) (*xlreg.Token, error) {
+	t, err := tokenFromPB(pb, maxReplyToken(p), p)
+	if err == nil && !p.Classic() {
+		t.Seat, err = seatFromPB(pb)
+	}
 	if err == nil {
 		err = t.Validate()
 	}

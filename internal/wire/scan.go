@@ -7,7 +7,13 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-const opField = protowire.Number(1)
+// The fields of a message that are looked at before it is decoded.
+const (
+	opField     = protowire.Number(1)
+	specsField  = protowire.Number(11) // a token
+	tokensField = protowire.Number(21) // a token, repeated
+	chainField  = protowire.Number(43) // a certificate, repeated
+)
 
 // Scan follows the fields of a message that is still arriving and has no length
 // of its own, and tells at which lengths it can be whole. It looks at each byte
@@ -60,4 +66,32 @@ func consumeField(b []byte) (number protowire.Number, kind protowire.Type, n int
 		return 0, 0, 0, protowire.ParseError(value)
 	}
 	return number, kind, tag + value, nil
+}
+
+// eachField calls look with each field of an encoded message, its tag included, until
+// that fails or something is no field.
+func eachField(b []byte, look func(number protowire.Number, kind protowire.Type, field []byte) error) error {
+	for len(b) > 0 {
+		number, kind, n, err := consumeField(b)
+		if err != nil {
+			return err
+		}
+		if err := look(number, kind, b[:n]); err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// checkFields reports what in b is no field of a message without groups.
+func checkFields(b []byte) error {
+	return eachField(b, func(protowire.Number, protowire.Type, []byte) error { return nil })
+}
+
+// content returns what a field of bytes holds.
+func content(field []byte) []byte {
+	_, _, tag := protowire.ConsumeTag(field)
+	b, _ := protowire.ConsumeBytes(field[tag:])
+	return b
 }

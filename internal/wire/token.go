@@ -11,26 +11,39 @@ import (
 
 type pbToken = xlregpb.XLRegMsg_Token
 
-// maxReplyToken is the size of a token as a registry hands it on. A registry
-// adds ID, JoinedMillis and a missing Attrs to a token that may have been as
-// large as a client's can be.
-const maxReplyToken = xlreg.MaxTokenLen + 64
+// How large a token may be, in bytes, without its Certificate.
+const (
+	maxClassicToken = 8 << 10
 
-// tokenFromPB converts a token as it came and holds it against every limit but
-// those on key sizes, which depend on the carrier. Without its certificate it
-// may have maxSize bytes.
-func tokenFromPB(pb *pbToken, maxSize int) (*xlreg.Token, error) {
+	// A registry adds ID, JoinedMillis, LeaseMillis, SeenMillis, Run and a missing Attrs
+	// to a token that may have been as large as a client's can be, and an Admission.
+	seatRoom = 256 + MaxAdmissionLen
+)
+
+// maxToken returns the limit for a token that comes from a client over p.
+func maxToken(p xlreg.Protocol) int {
+	if p.Classic() {
+		return maxClassicToken
+	}
+	return xlreg.MaxTokenLen
+}
+
+// maxReplyToken returns the limit for a token as a registry hands it on over p.
+func maxReplyToken(p xlreg.Protocol) int { return maxToken(p) + seatRoom }
+
+// tokenFromPB converts a token that came over p and holds it against every limit but
+// those on keys. Without its certificate it may have maxSize bytes. What a registry
+// alone says of a seat is for seatFromPB.
+func tokenFromPB(pb *pbToken, maxSize int, p xlreg.Protocol) (*xlreg.Token, error) {
 	if err := checkTokenSize(pb, maxSize); err != nil {
 		return nil, err
 	}
 	t := &xlreg.Token{
-		Name:        xlreg.Name(pb.GetName()),
-		Attrs:       xlreg.NodeAttrs(pb.GetAttrs()),
-		CommsKey:    xlreg.CommsKey(pb.GetCommsKey()),
-		SigKey:      xlreg.SigKey(pb.GetSigKey()),
-		DigSig:      pb.GetDigSig(),
-		DigSig2:     pb.GetDigSig2(),
-		Certificate: pb.GetCertificate(),
+		Name:     xlreg.Name(pb.GetName()),
+		Attrs:    xlreg.NodeAttrs(pb.GetAttrs()),
+		CommsKey: xlreg.CommsKey(pb.GetCommsKey()),
+		SigKey:   xlreg.SigKey(pb.GetSigKey()),
+		DigSig:   pb.GetDigSig(),
 	}
 	if len(pb.GetID()) > 0 {
 		id, err := xlreg.NodeIDFromBytes(pb.GetID())
@@ -39,16 +52,28 @@ func tokenFromPB(pb *pbToken, maxSize int) (*xlreg.Token, error) {
 		}
 		t.ID = id
 	}
-	if millis := pb.GetJoinedMillis(); millis > 0 && millis < 1<<62 {
-		t.Joined = time.UnixMilli(int64(millis)).UTC()
-	}
-	if len(pb.GetMyEnds()) > xlreg.MaxEndpoints {
-		return nil, xlreg.Errorf(xlreg.ErrIllFormedToken, "%d endpoints, at most %d allowed", len(pb.GetMyEnds()), xlreg.MaxEndpoints)
-	}
 	for _, end := range pb.GetMyEnds() {
 		t.Endpoints = append(t.Endpoints, xlreg.Endpoint(end))
 	}
-	return t, nil
+	if p.Classic() {
+		return t, nil
+	}
+	t.DigSig2, t.Certificate, t.CommsSig = pb.GetDigSig2(), pb.GetCertificate(), pb.GetCommsSig()
+	t.Labels = pb.GetLabels()
+	return t, checkLabelsField(t.Labels)
+}
+
+// checkLabelsField refuses labels that are ill-formed and, since signatures tell the two
+// apart and not everybody who keeps a token does, a field without any.
+func checkLabelsField(b []byte) error {
+	if b == nil {
+		return nil
+	}
+	labels, err := DecodeLabels(b)
+	if err == nil && len(labels) == 0 {
+		err = xlreg.Errorf(xlreg.ErrIllFormedToken, "Labels without a label")
+	}
+	return err
 }
 
 func checkTokenSize(pb *pbToken, maxSize int) error {
@@ -59,25 +84,59 @@ func checkTokenSize(pb *pbToken, maxSize int) error {
 	if n := proto.Size(pb) - certificate; n > maxSize {
 		return xlreg.Errorf(xlreg.ErrIllFormedToken, "%d bytes, at most %d allowed", n, maxSize)
 	}
+	if n := len(pb.GetMyEnds()); n > xlreg.MaxEndpoints {
+		return xlreg.Errorf(xlreg.ErrIllFormedToken, "%d endpoints, at most %d allowed", n, xlreg.MaxEndpoints)
+	}
 	return nil
 }
 
-// tokenToPB converts a token as a client sends it: with the signature of its
-// carrier, which the caller sets, and without what only a registry says.
+// seatFromPB reads what a registry says of a member's seat over 2.0.
+func seatFromPB(pb *pbToken) (xlreg.SeatState, error) {
+	s := xlreg.SeatState{
+		Joined:    dateFromMillis(pb.GetJoinedMillis()),
+		Admission: pb.GetAdmission(),
+		Lease:     duration(pb.GetLeaseMillis()),
+		Seen:      dateFromMillis(pb.GetSeenMillis()),
+		Run:       xlreg.Run(pb.GetRun()),
+	}
+	if n := len(s.Admission); n > MaxAdmissionLen {
+		return s, xlreg.Errorf(xlreg.ErrIllFormedToken, "admission of %d bytes, at most %d allowed", n, MaxAdmissionLen)
+	}
+	if n := len(s.Run); n > xlreg.MaxRunLen {
+		return s, xlreg.Errorf(xlreg.ErrIllFormedToken, "Run of %d bytes, at most %d allowed", n, xlreg.MaxRunLen)
+	}
+	return s, nil
+}
+
+// maxMillis is the last millisecond of the year 9999, after which a time has no text.
+const maxMillis = 253_402_300_799_999
+
+// dateFromMillis is timeFromMillis for times that are shown to people.
+func dateFromMillis(millis uint64) time.Time {
+	if millis > maxMillis {
+		return time.Time{}
+	}
+	return timeFromMillis(millis)
+}
+
+// tokenToPB converts what both generations have of a token, without its proofs.
 func tokenToPB(t *xlreg.Token) *pbToken {
 	pb := &pbToken{
 		Name:     proto.String(string(t.Name)),
 		Attrs:    proto.Uint64(uint64(t.Attrs)),
 		CommsKey: []byte(t.CommsKey),
 		SigKey:   []byte(t.SigKey),
-	}
-	if t.ID != "" {
-		pb.ID = t.ID.Bytes()
+		ID:       optional(t.ID),
 	}
 	for _, e := range t.Endpoints {
 		pb.MyEnds = append(pb.MyEnds, string(e))
 	}
 	return pb
+}
+
+// addProofs adds what a node proves over 2.0, and its labels.
+func addProofs(pb *pbToken, t *xlreg.Token) {
+	pb.DigSig2, pb.Certificate, pb.CommsSig, pb.Labels = t.DigSig2, t.Certificate, t.CommsSig, t.Labels
 }
 
 // rosterToken converts a member's token as a registry hands it to readers over
@@ -87,8 +146,17 @@ func rosterToken(t *xlreg.Token, p xlreg.Protocol) *pbToken {
 	if p.Classic() {
 		return pb
 	}
-	pb.DigSig2 = t.DigSig2
-	pb.Certificate = t.Certificate
-	pb.JoinedMillis = proto.Uint64(uint64(max(0, t.Joined.UnixMilli())))
+	addProofs(pb, t)
+	pb.JoinedMillis = proto.Uint64(millisFromTime(t.Seat.Joined))
+	pb.Admission, pb.Run = t.Seat.Admission, optional(t.Seat.Run)
+	if t.Seat.Lease > 0 {
+		pb.LeaseMillis = proto.Uint32(millis(t.Seat.Lease))
+	}
+	if !t.Seat.Seen.IsZero() {
+		pb.SeenMillis = proto.Uint64(millisFromTime(t.Seat.Seen.Truncate(time.Second)))
+	}
 	return pb
 }
+
+// millisFromTime returns t in milliseconds since 1970, and 0 if it is before.
+func millisFromTime(t time.Time) uint64 { return uint64(max(0, t.UnixMilli())) }
