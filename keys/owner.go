@@ -176,16 +176,9 @@ func (o *Owner) Invite(name xlreg.Name, notAfter time.Time, uses int) (*Inviter,
 		return nil, errors.New("invite: it ends before the year 1970 does")
 	}
 	i := &Inviter{secret: randomSecret(), name: name, cluster: o.Public()}
-	i.invite = xlreg.Invite{Key: i.secret.public(), NotAfter: wholeMillis(notAfter), Uses: uint32(uses)}
+	i.invite = xlreg.Invite{Key: i.secret.public(), NotAfter: TimeOfMillis(MillisOfTime(notAfter)), Uses: uint32(uses)}
 	i.invite.Sig = o.secret.sign(inviteMessage(name, i.cluster, &i.invite))
 	return i, nil
-}
-
-func wholeMillis(t time.Time) time.Time {
-	if t.IsZero() {
-		return t
-	}
-	return time.UnixMilli(t.UnixMilli())
 }
 
 // KeySum returns what stands for a sig key in an order.

@@ -170,10 +170,7 @@ func TestAdmissionsCoverTheInvite(t *testing.T) {
 	i := &Inviter{secret: randomSecret(), name: "c0", cluster: o.Public()}
 	i.invite = xlreg.Invite{Key: i.secret.public(), Uses: xlreg.MaxInviteUses + 1}
 	i.invite.Sig = o.secret.sign(inviteMessage("c0", o.Public(), &i.invite))
-	a, err := i.Admit(key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := xlreg.Admission{Invite: i.invite, Sig: i.secret.sign(admitMessage("c0", o.Public(), key, i.invite.Key))}
 	wantNotAdmitted(t, "too many uses", VerifyAdmission("c0", o.Public(), key, a))
 }
 
@@ -223,19 +220,38 @@ func TestNewInviter(t *testing.T) {
 	if err != nil || !bytes.Equal(got.Seed(), i.Seed()) || got.Invite().Key != i.Invite().Key {
 		t.Errorf("%v, %v", got, err)
 	}
+	if _, err := NewInviter("c0", i.Cluster(), i.Seed()[1:], i.Invite()); err == nil {
+		t.Error("a short seed is taken")
+	}
 	less := i.Invite()
 	less.Uses = 2
-	other := testInviter(t)
 	for what, make := range map[string]func() (*Inviter, error){
 		"another name":    func() (*Inviter, error) { return NewInviter("c1", i.Cluster(), i.Seed(), i.Invite()) },
 		"another cluster": func() (*Inviter, error) { return NewInviter("c0", NewOwner().Public(), i.Seed(), i.Invite()) },
-		"another seed":    func() (*Inviter, error) { return NewInviter("c0", i.Cluster(), other.Seed(), i.Invite()) },
-		"a short seed":    func() (*Inviter, error) { return NewInviter("c0", i.Cluster(), i.Seed()[1:], i.Invite()) },
+		"another seed":    func() (*Inviter, error) { return NewInviter("c0", i.Cluster(), testInviter(t).Seed(), i.Invite()) },
 		"other uses":      func() (*Inviter, error) { return NewInviter("c0", i.Cluster(), i.Seed(), less) },
 	} {
-		if got, err := make(); err == nil || got != nil {
-			t.Errorf("%s: taken", what)
+		got, err := make()
+		if err != nil {
+			t.Fatal(err)
 		}
+		if a, err := got.Admit(curveKeys().SigKey); err == nil {
+			t.Errorf("%s: admits: %v", what, a)
+		}
+	}
+}
+
+func TestMillis(t *testing.T) {
+	for _, millis := range []uint64{0, 1, 999, 1000, 1767441600000, 1<<63 - 1, 1 << 63, 1<<64 - 1} {
+		if got := MillisOfTime(TimeOfMillis(millis)); got != millis {
+			t.Errorf("%d becomes %d", millis, got)
+		}
+	}
+	if !TimeOfMillis(0).IsZero() || !TimeOfMillis(1<<64-1).After(testTime) {
+		t.Error("no end, or the last one, is another time")
+	}
+	if at := TimeOfMillis(1767441600123); at.UnixMilli() != 1767441600123 {
+		t.Errorf("got %v", at)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"math/big"
 	"os"
 	"os/exec"
@@ -53,6 +54,23 @@ func TestGenerate(t *testing.T) {
 	}
 	if _, err := Generate("DSA", 2048); err == nil {
 		t.Error("made a key of no kind")
+	}
+}
+
+func TestParseChoice(t *testing.T) {
+	for word, want := range map[string]string{"p256": "P-256 256", "rsa2048": "RSA 2048", "rsa3072": "RSA 3072", "rsa4096": "RSA 4096"} {
+		kind, bits, err := ParseChoice(word)
+		if got := fmt.Sprint(kind, " ", bits); err != nil || got != want {
+			t.Errorf("%s: got %s, %v", word, got, err)
+		}
+		if err := kindNamed(kind).checkSize(bits); err != nil {
+			t.Errorf("%s: %v", word, err)
+		}
+	}
+	for _, word := range []string{"", "rsa", "P256", "rsa1024"} {
+		if _, _, err := ParseChoice(word); err == nil || !strings.Contains(err.Error(), "p256, rsa2048") {
+			t.Errorf("%q: %v", word, err)
+		}
 	}
 }
 

@@ -16,8 +16,8 @@ import (
 )
 
 func TestEveryKindTravels(t *testing.T) {
-	if len(xlreg.Kinds()) != 20 {
-		t.Fatalf("%d kinds, the protocol has 20", len(xlreg.Kinds()))
+	if len(xlreg.Kinds()) != 24 {
+		t.Fatalf("%d kinds, the protocol has 24", len(xlreg.Kinds()))
 	}
 	for _, kind := range xlreg.Kinds() {
 		for name, sent := range map[string]error{
@@ -72,7 +72,8 @@ func TestCodeCountsMoreThanText(t *testing.T) {
 	for code, want := range map[uint32]error{
 		13:           xlreg.ErrClusterFull,
 		0:            xlreg.ErrIDInUse,
-		21:           xlreg.ErrIDInUse,
+		24:           xlreg.ErrKeyNotAdmitted,
+		25:           xlreg.ErrIDInUse,
 		256 + 13:     xlreg.ErrIDInUse,
 		1<<32 - 1:    xlreg.ErrIDInUse,
 		1<<16 + 0x0d: xlreg.ErrIDInUse,
@@ -80,6 +81,19 @@ func TestCodeCountsMoreThanText(t *testing.T) {
 		pb := &xlregpb.XLRegMsg{Op: op(wire.OpError), ErrCode: proto.Uint32(code), ErrDesc: proto.String("ID already in use")}
 		if err := raw(t, pb).Err(); !errors.Is(err, want) {
 			t.Errorf("code %d came as %v", code, err)
+		}
+	}
+}
+
+// How many orders have been done travels with the one kind that it explains.
+func TestOrdersTravel(t *testing.T) {
+	for _, kind := range []xlreg.Kind{xlreg.ErrOrdersChanged, xlreg.ErrClusterFull} {
+		var got *xlreg.Error
+		if !errors.As(travel(t, wire.NewError(&xlreg.Error{Kind: kind, Orders: 7})).Err(), &got) {
+			t.Fatal("no error")
+		}
+		if want := map[bool]uint64{true: 7}[kind == xlreg.ErrOrdersChanged]; got.Orders != want {
+			t.Errorf("%v came with %d orders, want %d", kind, got.Orders, want)
 		}
 	}
 }

@@ -1,6 +1,8 @@
 package wire_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,7 +18,7 @@ func TestMemberTravels(t *testing.T) {
 	sent := newToken(t)
 	got := must[wire.MemberRequest](t)(travel(t, wire.NewMember(&sent)).Member(xlreg.Protocol20))
 	want := sent
-	want.Certificate, want.Joined = nil, time.Time{} // the registry's to say
+	want.Seat = xlreg.SeatState{} // the registry's to say
 	equal(t, *got.Token, want)
 
 	sent = xlreg.Token{Name: "bare", CommsKey: xlreg.CommsKey(key1024()), SigKey: xlreg.SigKey(key1024())}
@@ -38,45 +40,97 @@ func TestCreateTravels(t *testing.T) {
 		{},
 		{Name: "c0", MaxSize: 64, Attrs: xlreg.ClusterUnique, EndpointCount: 16},
 		{Name: "not a name", MaxSize: 1<<32 - 1, Attrs: 1<<64 - 1, EndpointCount: 1<<32 - 1},
+		{Name: "c0", MaxSize: 1024, Key: newKeyed().Key, OwnerSig: []byte("signature")},
 	} {
-		equal(t, travel(t, wire.NewCreate(want)).Create(), want)
+		for _, p := range protocols {
+			got := must[xlreg.ClusterSpec](t)(travel(t, wire.NewCreate(want)).Create(p))
+			if p.Classic() {
+				want.Key, want.OwnerSig = "", nil
+			}
+			equal(t, got, want)
+		}
 	}
 }
 
 func TestRefTravels(t *testing.T) {
-	c := newCluster()
-	for _, want := range []xlreg.ClusterRef{{}, {ID: c.ID}, {Name: c.Name}, {ID: c.ID, Name: c.Name}} {
-		equal(t, travel(t, wire.NewJoin(want)).Ref(), want)
-		equal(t, travel(t, wire.NewLeave(want)).Ref(), want)
-		equal(t, travel(t, wire.NewGet(wire.GetRequest{Ref: want})).Ref(), want)
+	c := newKeyed()
+	for _, want := range []xlreg.ClusterRef{
+		{},
+		{ID: c.ID},
+		{Name: c.Name},
+		{ID: c.ID, Name: c.Name},
+		{Name: c.Name, Key: c.Key},
+		{ID: c.ID, Key: c.Key},
+	} {
+		for _, p := range []xlreg.Protocol{xlreg.Protocol20, xlreg.Protocol19} {
+			messages := []*wire.Message{
+				wire.NewJoin(wire.JoinRequest{Ref: want}),
+				wire.NewLeave(want),
+				wire.NewGet(wire.GetRequest{Ref: want}, p),
+			}
+			if p.Classic() {
+				want.Key = ""
+			}
+			for _, m := range messages {
+				equal(t, must[xlreg.ClusterRef](t)(travel(t, m).Ref(p)), want)
+			}
+		}
 	}
 }
 
-func TestGetTravels(t *testing.T) {
-	five, zero := uint32(5), uint32(0)
-	all := uint32(xlreg.MaxClusterSize)
-	for name, c := range map[string]struct{ sent, want wire.GetRequest }{
-		"at once":     {wire.GetRequest{Which: 6}, wire.GetRequest{Which: 6}},
-		"none":        {wire.GetRequest{}, wire.GetRequest{}},
-		"all":         {wire.GetRequest{Which: xlreg.AllSeats}, wire.GetRequest{Which: xlreg.AllSeats}},
-		"wait size":   {wire.GetRequest{Wait: true, WaitSize: &five}, wire.GetRequest{Wait: true, WaitSize: &five}},
-		"wait millis": {wire.GetRequest{Wait: true, WaitMillis: &five}, wire.GetRequest{Wait: true, WaitSize: &all, WaitMillis: &five}},
-		"wait":        {wire.GetRequest{Wait: true}, wire.GetRequest{Wait: true, WaitSize: &all}},
-		"no time":     {wire.GetRequest{Wait: true, WaitSize: &five, WaitMillis: &zero}, wire.GetRequest{WaitSize: &five, WaitMillis: &zero}},
+// A cluster key has 32 bytes in every request that names one, and over a classic
+// carrier nobody looks.
+func TestClusterKeyRefuses(t *testing.T) {
+	for _, n := range []int{0, 31, 33} {
+		for o, read := range map[wire.Op]func(*wire.Message, xlreg.Protocol) error{
+			wire.OpCreate:     func(m *wire.Message, p xlreg.Protocol) error { _, err := m.Create(p); return err },
+			wire.OpJoin:       func(m *wire.Message, p xlreg.Protocol) error { _, err := m.Join(p); return err },
+			wire.OpGetCluster: func(m *wire.Message, p xlreg.Protocol) error { _, err := m.Get(p); return err },
+			wire.OpLeave:      func(m *wire.Message, p xlreg.Protocol) error { _, err := m.Ref(p); return err },
+		} {
+			m := raw(t, &xlregpb.XLRegMsg{Op: op(o), ClusterKey: make([]byte, n)})
+			wantKind(t, read(m, xlreg.Protocol20), xlreg.ErrIllFormedName)
+			equal(t, read(m, xlreg.Protocol19), nil)
+		}
+	}
+}
+
+func TestJoinTravels(t *testing.T) {
+	c := newKeyed()
+	ref := xlreg.ClusterRef{Name: c.Name, Key: c.Key}
+	for _, want := range []wire.JoinRequest{
+		{Ref: ref},
+		{Ref: ref, Admission: []byte("admission"), Run: "r", Lease: 15 * time.Second, Fresh: true},
+		{Ref: ref, Run: xlreg.Run(strings.Repeat("r", xlreg.MaxRunLen)), Lease: (1<<32 - 1) * time.Millisecond},
+	} {
+		m := travel(t, wire.NewJoin(want))
+		equal(t, must[wire.JoinRequest](t)(m.Join(xlreg.Protocol20)), want)
+		equal(t, must[wire.JoinRequest](t)(m.Join(xlreg.Protocol18)), wire.JoinRequest{Ref: xlreg.ClusterRef{Name: c.Name}})
+	}
+	for sent, want := range map[time.Duration]time.Duration{
+		-time.Second:             0,
+		time.Nanosecond:          time.Millisecond,
+		1500 * time.Microsecond:  2 * time.Millisecond,
+		time.Duration(1<<63 - 1): (1<<32 - 1) * time.Millisecond,
+	} {
+		equal(t, must[wire.JoinRequest](t)(travel(t, wire.NewJoin(wire.JoinRequest{Lease: sent})).Join(xlreg.Protocol20)).Lease, want)
+	}
+}
+
+func TestJoinRefuses(t *testing.T) {
+	for name, pb := range map[string]*xlregpb.XLRegMsg{
+		"empty Run":         {Run: []byte{}},
+		"Run of 33 bytes":   {Run: make([]byte, 33)},
+		"Fresh without Run": {Fresh: proto.Bool(true)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			equal(t, travel(t, wire.NewGet(c.sent)).Get(), c.want)
+			pb.Op = op(wire.OpJoin)
+			_, err := raw(t, pb).Join(xlreg.Protocol20)
+			wantKind(t, err, xlreg.ErrIllFormedToken)
+			must[wire.JoinRequest](t)(raw(t, pb).Join(xlreg.Protocol19))
 		})
 	}
-}
-
-// A request for all leaves Which out, as section 4 allows; a peer that sends it
-// all the same asks for the same.
-func TestGetAll(t *testing.T) {
-	m := raw(t, &xlregpb.XLRegMsg{Op: op(wire.OpGetCluster), Which: proto.Uint64(1<<64 - 1)})
-	equal(t, m.Get(), wire.GetRequest{Which: xlreg.AllSeats})
-	m = raw(t, &xlregpb.XLRegMsg{Op: op(wire.OpGetCluster), Which: proto.Uint64(0)})
-	equal(t, m.Get(), wire.GetRequest{})
+	must[wire.JoinRequest](t)(raw(t, &xlregpb.XLRegMsg{Op: op(wire.OpJoin), Fresh: proto.Bool(false)}).Join(xlreg.Protocol20))
 }
 
 func TestMessagesWithoutContentTravel(t *testing.T) {
@@ -104,15 +158,72 @@ func TestMemberOKTravels(t *testing.T) {
 }
 
 func TestClusterRepliesTravel(t *testing.T) {
-	want := newCluster()
-	for _, o := range []wire.Op{wire.OpCreateReply, wire.OpJoinReply} {
-		equal(t, must[xlreg.Cluster](t)(travel(t, wire.NewClusterReply(o, &want)).Cluster()), want)
+	for _, p := range protocols {
+		want, state, lease := newKeyed(), newState(), 15*time.Second
+		if p.Classic() {
+			want, state, lease = newCluster(), xlreg.ClusterState{}, 0
+		}
+		join := wire.NewJoinReply(&want, newState(), 15*time.Second, p)
+		for _, m := range []*wire.Message{
+			wire.NewClusterReply(wire.OpCreateReply, &want, newState(), p),
+			wire.NewClusterReply(wire.OpOrderReply, &want, newState(), p),
+			join,
+		} {
+			got := travel(t, m)
+			equal(t, must[xlreg.Cluster](t)(got.Cluster(p)), want)
+			equal(t, got.State(p), state)
+		}
+		equal(t, join.Lease(), lease)
+		var pb xlregpb.XLRegMsg
+		if err := proto.Unmarshal(encode(t, join), &pb); err != nil {
+			t.Fatal(err)
+		}
+		if p.Classic() && (pb.Epoch != nil || pb.Revision != nil || pb.Orders != nil || pb.LeaseMillis != nil) {
+			t.Errorf("over %v a reply says %v", p, &pb)
+		}
 	}
+}
+
+// What 2.0 alone has is not looked at in a reply over a classic carrier.
+func TestClassicReplyHasNoState(t *testing.T) {
+	keyed := newKeyed()
+	keyed.MaxSize = 64
+	m := travel(t, wire.NewClusterReply(wire.OpCreateReply, &keyed, newState(), xlreg.Protocol20))
+	equal(t, must[xlreg.Cluster](t)(m.Cluster(xlreg.Protocol19)), newCluster())
+	equal(t, m.State(xlreg.Protocol19), xlreg.ClusterState{})
+}
+
+func TestObservedTravels(t *testing.T) {
+	m := wire.NewMemberOK(&xlreg.Token{Name: "m0"})
+	equal(t, travel(t, m).Observed(), xlreg.Endpoint(""))
+	for _, want := range []xlreg.Endpoint{"192.0.2.1:4000", "[2001:db8::1]:1"} {
+		m.SetObserved(want)
+		equal(t, travel(t, m).Observed(), want)
+	}
+	equal(t, raw(t, &xlregpb.XLRegMsg{Op: op(wire.OpMemberOK), Observed: proto.String("no\nhost")}).Observed(), xlreg.Endpoint(""))
+}
+
+func TestSignedTravels(t *testing.T) {
+	encoded := must[*wire.EncodedRoster](t)(wire.EncodeRoster(&xlreg.Roster{Cluster: newKeyed()}, xlreg.Protocol20))
+	m := encoded.Message(xlreg.AllSeats(), xlreg.MaxReplyFrame)
+	if _, ok := travel(t, m).Signed(); ok {
+		t.Error("signed by nobody")
+	}
+	want := wire.Signed{Millis: 1<<64 - 1, Sig: []byte("signature"), Chain: [][]byte{[]byte("leaf"), []byte("root")}}
+	before := m.Size()
+	m.SetSigned(want)
+	equal(t, m.Size()-before, want.Size())
+	got, ok := travel(t, m).Signed()
+	equal(t, ok, true)
+	equal(t, got, want)
+	cred := wire.NewRegCredReply(&xlreg.Credentials{Name: "xlReg", ID: newToken(t).ID})
+	cred.SetChain(want.Chain)
+	equal(t, travel(t, cred).Chain(), want.Chain)
 }
 
 func TestLeaveReplyTravels(t *testing.T) {
 	id := newCluster().ID
-	got := must[xlreg.Cluster](t)(travel(t, wire.NewLeaveReply(id)).Cluster())
+	got := must[xlreg.Cluster](t)(travel(t, wire.NewLeaveReply(id)).Cluster(xlreg.Protocol20))
 	equal(t, got, xlreg.Cluster{ID: id})
 }
 
@@ -129,17 +240,25 @@ func TestRepliesCarryZeros(t *testing.T) {
 	if pb := decode(wire.NewMemberOK(&xlreg.Token{Name: "m0"})); pb.MemberAttrs == nil {
 		t.Error("MemberOK without MemberAttrs")
 	}
-	pb := decode(wire.NewClusterReply(wire.OpCreateReply, &xlreg.Cluster{ID: id}))
-	if pb.ClusterName == nil || pb.ClusterMaxSize == nil || pb.ClusterAttrs == nil || pb.EndPointCount == nil {
-		t.Errorf("CreateReply lacks fields: %v", pb)
+	pb := decode(wire.NewJoinReply(&xlreg.Cluster{ID: id}, xlreg.ClusterState{}, 0, xlreg.Protocol20))
+	if pb.ClusterName == nil || pb.ClusterMaxSize == nil || pb.ClusterAttrs == nil || pb.EndPointCount == nil ||
+		pb.Epoch == nil || pb.Revision == nil || pb.Orders == nil || pb.LeaseMillis == nil {
+		t.Errorf("JoinReply lacks fields: %v", pb)
 	}
 	empty, err := wire.EncodeRoster(&xlreg.Roster{Cluster: newCluster()}, xlreg.Protocol19)
 	if err != nil {
 		t.Fatal(err)
 	}
-	pb = decode(empty.Message(xlreg.AllSeats, xlreg.MaxClassicMessage))
+	pb = decode(empty.Message(xlreg.AllSeats(), xlreg.MaxClassicMessage))
 	if pb.Which == nil || pb.GetWhich() != 0 || pb.ClusterName == nil || pb.ClusterAttrs == nil {
 		t.Errorf("ClusterMembers lacks fields: %v", pb)
+	}
+	if empty, err = wire.EncodeRoster(&xlreg.Roster{Cluster: newCluster()}, xlreg.Protocol20); err != nil {
+		t.Fatal(err)
+	}
+	pb = decode(empty.Message(xlreg.AllSeats(), xlreg.MaxReplyFrame))
+	if pb.Which != nil || pb.WhichSet == nil || pb.SeatSet == nil || len(pb.Sum) != 32 || pb.Epoch == nil || pb.SinceRevision != nil {
+		t.Errorf("ClusterMembers over 2.0: %v", pb)
 	}
 }
 
@@ -148,16 +267,21 @@ func TestClusterRefuses(t *testing.T) {
 	for name, pb := range map[string]*xlregpb.XLRegMsg{
 		"no ID":          {},
 		"ID of 19 bytes": {ClusterID: id[:19]},
-		"65 members":     {ClusterID: id, ClusterMaxSize: proto.Uint32(65)},
+		"1025 members":   {ClusterID: id, ClusterMaxSize: proto.Uint32(1025)},
 		"17 endpoints":   {ClusterID: id, EndPointCount: proto.Uint32(17)},
 		"bad name":       {ClusterID: id, ClusterName: proto.String("a\nb")},
+		"bad key":        {ClusterID: id, ClusterKey: make([]byte, 31)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			pb.Op = op(wire.OpCreateReply)
-			_, err := raw(t, pb).Cluster()
+			_, err := raw(t, pb).Cluster(xlreg.Protocol20)
 			wantKind(t, err, xlreg.ErrProtocol)
 		})
 	}
+	large := raw(t, &xlregpb.XLRegMsg{Op: op(wire.OpCreateReply), ClusterID: id, ClusterMaxSize: proto.Uint32(65)})
+	must[xlreg.Cluster](t)(large.Cluster(xlreg.Protocol20))
+	_, err := large.Cluster(xlreg.Protocol19)
+	wantKind(t, err, xlreg.ErrProtocol)
 }
 
 func TestRegistryTravels(t *testing.T) {
@@ -211,6 +335,7 @@ func TestUnmarshalRefuses(t *testing.T) {
 		"varint of eleven":      {0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01},
 		"end of no group":       {0x08, 0x01, 0x0c},
 		"more tokens than ever": tokens,
+		"nine certificates":     append([]byte{0x08, byte(wire.OpClusterMembers)}, slices.Repeat([]byte{0xda, 0x02, 0x00}, 9)...),
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := wire.Unmarshal(b)
@@ -224,27 +349,27 @@ func TestUnmarshalRefuses(t *testing.T) {
 
 func TestUnknownFieldsAreIgnored(t *testing.T) {
 	c := newCluster()
-	b := encode(t, wire.NewClusterReply(wire.OpJoinReply, &c))
+	b := encode(t, wire.NewClusterReply(wire.OpCreateReply, &c, newState(), xlreg.Protocol20))
 	b = protowire.AppendTag(b, 7, protowire.VarintType)
 	b = protowire.AppendVarint(b, 1)
 	b = protowire.AppendTag(b, 99, protowire.BytesType)
 	b = protowire.AppendBytes(b, []byte("of the future"))
 	m := must[*wire.Message](t)(wire.Unmarshal(b))
-	equal(t, must[xlreg.Cluster](t)(m.Cluster()), c)
+	equal(t, must[xlreg.Cluster](t)(m.Cluster(xlreg.Protocol20)), c)
 }
 
 func TestOp(t *testing.T) {
-	for o := wire.OpRegCredRequest; o <= wire.OpLeaveReply; o++ {
+	for o := wire.OpRegCredRequest; o <= wire.OpOrderReply; o++ {
 		if !o.Known() {
 			t.Errorf("%v is not known", o)
 		}
 	}
-	for _, o := range []int32{0, -1, 16, 99, 1<<31 - 1} {
+	for _, o := range []int32{0, -1, 18, 99, 1<<31 - 1} {
 		m := raw(t, &xlregpb.XLRegMsg{Op: xlregpb.XLRegMsg_Tag(o).Enum()})
 		if m.Op().Known() || int32(m.Op()) != o {
 			t.Errorf("Op %d came as %v", o, m.Op())
 		}
 	}
 	equal(t, wire.OpGetCluster.String(), "GetCluster")
-	equal(t, wire.Op(16).String(), "Op(16)")
+	equal(t, wire.Op(18).String(), "Op(18)")
 }

@@ -85,11 +85,11 @@ func rebuildRequest(t *testing.T, m *wire.Message, p xlreg.Protocol) *wire.Messa
 	case wire.OpMember:
 		return wire.NewMember(must[wire.MemberRequest](t)(m.Member(p)).Token)
 	case wire.OpCreate:
-		return wire.NewCreate(m.Create())
+		return wire.NewCreate(must[xlreg.ClusterSpec](t)(m.Create(p)))
 	case wire.OpJoin:
-		return wire.NewJoin(m.Ref())
+		return wire.NewJoin(must[wire.JoinRequest](t)(m.Join(p)))
 	case wire.OpGetCluster:
-		return wire.NewGet(m.Get())
+		return wire.NewGet(must[wire.GetRequest](t)(m.Get(p)), p)
 	case wire.OpBye:
 		return wire.NewBye()
 	}
@@ -107,15 +107,13 @@ func rebuildReply(t *testing.T, m *wire.Message, p xlreg.Protocol) *wire.Message
 		}
 		return wire.NewMemberOK(&xlreg.Token{Name: "ours", ID: id, Attrs: attrs})
 	case wire.OpCreateReply, wire.OpJoinReply:
-		cluster := must[xlreg.Cluster](t)(m.Cluster())
-		return wire.NewClusterReply(m.Op(), &cluster)
+		cluster := must[xlreg.Cluster](t)(m.Cluster(p))
+		return wire.NewClusterReply(m.Op(), &cluster, m.State(p), p)
 	case wire.OpClusterMembers:
-		roster := &xlreg.Roster{
-			Cluster: must[xlreg.Cluster](t)(m.Cluster()),
-			Members: must[[]xlreg.Member](t)(m.Roster()),
-		}
+		got := must[*wire.RosterReply](t)(m.Roster(p))
+		roster := &xlreg.Roster{Cluster: got.Cluster, Members: got.Members}
 		encoded := must[*wire.EncodedRoster](t)(wire.EncodeRoster(roster, p))
-		return encoded.Message(xlreg.AllSeats, xlreg.MaxClassicMessage)
+		return encoded.Message(xlreg.AllSeats(), xlreg.MaxClassicMessage)
 	case wire.OpAck:
 		return wire.NewAck()
 	}

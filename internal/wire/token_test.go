@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -41,9 +42,9 @@ func ofSize(size int) *xlregpb.XLRegMsg_Token {
 	return specs
 }
 
-func ecKey(t *testing.T) []byte {
+func ecKey(t tester, curve elliptic.Curve) []byte {
 	t.Helper()
-	return publicDER(&must[*ecdsa.PrivateKey](t)(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)).PublicKey)
+	return publicDER(&must[*ecdsa.PrivateKey](t)(ecdsa.GenerateKey(curve, rand.Reader)).PublicKey)
 }
 
 func rsaKey(bits, exponent int) []byte {
@@ -63,7 +64,7 @@ func TestMemberRefuses(t *testing.T) {
 		"ID of 33 bytes":         func(s *xlregpb.XLRegMsg_Token) { s.ID = make([]byte, 33) },
 		"no comms key":           func(s *xlregpb.XLRegMsg_Token) { s.CommsKey = nil },
 		"no sig key":             func(s *xlregpb.XLRegMsg_Token) { s.SigKey = nil },
-		"EC key":                 func(s *xlregpb.XLRegMsg_Token) { s.SigKey = ecKey(t) },
+		"EC key":                 func(s *xlregpb.XLRegMsg_Token) { s.SigKey = ecKey(t, elliptic.P384()) },
 		"200-bit key":            func(s *xlregpb.XLRegMsg_Token) { s.CommsKey = rsaKey(200, 65537) },
 		"1023-bit key":           func(s *xlregpb.XLRegMsg_Token) { s.CommsKey = rsaKey(1023, 65537) },
 		"8193-bit key":           func(s *xlregpb.XLRegMsg_Token) { s.SigKey = rsaKey(8193, 65537) },
@@ -72,13 +73,13 @@ func TestMemberRefuses(t *testing.T) {
 		"bytes after a key":      func(s *xlregpb.XLRegMsg_Token) { s.SigKey = slices.Concat(key, []byte{0}) },
 		"half a key":             func(s *xlregpb.XLRegMsg_Token) { s.CommsKey = key[:len(key)/2] },
 		"large certificate":      func(s *xlregpb.XLRegMsg_Token) { s.Certificate = make([]byte, xlreg.MaxCertificateLen+1) },
-		"unknown fields of 8 KiB": func(s *xlregpb.XLRegMsg_Token) {
+		"unknown fields of 12 KiB": func(s *xlregpb.XLRegMsg_Token) {
 			b := protowire.AppendTag(nil, 99, protowire.BytesType)
 			s.ProtoReflect().SetUnknown(protowire.AppendBytes(b, make([]byte, xlreg.MaxTokenLen)))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, p := range []xlreg.Protocol{xlreg.Protocol18, xlreg.Protocol19, xlreg.Protocol20} {
+			for _, p := range protocols {
 				specs := goodSpecs()
 				change(specs)
 				_, err := member(t, specs, p)
@@ -106,14 +107,69 @@ func TestKeySizesOfCarriers(t *testing.T) {
 	}
 }
 
+func TestKeyKindsOfCarriers(t *testing.T) {
+	for name, change := range map[string]func(*xlregpb.XLRegMsg_Token){
+		"comms": func(s *xlregpb.XLRegMsg_Token) { s.CommsKey = ecKey(t, elliptic.P256()) },
+		"sig":   func(s *xlregpb.XLRegMsg_Token) { s.SigKey = ecKey(t, elliptic.P256()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			specs := goodSpecs()
+			change(specs)
+			must[wire.MemberRequest](t)(member(t, specs, xlreg.Protocol20))
+			for _, p := range classics {
+				_, err := member(t, specs, p)
+				wantKind(t, err, xlreg.ErrIllFormedToken)
+			}
+		})
+	}
+}
+
 func TestTokenSizes(t *testing.T) {
-	largest := ofSize(xlreg.MaxTokenLen)
-	equal(t, proto.Size(largest), xlreg.MaxTokenLen)
-	must[wire.MemberRequest](t)(member(t, largest, xlreg.Protocol20))
-	largest.Certificate = make([]byte, xlreg.MaxCertificateLen)
-	must[wire.MemberRequest](t)(member(t, largest, xlreg.Protocol20))
-	_, err := member(t, ofSize(xlreg.MaxTokenLen+1), xlreg.Protocol20)
-	wantKind(t, err, xlreg.ErrIllFormedToken)
+	for p, limit := range map[xlreg.Protocol]int{xlreg.Protocol18: 8 << 10, xlreg.Protocol19: 8 << 10, xlreg.Protocol20: 12 << 10} {
+		largest := ofSize(limit)
+		equal(t, proto.Size(largest), limit)
+		must[wire.MemberRequest](t)(member(t, largest, p))
+		largest.Certificate = make([]byte, xlreg.MaxCertificateLen)
+		must[wire.MemberRequest](t)(member(t, largest, p))
+		_, err := member(t, ofSize(limit+1), p)
+		wantKind(t, err, xlreg.ErrIllFormedToken)
+	}
+}
+
+// Over a classic carrier nothing is taken for more than deployed peers can say.
+func TestClassicTokenHasNoProofs(t *testing.T) {
+	sent := newToken(t)
+	for _, p := range classics {
+		got := must[wire.MemberRequest](t)(travel(t, wire.NewMember(&sent)).Member(p)).Token
+		want := sent
+		want.DigSig2, want.Certificate, want.CommsSig, want.Labels, want.Seat = nil, nil, nil, nil, xlreg.SeatState{}
+		equal(t, *got, want)
+	}
+}
+
+// A signature covers labels where they are, so that there is one way to have none.
+func TestLabelsOfToken(t *testing.T) {
+	for name, c := range map[string]struct {
+		labels []byte
+		good   bool
+	}{
+		"none":       {nil, true},
+		"one":        {must[[]byte](t)(wire.EncodeLabels([]xlreg.Label{{Key: "a"}})), true},
+		"empty":      {[]byte{}, false},
+		"ill-formed": {[]byte("no"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			specs := goodSpecs()
+			specs.Labels = c.labels
+			_, err := member(t, specs, xlreg.Protocol20)
+			if c.good {
+				equal(t, err, nil)
+				return
+			}
+			wantKind(t, err, xlreg.ErrIllFormedToken)
+			must[wire.MemberRequest](t)(member(t, specs, xlreg.Protocol19))
+		})
+	}
 }
 
 // A token as large as a registry takes must not make rosters unreadable when
@@ -124,9 +180,13 @@ func TestLargestTokenInRoster(t *testing.T) {
 	specs.DigSig2 = append(specs.DigSig2, 0, 0)
 	equal(t, proto.Size(specs), xlreg.MaxTokenLen)
 	token := *must[wire.MemberRequest](t)(member(t, specs, xlreg.Protocol20)).Token
-	token.ID, token.Joined = newToken(t).ID, newToken(t).Joined
+	token.ID, token.Seat = newToken(t).ID, newToken(t).Seat
+	token.Attrs = 1<<64 - 1
+	token.Seat.Admission = make([]byte, wire.MaxAdmissionLen)
+	token.Seat.Run = xlreg.Run(make([]byte, xlreg.MaxRunLen))
+	token.Seat.Lease = (1<<32 - 1) * time.Millisecond
 	roster := &xlreg.Roster{Cluster: newCluster(), Members: []xlreg.Member{{Index: 0, Token: token}}}
 	encoded := must[*wire.EncodedRoster](t)(wire.EncodeRoster(roster, xlreg.Protocol20))
-	got := must[[]xlreg.Member](t)(travel(t, encoded.Message(xlreg.AllSeats, xlreg.MaxReplyFrame)).Roster())
-	equal(t, got, roster.Members)
+	got := must[*wire.RosterReply](t)(travel(t, encoded.Message(xlreg.AllSeats(), xlreg.MaxReplyFrame)).Roster(xlreg.Protocol20))
+	equal(t, got.Members, roster.Members)
 }

@@ -1,13 +1,14 @@
 package wire_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"reflect"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -21,6 +22,15 @@ var (
 	key1024 = sync.OnceValue(func() []byte { return makeKey(1024) })
 	key2048 = sync.OnceValue(func() []byte { return makeKey(2048) })
 )
+
+// keyP256 is a key that classic peers do not know.
+var keyP256 = sync.OnceValue(func() []byte {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	return publicDER(&key.PublicKey)
+})
 
 func makeKey(bits int) []byte {
 	key, err := rsa.GenerateKey(rand.Reader, bits)
@@ -39,7 +49,7 @@ func publicDER(key any) []byte {
 }
 
 // newToken returns a token with everything that a client or a registry sets.
-func newToken(t *testing.T) xlreg.Token {
+func newToken(t tester) xlreg.Token {
 	t.Helper()
 	return xlreg.Token{
 		Name:        "m0",
@@ -51,7 +61,15 @@ func newToken(t *testing.T) xlreg.Token {
 		DigSig:      []byte("classic signature"),
 		DigSig2:     []byte("modern signature"),
 		Certificate: []byte("certificate"),
-		Joined:      time.UnixMilli(1_700_000_000_123).UTC(),
+		CommsSig:    []byte("comms signature"),
+		Labels:      must[[]byte](t)(wire.EncodeLabels([]xlreg.Label{{Key: "role", Value: []byte("worker")}})),
+		Seat: xlreg.SeatState{
+			Joined:    time.UnixMilli(1_700_000_000_123).UTC(),
+			Admission: []byte("admission"),
+			Lease:     15 * time.Second,
+			Seen:      time.UnixMilli(1_700_000_123_000).UTC(),
+			Run:       "run",
+		},
 	}
 }
 
@@ -60,10 +78,27 @@ func newCluster() xlreg.Cluster {
 		ID:            xlreg.ClusterID(strings.Repeat("\x02", xlreg.ShortIDLen)),
 		Name:          "c0",
 		Attrs:         xlreg.ClusterUnique,
-		MaxSize:       5,
+		MaxSize:       64,
 		EndpointCount: 2,
 	}
 }
+
+// newKeyed returns a cluster that exists over 2.0 alone.
+func newKeyed() xlreg.Cluster {
+	c := newCluster()
+	c.Key = xlreg.ClusterKey(strings.Repeat("\x03", xlreg.ClusterKeyLen))
+	c.MaxSize = xlreg.MaxClusterSize
+	return c
+}
+
+func newState() xlreg.ClusterState {
+	return xlreg.ClusterState{Epoch: 2, Revision: 1_700_000_000_000, Orders: 3}
+}
+
+var (
+	protocols = []xlreg.Protocol{xlreg.Protocol18, xlreg.Protocol19, xlreg.Protocol20}
+	classics  = protocols[:2]
+)
 
 // tester is what testing.T, testing.F and rapid.T have in common.
 type tester interface {
