@@ -236,7 +236,7 @@ func (m *maker) badSigned() {
 	other := func(name, about string, change func(*cluster)) { bad(name, about, func(p *part) { change(&p.c) }) }
 	other("other-cluster-id", "another ClusterID than was signed", func(c *cluster) { c.id = random("other cluster id", 20) })
 	other("other-cluster-name", "another ClusterName than was signed", func(c *cluster) { c.name = "vector" })
-	other("other-size", "another size than was signed", func(c *cluster) { c.size++ })
+	other("other-size", "another size than was signed", func(c *cluster) { c.size-- })
 	other("other-count", "another number of endpoints than was signed", func(c *cluster) { c.ends++ })
 	other("other-attrs", "other attributes than were signed", func(c *cluster) { c.attrs = 1 })
 	other("other-epoch", "another epoch than was signed", func(c *cluster) { c.epoch++ })
@@ -313,7 +313,7 @@ func (m *maker) badParts() {
 	bad("which-more", "WhichSet has a member that SeatSet lacks", of(all, func(p *part) { p.seated = p.seated[:3] }))
 	bad("seat-more", "SeatSet has a member more", of(all, func(p *part) { p.seated = append(p.seated[:4:4], seat{11, all[0].token}) }))
 	bad("other-index", "a member at another index than was signed", of(all, func(p *part) {
-		moved := append(all[:3:3], seat{10, all[3].token})
+		moved := slices.Concat(all[:3], []seat{{10, all[3].token}})
 		p.seated, p.which = moved, moved
 	}))
 	later := c
