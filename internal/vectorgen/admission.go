@@ -67,6 +67,7 @@ func (m *maker) goodAdmissions() {
 	ok("ended", "by an invite that has ended: that is the registry's to look at when the key first joins", m.invited("p256-sig", ended))
 	m.admission("zeros", success, "zeros that an encoder leaves out",
 		join([]byte{0x10, 0, 0x18, 0}, direct.encode()), direct.describe(false))
+	m.admission("direct-with-uses", success, "what is said of an invite, and no invite", join([]byte{0x10, 5, 0x18, 1}, direct.encode()), direct.describe(false))
 	m.admission("unknown-field", success, "a field that nobody knows is ignored", append(invited.encode(), 0x48, 1), invited.describe(false))
 }
 
@@ -99,9 +100,6 @@ func (m *maker) badAdmissions() {
 	})
 	bad("no-invite-key", "the invite key is missing and what belongs to it is there", invited, func(a *admission) { a.invite = nil })
 	bad("short-invite-key", "an invite key of 31 bytes", invited, func(a *admission) { a.invite = a.invite[:31] })
-	bad("direct-with-end", "an end, and no invite that it could be of", direct, func(a *admission) { a.until = inviteEnd })
-	bad("direct-with-uses", "uses, and no invite that they could be of", direct, func(a *admission) { a.uses = 1 })
-	bad("direct-with-invite-sig", "a signature of an invite, and no invite", direct, func(a *admission) { a.inviteSig = invited.inviteSig })
 	bad("owner-signs-invited", "signed by the owner where the invite should", invited, func(a *admission) {
 		l := goodLeave()
 		l.sig, l.admit = m.public("p256-sig"), a.invite

@@ -106,12 +106,12 @@ func (m *maker) oddUsages() {
 	usage("usage-bits-set", "unused bits that are not zero", tlv(tagBitString, []byte{7, 0xff}))
 
 	purpose := value(atExtKeyUsage)
-	email, any := oid(1, 3, 6, 1, 5, 5, 7, 3, 4), oid(2, 5, 29, 37, 0)
+	email, anything := oid(1, 3, 6, 1, 5, 5, 7, 3, 4), oid(2, 5, 29, 37, 0)
 	purpose("purpose-order", "client authentication first", seq(clientAuth(), serverAuth()))
 	purpose("purpose-server-only", "extendedKeyUsage lacks client authentication", seq(serverAuth()))
 	purpose("purpose-client-only", "extendedKeyUsage lacks server authentication", seq(clientAuth()))
 	purpose("purpose-email", "extendedKeyUsage also has e-mail", seq(serverAuth(), clientAuth(), email))
-	purpose("purpose-any", "extendedKeyUsage also has any usage", seq(serverAuth(), clientAuth(), any))
+	purpose("purpose-any", "extendedKeyUsage also has any usage", seq(serverAuth(), clientAuth(), anything))
 	purpose("purpose-twice", "server authentication two times", seq(serverAuth(), clientAuth(), serverAuth()))
 	purpose("purpose-none", "no usage", seq())
 

@@ -84,6 +84,24 @@ func (m *msg) text(n protowire.Number, v string) *msg {
 	return m
 }
 
+// yes adds a bool that is true.
+func (m *msg) yes(n protowire.Number) *msg {
+	m.varint(n, 1)
+	m.fields[fieldNames[n]] = true
+	return m
+}
+
+// list adds a repeated field.
+func (m *msg) list(n protowire.Number, values ...[]byte) *msg {
+	list := []string{}
+	for _, v := range values {
+		m.raw(n, v)
+		list = append(list, h(v))
+	}
+	m.fields[fieldNames[n]] = list
+	return m
+}
+
 func (m *msg) raw(n protowire.Number, v []byte) {
 	m.b = protowire.AppendTag(m.b, n, protowire.BytesType)
 	m.b = protowire.AppendBytes(m.b, v)

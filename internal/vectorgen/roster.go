@@ -52,6 +52,7 @@ func (m *maker) rosters() {
 	m.goodRosters()
 	m.badRosters()
 	m.unprovenRosters()
+	m.keyedRosters()
 }
 
 func (m *maker) rosterVector(name, protocol, about string, v *msg, members []seat) {
@@ -107,8 +108,11 @@ func (m *maker) goodRosters() {
 	ok("2.0-mixed", "a member that came over a classic carrier is not verified", seats(m0, old, m1)...)
 	ok("2.0-last-index", "the highest index there is", seat{1023, m1})
 	ok("none", "no member is no error")
-	part := partMsg(c, seats(m0, m1, full), seats(m0, m1, full)[1:2])
-	m.rosterVector("2.0-part", "2.0", "one of three members: WhichSet says which", part, seats(m0, m1)[1:])
+	all := seats(m0, m1, full)
+	m.rosterVector("2.0-part", "2.0", "one of three members: WhichSet says which", partMsg(c, all, all[1:2]), all[1:2])
+	since := newMsg(opClusterMembers).clusterHead(c).tokens(m1).clusterTail(c).u64(31, c.revision-1)
+	since.bytes(35, setOf(0, 1, 2)).bytes(36, setOf(1)).u64(46, 0).bytes(47, c.sum(all))
+	m.rosterVector("2.0-since", "2.0", "what changed since a revision", since, all[1:2])
 }
 
 func (m *maker) badRosters() {
@@ -135,44 +139,15 @@ func (m *maker) badRosters() {
 	bad("bad-endpoint", "a member whose endpoint is none", with(func(t *token) { t.ends = []string{"m0"} }))
 	bad("bad-labels", "a member whose labels are none", with(func(t *token) { t.labels = []byte{0x0a} }))
 	bad("compressed-key", "a member whose comms key has its point compressed", with(func(t *token) { t.comms = compressed(&m.p256["p256-comms"].PublicKey) }))
-	other := rosterMsg(c, seats(m0, m1))
-	other.b = other.b[:len(other.b)-32]
-	other.b = append(other.b, random("other sum", 32)...)
-	bad("other-sum", "the whole roster, and the Sum of another", other)
-}
-
-func (m *maker) unprovenRosters() {
-	c := m.openCluster()
-	m1 := m.rosterToken("m1", "p256-sig")
-	for _, of := range []certified{m0(), certifiedAs("m0", "other-p256-sig", memberEnds)} {
-		kind := map[bool]string{true: "p256-", false: ""}[m.p256[of.key] != nil]
-		good := m.rosterTokenOf(of)
-		bad := func(name, about string, change func(*token)) {
-			t := *good
-			change(&t)
-			v := rosterMsg(c, seats(m1, &t))
-			m.add("roster/"+kind+name, auth, about, fields{"protocol": "2.0", "message": h(v.b)}, badSignature())
-		}
-		bad("flipped", "one bit of a member's signature changed", func(t *token) { t.digSig2 = flip(t.digSig2) })
-		bad("other-name", "a name that the member did not sign", func(t *token) { t.name = "m2" })
-		bad("other-attrs", "attributes that the member did not sign", func(t *token) { t.attrs = 1 })
-		bad("other-endpoint", "an endpoint that the member did not sign", func(t *token) { t.ends = []string{"203.0.113.66:4001"} })
-		bad("other-port", "a port that the member did not sign", func(t *token) { t.ends = append([]string{"203.0.113.9:4009"}, t.ends[1:]...) })
-		bad("other-labels", "labels that the member did not sign", func(t *token) { t.labels = someLabels() })
-		bad("other-comms-key", "a comms key that the member did not sign", func(t *token) { m.signComms(t, "registry-comms") })
-		bad("other-sig-key", "the sig key of somebody else", func(t *token) { t.sig = m.public("other-sig") })
-		bad("other-certificate", "a certificate that the member did not sign for, of its name and key", func(t *token) {
-			c := of
-			c.to++
-			_, t.cert = m.certificate(c)
-		})
-		bad("certificate-flipped", "one bit of the certificate's signature changed", func(t *token) { t.cert = flip(t.cert) })
-		bad("certificate-of-other", "the certificate of another member", func(t *token) { t.cert = m1.cert })
-		bad("certificate-short", "a field 9 that ends within its dates", func(t *token) { t.cert = t.cert[:31] })
-		bad("certificate-serial", "a field 9 whose serial number begins with 80", func(t *token) { t.cert = join([]byte{0x80}, t.cert[1:]) })
-		bad("comms-flipped", "one bit of CommsSig changed", func(t *token) { t.commsSig = flip(t.commsSig) })
-		bad("no-comms-sig", "CommsSig is missing, and the other proofs are there", func(t *token) { t.commsSig = nil })
-		bad("no-digsig2", "DigSig2 is missing, and the other proofs are there", func(t *token) { t.digSig2 = nil })
-		bad("no-certificate", "Certificate is missing, and the other proofs are there", func(t *token) { t.cert = nil })
+	tail := func(name, about string, fill func(*msg)) {
+		v := newMsg(opClusterMembers).clusterHead(c).tokens(m0, m1).clusterTail(c)
+		fill(v)
+		bad(name, about, v)
 	}
+	both, sum := setOf(0, 1), c.sum(seats(m0, m1))
+	tail("other-sum", "the whole roster, and the Sum of another", func(v *msg) { v.bytes(35, both).bytes(36, both).u64(46, 0).bytes(47, flip(sum)) })
+	tail("short-sum", "a Sum of 31 bytes", func(v *msg) { v.bytes(35, both).bytes(36, both).u64(46, 0).bytes(47, sum[:31]) })
+	tail("no-sum", "no Sum", func(v *msg) { v.bytes(35, both).bytes(36, both).u64(46, 0) })
+	tail("no-seat-set", "no SeatSet", func(v *msg) { v.bytes(36, both).u64(46, 0).bytes(47, sum) })
+	tail("no-which-set", "no WhichSet, and Which in its place", func(v *msg) { v.u64(20, 3).bytes(35, both).u64(46, 0).bytes(47, sum) })
 }

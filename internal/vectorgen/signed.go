@@ -313,7 +313,7 @@ func (m *maker) badParts() {
 	bad("which-more", "WhichSet has a member that SeatSet lacks", of(all, func(p *part) { p.seated = p.seated[:3] }))
 	bad("seat-more", "SeatSet has a member more", of(all, func(p *part) { p.seated = append(p.seated[:4:4], seat{11, all[0].token}) }))
 	bad("other-index", "a member at another index than was signed", of(all, func(p *part) {
-		moved := append(all[:3:3], seat{10, all[3].token})
+		moved := slices.Concat(all[:3], []seat{{10, all[3].token}})
 		p.seated, p.which = moved, moved
 	}))
 	later := c

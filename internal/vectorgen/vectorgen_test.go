@@ -1,7 +1,6 @@
 package vectorgen
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rsa"
@@ -39,25 +38,6 @@ func class[T any](t *testing.T, name string) map[string]T {
 		t.Fatalf("no vectors of class %s", name)
 	}
 	return list
-}
-
-func TestGenerateIsReproducible(t *testing.T) {
-	first, err := generated()
-	if err != nil {
-		t.Fatal(err)
-	}
-	second, err := Generate()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(first) != len(second) {
-		t.Fatalf("%d files, then %d", len(first), len(second))
-	}
-	for name, content := range first {
-		if !bytes.Equal(content, second[name]) {
-			t.Errorf("%s is made in two ways", name)
-		}
-	}
 }
 
 type certificateVector struct {
