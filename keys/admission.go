@@ -2,7 +2,6 @@ package keys
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"time"
 
@@ -57,8 +56,8 @@ func (i *Inviter) Admit(key xlreg.SigKey) (xlreg.Admission, error) {
 	if err := checkAdmitted(i.name, key); err != nil {
 		return xlreg.Admission{}, fmt.Errorf("admit: %w", err)
 	}
-	if !verifyInvite(i.name, i.cluster, &i.invite) {
-		return xlreg.Admission{}, errors.New("admit: the invite is not signed by the owner of the cluster")
+	if err := VerifyInvite(i.name, i.cluster, &i.invite); err != nil {
+		return xlreg.Admission{}, fmt.Errorf("admit: %w", err)
 	}
 	sig := i.secret.sign(admitMessage(i.name, i.cluster, key, i.invite.Key))
 	return xlreg.Admission{Invite: i.invite, Sig: sig}, nil
@@ -72,21 +71,37 @@ func VerifyAdmission(name xlreg.Name, cluster xlreg.ClusterKey, key xlreg.SigKey
 	if len(a.Sig) == 0 && a.Invite.IsZero() {
 		return xlreg.Errorf(xlreg.ErrNotAdmitted, "none")
 	}
+	if !a.Invite.IsZero() {
+		if err := VerifyInvite(name, cluster, &a.Invite); err != nil {
+			return err
+		}
+	}
+	return VerifyLeave(name, cluster, key, a)
+}
+
+// VerifyInvite is the part of VerifyAdmission that is the same for all who come with one
+// invite: that it is the owner's.
+func VerifyInvite(name xlreg.Name, cluster xlreg.ClusterKey, i *xlreg.Invite) error {
+	if i.Uses > xlreg.MaxInviteUses {
+		return xlreg.Errorf(xlreg.ErrNotAdmitted, "bad signature: no invite has %d uses", i.Uses)
+	}
+	if !verifyEd25519(cluster, inviteMessage(name, cluster, i), i.Sig) {
+		return xlreg.Errorf(xlreg.ErrNotAdmitted, "bad signature: the invite is not the owner's")
+	}
+	return nil
+}
+
+// VerifyLeave is the rest of VerifyAdmission: that a is for the node with the sig key, by
+// the owner or by the invite in it.
+func VerifyLeave(name xlreg.Name, cluster xlreg.ClusterKey, key xlreg.SigKey, a xlreg.Admission) error {
 	signer := cluster
 	if !a.Invite.IsZero() {
 		signer = a.Invite.Key
-		if !verifyInvite(name, cluster, &a.Invite) {
-			return xlreg.Errorf(xlreg.ErrNotAdmitted, "bad signature: the invite's")
-		}
 	}
 	if !verifyEd25519(signer, admitMessage(name, cluster, key, a.Invite.Key), a.Sig) {
 		return xlreg.Errorf(xlreg.ErrNotAdmitted, "bad signature")
 	}
 	return nil
-}
-
-func verifyInvite(name xlreg.Name, cluster xlreg.ClusterKey, i *xlreg.Invite) bool {
-	return i.Uses <= xlreg.MaxInviteUses && verifyEd25519(cluster, inviteMessage(name, cluster, i), i.Sig)
 }
 
 func admitMessage(name xlreg.Name, cluster xlreg.ClusterKey, key xlreg.SigKey, invite xlreg.ClusterKey) []byte {

@@ -289,10 +289,14 @@ func TestVerifyMember(t *testing.T) {
 		} {
 			token := proven(t, keys)
 			strip(token)
-			if HasProofs(token) || VerifyMember(token) == nil {
-				t.Errorf("%s: %s stripped, and not seen", kind, what)
+			if !HasProofs(token) {
+				t.Errorf("%s: without its %s it has no proofs", kind, what)
 			}
+			wantBadSignature(t, VerifyMember(token))
 		}
+	}
+	if HasProofs(testToken(testKeys())) {
+		t.Error("a bare token has proofs")
 	}
 	// A mixed set is as good as any.
 	mixed, err := NewSet(curveKeys().Comms, testKeys().Sig)

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"strconv"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/xlattice/xlreg/docs/vectors"
 	"github.com/xlattice/xlreg/internal/wire"
 	"github.com/xlattice/xlreg/internal/wire/xlregpb"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // checkRefusal holds an error's kind against what the vector says the peer gets.
@@ -59,6 +61,7 @@ func runMessage(t *testing.T, v vectors.Vector) {
 	if !check(t, v, err) {
 		return
 	}
+	maps.DeleteFunc(want.Fields, func(_ string, value any) bool { return value == nil }) // an empty list
 	if got := describe(t, input.Plain); !reflect.DeepEqual(got, want.Fields) {
 		t.Errorf("got %v, want %v", got, want.Fields)
 	}
@@ -80,14 +83,8 @@ func rebuild(m *wire.Message, plain []byte) (*wire.Message, error) {
 		return wire.NewRegCredRequest(), nil
 	case wire.OpMember:
 		return rebuildMember(m, plain)
-	case wire.OpCreate:
-		return wire.NewCreate(m.Create()), nil
-	case wire.OpJoin:
-		return wire.NewJoin(m.Ref()), nil
-	case wire.OpGetCluster:
-		return wire.NewGet(m.Get()), nil
-	case wire.OpLeave:
-		return wire.NewLeave(m.Ref()), nil
+	case wire.OpCreate, wire.OpJoin, wire.OpGetCluster, wire.OpLeave, wire.OpOrder:
+		return rebuildRequest(m, protocolOf(plain))
 	case wire.OpBye:
 		return wire.NewBye(), nil
 	case wire.OpAck:
@@ -95,27 +92,70 @@ func rebuild(m *wire.Message, plain []byte) (*wire.Message, error) {
 	case wire.OpError:
 		return wire.NewError(m.Err()), nil
 	}
-	return rebuildReply(m)
+	return rebuildReply(m, plain)
 }
 
-func rebuildReply(m *wire.Message) (*wire.Message, error) {
+// protocolOf returns the protocol by whose rules a message of the vectors is read. Of
+// those that are not the same over all of them, the classic ones have a Which, or a reply
+// without an Epoch.
+func protocolOf(plain []byte) xlreg.Protocol {
+	pb := new(xlregpb.XLRegMsg)
+	if err := proto.Unmarshal(plain, pb); err != nil {
+		return xlreg.Protocol20
+	}
+	switch op := wire.Op(pb.GetOp()); {
+	case pb.Which != nil, (op == wire.OpCreateReply || op == wire.OpJoinReply) && pb.Epoch == nil:
+		return xlreg.Protocol19
+	}
+	return xlreg.Protocol20
+}
+
+func rebuildRequest(m *wire.Message, p xlreg.Protocol) (*wire.Message, error) {
+	switch m.Op() {
+	case wire.OpCreate:
+		spec, err := m.Create(p)
+		return wire.NewCreate(spec), err
+	case wire.OpJoin:
+		r, err := m.Join(p)
+		return wire.NewJoin(r), err
+	case wire.OpGetCluster:
+		r, err := m.Get(p)
+		return wire.NewGet(r, p), err
+	case wire.OpOrder:
+		return wire.NewOrder(m.Order()), nil
+	}
+	ref, err := m.Ref(p)
+	return wire.NewLeave(ref), err
+}
+
+func rebuildReply(m *wire.Message, plain []byte) (*wire.Message, error) {
 	switch m.Op() {
 	case wire.OpRegCredReply:
 		registry, err := m.Credentials()
 		if err != nil {
 			return nil, err
 		}
-		return wire.NewRegCredReply(registry), nil
+		again := wire.NewRegCredReply(registry)
+		again.SetObserved(m.Observed())
+		again.SetChain(m.Chain())
+		return again, nil
 	case wire.OpMemberOK:
 		id, attrs, err := m.MemberOK()
-		return wire.NewMemberOK(&xlreg.Token{Name: "m0", ID: id, Attrs: attrs}), err
-	case wire.OpCreateReply, wire.OpJoinReply:
-		c, err := m.Cluster()
-		return wire.NewClusterReply(m.Op(), &c), err
+		again := wire.NewMemberOK(&xlreg.Token{Name: "m0", ID: id, Attrs: attrs})
+		again.SetObserved(m.Observed())
+		return again, err
+	case wire.OpCreateReply, wire.OpOrderReply:
+		p := protocolOf(plain)
+		c, err := m.Cluster(p)
+		return wire.NewClusterReply(m.Op(), &c, m.State(p), p), err
+	case wire.OpJoinReply:
+		p := protocolOf(plain)
+		c, err := m.Cluster(p)
+		return wire.NewJoinReply(&c, m.State(p), m.Lease(), p), err
 	case wire.OpClusterMembers:
-		return rebuildRoster(m, xlreg.Protocol20)
+		return rebuildRoster(m, protocolOf(plain))
 	case wire.OpLeaveReply:
-		c, err := m.Cluster()
+		c, err := m.Cluster(xlreg.Protocol20)
 		return wire.NewLeaveReply(c.ID), err
 	}
 	return nil, fmt.Errorf("%v: %w", m.Op(), xlreg.ErrBadTag)
@@ -140,20 +180,26 @@ func rebuildMember(m *wire.Message, plain []byte) (*wire.Message, error) {
 	return wire.NewLogin(xlreg.NodeID(r.ID), r.DigSig), nil
 }
 
+// rebuildRoster makes a whole roster anew. A part of one says too little for that, and is
+// only encoded again.
 func rebuildRoster(m *wire.Message, p xlreg.Protocol) (*wire.Message, error) {
-	members, err := m.Roster()
+	r, err := m.Roster(p)
+	if err != nil || !isWhole(r, p) {
+		return m, err
+	}
+	encoded, err := wire.EncodeRoster(&xlreg.Roster{Cluster: r.Cluster, State: r.State, Members: r.Members}, p)
 	if err != nil {
 		return nil, err
 	}
-	c, err := m.Cluster()
-	if err != nil {
-		return nil, err
+	again := encoded.Message(xlreg.AllSeats(), xlreg.MaxReplyFrame)
+	if signed, ok := m.Signed(); ok {
+		again.SetSigned(signed)
 	}
-	encoded, err := wire.EncodeRoster(&xlreg.Roster{Cluster: c, Members: members}, p)
-	if err != nil {
-		return nil, err
-	}
-	return encoded.Message(xlreg.AllSeats, xlreg.MaxReplyFrame), nil
+	return again, nil
+}
+
+func isWhole(r *wire.RosterReply, p xlreg.Protocol) bool {
+	return p.Classic() || r.Given == r.Seats && r.Since == nil
 }
 
 // describe returns the known fields of an XLRegMsg as the vectors write them.
@@ -200,7 +246,7 @@ func describeValue(fd protoreflect.FieldDescriptor, v protoreflect.Value) any {
 	case protoreflect.EnumKind:
 		return float64(v.Enum())
 	}
-	return v.String()
+	return v.Interface()
 }
 
 type member struct {
@@ -209,13 +255,18 @@ type member struct {
 	ID           vectors.Hex
 	Endpoints    []xlreg.Endpoint
 	JoinedMillis string `json:"joined_millis"`
+	SeenMillis   string `json:"seen_millis"`
+	LeaseMillis  int64  `json:"lease_millis"`
+	Run, Labels  vectors.Hex
 	Verified     bool
 }
 
+// runRoster reads a whole roster and verifies its members, as a client does it.
 func runRoster(t *testing.T, v vectors.Vector) {
 	var input struct {
-		Protocol string
-		Message  vectors.Hex
+		Protocol   string
+		Message    vectors.Hex
+		ClusterKey vectors.Hex `json:"cluster_key"`
 	}
 	var want struct {
 		Members []member
@@ -230,15 +281,9 @@ func runRoster(t *testing.T, v vectors.Vector) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	members, err := m.Roster()
-	if v.Layer == vectors.Auth && err != nil {
-		t.Fatal("refused too early:", err)
-	}
-	var got []member
-	for i := range members {
-		verified, verifyErr := verify(&members[i].Token)
-		err = errors.Join(err, verifyErr)
-		got = append(got, describeMember(&members[i], verified))
+	got, err := readRoster(t, m, p, v.Layer)
+	if input.ClusterKey != nil && err == nil {
+		err = verifyOwned(t, m, xlreg.ClusterKey(input.ClusterKey))
 	}
 	if v.Layer != vectors.Success {
 		checkRefusal(t, err, want.Refusal)
@@ -256,22 +301,83 @@ func runRoster(t *testing.T, v vectors.Vector) {
 	compareBytes(t, again, input.Message, !strings.Contains(v.Name, "mixed"))
 }
 
-func describeMember(m *xlreg.Member, verified bool) member {
-	var joined int64
-	if !m.Token.Joined.IsZero() {
-		joined = m.Token.Joined.UnixMilli()
+func readRoster(t *testing.T, m *wire.Message, p xlreg.Protocol, layer string) (members []member, err error) {
+	t.Helper()
+	r, err := m.Roster(p)
+	if layer == vectors.Auth && err != nil {
+		t.Fatal("refused too early:", err)
 	}
-	return member{
-		Index: m.Index, Name: string(m.Token.Name), Attrs: strconv.FormatUint(uint64(m.Token.Attrs), 10),
-		ID: m.Token.ID.Bytes(), Endpoints: m.Token.Endpoints, JoinedMillis: strconv.FormatInt(joined, 10), Verified: verified,
+	if err != nil {
+		return nil, err
 	}
+	if layer != vectors.Auth && !p.Classic() && isWhole(r, p) && r.Sum != sumOf(r) {
+		return nil, xlreg.Errorf(xlreg.ErrProtocol, "Sum is not that of the members")
+	}
+	for i := range r.Members {
+		token := &r.Members[i].Token
+		verified := keys.HasProofs(token)
+		if verified {
+			err = errors.Join(err, asRead(keys.VerifyMember(token)))
+		}
+		members = append(members, describeMember(&r.Members[i], verified))
+	}
+	return members, err
 }
 
-// Members that prove nothing are let through by wire, so the proofs of section 7
-// are held against a roster here as a client does it.
-func verify(token *xlreg.Token) (bool, error) {
-	if token.DigSig2 == nil || token.Certificate == nil {
-		return false, nil
+func sumOf(r *wire.RosterReply) keys.Sum {
+	return keys.RosterSum(&xlreg.Roster{Cluster: r.Cluster, State: r.State, Members: r.Members})
+}
+
+// verifyOwned does what a client does that knows the cluster's key: whatever is wrong then
+// is a signature that does not verify.
+func verifyOwned(t *testing.T, m *wire.Message, key xlreg.ClusterKey) error {
+	t.Helper()
+	r, err := m.Roster(xlreg.Protocol20)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return true, verifyModern(token)
+	if r.Cluster.Key != key {
+		return xlreg.Errorf(xlreg.ErrBadSignature, "cluster of another key")
+	}
+	for i := range r.Members {
+		token := &r.Members[i].Token
+		if !keys.HasProofs(token) {
+			return xlreg.Errorf(xlreg.ErrBadSignature, "member %q without proofs", token.Name)
+		}
+		a, err := wire.DecodeAdmission(token.Seat.Admission)
+		if err == nil {
+			err = keys.VerifyAdmission(r.Cluster.Name, key, token.SigKey, a)
+		}
+		if err != nil {
+			return xlreg.Errorf(xlreg.ErrBadSignature, "member %q: %v", token.Name, err)
+		}
+	}
+	return nil
+}
+
+// asRead gives a key that is none the kind that everything else ill-formed in a reply has.
+func asRead(err error) error {
+	if errors.Is(err, xlreg.ErrIllFormedToken) {
+		return xlreg.Errorf(xlreg.ErrProtocol, "member's token: %v", err)
+	}
+	return err
+}
+
+func describeMember(m *xlreg.Member, verified bool) member {
+	seat := &m.Token.Seat
+	described := member{
+		Index: m.Index, Name: string(m.Token.Name), Attrs: strconv.FormatUint(uint64(m.Token.Attrs), 10),
+		ID: m.Token.ID.Bytes(), Endpoints: m.Token.Endpoints, JoinedMillis: "0", Verified: verified,
+		LeaseMillis: seat.Lease.Milliseconds(), Run: vectors.Hex(seat.Run), Labels: m.Token.Labels,
+	}
+	if !seat.Joined.IsZero() {
+		described.JoinedMillis = strconv.FormatInt(seat.Joined.UnixMilli(), 10)
+	}
+	if !seat.Seen.IsZero() {
+		described.SeenMillis = strconv.FormatInt(seat.Seen.UnixMilli(), 10)
+	}
+	if len(described.Run) == 0 {
+		described.Run = nil
+	}
+	return described
 }
