@@ -34,6 +34,12 @@ func ParseEndpoint(s string) (Endpoint, error) {
 	return Endpoint(s), nil
 }
 
+// EndpointOf returns the endpoint at an address and a port, which is not 0. An IPv6
+// address loses its zone, which means nothing elsewhere.
+func EndpointOf(at netip.AddrPort) Endpoint {
+	return Endpoint(netip.AddrPortFrom(at.Addr().Unmap().WithZone(""), at.Port()).String())
+}
+
 // Validate reports whether e could have come from ParseEndpoint.
 func (e Endpoint) Validate() error {
 	_, err := ParseEndpoint(string(e))

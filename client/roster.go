@@ -42,10 +42,11 @@ func (m *Member) certificate() (*x509.Certificate, error) {
 	if !m.Verified {
 		return nil, ErrUnverified
 	}
-	if err := keys.CheckCertificate(m.Token.Certificate, &m.Token); err != nil {
+	der, err := keys.BuildCertificate(&m.Token)
+	if err != nil {
 		return nil, err
 	}
-	return x509.ParseCertificate(m.Token.Certificate)
+	return x509.ParseCertificate(der)
 }
 
 // Roster is who is in a cluster at one moment, in the order of their indexes.
@@ -53,6 +54,7 @@ func (m *Member) certificate() (*x509.Certificate, error) {
 // once it is returned, and must not be.
 type Roster struct {
 	Cluster xlreg.Cluster
+	State   xlreg.ClusterState // zero over a classic carrier
 	Members []Member
 }
 

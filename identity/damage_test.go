@@ -2,6 +2,10 @@ package identity
 
 import (
 	"bytes"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -98,16 +102,20 @@ func TestStaleCertificateIsMadeAnew(t *testing.T) {
 	renamed := testToken(testKeys())
 	renamed.Name = "before"
 	stale := string(pemOf("CERTIFICATE", newCertificate(t, testKeys(), renamed)))
+	unsigned := newCertificate(t, testKeys(), testToken(testKeys()))
+	unsigned[len(unsigned)-1] ^= 1
 	for name, change := range map[string]func(*testing.T, string){
 		"missing":    remove("cert.pem"),
 		"other name": replace("cert.pem", stale),
+		"unsigned":   replace("cert.pem", string(pemOf("CERTIFICATE", unsigned))),
+		"other form": replace("cert.pem", string(pemOf("CERTIFICATE", otherForm(t, testKeys())))),
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := initDir(t)
 			change(t, dir)
 			n := mustOpen(t, dir)
 			token, certificate := mustToken(t, n, xlreg.Protocol20, testTime)
-			if err := keys.CheckCertificate(certificate, token); err != nil {
+			if err := keys.VerifyCertificate(token, certificate); err != nil {
 				t.Error(err)
 			}
 			if got := decodePEM(t, []byte(readAll(t, filepath.Join(dir, "cert.pem")))); !bytes.Equal(got, certificate) {
@@ -115,6 +123,21 @@ func TestStaleCertificateIsMadeAnew(t *testing.T) {
 			}
 		})
 	}
+}
+
+// otherForm is a certificate of the right key that no member has, as earlier programs made
+// them.
+func otherForm(t *testing.T, set *keys.Set) []byte {
+	t.Helper()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "m0"}, DNSNames: []string{"m0"},
+		NotBefore: testTime, NotAfter: testTime.Add(keys.DefaultCertificateLife),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, set.Sig.Signer().Public(), set.Sig.Signer())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
 }
 
 func FuzzParseRecord(f *testing.F) {

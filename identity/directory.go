@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/atomicfile"
 	"github.com/xlattice/xlreg/internal/filelock"
 	"github.com/xlattice/xlreg/internal/private"
@@ -103,7 +102,7 @@ func (n *Node) fill(o Options) error {
 	if err := n.fillKeys(o); err != nil {
 		return err
 	}
-	if err := n.refuseRegistry(o); err != nil {
+	if err := n.checkRegistry(o); err != nil {
 		return err
 	}
 	// A certificate that is there is from an earlier try, perhaps under another
@@ -112,7 +111,7 @@ func (n *Node) fill(o Options) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if n.keys.Sig.Public().Check(xlreg.Protocol20) == nil {
+	if n.checkModern() == nil {
 		if _, err := n.certify(time.Now()); err != nil {
 			return err
 		}
@@ -164,10 +163,21 @@ func existingKey(dir, file string, o Options, pick func(*keys.Set) keys.Private)
 	if o.Keys != nil && !keys.Equal(pick(o.Keys), key) {
 		return nil, fmt.Errorf("%s is there and holds another key than given: move it away", path)
 	}
-	if bits := key.Public().Bits(); o.Keys == nil && o.Bits != 0 && bits != o.Bits {
-		return nil, fmt.Errorf("%s is there and holds a key of %d bits, not of %d: move it away", path, bits, o.Bits)
+	return key, o.checkExisting(path, key.Public())
+}
+
+// checkExisting reports a key of another kind or size than o asks for.
+func (o *Options) checkExisting(path string, key keys.Public) error {
+	if o.Keys != nil {
+		return nil
 	}
-	return key, nil
+	if o.Kind != "" && key.Kind() != o.Kind {
+		return fmt.Errorf("%s is there and holds a key of kind %s, not %s: move it away", path, key.Kind(), o.Kind)
+	}
+	if bits := key.Bits(); o.Bits != 0 && bits != o.Bits {
+		return fmt.Errorf("%s is there and holds a key of %d bits, not of %d: move it away", path, bits, o.Bits)
+	}
+	return nil
 }
 
 // Open opens the node in dir and takes the writer's lock. The node of a registry is
@@ -356,7 +366,7 @@ func (n *Node) readCertificate() error {
 			path, filepath.Join(n.dir, sigFile))
 	}
 	n.life = max(c.life(), minCertificateLife)
-	if token := n.token(); c.fits(token) && keys.CheckCertificate(c.der, token) == nil {
+	if c.verify(n.token()) {
 		n.certificate = c
 	}
 	return nil

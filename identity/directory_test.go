@@ -311,7 +311,7 @@ func TestInitCompletesWhatACrashCutShort(t *testing.T) {
 				t.Errorf("got %q with other keys than were there", n.Name())
 			}
 			token, certificate := mustToken(t, n, xlreg.Protocol20, testTimeNow(t, n))
-			if err := keys.CheckCertificate(certificate, token); err != nil {
+			if err := keys.VerifyCertificate(token, certificate); err != nil {
 				t.Error(err)
 			}
 			if got := files(t, dir); len(got) != 5 {
@@ -319,6 +319,35 @@ func TestInitCompletesWhatACrashCutShort(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestInitOfEitherKind(t *testing.T) {
+	dir := t.TempDir()
+	o := Options{Name: "m0", Kind: keys.P256}
+	n, err := Init(dir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := n.Keys().SigKey
+	n.Close()
+	n = mustOpen(t, dir)
+	if n.Keys().SigKey != want || n.Keys().Sig.Public().Kind() != keys.P256 {
+		t.Errorf("came back with a key of kind %s", n.Keys().Sig.Public().Kind())
+	}
+	token, certificate := mustToken(t, n, xlreg.Protocol20, testTimeNow(t, n))
+	wantProven(t, token, certificate)
+	n.Close()
+
+	os.Remove(filepath.Join(dir, "node.json"))
+	o.Kind = keys.RSA
+	_, err = Init(dir, o)
+	wantError(t, err, "comms.pem", "kind P-256", "RSA", "move it away")
+	o.Kind = ""
+	again, err := Init(dir, o)
+	if err != nil || again.Keys().SigKey != want {
+		t.Fatalf("the keys that are there are not taken: %v", err)
+	}
+	again.Close()
 }
 
 func TestInitDoesNotReplaceOtherKeys(t *testing.T) {

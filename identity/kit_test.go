@@ -23,6 +23,15 @@ var (
 	smallKeys = sync.OnceValue(func() *keys.Set { return newKeys(1024) })
 )
 
+// curveKeys are on P-256.
+var curveKeys = sync.OnceValue(func() *keys.Set {
+	set, err := keys.Generate(keys.P256, 0)
+	if err != nil {
+		panic(err)
+	}
+	return set
+})
+
 func newKeys(bits int) *keys.Set {
 	set, err := keys.NewSet(newKey(bits), newKey(bits))
 	if err != nil {
@@ -57,7 +66,11 @@ func testToken(set *keys.Set) *xlreg.Token {
 
 func newCertificate(t testing.TB, set *keys.Set, token *xlreg.Token) []byte {
 	t.Helper()
-	der, err := keys.NewCertificate(set.Sig, token, testTime, keys.DefaultCertificateLife)
+	var err error
+	if token.Certificate, err = keys.NewCertificate(set.Sig, token, testTime, keys.DefaultCertificateLife); err != nil {
+		t.Fatal(err)
+	}
+	der, err := keys.BuildCertificate(token)
 	if err != nil {
 		t.Fatal(err)
 	}

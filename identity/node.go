@@ -26,7 +26,8 @@ type Options struct {
 	Attrs     xlreg.NodeAttrs
 	Endpoints []xlreg.Endpoint
 	Keys      *keys.Set // nil: new ones
-	Bits      int       // size of new keys; 0 is keys.DefaultBits
+	Kind      keys.Kind // of new keys; empty is keys.RSA, and a registry's have no other
+	Bits      int       // size of new keys; 0 is the default of their kind
 
 	CertificateLife time.Duration // at least two hours; 0 is keys.DefaultCertificateLife
 
@@ -56,8 +57,10 @@ type Node struct {
 	record      record
 	life        time.Duration
 	certificate *certificate // nil: none, or none that is of use
+	labels      []byte       // for tokens over 2.0; nil: none
+	commsSig    []byte       // CommsSig over both keys, which stay the same; nil: not signed yet
 	classicSig  []byte       // DigSig over record; nil: not signed since it changed
-	modernSig   []byte       // DigSig2 over record and certificate; likewise
+	modernSig   []byte       // DigSig2 over record, labels and certificate; likewise
 }
 
 // NewNode makes a node that lives in memory only.
@@ -74,6 +77,9 @@ func NewNode(o Options) (*Node, error) {
 
 // newNode makes a node less its keys.
 func newNode(o Options) (*Node, error) {
+	if o.Registry && o.kind() != keys.RSA {
+		return nil, errRegistryKind
+	}
 	r := record{name: o.Name, attrs: o.Attrs, endpoints: slices.Clone(o.Endpoints)}
 	if o.Registry {
 		r.serving = new(serving)
@@ -94,11 +100,18 @@ func (o *Options) keys() (*keys.Set, error) {
 	if o.Keys != nil {
 		return o.Keys, nil
 	}
-	return keys.Generate(keys.RSA, o.bits())
+	return keys.Generate(o.kind(), o.bits())
+}
+
+func (o *Options) kind() keys.Kind {
+	if o.Kind == "" {
+		return keys.RSA
+	}
+	return o.Kind
 }
 
 func (o *Options) bits() int {
-	if o.Bits == 0 {
+	if o.Bits == 0 && o.kind() == keys.RSA {
 		return keys.DefaultBits
 	}
 	return o.Bits
@@ -151,6 +164,17 @@ func (n *Node) SetEndpoints(endpoints []xlreg.Endpoint) error {
 	return nil
 }
 
+// SetLabels replaces the labels of the node's tokens over 2.0, in the form in which they
+// travel; nil is none. They are a matter of this program's run, and not kept on disk.
+func (n *Node) SetLabels(labels []byte) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if labels != nil {
+		labels = append([]byte{}, labels...) // not nil even if empty, which is another token
+	}
+	n.labels, n.modernSig = labels, nil
+}
+
 // Registry returns what the node knows of the registry whose sig key has the
 // fingerprint sig.
 func (n *Node) Registry(sig string) (KnownRegistry, bool) {
@@ -201,9 +225,8 @@ func (n *Node) Certificate(now time.Time) ([]byte, error) {
 }
 
 // Token returns the node's token, signed for p, and over 2.0 the certificate that
-// the signature binds it to: the one to show in the handshake. The token has the
-// given ID, which may be empty, and no Certificate, as that field is for the
-// registry to fill. Signatures are kept until something they cover changes.
+// follows from it: the one to show in the handshake. The token has the given ID, which
+// may be empty. Signatures are kept until something they cover changes.
 func (n *Node) Token(p xlreg.Protocol, id xlreg.NodeID, now time.Time) (*xlreg.Token, []byte, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -219,7 +242,8 @@ func (n *Node) Token(p xlreg.Protocol, id xlreg.NodeID, now time.Time) (*xlreg.T
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := n.signModern(t, der); err != nil {
+	t.Certificate, t.Labels = n.certificate.field, n.labels
+	if err := n.signModern(t); err != nil {
 		return nil, nil, err
 	}
 	return t, der, nil
@@ -261,15 +285,19 @@ func (n *Node) signClassic(t *xlreg.Token) error {
 	return nil
 }
 
-func (n *Node) signModern(t *xlreg.Token, certificate []byte) error {
-	if n.modernSig == nil {
-		sig, err := keys.SignToken(n.keys.Sig, t, certificate)
-		if err != nil {
+func (n *Node) signModern(t *xlreg.Token) error {
+	var err error
+	if n.commsSig == nil {
+		if n.commsSig, err = keys.SignComms(n.keys.Comms, t); err != nil {
 			return err
 		}
-		n.modernSig = sig
 	}
-	t.DigSig2 = n.modernSig
+	if n.modernSig == nil {
+		if n.modernSig, err = keys.SignToken(n.keys.Sig, t); err != nil {
+			return err
+		}
+	}
+	t.CommsSig, t.DigSig2 = n.commsSig, n.modernSig
 	return nil
 }
 
@@ -278,7 +306,16 @@ func (n *Node) certify(now time.Time) ([]byte, error) {
 	if n.certificate != nil && n.certificate.serves(now) {
 		return n.certificate.der, nil
 	}
-	der, err := keys.NewCertificate(n.keys.Sig, n.token(), now, n.life)
+	// Whoever reads the token would refuse keys that 2.0 does not take.
+	if err := n.checkModern(); err != nil {
+		return nil, err
+	}
+	t := n.token()
+	var err error
+	if t.Certificate, err = keys.NewCertificate(n.keys.Sig, t, now, n.life); err != nil {
+		return nil, err
+	}
+	der, err := keys.BuildCertificate(t)
 	if err != nil {
 		return nil, err
 	}
@@ -293,6 +330,17 @@ func (n *Node) certify(now time.Time) ([]byte, error) {
 	}
 	n.certificate, n.modernSig = made, nil
 	return der, nil
+}
+
+// checkModern reports keys that 2.0 does not take.
+func (n *Node) checkModern() error {
+	if err := n.keys.Sig.Public().Check(xlreg.Protocol20); err != nil {
+		return fmt.Errorf("sig key of %w", err)
+	}
+	if err := n.keys.Comms.Public().Check(xlreg.Protocol20); err != nil {
+		return fmt.Errorf("comms key of %w", err)
+	}
+	return nil
 }
 
 // save makes next the node's record, first on disk.

@@ -106,14 +106,82 @@ func TestTokenOfEachProtocol(t *testing.T) {
 		}
 	}
 	token, certificate := mustToken(t, n, xlreg.Protocol20, testTime)
-	if token.DigSig != nil || token.Certificate != nil || token.ID != testID {
+	if token.DigSig != nil || token.ID != testID {
 		t.Errorf("got %+v", token)
 	}
-	if err := keys.VerifyToken(token, certificate); err != nil {
+	wantProven(t, token, certificate)
+}
+
+// wantProven holds a token against all that a registry and a reader verify.
+func wantProven(t *testing.T, token *xlreg.Token, certificate []byte) {
+	t.Helper()
+	if err := keys.VerifyMember(token); err != nil || !keys.HasProofs(token) {
 		t.Error(err)
 	}
-	if err := keys.CheckCertificate(certificate, token); err != nil {
+	if err := keys.VerifyCertificate(token, certificate); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestNodesOfEitherKind(t *testing.T) {
+	for name, o := range map[string]Options{
+		"default": {Name: "m0"}, "P-256": {Name: "m0", Kind: keys.P256}, "P-256 with its size": {Name: "m0", Kind: keys.P256, Bits: 256},
+	} {
+		n, err := NewNode(o)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		want := o.kind()
+		if got := n.Keys().Sig.Public().Kind(); got != want || n.Keys().Comms.Public().Kind() != want {
+			t.Errorf("%s: got %s, want %s", name, got, want)
+		}
+		token, certificate := mustToken(t, n, xlreg.Protocol20, testTime)
+		wantProven(t, token, certificate)
+		_, _, err = n.Token(xlreg.Protocol19, testID, testTime)
+		if classic := err == nil; classic != (want == keys.RSA) {
+			t.Errorf("%s: over a classic carrier: %v", name, err)
+		}
+	}
+	if n, err := NewNode(Options{Name: "m0", Kind: keys.P256, Bits: 2048}); err == nil {
+		t.Errorf("made %v", n.Keys().Sig.Public().Bits())
+	}
+	if _, err := NewNode(Options{Name: "m0", Kind: "DSA"}); err == nil {
+		t.Error("made a node of no kind")
+	}
+}
+
+// regCred.dat, by which a registry is known, has no other kind than RSA.
+func TestRegistriesAreRSA(t *testing.T) {
+	for name, o := range map[string]Options{
+		"kind": {Name: "r", Registry: true, Kind: keys.P256}, "keys": {Name: "r", Registry: true, Keys: curveKeys()},
+	} {
+		if _, err := Init(t.TempDir(), o); err == nil || !strings.Contains(err.Error(), "a registry's keys are of kind RSA") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestLabels(t *testing.T) {
+	n := memoryNode(t)
+	bare, _ := mustToken(t, n, xlreg.Protocol20, testTime)
+	labels := []byte("labels")
+	n.SetLabels(labels)
+	labels[0] = 'L'
+	token, certificate := mustToken(t, n, xlreg.Protocol20, testTime)
+	if string(token.Labels) != "labels" || !bytes.Equal(token.Certificate, bare.Certificate) || !bytes.Equal(token.CommsSig, bare.CommsSig) {
+		t.Errorf("got %q, or another certificate or comms signature", token.Labels)
+	}
+	wantProven(t, token, certificate)
+	if classic, _ := mustToken(t, n, xlreg.Protocol19, testTime); classic.Labels != nil || classic.CommsSig != nil {
+		t.Error("labels over a classic carrier")
+	}
+	for _, labels := range [][]byte{{}, nil} {
+		n.SetLabels(labels)
+		token, certificate := mustToken(t, n, xlreg.Protocol20, testTime)
+		if (token.Labels == nil) != (labels == nil) {
+			t.Errorf("%v became %v", labels, token.Labels)
+		}
+		wantProven(t, token, certificate)
 	}
 }
 
@@ -148,7 +216,8 @@ func TestSetEndpoints(t *testing.T) {
 	}{
 		{[]xlreg.Endpoint{"127.0.0.1:4002", "127.0.0.1:4003"}, false},
 		{[]xlreg.Endpoint{"127.0.0.1:4002", "b.example:1"}, true},
-		{[]xlreg.Endpoint{"b.example:2", "127.0.0.1:1"}, false},
+		{[]xlreg.Endpoint{"127.0.0.1:1", "b.example:1"}, false},
+		{[]xlreg.Endpoint{"b.example:2", "127.0.0.1:1"}, true},
 		{[]xlreg.Endpoint{"c.example:2", "127.0.0.1:1"}, true},
 		{[]xlreg.Endpoint{"c.example:2"}, true},
 		{nil, true},
@@ -161,7 +230,7 @@ func TestSetEndpoints(t *testing.T) {
 			t.Errorf("%v: %v", c.endpoints, err)
 		}
 		token, next := mustToken(t, n, xlreg.Protocol20, testTime)
-		if err := keys.VerifyToken(token, next); err != nil {
+		if err := keys.VerifyCertificate(token, next); err != nil {
 			t.Errorf("%v: %v", c.endpoints, err)
 		}
 		if !slices.Equal(token.Endpoints, c.endpoints) || bytes.Equal(next, certificate) == c.newCertificate {
@@ -204,9 +273,7 @@ func TestCertificateIsRenewedInItsLastThird(t *testing.T) {
 	if bytes.Equal(token.DigSig2, renewed.DigSig2) {
 		t.Error("the signature is still over the old certificate")
 	}
-	if err := keys.VerifyToken(renewed, second); err != nil {
-		t.Error(err)
-	}
+	wantProven(t, renewed, second)
 	if bytes.Equal(second, mustCertificate(t, n, testTime.Add(-time.Minute))) {
 		t.Error("kept though it is not valid yet")
 	}
@@ -292,9 +359,7 @@ func TestNodeIsSafeForConcurrentUse(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			if err := keys.VerifyToken(token, certificate); err != nil {
-				t.Error(err)
-			}
+			wantProven(t, token, certificate)
 			if c, err := parseCertificate(certificate); err != nil || !c.fits(token) {
 				t.Errorf("certificate of other hosts than %v: %v", token.Endpoints, err)
 			}

@@ -46,18 +46,14 @@ func (n *Node) recoverRecord() (record, error) {
 	if err != nil {
 		return record{}, n.cannotRecover(err)
 	}
-	if len(c.names) == 0 {
-		return record{}, n.cannotRecover(fmt.Errorf("%s has no name in it", certificateFile))
+	if c.field == nil {
+		return record{}, n.cannotRecover(fmt.Errorf("%s is not one that a node makes for itself", certificateFile))
 	}
-	r := record{name: xlreg.Name(c.names[0])}
-	if err := r.validate(); err != nil {
-		return record{}, n.cannotRecover(err)
+	if c.key != n.keys.SigKey {
+		return record{}, n.cannotRecover(fmt.Errorf("%s is of another key", certificateFile))
 	}
 	// The certificate is bound to the key and the name by its subject (section 7).
-	if err := keys.CheckCertificate(c.der, &xlreg.Token{Name: r.name, SigKey: n.keys.SigKey}); err != nil {
-		return record{}, n.cannotRecover(err)
-	}
-	return r, nil
+	return record{name: c.name}, nil
 }
 
 // recordOfCred makes the record of a registry.

@@ -74,6 +74,7 @@ func TestNameDoesNotComeBack(t *testing.T) {
 		"no certificate":         remove("cert.pem"),
 		"empty certificate":      replace("cert.pem", ""),
 		"certificate of another": replace("cert.pem", other),
+		"certificate of no form": replace("cert.pem", string(pemOf("CERTIFICATE", otherForm(t, testKeys())))),
 		"empty credentials":      replace("regCred.dat", ""),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -19,6 +19,8 @@ var (
 	ErrNotRegistry = errors.New("this is the directory of a node: use another one for a registry")
 )
 
+var errRegistryKind = fmt.Errorf("a registry's keys are of kind %s", keys.RSA)
+
 // OpenRegistry opens the node of a registry and takes the writer's lock. The
 // directory of any other node is ErrNotRegistry.
 func OpenRegistry(dir string) (*Node, error) {
@@ -43,9 +45,15 @@ func readAs(dir string, registry bool) (*Node, error) {
 	return n, nil
 }
 
-// refuseRegistry keeps a new node from taking the keys of a registry that has lost its
-// node.json. Credentials of another registry may lie where they like.
-func (n *Node) refuseRegistry(o Options) error {
+// checkRegistry keeps a new registry from keys that its credentials cannot say, and a new
+// node from taking the keys of a registry that has lost its node.json. Credentials of
+// another registry may lie where they like.
+func (n *Node) checkRegistry(o Options) error {
+	for _, key := range []keys.Private{n.keys.Comms, n.keys.Sig} {
+		if o.Registry && key.Public().Kind() != keys.RSA {
+			return errRegistryKind
+		}
+	}
 	cred, err := regcred.Read(filepath.Join(n.dir, credFile))
 	if err == nil && cred.SigKey == n.keys.SigKey && !o.Registry {
 		return ErrRegistry

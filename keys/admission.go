@@ -2,7 +2,6 @@ package keys
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"time"
 
@@ -20,23 +19,15 @@ type Inviter struct {
 }
 
 // NewInviter returns the invite to the cluster with this name and key whose private half
-// is seed. The invite must be the owner's, and the seed must be that of its key.
+// is seed. Of invite its end, its uses and its signature count, which is not verified
+// before it is used.
 func NewInviter(name xlreg.Name, cluster xlreg.ClusterKey, seed []byte, invite xlreg.Invite) (*Inviter, error) {
 	s, err := newSecret(seed)
 	if err != nil {
 		return nil, fmt.Errorf("invite: %w", err)
 	}
-	i := &Inviter{secret: s, name: name, cluster: cluster, invite: invite}
-	if i.invite.Key == "" {
-		i.invite.Key = s.public()
-	}
-	switch {
-	case i.invite.Key != s.public():
-		return nil, errors.New("invite: the seed is that of another")
-	case !verifyInvite(name, cluster, &i.invite):
-		return nil, errors.New("invite: not signed by the owner of the cluster")
-	}
-	return i, nil
+	invite.Key = s.public()
+	return &Inviter{secret: s, name: name, cluster: cluster, invite: invite}, nil
 }
 
 // Cluster returns the public key of the cluster.
@@ -65,6 +56,9 @@ func (i *Inviter) Admit(key xlreg.SigKey) (xlreg.Admission, error) {
 	if err := checkAdmitted(i.name, key); err != nil {
 		return xlreg.Admission{}, fmt.Errorf("admit: %w", err)
 	}
+	if err := VerifyInvite(i.name, i.cluster, &i.invite); err != nil {
+		return xlreg.Admission{}, fmt.Errorf("admit: %w", err)
+	}
 	sig := i.secret.sign(admitMessage(i.name, i.cluster, key, i.invite.Key))
 	return xlreg.Admission{Invite: i.invite, Sig: sig}, nil
 }
@@ -77,21 +71,37 @@ func VerifyAdmission(name xlreg.Name, cluster xlreg.ClusterKey, key xlreg.SigKey
 	if len(a.Sig) == 0 && a.Invite.IsZero() {
 		return xlreg.Errorf(xlreg.ErrNotAdmitted, "none")
 	}
+	if !a.Invite.IsZero() {
+		if err := VerifyInvite(name, cluster, &a.Invite); err != nil {
+			return err
+		}
+	}
+	return VerifyLeave(name, cluster, key, a)
+}
+
+// VerifyInvite is the part of VerifyAdmission that is the same for all who come with one
+// invite: that it is the owner's.
+func VerifyInvite(name xlreg.Name, cluster xlreg.ClusterKey, i *xlreg.Invite) error {
+	if i.Uses > xlreg.MaxInviteUses {
+		return xlreg.Errorf(xlreg.ErrNotAdmitted, "bad signature: no invite has %d uses", i.Uses)
+	}
+	if !verifyEd25519(cluster, inviteMessage(name, cluster, i), i.Sig) {
+		return xlreg.Errorf(xlreg.ErrNotAdmitted, "bad signature: the invite is not the owner's")
+	}
+	return nil
+}
+
+// VerifyLeave is the rest of VerifyAdmission: that a is for the node with the sig key, by
+// the owner or by the invite in it.
+func VerifyLeave(name xlreg.Name, cluster xlreg.ClusterKey, key xlreg.SigKey, a xlreg.Admission) error {
 	signer := cluster
 	if !a.Invite.IsZero() {
 		signer = a.Invite.Key
-		if !verifyInvite(name, cluster, &a.Invite) {
-			return xlreg.Errorf(xlreg.ErrNotAdmitted, "bad signature: the invite's")
-		}
 	}
 	if !verifyEd25519(signer, admitMessage(name, cluster, key, a.Invite.Key), a.Sig) {
 		return xlreg.Errorf(xlreg.ErrNotAdmitted, "bad signature")
 	}
 	return nil
-}
-
-func verifyInvite(name xlreg.Name, cluster xlreg.ClusterKey, i *xlreg.Invite) bool {
-	return i.Uses <= xlreg.MaxInviteUses && verifyEd25519(cluster, inviteMessage(name, cluster, i), i.Sig)
 }
 
 func admitMessage(name xlreg.Name, cluster xlreg.ClusterKey, key xlreg.SigKey, invite xlreg.ClusterKey) []byte {
@@ -103,14 +113,23 @@ func admitMessage(name xlreg.Name, cluster xlreg.ClusterKey, key xlreg.SigKey, i
 func inviteMessage(name xlreg.Name, cluster xlreg.ClusterKey, i *xlreg.Invite) []byte {
 	b := startCluster(inviteContext, name, cluster)
 	b = appendField(b, i.Key)
-	b = binary.BigEndian.AppendUint64(b, unixMillis(i.NotAfter))
+	b = binary.BigEndian.AppendUint64(b, MillisOfTime(i.NotAfter))
 	return binary.BigEndian.AppendUint32(b, i.Uses)
 }
 
-// unixMillis returns a time as it travels and is signed, where 0 stands for none.
-func unixMillis(t time.Time) uint64 {
+// MillisOfTime returns a time as it travels in an invite and is signed: in milliseconds
+// since 1970, where 0 stands for none. It is exact for all that TimeOfMillis returns.
+func MillisOfTime(t time.Time) uint64 {
 	if t.IsZero() {
 		return 0
 	}
-	return uint64(t.UnixMilli())
+	return uint64(t.Unix())*1000 + uint64(t.Nanosecond())/1e6
+}
+
+// TimeOfMillis returns the time that MillisOfTime returns as millis.
+func TimeOfMillis(millis uint64) time.Time {
+	if millis == 0 {
+		return time.Time{}
+	}
+	return time.Unix(int64(millis/1000), int64(millis%1000)*1e6)
 }

@@ -81,7 +81,10 @@ func VerifyCertificates(chain []*x509.Certificate, pin Pin, at time.Time) (*Chai
 			return nil, err
 		}
 	}
-	return c, checkLeaf(c.Leaf, at)
+	if err := checkLeaf(c.Leaf, at); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // find returns the pinned key. If only its fingerprint is known, it is in one of the

@@ -23,18 +23,17 @@ const (
 	inviteContext = "xlreg invite 2.0\x00"
 )
 
-// secret is the private half of an Ed25519 key. It is kept behind a pointer, so that
-// even what is printed of a value that holds one by way of reflection shows an address.
-type secret struct {
-	key *ed25519.PrivateKey
-}
+// secret returns the private half of an Ed25519 key. It is a function because package fmt
+// reaches unexported fields by reflection, where no method of ours is asked, and prints
+// what pointers point to; of a function it prints an address.
+type secret func() ed25519.PrivateKey
 
 func newSecret(seed []byte) (secret, error) {
 	if len(seed) != SeedLen {
-		return secret{}, fmt.Errorf("seed of %d bytes, want %d", len(seed), SeedLen)
+		return nil, fmt.Errorf("seed of %d bytes, want %d", len(seed), SeedLen)
 	}
 	key := ed25519.NewKeyFromSeed(seed)
-	return secret{&key}, nil
+	return func() ed25519.PrivateKey { return key }, nil
 }
 
 // randomSecret makes a new key.
@@ -42,16 +41,16 @@ func randomSecret() secret {
 	seed := make([]byte, SeedLen)
 	rand.Read(seed) // never fails, by its contract
 	key := ed25519.NewKeyFromSeed(seed)
-	return secret{&key}
+	return func() ed25519.PrivateKey { return key }
 }
 
-func (s secret) seed() []byte { return s.key.Seed() }
+func (s secret) seed() []byte { return s().Seed() }
 
 func (s secret) public() xlreg.ClusterKey {
-	return xlreg.ClusterKey(s.key.Public().(ed25519.PublicKey))
+	return xlreg.ClusterKey(s().Public().(ed25519.PublicKey))
 }
 
-func (s secret) sign(message []byte) []byte { return ed25519.Sign(*s.key, message) }
+func (s secret) sign(message []byte) []byte { return ed25519.Sign(s(), message) }
 
 // verifyEd25519 takes a key from anywhere: one of another length has signed nothing.
 func verifyEd25519(key xlreg.ClusterKey, message, sig []byte) bool {
@@ -177,16 +176,9 @@ func (o *Owner) Invite(name xlreg.Name, notAfter time.Time, uses int) (*Inviter,
 		return nil, errors.New("invite: it ends before the year 1970 does")
 	}
 	i := &Inviter{secret: randomSecret(), name: name, cluster: o.Public()}
-	i.invite = xlreg.Invite{Key: i.secret.public(), NotAfter: wholeMillis(notAfter), Uses: uint32(uses)}
+	i.invite = xlreg.Invite{Key: i.secret.public(), NotAfter: TimeOfMillis(MillisOfTime(notAfter)), Uses: uint32(uses)}
 	i.invite.Sig = o.secret.sign(inviteMessage(name, i.cluster, &i.invite))
 	return i, nil
-}
-
-func wholeMillis(t time.Time) time.Time {
-	if t.IsZero() {
-		return t
-	}
-	return time.UnixMilli(t.UnixMilli())
 }
 
 // KeySum returns what stands for a sig key in an order.

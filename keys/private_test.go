@@ -3,13 +3,13 @@ package keys
 import (
 	"bytes"
 	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
+	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"math/big"
 	"os"
 	"os/exec"
@@ -44,19 +44,42 @@ func TestGenerate(t *testing.T) {
 			t.Errorf("%d bits: made", bits)
 		}
 	}
+	for _, bits := range []int{1, 255, 384, 2048} {
+		if _, err := Generate(P256, bits); err == nil {
+			t.Errorf("P-256 with %d bits: made", bits)
+		}
+	}
+	if curve, err := Generate(P256, 256); err != nil || Equal(curve.Comms, curve.Sig) || curve.Sig.Public().Bits() != 256 {
+		t.Errorf("P-256: %v", err)
+	}
 	if _, err := Generate("DSA", 2048); err == nil {
 		t.Error("made a key of no kind")
+	}
+}
+
+func TestParseChoice(t *testing.T) {
+	for word, want := range map[string]string{"p256": "P-256 256", "rsa2048": "RSA 2048", "rsa3072": "RSA 3072", "rsa4096": "RSA 4096"} {
+		kind, bits, err := ParseChoice(word)
+		if got := fmt.Sprint(kind, " ", bits); err != nil || got != want {
+			t.Errorf("%s: got %s, %v", word, got, err)
+		}
+		if err := kindNamed(kind).checkSize(bits); err != nil {
+			t.Errorf("%s: %v", word, err)
+		}
+	}
+	for _, word := range []string{"", "rsa", "P256", "rsa1024"} {
+		if _, _, err := ParseChoice(word); err == nil || !strings.Contains(err.Error(), "p256, rsa2048") {
+			t.Errorf("%q: %v", word, err)
+		}
 	}
 }
 
 func TestNewPrivateRefuses(t *testing.T) {
 	even := &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), 2047), E: 65537}}
 	short := &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: big.NewInt(77), E: 65537}}
-	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, bad := range []any{nil, (*rsa.PrivateKey)(nil), even, short, ec, "key"} {
+	for _, bad := range []any{
+		nil, (*rsa.PrivateKey)(nil), even, short, (*ecdsa.PrivateKey)(nil), new(ecdsa.PrivateKey), p384(t), "key",
+	} {
 		if key, err := NewPrivate(bad); err == nil || key != nil {
 			t.Errorf("%T taken", bad)
 		}
@@ -126,6 +149,25 @@ func opensshOf(t testing.TB, key any, passphrase string) []byte {
 	return pem.EncodeToMemory(block)
 }
 
+func TestParsePrivateFormsOfP256(t *testing.T) {
+	key := curveKeys().Sig.Signer().(*ecdsa.PrivateKey)
+	pkcs8, err := EncodePrivate(curveKeys().Sig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sec1, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string][]byte{
+		"PKCS #8": pkcs8, "SEC 1": pemOf("EC PRIVATE KEY", sec1), "OpenSSH": opensshOf(t, key, ""),
+	} {
+		if got, err := ParsePrivate(data); err != nil || !Equal(got, curveKeys().Sig) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestParsePrivateForms(t *testing.T) {
 	key := rsaOf(smallKeys())
 	pkcs8, err := EncodePrivate(smallKeys().Sig)
@@ -158,10 +200,7 @@ func TestParsePrivateForms(t *testing.T) {
 func TestParsePrivateRefuses(t *testing.T) {
 	key := rsaOf(smallKeys())
 	der := x509.MarshalPKCS1PrivateKey(key)
-	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ec := p384(t)
 	ecDER, err := x509.MarshalPKCS8PrivateKey(ec)
 	if err != nil {
 		t.Fatal(err)
@@ -179,8 +218,9 @@ func TestParsePrivateRefuses(t *testing.T) {
 		"no PEM":              {der, "not a PEM file"},
 		"a public key":        {pemOf("PUBLIC KEY", public), `"PUBLIC KEY"`},
 		"half a key":          {pemOf("RSA PRIVATE KEY", der[:len(der)/2]), "parse"},
-		"an EC key":           {pemOf("PRIVATE KEY", ecDER), "not an RSA key"},
-		"an EC key of SSH":    {opensshOf(t, ec, ""), "not an RSA key"},
+		"another curve":       {pemOf("PRIVATE KEY", ecDER), "want the curve P-256"},
+		"the same of SSH":     {opensshOf(t, ec, ""), "want the curve P-256"},
+		"another kind":        {pemOf("PRIVATE KEY", ed25519DER(t)), "not a key of kind RSA or P-256"},
 		"old encryption":      {withHeader, "encrypted"},
 		"PKCS #8, encrypted":  {pemOf("ENCRYPTED PRIVATE KEY", der), "encrypted"},
 		"OpenSSH, encrypted":  {opensshOf(t, key, "secret"), "encrypted"},
@@ -196,6 +236,15 @@ func TestParsePrivateRefuses(t *testing.T) {
 	}
 }
 
+func ed25519DER(t *testing.T) []byte {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
+}
+
 func TestKeysOfOtherPrograms(t *testing.T) {
 	dir := t.TempDir()
 	commands := map[string][]string{
@@ -203,6 +252,11 @@ func TestKeysOfOtherPrograms(t *testing.T) {
 		"PKCS #1":      {"openssl", "genrsa", "-traditional", "-out"},
 		"OpenSSH":      {"ssh-keygen", "-q", "-t", "rsa", "-b", "1024", "-N", "", "-f"},
 		"OpenSSH, PEM": {"ssh-keygen", "-q", "-t", "rsa", "-b", "1024", "-N", "", "-m", "PEM", "-f"},
+
+		"P-256, PKCS #8":      {"openssl", "genpkey", "-quiet", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out"},
+		"P-256, SEC 1":        {"openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out"},
+		"P-256, OpenSSH":      {"ssh-keygen", "-q", "-t", "ecdsa", "-b", "256", "-N", "", "-f"},
+		"P-256, OpenSSH, PEM": {"ssh-keygen", "-q", "-t", "ecdsa", "-b", "256", "-N", "", "-m", "PEM", "-f"},
 	}
 	for name, command := range commands {
 		t.Run(name, func(t *testing.T) {
@@ -251,8 +305,8 @@ func FuzzParsePrivate(f *testing.F) {
 }
 
 func TestSSHFormIsThatOfTheLibrary(t *testing.T) {
-	for _, keys := range []*Set{testKeys(), otherKeys(), smallKeys()} {
-		public, err := ssh.NewPublicKey(&rsaOf(keys).PublicKey)
+	for _, keys := range []*Set{testKeys(), otherKeys(), smallKeys(), curveKeys()} {
+		public, err := ssh.NewPublicKey(keys.Sig.Signer().Public())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -328,7 +382,7 @@ func TestParseSSHRefuses(t *testing.T) {
 		t.Errorf("the form that the others are made from: %v", err)
 	}
 	for _, bad := range []string{"", "ssh-rsa", "ssh-dss " + good[8:]} {
-		if _, err := ParseSSH(bad); err == nil || err.Error() != "want ssh-rsa and a key in base64" {
+		if _, err := ParseSSH(bad); err == nil || err.Error() != "want ssh-rsa or ecdsa-sha2-nistp256 and a key in base64" {
 			t.Errorf("%.20q: got %v", bad, err)
 		}
 	}

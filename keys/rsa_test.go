@@ -1,9 +1,6 @@
 package keys
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -63,8 +60,18 @@ func TestKeyExponents(t *testing.T) {
 // standardDER returns what the standard library makes of key.
 func standardDER(t testing.TB, key Public) []byte {
 	t.Helper()
-	public := key.(rsaPublic).key
-	return keyDER(t, public.N, public.E)
+	switch k := key.(type) {
+	case rsaPublic:
+		return keyDER(t, k.key.N, k.key.E)
+	case p256Public:
+		der, err := x509.MarshalPKIXPublicKey(k.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return der
+	}
+	t.Fatalf("%T", key)
+	return nil
 }
 
 // spki puts a key together from parts that may be wrong.
@@ -105,11 +112,7 @@ func TestKeysThatAreNotTheOneForm(t *testing.T) {
 	long := slices.Concat([]byte{0x30, 0x83, 0}, good[2:])
 	indefinite := slices.Concat([]byte{0x30, 0x80}, good[4:], []byte{0, 0})
 	zeroed := slices.Concat([]byte{0x02, 0x82, 0x01, 0x02, 0}, n.FillBytes(make([]byte, 257)))
-	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ecDER, err := x509.MarshalPKIXPublicKey(&ec.PublicKey)
+	ecDER, err := x509.MarshalPKIXPublicKey(p384(t).Public())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +134,7 @@ func TestKeysThatAreNotTheOneForm(t *testing.T) {
 		"a length in long form":    long,
 		"an indefinite length":     indefinite,
 		"PKCS #1":                  plain,
-		"an EC key":                ecDER,
+		"another curve":            ecDER,
 		"9 KiB":                    keyDER(t, modulus(9<<13), 65537),
 	}
 	for name, der := range cases {
@@ -144,6 +147,7 @@ func TestKeysThatAreNotTheOneForm(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add(keyDER(f, modulus(2048), 65537))
 	f.Add(keyDER(f, modulus(1024), 3))
+	f.Add([]byte(curveKeys().SigKey))
 	f.Fuzz(func(t *testing.T, der []byte) {
 		key, err := Parse(der)
 		if err != nil {
@@ -240,11 +244,11 @@ func TestCheckToken(t *testing.T) {
 	}{
 		"good":             {tokenWith(t, good, other), true, true, ""},
 		"form":             {&xlreg.Token{}, false, false, "name"},
-		"no comms key":     {tokenWith(t, nil, good), false, false, "comms key: ill-formed RSA public key: "},
-		"no sig key":       {tokenWith(t, good, nil), false, false, "sig key: ill-formed RSA public key: "},
-		"short comms key":  {tokenWith(t, short, good), true, false, "comms key: ill-formed RSA public key: 2047 bits, want at least 2048"},
-		"short sig key":    {tokenWith(t, good, short), true, false, "sig key: ill-formed RSA public key: 2047 bits, want at least 2048"},
-		"shortest sig key": {tokenWith(t, good, tiny), false, false, "sig key: ill-formed RSA public key: 1023 bits, want 1024 to 8192"},
+		"no comms key":     {tokenWith(t, nil, good), false, false, "comms key: ill-formed public key: "},
+		"no sig key":       {tokenWith(t, good, nil), false, false, "sig key: ill-formed public key: "},
+		"short comms key":  {tokenWith(t, short, good), true, false, "comms key: ill-formed public key: 2047 bits, want at least 2048"},
+		"short sig key":    {tokenWith(t, good, short), true, false, "sig key: ill-formed public key: 2047 bits, want at least 2048"},
+		"shortest sig key": {tokenWith(t, good, tiny), false, false, "sig key: ill-formed public key: 1023 bits, want 1024 to 8192"},
 	} {
 		check := func(what string, err error, want bool) {
 			if (err == nil) != want {

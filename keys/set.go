@@ -3,6 +3,7 @@ package keys
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/xlattice/xlreg"
 )
@@ -40,6 +41,26 @@ func Generate(name Kind, bits int) (*Set, error) {
 		return nil, fmt.Errorf("generate sig key: %w", err)
 	}
 	return NewSet(comms, sig)
+}
+
+// choices are the keys that people can ask for, by one word.
+var choices = []struct {
+	word string
+	kind Kind
+	bits int
+}{{"p256", P256, p256Bits}, {"rsa2048", RSA, 2048}, {"rsa3072", RSA, 3072}, {"rsa4096", RSA, 4096}}
+
+// ParseChoice returns the kind and size of the new keys that somebody asks for: p256,
+// rsa2048, rsa3072 or rsa4096.
+func ParseChoice(word string) (Kind, int, error) {
+	words := make([]string, len(choices))
+	for i, c := range choices {
+		if c.word == word {
+			return c.kind, c.bits, nil
+		}
+		words[i] = c.word
+	}
+	return "", 0, fmt.Errorf("key %q: want one of %s", word, strings.Join(words, ", "))
 }
 
 // NewSet takes keys that exist already. Both may be the same key.

@@ -4,6 +4,7 @@ import (
 	"crypto/sha1" // what the classic signatures are made with; sections 4 and 5
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/xlattice/xlreg"
@@ -132,17 +133,18 @@ func verifyComms(key Public, t *xlreg.Token) error {
 	return nil
 }
 
-// HasProofs reports whether t has all by which a node proves over 2.0 what it says. One
-// that registered over a classic carrier has none of it.
+// HasProofs reports whether t has any of what proves over 2.0 what a node says. A node
+// that registered over a classic carrier has none of it, and every other has all of it:
+// where a part is missing somebody took it away, and VerifyMember says so.
 func HasProofs(t *xlreg.Token) bool {
-	return len(t.DigSig2) > 0 && len(t.Certificate) > 0 && len(t.CommsSig) > 0
+	return len(t.DigSig2) > 0 || len(t.Certificate) > 0 || len(t.CommsSig) > 0
 }
 
 // VerifyMember verifies all the proofs of a member that has them: that both keys are ones
 // that 2.0 accepts, that a certificate follows from the token, and both signatures. It
 // does not look at the names and addresses, which Token.Validate does, nor at the owner's
-// leave, which VerifyAdmission does. Whatever is wrong is of kind xlreg.ErrIllFormedToken
-// or xlreg.ErrBadSignature.
+// leave, which VerifyAdmission does. A key that is no good is an error of kind
+// xlreg.ErrIllFormedToken, and whatever else is wrong one of kind xlreg.ErrBadSignature.
 func VerifyMember(t *xlreg.Token) error {
 	sig, err := ParseFor(t.SigKey, xlreg.Protocol20)
 	if err != nil {
@@ -152,7 +154,11 @@ func VerifyMember(t *xlreg.Token) error {
 	if err != nil {
 		return xlreg.Errorf(xlreg.ErrIllFormedToken, "comms key: %v", err)
 	}
-	if err := verifyToken(sig, t); err != nil {
+	err = verifyToken(sig, t)
+	if errors.Is(err, xlreg.ErrIllFormedToken) {
+		return xlreg.Errorf(xlreg.ErrBadSignature, "%v", err)
+	}
+	if err != nil {
 		return err
 	}
 	return verifyComms(comms, t)

@@ -25,8 +25,8 @@ const (
 // Sum is a SHA-256 that stands for a roster, or for one seat of it.
 type Sum = [sha256.Size]byte
 
-func sumOf(parts ...string) []byte {
-	sum := sha256.Sum256([]byte(strings.Join(parts, "")))
+func sumOf(b string) []byte {
+	sum := sha256.Sum256([]byte(b))
 	return sum[:]
 }
 

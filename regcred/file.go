@@ -148,6 +148,9 @@ func (p *parser) key(word string) ([]byte, error) {
 		return nil, err
 	}
 	key, err := keys.ParseSSH(value)
+	if err == nil {
+		err = checkKind(key)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", word, err)
 	}
@@ -230,5 +233,13 @@ func marshalKey[K xlreg.CommsKey | xlreg.SigKey](k K) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return keys.FormatSSH(key), nil
+	return keys.FormatSSH(key), checkKind(key)
+}
+
+// checkKind refuses a key that no deployed client could read here.
+func checkKind(key keys.Public) error {
+	if key.Kind() != keys.RSA {
+		return fmt.Errorf("key of kind %s: a registry's are of kind %s", key.Kind(), keys.RSA)
+	}
+	return nil
 }

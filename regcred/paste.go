@@ -45,12 +45,17 @@ func unquoted(s string) string {
 	around := func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(wrapping, r) }
 	s = strings.TrimFunc(s, around)
 	s = strings.TrimSpace(strings.TrimPrefix(s, "export "))
-	return strings.TrimFunc(strings.TrimPrefix(s, "XLREG_REGISTRY="), around)
+	for _, variable := range []string{"XLREG_REGISTRY=", "XLREG_TICKET="} {
+		s = strings.TrimPrefix(s, variable)
+	}
+	return strings.TrimFunc(s, around)
 }
 
-// line returns s if it is an xlreg:// line, in one piece again if it was wrapped.
-func line(s string) (string, bool) {
-	s = unquoted(s)
+// Line returns what text says if that is an xlreg:// line, of a registry or of a ticket:
+// without what was put around it on its way, and in one piece again if it was wrapped.
+// The text may be all that is in a file, in UTF-8 or UTF-16.
+func Line(text string) (string, bool) {
+	s := unquoted(string(plain([]byte(text))))
 	if !strings.HasPrefix(s, urlPrefix) {
 		return "", false
 	}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/atomicfile"
@@ -112,8 +113,11 @@ func holds(path string, data []byte) bool {
 // with the registry's credentials. Either may have been through an editor: blanks, quotes
 // and line ends around and inside a line, and a byte order mark, are of no account.
 func Load(fileOrURL string) (*Target, error) {
-	if url, ok := line(fileOrURL); ok {
+	if url, ok := Line(fileOrURL); ok {
 		return ParseURL(url)
+	}
+	if strings.Contains(fileOrURL, urlPrefix) { // its end may be secret, so it is not shown
+		return nil, fmt.Errorf("read registry credentials: there is something before %s", urlPrefix)
 	}
 	path := fileOrURL
 	data, err := readFile(path)
@@ -127,7 +131,7 @@ func Load(fileOrURL string) (*Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	if url, ok := line(string(plain(data))); ok {
+	if url, ok := Line(string(data)); ok {
 		t, err := ParseURL(url)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)

@@ -15,7 +15,13 @@ const (
 	urlPrefix = "xlreg://"
 	urlSig    = "sig"
 	maxURL    = 8 << 10 // bytes; sixteen of the longest endpoints need half of it
+
+	urlCluster = "cluster" // the parameter that only tickets have; see package ticket
 )
+
+// ErrTicket says that a line is the ticket of a cluster where that of a registry is
+// wanted.
+var ErrTicket = errors.New("this is the ticket of a cluster, not the line of a registry")
 
 // ParseURL reads the line xlreg://host:port,host:port/?sig=fingerprint. A host
 // without a port has the default one. The fingerprint may be in base64 or
@@ -27,9 +33,18 @@ func ParseURL(s string) (*Target, error) {
 	}
 	t, err := parseURL(s)
 	if err != nil {
-		return nil, fmt.Errorf("registry url %q: %w", s, err)
+		return nil, fmt.Errorf("registry url %q: %w", shown(s), err)
 	}
 	return t, nil
+}
+
+// shown returns as much of a line as an error may have: where the registry is. In a
+// ticket, which is easily taken for the line of a registry, secrets follow.
+func shown(s string) string {
+	if end := strings.IndexAny(s, "?&="); end >= 0 {
+		return s[:end] + "…"
+	}
+	return s
 }
 
 func parseURL(s string) (*Target, error) {
@@ -40,6 +55,9 @@ func parseURL(s string) (*Target, error) {
 	hosts, query, ok := strings.Cut(rest, "/?")
 	if !ok {
 		return nil, fmt.Errorf("no /?%s=… after the hosts: without it the registry cannot be told from another", urlSig)
+	}
+	if strings.ContainsAny(hosts, "?&=") {
+		return nil, errors.New("no host has ?, & or =")
 	}
 	t := new(Target)
 	for host := range strings.SplitSeq(hosts, ",") {
@@ -73,15 +91,18 @@ func parseQuery(query string) (fingerprint string, err error) {
 	}
 	for parameter := range strings.SplitSeq(query, "&") {
 		key, value, _ := strings.Cut(parameter, "=")
+		if key == urlCluster {
+			return "", ErrTicket
+		}
 		if key != urlSig {
-			return "", fmt.Errorf("unknown parameter %q", key)
+			return "", fmt.Errorf("unknown parameter %.16q", key)
 		}
 		if fingerprint != "" {
 			return "", fmt.Errorf("%s is there twice", urlSig)
 		}
 		sum, err := keys.ParseFingerprint(value)
 		if err != nil {
-			return "", err
+			return "", fmt.Errorf("%s: want a fingerprint, 43 characters of base64url", urlSig)
 		}
 		fingerprint = keys.FormatFingerprint(sum)
 	}

@@ -2,10 +2,11 @@ package vectors_test
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/docs/vectors"
@@ -26,16 +27,6 @@ func key(t *testing.T, name string) keys.Private {
 		t.Fatal(err)
 	}
 	return key
-}
-
-func verifyModern(token *xlreg.Token) error {
-	if err := keys.VerifyToken(token, token.Certificate); err != nil {
-		return err
-	}
-	if err := keys.CheckCertificate(token.Certificate, token); err != nil {
-		return fmt.Errorf("%w: %w", xlreg.ErrBadSignature, err)
-	}
-	return nil
 }
 
 func runLogin(t *testing.T, v vectors.Vector) {
@@ -61,20 +52,80 @@ func runLogin(t *testing.T, v vectors.Vector) {
 	}
 }
 
+// runCertificate shows a certificate as a node does when it connects and then registers.
 func runCertificate(t *testing.T, v vectors.Vector) {
 	var input struct {
 		Certificate vectors.Hex
+		Field9      vectors.Hex
 		Name        xlreg.Name
 		SigKey      vectors.Hex `json:"sig_key"`
 		Endpoints   []xlreg.Endpoint
 	}
-	decode(t, v, &input, nil)
-	token := &xlreg.Token{Name: input.Name, SigKey: xlreg.SigKey(input.SigKey), Endpoints: input.Endpoints}
-	_, err := keys.CheckSelfSigned(input.Certificate)
-	if (err != nil) != (v.Layer == vectors.Handshake) {
-		t.Errorf("in the handshake: %v, want layer %s", err, v.Layer)
+	var want vectors.Refusal
+	decode(t, v, &input, &want)
+	token := &xlreg.Token{
+		Name: input.Name, SigKey: xlreg.SigKey(input.SigKey), Endpoints: input.Endpoints, Certificate: input.Field9,
 	}
-	check(t, v, keys.CheckCertificate(input.Certificate, token))
+	err := keys.VerifyCertificate(token, input.Certificate)
+	if err != nil {
+		checkRefusal(t, err, vectors.Refusal{Error: vectors.WireError{Code: int(xlreg.ErrIllFormedToken), Text: xlreg.ErrIllFormedToken.Error()}})
+	}
+	if v.Layer == vectors.Auth {
+		checkRefusal(t, err, want)
+	}
+	// What is let through the handshake may be refused when the node registers, and nothing
+	// that is well is refused in either.
+	key, shown := keys.CertificateKey(input.Certificate)
+	if shown != nil {
+		err = shown
+	}
+	if !check(t, v, err) {
+		return
+	}
+	if key != token.SigKey {
+		t.Error("the handshake finds another key")
+	}
+	read, err := keys.ReadCertificate(input.Certificate)
+	if err != nil || string(read.Field) != string(input.Field9) || read.Name != input.Name {
+		t.Errorf("read as %+v, %v", read, err)
+	}
+}
+
+// runServerChain holds what a server shows against what a client knows; session does so
+// within a handshake.
+func runServerChain(t *testing.T, v vectors.Vector) {
+	var input struct {
+		Chain       []vectors.Hex
+		Now         time.Time
+		SigKey      vectors.Hex `json:"sig_key"`
+		Fingerprint string
+	}
+	var want struct {
+		SigKey          vectors.Hex `json:"sig_key"`
+		NextKey         vectors.Hex `json:"next_key"`
+		NextFingerprint string      `json:"next_fingerprint"`
+		NextUntil       time.Time   `json:"next_until"`
+	}
+	decode(t, v, &input, &want)
+	chain := make([][]byte, len(input.Chain))
+	for i, der := range input.Chain {
+		chain[i] = der
+	}
+	pin := keys.Pin{SigKey: xlreg.SigKey(input.SigKey), Fingerprint: input.Fingerprint}
+	got, err := keys.VerifyChain(chain, pin, input.Now)
+	if !check(t, v, err) {
+		return
+	}
+	signer, print := want.SigKey, ""
+	if want.NextKey != nil {
+		signer = want.NextKey
+		if print, err = keys.Fingerprint(got.Signer); err != nil {
+			t.Error(err)
+		}
+	}
+	if string(got.Pinned) != string(want.SigKey) || string(got.Signer) != string(signer) || !got.Until.Equal(want.NextUntil) || print != want.NextFingerprint {
+		t.Errorf("signed by %s, until %v", print, got.Until)
+	}
 }
 
 type tokenInput struct {
@@ -89,8 +140,8 @@ type tokenWant struct {
 	Endpoints   []xlreg.Endpoint
 	CommsKey    vectors.Hex `json:"comms_key"`
 	SigKey      vectors.Hex `json:"sig_key"`
+	Labels      vectors.Hex
 	Signer      string
-	HandedOut   *bool `json:"handed_out"`
 	vectors.Refusal
 }
 
@@ -121,23 +172,23 @@ func runToken(t *testing.T, v vectors.Vector) {
 	if !check(t, v, err) {
 		return
 	}
-	compareKept(t, &kept, &want)
+	compareKept(t, p, &kept, &want)
 	resign(t, p, request.Token, &want)
 	again, err := wire.NewMember(request.Token).Append(nil)
-	if err != nil || string(again) != string(input.Message) {
+	if filled := strings.Contains(v.Name, "filled-in"); err != nil || (string(again) == string(input.Message)) == filled {
 		t.Errorf("encoded %x, %v", again, err)
 	}
 }
 
 func register(t *testing.T, p xlreg.Protocol, token *xlreg.Token, certificate []byte) (xlreg.Token, error) {
 	t.Helper()
-	credential := registry.Credential{Protocol: p}
+	session := &registry.Session{Protocol: p}
 	if !p.Classic() {
-		key, err := keys.CheckSelfSigned(certificate)
+		key, err := keys.CertificateKey(certificate)
 		if err != nil {
 			t.Fatal(err)
 		}
-		credential.SigKey, credential.Certificate = key, certificate
+		session.SigKey, session.Certificate = key, certificate
 	}
 	db := memory.New()
 	t.Cleanup(func() { _ = db.Close() })
@@ -145,35 +196,42 @@ func register(t *testing.T, p xlreg.Protocol, token *xlreg.Token, certificate []
 	if err != nil {
 		t.Fatal(err)
 	}
-	kept, _, err := r.Register(context.Background(), credential, token, registry.AllowAll)
+	kept, _, err := r.Register(context.Background(), session, token, registry.AllowAll)
 	return kept, err
 }
 
-func compareKept(t *testing.T, kept *xlreg.Token, want *tokenWant) {
+func compareKept(t *testing.T, p xlreg.Protocol, kept *xlreg.Token, want *tokenWant) {
 	t.Helper()
-	got := []string{string(kept.Name), strconv.FormatUint(uint64(kept.Attrs), 10), string(kept.CommsKey), string(kept.SigKey)}
-	wanted := []string{want.Name, want.Attrs, string(want.CommsKey), string(want.SigKey)}
+	got := []string{
+		string(kept.Name), strconv.FormatUint(uint64(kept.Attrs), 10), string(kept.CommsKey), string(kept.SigKey), string(kept.Labels),
+	}
+	wanted := []string{want.Name, want.Attrs, string(want.CommsKey), string(want.SigKey), string(want.Labels)}
 	if !slices.Equal(got, wanted) || !slices.Equal(kept.Endpoints, want.Endpoints) {
 		t.Errorf("kept %q %v, want %q %v", got, kept.Endpoints, wanted, want.Endpoints)
 	}
 	if want.ID != nil && string(kept.ID) != string(want.ID) {
 		t.Errorf("kept ID %v, want %x", kept.ID, want.ID)
 	}
-	if out := kept.Certificate != nil; want.HandedOut != nil && out != *want.HandedOut {
-		t.Errorf("certificate kept for readers: %t, want %t", out, *want.HandedOut)
+	if keys.HasProofs(kept) == p.Classic() {
+		t.Error("proofs of 2.0 kept from a classic carrier, or not kept")
 	}
 	if kept.DigSig != nil {
 		t.Error("the classic signature is kept")
 	}
 }
 
-// resign makes the classic signature again, which takes no randomness.
+// resign makes the classic signature again, which takes no randomness. Over 2.0 the
+// signer is whose key the token has.
 func resign(t *testing.T, p xlreg.Protocol, token *xlreg.Token, want *tokenWant) {
 	t.Helper()
+	signer := key(t, want.Signer)
 	if !p.Classic() {
+		if string(signer.Public().DER()) != string(token.SigKey) {
+			t.Errorf("signed by another key than %s", want.Signer)
+		}
 		return
 	}
-	sig, err := keys.SignClassic(key(t, want.Signer), token)
+	sig, err := keys.SignClassic(signer, token)
 	if err != nil || string(sig) != string(token.DigSig) {
 		t.Errorf("signed %x, %v", sig, err)
 	}

@@ -128,8 +128,11 @@ func (h *Hex) UnmarshalText(text []byte) error {
 
 // Refusal is what a peer is answered with when a vector ends in an error.
 type Refusal struct {
-	Error struct {
-		Code int    `json:"code"`
-		Text string `json:"text"`
-	} `json:"error"`
+	Error WireError `json:"error"`
+}
+
+// WireError is an Error as it travels.
+type WireError struct {
+	Code int    `json:"code"`
+	Text string `json:"text"`
 }

@@ -9,26 +9,52 @@ import (
 // The keys, by their first byte. An ID inside a key stands behind its length, so
 // that no ID's keys are among those of a longer one.
 //
-//	n ID                     Node
-//	c len ID                 Cluster, the guard of its seats
-//	c len ID index(2)        Seat
-//	i len ID node ID         SeatRef: the seat of a node
-//	m len ID member name     SeatRef: the seat of a name
-//	a cluster name           ClusterName
+//	n ID                        Node
+//	y key sum                   NodeOfKey
+//	c len ID                    Cluster
+//	c len ID index(2)           Seat
+//	k len ID key sum            SeatRefs: the seats of a sig key
+//	m len ID member name        SeatRef: the seat of a name
+//	a cluster name              ClusterName, of an open cluster
+//	o cluster key(32) name      ClusterName, of a keyed one
+//	v len ID invite key         Invite
+//	u len ID invite key key sum Use
+//	b len ID key sum            Ban
+//	i len ID node ID            SeatRef, before version 2
 const (
 	nodeRoot       = "n"
+	nodeOfKeyRoot  = "y"
 	clusterRoot    = "c"
-	seatByIDRoot   = "i"
+	seatsOfKeyRoot = "k"
 	seatByNameRoot = "m"
 	nameRoot       = "a"
+	keyedNameRoot  = "o"
+	inviteRoot     = "v"
+	useRoot        = "u"
+	banRoot        = "b"
+	seatByIDRoot   = "i"
 )
+
+// roots are the first bytes of all keys.
+var roots = []string{
+	nameRoot, banRoot, clusterRoot, seatByIDRoot, seatsOfKeyRoot, seatByNameRoot, nodeRoot,
+	keyedNameRoot, useRoot, inviteRoot, nodeOfKeyRoot,
+}
 
 // Clusters is the prefix of the keys of all clusters and their seats, for Watch.
 const Clusters = clusterRoot
 
 func nodeKey(id xlreg.NodeID) string { return nodeRoot + string(id) }
 
-func nameKey(name xlreg.Name) string { return nameRoot + string(name) }
+func nodeOfKeyKey(sum xlreg.KeySum) string { return nodeOfKeyRoot + string(sum) }
+
+// nameKey is that of the open cluster with this name, or of the one with this key.
+func nameKey(name xlreg.Name, key xlreg.ClusterKey) string {
+	if key == "" {
+		return nameRoot + string(name)
+	}
+	return keyedNameRoot + string(key) + string(name)
+}
 
 // clusterKey is also what the keys of the cluster's seats begin with.
 func clusterKey(id xlreg.ClusterID) string { return inCluster(clusterRoot, id) }
@@ -38,12 +64,24 @@ func seatKey(id xlreg.ClusterID, index int) string {
 	return string(binary.BigEndian.AppendUint16([]byte(clusterKey(id)), uint16(index)))
 }
 
-func seatByIDKey(id xlreg.ClusterID, node xlreg.NodeID) string {
-	return inCluster(seatByIDRoot, id) + string(node)
+func seatsOfKeyKey(id xlreg.ClusterID, sum xlreg.KeySum) string {
+	return inCluster(seatsOfKeyRoot, id) + string(sum)
 }
 
 func seatByNameKey(id xlreg.ClusterID, name xlreg.Name) string {
 	return inCluster(seatByNameRoot, id) + string(name)
+}
+
+func inviteKey(id xlreg.ClusterID, invite xlreg.ClusterKey) string {
+	return inCluster(inviteRoot, id) + string(invite)
+}
+
+func useKey(id xlreg.ClusterID, invite xlreg.ClusterKey, sum xlreg.KeySum) string {
+	return inCluster(useRoot, id) + string(invite) + string(sum)
+}
+
+func banKey(id xlreg.ClusterID, sum xlreg.KeySum) string {
+	return inCluster(banRoot, id) + string(sum)
 }
 
 func inCluster(root string, id xlreg.ClusterID) string {

@@ -3,76 +3,101 @@ package records
 import (
 	"fmt"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/records/recordspb"
 )
 
-// Cluster is the record of a cluster. It is small, and written again with each
-// change of a seat; the seats are records of their own.
+// Cluster is the head of a cluster. It is small, and written again with each change of a
+// seat; the seats are records of their own.
 type Cluster struct {
 	xlreg.Cluster
-	Taken    xlreg.Seats // the indexes that have a seat
-	Revision uint64      // grows by one with each change of a seat
+	State xlreg.ClusterState
+
+	Taken     xlreg.Seats // the indexes of the current epoch's seats: the members
+	Reserved  xlreg.Seats // those of earlier epochs, kept for their owners
+	Lowest    uint64      // seats of an epoch before it are gone
+	Completed uint64      // the last epoch that has held as many members as there may be; 0: none
+
+	LastOrder  []byte             // the last order that was done, as it came
+	LastAnswer xlreg.ClusterState // what was answered to it
+
+	Kept    int       // bans, revocations and uses of invites
+	Touched time.Time // the day on which somebody last asked for it, as far as is written
+	Deleted time.Time // by its owner; zero: it is there
 }
 
-func tokenToPB(t *xlreg.Token) *recordspb.Token {
-	pb := &recordspb.Token{
-		Name: string(t.Name), Attrs: uint64(t.Attrs), Id: []byte(t.ID),
-		CommsKey: []byte(t.CommsKey), SigKey: []byte(t.SigKey),
-		DigSig2: t.DigSig2, Certificate: t.Certificate,
+// Complete reports whether the current epoch has been complete.
+func (c *Cluster) Complete() bool { return c.Completed == c.State.Epoch }
+
+// Free returns the indexes that are nobody's.
+func (c *Cluster) Free() xlreg.Seats {
+	return xlreg.SeatsBelow(c.MaxSize).Minus(c.Taken).Minus(c.Reserved)
+}
+
+// Seat is a member in its place. Its token has what the registry knows of it; of Seen
+// the store knows nothing.
+type Seat struct {
+	xlreg.Member
+	Epoch    uint64
+	Fresh    bool        // it was taken for a new start, which this seat awaits
+	Past     []xlreg.Run // that others have replaced, the oldest first
+	Revision uint64      // of the cluster, when what readers see of the seat last changed
+}
+
+// Run returns the start of a program that last took or confirmed the seat.
+func (s *Seat) Run() xlreg.Run { return s.Token.Seat.Run }
+
+// Node is a node as it is known.
+type Node struct {
+	Token xlreg.Token // what it last registered
+	Seen  time.Time   // the day on which it last registered or logged in, as far as is written
+}
+
+// Invite is what a registry knows of an invite.
+type Invite struct {
+	Revoked bool
+	Uses    uint32
+}
+
+func seatToPB(s *Seat) *recordspb.Seat {
+	state := &s.Token.Seat
+	pb := &recordspb.Seat{
+		Index: uint32(s.Index), Token: tokenToPB(&s.Token), Epoch: s.Epoch, Fresh: s.Fresh, Revision: s.Revision,
+		Admission: state.Admission, LeaseMillis: uint32(state.Lease.Milliseconds()), Run: []byte(state.Run),
+		JoinedMillis: toMillis(state.Joined),
 	}
-	for _, e := range t.Endpoints {
-		pb.Endpoints = append(pb.Endpoints, string(e))
+	for _, run := range s.Past {
+		pb.PastRuns = append(pb.PastRuns, []byte(run))
 	}
 	return pb
 }
 
-func tokenFromPB(pb *recordspb.Token) xlreg.Token {
-	t := xlreg.Token{
-		Name: xlreg.Name(pb.GetName()), Attrs: xlreg.NodeAttrs(pb.GetAttrs()), ID: xlreg.NodeID(pb.GetId()),
-		CommsKey: xlreg.CommsKey(pb.GetCommsKey()), SigKey: xlreg.SigKey(pb.GetSigKey()),
-		DigSig2: nilIfEmpty(pb.GetDigSig2()), Certificate: nilIfEmpty(pb.GetCertificate()),
+func seatFromPB(pb *recordspb.Seat) Seat {
+	s := Seat{
+		Member: xlreg.Member{Index: int(pb.GetIndex()), Token: tokenFromPB(pb.GetToken())},
+		Epoch:  max(1, pb.GetEpoch()), Fresh: pb.GetFresh(), Revision: pb.GetRevision(),
 	}
-	if n := len(pb.GetEndpoints()); n > 0 {
-		t.Endpoints = slices.Grow(t.Endpoints, n)
+	s.Token.Seat = xlreg.SeatState{
+		Joined: fromMillis(pb.GetJoinedMillis()), Admission: nilIfEmpty(pb.GetAdmission()),
+		Lease: time.Duration(pb.GetLeaseMillis()) * time.Millisecond, Run: xlreg.Run(pb.GetRun()),
 	}
-	for _, e := range pb.GetEndpoints() {
-		t.Endpoints = append(t.Endpoints, xlreg.Endpoint(e))
+	for _, run := range pb.GetPastRuns() {
+		s.Past = append(s.Past, xlreg.Run(run))
 	}
-	return t
-}
-
-func nilIfEmpty(b []byte) []byte {
-	if len(b) == 0 {
-		return nil
-	}
-	return b
-}
-
-func seatToPB(m *xlreg.Member) *recordspb.Seat {
-	pb := &recordspb.Seat{Index: uint32(m.Index), Token: tokenToPB(&m.Token)}
-	if !m.Token.Joined.IsZero() {
-		pb.JoinedMillis = m.Token.Joined.UnixMilli()
-	}
-	return pb
-}
-
-func seatFromPB(pb *recordspb.Seat) xlreg.Member {
-	m := xlreg.Member{Index: int(pb.GetIndex()), Token: tokenFromPB(pb.GetToken())}
-	if millis := pb.GetJoinedMillis(); millis != 0 {
-		m.Token.Joined = time.UnixMilli(millis).UTC()
-	}
-	return m
+	return s
 }
 
 func clusterToPB(c *Cluster) *recordspb.Cluster {
 	return &recordspb.Cluster{
-		Id: []byte(c.ID), Name: string(c.Name), Attrs: uint64(c.Attrs),
+		Id: []byte(c.ID), Name: string(c.Name), Key: []byte(c.Key), Attrs: uint64(c.Attrs),
 		MaxSize: uint32(c.MaxSize), EndpointCount: uint32(c.EndpointCount),
-		Taken: uint64(c.Taken), Revision: c.Revision,
+		Taken: c.Taken.Bytes(), ReservedSeats: c.Reserved.Bytes(),
+		Epoch: c.State.Epoch, Revision: c.State.Revision, Orders: c.State.Orders,
+		LowestEpoch: c.Lowest, CompletedEpoch: c.Completed,
+		LastOrder: c.LastOrder, LastEpoch: c.LastAnswer.Epoch, LastRevision: c.LastAnswer.Revision,
+		Kept: uint32(c.Kept), TouchedDay: toDay(c.Touched), DeletedMillis: toMillis(c.Deleted),
 	}
 }
 
@@ -80,11 +105,23 @@ func clusterFromPB(pb *recordspb.Cluster) (Cluster, error) {
 	if pb.GetMaxSize() > math.MaxInt32 || pb.GetEndpointCount() > math.MaxInt32 {
 		return Cluster{}, fmt.Errorf("%w: size %d, %d endpoints", ErrDamaged, pb.GetMaxSize(), pb.GetEndpointCount())
 	}
+	taken, ok := xlreg.SeatsFromBytes(pb.GetTaken())
+	reserved, ok2 := xlreg.SeatsFromBytes(pb.GetReservedSeats())
+	if !ok || !ok2 {
+		return Cluster{}, fmt.Errorf("%w: sets of %d and %d bytes", ErrDamaged, len(pb.GetTaken()), len(pb.GetReservedSeats()))
+	}
+	if word := pb.GetTakenWord(); word != 0 {
+		taken = xlreg.SeatsFromWord(word)
+	}
 	return Cluster{
 		Cluster: xlreg.Cluster{
-			ID: xlreg.ClusterID(pb.GetId()), Name: xlreg.Name(pb.GetName()), Attrs: xlreg.ClusterAttrs(pb.GetAttrs()),
-			MaxSize: int(pb.GetMaxSize()), EndpointCount: int(pb.GetEndpointCount()),
+			ID: xlreg.ClusterID(pb.GetId()), Name: xlreg.Name(pb.GetName()), Key: xlreg.ClusterKey(pb.GetKey()),
+			Attrs: xlreg.ClusterAttrs(pb.GetAttrs()), MaxSize: int(pb.GetMaxSize()), EndpointCount: int(pb.GetEndpointCount()),
 		},
-		Taken: xlreg.Seats(pb.GetTaken()), Revision: pb.GetRevision(),
+		State: xlreg.ClusterState{Epoch: max(1, pb.GetEpoch()), Revision: pb.GetRevision(), Orders: pb.GetOrders()},
+		Taken: taken, Reserved: reserved, Lowest: pb.GetLowestEpoch(), Completed: pb.GetCompletedEpoch(),
+		LastOrder:  nilIfEmpty(pb.GetLastOrder()),
+		LastAnswer: xlreg.ClusterState{Epoch: pb.GetLastEpoch(), Revision: pb.GetLastRevision(), Orders: pb.GetOrders()},
+		Kept:       int(pb.GetKept()), Touched: fromDay(pb.GetTouchedDay()), Deleted: fromMillis(pb.GetDeletedMillis()),
 	}, nil
 }

@@ -35,8 +35,9 @@ type form struct {
 	oldest  byte // that is read
 }
 
-// current is the form of today. There has been no version before the first.
-var current = form{written: 1, oldest: 1}
+// current is the form of today. Version 2 came with clusters that have keys and epochs;
+// what version 1 says is read as it was meant (Upgrade).
+var current = form{written: 2, oldest: 1}
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 

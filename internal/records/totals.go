@@ -3,11 +3,6 @@ package records
 import (
 	"context"
 	"fmt"
-
-	"google.golang.org/protobuf/proto"
-
-	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/internal/records/recordspb"
 )
 
 // Totals are how many nodes and clusters there are, and how many bytes all records and
@@ -25,7 +20,7 @@ func (t Totals) Plus(other Totals) Totals {
 // Count counts what there is, unless ctx ends. It reads every record.
 func (r Reader) Count(ctx context.Context) (Totals, error) {
 	var t Totals
-	for _, root := range []string{nodeRoot, clusterRoot, seatByIDRoot, seatByNameRoot, nameRoot} {
+	for _, root := range roots {
 		for item, err := range r.tx.Scan(root) {
 			if err == nil {
 				err = ctx.Err()
@@ -43,22 +38,4 @@ func (r Reader) Count(ctx context.Context) (Totals, error) {
 		}
 	}
 	return t, nil
-}
-
-func sizeOf(key string, m proto.Message) int64 { return int64(len(key) + headerLen + proto.Size(m)) }
-
-func sizeOfNode(node *xlreg.Token) int64 {
-	return sizeOf(nodeKey(node.ID), &recordspb.Node{Token: tokenToPB(node)})
-}
-
-func sizeOfCluster(c *Cluster) int64 { return sizeOf(clusterKey(c.ID), clusterToPB(c)) }
-
-func sizeOfName(c *xlreg.Cluster) int64 {
-	return sizeOf(nameKey(c.Name), &recordspb.ClusterName{ClusterId: []byte(c.ID)})
-}
-
-func sizeOfSeat(id xlreg.ClusterID, m *xlreg.Member) int64 {
-	ref := &recordspb.SeatRef{Index: uint32(m.Index)}
-	return sizeOf(seatKey(id, m.Index), seatToPB(m)) +
-		sizeOf(seatByIDKey(id, m.Token.ID), ref) + sizeOf(seatByNameKey(id, m.Token.Name), ref)
 }

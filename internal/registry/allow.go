@@ -2,6 +2,7 @@ package registry
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -40,10 +41,36 @@ func (a Allowance) check(e Effect) error {
 	return nil
 }
 
-// Bounds are how much is kept at most. A zero field is no bound.
+// Bounds are how much is kept at most, and for how long. A zero field is no bound, but for
+// those with a default.
 type Bounds struct {
 	Nodes, Clusters int
 	Bytes           int64 // of all records
+
+	MinLease, MaxLease time.Duration // 0: DefaultMinLease, DefaultMaxLease
+	Forget             time.Duration // nodes and clusters that nobody needs; 0: DefaultForget; less: never
+}
+
+// Defaults of Bounds.
+const (
+	DefaultMinLease = 2 * time.Second
+	DefaultMaxLease = 24 * time.Hour
+	DefaultForget   = 30 * 24 * time.Hour
+)
+
+func (b Bounds) orDefaults() Bounds {
+	b.MinLease = cmp.Or(b.MinLease, DefaultMinLease)
+	b.MaxLease = cmp.Or(b.MaxLease, DefaultMaxLease)
+	b.Forget = cmp.Or(b.Forget, DefaultForget)
+	return b
+}
+
+// lease brings what was asked for into the bounds. To ask for none is none.
+func (b *Bounds) lease(asked time.Duration) time.Duration {
+	if asked <= 0 {
+		return 0
+	}
+	return min(max(asked, b.MinLease), b.MaxLease).Truncate(time.Millisecond)
 }
 
 // retryFull is what a client is told to wait when a bound is reached: somebody has to
@@ -94,7 +121,7 @@ func checkBound[T int | int64](what string, most, now T) error {
 	if most == 0 || now < most {
 		return nil
 	}
-	return &xlreg.Error{Kind: xlreg.ErrTooManyRequests, Detail: what + ": this registry is full", Retry: retryFull}
+	return &xlreg.Error{Kind: xlreg.ErrRegistryFull, Detail: what, Retry: retryFull}
 }
 
 // count finds out how much there is, while the registry serves already: what changes
@@ -118,6 +145,11 @@ func (r *Registry) count(ctx context.Context) {
 		}
 		r.totals.add(found)
 	})
+	r.watcher.Go(func() {
+		if err := r.takeStock(ctx); err != nil && ctx.Err() == nil {
+			r.log.Error("cannot read all seats, so leases from before the start do not run out", "err", err)
+		}
+	})
 	<-begun
 }
 
@@ -126,6 +158,6 @@ func (r *Registry) count(ctx context.Context) {
 // with its certificate is as good as the next.
 func sameRegistration(a, b *xlreg.Token) bool {
 	return a.ID == b.ID && a.Name == b.Name && a.Attrs == b.Attrs && a.CommsKey == b.CommsKey && a.SigKey == b.SigKey &&
-		slices.Equal(a.Endpoints, b.Endpoints) && bytes.Equal(a.Certificate, b.Certificate) &&
+		slices.Equal(a.Endpoints, b.Endpoints) && bytes.Equal(a.Labels, b.Labels) && bytes.Equal(a.Certificate, b.Certificate) &&
 		(len(a.Certificate) > 0 || bytes.Equal(a.DigSig2, b.DigSig2))
 }

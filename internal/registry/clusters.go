@@ -2,40 +2,72 @@ package registry
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/records"
+	"github.com/xlattice/xlreg/keys"
 )
 
-// Create returns the cluster with the name in spec, making it if there is none, and
-// whether it did. What exists is returned as it is, whatever was asked; what is made
-// has its numbers brought into range, and no unknown attribute.
-func (r *Registry) Create(ctx context.Context, spec xlreg.ClusterSpec, allow Allowance) (c xlreg.Cluster, did Effect, err error) {
-	if spec.Name != "" {
-		if _, err := xlreg.ParseName(spec.Name); err != nil {
-			return xlreg.Cluster{}, Unchanged, err
-		}
+// Created is a cluster that was asked for, as it is.
+type Created struct {
+	Cluster xlreg.Cluster
+	State   xlreg.ClusterState
+}
+
+// Create returns the cluster with the name, and the key, in spec, making it if there is
+// none, and whether it did. What exists is returned as it is, whatever was asked; what is
+// made has its numbers brought into range, and no unknown attribute.
+func (r *Registry) Create(ctx context.Context, s *Session, spec xlreg.ClusterSpec, allow Allowance) (c Created, did Effect, err error) {
+	if err := r.checkSpec(ctx, s, &spec); err != nil {
+		return Created{}, Unchanged, err
 	}
+	var head records.Cluster
+	now := r.clock.Now()
 	err = r.update(ctx, func(tx records.Writer) error {
-		if c, did, err = r.create(tx, &spec); err != nil {
+		if head, did, err = r.create(tx, s, &spec, now); err != nil {
 			return err
 		}
 		return allow.check(did)
 	})
 	if err != nil {
-		return xlreg.Cluster{}, Unchanged, err
+		return Created{}, Unchanged, err
 	}
 	if did == MadeNew {
-		r.log.Info("cluster created", "cluster", c.Name, "cluster_id", c.ID, "size", c.MaxSize)
+		r.log.Info("cluster created", "cluster", head.Name, "cluster_id", head.ID, "size", head.MaxSize, "keyed", head.Key != "")
 	}
-	return c, did, nil
+	return Created{head.Cluster, head.State}, did, nil
 }
 
-func (r *Registry) create(tx records.Writer, spec *xlreg.ClusterSpec) (c xlreg.Cluster, did Effect, err error) {
+// checkSpec holds a name against its form and the owner's signature against the key.
+func (r *Registry) checkSpec(ctx context.Context, s *Session, spec *xlreg.ClusterSpec) error {
+	if spec.Name != "" {
+		if _, err := xlreg.ParseName(spec.Name); err != nil {
+			return err
+		}
+	}
+	if spec.Key == "" {
+		return nil
+	}
+	if err := spec.Key.Validate(); err != nil {
+		return err
+	}
+	if spec.Name == "" || spec.Attrs&xlreg.ClusterUnique != 0 {
+		return xlreg.Errorf(xlreg.ErrIllFormedName, "the owner of a cluster chooses its name")
+	}
+	numbers := fmt.Sprint(spec.MaxSize, spec.EndpointCount, uint64(spec.Attrs))
+	p := proofOf("create", spec.Name, string(spec.Key), numbers, string(spec.OwnerSig))
+	return r.prove(ctx, s, p, func() error { return keys.VerifyCreate(spec) })
+}
+
+func (r *Registry) create(tx records.Writer, s *Session, spec *xlreg.ClusterSpec, now time.Time) (c records.Cluster, did Effect, err error) {
 	name, existing, err := clusterName(tx.Reader, spec)
-	if err != nil || existing != nil {
-		return deref(existing), Unchanged, err
+	if err != nil {
+		return c, Unchanged, err
+	}
+	if existing != nil {
+		return *existing, Unchanged, r.again(tx, s, existing, now)
 	}
 	if err := r.totals.roomForCluster(); err != nil {
 		return c, Unchanged, err
@@ -44,192 +76,99 @@ func (r *Registry) create(tx records.Writer, spec *xlreg.ClusterSpec) (c xlreg.C
 	if err != nil {
 		return c, Unchanged, err
 	}
-	c = xlreg.Cluster{
-		ID:            xlreg.ClusterID(id),
-		Name:          name,
-		Attrs:         spec.Attrs & xlreg.KnownClusterAttrs,
-		MaxSize:       clamp(spec.MaxSize, xlreg.MinClusterSize, xlreg.MaxClusterSize),
-		EndpointCount: clamp(spec.EndpointCount, 1, xlreg.MaxEndpoints),
+	largest := uint32(xlreg.MaxClusterSize)
+	if s.Protocol.Classic() {
+		largest = xlreg.MaxClassicClusterSize
 	}
+	c = records.Cluster{
+		Cluster: xlreg.Cluster{
+			ID:            xlreg.ClusterID(id),
+			Name:          name,
+			Key:           spec.Key,
+			Attrs:         spec.Attrs & xlreg.KnownClusterAttrs,
+			MaxSize:       clamp(spec.MaxSize, xlreg.MinClusterSize, largest),
+			EndpointCount: clamp(spec.EndpointCount, 1, xlreg.MaxEndpoints),
+		},
+		State:   xlreg.ClusterState{Epoch: 1},
+		Touched: records.Day(now),
+	}
+	raise(&c, now)
 	return c, MadeNew, tx.AddCluster(&c)
 }
 
+// again is for who creates what exists: it may be gone for good, or nothing for that
+// peer. That somebody asked for it is noted once a day.
+func (r *Registry) again(tx records.Writer, s *Session, c *records.Cluster, now time.Time) error {
+	switch {
+	case !c.Deleted.IsZero():
+		return refused("deleted: its owner has ended this cluster for good")
+	case s.Protocol.Classic() && !c.Classic():
+		return xlreg.ErrNoSuchClusterName
+	}
+	return touch(tx, c, now)
+}
+
+// touch notes once a day that somebody has asked for a cluster. Nobody is charged for that.
+func touch(tx records.Writer, c *records.Cluster, now time.Time) error {
+	today := records.Day(now)
+	if !today.After(c.Touched) {
+		return nil
+	}
+	c.Touched = today
+	return tx.PutCluster(c)
+}
+
 // clusterName returns the name that a new cluster gets, or the cluster that has the
-// name asked for.
-func clusterName(tx records.Reader, spec *xlreg.ClusterSpec) (xlreg.Name, *xlreg.Cluster, error) {
+// name and key asked for.
+func clusterName(tx records.Reader, spec *xlreg.ClusterSpec) (xlreg.Name, *records.Cluster, error) {
 	name := xlreg.Name(spec.Name)
 	if name == "" || spec.Attrs&xlreg.ClusterUnique != 0 {
 		name, err := freeName(tx, name)
 		return name, nil, err
 	}
-	existing, err := tx.ClusterByName(name)
+	existing, err := tx.ClusterByName(name, spec.Key)
 	if records.IsNotFound(err) {
 		return name, nil, nil
 	}
-	return name, &existing.Cluster, err
-}
-
-func deref(c *xlreg.Cluster) xlreg.Cluster {
-	if c == nil {
-		return xlreg.Cluster{}
-	}
-	return *c
+	return name, &existing, err
 }
 
 // clamp is done on the unsigned value as it came, before it becomes an int.
 func clamp(n uint32, low, high uint32) int { return int(min(max(n, low), high)) }
 
-// Seat is a place in a cluster.
-type Seat struct {
-	Cluster xlreg.Cluster
-	Index   int
-}
-
-// joinedWithin is how old the time of a member's last Join may become before a Join
-// that changes nothing else is written down: a member that asks again and again costs
-// a write a minute, and its time is right to the minute.
-const joinedWithin = time.Minute
-
-// Join gives the node a seat in the cluster, or the seat it has already, with what it
-// registered last.
-func (r *Registry) Join(ctx context.Context, id xlreg.NodeID, ref xlreg.ClusterRef, allow Allowance) (seat Seat, did Effect, err error) {
-	now := r.clock.Now().UTC().Truncate(time.Millisecond)
-	var s seating
-	err = r.update(ctx, func(tx records.Writer) error {
-		if s, err = r.join(tx, id, ref, now); err != nil {
-			return err
-		}
-		return allow.check(s.did)
-	})
-	if err != nil {
-		return Seat{}, Unchanged, err
-	}
-	if s.did == Changed {
-		r.tell(s.event, &s.cluster, &s.member)
-	}
-	return Seat{s.cluster, s.member.Index}, s.did, nil
-}
-
-// seating is who got which seat, and how.
-type seating struct {
-	event   string // what the log says of it
-	did     Effect
-	cluster xlreg.Cluster
-	member  xlreg.Member
-}
-
-// The events of seats, as the log names them.
-const (
-	eventJoined   = "joined"
-	eventRejoined = "joined again"
-	eventTookOver = "took over" // its own seat, under a new ID
-	eventLeft     = "left"
-)
-
-// tell logs what happened to a seat.
-func (r *Registry) tell(event string, c *xlreg.Cluster, m *xlreg.Member) {
-	r.log.Info("seat changed", "event", event, "cluster", c.Name, "cluster_id", c.ID, "member", m.Token.Name, "index", m.Index, "node", m.Token.ID)
-}
-
-func (r *Registry) join(tx records.Writer, id xlreg.NodeID, ref xlreg.ClusterRef, now time.Time) (s seating, err error) {
-	found, err := find(tx.Reader, ref)
-	if err != nil {
-		return s, err
-	}
-	node, err := tx.Node(id)
-	if err != nil {
-		return s, orKind(err, xlreg.ErrIdentityRequired)
-	}
-	index, before, err := chooseSeat(tx.Reader, &found, &node)
-	if err != nil {
-		return s, err
-	}
-	s = seating{eventOf(before, id), Unchanged, found.Cluster, xlreg.Member{Index: index, Token: node}}
-	if before != nil && sameRegistration(&before.Token, &node) && isRecent(before.Token.Joined, now) {
-		return s, nil
-	}
-	if before == nil {
-		err = r.totals.roomForSeat()
-	}
-	if err != nil {
-		return s, err
-	}
-	s.did, s.member.Token.Joined = Changed, now
-	return s, tx.PutSeat(&found, &s.member)
-}
-
-// eventOf names what a Join is for whoever had the seat before, or nobody.
-func eventOf(before *xlreg.Member, id xlreg.NodeID) string {
+// find returns the cluster that ref names, as far as it exists over p. An ID wins over a
+// name, and a key that is not the cluster's finds none.
+func find(tx records.Reader, ref xlreg.ClusterRef, p xlreg.Protocol) (c records.Cluster, err error) {
+	missing := xlreg.ErrNoSuchClusterID
 	switch {
-	case before == nil:
-		return eventJoined
-	case before.Token.ID == id:
-		return eventRejoined
-	}
-	return eventTookOver
-}
-
-func isRecent(joined, now time.Time) bool {
-	age := now.Sub(joined)
-	return age >= 0 && age < joinedWithin
-}
-
-// chooseSeat returns the index that the node gets, and the member who has it, if there
-// is one. A node that has a seat, or the name and the key of a member, gets that seat,
-// in a full cluster too and whatever endpoints it has; else it needs a free name, a
-// free seat and enough endpoints, and faults are looked for in that order.
-func chooseSeat(tx records.Reader, c *records.Cluster, node *xlreg.Token) (index int, before *xlreg.Member, err error) {
-	own, err := occupant(tx.SeatOf(c.ID, node.ID))
-	if err != nil {
-		return 0, nil, err
-	}
-	holder, err := occupant(tx.SeatNamed(c.ID, node.Name))
-	switch {
-	case err != nil:
-		return 0, nil, err
-	case own != nil && (holder == nil || holder.Index == own.Index):
-		return own.Index, own, nil
-	case own == nil && holder != nil && holder.Token.SigKey == node.SigKey:
-		return holder.Index, holder, nil
-	case holder != nil:
-		return 0, nil, xlreg.ErrMemberNameInUse
-	case c.Taken.Len() >= c.MaxSize:
-		return 0, nil, xlreg.ErrClusterFull
-	case len(node.Endpoints) < c.EndpointCount:
-		return 0, nil, xlreg.Errorf(xlreg.ErrTooFewEndpoints, "%d given, %d wanted", len(node.Endpoints), c.EndpointCount)
+	case ref.ID != "":
+		c, err = tx.Cluster(ref.ID)
+	case ref.Name != "":
+		missing = xlreg.ErrNoSuchClusterName
+		c, err = tx.ClusterByName(ref.Name, ref.Key)
 	default:
-		return c.Taken.LowestFree(), nil, nil
+		return c, xlreg.ErrNoClusterNamed
 	}
-}
-
-// occupant returns the member that was looked for, nil if there is none.
-func occupant(m xlreg.Member, err error) (*xlreg.Member, error) {
-	if records.IsNotFound(err) {
-		return nil, nil
-	}
-	return &m, err
-}
-
-// Leave frees the node's seat in the cluster, and returns the cluster's ID.
-func (r *Registry) Leave(ctx context.Context, id xlreg.NodeID, ref xlreg.ClusterRef, allow Allowance) (cluster xlreg.ClusterID, err error) {
-	var c records.Cluster
-	var own xlreg.Member
-	err = r.update(ctx, func(tx records.Writer) error {
-		var err error
-		if c, err = find(tx.Reader, ref); err != nil {
-			return err
-		}
-		if own, err = tx.SeatOf(c.ID, id); err != nil {
-			return orKind(err, xlreg.ErrNotMember)
-		}
-		if err := allow.check(Changed); err != nil {
-			return err
-		}
-		return tx.DeleteSeat(&c, own.Index)
-	})
 	if err != nil {
-		return c.ID, err
+		return records.Cluster{}, orKind(err, missing)
 	}
-	r.tell(eventLeft, &c.Cluster, &own)
-	return c.ID, nil
+	other := ref.Key != "" && ref.Key != c.Key
+	if other || !c.Deleted.IsZero() || p.Classic() && !c.Classic() {
+		return records.Cluster{}, missing
+	}
+	return c, nil
+}
+
+// Cluster returns the cluster that ref names.
+func (r *Registry) Cluster(ctx context.Context, ref xlreg.ClusterRef, p xlreg.Protocol) (xlreg.Cluster, error) {
+	c, err := r.cluster(ctx, ref, p)
+	return c.Cluster, err
+}
+
+func (r *Registry) cluster(ctx context.Context, ref xlreg.ClusterRef, p xlreg.Protocol) (c records.Cluster, err error) {
+	err = r.view(ctx, func(tx records.Reader) (err error) {
+		c, err = find(tx, ref, p)
+		return err
+	})
+	return c, err
 }

@@ -8,55 +8,24 @@ import (
 	"github.com/xlattice/xlreg/keys"
 )
 
-// Credential is what a session's handshake says of the peer that speaks in it.
-type Credential struct {
-	Protocol xlreg.Protocol
-
-	// Salt is what a classic log-in signs.
-	Salt []byte
-
-	// SigKey is the key that the peer proved to hold over 2.0, and Certificate
-	// the one it showed, in DER. Both are empty if it showed none.
-	SigKey      xlreg.SigKey
-	Certificate []byte
-
-	// Turn waits until one of the peer's signatures may be verified, which ends with
-	// release; that is told whether the signature was good. Nil is no bound.
-	Turn func(ctx context.Context) (release func(good bool), err error)
-}
-
-// inTurn verifies in a turn.
-func (c *Credential) inTurn(ctx context.Context, verify func() error) error {
-	if c.Turn == nil {
-		return verify()
-	}
-	release, err := c.Turn(ctx)
-	if err != nil {
-		return err
-	}
-	good := false
-	defer func() { release(good) }()
-	err = verify()
-	good = err == nil
-	return err
-}
-
 // Register makes a node known by what it says of itself, or replaces what it said
 // before, and returns what is kept and whether the node is new. The token is within
-// the limits of the peer's protocol; its ID is the one it proposes, or empty. An ID
-// once issued or taken never passes to another sig key. A node that says the same as
-// before changes nothing.
-func (r *Registry) Register(ctx context.Context, cred Credential, token *xlreg.Token, allow Allowance) (kept xlreg.Token, did Effect, err error) {
-	node, err := r.verify(ctx, &cred, token)
+// the limits of the peer's protocol. Over a classic carrier its ID is the one it
+// proposes, or empty, and an ID once issued or taken never passes to another sig key;
+// over 2.0 a node is its sig key, and what it proposes is not looked at. A node that
+// says the same as before changes nothing.
+func (r *Registry) Register(ctx context.Context, s *Session, token *xlreg.Token, allow Allowance) (kept xlreg.Token, did Effect, err error) {
+	node, err := r.verify(ctx, s, token)
 	if err != nil {
 		return xlreg.Token{}, Unchanged, err
 	}
 	if r.admit != nil && !r.admit(node.SigKey) {
-		return xlreg.Token{}, Unchanged, xlreg.Errorf(xlreg.ErrIdentityRequired, "this registry admits only the keys it was started with")
+		return xlreg.Token{}, Unchanged, xlreg.ErrKeyNotAdmitted
 	}
+	today := records.Day(r.clock.Now())
 	err = r.update(ctx, func(tx records.Writer) error {
 		kept = node
-		if did, err = r.register(tx, &kept); err != nil {
+		if did, err = r.register(tx, &records.Node{Token: node, Seen: today}, &kept, s.Protocol.Classic()); err != nil {
 			return err
 		}
 		return allow.check(did)
@@ -64,95 +33,128 @@ func (r *Registry) Register(ctx context.Context, cred Credential, token *xlreg.T
 	if err != nil {
 		return xlreg.Token{}, Unchanged, err
 	}
+	s.is(&kept, true)
 	return kept, did, nil
 }
 
-func (r *Registry) register(tx records.Writer, node *xlreg.Token) (Effect, error) {
-	known, err := r.bind(tx.Reader, node)
+// register settles who a node is and keeps what it says, unless that is known. It puts
+// into kept what is kept in the end.
+func (r *Registry) register(tx records.Writer, node *records.Node, kept *xlreg.Token, classic bool) (did Effect, err error) {
+	var known *records.Node
+	if classic {
+		known, err = r.bindID(tx.Reader, &node.Token)
+	} else {
+		known, err = r.bindKey(tx, &node.Token)
+	}
 	switch {
 	case err != nil:
 		return Unchanged, err
-	case known != nil && sameRegistration(known, node):
-		*node = *known
-		return Unchanged, nil
-	case known != nil:
-		return Changed, tx.PutNode(node, known)
+	case known != nil && sameRegistration(&known.Token, &node.Token):
+		*kept = known.Token
+		return seenAgain(tx, known, node)
+	case known == nil:
+		if err := r.totals.roomForNode(); err != nil {
+			return Unchanged, err
+		}
+		did = MadeNew
+	default:
+		did = Changed
 	}
-	if err := r.totals.roomForNode(); err != nil {
-		return Unchanged, err
-	}
-	return MadeNew, tx.PutNode(node, nil)
+	*kept = node.Token
+	return did, tx.PutNode(node)
 }
 
-// verify verifies the signature of a token and returns what is to be kept of it.
-func (r *Registry) verify(ctx context.Context, cred *Credential, t *xlreg.Token) (xlreg.Token, error) {
+// seenAgain notes once a day that a node is still there. Nobody is charged for that.
+func seenAgain(tx records.Writer, known, now *records.Node) (Effect, error) {
+	if !now.Seen.After(known.Seen) {
+		return Unchanged, nil
+	}
+	known.Seen = now.Seen
+	return Unchanged, tx.PutNode(known)
+}
+
+// verify verifies the signatures of a token and returns what is to be kept of it.
+func (r *Registry) verify(ctx context.Context, s *Session, t *xlreg.Token) (xlreg.Token, error) {
 	kept := xlreg.Token{
 		Name: t.Name, Attrs: t.Attrs, ID: t.ID,
 		CommsKey: t.CommsKey, SigKey: t.SigKey, Endpoints: t.Endpoints,
 	}
-	if err := checkClaims(cred, t); err != nil {
+	if err := checkClaims(s, t); err != nil {
 		return kept, err
 	}
-	result, err := r.prove(ctx, cred, t)
-	if cred.Protocol.Classic() {
+	err := r.prove(ctx, s, proofOfToken(s, t), func() error { return verifyToken(s, t) })
+	if s.Protocol.Classic() {
 		kept.Attrs &= xlreg.KnownNodeAttrs
 		return kept, err
 	}
-	kept.DigSig2 = t.DigSig2
-	if result.handOut {
-		kept.Certificate = cred.Certificate
-	}
+	kept.Labels, kept.Certificate, kept.CommsSig, kept.DigSig2 = t.Labels, t.Certificate, t.CommsSig, t.DigSig2
 	return kept, err
 }
 
+// verifyToken verifies what a node proves when it registers. Over 2.0 the certificate
+// that the token gives rise to must be the one that was shown, before any signature
+// counts.
+func verifyToken(s *Session, t *xlreg.Token) error {
+	if s.Protocol.Classic() {
+		return keys.VerifyClassic(t)
+	}
+	if err := keys.VerifyCertificate(t, s.Certificate); err != nil {
+		return err
+	}
+	if err := keys.VerifyToken(t); err != nil {
+		return err
+	}
+	return keys.VerifyComms(t)
+}
+
 // checkClaims looks at what a token must be like before its signature matters.
-func checkClaims(cred *Credential, t *xlreg.Token) error {
+func checkClaims(s *Session, t *xlreg.Token) error {
 	switch {
-	case cred.Protocol.Classic():
+	case s.Protocol.Classic():
 		return nil
-	case cred.SigKey == "":
+	case s.SigKey == "":
 		return xlreg.ErrIdentityRequired
 	case t.Attrs&^xlreg.KnownNodeAttrs != 0:
 		return xlreg.Errorf(xlreg.ErrIllFormedToken, "attrs %#x", uint64(t.Attrs))
-	case t.SigKey != cred.SigKey:
+	case t.SigKey != s.SigKey:
 		return xlreg.Errorf(xlreg.ErrBadSignature, "sig key is not the certificate's")
 	}
 	return nil
 }
 
-// prove verifies the signature of a token, in a turn, unless it is one of those that
-// have been verified.
-func (r *Registry) prove(ctx context.Context, cred *Credential, t *xlreg.Token) (proven, error) {
-	p := proofOf(cred, t)
-	if result, ok := r.verified.get(p); ok {
-		return result, nil
-	}
-	var result proven
-	err := cred.inTurn(ctx, func() error {
-		if cred.Protocol.Classic() {
-			return keys.VerifyClassic(t)
-		}
-		if err := keys.VerifyToken(t, cred.Certificate); err != nil {
-			return err
-		}
-		result.handOut = keys.CheckCertificate(cred.Certificate, t) == nil
-		return nil
-	})
+// bindKey gives a node over 2.0 the ID that its sig key has, or a new one. It returns
+// what is known of the node, nil if it is new.
+func (r *Registry) bindKey(tx records.Writer, node *xlreg.Token) (known *records.Node, err error) {
+	sum := keys.KeySum(node.SigKey)
+	node.ID, err = tx.NodeOfKey(sum)
 	if err == nil {
-		r.verified.put(p, result)
+		n, err := tx.Node(node.ID)
+		if found, err := exists(err); !found {
+			return nil, err
+		}
+		return &n, err
 	}
-	return result, err
+	if !records.IsNotFound(err) {
+		return nil, err
+	}
+	id, err := r.freeID(tx.Reader)
+	if err != nil {
+		return nil, err
+	}
+	node.ID = xlreg.NodeID(id)
+	return nil, tx.BindKey(sum, node.ID)
 }
 
-// bind settles the node's ID, and returns what is known of the node, nil if it is new.
-func (r *Registry) bind(tx records.Reader, node *xlreg.Token) (known *xlreg.Token, err error) {
+// bindID settles the ID of a node over a classic carrier, and returns what is known of
+// the node, nil if it is new.
+func (r *Registry) bindID(tx records.Reader, node *xlreg.Token) (known *records.Node, err error) {
 	if node.ID == "" {
 		id, err := r.freeID(tx)
 		node.ID = xlreg.NodeID(id)
 		return nil, err
 	}
 	before, err := tx.Node(node.ID)
-	if err == nil && before.SigKey == node.SigKey {
+	if err == nil && before.Token.SigKey == node.SigKey {
 		return &before, nil
 	}
 	if err == nil {
@@ -169,24 +171,49 @@ func (r *Registry) bind(tx records.Reader, node *xlreg.Token) (known *xlreg.Toke
 }
 
 // LogIn returns the node with the ID, if the peer proves to hold its key.
-func (r *Registry) LogIn(ctx context.Context, cred Credential, id, digSig []byte) (xlreg.Token, error) {
-	if !cred.Protocol.Classic() && cred.SigKey == "" {
+func (r *Registry) LogIn(ctx context.Context, s *Session, id, digSig []byte) (xlreg.Token, error) {
+	if !s.Protocol.Classic() && s.SigKey == "" {
 		return xlreg.Token{}, xlreg.ErrIdentityRequired
 	}
-	var node xlreg.Token
-	err := r.view(ctx, func(tx records.Reader) (err error) {
-		node, err = tx.Node(xlreg.NodeID(id))
-		return orKind(err, xlreg.ErrBadSignature)
-	})
+	node, err := r.node(ctx, xlreg.NodeID(id))
+	if err != nil {
+		return xlreg.Token{}, orKind(err, xlreg.ErrBadSignature)
+	}
+	if s.Protocol.Classic() {
+		err = s.inTurn(ctx, func() error { return keys.VerifyLogin(node.Token.SigKey, s.Salt, node.Token.ID, digSig) })
+	} else if node.Token.SigKey != s.SigKey {
+		err = xlreg.ErrBadSignature
+	}
+	if err == nil {
+		err = r.seen(ctx, &node)
+	}
 	if err != nil {
 		return xlreg.Token{}, err
 	}
-	if cred.Protocol.Classic() {
-		err := cred.inTurn(ctx, func() error { return keys.VerifyLogin(node.SigKey, cred.Salt, node.ID, digSig) })
-		return node, err
+	s.is(&node.Token, false)
+	return node.Token, nil
+}
+
+func (r *Registry) node(ctx context.Context, id xlreg.NodeID) (n records.Node, err error) {
+	err = r.view(ctx, func(tx records.Reader) (err error) {
+		n, err = tx.Node(id)
+		return orKind(err, xlreg.ErrBadSignature)
+	})
+	return n, err
+}
+
+// seen notes, once a day, that a node has logged in.
+func (r *Registry) seen(ctx context.Context, n *records.Node) error {
+	today := records.Day(r.clock.Now())
+	if !today.After(n.Seen) {
+		return nil
 	}
-	if node.SigKey != cred.SigKey {
-		return xlreg.Token{}, xlreg.ErrBadSignature
-	}
-	return node, nil
+	return r.update(ctx, func(tx records.Writer) error {
+		known, err := tx.Node(n.Token.ID)
+		if err != nil {
+			return orKind(err, xlreg.ErrBadSignature) // forgotten in between
+		}
+		_, err = seenAgain(tx, &known, &records.Node{Seen: today})
+		return err
+	})
 }

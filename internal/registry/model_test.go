@@ -73,14 +73,16 @@ func (m *model) join(id xlreg.NodeID, c *modelCluster) (int, error) {
 	return seat, nil
 }
 
+// leave frees the seats of the node's key, of which each may have several.
 func (m *model) leave(id xlreg.NodeID, c *modelCluster) error {
+	err := error(xlreg.ErrNotMember)
 	for index, s := range c.seats {
-		if s.id == id {
+		if s.key == m.nodes[id].key {
 			delete(c.seats, index)
-			return nil
+			err = nil
 		}
 	}
-	return xlreg.ErrNotMember
+	return err
 }
 
 // TestRulesAgainstModel runs random requests against the registry and the
@@ -95,7 +97,7 @@ func TestRulesAgainstModel(t *testing.T) {
 			rt.Fatal(err)
 		}
 		defer r.Close()
-		sim := &simulation{r: r, tokens: tokens, model: &model{
+		sim := &simulation{r: r, tokens: tokens, sessions: make(map[xlreg.NodeID]*registry.Session), model: &model{
 			nodes: make(map[xlreg.NodeID]modelNode), clusters: make(map[xlreg.Name]*modelCluster),
 		}}
 		rt.Repeat(map[string]func(*rapid.T){
@@ -120,6 +122,8 @@ type simulation struct {
 	r      *registry.Registry
 	tokens map[modelNode]*xlreg.Token
 	model  *model
+
+	sessions map[xlreg.NodeID]*registry.Session // in which nodes have registered
 }
 
 // signedTokens are tokens of few names, keys and numbers of endpoints, so that
@@ -151,7 +155,8 @@ func (s *simulation) register(t *rapid.T) {
 	if ids := s.nodeIDs(); len(ids) > 0 && rapid.Bool().Draw(t, "again") {
 		tok.ID = rapid.SampledFrom(ids).Draw(t, "id")
 	}
-	kept, did, err := s.r.Register(t.Context(), classicCred, &tok, registry.AllowAll)
+	session := classicSession()
+	kept, did, err := s.r.Register(t.Context(), session, &tok, registry.AllowAll)
 	before, known := s.model.nodes[tok.ID]
 	if known && before.key != node.key {
 		if !errors.Is(err, xlreg.ErrIDInUse) {
@@ -162,23 +167,23 @@ func (s *simulation) register(t *rapid.T) {
 	if err != nil || (did == registry.MadeNew) == known || known && kept.ID != tok.ID {
 		t.Fatalf("Register = %v, new %v, %v; known before: %v", kept.ID, did, err, known)
 	}
-	s.model.nodes[kept.ID] = node
+	s.model.nodes[kept.ID], s.sessions[kept.ID] = node, session
 }
 
 func (s *simulation) create(t *rapid.T) {
 	name := rapid.SampledFrom([]xlreg.Name{"x", "y"}).Draw(t, "cluster")
 	size := rapid.Uint32Range(0, 4).Draw(t, "size")
 	ends := rapid.Uint32Range(0, 2).Draw(t, "endpoints")
-	c, did, err := s.r.Create(t.Context(), xlreg.ClusterSpec{Name: string(name), MaxSize: size, EndpointCount: ends}, registry.AllowAll)
+	c, did, err := s.r.Create(t.Context(), reader(), xlreg.ClusterSpec{Name: string(name), MaxSize: size, EndpointCount: ends}, registry.AllowAll)
 	if err != nil {
 		t.Fatal(err)
 	}
 	have := s.model.clusters[name]
-	if (did == registry.MadeNew) != (have == nil) || have != nil && c != have.cluster {
+	if (did == registry.MadeNew) != (have == nil) || have != nil && c.Cluster != have.cluster {
 		t.Fatalf("Create(%q) = %+v, new %v; have %+v", name, c, did, have)
 	}
 	if have == nil {
-		s.model.clusters[name] = &modelCluster{cluster: c, seats: make(map[int]modelSeat)}
+		s.model.clusters[name] = &modelCluster{cluster: c.Cluster, seats: make(map[int]modelSeat)}
 	}
 }
 
@@ -197,7 +202,7 @@ func (s *simulation) join(t *rapid.T) {
 	if !ok {
 		return
 	}
-	seat, _, err := s.r.Join(t.Context(), id, xlreg.ClusterRef{Name: c.cluster.Name}, registry.AllowAll)
+	seat, _, err := s.r.Join(t.Context(), s.sessions[id], registry.JoinRequest{Ref: xlreg.ClusterRef{Name: c.cluster.Name}}, registry.AllowAll)
 	wantIndex, wantErr := s.model.join(id, c)
 	if !errors.Is(err, wantErr) || err == nil && seat.Index != wantIndex {
 		t.Fatalf("Join = %d, %v; want %d, %v", seat.Index, err, wantIndex, wantErr)
@@ -209,7 +214,7 @@ func (s *simulation) leave(t *rapid.T) {
 	if !ok {
 		return
 	}
-	_, err := s.r.Leave(t.Context(), id, xlreg.ClusterRef{ID: c.cluster.ID}, registry.AllowAll)
+	_, err := s.r.Leave(t.Context(), s.sessions[id], xlreg.ClusterRef{ID: c.cluster.ID}, registry.AllowAll)
 	if want := s.model.leave(id, c); !errors.Is(err, want) {
 		t.Fatalf("Leave: %v, want %v", err, want)
 	}
@@ -217,7 +222,7 @@ func (s *simulation) leave(t *rapid.T) {
 
 func (s *simulation) compare(t *rapid.T) {
 	for name, c := range s.model.clusters {
-		roster, err := s.r.Roster(t.Context(), xlreg.ClusterRef{Name: name})
+		roster, err := s.r.Roster(t.Context(), xlreg.ClusterRef{Name: name}, xlreg.Protocol20)
 		if err != nil {
 			t.Fatal(err)
 		}

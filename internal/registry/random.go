@@ -61,7 +61,7 @@ func freeName(tx records.Reader, stem xlreg.Name) (xlreg.Name, error) {
 		var b [uniqueBits / 8]byte
 		rand.Read(b[:]) // never fails
 		name := stem + "-" + xlreg.Name(strings.ToLower(base32.StdEncoding.EncodeToString(b[:])))
-		_, err := tx.ClusterByName(name)
+		_, err := tx.ClusterByName(name, "")
 		if used, err := exists(err); err != nil || !used {
 			return name, err
 		}

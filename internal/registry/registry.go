@@ -50,7 +50,7 @@ type Config struct {
 	// Admit says whose keys may be registered; nil admits all. Without a registered
 	// node a peer can only read.
 	Admit func(xlreg.SigKey) bool
-	// Bounds are how much is kept at most.
+	// Bounds are how much is kept at most, and for how long.
 	Bounds Bounds
 }
 
@@ -66,12 +66,15 @@ type Registry struct {
 	log     *slog.Logger
 	admit   func(xlreg.SigKey) bool // nil: all
 
+	bounds   Bounds
 	hub      hub
+	leases   leases
 	rosters  rosterCache
 	verified verified
 	totals   totals
-	counted  chan struct{}      // closed when totals has what there was at the start
-	reading  singleflight.Group // of rosters, by cluster and revision
+	purges   chan xlreg.ClusterID // that are gone, and of which something is left
+	counted  chan struct{}        // closed when totals has what there was at the start
+	reading  singleflight.Group   // of rosters, by cluster and revision
 
 	stop    context.CancelFunc
 	watcher sync.WaitGroup
@@ -99,17 +102,33 @@ func New(cfg Config) (*Registry, error) {
 	r := &Registry{
 		store: cfg.Store, self: cfg.Self, idLen: cfg.IDLen, maxWait: cfg.MaxWait,
 		clock: cfg.Clock, log: cfg.Logger, admit: cfg.Admit, stop: stop,
-		totals: totals{bounds: cfg.Bounds}, counted: make(chan struct{}),
+		bounds: cfg.Bounds.orDefaults(), hub: hub{clock: cfg.Clock}, leases: leases{clock: cfg.Clock},
+		totals: totals{bounds: cfg.Bounds}, counted: make(chan struct{}), purges: make(chan xlreg.ClusterID, 64),
+	}
+	if err := r.begin(ctx); err != nil {
+		stop()
+		return nil, err
+	}
+	return r, nil
+}
+
+// begin brings old records up to date, and starts what goes on beside the requests.
+func (r *Registry) begin(ctx context.Context) error {
+	if err := records.Upgrade(ctx, r.store); err != nil {
+		return err
 	}
 	r.count(ctx)
 	r.watcher.Go(func() { r.watch(ctx) })
-	return r, nil
+	r.watcher.Go(func() { r.expire(ctx) })
+	r.watcher.Go(func() { r.forget(ctx) })
+	return nil
 }
 
 // Close ends the notification of waiters, and returns when it has. It may be
 // called again.
 func (r *Registry) Close() error {
 	r.stop()
+	r.hub.close()
 	r.watcher.Wait()
 	return nil
 }
@@ -142,20 +161,6 @@ func explain(ctx context.Context, err error) error {
 		return err
 	}
 	return fmt.Errorf("%w: %w", &xlreg.Error{Kind: xlreg.ErrTryLater, Retry: retryLater}, err)
-}
-
-// find returns the cluster that ref names. An ID wins over a name.
-func find(tx records.Reader, ref xlreg.ClusterRef) (records.Cluster, error) {
-	switch {
-	case ref.ID != "":
-		c, err := tx.Cluster(ref.ID)
-		return c, orKind(err, xlreg.ErrNoSuchClusterID)
-	case ref.Name != "":
-		c, err := tx.ClusterByName(ref.Name)
-		return c, orKind(err, xlreg.ErrNoSuchClusterName)
-	default:
-		return records.Cluster{}, xlreg.ErrNoClusterNamed
-	}
 }
 
 // orKind puts kind in the place of an error that says there is no such record.

@@ -74,6 +74,13 @@ func (c *fakeClock) AfterFunc(d time.Duration, f func()) func() bool {
 	}
 }
 
+// pending returns how many timers run.
+func (c *fakeClock) pending() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.timers)
+}
+
 func (c *fakeClock) advance(d time.Duration) {
 	c.mu.Lock()
 	c.now = c.now.Add(d)
@@ -96,6 +103,8 @@ type world struct {
 	t     *testing.T
 	clock *fakeClock
 	store store.Store
+
+	sessions map[xlreg.NodeID]*registry.Session // in which nodes have registered
 }
 
 func newWorld(t *testing.T) *world {
@@ -114,7 +123,8 @@ func newWorldOn(t *testing.T, s store.Store) *world {
 		r.Close()
 		s.Close()
 	})
-	return &world{Registry: r, t: t, clock: clock, store: s}
+	r.Totals() // a count that runs again would take what comes meanwhile twice
+	return &world{Registry: r, t: t, clock: clock, store: s, sessions: make(map[xlreg.NodeID]*registry.Session)}
 }
 
 // classic returns a signed token as a classic client sends it.
@@ -134,25 +144,43 @@ func sign(t *xlreg.Token, set *keys.Set) {
 	t.DigSig = sig
 }
 
-// modern returns a signed token as a 2.0 client sends it, and its credential.
-func modern(t *testing.T, name string, set *keys.Set, ends ...xlreg.Endpoint) (*xlreg.Token, registry.Credential) {
+// modern returns a signed token as a 2.0 client sends it, and its session.
+func modern(t *testing.T, name string, set *keys.Set, ends ...xlreg.Endpoint) (*xlreg.Token, *registry.Session) {
 	t.Helper()
 	tok := &xlreg.Token{Name: xlreg.Name(name), CommsKey: set.CommsKey, SigKey: set.SigKey, Endpoints: ends}
-	cert, err := keys.NewCertificate(set.Sig, tok, time.Now(), time.Hour)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tok.DigSig2, err = keys.SignToken(set.Sig, tok, cert)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tok, registry.Credential{Protocol: xlreg.Protocol20, SigKey: set.SigKey, Certificate: cert}
+	return tok, prove(t, tok, set)
 }
 
-var classicCred = registry.Credential{Protocol: xlreg.Protocol19, Salt: []byte("8 bytes!")}
+// prove signs a token in every way that 2.0 asks for, and returns the session of a
+// client that shows its certificate.
+func prove(t *testing.T, tok *xlreg.Token, set *keys.Set) *registry.Session {
+	t.Helper()
+	var errs [4]error
+	tok.Certificate, errs[0] = keys.NewCertificate(set.Sig, tok, time.Now(), time.Hour)
+	tok.DigSig2, errs[1] = keys.SignToken(set.Sig, tok)
+	tok.CommsSig, errs[2] = keys.SignComms(set.Comms, tok)
+	shown, err := keys.BuildCertificate(tok)
+	errs[3] = err
+	if err := errors.Join(errs[:]...); err != nil {
+		t.Fatal(err)
+	}
+	return &registry.Session{Protocol: xlreg.Protocol20, SigKey: set.SigKey, Certificate: shown}
+}
+
+// classicSession returns a new session over a classic carrier.
+func classicSession() *registry.Session {
+	return &registry.Session{Protocol: xlreg.Protocol19, Salt: []byte("8 bytes!")}
+}
+
+// reader returns a session of somebody who has not said who they are.
+func reader() *registry.Session { return &registry.Session{Protocol: xlreg.Protocol20} }
 
 func (w *world) registerToken(t *xlreg.Token) (xlreg.Token, error) {
-	kept, _, err := w.Register(w.t.Context(), classicCred, t, registry.AllowAll)
+	s := classicSession()
+	kept, _, err := w.Register(w.t.Context(), s, t, registry.AllowAll)
+	if err == nil {
+		w.sessions[kept.ID] = s
+	}
 	return kept, err
 }
 
@@ -166,18 +194,32 @@ func (w *world) node(name string, set *keys.Set, ends ...xlreg.Endpoint) xlreg.N
 	return kept.ID
 }
 
+// member registers a node over 2.0, with keys of its own, and returns its session.
+func (w *world) member(name string) *registry.Session {
+	w.t.Helper()
+	set, err := keys.Generate(keys.P256, 256)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	tok, s := modern(w.t, name, set, end)
+	if _, _, err := w.Register(w.t.Context(), s, tok, registry.AllowAll); err != nil {
+		w.t.Fatalf("register %s: %v", name, err)
+	}
+	return s
+}
+
 func (w *world) create(name string, size uint32) xlreg.Cluster {
 	w.t.Helper()
-	c, _, err := w.Create(w.t.Context(), xlreg.ClusterSpec{Name: name, MaxSize: size, EndpointCount: 1}, registry.AllowAll)
+	c, _, err := w.Create(w.t.Context(), reader(), xlreg.ClusterSpec{Name: name, MaxSize: size, EndpointCount: 1}, registry.AllowAll)
 	if err != nil {
 		w.t.Fatalf("create %s: %v", name, err)
 	}
-	return c
+	return c.Cluster
 }
 
 func (w *world) join(id xlreg.NodeID, c xlreg.Cluster) int {
 	w.t.Helper()
-	seat, _, err := w.Join(w.t.Context(), id, xlreg.ClusterRef{ID: c.ID}, registry.AllowAll)
+	seat, _, err := w.Join(w.t.Context(), w.sessions[id], registry.JoinRequest{Ref: xlreg.ClusterRef{ID: c.ID}}, registry.AllowAll)
 	if err != nil {
 		w.t.Fatalf("join: %v", err)
 	}
@@ -186,7 +228,7 @@ func (w *world) join(id xlreg.NodeID, c xlreg.Cluster) int {
 
 func (w *world) roster(c xlreg.Cluster) *registry.Roster {
 	w.t.Helper()
-	r, err := w.Roster(w.t.Context(), xlreg.ClusterRef{ID: c.ID})
+	r, err := w.Roster(w.t.Context(), xlreg.ClusterRef{ID: c.ID}, xlreg.Protocol20)
 	if err != nil {
 		w.t.Fatalf("roster: %v", err)
 	}
@@ -218,13 +260,13 @@ func TestShortIDs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	kept, did, err := r.Register(t.Context(), classicCred, classic("a", testKeys()[0], "", end), registry.AllowAll)
+	kept, did, err := r.Register(t.Context(), classicSession(), classic("a", testKeys()[0], "", end), registry.AllowAll)
 	if err != nil || did != registry.MadeNew || len(kept.ID) != xlreg.ShortIDLen {
 		t.Errorf("Register = %v, %v, %v", kept.ID, did, err)
 	}
-	c, _, err := r.Create(t.Context(), xlreg.ClusterSpec{Name: "c"}, registry.AllowAll)
-	if err != nil || len(c.ID) != xlreg.ShortIDLen {
-		t.Errorf("Create = %v, %v", c.ID, err)
+	c, _, err := r.Create(t.Context(), reader(), xlreg.ClusterSpec{Name: "c"}, registry.AllowAll)
+	if err != nil || len(c.Cluster.ID) != xlreg.ShortIDLen {
+		t.Errorf("Create = %v, %v", c.Cluster.ID, err)
 	}
 	if _, err := registry.New(registry.Config{Store: s, Self: self, IDLen: 16}); err == nil {
 		t.Error("IDs of 16 bytes accepted")
@@ -264,7 +306,7 @@ func TestRegisterVerifies(t *testing.T) {
 	wantKind(t, err, xlreg.ErrBadSignature)
 
 	tok, cred := modern(t, "m", sets[0], end)
-	register := func(tok *xlreg.Token, cred registry.Credential) (xlreg.Token, error) {
+	register := func(tok *xlreg.Token, cred *registry.Session) (xlreg.Token, error) {
 		kept, _, err := w.Register(t.Context(), cred, tok, registry.AllowAll)
 		return kept, err
 	}
@@ -272,7 +314,7 @@ func TestRegisterVerifies(t *testing.T) {
 	if err != nil || kept.DigSig2 == nil || kept.Certificate == nil {
 		t.Fatalf("good token: %v, signature kept %t, certificate kept %t", err, kept.DigSig2 != nil, kept.Certificate != nil)
 	}
-	_, err = register(tok, registry.Credential{Protocol: xlreg.Protocol20})
+	_, err = register(tok, &registry.Session{Protocol: xlreg.Protocol20})
 	wantKind(t, err, xlreg.ErrIdentityRequired)
 
 	_, other := modern(t, "m", sets[1], end)
@@ -281,6 +323,11 @@ func TestRegisterVerifies(t *testing.T) {
 
 	_, fresh := modern(t, "m", sets[0], end) // another certificate of the same key
 	_, err = register(tok, fresh)
+	wantKind(t, err, xlreg.ErrIllFormedToken)
+
+	oneKey := *tok
+	oneKey.CommsSig = nil
+	_, err = register(&oneKey, cred)
 	wantKind(t, err, xlreg.ErrBadSignature)
 
 	unsigned := *tok
@@ -294,8 +341,6 @@ func TestRegisterVerifies(t *testing.T) {
 	wantKind(t, err, xlreg.ErrIllFormedToken)
 }
 
-// A certificate that shows the right key in another form is no hindrance, but
-// nobody is given it.
 // Who admits only some keys lets others read, however good their signatures are.
 func TestAdmit(t *testing.T) {
 	s := memory.New()
@@ -309,7 +354,7 @@ func TestAdmit(t *testing.T) {
 	register := func(k *keys.Set) error {
 		token, cred := modern(t, "a", k, end)
 		_, _, modernErr := r.Register(t.Context(), cred, token, registry.AllowAll)
-		_, _, classicErr := r.Register(t.Context(), classicCred, classic("a", k, "", end), registry.AllowAll)
+		_, _, classicErr := r.Register(t.Context(), classicSession(), classic("a", k, "", end), registry.AllowAll)
 		if (modernErr == nil) != (classicErr == nil) {
 			t.Errorf("over 2.0 %v, over 1.9 %v", modernErr, classicErr)
 		}
@@ -318,25 +363,21 @@ func TestAdmit(t *testing.T) {
 	if err := register(sets[0]); err != nil {
 		t.Errorf("a key that is admitted: %v", err)
 	}
-	wantKind(t, register(sets[1]), xlreg.ErrIdentityRequired)
+	wantKind(t, register(sets[1]), xlreg.ErrKeyNotAdmitted)
 }
 
+// The certificate that is shown must be the one that follows from the token, byte for byte.
 func TestCertificateOfAnotherForm(t *testing.T) {
 	w := newWorld(t)
 	set := testKeys()[0]
-	tok, cred := modern(t, "m", set, end)
-	cred.Certificate = append([]byte(nil), cred.Certificate...)
+	tok, session := modern(t, "m", set, end)
 	named := *tok
-	named.Name = "another" // so the certificate's subject is not the token's
-	sig, err := keys.SignToken(set.Sig, &named, cred.Certificate)
-	if err != nil {
-		t.Fatal(err)
+	named.Name = "another"
+	if sig, err := keys.SignToken(set.Sig, &named); err == nil {
+		named.DigSig2 = sig
 	}
-	named.DigSig2 = sig
-	kept, _, err := w.Register(t.Context(), cred, &named, registry.AllowAll)
-	if err != nil || kept.Certificate != nil || kept.DigSig2 == nil {
-		t.Errorf("certificate kept %t, signature kept %t, %v", kept.Certificate != nil, kept.DigSig2 != nil, err)
-	}
+	_, _, err := w.Register(t.Context(), session, &named, registry.AllowAll)
+	wantKind(t, err, xlreg.ErrIllFormedToken)
 }
 
 func TestClassicRegistrationDropsProof(t *testing.T) {
@@ -347,7 +388,7 @@ func TestClassicRegistrationDropsProof(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sameKey := registry.Credential{Protocol: xlreg.Protocol20, SigKey: set.SigKey}
+	sameKey := &registry.Session{Protocol: xlreg.Protocol20, SigKey: set.SigKey}
 	logged, err := w.LogIn(t.Context(), sameKey, kept.ID.Bytes(), nil)
 	if err != nil || logged.DigSig2 == nil || logged.Certificate == nil {
 		t.Fatalf("logging in changed the node: %v", err)
@@ -369,26 +410,26 @@ func TestLogIn(t *testing.T) {
 		}
 		return sig
 	}
-	salt := string(classicCred.Salt)
-	modernCred := func(k *keys.Set) registry.Credential {
-		return registry.Credential{Protocol: xlreg.Protocol20, SigKey: k.SigKey}
+	salt := string(classicSession().Salt)
+	modernCred := func(k *keys.Set) *registry.Session {
+		return &registry.Session{Protocol: xlreg.Protocol20, SigKey: k.SigKey}
 	}
 	for _, c := range []struct {
 		name string
-		cred registry.Credential
+		cred *registry.Session
 		id   []byte
 		sig  []byte
 		want error
 	}{
-		{"classic", classicCred, id.Bytes(), classicSig(sets[0], salt), nil},
-		{"classic, other key", classicCred, id.Bytes(), classicSig(sets[1], salt), xlreg.ErrBadSignature},
-		{"classic, replayed", classicCred, id.Bytes(), classicSig(sets[0], "another!"), xlreg.ErrBadSignature},
-		{"classic, unsigned", classicCred, id.Bytes(), nil, xlreg.ErrBadSignature},
-		{"classic, unknown", classicCred, make([]byte, 20), classicSig(sets[0], salt), xlreg.ErrBadSignature},
-		{"no ID at all", classicCred, nil, nil, xlreg.ErrBadSignature},
+		{"classic", classicSession(), id.Bytes(), classicSig(sets[0], salt), nil},
+		{"classic, other key", classicSession(), id.Bytes(), classicSig(sets[1], salt), xlreg.ErrBadSignature},
+		{"classic, replayed", classicSession(), id.Bytes(), classicSig(sets[0], "another!"), xlreg.ErrBadSignature},
+		{"classic, unsigned", classicSession(), id.Bytes(), nil, xlreg.ErrBadSignature},
+		{"classic, unknown", classicSession(), make([]byte, 20), classicSig(sets[0], salt), xlreg.ErrBadSignature},
+		{"no ID at all", classicSession(), nil, nil, xlreg.ErrBadSignature},
 		{"2.0", modernCred(sets[0]), id.Bytes(), nil, nil},
 		{"2.0, other key", modernCred(sets[1]), id.Bytes(), nil, xlreg.ErrBadSignature},
-		{"2.0, no certificate", registry.Credential{Protocol: xlreg.Protocol20}, id.Bytes(), nil, xlreg.ErrIdentityRequired},
+		{"2.0, no certificate", &registry.Session{Protocol: xlreg.Protocol20}, id.Bytes(), nil, xlreg.ErrIdentityRequired},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			node, err := w.LogIn(t.Context(), c.cred, c.id, c.sig)
@@ -402,8 +443,8 @@ func TestLogIn(t *testing.T) {
 func TestCreate(t *testing.T) {
 	w := newWorld(t)
 	create := func(spec xlreg.ClusterSpec) (xlreg.Cluster, bool, error) {
-		c, did, err := w.Create(t.Context(), spec, registry.AllowAll)
-		return c, did == registry.MadeNew, err
+		c, did, err := w.Create(t.Context(), reader(), spec, registry.AllowAll)
+		return c.Cluster, did == registry.MadeNew, err
 	}
 	first, isNew, err := create(xlreg.ClusterSpec{Name: "c", MaxSize: 5, EndpointCount: 2, Attrs: 0xFF})
 	want := xlreg.Cluster{ID: first.ID, Name: "c", Attrs: 7, MaxSize: 5, EndpointCount: 2}
@@ -431,7 +472,8 @@ func TestUniqueNames(t *testing.T) {
 	w := newWorld(t)
 	seen := make(map[xlreg.Name]bool)
 	for _, name := range []string{"", "", "stem", "stem", strings.Repeat("n", xlreg.MaxNameLen)} {
-		c, did, err := w.Create(t.Context(), xlreg.ClusterSpec{Name: name, Attrs: xlreg.ClusterUnique}, registry.AllowAll)
+		made, did, err := w.Create(t.Context(), reader(), xlreg.ClusterSpec{Name: name, Attrs: xlreg.ClusterUnique}, registry.AllowAll)
+		c := made.Cluster
 		if err != nil || did != registry.MadeNew || seen[c.Name] || c.Name.Validate() != nil {
 			t.Fatalf("Create(%q) = %+v, %v, %v", name, c, did, err)
 		}
@@ -449,40 +491,39 @@ func TestUniqueNames(t *testing.T) {
 func TestNewRecordsMayBeForbidden(t *testing.T) {
 	w := newWorld(t)
 	ctx, set := t.Context(), testKeys()[0]
-	_, _, err := w.Register(ctx, classicCred, classic("a", set, "", end), registry.AllowChange)
+	_, _, err := w.Register(ctx, classicSession(), classic("a", set, "", end), registry.AllowChange)
 	wantKind(t, err, xlreg.ErrTooManyRequests)
-	_, _, err = w.Create(ctx, xlreg.ClusterSpec{Name: "c"}, registry.AllowChange)
+	_, _, err = w.Create(ctx, reader(), xlreg.ClusterSpec{Name: "c"}, registry.AllowChange)
 	wantKind(t, err, xlreg.ErrTooManyRequests)
 
 	id, c := w.node("a", set, end), w.create("c", 2)
-	if _, _, err := w.Register(ctx, classicCred, classic("a", set, id, end), registry.AllowChange); err != nil {
+	if _, _, err := w.Register(ctx, classicSession(), classic("a", set, id, end), registry.AllowChange); err != nil {
 		t.Errorf("registering a known node again: %v", err)
 	}
-	if got, _, err := w.Create(ctx, xlreg.ClusterSpec{Name: "c"}, registry.AllowChange); err != nil || got != c {
+	if got, _, err := w.Create(ctx, reader(), xlreg.ClusterSpec{Name: "c"}, registry.AllowChange); err != nil || got.Cluster != c {
 		t.Errorf("asking for a cluster that exists: %v, %v", got, err)
 	}
 }
 
 func TestJoinTakesTheLowestFreeSeat(t *testing.T) {
 	w := newWorld(t)
-	set := testKeys()[0]
 	c := w.create("c", 4)
 	ids := make([]xlreg.NodeID, 3)
 	for i := range ids {
-		ids[i] = w.node(fmt.Sprint("n", i), set, end)
+		ids[i] = w.node(fmt.Sprint("n", i), testKeys()[i], end)
 		if got := w.join(ids[i], c); got != i {
 			t.Errorf("joiner %d sits at %d", i, got)
 		}
 	}
-	if _, err := w.Leave(t.Context(), ids[1], xlreg.ClusterRef{Name: "c"}, registry.AllowAll); err != nil {
+	if _, err := w.Leave(t.Context(), w.sessions[ids[1]], xlreg.ClusterRef{Name: "c"}, registry.AllowAll); err != nil {
 		t.Fatal(err)
 	}
-	if got := w.roster(c).Seats(); got != 0b101 {
-		t.Errorf("after one left: seats %b", got)
+	if got := w.roster(c).Seats(); got != xlreg.SeatsOf(0, 2) {
+		t.Errorf("after one left: seats %b", got.Word())
 	}
-	_, err := w.Leave(t.Context(), ids[1], xlreg.ClusterRef{Name: "c"}, registry.AllowAll)
+	_, err := w.Leave(t.Context(), w.sessions[ids[1]], xlreg.ClusterRef{Name: "c"}, registry.AllowAll)
 	wantKind(t, err, xlreg.ErrNotMember)
-	if got := w.join(w.node("n9", set, end), c); got != 1 {
+	if got := w.join(w.node("n9", testKeys()[1], end), c); got != 1 {
 		t.Errorf("the next one sits at %d, want the seat left", got)
 	}
 }
@@ -494,7 +535,7 @@ func TestJoinFaultsInOrder(t *testing.T) {
 	a, b := w.node("a", sets[0], end), w.node("b", sets[0], end)
 	w.join(a, c)
 	w.join(b, c)
-	wide, _, _ := w.Create(t.Context(), xlreg.ClusterSpec{Name: "wide", MaxSize: 9, EndpointCount: 2}, registry.AllowAll)
+	wide, _, _ := w.Create(t.Context(), reader(), xlreg.ClusterSpec{Name: "wide", MaxSize: 9, EndpointCount: 2}, registry.AllowAll)
 
 	for _, tc := range []struct {
 		name string
@@ -508,11 +549,11 @@ func TestJoinFaultsInOrder(t *testing.T) {
 		{"own seat", a, xlreg.ClusterRef{ID: c.ID}, nil},
 		{"name before full", w.node("a", sets[1]), xlreg.ClusterRef{ID: c.ID}, xlreg.ErrMemberNameInUse},
 		{"full before endpoints", w.node("x", sets[1]), xlreg.ClusterRef{ID: c.ID}, xlreg.ErrClusterFull},
-		{"endpoints", w.node("x", sets[1], end), xlreg.ClusterRef{ID: wide.ID}, xlreg.ErrTooFewEndpoints},
+		{"endpoints", w.node("x", sets[1], end), xlreg.ClusterRef{ID: wide.Cluster.ID}, xlreg.ErrTooFewEndpoints},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			before := w.roster(c)
-			_, _, err := w.Join(t.Context(), tc.node, tc.ref, registry.AllowAll)
+			_, _, err := w.Join(t.Context(), w.sessions[tc.node], registry.JoinRequest{Ref: tc.ref}, registry.AllowAll)
 			if !errors.Is(err, tc.want) {
 				t.Errorf("Join: %v, want %v", err, tc.want)
 			}
@@ -539,14 +580,12 @@ func TestTakeOver(t *testing.T) {
 	if m := w.roster(c).Members[0]; m.Token.ID != again {
 		t.Errorf("seat 0 is %v's, want the new ID's", m.Token.ID)
 	}
-	_, err := w.Leave(t.Context(), old, xlreg.ClusterRef{ID: c.ID}, registry.AllowAll)
-	wantKind(t, err, xlreg.ErrNotMember)
 
 	// A member that takes the name of another one is refused whatever its key.
 	if _, err := w.registerToken(classic("a", sets[0], other, end)); err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = w.Join(t.Context(), other, xlreg.ClusterRef{ID: c.ID}, registry.AllowAll)
+	_, _, err := w.Join(t.Context(), w.sessions[other], registry.JoinRequest{Ref: xlreg.ClusterRef{ID: c.ID}}, registry.AllowAll)
 	wantKind(t, err, xlreg.ErrMemberNameInUse)
 }
 
@@ -562,12 +601,12 @@ func TestRosterShowsWhatWasRegisteredBeforeJoining(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := w.roster(c).Members[0]
-	if m.Token.Name != "a" || m.Token.Endpoints[0] != end || !m.Token.Joined.Equal(joined) {
+	if m.Token.Name != "a" || m.Token.Endpoints[0] != end || !m.Token.Seat.Joined.Equal(joined) {
 		t.Errorf("registering alone changed the roster: %+v", m)
 	}
 	w.join(id, c)
 	m = w.roster(c).Members[0]
-	if m.Token.Name != "renamed" || !m.Token.Joined.Equal(joined.Add(time.Minute)) || m.Index != 0 {
+	if m.Token.Name != "renamed" || !m.Token.Seat.Joined.Equal(joined.Add(time.Minute)) || m.Index != 0 {
 		t.Errorf("after joining again: %+v", m)
 	}
 }
@@ -650,7 +689,9 @@ func TestRace(t *testing.T) {
 	var wg sync.WaitGroup
 	errs := make([]error, contenders)
 	for i := range ids {
-		wg.Go(func() { _, _, errs[i] = w.Join(t.Context(), ids[i], xlreg.ClusterRef{ID: c.ID}, registry.AllowAll) })
+		wg.Go(func() {
+			_, _, errs[i] = w.Join(t.Context(), w.sessions[ids[i]], registry.JoinRequest{Ref: xlreg.ClusterRef{ID: c.ID}}, registry.AllowAll)
+		})
 	}
 	wg.Wait()
 	in := 0
@@ -661,14 +702,14 @@ func TestRace(t *testing.T) {
 		}
 		wantKind(t, err, xlreg.ErrClusterFull)
 	}
-	if r := w.roster(c); in != 4 || r.Seats() != 0b1111 {
-		t.Errorf("%d of %d joined, seats %b", in, contenders, r.Seats())
+	if r := w.roster(c); in != 4 || r.Seats() != xlreg.SeatsBelow(4) {
+		t.Errorf("%d of %d joined, seats %b", in, contenders, r.Seats().Word())
 	}
 }
 
 func TestStoreFailureIsTryLater(t *testing.T) {
 	w := newWorldOn(t, brokenStore{memory.New()})
-	_, _, err := w.Create(t.Context(), xlreg.ClusterSpec{Name: "c"}, registry.AllowAll)
+	_, _, err := w.Create(t.Context(), reader(), xlreg.ClusterSpec{Name: "c"}, registry.AllowAll)
 	wantKind(t, err, xlreg.ErrTryLater)
 	if xlreg.RetryAfter(err) <= 0 || !errors.Is(err, errDisk) {
 		t.Errorf("retry after %v, cause kept for the log %t", xlreg.RetryAfter(err), errors.Is(err, errDisk))
@@ -688,10 +729,11 @@ func TestRulesUseLittle(t *testing.T) {
 	meter := storetest.NewMeter(memory.New())
 	w := newWorldOn(t, meter)
 	ctx := t.Context()
-	c := w.create("c", xlreg.MaxClusterSize)
-	var ids []xlreg.NodeID
-	for i := range xlreg.MaxClusterSize {
-		ids = append(ids, w.node(fmt.Sprint("n", i), testKeys()[0], end))
+	const size = 128
+	c := w.create("c", size)
+	var members []*registry.Session
+	for i := range size {
+		members = append(members, w.member(fmt.Sprint("n", i)))
 	}
 	most := func(what string, reads, writes int) {
 		t.Helper()
@@ -700,21 +742,26 @@ func TestRulesUseLittle(t *testing.T) {
 			t.Errorf("%s: an update %+v and a view %+v, want %d reads and %d writes at most", what, update, view, reads, writes)
 		}
 	}
-	most("register and create", 3, 2)
-	for _, id := range ids {
-		w.join(id, c)
+	join := func() {
+		t.Helper()
+		for _, s := range members {
+			if _, _, err := w.Join(ctx, s, registry.JoinRequest{Ref: xlreg.ClusterRef{ID: c.ID}}, registry.AllowAll); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
-	most("join", 4, 4)
-	for _, id := range ids {
-		w.join(id, c)
-	}
-	most("join again", 7, 6)
+	most("register and create", 4, 2)
+	join()
+	most("join", 6, 4)
+	w.clock.advance(2 * time.Minute)
+	join()
+	most("join again", 8, 1)
 	w.roster(c)
 	most("roster", 2, 0)
-	for _, id := range ids {
-		if _, err := w.Leave(ctx, id, xlreg.ClusterRef{Name: "c"}, registry.AllowAll); err != nil {
+	for _, s := range members {
+		if _, err := w.Leave(ctx, s, xlreg.ClusterRef{Name: "c"}, registry.AllowAll); err != nil {
 			t.Fatal(err)
 		}
 	}
-	most("leave", 5, 4)
+	most("leave", 8, 4)
 }

@@ -16,7 +16,7 @@ import (
 // turns counts the signatures that are verified for a peer.
 type turns struct{ taken, bad int }
 
-func (n *turns) of(cred registry.Credential) registry.Credential {
+func (n *turns) of(cred *registry.Session) *registry.Session {
 	cred.Turn = func(context.Context) (func(bool), error) {
 		n.taken++
 		return func(good bool) {
@@ -35,17 +35,20 @@ func TestTheSameRegistrationCostsNothing(t *testing.T) {
 	fresh, cred := modern(t, "a", set, end)
 	for name, c := range map[string]struct {
 		token *xlreg.Token
-		cred  registry.Credential
+		cred  *registry.Session
 		sign  func(*xlreg.Token)
+		renew func(*xlreg.Token)
+		made  int // writes of a new node
 	}{
 		"2.0": {fresh, cred, func(tok *xlreg.Token) {
-			sig, err := keys.SignToken(set.Sig, tok, cred.Certificate)
+			sig, err := keys.SignToken(set.Sig, tok)
 			if err != nil {
 				t.Fatal(err)
 			}
 			tok.DigSig2 = sig
-		}},
-		"classic": {classic("a", set, "", end), classicCred, func(tok *xlreg.Token) { sign(tok, set) }},
+		}, func(tok *xlreg.Token) { cred.Certificate = prove(t, tok, set).Certificate }, 2},
+		"classic": {classic("a", set, "", end), classicSession(), func(tok *xlreg.Token) { sign(tok, set) },
+			func(tok *xlreg.Token) { sign(tok, set) }, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			meter := storetest.NewMeter(memory.New())
@@ -62,12 +65,12 @@ func TestTheSameRegistrationCostsNothing(t *testing.T) {
 				}
 				token.ID = kept.ID
 			}
-			say(registry.MadeNew, 1, 1)
+			say(registry.MadeNew, 1, c.made)
 			say(registry.Unchanged, 0, 0)
 			c.sign(&token) // over 2.0 that is another signature
 			say(registry.Unchanged, map[string]int{"2.0": 1}[name], 0)
 			token.Endpoints = []xlreg.Endpoint{"10.0.0.9:1"}
-			c.sign(&token)
+			c.renew(&token)
 			say(registry.Changed, 1, 1)
 		})
 	}
@@ -91,13 +94,13 @@ func TestOnlyTheSameProofIsRemembered(t *testing.T) {
 		changed := *token
 		change(&changed)
 		n := new(turns)
-		_, _, err := w.Register(t.Context(), n.of(classicCred), &changed, registry.AllowAll)
+		_, _, err := w.Register(t.Context(), n.of(classicSession()), &changed, registry.AllowAll)
 		wantKind(t, err, xlreg.ErrBadSignature)
 		if n.taken != 1 || n.bad != 1 {
 			t.Errorf("%s: %d turns, %d of them wasted", name, n.taken, n.bad)
 		}
 	}
-	_, err := w.LogIn(t.Context(), classicCred, []byte("nobody"), nil)
+	_, err := w.LogIn(t.Context(), classicSession(), []byte("nobody"), nil)
 	wantKind(t, err, xlreg.ErrBadSignature)
 }
 
@@ -110,7 +113,7 @@ func TestTheSameJoinCostsNothing(t *testing.T) {
 	join := func(want registry.Effect) {
 		t.Helper()
 		meter.Take()
-		_, did, err := w.Join(t.Context(), id, xlreg.ClusterRef{ID: c.ID}, registry.AllowAll)
+		_, did, err := w.Join(t.Context(), w.sessions[id], registry.JoinRequest{Ref: xlreg.ClusterRef{ID: c.ID}}, registry.AllowAll)
 		_, used := meter.Take()
 		if err != nil || did != want || (used.Writes == 0) != (want == registry.Unchanged) {
 			t.Errorf("Join did %v with %d writes, %v; want %v", did, used.Writes, err, want)
@@ -125,7 +128,7 @@ func TestTheSameJoinCostsNothing(t *testing.T) {
 	}
 	w.clock.advance(time.Second)
 	join(registry.Changed)
-	if got := w.roster(c).Members[0].Token.Joined; !got.Equal(w.clock.Now()) {
+	if got := w.roster(c).Members[0].Token.Seat.Joined; !got.Equal(w.clock.Now()) {
 		t.Errorf("joined at %v, a minute and a Join later it is %v", got, w.clock.Now())
 	}
 	w.clock.advance(-time.Hour)
@@ -139,21 +142,21 @@ func TestWritesMayBeForbidden(t *testing.T) {
 	w.create("c", 2)
 	id := w.node("a", set, end)
 	other := w.node("b", set, end)
-	if _, _, err := w.Join(ctx, id, ref, registry.AllowChange); err != nil {
+	if _, _, err := w.Join(ctx, w.sessions[id], registry.JoinRequest{Ref: ref}, registry.AllowChange); err != nil {
 		t.Fatal(err)
 	}
-	_, _, err := w.Register(ctx, classicCred, classic("a", set, id, "10.0.0.9:1"), registry.AllowNothing)
+	_, _, err := w.Register(ctx, classicSession(), classic("a", set, id, "10.0.0.9:1"), registry.AllowNothing)
 	wantKind(t, err, xlreg.ErrTooManyRequests)
-	_, _, err = w.Create(ctx, xlreg.ClusterSpec{Name: "d"}, registry.AllowNothing)
+	_, _, err = w.Create(ctx, reader(), xlreg.ClusterSpec{Name: "d"}, registry.AllowNothing)
 	wantKind(t, err, xlreg.ErrTooManyRequests)
-	_, _, err = w.Join(ctx, other, ref, registry.AllowNothing)
+	_, _, err = w.Join(ctx, w.sessions[other], registry.JoinRequest{Ref: ref}, registry.AllowNothing)
 	wantKind(t, err, xlreg.ErrTooManyRequests)
-	_, err = w.Leave(ctx, id, ref, registry.AllowNothing)
+	_, err = w.Leave(ctx, w.sessions[id], ref, registry.AllowNothing)
 	wantKind(t, err, xlreg.ErrTooManyRequests)
 
-	_, _, again := w.Register(ctx, classicCred, classic("a", set, id, end), registry.AllowNothing)
-	_, _, created := w.Create(ctx, xlreg.ClusterSpec{Name: "c"}, registry.AllowNothing)
-	_, _, joined := w.Join(ctx, id, ref, registry.AllowNothing)
+	_, _, again := w.Register(ctx, classicSession(), classic("a", set, id, end), registry.AllowNothing)
+	_, _, created := w.Create(ctx, reader(), xlreg.ClusterSpec{Name: "c"}, registry.AllowNothing)
+	_, _, joined := w.Join(ctx, w.sessions[id], registry.JoinRequest{Ref: ref}, registry.AllowNothing)
 	if again != nil || created != nil || joined != nil {
 		t.Errorf("what changes nothing: %v, %v, %v", again, created, joined)
 	}
@@ -191,17 +194,17 @@ func TestBoundsOnWhatIsKept(t *testing.T) {
 					t.Errorf("%s: %v", what, err)
 				}
 			}
-			_, _, err = r.Register(t.Context(), classicCred, classic("new", set, "", end), registry.AllowAll)
+			_, _, err = r.Register(t.Context(), classicSession(), classic("new", set, "", end), registry.AllowAll)
 			full("a new node", err, name != "clusters")
-			_, _, err = r.Create(t.Context(), xlreg.ClusterSpec{Name: "new"}, registry.AllowAll)
+			_, _, err = r.Create(t.Context(), reader(), xlreg.ClusterSpec{Name: "new"}, registry.AllowAll)
 			full("a new cluster", err, name != "nodes")
-			_, _, err = r.Join(t.Context(), ids[1], xlreg.ClusterRef{Name: "c0"}, registry.AllowAll)
+			_, _, err = r.Join(t.Context(), before.sessions[ids[1]], registry.JoinRequest{Ref: xlreg.ClusterRef{Name: "c0"}}, registry.AllowAll)
 			full("a new seat", err, name == "bytes")
-			_, _, err = r.Register(t.Context(), classicCred, classic("n0", set, ids[0], "10.0.0.9:1"), registry.AllowAll)
+			_, _, err = r.Register(t.Context(), classicSession(), classic("n0", set, ids[0], "10.0.0.9:1"), registry.AllowAll)
 			full("a node that is known", err, false)
-			_, _, err = r.Join(t.Context(), ids[0], xlreg.ClusterRef{Name: "c0"}, registry.AllowAll)
+			_, _, err = r.Join(t.Context(), before.sessions[ids[0]], registry.JoinRequest{Ref: xlreg.ClusterRef{Name: "c0"}}, registry.AllowAll)
 			full("a seat that is taken", err, false)
-			_, err = r.Leave(t.Context(), ids[0], xlreg.ClusterRef{Name: "c0"}, registry.AllowAll)
+			_, err = r.Leave(t.Context(), before.sessions[ids[0]], xlreg.ClusterRef{Name: "c0"}, registry.AllowAll)
 			full("leaving", err, false)
 		})
 	}
@@ -209,5 +212,5 @@ func TestBoundsOnWhatIsKept(t *testing.T) {
 
 func isTooMany(err error) bool {
 	kind, _ := xlreg.KindOf(err)
-	return kind == xlreg.ErrTooManyRequests
+	return kind == xlreg.ErrRegistryFull
 }

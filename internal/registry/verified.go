@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"sync"
@@ -22,31 +23,26 @@ const maxVerified = 4096
 // nowhere: a classic one would let its reader log in.
 type verified struct {
 	mu    sync.Mutex
-	known map[proof]proven // guarded by mu
+	known map[proof]struct{} // guarded by mu
 }
 
-// proof is the SHA-256 of a token with its signature.
+// proof is the SHA-256 of a text, the key that signed it and the signature.
 type proof [sha256.Size]byte
 
-// proven is what came of verifying one.
-type proven struct {
-	handOut bool // the certificate that was shown may be handed out
-}
-
-func (v *verified) get(p proof) (proven, bool) {
+func (v *verified) has(p proof) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	result, ok := v.known[p]
-	return result, ok
+	_, ok := v.known[p]
+	return ok
 }
 
-// put forgets any one of the others if there are too many: it costs its owner a second
+// add forgets any one of the others if there are too many: it costs its owner a second
 // look.
-func (v *verified) put(p proof, result proven) {
+func (v *verified) add(p proof) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.known == nil {
-		v.known = make(map[proof]proven)
+		v.known = make(map[proof]struct{})
 	}
 	for old := range v.known {
 		if len(v.known) < maxVerified {
@@ -54,32 +50,48 @@ func (v *verified) put(p proof, result proven) {
 		}
 		delete(v.known, old)
 	}
-	v.known[p] = result
+	v.known[p] = struct{}{}
 }
 
-// proofOf covers all that verifying t looks at, each part behind its length: also over
-// a classic carrier, where the signature itself runs them together.
-func proofOf(cred *Credential, t *xlreg.Token) proof {
+// prove verifies something in a turn, unless it is one of those that have been verified.
+func (r *Registry) prove(ctx context.Context, s *Session, p proof, verify func() error) error {
+	if r.verified.has(p) {
+		return nil
+	}
+	err := s.inTurn(ctx, verify)
+	if err == nil {
+		r.verified.add(p)
+	}
+	return err
+}
+
+// proofOf covers each part of what is verified behind its length. The first says what
+// kind of proof it is.
+func proofOf(parts ...string) proof {
 	h := sha256.New()
-	add := func(part string) {
+	for _, part := range parts {
 		var n [8]byte
 		binary.BigEndian.PutUint64(n[:], uint64(len(part)))
 		h.Write(n[:])
 		h.Write([]byte(part))
 	}
-	signature, certificate := t.DigSig, ""
-	if !cred.Protocol.Classic() {
-		signature, certificate = t.DigSig2, string(cred.Certificate)
-	}
-	add(cred.Protocol.String())
-	add(string(t.Name))
-	add(string(binary.BigEndian.AppendUint64(nil, uint64(t.Attrs))))
-	add(string(t.CommsKey))
-	add(string(t.SigKey))
-	add(certificate)
-	add(string(signature))
-	for _, e := range t.Endpoints {
-		add(string(e))
-	}
 	return proof(h.Sum(nil))
+}
+
+// proofOfToken covers all that verifying t looks at, also over a classic carrier, where
+// the signature itself runs the parts together.
+func proofOfToken(s *Session, t *xlreg.Token) proof {
+	parts := []string{
+		s.Protocol.String(), string(t.Name), string(binary.BigEndian.AppendUint64(nil, uint64(t.Attrs))),
+		string(t.CommsKey), string(t.SigKey),
+	}
+	if s.Protocol.Classic() {
+		parts = append(parts, string(t.DigSig))
+	} else {
+		parts = append(parts, string(s.Certificate), string(t.Certificate), string(t.DigSig2), string(t.CommsSig), string(t.Labels))
+	}
+	for _, e := range t.Endpoints {
+		parts = append(parts, string(e))
+	}
+	return proofOf(parts...)
 }

@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/xlattice/xlreg"
@@ -14,106 +13,43 @@ import (
 // rewatchDelay is how long after a failure the store is watched again.
 const rewatchDelay = time.Second
 
-// Await returns a context that ends when the cluster has at least size members
-// (0 or more than its maximum size: the maximum), when limit has passed (0 or more
-// than the registry's: the registry's), or with ctx, whichever comes first. It costs
-// no goroutine. Unless it returns an error, release must be called in the end.
-func (r *Registry) Await(ctx context.Context, c *xlreg.Cluster, size int, limit time.Duration) (ready context.Context, release context.CancelFunc, err error) {
-	if size <= 0 || size > c.MaxSize {
-		size = c.MaxSize
-	}
-	if limit <= 0 || limit > r.maxWait {
-		limit = r.maxWait
+// Wait is what a reader waits for: whichever comes first.
+type Wait struct {
+	Size  int     // members; 0 is no condition, and more than there may be is all
+	Since *uint64 // another revision; nil is no condition
+	Epoch *uint64 // another epoch; nil is no condition
+	Limit time.Duration
+}
+
+// Await returns a context that ends when what w waits for has come, when its limit has
+// passed (0 or more than the registry's: the registry's), when the cluster is gone, or with
+// ctx. It costs no goroutine. Unless it returns an error, release must be called in the end.
+func (r *Registry) Await(ctx context.Context, c *xlreg.Cluster, w Wait) (ready context.Context, release context.CancelFunc, err error) {
+	w.Size = min(w.Size, c.MaxSize)
+	if w.Limit <= 0 || w.Limit > r.maxWait {
+		w.Limit = r.maxWait
 	}
 	ready, end := context.WithCancel(ctx)
-	w := &waiter{size: size, wake: end}
-	r.hub.add(c.ID, w)
-	stop := r.clock.AfterFunc(limit, end)
+	waiting := &waiter{Wait: w, wake: end}
+	r.hub.add(c.ID, waiting)
+	stop := r.clock.AfterFunc(w.Limit, end)
 	release = func() {
 		stop()
-		r.hub.remove(c.ID, w)
+		r.hub.remove(c.ID, waiting)
 		end()
 	}
-	// Only now: what came before was not announced to w.
-	if err := r.look(ctx, c.ID); err != nil && ctx.Err() == nil {
+	// Only now: what came before was not announced to the waiter.
+	n, err := r.news(ctx, c.ID)
+	if err != nil && ctx.Err() == nil {
 		release()
 		return nil, nil, err
 	}
+	r.hub.tellOne(c.ID, waiting, n)
 	return ready, release, nil
 }
 
 // Waiting returns how many reads wait now.
 func (r *Registry) Waiting() int { return r.hub.len() }
-
-// waiter is one waiting reader.
-type waiter struct {
-	size int
-	wake context.CancelFunc
-}
-
-// hub knows who waits for which cluster.
-type hub struct {
-	mu      sync.Mutex
-	waiters map[xlreg.ClusterID]map[*waiter]struct{} // guarded by mu
-}
-
-func (h *hub) add(id xlreg.ClusterID, w *waiter) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.waiters == nil {
-		h.waiters = make(map[xlreg.ClusterID]map[*waiter]struct{})
-	}
-	if h.waiters[id] == nil {
-		h.waiters[id] = make(map[*waiter]struct{})
-	}
-	h.waiters[id][w] = struct{}{}
-}
-
-func (h *hub) remove(id xlreg.ClusterID, w *waiter) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	delete(h.waiters[id], w)
-	if len(h.waiters[id]) == 0 {
-		delete(h.waiters, id)
-	}
-}
-
-// wake ends the wait of those that wanted no more than members.
-func (h *hub) wake(id xlreg.ClusterID, members int) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for w := range h.waiters[id] {
-		if w.size <= members {
-			w.wake()
-		}
-	}
-}
-
-func (h *hub) has(id xlreg.ClusterID) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return len(h.waiters[id]) > 0
-}
-
-func (h *hub) len() int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	n := 0
-	for _, waiters := range h.waiters {
-		n += len(waiters)
-	}
-	return n
-}
-
-func (h *hub) clusters() []xlreg.ClusterID {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	ids := make([]xlreg.ClusterID, 0, len(h.waiters))
-	for id := range h.waiters {
-		ids = append(ids, id)
-	}
-	return ids
-}
 
 // watch passes the store's news on to those that wait, until ctx ends. A failure, of
 // the feed or of a look at what may have changed, begins the watch anew, and that
@@ -138,34 +74,46 @@ func (r *Registry) changed(ctx context.Context, change store.Change) error {
 		return r.wake(change)
 	}
 	for _, id := range r.hub.clusters() {
-		err := r.look(ctx, id)
-		if err != nil && !errors.Is(err, xlreg.ErrNoSuchClusterID) {
+		n, err := r.news(ctx, id)
+		if err != nil {
 			return err
 		}
+		r.hub.tell(id, n)
 	}
 	return nil
 }
 
 func (r *Registry) wake(change store.Change) error {
-	if id, ok := records.ClusterAt(change.Key); !ok || !r.hub.has(id) {
+	id, ok := records.ClusterAt(change.Key)
+	if !ok {
+		return nil // a seat's; its cluster's comes with it
+	}
+	waited, leased := r.hub.has(id), r.leases.waitIn(id)
+	if !waited && !leased {
 		return nil // most changes concern nobody
 	}
 	c, ok, err := records.ChangedCluster(change)
-	if ok {
-		r.hub.wake(c.ID, c.Taken.Len())
+	if err != nil {
+		return err
 	}
-	return err
+	if waited {
+		r.hub.tell(id, newsOf(&c, ok))
+	}
+	if leased && c.Complete() {
+		r.leases.completed(id, c.State.Epoch)
+	}
+	return nil
 }
 
-// look reads how many members a cluster has, and wakes those who wait for no more.
-func (r *Registry) look(ctx context.Context, id xlreg.ClusterID) error {
+// news reads how a cluster is. One that does not exist is gone.
+func (r *Registry) news(ctx context.Context, id xlreg.ClusterID) (news, error) {
 	var c records.Cluster
 	err := r.view(ctx, func(tx records.Reader) (err error) {
 		c, err = tx.Cluster(id)
-		return orKind(err, xlreg.ErrNoSuchClusterID)
+		return err
 	})
-	if err == nil {
-		r.hub.wake(id, c.Taken.Len())
+	if records.IsNotFound(err) {
+		return news{gone: true}, nil
 	}
-	return err
+	return newsOf(&c, true), err
 }

@@ -1,8 +1,10 @@
 package registry_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,7 +18,7 @@ import (
 // await is Await where the store does not fail.
 func (w *world) await(ctx context.Context, c *xlreg.Cluster, size int, limit time.Duration) (ready context.Context, release context.CancelFunc) {
 	w.t.Helper()
-	ready, release, err := w.Await(ctx, c, size, limit)
+	ready, release, err := w.Await(ctx, c, registry.Wait{Size: cmp.Or(size, c.MaxSize), Limit: limit})
 	if err != nil {
 		w.t.Fatalf("await: %v", err)
 	}
@@ -121,6 +123,10 @@ func TestAwaitEndsWithItsContext(t *testing.T) {
 	w := newWorld(t)
 	c := w.create("c", 2)
 	ctx, cancel := context.WithCancel(t.Context())
+	for w.clock.pending() < 2 { // what goes on in any registry sets the clock too
+		runtime.Gosched()
+	}
+	before := w.clock.pending()
 	ready, release := w.await(ctx, &c, 0, time.Minute)
 	cancel()
 	if pending(ready) {
@@ -128,8 +134,8 @@ func TestAwaitEndsWithItsContext(t *testing.T) {
 	}
 	release()
 	release() // may be called again
-	if n := len(w.clock.timers); n != 0 {
-		t.Errorf("%d timers left after release", n)
+	if n := w.clock.pending(); n != before {
+		t.Errorf("%d timers left after release, %d before", n, before)
 	}
 }
 
@@ -147,7 +153,7 @@ func TestAwaitHearsOfOtherServers(t *testing.T) {
 	ready, release := here.await(t.Context(), &c, 0, time.Minute)
 	defer release()
 	for _, id := range []xlreg.NodeID{a, b} {
-		if _, _, err := there.Join(t.Context(), id, xlreg.ClusterRef{ID: c.ID}, registry.AllowAll); err != nil {
+		if _, _, err := there.Join(t.Context(), here.sessions[id], registry.JoinRequest{Ref: xlreg.ClusterRef{ID: c.ID}}, registry.AllowAll); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -213,7 +219,7 @@ func TestAwaitSaysThatItCannotRead(t *testing.T) {
 	w := newWorldOn(t, s)
 	c := w.create("c", 2)
 	s.failing.Store(1)
-	_, _, err := w.Await(t.Context(), &c, 1, time.Minute)
+	_, _, err := w.Await(t.Context(), &c, registry.Wait{Size: 1, Limit: time.Minute})
 	wantKind(t, err, xlreg.ErrTryLater)
 	if n := w.Waiting(); n != 0 {
 		t.Errorf("%d wait after a refusal", n)

@@ -30,12 +30,11 @@ type peerSession struct {
 	from   guard.Source
 	begun  time.Time
 
-	conn session.Conn // nil before the handshake has ended
-	peer session.Peer
-	cred registry.Credential
+	conn  session.Conn // nil before the handshake has ended
+	peer  session.Peer
+	rules registry.Session // the peer, as the rules know it
 
 	state    state
-	node     xlreg.NodeID    // after MemberOK
 	cost     int             // how many writes it is to keep the node's token
 	created  xlreg.ClusterID // by the last Create
 	used     xlreg.ClusterID // by the last Create or Join
@@ -64,7 +63,7 @@ func (p *peerSession) runTo(e ends, run func() (*wait, error)) {
 		return err
 	})
 	if err != nil {
-		p.end(err)
+		p.end(e, err)
 		return
 	}
 	p.server.sessions.Go(func() { p.serveOn(e, next) })
@@ -89,7 +88,7 @@ func (p *peerSession) start(e ends, hello time.Duration) (*wait, error) {
 		return nil, err
 	}
 	p.conn, p.peer = conn, conn.Peer()
-	p.cred = registry.Credential{
+	p.rules = registry.Session{
 		Protocol: p.peer.Protocol, Salt: p.peer.Salt,
 		SigKey: p.peer.SigKey, Certificate: p.peer.Certificate, Turn: p.turn,
 	}
@@ -103,7 +102,7 @@ func (s *Server) greet(ctx context.Context, nc net.Conn, hello time.Duration) (s
 }
 
 // end closes the connection and says in the log why.
-func (p *peerSession) end(err error) {
+func (p *peerSession) end(e ends, err error) {
 	defer p.server.admission.Leave(p.from)
 	if p.conn == nil {
 		_ = p.nc.Close()
@@ -116,6 +115,9 @@ func (p *peerSession) end(err error) {
 		return
 	}
 	_ = p.conn.Close()
+	if e.stop.Err() == nil { // the seats of those whom a stopping server leaves are theirs still
+		p.server.registry.End(e.hard, &p.rules)
+	}
 	p.logEnd(err)
 }
 
@@ -244,8 +246,8 @@ func (p *peerSession) logEnd(err error) {
 		slog.Float64("ms", float64(took.Microseconds())/1000),
 		slog.String("end", err.Error()),
 	}
-	if p.node != "" {
-		attrs = append(attrs, slog.String("node", p.node.String()))
+	if node := p.rules.Node(); node != "" {
+		attrs = append(attrs, slog.String("node", node.String()))
 	}
 	p.server.log.LogAttrs(context.Background(), slog.LevelInfo, "session ended", attrs...)
 }

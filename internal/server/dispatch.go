@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/xlattice/xlreg"
@@ -32,7 +33,9 @@ func (p *peerSession) dispatch(e ends, m *wire.Message) (reply *wire.Message, w 
 	case wire.OpLeave:
 		reply, err = p.leave(e.hard, m)
 	case wire.OpRegCredRequest:
-		reply, err = p.read(p.server.describe)
+		reply, err = p.described()
+	case wire.OpOrder:
+		reply, err = p.order(e.hard, m)
 	case wire.OpBye:
 		reply = wire.NewAck()
 	default: // checkOrder lets no other pass
@@ -50,68 +53,128 @@ func (p *peerSession) member(ctx context.Context, m *wire.Message) (*wire.Messag
 	if err != nil {
 		return nil, err
 	}
-	p.state, p.node, p.cost = known, node.ID, cost(&node, node.Certificate)
-	return wire.NewMemberOK(&node), nil
+	p.state, p.cost = known, cost(&node)
+	reply := wire.NewMemberOK(&node)
+	p.observe(reply)
+	return reply, nil
 }
 
 func (p *peerSession) identify(ctx context.Context, req *wire.MemberRequest) (xlreg.Token, error) {
 	s := p.server
 	if req.Token == nil {
-		return s.registry.LogIn(ctx, p.cred, req.ID, req.DigSig)
+		return s.registry.LogIn(ctx, &p.rules, req.ID, req.DigSig)
 	}
-	claim := p.claim(s.meters.nodes, cost(req.Token, p.cred.Certificate))
-	node, did, err := s.registry.Register(ctx, p.cred, req.Token, claim.allowance())
+	claim := p.claim(s.meters.nodes, cost(req.Token))
+	node, did, err := s.registry.Register(ctx, &p.rules, req.Token, claim.allowance())
 	return node, claim.settle(did, err)
 }
 
-func (p *peerSession) create(ctx context.Context, m *wire.Message) (*wire.Message, error) {
-	s, spec := p.server, m.Create()
+// observe tells a peer over 2.0 from where the registry sees it.
+func (p *peerSession) observe(reply *wire.Message) {
+	if from := p.peer.Addr; !p.peer.Protocol.Classic() && from.IsValid() {
+		reply.SetObserved(xlreg.EndpointOf(from))
+	}
+}
+
+// described says who the registry is.
+func (p *peerSession) described() (*wire.Message, error) {
+	reply := wire.NewRegCredReply(p.server.describe)
 	if p.peer.Protocol.Classic() {
-		spec.Attrs = 0 // deployed clients send random ones
+		return p.read(reply)
+	}
+	chain, err := p.server.authority.Chain()
+	if err != nil {
+		return nil, fmt.Errorf("show certificates: %w", err)
+	}
+	reply.SetChain(chain)
+	p.observe(reply)
+	return p.read(reply)
+}
+
+func (p *peerSession) create(ctx context.Context, m *wire.Message) (*wire.Message, error) {
+	s := p.server
+	spec, err := m.Create(p.peer.Protocol)
+	if err != nil {
+		return nil, err
 	}
 	claim := p.claim(s.meters.clusters, 1)
-	c, did, err := s.registry.Create(ctx, spec, claim.allowance())
+	c, did, err := s.registry.Create(ctx, &p.rules, spec, claim.allowance())
 	if err := claim.settle(did, err); err != nil {
 		return nil, err
 	}
-	p.created, p.used = c.ID, c.ID
-	return wire.NewClusterReply(wire.OpCreateReply, &c), nil
+	p.created, p.used = c.Cluster.ID, c.Cluster.ID
+	return wire.NewClusterReply(wire.OpCreateReply, &c.Cluster, c.State, p.peer.Protocol), nil
 }
 
 func (p *peerSession) join(ctx context.Context, m *wire.Message) (*wire.Message, error) {
-	s := p.server
-	claim := s.meters.writes.Claim(p.from, s.now(), p.cost)
-	seat, did, err := s.registry.Join(ctx, p.node, refOr(m.Ref(), p.created), allowance(&claim))
+	req, err := m.Join(p.peer.Protocol)
+	if err != nil {
+		return nil, err
+	}
+	asked := registry.JoinRequest{
+		Ref: refOr(req.Ref, p.created), Run: req.Run, Fresh: req.Fresh, Lease: req.Lease, Admission: req.Admission,
+	}
+	// What cannot be read is signed by nobody; the rules say so when its turn comes.
+	asked.Parsed, _ = wire.DecodeAdmission(req.Admission)
+	claim := p.server.meters.writes.Claim(p.from, p.server.now(), p.cost)
+	seat, did, err := p.server.registry.Join(ctx, &p.rules, asked, allowance(&claim))
 	if err := claim.Settle(did != registry.Unchanged, err); err != nil {
 		return nil, err
 	}
 	p.used = seat.Cluster.ID
-	return wire.NewClusterReply(wire.OpJoinReply, &seat.Cluster), nil
+	return wire.NewJoinReply(&seat.Cluster, seat.State, seat.Lease, p.peer.Protocol), nil
 }
 
 func (p *peerSession) leave(ctx context.Context, m *wire.Message) (*wire.Message, error) {
-	s := p.server
-	claim := s.meters.writes.Claim(p.from, s.now(), 1)
-	id, err := s.registry.Leave(ctx, p.node, refOr(m.Ref(), p.used), allowance(&claim))
+	ref, err := m.Ref(p.peer.Protocol)
+	if err != nil {
+		return nil, err
+	}
+	claim := p.server.meters.writes.Claim(p.from, p.server.now(), 1)
+	id, err := p.server.registry.Leave(ctx, &p.rules, refOr(ref, p.used), allowance(&claim))
 	if err := claim.Settle(true, err); err != nil {
 		return nil, err
 	}
 	return wire.NewLeaveReply(id), nil
 }
 
+// order needs no identity: the owner's signature is all there is to prove.
+func (p *peerSession) order(ctx context.Context, m *wire.Message) (*wire.Message, error) {
+	signed := m.Order()
+	order, err := wire.DecodeOrder(signed.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	claim := p.server.meters.writes.Claim(p.from, p.server.now(), 1)
+	done, did, err := p.server.registry.Order(ctx, &p.rules, registry.OrderRequest{Signed: signed, Order: order}, allowance(&claim))
+	if err := claim.Settle(did != registry.Unchanged, err); err != nil {
+		return nil, err
+	}
+	return wire.NewClusterReply(wire.OpOrderReply, &done.Cluster, done.State, p.peer.Protocol), nil
+}
+
 func (p *peerSession) get(e ends, m *wire.Message) (reply *wire.Message, w *wait, err error) {
-	req := m.Get()
-	req.Ref = refOr(req.Ref, p.used)
-	if req.Wait {
-		return p.await(e, req)
+	req, err := m.Get(p.peer.Protocol)
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := p.server.registry.Cluster(e.hard, refOr(req.Ref, p.used), p.peer.Protocol)
+	if err != nil {
+		return nil, nil, err
+	}
+	req.Ref = xlreg.ClusterRef{ID: c.ID}
+	p.server.registry.Alive(&p.rules, c.ID)
+	if req.Wait && (req.WaitSize == nil || *req.WaitSize > 0) {
+		return p.await(e, req, &c)
 	}
 	reply, err = p.roster(e.hard, req)
 	return reply, nil, err
 }
 
-// roster answers a reader with what there is now.
+// roster answers a reader with what there is now: of one who knows an earlier revision
+// with what is new, if that is known and not too long.
 func (p *peerSession) roster(ctx context.Context, req wire.GetRequest) (*wire.Message, error) {
-	roster, err := p.server.registry.Roster(ctx, req.Ref)
+	roster, err := p.server.registry.Roster(ctx, req.Ref, p.peer.Protocol)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +182,42 @@ func (p *peerSession) roster(ctx context.Context, req wire.GetRequest) (*wire.Me
 	if err != nil {
 		return nil, fmt.Errorf("encode roster: %w", err)
 	}
-	return p.read(encoded.Message(req.Which, p.peer.Protocol.MaxReply()))
+	if !req.Sign {
+		return p.read(p.excerpt(roster, encoded, &req, p.peer.Protocol.MaxReply()))
+	}
+	signed, err := p.sign(ctx, encoded)
+	if err != nil {
+		return nil, err
+	}
+	reply := p.excerpt(roster, encoded, &req, p.peer.Protocol.MaxReply()-signed.Size())
+	reply.SetSigned(signed)
+	return p.read(reply)
+}
+
+func (p *peerSession) excerpt(roster *registry.Roster, encoded *wire.EncodedRoster, req *wire.GetRequest, limit int) *wire.Message {
+	if req.Since != nil {
+		if changed, ok := roster.ChangedSince(*req.Since); ok {
+			if reply, ok := encoded.Delta(changed, req.Which, *req.Since, limit); ok {
+				return reply
+			}
+		}
+	}
+	return encoded.Message(req.Which, limit)
+}
+
+// sign signs a roster in a turn, since that is a computation that others could ask for
+// without end.
+func (p *peerSession) sign(ctx context.Context, encoded *wire.EncodedRoster) (signed wire.Signed, err error) {
+	release, err := p.turn(ctx)
+	if err != nil {
+		return signed, err
+	}
+	defer release(true)
+	signed, err = p.server.authority.SignRoster(encoded.Sum(), uint64(max(0, p.server.now().UnixMilli())))
+	if err != nil {
+		return signed, fmt.Errorf("sign roster: %w", err)
+	}
+	return signed, nil
 }
 
 // wait is a request that waits.
@@ -129,19 +227,10 @@ type wait struct {
 	release func()
 }
 
-// await is for a reader who wants to wait until the cluster is as large as it says
-// or its time is over. If there is nothing to wait for it gets its reply at once.
-func (p *peerSession) await(e ends, req wire.GetRequest) (reply *wire.Message, w *wait, err error) {
-	c, err := p.server.registry.Cluster(e.hard, req.Ref)
-	if err != nil {
-		return nil, nil, err
-	}
-	req.Ref = xlreg.ClusterRef{ID: c.ID}
-	if req.WaitSize != nil && *req.WaitSize == 0 {
-		reply, err = p.roster(e.hard, req)
-		return reply, nil, err
-	}
-	ready, release, err := p.server.registry.Await(e.stop, &c, waitSize(&req), waitLimit(&req))
+// await is for a reader who wants to wait until there is what it asks for or its time is
+// over. If there is nothing to wait for it gets its reply at once.
+func (p *peerSession) await(e ends, req wire.GetRequest, c *xlreg.Cluster) (reply *wire.Message, w *wait, err error) {
+	ready, release, err := p.server.registry.Await(e.stop, c, waitFor(&req, c.MaxSize))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -151,6 +240,16 @@ func (p *peerSession) await(e ends, req wire.GetRequest) (reply *wire.Message, w
 	}
 	reply, err = p.awaited(e, w)
 	return reply, nil, err
+}
+
+// waitFor is what a request waits for, in the words of the rules.
+func waitFor(req *wire.GetRequest, maxSize int) registry.Wait {
+	until := req.Until(maxSize)
+	w := registry.Wait{Size: until.Members, Since: until.Revision, Epoch: until.Epoch, Limit: max(0, until.Limit)}
+	if until.Members == math.MaxInt {
+		w.Size = 0
+	}
+	return w
 }
 
 // awaited holds the session until its wait is over, and returns the reply. It is
@@ -168,26 +267,10 @@ func (p *peerSession) awaited(e ends, w *wait) (*wire.Message, error) {
 	return p.roster(e.hard, w.req)
 }
 
-// waitSize returns how many members the reader waits for; 0 is all.
-func waitSize(req *wire.GetRequest) int {
-	if req.WaitSize == nil || *req.WaitSize > xlreg.MaxClusterSize {
-		return 0
-	}
-	return int(*req.WaitSize)
-}
-
-// waitLimit returns how long the reader waits; 0 is as long as it may.
-func waitLimit(req *wire.GetRequest) time.Duration {
-	if req.WaitMillis == nil {
-		return 0
-	}
-	return time.Duration(*req.WaitMillis) * time.Millisecond
-}
-
 // refOr returns ref, or the session's own cluster if ref names none.
 func refOr(ref xlreg.ClusterRef, own xlreg.ClusterID) xlreg.ClusterRef {
 	if ref.IsZero() {
-		return xlreg.ClusterRef{ID: own}
+		return xlreg.ClusterRef{ID: own, Key: ref.Key}
 	}
 	return ref
 }

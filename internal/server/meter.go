@@ -36,9 +36,9 @@ const (
 	writeUnit = guard.WriteUnit
 )
 
-// cost returns how many writes it is to keep a token with a certificate.
-func cost(t *xlreg.Token, certificate []byte) int {
-	n := len(t.Name) + len(t.CommsKey) + len(t.SigKey) + len(t.DigSig2) + len(certificate)
+// cost returns how many writes it is to keep a token.
+func cost(t *xlreg.Token) int {
+	n := len(t.Name) + len(t.CommsKey) + len(t.SigKey) + len(t.Labels) + len(t.DigSig2) + len(t.CommsSig) + len(t.Certificate)
 	for _, e := range t.Endpoints {
 		n += len(e)
 	}

@@ -31,17 +31,25 @@ func (s opSet) has(op wire.Op) bool { return op.Known() && s>>op&1 == 1 }
 var legal = [states]struct{ classic, modern opSet }{
 	fresh: {
 		classic: ops(wire.OpMember, wire.OpRegCredRequest, wire.OpBye),
-		modern:  ops(wire.OpMember, wire.OpRegCredRequest, wire.OpBye, wire.OpGetCluster),
+		modern:  ops(wire.OpMember, wire.OpRegCredRequest, wire.OpBye, wire.OpGetCluster, wire.OpOrder),
 	},
 	known: {
 		classic: ops(wire.OpCreate, wire.OpJoin, wire.OpGetCluster, wire.OpRegCredRequest, wire.OpBye),
 		modern: ops(wire.OpCreate, wire.OpJoin, wire.OpGetCluster, wire.OpRegCredRequest, wire.OpBye,
-			wire.OpLeave, wire.OpMember),
+			wire.OpLeave, wire.OpMember, wire.OpOrder),
 	},
 }
 
 // writes are the requests that need to know who asks.
 var writes = ops(wire.OpCreate, wire.OpJoin, wire.OpLeave)
+
+// lastOp is the last operation that there is over p.
+func lastOp(p xlreg.Protocol) wire.Op {
+	if p.Classic() {
+		return wire.OpLeaveReply
+	}
+	return wire.OpOrderReply
+}
 
 // checkOrder says whether a request is allowed now.
 func checkOrder(s state, p xlreg.Protocol, op wire.Op) error {
@@ -52,7 +60,7 @@ func checkOrder(s state, p xlreg.Protocol, op wire.Op) error {
 	switch {
 	case allowed.has(op):
 		return nil
-	case op < 0 || op > wire.OpLeaveReply:
+	case op < 0 || op > lastOp(p):
 		return xlreg.ErrBadTag
 	case !p.Classic() && writes.has(op):
 		return xlreg.ErrIdentityRequired

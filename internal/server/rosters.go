@@ -36,7 +36,7 @@ func (rc *rosterCache) encoded(roster *registry.Roster, p xlreg.Protocol) (*wire
 	if kept, ok := rc.kept[key]; ok && kept.roster == roster {
 		return kept.encoded, nil
 	}
-	encoded, err := wire.EncodeRoster(&roster.Roster, p)
+	encoded, err := rc.encode(key, roster, p)
 	if err != nil {
 		return nil, err
 	}
@@ -51,4 +51,12 @@ func (rc *rosterCache) encoded(roster *registry.Roster, p xlreg.Protocol) (*wire
 	}
 	rc.kept[key] = keptRoster{roster, encoded}
 	return encoded, nil
+}
+
+// encode uses what is known of the cluster's roster before.
+func (rc *rosterCache) encode(key rosterKey, roster *registry.Roster, p xlreg.Protocol) (*wire.EncodedRoster, error) {
+	if kept, ok := rc.kept[key]; ok {
+		return kept.encoded.Next(&roster.Roster)
+	}
+	return wire.EncodeRoster(&roster.Roster, p)
 }

@@ -22,7 +22,6 @@ import (
 	"github.com/xlattice/xlreg/internal/guard"
 	"github.com/xlattice/xlreg/internal/registry"
 	"github.com/xlattice/xlreg/internal/session"
-	"github.com/xlattice/xlreg/internal/wire"
 	"github.com/xlattice/xlreg/keys"
 )
 
@@ -37,9 +36,15 @@ const lastCall = 200 * time.Millisecond
 // Config is what a Server is built from. Limits may be zero, Protocols empty
 // for all of them, Logger nil to discard; Now nil is time.Now.
 type Config struct {
-	Registry  *registry.Registry
-	Comms     keys.Private      // decrypts classic Hellos
-	Sig       keys.Private      // signs the certificate of 2.0
+	Registry *registry.Registry
+	Comms    keys.Private // decrypts classic Hellos
+	Sig      keys.Private // signs the certificate of 2.0
+
+	// Of a registry that has changed its keys: its comms key before, and what its sig
+	// key before says of the present one. Both may be nil.
+	FormerComms keys.Private
+	Succession  *session.Succession
+
 	Describe  xlreg.Credentials // the answer to RegCredRequest
 	Protocols []xlreg.Protocol
 	Limits    guard.Limits
@@ -51,7 +56,8 @@ type Config struct {
 type Server struct {
 	registry  *registry.Registry
 	session   *session.Server
-	describe  *wire.Message
+	describe  *xlreg.Credentials
+	authority *session.Authority
 	limits    guard.Limits
 	log       *slog.Logger
 	now       func() time.Time
@@ -78,7 +84,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		registry: cfg.Registry,
-		describe: wire.NewRegCredReply(&cfg.Describe),
+		describe: &cfg.Describe,
 		limits:   cfg.Limits.WithDefaults(),
 		log:      cfg.Logger,
 		now:      cfg.Now,
@@ -87,16 +93,18 @@ func New(cfg Config) (*Server, error) {
 	s.meters = newMeters(&s.limits)
 	s.refusals = newRefusalLog(s.log)
 	s.turns = guard.NewTurns(s.limits.Handshakes)
-	authority, err := session.NewAuthority(cfg.Sig, cfg.Now)
+	authority, err := session.NewSuccessor(cfg.Sig, cfg.Succession, cfg.Now)
 	if err != nil {
 		return nil, fmt.Errorf("make certificate: %w", err)
 	}
+	s.authority = authority
 	if s.refuser, err = newRefuser(authority, cfg.Protocols, guard.NewRefusals(&s.limits)); err != nil {
 		return nil, err
 	}
 	comms, _ := cfg.Comms.(keys.Decrypter) // nil, and an error below, if its kind cannot decrypt
+	former, _ := cfg.FormerComms.(keys.Decrypter)
 	s.session, err = session.NewServer(session.ServerConfig{
-		Comms:     comms,
+		Comms: comms, FormerComms: former,
 		Turn:      s.turn,
 		Wasted:    func(from netip.Addr) { s.turns.Wasted(guard.SourceOf(from)) },
 		Authority: authority,

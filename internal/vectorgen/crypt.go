@@ -5,8 +5,9 @@ import (
 	"crypto"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/ecdsa"
 	"crypto/rsa"
-	_ "crypto/sha1" // pkcs1 is asked for it
+	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/binary"
 	"hash"
@@ -84,6 +85,18 @@ func pkcs1(key *rsa.PrivateKey, hash crypto.Hash, message []byte) []byte {
 	return sig
 }
 
+// ecdsaSign makes the signature that RFC 6979 derives from the key and the
+// message, in DER.
+func ecdsaSign(key *ecdsa.PrivateKey, hash crypto.Hash, message []byte) []byte {
+	digest := hash.New()
+	digest.Write(message)
+	sig, err := key.Sign(nil, digest.Sum(nil), hash) // deterministic without a source of randomness
+	if err != nil {
+		panic(err) // a hash that is not linked in: a mistake in this package
+	}
+	return sig
+}
+
 func pkcs1SHA1(key *rsa.PrivateKey, message []byte) []byte { return pkcs1(key, crypto.SHA1, message) }
 
 // pad appends padding as PKCS #7 says.
@@ -102,6 +115,13 @@ func cbc(key, iv, padded []byte) []byte {
 	cipher.NewCBCEncrypter(block, iv).CryptBlocks(out, padded)
 	return out
 }
+
+// plusModulus returns a number that is the signature to whoever reduces it first.
+func plusModulus(key *rsa.PrivateKey, signature []byte) []byte {
+	return new(big.Int).Add(new(big.Int).SetBytes(signature), key.N).Bytes()
+}
+
+func sha1Sum(b []byte) []byte { sum := sha1.Sum(b); return sum[:] }
 
 func sha256Sum(b []byte) []byte { sum := sha256.Sum256(b); return sum[:] }
 

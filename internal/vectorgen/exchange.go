@@ -22,8 +22,11 @@ func (m *maker) testCluster() cluster {
 func (m *maker) messages() {
 	m.requests()
 	m.replies()
+	m.modernRequests()
+	m.modernReplies()
 	m.oddMessages()
 	m.badMessages()
+	m.badModernMessages()
 }
 
 func (m *maker) message(name, about, from string, v *msg, canonical bool) {
@@ -122,7 +125,7 @@ func (m *maker) badMessages() {
 	noMessage("group", "a group, which no message has, behind an Op", append(newMsg(opJoin).b, 0xc3, 0x3e, 0xc4, 0x3e))
 	noMessage("text", "no protobuf at all", []byte("GET / HTTP/1.1\r\n\r\n"))
 
-	bad("op-16", rule, "an Op past those there are", "client", newMsg(16).b, refused(9, "message tag out of range"))
+	bad("op-18", rule, "an Op past those there are", "client", newMsg(18).b, refused(9, "message tag out of range"))
 	bad("op-huge", rule, "the largest Op that an enum holds", "client", newMsg(1<<31-1).b, refused(9, "message tag out of range"))
 	bad("member-neither", message, "Member with neither MemberSpecs nor MemberID", "client", newMsg(opMember).b, illFormedToken())
 

@@ -2,9 +2,11 @@ package vectorgen
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
@@ -17,12 +19,16 @@ import (
 var keySizes = map[string]int{
 	"registry-comms": 2048,
 	"registry-sig":   2048,
+	"registry-next":  2048,
 	"node-comms":     2048,
 	"node-sig":       2048,
 	"other-sig":      2048,
 	"small-comms":    1024,
 	"small-sig":      1024,
 }
+
+// curveKeys are the keys on P-256, by the names of their files.
+var curveKeys = []string{"p256-comms", "p256-sig", "other-p256-sig"}
 
 const keyExponent = 65537
 
@@ -34,11 +40,12 @@ part of published test vectors, and protects nothing. Never use it.
 // keys are all private keys that the vectors use.
 type keys struct {
 	rsa  map[string]*rsa.PrivateKey
+	p256 map[string]*ecdsa.PrivateKey
 	leaf *ecdsa.PrivateKey // of the registry's TLS leaf
 }
 
 func makeKeys() (*keys, error) {
-	k := &keys{rsa: make(map[string]*rsa.PrivateKey)}
+	k := &keys{rsa: make(map[string]*rsa.PrivateKey), p256: make(map[string]*ecdsa.PrivateKey)}
 	for name, bits := range keySizes {
 		key, err := makeRSA(newStream("key "+name), bits)
 		if err != nil {
@@ -53,9 +60,24 @@ func makeKeys() (*keys, error) {
 		}
 		k.rsa["deployed-"+version+"-comms"] = key
 	}
-	leaf, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), random("key registry-leaf", 32))
+	for _, name := range curveKeys {
+		key, err := makeP256(name)
+		if err != nil {
+			return nil, err
+		}
+		k.p256[name] = key
+	}
+	leaf, err := makeP256("registry-leaf")
 	k.leaf = leaf
 	return k, err
+}
+
+func makeP256(name string) (*ecdsa.PrivateKey, error) {
+	key, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), random("key "+name, 32))
+	if err != nil {
+		return nil, fmt.Errorf("make key %s: %w", name, err)
+	}
+	return key, nil
 }
 
 // makeRSA searches its primes itself, since crypto/rsa takes no randomness but
@@ -163,6 +185,13 @@ func (k *keys) pem() (map[string][]byte, error) {
 		}
 		files["keys/"+name+".pem"] = file
 	}
+	for name, key := range k.p256 {
+		file, err := keyFile(key)
+		if err != nil {
+			return nil, err
+		}
+		files["keys/"+name+".pem"] = file
+	}
 	file, err := keyFile(k.leaf)
 	files["keys/registry-leaf.pem"] = file
 	return files, err
@@ -178,8 +207,40 @@ func keyFile(key any) ([]byte, error) {
 	return file.Bytes(), err
 }
 
-// public returns the public half of an RSA key as it travels.
-func (k *keys) public(name string) []byte { return spki(&k.rsa[name].PublicKey) }
+// public returns the public half of a key as it travels.
+func (k *keys) public(name string) []byte {
+	if key, ok := k.p256[name]; ok {
+		return spki(&key.PublicKey)
+	}
+	return spki(&k.rsa[name].PublicKey)
+}
+
+// certAlgorithm is the AlgorithmIdentifier of what certSign makes.
+func (k *keys) certAlgorithm(name string) []byte {
+	if k.p256[name] != nil {
+		return seq(ecdsaWithSHA256())
+	}
+	return seq(rsaWithSHA256(), null())
+}
+
+func rsaWithSHA256() []byte   { return oid(1, 2, 840, 113549, 1, 1, 11) }
+func ecdsaWithSHA256() []byte { return oid(1, 2, 840, 10045, 4, 3, 2) }
+
+// certSign signs as in a certificate.
+func (k *keys) certSign(name string, tbs []byte) []byte {
+	if key, ok := k.p256[name]; ok {
+		return ecdsaSign(key, crypto.SHA256, tbs)
+	}
+	return pkcs1(k.rsa[name], crypto.SHA256, tbs)
+}
+
+// proof signs as in DigSig2 and CommsSig. The label stands for the salt of PSS.
+func (k *keys) proof(name, label string, input []byte) []byte {
+	if key, ok := k.p256[name]; ok {
+		return ecdsaSign(key, crypto.SHA256, input)
+	}
+	return pss(k.rsa[name], sha256.New, random("pss salt "+label+name, 32), input)
+}
 
 // spki returns a public key as it travels. All keys here are of kinds that the
 // encoder knows, so it cannot fail.

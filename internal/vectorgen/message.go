@@ -13,6 +13,9 @@ var fieldNames = map[protowire.Number]string{
 	13: "ClusterID", 14: "ClusterName", 15: "ClusterMaxSize", 16: "ClusterAttrs", 17: "EndPointCount",
 	20: "Which", 21: "Tokens", 22: "DigSig", 23: "ErrDesc",
 	24: "WaitSize", 25: "WaitMillis", 26: "ErrCode", 27: "RetryMillis",
+	28: "ClusterKey", 29: "Epoch", 30: "Revision", 31: "SinceRevision", 32: "WaitEpoch", 33: "Run",
+	34: "LeaseMillis", 35: "SeatSet", 36: "WhichSet", 37: "Admission", 38: "OwnerOrder", 39: "OwnerSig",
+	40: "Sign", 41: "SignedMillis", 42: "RosterSig", 43: "Chain", 44: "Fresh", 45: "Observed", 46: "Orders", 47: "Sum",
 }
 
 // The operations that the vectors use.
@@ -32,6 +35,8 @@ const (
 	opError
 	opLeave
 	opLeaveReply
+	opOrder
+	opOrderReply
 )
 
 // msg is a protobuf in the making, and its content by names for the JSON.
@@ -79,6 +84,24 @@ func (m *msg) text(n protowire.Number, v string) *msg {
 	return m
 }
 
+// yes adds a bool that is true.
+func (m *msg) yes(n protowire.Number) *msg {
+	m.varint(n, 1)
+	m.fields[fieldNames[n]] = true
+	return m
+}
+
+// list adds a repeated field.
+func (m *msg) list(n protowire.Number, values ...[]byte) *msg {
+	list := []string{}
+	for _, v := range values {
+		m.raw(n, v)
+		list = append(list, h(v))
+	}
+	m.fields[fieldNames[n]] = list
+	return m
+}
+
 func (m *msg) raw(n protowire.Number, v []byte) {
 	m.b = protowire.AppendTag(m.b, n, protowire.BytesType)
 	m.b = protowire.AppendBytes(m.b, v)
@@ -109,13 +132,34 @@ type cluster struct {
 	size  uint64
 	attrs uint64
 	ends  uint64
+
+	key                     []byte // none: an open one
+	epoch, revision, orders uint64
 }
 
-func (m *msg) cluster(c cluster) *msg {
+// clusterHead adds what every carrier has of a cluster.
+func (m *msg) clusterHead(c cluster) *msg {
 	return m.bytes(13, c.id).text(14, c.name).u32(15, c.size).u64(16, c.attrs).u32(17, c.ends)
 }
 
-// token is a Token in the making. What is nil or, for attrs and joined, set to
+// clusterTail adds what 2.0 has besides, but for Orders, which come last.
+func (m *msg) clusterTail(c cluster) *msg {
+	if c.key != nil {
+		m.bytes(28, c.key)
+	}
+	return m.u64(29, c.epoch).u64(30, c.revision)
+}
+
+// cluster adds a reply's cluster, over 2.0 where it has an epoch.
+func (m *msg) cluster(c cluster) *msg {
+	m.clusterHead(c)
+	if c.epoch == 0 {
+		return m
+	}
+	return m.clusterTail(c).u64(46, c.orders)
+}
+
+// token is a Token in the making. What is nil or, for attrs and the times, set to
 // absent is not encoded.
 type token struct {
 	name      string
@@ -126,8 +170,17 @@ type token struct {
 	ends      []string
 	digSig    []byte
 	digSig2   []byte
-	cert      []byte
+	cert      []byte // field 9, over 2.0 what the certificate is built from
 	joined    uint64
+	commsSig  []byte
+	admission []byte
+	lease     uint64
+	seen      uint64
+	run       []byte
+	labels    []byte
+
+	emptyLabels bool // field 17 is there and empty
+
 	noAttrs   bool
 	hasJoined bool
 }
@@ -150,12 +203,27 @@ func (t *token) encode() []byte {
 	if t.hasJoined {
 		m.varint(10, t.joined)
 	}
+	m.rawIf(11, t.commsSig)
+	m.rawIf(12, t.admission)
+	m.varintIf(14, t.lease)
+	m.varintIf(15, t.seen)
+	m.rawIf(16, t.run)
+	m.rawIf(17, t.labels)
+	if t.emptyLabels {
+		m.raw(17, nil)
+	}
 	return m.b
 }
 
 func (m *msg) rawIf(n protowire.Number, v []byte) {
 	if v != nil {
 		m.raw(n, v)
+	}
+}
+
+func (m *msg) varintIf(n protowire.Number, v uint64) {
+	if v != 0 {
+		m.varint(n, v)
 	}
 }
 
@@ -170,7 +238,16 @@ func (t *token) fields() fields {
 	if t.hasJoined {
 		f["JoinedMillis"] = strconv.FormatUint(t.joined, 10)
 	}
-	for name, v := range map[string][]byte{"ID": t.id, "DigSig": t.digSig, "DigSig2": t.digSig2, "Certificate": t.cert} {
+	if t.lease != 0 {
+		f["LeaseMillis"] = t.lease
+	}
+	if t.seen != 0 {
+		f["SeenMillis"] = strconv.FormatUint(t.seen, 10)
+	}
+	for name, v := range map[string][]byte{
+		"ID": t.id, "DigSig": t.digSig, "DigSig2": t.digSig2, "Certificate": t.cert,
+		"CommsSig": t.commsSig, "Admission": t.admission, "Run": t.run, "Labels": t.labels,
+	} {
 		if v != nil {
 			f[name] = h(v)
 		}
@@ -194,5 +271,13 @@ func (t *token) modernInput(certificate []byte) []byte {
 	for _, end := range t.ends {
 		b = append(b, lp([]byte(end))...)
 	}
+	if t.labels != nil {
+		b = append(b, lp(t.labels)...)
+	}
 	return b
+}
+
+// commsInput is what CommsSig covers.
+func (t *token) commsInput() []byte {
+	return join([]byte("xlreg comms 2.0\x00"), lp(t.comms), lp(t.sig))
 }

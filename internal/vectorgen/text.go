@@ -114,7 +114,11 @@ identity required
 cluster has another size
 try again later
 protocol error
-ill-formed name`, "\n") {
+ill-formed name
+admission refused
+orders have changed
+registry is full
+key is not admitted`, "\n") {
 		cases = append(cases, good(text, fields{"code": i + 1}))
 	}
 	return cases

@@ -29,6 +29,7 @@ const (
 type Node struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Token         *Token                 `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	SeenDay       int64                  `protobuf:"varint,2,opt,name=seen_day,json=seenDay,proto3" json:"seen_day,omitempty"` // when it last registered or logged in, in days since 1970, as far as is written
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -70,7 +71,61 @@ func (x *Node) GetToken() *Token {
 	return nil
 }
 
+func (x *Node) GetSeenDay() int64 {
+	if x != nil {
+		return x.SeenDay
+	}
+	return 0
+}
+
+// NodeOfKey says which node a sig key is.
+type NodeOfKey struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	NodeId        []byte                 `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NodeOfKey) Reset() {
+	*x = NodeOfKey{}
+	mi := &file_records_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NodeOfKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NodeOfKey) ProtoMessage() {}
+
+func (x *NodeOfKey) ProtoReflect() protoreflect.Message {
+	mi := &file_records_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NodeOfKey.ProtoReflect.Descriptor instead.
+func (*NodeOfKey) Descriptor() ([]byte, []int) {
+	return file_records_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *NodeOfKey) GetNodeId() []byte {
+	if x != nil {
+		return x.NodeId
+	}
+	return nil
+}
+
 // Token is what a node says of itself, less its classic signature, which is kept nowhere.
+// Before version 2 of records there was a whole certificate in field 8, which proves
+// nothing any more.
 type Token struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -80,14 +135,16 @@ type Token struct {
 	SigKey        []byte                 `protobuf:"bytes,5,opt,name=sig_key,json=sigKey,proto3" json:"sig_key,omitempty"`       // DER
 	Endpoints     []string               `protobuf:"bytes,6,rep,name=endpoints,proto3" json:"endpoints,omitempty"`
 	DigSig2       []byte                 `protobuf:"bytes,7,opt,name=dig_sig2,json=digSig2,proto3" json:"dig_sig2,omitempty"`
-	Certificate   []byte                 `protobuf:"bytes,8,opt,name=certificate,proto3" json:"certificate,omitempty"` // DER
+	Certificate   []byte                 `protobuf:"bytes,9,opt,name=certificate,proto3" json:"certificate,omitempty"` // serial number, dates and signature
+	CommsSig      []byte                 `protobuf:"bytes,10,opt,name=comms_sig,json=commsSig,proto3" json:"comms_sig,omitempty"`
+	Labels        []byte                 `protobuf:"bytes,11,opt,name=labels,proto3" json:"labels,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_records_proto_msgTypes[1]
+	mi := &file_records_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -99,7 +156,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_records_proto_msgTypes[1]
+	mi := &file_records_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -112,7 +169,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_records_proto_rawDescGZIP(), []int{1}
+	return file_records_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Token) GetName() string {
@@ -171,23 +228,51 @@ func (x *Token) GetCertificate() []byte {
 	return nil
 }
 
-// Cluster is what is fixed about a cluster, and which of its seats are taken.
+func (x *Token) GetCommsSig() []byte {
+	if x != nil {
+		return x.CommsSig
+	}
+	return nil
+}
+
+func (x *Token) GetLabels() []byte {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+// Cluster is the head of a cluster: what is fixed about it, which of its seats are
+// taken, and how far it has come.
 type Cluster struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	Attrs         uint64                 `protobuf:"varint,3,opt,name=attrs,proto3" json:"attrs,omitempty"`
-	MaxSize       uint32                 `protobuf:"varint,4,opt,name=max_size,json=maxSize,proto3" json:"max_size,omitempty"`
-	EndpointCount uint32                 `protobuf:"varint,5,opt,name=endpoint_count,json=endpointCount,proto3" json:"endpoint_count,omitempty"`
-	Taken         uint64                 `protobuf:"fixed64,6,opt,name=taken,proto3" json:"taken,omitempty"` // bit n stands for index n
-	Revision      uint64                 `protobuf:"varint,7,opt,name=revision,proto3" json:"revision,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Id             []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Name           string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Attrs          uint64                 `protobuf:"varint,3,opt,name=attrs,proto3" json:"attrs,omitempty"`
+	MaxSize        uint32                 `protobuf:"varint,4,opt,name=max_size,json=maxSize,proto3" json:"max_size,omitempty"`
+	EndpointCount  uint32                 `protobuf:"varint,5,opt,name=endpoint_count,json=endpointCount,proto3" json:"endpoint_count,omitempty"`
+	TakenWord      uint64                 `protobuf:"fixed64,6,opt,name=taken_word,json=takenWord,proto3" json:"taken_word,omitempty"` // before version 2: bit n stands for index n
+	Revision       uint64                 `protobuf:"varint,7,opt,name=revision,proto3" json:"revision,omitempty"`
+	Key            []byte                 `protobuf:"bytes,8,opt,name=key,proto3" json:"key,omitempty"`
+	Taken          []byte                 `protobuf:"bytes,9,opt,name=taken,proto3" json:"taken,omitempty"`                                           // the seats of the current epoch; bit j of byte i stands for index 8i+j
+	ReservedSeats  []byte                 `protobuf:"bytes,10,opt,name=reserved_seats,json=reservedSeats,proto3" json:"reserved_seats,omitempty"`     // the seats of earlier epochs
+	Epoch          uint64                 `protobuf:"varint,11,opt,name=epoch,proto3" json:"epoch,omitempty"`                                         // 0: 1
+	LowestEpoch    uint64                 `protobuf:"varint,12,opt,name=lowest_epoch,json=lowestEpoch,proto3" json:"lowest_epoch,omitempty"`          // seats of epochs before it are gone, though their records may still be there
+	CompletedEpoch uint64                 `protobuf:"varint,13,opt,name=completed_epoch,json=completedEpoch,proto3" json:"completed_epoch,omitempty"` // the last epoch that has held max_size members at one time; 0: none
+	Orders         uint64                 `protobuf:"varint,14,opt,name=orders,proto3" json:"orders,omitempty"`                                       // how many have been done
+	LastOrder      []byte                 `protobuf:"bytes,15,opt,name=last_order,json=lastOrder,proto3" json:"last_order,omitempty"`                 // the last of them, as it came, and its answer
+	LastEpoch      uint64                 `protobuf:"varint,16,opt,name=last_epoch,json=lastEpoch,proto3" json:"last_epoch,omitempty"`
+	LastRevision   uint64                 `protobuf:"varint,17,opt,name=last_revision,json=lastRevision,proto3" json:"last_revision,omitempty"`
+	Kept           uint32                 `protobuf:"varint,18,opt,name=kept,proto3" json:"kept,omitempty"`                                        // how many bans, revocations and uses are kept
+	TouchedDay     int64                  `protobuf:"varint,19,opt,name=touched_day,json=touchedDay,proto3" json:"touched_day,omitempty"`          // when somebody last asked for it, in days since 1970, as far as is written
+	DeletedMillis  int64                  `protobuf:"varint,20,opt,name=deleted_millis,json=deletedMillis,proto3" json:"deleted_millis,omitempty"` // since 1970; 0: it is there
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Cluster) Reset() {
 	*x = Cluster{}
-	mi := &file_records_proto_msgTypes[2]
+	mi := &file_records_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -199,7 +284,7 @@ func (x *Cluster) String() string {
 func (*Cluster) ProtoMessage() {}
 
 func (x *Cluster) ProtoReflect() protoreflect.Message {
-	mi := &file_records_proto_msgTypes[2]
+	mi := &file_records_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -212,7 +297,7 @@ func (x *Cluster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cluster.ProtoReflect.Descriptor instead.
 func (*Cluster) Descriptor() ([]byte, []int) {
-	return file_records_proto_rawDescGZIP(), []int{2}
+	return file_records_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Cluster) GetId() []byte {
@@ -250,9 +335,9 @@ func (x *Cluster) GetEndpointCount() uint32 {
 	return 0
 }
 
-func (x *Cluster) GetTaken() uint64 {
+func (x *Cluster) GetTakenWord() uint64 {
 	if x != nil {
-		return x.Taken
+		return x.TakenWord
 	}
 	return 0
 }
@@ -264,7 +349,98 @@ func (x *Cluster) GetRevision() uint64 {
 	return 0
 }
 
-// ClusterName says which cluster has a name.
+func (x *Cluster) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *Cluster) GetTaken() []byte {
+	if x != nil {
+		return x.Taken
+	}
+	return nil
+}
+
+func (x *Cluster) GetReservedSeats() []byte {
+	if x != nil {
+		return x.ReservedSeats
+	}
+	return nil
+}
+
+func (x *Cluster) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *Cluster) GetLowestEpoch() uint64 {
+	if x != nil {
+		return x.LowestEpoch
+	}
+	return 0
+}
+
+func (x *Cluster) GetCompletedEpoch() uint64 {
+	if x != nil {
+		return x.CompletedEpoch
+	}
+	return 0
+}
+
+func (x *Cluster) GetOrders() uint64 {
+	if x != nil {
+		return x.Orders
+	}
+	return 0
+}
+
+func (x *Cluster) GetLastOrder() []byte {
+	if x != nil {
+		return x.LastOrder
+	}
+	return nil
+}
+
+func (x *Cluster) GetLastEpoch() uint64 {
+	if x != nil {
+		return x.LastEpoch
+	}
+	return 0
+}
+
+func (x *Cluster) GetLastRevision() uint64 {
+	if x != nil {
+		return x.LastRevision
+	}
+	return 0
+}
+
+func (x *Cluster) GetKept() uint32 {
+	if x != nil {
+		return x.Kept
+	}
+	return 0
+}
+
+func (x *Cluster) GetTouchedDay() int64 {
+	if x != nil {
+		return x.TouchedDay
+	}
+	return 0
+}
+
+func (x *Cluster) GetDeletedMillis() int64 {
+	if x != nil {
+		return x.DeletedMillis
+	}
+	return 0
+}
+
+// ClusterName says which cluster has a name, or a name and a key.
 type ClusterName struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ClusterId     []byte                 `protobuf:"bytes,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
@@ -274,7 +450,7 @@ type ClusterName struct {
 
 func (x *ClusterName) Reset() {
 	*x = ClusterName{}
-	mi := &file_records_proto_msgTypes[3]
+	mi := &file_records_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -286,7 +462,7 @@ func (x *ClusterName) String() string {
 func (*ClusterName) ProtoMessage() {}
 
 func (x *ClusterName) ProtoReflect() protoreflect.Message {
-	mi := &file_records_proto_msgTypes[3]
+	mi := &file_records_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -299,7 +475,7 @@ func (x *ClusterName) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterName.ProtoReflect.Descriptor instead.
 func (*ClusterName) Descriptor() ([]byte, []int) {
-	return file_records_proto_rawDescGZIP(), []int{3}
+	return file_records_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ClusterName) GetClusterId() []byte {
@@ -309,19 +485,27 @@ func (x *ClusterName) GetClusterId() []byte {
 	return nil
 }
 
-// Seat is a member in its place.
+// Seat is a member in its place, or the trace of one who has left it.
 type Seat struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Index         uint32                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
 	Token         *Token                 `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"`                                    // as it was at the last Join
 	JoinedMillis  int64                  `protobuf:"varint,3,opt,name=joined_millis,json=joinedMillis,proto3" json:"joined_millis,omitempty"` // since 1970; 0 is unknown
+	Epoch         uint64                 `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"`                                   // 0: 1
+	Admission     []byte                 `protobuf:"bytes,5,opt,name=admission,proto3" json:"admission,omitempty"`
+	LeaseMillis   uint32                 `protobuf:"varint,6,opt,name=lease_millis,json=leaseMillis,proto3" json:"lease_millis,omitempty"` // as asked for
+	Run           []byte                 `protobuf:"bytes,7,opt,name=run,proto3" json:"run,omitempty"`
+	PastRuns      [][]byte               `protobuf:"bytes,8,rep,name=past_runs,json=pastRuns,proto3" json:"past_runs,omitempty"` // the oldest first
+	Fresh         bool                   `protobuf:"varint,9,opt,name=fresh,proto3" json:"fresh,omitempty"`
+	Revision      uint64                 `protobuf:"varint,10,opt,name=revision,proto3" json:"revision,omitempty"`                        // of the cluster, when what readers see of the seat last changed
+	LastKeySum    []byte                 `protobuf:"bytes,11,opt,name=last_key_sum,json=lastKeySum,proto3" json:"last_key_sum,omitempty"` // of a seat that is free: whose it was
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Seat) Reset() {
 	*x = Seat{}
-	mi := &file_records_proto_msgTypes[4]
+	mi := &file_records_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -333,7 +517,7 @@ func (x *Seat) String() string {
 func (*Seat) ProtoMessage() {}
 
 func (x *Seat) ProtoReflect() protoreflect.Message {
-	mi := &file_records_proto_msgTypes[4]
+	mi := &file_records_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -346,7 +530,7 @@ func (x *Seat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Seat.ProtoReflect.Descriptor instead.
 func (*Seat) Descriptor() ([]byte, []int) {
-	return file_records_proto_rawDescGZIP(), []int{4}
+	return file_records_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Seat) GetIndex() uint32 {
@@ -370,7 +554,63 @@ func (x *Seat) GetJoinedMillis() int64 {
 	return 0
 }
 
-// SeatRef says which seat of a cluster a node, or a name, has.
+func (x *Seat) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *Seat) GetAdmission() []byte {
+	if x != nil {
+		return x.Admission
+	}
+	return nil
+}
+
+func (x *Seat) GetLeaseMillis() uint32 {
+	if x != nil {
+		return x.LeaseMillis
+	}
+	return 0
+}
+
+func (x *Seat) GetRun() []byte {
+	if x != nil {
+		return x.Run
+	}
+	return nil
+}
+
+func (x *Seat) GetPastRuns() [][]byte {
+	if x != nil {
+		return x.PastRuns
+	}
+	return nil
+}
+
+func (x *Seat) GetFresh() bool {
+	if x != nil {
+		return x.Fresh
+	}
+	return false
+}
+
+func (x *Seat) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *Seat) GetLastKeySum() []byte {
+	if x != nil {
+		return x.LastKeySum
+	}
+	return nil
+}
+
+// SeatRef says which seat of a cluster a name has.
 type SeatRef struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Index         uint32                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
@@ -380,7 +620,7 @@ type SeatRef struct {
 
 func (x *SeatRef) Reset() {
 	*x = SeatRef{}
-	mi := &file_records_proto_msgTypes[5]
+	mi := &file_records_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -392,7 +632,7 @@ func (x *SeatRef) String() string {
 func (*SeatRef) ProtoMessage() {}
 
 func (x *SeatRef) ProtoReflect() protoreflect.Message {
-	mi := &file_records_proto_msgTypes[5]
+	mi := &file_records_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -405,7 +645,7 @@ func (x *SeatRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeatRef.ProtoReflect.Descriptor instead.
 func (*SeatRef) Descriptor() ([]byte, []int) {
-	return file_records_proto_rawDescGZIP(), []int{5}
+	return file_records_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SeatRef) GetIndex() uint32 {
@@ -415,13 +655,188 @@ func (x *SeatRef) GetIndex() uint32 {
 	return 0
 }
 
+// SeatRefs says which seats of a cluster a sig key has, or had last.
+type SeatRefs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Indexes       []uint32               `protobuf:"varint,1,rep,packed,name=indexes,proto3" json:"indexes,omitempty"` // the lowest first
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SeatRefs) Reset() {
+	*x = SeatRefs{}
+	mi := &file_records_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SeatRefs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SeatRefs) ProtoMessage() {}
+
+func (x *SeatRefs) ProtoReflect() protoreflect.Message {
+	mi := &file_records_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SeatRefs.ProtoReflect.Descriptor instead.
+func (*SeatRefs) Descriptor() ([]byte, []int) {
+	return file_records_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *SeatRefs) GetIndexes() []uint32 {
+	if x != nil {
+		return x.Indexes
+	}
+	return nil
+}
+
+// Invite is what is known of an invite of a cluster.
+type Invite struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Revoked       bool                   `protobuf:"varint,1,opt,name=revoked,proto3" json:"revoked,omitempty"`
+	Uses          uint32                 `protobuf:"varint,2,opt,name=uses,proto3" json:"uses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Invite) Reset() {
+	*x = Invite{}
+	mi := &file_records_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Invite) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Invite) ProtoMessage() {}
+
+func (x *Invite) ProtoReflect() protoreflect.Message {
+	mi := &file_records_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Invite.ProtoReflect.Descriptor instead.
+func (*Invite) Descriptor() ([]byte, []int) {
+	return file_records_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Invite) GetRevoked() bool {
+	if x != nil {
+		return x.Revoked
+	}
+	return false
+}
+
+func (x *Invite) GetUses() uint32 {
+	if x != nil {
+		return x.Uses
+	}
+	return 0
+}
+
+// Use says that a sig key has become a member by an invite whose uses are counted.
+type Use struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Use) Reset() {
+	*x = Use{}
+	mi := &file_records_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Use) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Use) ProtoMessage() {}
+
+func (x *Use) ProtoReflect() protoreflect.Message {
+	mi := &file_records_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Use.ProtoReflect.Descriptor instead.
+func (*Use) Descriptor() ([]byte, []int) {
+	return file_records_proto_rawDescGZIP(), []int{9}
+}
+
+// Ban says that a sig key may not become a member of a cluster.
+type Ban struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Ban) Reset() {
+	*x = Ban{}
+	mi := &file_records_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Ban) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Ban) ProtoMessage() {}
+
+func (x *Ban) ProtoReflect() protoreflect.Message {
+	mi := &file_records_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Ban.ProtoReflect.Descriptor instead.
+func (*Ban) Descriptor() ([]byte, []int) {
+	return file_records_proto_rawDescGZIP(), []int{10}
+}
+
 var File_records_proto protoreflect.FileDescriptor
 
 const file_records_proto_rawDesc = "" +
 	"\n" +
-	"\rrecords.proto\x12\rxlreg.records\"2\n" +
+	"\rrecords.proto\x12\rxlreg.records\"M\n" +
 	"\x04Node\x12*\n" +
-	"\x05token\x18\x01 \x01(\v2\x14.xlreg.records.TokenR\x05token\"\xd2\x01\n" +
+	"\x05token\x18\x01 \x01(\v2\x14.xlreg.records.TokenR\x05token\x12\x19\n" +
+	"\bseen_day\x18\x02 \x01(\x03R\aseenDay\"$\n" +
+	"\tNodeOfKey\x12\x17\n" +
+	"\anode_id\x18\x01 \x01(\fR\x06nodeId\"\x8d\x02\n" +
 	"\x05Token\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05attrs\x18\x02 \x01(\x04R\x05attrs\x12\x0e\n" +
@@ -430,24 +845,62 @@ const file_records_proto_rawDesc = "" +
 	"\asig_key\x18\x05 \x01(\fR\x06sigKey\x12\x1c\n" +
 	"\tendpoints\x18\x06 \x03(\tR\tendpoints\x12\x19\n" +
 	"\bdig_sig2\x18\a \x01(\fR\adigSig2\x12 \n" +
-	"\vcertificate\x18\b \x01(\fR\vcertificate\"\xb7\x01\n" +
+	"\vcertificate\x18\t \x01(\fR\vcertificate\x12\x1b\n" +
+	"\tcomms_sig\x18\n" +
+	" \x01(\fR\bcommsSig\x12\x16\n" +
+	"\x06labels\x18\v \x01(\fR\x06labelsJ\x04\b\b\x10\t\"\xc8\x04\n" +
 	"\aCluster\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
 	"\x05attrs\x18\x03 \x01(\x04R\x05attrs\x12\x19\n" +
 	"\bmax_size\x18\x04 \x01(\rR\amaxSize\x12%\n" +
-	"\x0eendpoint_count\x18\x05 \x01(\rR\rendpointCount\x12\x14\n" +
-	"\x05taken\x18\x06 \x01(\x06R\x05taken\x12\x1a\n" +
-	"\brevision\x18\a \x01(\x04R\brevision\",\n" +
+	"\x0eendpoint_count\x18\x05 \x01(\rR\rendpointCount\x12\x1d\n" +
+	"\n" +
+	"taken_word\x18\x06 \x01(\x06R\ttakenWord\x12\x1a\n" +
+	"\brevision\x18\a \x01(\x04R\brevision\x12\x10\n" +
+	"\x03key\x18\b \x01(\fR\x03key\x12\x14\n" +
+	"\x05taken\x18\t \x01(\fR\x05taken\x12%\n" +
+	"\x0ereserved_seats\x18\n" +
+	" \x01(\fR\rreservedSeats\x12\x14\n" +
+	"\x05epoch\x18\v \x01(\x04R\x05epoch\x12!\n" +
+	"\flowest_epoch\x18\f \x01(\x04R\vlowestEpoch\x12'\n" +
+	"\x0fcompleted_epoch\x18\r \x01(\x04R\x0ecompletedEpoch\x12\x16\n" +
+	"\x06orders\x18\x0e \x01(\x04R\x06orders\x12\x1d\n" +
+	"\n" +
+	"last_order\x18\x0f \x01(\fR\tlastOrder\x12\x1d\n" +
+	"\n" +
+	"last_epoch\x18\x10 \x01(\x04R\tlastEpoch\x12#\n" +
+	"\rlast_revision\x18\x11 \x01(\x04R\flastRevision\x12\x12\n" +
+	"\x04kept\x18\x12 \x01(\rR\x04kept\x12\x1f\n" +
+	"\vtouched_day\x18\x13 \x01(\x03R\n" +
+	"touchedDay\x12%\n" +
+	"\x0edeleted_millis\x18\x14 \x01(\x03R\rdeletedMillis\",\n" +
 	"\vClusterName\x12\x1d\n" +
 	"\n" +
-	"cluster_id\x18\x01 \x01(\fR\tclusterId\"m\n" +
+	"cluster_id\x18\x01 \x01(\fR\tclusterId\"\xc7\x02\n" +
 	"\x04Seat\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\rR\x05index\x12*\n" +
 	"\x05token\x18\x02 \x01(\v2\x14.xlreg.records.TokenR\x05token\x12#\n" +
-	"\rjoined_millis\x18\x03 \x01(\x03R\fjoinedMillis\"\x1f\n" +
+	"\rjoined_millis\x18\x03 \x01(\x03R\fjoinedMillis\x12\x14\n" +
+	"\x05epoch\x18\x04 \x01(\x04R\x05epoch\x12\x1c\n" +
+	"\tadmission\x18\x05 \x01(\fR\tadmission\x12!\n" +
+	"\flease_millis\x18\x06 \x01(\rR\vleaseMillis\x12\x10\n" +
+	"\x03run\x18\a \x01(\fR\x03run\x12\x1b\n" +
+	"\tpast_runs\x18\b \x03(\fR\bpastRuns\x12\x14\n" +
+	"\x05fresh\x18\t \x01(\bR\x05fresh\x12\x1a\n" +
+	"\brevision\x18\n" +
+	" \x01(\x04R\brevision\x12 \n" +
+	"\flast_key_sum\x18\v \x01(\fR\n" +
+	"lastKeySum\"\x1f\n" +
 	"\aSeatRef\x12\x14\n" +
-	"\x05index\x18\x01 \x01(\rR\x05indexB6Z4github.com/xlattice/xlreg/internal/records/recordspbb\x06proto3"
+	"\x05index\x18\x01 \x01(\rR\x05index\"$\n" +
+	"\bSeatRefs\x12\x18\n" +
+	"\aindexes\x18\x01 \x03(\rR\aindexes\"6\n" +
+	"\x06Invite\x12\x18\n" +
+	"\arevoked\x18\x01 \x01(\bR\arevoked\x12\x12\n" +
+	"\x04uses\x18\x02 \x01(\rR\x04uses\"\x05\n" +
+	"\x03Use\"\x05\n" +
+	"\x03BanB6Z4github.com/xlattice/xlreg/internal/records/recordspbb\x06proto3"
 
 var (
 	file_records_proto_rawDescOnce sync.Once
@@ -461,18 +914,23 @@ func file_records_proto_rawDescGZIP() []byte {
 	return file_records_proto_rawDescData
 }
 
-var file_records_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_records_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_records_proto_goTypes = []any{
 	(*Node)(nil),        // 0: xlreg.records.Node
-	(*Token)(nil),       // 1: xlreg.records.Token
-	(*Cluster)(nil),     // 2: xlreg.records.Cluster
-	(*ClusterName)(nil), // 3: xlreg.records.ClusterName
-	(*Seat)(nil),        // 4: xlreg.records.Seat
-	(*SeatRef)(nil),     // 5: xlreg.records.SeatRef
+	(*NodeOfKey)(nil),   // 1: xlreg.records.NodeOfKey
+	(*Token)(nil),       // 2: xlreg.records.Token
+	(*Cluster)(nil),     // 3: xlreg.records.Cluster
+	(*ClusterName)(nil), // 4: xlreg.records.ClusterName
+	(*Seat)(nil),        // 5: xlreg.records.Seat
+	(*SeatRef)(nil),     // 6: xlreg.records.SeatRef
+	(*SeatRefs)(nil),    // 7: xlreg.records.SeatRefs
+	(*Invite)(nil),      // 8: xlreg.records.Invite
+	(*Use)(nil),         // 9: xlreg.records.Use
+	(*Ban)(nil),         // 10: xlreg.records.Ban
 }
 var file_records_proto_depIdxs = []int32{
-	1, // 0: xlreg.records.Node.token:type_name -> xlreg.records.Token
-	1, // 1: xlreg.records.Seat.token:type_name -> xlreg.records.Token
+	2, // 0: xlreg.records.Node.token:type_name -> xlreg.records.Token
+	2, // 1: xlreg.records.Seat.token:type_name -> xlreg.records.Token
 	2, // [2:2] is the sub-list for method output_type
 	2, // [2:2] is the sub-list for method input_type
 	2, // [2:2] is the sub-list for extension type_name
@@ -491,7 +949,7 @@ func file_records_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_records_proto_rawDesc), len(file_records_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,98 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/internal/records"
+	"github.com/xlattice/xlreg/keys"
+)
+
+const (
+	leasePace  = 250 * time.Millisecond // between two looks at what has run out
+	leaseRetry = 5 * time.Second        // until a seat is looked at again that could not be freed
+	leaseBatch = 256                    // seats that are freed between two looks at the clock
+)
+
+// expire frees the seats whose leases have run out, until ctx ends.
+func (r *Registry) expire(ctx context.Context) {
+	for r.pause(ctx, leasePace) {
+		for _, l := range r.leases.over(leaseBatch) {
+			r.endLease(ctx, &l, eventExpired)
+		}
+	}
+}
+
+// pause waits by the registry's clock, and reports whether it has not been ended.
+func (r *Registry) pause(ctx context.Context, d time.Duration) bool {
+	over := make(chan struct{})
+	stop := r.clock.AfterFunc(d, func() { close(over) })
+	defer stop()
+	select {
+	case <-over:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// End is told that a session's connection has ended. Its seats that were taken for a new
+// start which has not come about go with it, so that nobody meets a member that has died.
+func (r *Registry) End(ctx context.Context, s *Session) {
+	for _, l := range r.leases.ended(s) {
+		r.endLease(ctx, &l, eventGone)
+	}
+}
+
+// Alive notes that the session's node asks for a cluster, which renews its lease.
+func (r *Registry) Alive(s *Session, id xlreg.ClusterID) {
+	if s.sum != "" {
+		r.leases.alive(s, id)
+	}
+}
+
+// endLease frees the seat of a lease, unless it has been renewed, or has become another's
+// since.
+func (r *Registry) endLease(ctx context.Context, l *lease, event string) {
+	var c records.Cluster
+	var freed []records.Seat
+	now := r.clock.Now()
+	err := r.update(ctx, func(tx records.Writer) (err error) {
+		freed = nil
+		if c, err = tx.Cluster(l.cluster); err != nil {
+			return err
+		}
+		seat, err := tx.SeatAt(&c, l.index)
+		if err != nil {
+			return err
+		}
+		if keys.KeySum(seat.Token.SigKey) != l.sum || seat.Run() != l.run || !r.leases.still(l) {
+			return errRenewed
+		}
+		if event == eventGone && (seat.Epoch <= c.Completed || !seat.Fresh) {
+			return errRenewed
+		}
+		freed = []records.Seat{seat}
+		return r.free(tx, &c, freed, now)
+	})
+	switch {
+	case err == nil:
+		r.freed(event, &c, freed)
+	case records.IsNotFound(err), errors.Is(err, xlreg.ErrNoSuchClusterID):
+		r.leases.dropLease(l)
+	case !errors.Is(err, errRenewed) && ctx.Err() == nil:
+		r.log.Error("cannot free a seat, will try again", "cluster_id", l.cluster, "index", l.index, "err", err)
+	}
+}
+
+var errRenewed = errors.New("the seat is in use")
+
+// takeStock notes the leases of all seats there are, each with its whole term: what
+// happened while the registry was away is no fault of theirs.
+func (r *Registry) takeStock(ctx context.Context) error {
+	return r.view(ctx, func(tx records.Reader) error {
+		return tx.EachSeat(ctx, r.leases.found)
+	})
+}

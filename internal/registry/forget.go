@@ -1,0 +1,231 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/internal/records"
+	"github.com/xlattice/xlreg/keys"
+)
+
+const (
+	forgetPace   = time.Hour            // between two looks at what nobody needs any more
+	forgetBatch  = 16                   // records that one Update takes away
+	forgetCrowd  = 10_000               // nodes that are looked at together
+	stoneLife    = 365 * 24 * time.Hour // of the name and key of a cluster that its owner has deleted
+	earliestYear = 2020                 // a clock that says less is wrong, and nothing is forgotten by it
+)
+
+// forget takes away what nobody needs any more, until ctx ends: nodes that have no seat
+// and have not been seen for long, clusters without members that nobody has asked for,
+// and what is left of clusters that are gone.
+func (r *Registry) forget(ctx context.Context) {
+	for r.pauseOrPurge(ctx) {
+		now := r.clock.Now()
+		if now.Year() < earliestYear {
+			continue
+		}
+		err := errors.Join(r.forgetClusters(ctx, now), r.forgetNodes(ctx, now))
+		if err != nil && ctx.Err() == nil {
+			r.log.Error("cannot take away what is to be forgotten, will try again", "err", err)
+		}
+	}
+}
+
+// pauseOrPurge waits for the next look, and takes away the rest of clusters that have gone
+// in the meantime.
+func (r *Registry) pauseOrPurge(ctx context.Context) bool {
+	over := make(chan struct{})
+	stop := r.clock.AfterFunc(forgetPace, func() { close(over) })
+	defer stop()
+	for {
+		select {
+		case <-over:
+			return true
+		case id := <-r.purges:
+			if err := r.purge(ctx, id); err != nil && ctx.Err() == nil {
+				r.log.Error("cannot take away the rest of a cluster, will try again", "cluster_id", id, "err", err)
+			}
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// drop ends a cluster in the Update that took its last member away. What is left of it
+// is taken away later, since there may be too much of it for one Update.
+func (r *Registry) drop(tx records.Writer, c *records.Cluster, now time.Time) error {
+	c.Deleted = now
+	if err := tx.FreeName(c); err != nil {
+		return err
+	}
+	select {
+	case r.purges <- c.ID:
+	default: // the next look finds it
+	}
+	return tx.PutCluster(c)
+}
+
+func (r *Registry) forgetClusters(ctx context.Context, now time.Time) error {
+	return records.EachPart(func(part records.Part) error {
+		var over []records.Cluster
+		err := r.view(ctx, func(tx records.Reader) error {
+			over = over[:0]
+			return tx.EachCluster(ctx, part, func(c *records.Cluster) {
+				if r.isOver(c, now) {
+					over = append(over, *c)
+				}
+			})
+		})
+		for i := range over {
+			err = errors.Join(err, r.forgetCluster(ctx, &over[i], now))
+		}
+		return err
+	})
+}
+
+// isOver reports whether a cluster is to be forgotten. The stone of one that its owner has
+// deleted stays for a year, so that nobody else gets that name and key.
+func (r *Registry) isOver(c *records.Cluster, now time.Time) bool {
+	switch {
+	case !c.Deleted.IsZero():
+		return c.Key == "" || c.LastOrder == nil || now.Sub(c.Deleted) > stoneLife
+	case c.Key != "" && c.Kept > 0:
+		return false
+	}
+	return c.Taken.IsEmpty() && r.isStale(c.Touched, now)
+}
+
+func (r *Registry) isStale(seen, now time.Time) bool {
+	return r.bounds.Forget > 0 && now.Sub(seen) > r.bounds.Forget+24*time.Hour // times are days
+}
+
+func (r *Registry) forgetCluster(ctx context.Context, c *records.Cluster, now time.Time) error {
+	gone := false
+	err := r.update(ctx, func(tx records.Writer) error {
+		gone = false
+		found, err := tx.Cluster(c.ID)
+		if err != nil || !r.isOver(&found, now) {
+			return err
+		}
+		if found.Touched.IsZero() && found.Deleted.IsZero() {
+			return touch(tx, &found, now) // written by a version that did not say; its time begins now
+		}
+		gone = true
+		found.Deleted = now
+		return errors.Join(tx.FreeName(&found), tx.PutCluster(&found))
+	})
+	if err != nil || !gone {
+		return ignoreNotFound(err)
+	}
+	r.log.Info("cluster forgotten", "cluster", c.Name, "cluster_id", c.ID, "touched", c.Touched)
+	return r.purge(ctx, c.ID)
+}
+
+// purge takes away all that is kept of a cluster that is gone.
+func (r *Registry) purge(ctx context.Context, id xlreg.ClusterID) error {
+	for done := false; !done; {
+		var left []string
+		err := r.view(ctx, func(tx records.Reader) (err error) {
+			left, err = tx.Remains(id, forgetBatch)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		done = len(left) < forgetBatch
+		err = r.update(ctx, func(tx records.Writer) error {
+			if c, err := tx.Cluster(id); err != nil || c.Deleted.IsZero() {
+				return err
+			}
+			return tx.Purge(id, left, done)
+		})
+		if err != nil {
+			return ignoreNotFound(err)
+		}
+	}
+	return nil
+}
+
+func ignoreNotFound(err error) error {
+	if records.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+func (r *Registry) forgetNodes(ctx context.Context, now time.Time) error {
+	return records.EachPart(func(part records.Part) error {
+		stale := make(map[xlreg.KeySum][]xlreg.NodeID)
+		found := 0
+		err := r.view(ctx, func(tx records.Reader) error {
+			clear(stale)
+			found = 0
+			return tx.EachNode(ctx, part, func(n *records.Node) {
+				if r.isStale(n.Seen, now) && found < forgetCrowd {
+					sum := keys.KeySum(n.Token.SigKey)
+					stale[sum] = append(stale[sum], n.Token.ID)
+					found++
+				}
+			})
+		})
+		if err != nil || found == 0 {
+			return err
+		}
+		if err := r.spareMembers(ctx, stale); err != nil {
+			return err
+		}
+		return r.forgetEach(ctx, stale, now)
+	})
+}
+
+// spareMembers takes those out of a set of keys that have a seat.
+func (r *Registry) spareMembers(ctx context.Context, stale map[xlreg.KeySum][]xlreg.NodeID) error {
+	return r.view(ctx, func(tx records.Reader) error {
+		return tx.EachSeat(ctx, func(_ *records.Cluster, s *records.Seat) { delete(stale, keySum(s)) })
+	})
+}
+
+func (r *Registry) forgetEach(ctx context.Context, stale map[xlreg.KeySum][]xlreg.NodeID, now time.Time) error {
+	gone := 0
+	for sum, ids := range stale {
+		for _, id := range ids {
+			err := r.update(ctx, func(tx records.Writer) error { return r.forgetNode(tx, sum, id, now) })
+			if err != nil {
+				return err
+			}
+			gone++
+		}
+	}
+	if gone > 0 {
+		r.log.Info("nodes forgotten", "nodes", gone)
+	}
+	return nil
+}
+
+// forgetNode looks again: the node may have come back.
+func (r *Registry) forgetNode(tx records.Writer, sum xlreg.KeySum, id xlreg.NodeID, now time.Time) error {
+	n, err := tx.Node(id)
+	if err != nil {
+		return ignoreNotFound(err)
+	}
+	if n.Seen.IsZero() { // written by a version that did not say; its time begins now
+		n.Seen = records.Day(now)
+		return tx.PutNode(&n)
+	}
+	if !r.isStale(n.Seen, now) {
+		return nil
+	}
+	bound, err := tx.NodeOfKey(sum)
+	if err != nil && !records.IsNotFound(err) {
+		return err
+	}
+	if bound != id {
+		sum = ""
+	}
+	return tx.DeleteNode(id, sum)
+}
+
+func keySum(s *records.Seat) xlreg.KeySum { return keys.KeySum(s.Token.SigKey) }

@@ -1,0 +1,288 @@
+package registry
+
+import (
+	"container/heap"
+	"sync"
+	"time"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/internal/records"
+)
+
+// leases are the seats that end without a sign of life, and the times of the last. They
+// are kept in memory alone: a sign of life writes nothing, and a registry that starts
+// gives every lease one full term.
+type leases struct {
+	clock Clock
+
+	mu      sync.Mutex
+	seats   map[seatID]*lease                   // guarded by mu
+	holders map[*Session]map[*lease]bool        // guarded by mu
+	waiting map[xlreg.ClusterID]map[*lease]bool // guarded by mu; those that wait for a new start
+	queue   leaseQueue                          // guarded by mu
+}
+
+// seatID is the seat of a sig key in a cluster. It has one: leases are for 2.0.
+type seatID struct {
+	cluster xlreg.ClusterID
+	sum     xlreg.KeySum
+}
+
+// lease is one seat that may end.
+type lease struct {
+	seatID
+	index   int
+	epoch   uint64
+	run     xlreg.Run
+	asked   time.Duration // 0: for ever
+	waiting bool          // it was taken for a new start that has not come about
+	holder  *Session      // the connection that took or last renewed it; nil is unknown
+
+	seen  time.Time
+	due   time.Time // when the seat ends
+	at    time.Time // when the queue looks at it, which is not after due
+	place int       // in the queue; -1 if not there
+}
+
+// term returns how long the seat lasts without a sign of life; 0 is for ever.
+func (l *lease) term() time.Duration {
+	if l.waiting && (l.asked == 0 || l.asked > freshLease) {
+		return freshLease
+	}
+	return l.asked
+}
+
+// keep notes that a session has taken a seat or confirmed it, and returns the lease that
+// it has.
+func (ls *leases) keep(s *Session, c *records.Cluster, seat *records.Seat) time.Duration {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	return ls.put(s, c, seat)
+}
+
+// found notes the lease of a seat that is there when the registry starts, unless its node
+// has come already.
+func (ls *leases) found(c *records.Cluster, seat *records.Seat) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if ls.seats[seatID{c.ID, keySum(seat)}] == nil {
+		ls.put(nil, c, seat)
+	}
+}
+
+// put does what keep does. A seat that was there when the registry started is no
+// session's.
+func (ls *leases) put(s *Session, c *records.Cluster, seat *records.Seat) time.Duration {
+	id := seatID{c.ID, keySum(seat)}
+	waiting := seat.Fresh && seat.Epoch > c.Completed
+	if seat.Token.Seat.Lease == 0 && !waiting {
+		ls.forget(id)
+		return 0
+	}
+	l := ls.seats[id]
+	if l == nil {
+		l = &lease{seatID: id, place: -1}
+		ls.add(l)
+	}
+	l.index, l.epoch, l.run, l.asked = seat.Index, seat.Epoch, seat.Run(), seat.Token.Seat.Lease
+	ls.wait(l, waiting)
+	ls.renew(l, s)
+	return l.term()
+}
+
+func (ls *leases) add(l *lease) {
+	if ls.seats == nil {
+		ls.seats, ls.holders = make(map[seatID]*lease), make(map[*Session]map[*lease]bool)
+		ls.waiting = make(map[xlreg.ClusterID]map[*lease]bool)
+	}
+	ls.seats[l.seatID] = l
+}
+
+// renew gives a lease its whole term anew, and binds it to the session.
+func (ls *leases) renew(l *lease, s *Session) {
+	ls.hold(l, s)
+	l.seen = ls.clock.Now()
+	l.due = l.seen.Add(l.term())
+	if l.place < 0 {
+		l.at = l.due
+		heap.Push(&ls.queue, l)
+	}
+	if l.due.Before(l.at) {
+		l.at = l.due
+		heap.Fix(&ls.queue, l.place)
+	}
+}
+
+func (ls *leases) hold(l *lease, s *Session) {
+	if l.holder == s {
+		return
+	}
+	ls.release(l)
+	if l.holder = s; s == nil {
+		return
+	}
+	if ls.holders[s] == nil {
+		ls.holders[s] = make(map[*lease]bool)
+	}
+	ls.holders[s][l] = true
+}
+
+func (ls *leases) release(l *lease) {
+	held := ls.holders[l.holder]
+	delete(held, l)
+	if len(held) == 0 {
+		delete(ls.holders, l.holder)
+	}
+	l.holder = nil
+}
+
+// alive notes a sign of life of a session's node in a cluster.
+func (ls *leases) alive(s *Session, id xlreg.ClusterID) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if l := ls.seats[seatID{id, s.sum}]; l != nil {
+		ls.renew(l, s)
+	}
+}
+
+// wait says whether a seat waits for the start that it was taken for.
+func (ls *leases) wait(l *lease, waiting bool) {
+	l.waiting = waiting
+	if !waiting {
+		delete(ls.waiting[l.cluster], l)
+		if len(ls.waiting[l.cluster]) == 0 {
+			delete(ls.waiting, l.cluster)
+		}
+		return
+	}
+	if ls.waiting[l.cluster] == nil {
+		ls.waiting[l.cluster] = make(map[*lease]bool)
+	}
+	ls.waiting[l.cluster][l] = true
+}
+
+func (ls *leases) waitIn(id xlreg.ClusterID) bool {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	return len(ls.waiting[id]) > 0
+}
+
+// completed ends the waiting of the seats of an epoch that has become complete: what they
+// asked for holds from now on.
+func (ls *leases) completed(id xlreg.ClusterID, epoch uint64) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for l := range ls.waiting[id] {
+		switch {
+		case l.epoch != epoch:
+		case l.asked == 0:
+			ls.forget(l.seatID)
+		default:
+			ls.wait(l, false)
+			l.due = l.seen.Add(l.asked)
+		}
+	}
+}
+
+// seenAt returns when there was the last sign of life of a seat; zero without a lease.
+func (ls *leases) seenAt(id xlreg.ClusterID, sum xlreg.KeySum) time.Time {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if l := ls.seats[seatID{id, sum}]; l != nil && l.asked > 0 {
+		return l.seen.Truncate(time.Second).UTC()
+	}
+	return time.Time{}
+}
+
+func (ls *leases) drop(id xlreg.ClusterID, seat *records.Seat) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	ls.forget(seatID{id, keySum(seat)})
+}
+
+// dropLease forgets a lease whose seat is not there any more.
+func (ls *leases) dropLease(l *lease) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if now := ls.seats[l.seatID]; now != nil && now.run == l.run {
+		ls.forget(l.seatID)
+	}
+}
+
+func (ls *leases) forget(id seatID) {
+	l := ls.seats[id]
+	if l == nil {
+		return
+	}
+	delete(ls.seats, id)
+	ls.release(l)
+	ls.wait(l, false)
+	if l.place >= 0 {
+		heap.Remove(&ls.queue, l.place)
+	}
+}
+
+// ended returns copies of the leases that a session held whose seats go with it.
+func (ls *leases) ended(s *Session) (gone []lease) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for l := range ls.holders[s] {
+		if l.waiting {
+			gone = append(gone, *l)
+		}
+		l.holder = nil
+	}
+	delete(ls.holders, s)
+	return gone
+}
+
+// over returns copies of up to limit leases that have run out. They are looked at again
+// after a while, in case their seats cannot be freed now.
+func (ls *leases) over(limit int) (over []lease) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	now := ls.clock.Now()
+	for len(ls.queue) > 0 && len(over) < limit && !ls.queue[0].at.After(now) {
+		l := ls.queue[0]
+		if l.at = l.due; !l.due.After(now) {
+			over = append(over, *l)
+			l.at = now.Add(leaseRetry)
+		}
+		heap.Fix(&ls.queue, 0)
+	}
+	return over
+}
+
+// still reports whether a lease is as it was: nobody has renewed it since.
+func (ls *leases) still(l *lease) bool {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	now := ls.seats[l.seatID]
+	return now != nil && now.seen.Equal(l.seen) && now.run == l.run
+}
+
+// leaseQueue is a heap of leases, by when they are looked at. One that was renewed is due
+// later by then, and moves back: so to renew a lease costs no order.
+type leaseQueue []*lease
+
+func (q leaseQueue) Len() int           { return len(q) }
+func (q leaseQueue) Less(i, j int) bool { return q[i].at.Before(q[j].at) }
+func (q leaseQueue) Swap(i, j int) {
+	q[i], q[j] = q[j], q[i]
+	q[i].place, q[j].place = i, j
+}
+
+// Push is for package heap.
+func (q *leaseQueue) Push(x any) {
+	l, _ := x.(*lease)
+	l.place = len(*q)
+	*q = append(*q, l)
+}
+
+// Pop is for package heap.
+func (q *leaseQueue) Pop() any {
+	last := (*q)[len(*q)-1]
+	last.place = -1
+	*q = (*q)[:len(*q)-1]
+	return last
+}
