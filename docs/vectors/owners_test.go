@@ -137,6 +137,9 @@ func checkOrder(t *testing.T, input *ownerInput, want *ownerWant) ([]byte, error
 	if err != nil {
 		return nil, err
 	}
+	if order.Kind < xlreg.OrderEvict || order.Kind > xlreg.OrderDelete {
+		return nil, xlreg.Errorf(xlreg.ErrIllFormedToken, "%v", order.Kind) // as the rules do
+	}
 	got := fmt.Sprintf("%x %d %d %x %x", string(order.Cluster), order.Serial, order.Kind, string(order.KeySum), string(order.Invite))
 	wanted := fmt.Sprintf("%x %s %d %x %x", []byte(want.ClusterID), want.Serial, want.OrderKind, []byte(want.KeySum), []byte(want.InviteKey))
 	if got != wanted && want.Serial != "" {
