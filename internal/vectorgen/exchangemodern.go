@@ -45,7 +45,7 @@ func (m *maker) modernReplies() {
 	answer := func(name, about string, v *msg) { m.message(name, about, "server", v, true) }
 	open, keyed := m.openCluster(), m.keyedCluster()
 	large := open
-	large.size, large.epoch, large.revision, large.orders = 1024, 1<<64-1, 1<<64-1, 1<<64-1
+	large.epoch, large.revision, large.orders = 1<<64-1, 1<<64-1, 1<<64-1
 	registry := &token{
 		name: "xlReg", noAttrs: true, id: random("registry id", 32), comms: m.public("registry-comms"),
 		sig: m.public("registry-sig"), ends: []string{"203.0.113.7:56789"},

@@ -121,7 +121,9 @@ func (m *msg) tokens(tokens ...*token) *msg {
 		m.raw(21, t.encode())
 		list = append(list, t.fields())
 	}
-	m.fields["Tokens"] = list
+	if list != nil {
+		m.fields["Tokens"] = list
+	}
 	return m
 }
 

@@ -338,20 +338,15 @@ func (m *maker) badOrders() {
 	add := func(name, layer, about string, b []byte, want fields) {
 		m.order(name, layer, about, owner.public(), b, owner.sign(orderInput(b)), want)
 	}
-	form := func(name, about string, o order) { add(name, message, about, o.encode(), illFormedToken()) }
 	broken := func(name, about string, b []byte) { add(name, auth, about, b, badSignature()) }
 	good := m.goodOrders()
 	with := func(o order, change func(*order)) order { change(&o); return o }
-	form("kind-0", "no kind", with(good["reopen"], func(o *order) { o.kind = 0 }))
-	form("kind-6", "a kind that there is not", with(good["reopen"], func(o *order) { o.kind = 6 }))
-	form("kind-huge", "the largest kind of 32 bits", with(good["reopen"], func(o *order) { o.kind = 1<<32 - 1 }))
 	broken("evict-nobody", "whom to evict is missing", with(good["evict"], func(o *order) { o.sum = nil }).encode())
 	broken("evict-short", "whom to evict has 31 bytes", with(good["evict"], func(o *order) { o.sum = o.sum[:31] }).encode())
 	broken("ban-nobody", "whom to ban is missing", with(good["ban"], func(o *order) { o.sum = nil }).encode())
 	broken("revoke-nothing", "what to revoke is missing", with(good["revoke"], func(o *order) { o.invite = nil }).encode())
 	broken("revoke-short", "what to revoke has 31 bytes", with(good["revoke"], func(o *order) { o.invite = o.invite[:31] }).encode())
 	broken("broken", "no protobuf", []byte{0x0a})
-	broken("empty", "no bytes", nil)
 	unknown := good["evict"]
 	b := append(unknown.encode(), 0x48, 1)
 	add("unknown-field", success, "a field that nobody knows is ignored, and signed", b, unknown.describe(b))

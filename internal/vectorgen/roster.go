@@ -30,7 +30,7 @@ func (m *maker) classicMember(name string) *token {
 // openCluster is one of 2.0 without a key.
 func (m *maker) openCluster() cluster {
 	c := m.testCluster()
-	c.epoch, c.revision = 1, joined+5
+	c.size, c.epoch, c.revision = 1024, 1, joined+5
 	return c
 }
 
@@ -133,6 +133,9 @@ func (m *maker) badRosters() {
 	bad("too-few-tokens", "WhichSet has three bits and there are two tokens", sets(setOf(0, 1, 2), setOf(0, 1, 2), m0, m1))
 	bad("too-many-tokens", "WhichSet has one bit and there are two tokens", sets(setOf(0, 1), setOf(0), m0, m1))
 	bad("not-seated", "a token of a seat that SeatSet lacks", sets(setOf(0), setOf(0, 1), m0, m1))
+	small := c
+	small.size = 5
+	bad("seat-past-size", "a seat at index 5 of a cluster of 5", rosterMsg(small, []seat{{5, m1}}))
 	bad("set-too-long", "a set of 129 bytes", sets(setOf(0, 1024), setOf(0, 1024), m0, m1))
 	bad("no-id", "a member without ID", with(func(t *token) { t.id = nil }))
 	bad("bad-name", "a member whose name is none", with(func(t *token) { t.name = "0" }))

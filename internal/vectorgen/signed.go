@@ -236,7 +236,7 @@ func (m *maker) badSigned() {
 	other := func(name, about string, change func(*cluster)) { bad(name, about, func(p *part) { change(&p.c) }) }
 	other("other-cluster-id", "another ClusterID than was signed", func(c *cluster) { c.id = random("other cluster id", 20) })
 	other("other-cluster-name", "another ClusterName than was signed", func(c *cluster) { c.name = "vector" })
-	other("other-size", "another size than was signed", func(c *cluster) { c.size++ })
+	other("other-size", "another size than was signed", func(c *cluster) { c.size-- })
 	other("other-count", "another number of endpoints than was signed", func(c *cluster) { c.ends++ })
 	other("other-attrs", "other attributes than were signed", func(c *cluster) { c.attrs = 1 })
 	other("other-epoch", "another epoch than was signed", func(c *cluster) { c.epoch++ })

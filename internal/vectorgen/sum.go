@@ -93,7 +93,7 @@ func (m *maker) sums() {
 	with("long-cluster-id", "a ClusterID of 32 bytes", func(c *cluster) { c.id = random("cluster id long", 32) })
 	with("other-cluster-name", "another ClusterName", func(c *cluster) { c.name = "vector" })
 	with("other-cluster-key", "another ClusterKey", func(c *cluster) { c.key = otherOwner().public() })
-	with("other-max-size", "another MaxSize", func(c *cluster) { c.size = 6 })
+	with("other-max-size", "another MaxSize", func(c *cluster) { c.size = 1023 })
 	with("other-endpoint-count", "another EndPointCount", func(c *cluster) { c.ends = 1 })
 	with("other-cluster-attrs", "other ClusterAttrs", func(c *cluster) { c.attrs = 1 })
 	with("other-epoch", "another Epoch", func(c *cluster) { c.epoch = 1<<63 + 1 })
