@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"crypto/ecdsa"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -100,6 +101,8 @@ func TestSuccessionsJudged(t *testing.T) {
 	late := leaf(t, next, func(c *x509.Certificate) { c.NotAfter = now.Add(-59 * time.Minute) })
 	late.Certificate = append(late.Certificate, cross(private(old), private(next), now, crossLife)...)
 	judge(t, late, clientConfig(xlreg.Protocol20), nil)
+	late.Certificate = append(late.Certificate[:2], cross(private(old), private(next), now.Add(-3*time.Hour), time.Hour)...)
+	judge(t, late, clientConfig(xlreg.Protocol20), ErrUntrusted)
 }
 
 // A clock that is wrong is said to be so, whatever else is not valid at its time.
@@ -149,6 +152,14 @@ func TestSuccessionRefuses(t *testing.T) {
 		"a leaf for the cross": func() (any, error) {
 			chain := leaf(t, sigKey(), nil).Certificate
 			return ParseSuccession(chain[0], chain[1])
+		},
+		"a cross that is no CA's": func() (any, error) {
+			template := &x509.Certificate{BasicConstraintsValid: true}
+			der, err := x509.CreateCertificate(rand.Reader, template, s.root, clientKey().Public(), sigKey())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return ParseSuccession(der, s.Root())
 		},
 	} {
 		if got, err := f(); err == nil {

@@ -78,6 +78,21 @@ func drawRoster(t *rapid.T) *xlreg.Roster {
 	return r
 }
 
+// drawWhich is all seats, any, or most of those that are taken.
+func drawWhich(t *rapid.T, r *xlreg.Roster) xlreg.Seats {
+	switch rapid.IntRange(0, 2).Draw(t, "which") {
+	case 0:
+		return xlreg.AllSeats()
+	case 1:
+		return drawSeats(t, r.Cluster.MaxSize, "seats")
+	}
+	which := r.Seats()
+	if n := len(r.Members); n > 0 {
+		which = which.Without(r.Members[rapid.IntRange(0, n-1).Draw(t, "but")].Index)
+	}
+	return which
+}
+
 // asSeen is what a reader over p may see of members.
 func asSeen(members []xlreg.Member, p xlreg.Protocol) (seen []xlreg.Member) {
 	for _, m := range members {
@@ -115,10 +130,7 @@ func TestRosterSubsets(t *testing.T) {
 		var answers []*wire.Message
 		var first [][]byte
 		for range rapid.IntRange(1, 4).Draw(t, "requests") {
-			which := xlreg.AllSeats()
-			if rapid.Bool().Draw(t, "some") {
-				which = drawSeats(t, roster.Cluster.MaxSize, "which")
-			}
+			which := drawWhich(t, roster)
 			limit := rapid.OneOf(rapid.Just(xlreg.MaxClassicMessage), rapid.IntRange(600, 8000)).Draw(t, "limit")
 			answer := encoded.Message(which, limit)
 			checkSubset(t, roster, encoded, answer, p, which, limit)
@@ -196,10 +208,7 @@ func TestDelta(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		roster := drawRoster(t)
 		encoded := must[*wire.EncodedRoster](t)(wire.EncodeRoster(roster, xlreg.Protocol20))
-		changed, which := drawSeats(t, xlreg.MaxClusterSize, "changed").Or(roster.Seats()), xlreg.AllSeats()
-		if rapid.Bool().Draw(t, "some") {
-			which = drawSeats(t, xlreg.MaxClusterSize, "which")
-		}
+		changed, which := drawWhich(t, roster), drawWhich(t, roster)
 		limit := rapid.IntRange(0, 20_000).Draw(t, "limit")
 		answer, ok := encoded.Delta(changed, which, 7, limit)
 		wanted := roster.Seats().And(changed).And(which)
@@ -352,6 +361,27 @@ func TestRosterKeepsSecrets(t *testing.T) {
 	}
 }
 
+// Whoever makes a message anew from what was read gets the same bytes.
+func TestRosterInOrderOfFields(t *testing.T) {
+	roster := &xlreg.Roster{Cluster: newKeyed(), State: newState(), Members: []xlreg.Member{{Index: 3, Token: newToken(t)}}}
+	sent := must[*wire.EncodedRoster](t)(wire.EncodeRoster(roster, xlreg.Protocol20)).Message(xlreg.AllSeats(), 1<<20)
+	var pb xlregpb.XLRegMsg
+	if err := proto.Unmarshal(encode(t, sent), &pb); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, encode(t, sent), must[[]byte](t)(proto.Marshal(&pb)))
+}
+
+// When a member was last seen is told in whole seconds.
+func TestSeenInSeconds(t *testing.T) {
+	token := newToken(t)
+	token.Seat.Seen = time.UnixMilli(1_700_000_123_999)
+	roster := &xlreg.Roster{Cluster: newCluster(), Members: []xlreg.Member{{Token: token}}}
+	encoded := must[*wire.EncodedRoster](t)(wire.EncodeRoster(roster, xlreg.Protocol20))
+	got := must[*wire.RosterReply](t)(travel(t, encoded.Message(xlreg.AllSeats(), 1<<20)).Roster(xlreg.Protocol20))
+	equal(t, got.Members[0].Token.Seat.Seen, time.UnixMilli(1_700_000_123_000).UTC())
+}
+
 func TestNeverJoinedIsZero(t *testing.T) {
 	token := newToken(t)
 	token.Seat = xlreg.SeatState{}
@@ -411,7 +441,8 @@ func TestRosterRefuses(t *testing.T) {
 		message(func(pb *xlregpb.XLRegMsg) { pb.SeatSet = []byte{3, 0, 0, 0, 0, 0, 0, 0, 1} }),
 		message(func(pb *xlregpb.XLRegMsg) { pb.Sum = nil }),
 		message(func(pb *xlregpb.XLRegMsg) { pb.Sum = make([]byte, 31) }),
-		message(func(pb *xlregpb.XLRegMsg) { pb.ClusterKey = []byte{} }),
+		message(func(pb *xlregpb.XLRegMsg) { pb.ClusterKey = make([]byte, 31) }),
+		message(func(pb *xlregpb.XLRegMsg) { pb.WhichSet, pb.Tokens, pb.Which = nil, nil, nil }),
 		with(func(token *xlregpb.XLRegMsg_Token) { token.Admission = make([]byte, wire.MaxAdmissionLen+1) }),
 		with(func(token *xlregpb.XLRegMsg_Token) { token.Run = make([]byte, 33) }),
 		with(func(token *xlregpb.XLRegMsg_Token) { token.Labels = []byte("no") }),
@@ -446,5 +477,22 @@ func TestTimesOfSeats(t *testing.T) {
 		}
 		seat := must[*wire.RosterReply](t)(raw(t, pb).Roster(xlreg.Protocol20)).Members[0].Token.Seat
 		equal(t, seat, xlreg.SeatState{Joined: want, Seen: want})
+	}
+}
+
+// BenchmarkNext has one member of 1,024 come, and the roster encoded after the last.
+func BenchmarkNext(b *testing.B) {
+	roster := &xlreg.Roster{Cluster: newKeyed(), State: newState()}
+	for index := range xlreg.MaxClusterSize {
+		roster.Members = append(roster.Members, xlreg.Member{Index: index, Token: newToken(b)})
+	}
+	before := *roster
+	before.Members = roster.Members[:xlreg.MaxClusterSize-1]
+	encoded := must[*wire.EncodedRoster](b)(wire.EncodeRoster(&before, xlreg.Protocol20))
+	for b.Loop() {
+		next := must[*wire.EncodedRoster](b)(encoded.Next(roster))
+		if _, ok := next.Delta(xlreg.SeatsOf(xlreg.MaxClusterSize-1), xlreg.AllSeats(), 7, xlreg.MaxReplyFrame); !ok {
+			b.Fatal("no news")
+		}
 	}
 }
