@@ -28,6 +28,10 @@ func (r *Roster) ByCertificate(cert *x509.Certificate) *Member {
 // the names in their certificates tell them apart.
 func (r *Roster) identify(cert *x509.Certificate) (*Member, error) {
 	why := fmt.Errorf("its key is that of no member of %s", clusterText(&r.Cluster))
+	shown, err := keys.ReadCertificate(cert.Raw)
+	if err != nil {
+		return nil, err
+	}
 	for i := range r.Members {
 		m := &r.Members[i]
 		if m.Token.SigKey != xlreg.SigKey(cert.RawSubjectPublicKeyInfo) {
@@ -37,9 +41,10 @@ func (r *Roster) identify(cert *x509.Certificate) (*Member, error) {
 			why = fmt.Errorf("its key is that of %q: %w", m.Token.Name, ErrUnverified)
 			continue
 		}
-		if why = keys.CheckCertificate(cert.Raw, &m.Token); why == nil {
+		if shown.Name == m.Token.Name {
 			return m, nil
 		}
+		why = fmt.Errorf("it is %q, and %q has its key", shown.Name, m.Token.Name)
 	}
 	return nil, why
 }
@@ -53,7 +58,11 @@ func (r *Roster) CertificatesPEM() ([]byte, error) {
 	}
 	var b bytes.Buffer
 	for i := range r.Members {
-		block := &pem.Block{Type: "CERTIFICATE", Bytes: r.Members[i].Token.Certificate}
+		cert, err := r.Members[i].Certificate()
+		if err != nil {
+			return nil, err
+		}
+		block := &pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw}
 		if err := pem.Encode(&b, block); err != nil {
 			return nil, err
 		}

@@ -93,7 +93,7 @@ func checkSize(cluster *xlreg.Cluster, want int) error {
 // servers tell that in answer to Create and Join only; what is not known is zero.
 func (c *Client) Cluster(ctx context.Context, ref xlreg.ClusterRef) (xlreg.Cluster, error) {
 	return call(ctx, c, "get "+refText(ref), func() (xlreg.Cluster, error) {
-		return c.askCluster(ctx, wire.NewGet(wire.GetRequest{Ref: ref}), ref)
+		return c.askCluster(ctx, wire.NewGet(wire.GetRequest{Ref: ref}, c.protocol), ref)
 	})
 }
 
@@ -102,7 +102,7 @@ func (c *Client) Cluster(ctx context.Context, ref xlreg.ClusterRef) (xlreg.Clust
 // which is what the node registered last.
 func (c *Client) Join(ctx context.Context, ref xlreg.ClusterRef) (xlreg.Cluster, error) {
 	return call(ctx, c, "join "+refText(ref), func() (xlreg.Cluster, error) {
-		return c.enterCluster(ctx, wire.NewJoin(ref), ref)
+		return c.enterCluster(ctx, wire.NewJoin(wire.JoinRequest{Ref: ref}), ref)
 	})
 }
 
@@ -138,7 +138,7 @@ func (c *Client) askCluster(ctx context.Context, m *wire.Message, asked xlreg.Cl
 
 // clusterOf reads the cluster of a reply, which has to be the one asked for.
 func (c *Client) clusterOf(reply *wire.Message, asked xlreg.ClusterRef) (xlreg.Cluster, error) {
-	cluster, err := reply.Cluster()
+	cluster, err := reply.Cluster(c.protocol)
 	if err != nil {
 		return xlreg.Cluster{}, c.parsed(err)
 	}

@@ -165,8 +165,8 @@ func describeMembers(members []Member) string {
 		if len(t.Endpoints) > 0 {
 			fmt.Fprintf(&b, " at %s", t.Endpoints[0])
 		}
-		if !t.Joined.IsZero() {
-			fmt.Fprintf(&b, " since %s", t.Joined.UTC().Format(time.RFC3339))
+		if !t.Seat.Joined.IsZero() {
+			fmt.Fprintf(&b, " since %s", t.Seat.Joined.UTC().Format(time.RFC3339))
 		}
 	}
 	return b.String()

@@ -42,7 +42,7 @@ func (c *Client) register(ctx context.Context) (xlreg.NodeID, error) {
 	if err != nil {
 		return "", c.parsed(err)
 	}
-	c.verifier.know(token, id, certificate)
+	c.verifier.know(token, id)
 	return id, c.remember(ctx, id)
 }
 

@@ -48,7 +48,7 @@ func claimedFingerprint(ctx context.Context, nc net.Conn) (string, error) {
 	if len(state.PeerCertificates) != 2 {
 		return "", fmt.Errorf("registry sent %d certificates, want leaf and root", len(state.PeerCertificates))
 	}
-	key, err := keys.CheckSelfSigned(state.PeerCertificates[1].Raw)
+	key, err := keys.CertificateKey(state.PeerCertificates[1].Raw)
 	if err != nil {
 		return "", fmt.Errorf("registry's root certificate: %w", err)
 	}

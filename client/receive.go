@@ -3,7 +3,6 @@ package client
 import (
 	"cmp"
 	"context"
-	"math/bits"
 	"slices"
 	"time"
 
@@ -27,18 +26,18 @@ const classicPart = 12
 func (c *Client) receive(ctx context.Context, get wire.GetRequest, patience time.Duration) (*xlreg.Roster, error) {
 	get.Ref = c.known(get.Ref)
 	var r *xlreg.Roster
-	for rest := get.Which; rest != 0; {
+	for rest := get.Which; !rest.IsEmpty(); {
 		get.Which = c.part(rest)
 		some, whole, err := c.receiveSome(ctx, get, patience)
 		if err != nil {
 			return nil, err
 		}
-		rest &^= some.Seats()
+		rest = rest.Minus(some.Seats())
 		if whole || len(some.Members) == 0 {
-			rest &^= get.Which
+			rest = rest.Minus(get.Which)
 		}
 		if size := some.Cluster.MaxSize; size > 0 {
-			rest &= xlreg.AllSeats >> (xlreg.MaxClusterSize - size)
+			rest = rest.And(xlreg.SeatsBelow(size))
 		}
 		if r == nil {
 			r = some
@@ -52,10 +51,17 @@ func (c *Client) receive(ctx context.Context, get wire.GetRequest, patience time
 
 // part returns those of the seats that one request may ask for.
 func (c *Client) part(seats xlreg.Seats) xlreg.Seats {
-	for c.protocol.Classic() && seats.Len() > classicPart {
-		seats = seats.Without(bits.Len64(uint64(seats)) - 1)
+	if !c.protocol.Classic() {
+		return seats
 	}
-	return seats
+	var part xlreg.Seats
+	for index := range seats.All() {
+		if part.Len() == classicPart {
+			break
+		}
+		part = part.With(index)
+	}
+	return part
 }
 
 // known returns ref by ID if this session has seen the cluster: original servers
@@ -78,7 +84,7 @@ func (c *Client) known(ref xlreg.ClusterRef) xlreg.ClusterRef {
 // receiveSome reads one reply, and reports whether it holds all that was asked
 // for, as far as its size shows.
 func (c *Client) receiveSome(ctx context.Context, get wire.GetRequest, patience time.Duration) (*xlreg.Roster, bool, error) {
-	reply, err := c.ask(ctx, wire.NewGet(get), patience)
+	reply, err := c.ask(ctx, wire.NewGet(get, c.protocol), patience)
 	if err != nil {
 		return nil, false, err
 	}
@@ -86,15 +92,16 @@ func (c *Client) receiveSome(ctx context.Context, get wire.GetRequest, patience 
 	if err != nil {
 		return nil, false, err
 	}
-	members, err := reply.Roster()
+	read, err := reply.Roster(c.protocol)
 	if err != nil {
 		return nil, false, c.parsed(err)
 	}
+	members := read.Members
 	if err := c.checkMembers(&cluster, members, get.Which); err != nil {
 		return nil, false, err
 	}
 	whole := !c.protocol.Classic() || len(members) == cluster.MaxSize || reply.Size()+classicRoom <= xlreg.MaxClassicMessage
-	return &xlreg.Roster{Cluster: cluster, Members: members}, whole, nil
+	return &xlreg.Roster{Cluster: cluster, State: read.State, Members: members}, whole, nil
 }
 
 // checkMembers refuses a roster that contradicts itself or the request.

@@ -31,7 +31,7 @@ func (c *Client) Members(ctx context.Context, ref xlreg.ClusterRef) (*Roster, er
 }
 
 func (c *Client) members(ctx context.Context, ref xlreg.ClusterRef) (*Roster, error) {
-	received, err := c.receive(ctx, wire.GetRequest{Ref: ref, Which: xlreg.AllSeats}, c.silence)
+	received, err := c.receive(ctx, wire.GetRequest{Ref: ref, Which: xlreg.AllSeats()}, c.silence)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +139,7 @@ func (w *waiter) ask(ctx context.Context) error {
 	if err := w.settleSize(&received.Cluster); err != nil {
 		return err
 	}
-	if get.Which != xlreg.AllSeats {
+	if get.Which != xlreg.AllSeats() {
 		if received, err = w.join(ctx, received); err != nil {
 			return err
 		}
@@ -169,7 +169,7 @@ func (w *waiter) join(ctx context.Context, received *xlreg.Roster) (*xlreg.Roste
 	if len(received.Members) < w.size {
 		return received, nil
 	}
-	return w.c.receive(ctx, wire.GetRequest{Ref: w.ref, Which: xlreg.AllSeats}, w.c.silence)
+	return w.c.receive(ctx, wire.GetRequest{Ref: w.ref, Which: xlreg.AllSeats()}, w.c.silence)
 }
 
 // settleSize fills in the size if it was not given, and refuses one that the
@@ -210,7 +210,7 @@ func (w *waiter) request(ctx context.Context) (wire.GetRequest, time.Duration) {
 // unknown returns the seats of which nobody is known. Original servers are asked for all,
 // as ever.
 func (w *waiter) unknown() xlreg.Seats {
-	seats := xlreg.AllSeats
+	seats := xlreg.AllSeats()
 	if w.last == nil || w.c.original {
 		return seats
 	}

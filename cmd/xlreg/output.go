@@ -60,7 +60,7 @@ func rosterRows(r *client.Roster) ([]view.Row, error) {
 		}
 		rows[i] = view.Row{
 			Index: m.Index, Name: m.Token.Name, ID: m.Token.ID, Endpoints: m.Token.Endpoints,
-			Fingerprint: sig, Joined: m.Token.Joined, Verified: m.Verified,
+			Fingerprint: sig, Joined: m.Token.Seat.Joined, Verified: m.Verified,
 		}
 	}
 	return rows, nil

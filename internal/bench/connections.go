@@ -143,8 +143,8 @@ func (c *Crowd) open(ctx context.Context, node *identity.Node) (session.Conn, er
 	if err == nil && c.cluster != "" {
 		size := uint32(waitFor)
 		err = conn.Send(ctx, wire.NewGet(wire.GetRequest{
-			Ref: xlreg.ClusterRef{Name: c.cluster}, Which: xlreg.AllSeats, Wait: true, WaitSize: &size,
-		}))
+			Ref: xlreg.ClusterRef{Name: c.cluster}, Which: xlreg.AllSeats(), Wait: true, WaitSize: &size,
+		}, c.load.Protocol))
 	}
 	if err != nil {
 		conn.Close()
@@ -161,7 +161,7 @@ func (c *Crowd) Answer(ctx context.Context) (Sample, error) {
 	if err != nil {
 		return Sample{}, err
 	}
-	join := wire.NewJoin(xlreg.ClusterRef{Name: c.cluster})
+	join := wire.NewJoin(wire.JoinRequest{Ref: xlreg.ClusterRef{Name: c.cluster}})
 	for _, conn := range conns[1:] {
 		if _, err := ask(ctx, conn, join); err != nil {
 			return Sample{}, err
@@ -185,8 +185,12 @@ func receiveWaited(ctx context.Context, conn session.Conn) error {
 	if err != nil {
 		return err
 	}
-	if got := reply.Get().Which.Len(); reply.Op() != wire.OpClusterMembers || got != waitFor {
-		return fmt.Errorf("%v with %d members in answer to a wait: %w", reply.Op(), got, reply.Err())
+	got, err := reply.Get(conn.Peer().Protocol)
+	if err != nil {
+		return err
+	}
+	if n := got.Which.Len(); reply.Op() != wire.OpClusterMembers || n != waitFor {
+		return fmt.Errorf("%v with %d members in answer to a wait: %w", reply.Op(), n, reply.Err())
 	}
 	return nil
 }

@@ -66,7 +66,7 @@ func (f *Formation) receive(ctx context.Context, node *identity.Node) error {
 
 // joinAndWait takes a seat and receives the roster of all size members.
 func joinAndWait(ctx context.Context, conn session.Conn, ref xlreg.ClusterRef, size int) error {
-	if _, err := ask(ctx, conn, wire.NewJoin(ref)); err != nil {
+	if _, err := ask(ctx, conn, wire.NewJoin(wire.JoinRequest{Ref: ref})); err != nil {
 		return err
 	}
 	return readAll(ctx, conn, wire.GetRequest{Ref: ref, Wait: true}, size)
@@ -78,13 +78,17 @@ const leastToken = 512
 // readAll asks until it has the tokens of n members, which over a classic carrier
 // may take several messages.
 func readAll(ctx context.Context, conn session.Conn, request wire.GetRequest, n int) error {
-	request.Which = xlreg.AllSeats
+	request.Which = xlreg.AllSeats()
 	for {
-		reply, err := ask(ctx, conn, wire.NewGet(request))
+		reply, err := ask(ctx, conn, wire.NewGet(request, conn.Peer().Protocol))
 		if err != nil {
 			return err
 		}
-		got := reply.Get().Which
+		read, err := reply.Get(conn.Peer().Protocol)
+		if err != nil {
+			return err
+		}
+		got := read.Which
 		if size := reply.Size(); size < got.Len()*leastToken {
 			return fmt.Errorf("%d tokens in %d bytes", got.Len(), size)
 		}
@@ -92,10 +96,10 @@ func readAll(ctx context.Context, conn session.Conn, request wire.GetRequest, n 
 		if n <= 0 {
 			return nil
 		}
-		if got == 0 {
+		if got.IsEmpty() {
 			return fmt.Errorf("roster lacks %d members", n)
 		}
-		request.Which &^= got
+		request.Which = request.Which.Minus(got)
 		request.Wait = false
 	}
 }

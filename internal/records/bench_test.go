@@ -8,7 +8,7 @@ import (
 
 // What one record of each kind costs to write and to read.
 func BenchmarkRecords(b *testing.B) {
-	token, seat, cluster := sampleToken(), sampleMember(63), sampleCluster()
+	token, seat, cluster := sampleToken(), sampleSeat(63), sampleCluster()
 	token.CommsKey, token.SigKey = longKey, longKey
 	token.DigSig2, token.Certificate = make([]byte, 256), make([]byte, 950)
 	seat.Token = token

@@ -13,6 +13,7 @@ import (
 	"github.com/xlattice/xlreg/internal/records/recordspb"
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/memory"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // soundRecords are those of two nodes, and of two clusters of which one has them.
@@ -22,15 +23,14 @@ func soundRecords(t *testing.T) map[string][]byte {
 	defer s.Close()
 	err := s.Update(t.Context(), func(tx store.Writer) error {
 		w := NewWriter(tx)
-		full, empty := sampleCluster().Cluster, sampleCluster().Cluster
-		full.MaxSize = 2
+		full, empty := Cluster{Cluster: sampleCluster().Cluster, State: xlreg.ClusterState{Epoch: 2}}, Cluster{Cluster: sampleCluster().Cluster}
+		full.MaxSize, full.Key = 2, ""
 		empty.ID, empty.Name = xlreg.ClusterID(strings.Repeat("\x44", xlreg.LongIDLen)), "empty"
-		c := Cluster{Cluster: full}
-		first, second := sampleMember(0), sampleMember(1)
-		second.Token.ID, second.Token.Name = xlreg.NodeID(strings.Repeat("\x33", xlreg.LongIDLen)), "m1"
+		first, second := sampleSeat(0), sampleSeat(1)
+		second.Token.ID, second.Token.Name, second.Token.SigKey = xlreg.NodeID(strings.Repeat("\x33", xlreg.LongIDLen)), "m1", "another"
 		return errors.Join(
-			w.PutNode(&first.Token, nil), w.PutNode(&second.Token, nil), w.AddCluster(&full), w.AddCluster(&empty),
-			w.PutSeat(&c, &first), w.PutSeat(&c, &second),
+			w.PutNode(&Node{Token: first.Token}), w.PutNode(&Node{Token: second.Token}), w.AddCluster(&full), w.AddCluster(&empty),
+			w.PutSeat(&full, &first), w.PutSeat(&full, &second), w.PutCluster(&full),
 		)
 	})
 	if err != nil {
@@ -38,7 +38,7 @@ func soundRecords(t *testing.T) map[string][]byte {
 	}
 	all := make(map[string][]byte)
 	err = s.View(t.Context(), func(r store.Reader) error {
-		for _, root := range []string{nodeRoot, clusterRoot, seatByIDRoot, seatByNameRoot, nameRoot} {
+		for _, root := range roots {
 			for item, err := range r.Scan(root) {
 				if err != nil {
 					return err
@@ -88,32 +88,32 @@ func TestCheckMissing(t *testing.T) {
 
 func TestCheckContradictions(t *testing.T) {
 	id := sampleCluster().ID
-	token, m := sampleToken(), sampleMember(0)
-	cluster := Cluster{Cluster: sampleCluster().Cluster, Taken: 1}
-	cluster.MaxSize = 2
+	token, m, beyond := sampleToken(), sampleSeat(0), sampleSeat(2)
+	cluster := Cluster{Cluster: sampleCluster().Cluster, State: xlreg.ClusterState{Epoch: 2}, Taken: xlreg.SeatsOf(0)}
+	cluster.MaxSize, cluster.Key = 2, ""
 	large := cluster
-	large.MaxSize = 65
+	large.MaxSize = 1025
 	other := m
 	other.Token.Name = "other"
 	for name, c := range map[string]struct {
 		key string
 		m   proto.Message
 	}{
-		"a node under another ID":        {nodeKey(xlreg.NodeID(strings.Repeat("\x55", xlreg.LongIDLen))), &recordspb.Node{Token: tokenToPB(&token)}},
-		"a node under no ID":             {nodeKey("x"), &recordspb.Node{Token: tokenToPB(&token)}},
-		"a name of no cluster":           {nameKey("more"), &recordspb.ClusterName{ClusterId: []byte(id[1:])}},
-		"a second name":                  {nameKey("more"), &recordspb.ClusterName{ClusterId: []byte(id)}},
-		"a name of another cluster":      {nameKey("empty"), &recordspb.ClusterName{ClusterId: []byte(id)}},
-		"a seat that is not counted":     {clusterKey(id), clusterToPB(&cluster)},
-		"a cluster of 65":                {clusterKey(id), clusterToPB(&large)},
-		"a seat under another index":     {seatKey(id, 1), seatToPB(&m)},
-		"a seat beyond the last":         {seatKey(id, 2), seatToPB(&xlreg.Member{Index: 2, Token: token})},
-		"a seat of somebody else":        {seatKey(id, 0), seatToPB(&other)},
-		"a node that leads elsewhere":    {seatByIDKey(id, token.ID), &recordspb.SeatRef{Index: 1}},
-		"a name that leads elsewhere":    {seatByNameKey(id, token.Name), &recordspb.SeatRef{Index: 1}},
-		"a name that leads to no seat":   {seatByNameKey(id, "more"), &recordspb.SeatRef{Index: 1}},
-		"a node in a cluster that isn't": {seatByIDKey(id[1:], token.ID), &recordspb.SeatRef{}},
-		"a record of no kind":            {"x", &recordspb.SeatRef{}},
+		"a node under another ID":       {nodeKey(xlreg.NodeID(strings.Repeat("\x55", xlreg.LongIDLen))), &recordspb.Node{Token: tokenToPB(&token)}},
+		"a node under no ID":            {nodeKey("x"), &recordspb.Node{Token: tokenToPB(&token)}},
+		"a name of no cluster":          {nameKey("more", ""), &recordspb.ClusterName{ClusterId: []byte(id[1:])}},
+		"a second name":                 {nameKey("more", ""), &recordspb.ClusterName{ClusterId: []byte(id)}},
+		"a name of another cluster":     {nameKey("empty", ""), &recordspb.ClusterName{ClusterId: []byte(id)}},
+		"a seat that is not counted":    {clusterKey(id), clusterToPB(&cluster)},
+		"a cluster of 1025":             {clusterKey(id), clusterToPB(&large)},
+		"a seat under another index":    {seatKey(id, 1), seatToPB(&m)},
+		"a seat beyond the last":        {seatKey(id, 2), seatToPB(&beyond)},
+		"a seat of somebody else":       {seatKey(id, 0), seatToPB(&other)},
+		"a key that leads elsewhere":    {seatsOfKeyKey(id, keys.KeySum(token.SigKey)), &recordspb.SeatRefs{Indexes: []uint32{1}}},
+		"a name that leads elsewhere":   {seatByNameKey(id, token.Name), &recordspb.SeatRef{Index: 1}},
+		"a name that leads to no seat":  {seatByNameKey(id, "more"), &recordspb.SeatRef{Index: 1}},
+		"a key in a cluster that isn't": {seatsOfKeyKey(id[1:], keys.KeySum(token.SigKey)), &recordspb.SeatRefs{}},
+		"a record of no kind":           {"x", &recordspb.SeatRef{}},
 	} {
 		all := soundRecords(t)
 		all[c.key] = must[[]byte](t)(current.encode(c.key, c.m))

@@ -146,6 +146,7 @@ func (r *Registry) count(ctx context.Context) {
 		r.totals.add(found)
 	})
 	r.watcher.Go(func() {
+		defer close(r.stocked)
 		if err := r.takeStock(ctx); err != nil && ctx.Err() == nil {
 			r.log.Error("cannot read all seats, so leases from before the start do not run out", "err", err)
 		}

@@ -71,8 +71,8 @@ func (r *Registry) endLease(ctx context.Context, l *lease, event string) {
 		if keys.KeySum(seat.Token.SigKey) != l.sum || seat.Run() != l.run || !r.leases.still(l) {
 			return errRenewed
 		}
-		if event == eventGone && (seat.Epoch <= c.Completed || !seat.Fresh) {
-			return errRenewed
+		if l.waiting && seat.Epoch <= c.Completed && (l.asked == 0 || now.Before(l.seen.Add(l.asked))) {
+			return errCompleted
 		}
 		freed = []records.Seat{seat}
 		return r.free(tx, &c, freed, now)
@@ -82,12 +82,18 @@ func (r *Registry) endLease(ctx context.Context, l *lease, event string) {
 		r.freed(event, &c, freed)
 	case records.IsNotFound(err), errors.Is(err, xlreg.ErrNoSuchClusterID):
 		r.leases.dropLease(l)
+	case errors.Is(err, errCompleted):
+		r.leases.completed(c.ID, l.epoch)
 	case !errors.Is(err, errRenewed) && ctx.Err() == nil:
 		r.log.Error("cannot free a seat, will try again", "cluster_id", l.cluster, "index", l.index, "err", err)
 	}
 }
 
-var errRenewed = errors.New("the seat is in use")
+// Why a lease does not end.
+var (
+	errRenewed   = errors.New("the seat is in use")
+	errCompleted = errors.New("all have come, and the seat needs no connection")
+)
 
 // takeStock notes the leases of all seats there are, each with its whole term: what
 // happened while the registry was away is no fault of theirs.

@@ -7,3 +7,6 @@ func (r *Registry) Totals() records.Totals {
 	<-r.counted
 	return r.totals.get()
 }
+
+// StockTaken returns when the leases from before the start are known.
+func (r *Registry) StockTaken() { <-r.stocked }

@@ -55,6 +55,9 @@ func (r *Registry) Join(ctx context.Context, s *Session, req JoinRequest, allow 
 		r.rosters.drop(j.cluster.ID)
 	}
 	lease := r.leases.keep(s, &j.cluster, &j.seat)
+	if j.cluster.Complete() {
+		r.leases.completed(j.cluster.ID, j.cluster.State.Epoch)
+	}
 	return Seat{j.cluster.Cluster, j.cluster.State, j.seat.Index, lease}, j.did, nil
 }
 

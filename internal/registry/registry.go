@@ -73,6 +73,7 @@ type Registry struct {
 	verified verified
 	totals   totals
 	purges   chan xlreg.ClusterID // that are gone, and of which something is left
+	stocked  chan struct{}        // closed when leases has what there was at the start
 	counted  chan struct{}        // closed when totals has what there was at the start
 	reading  singleflight.Group   // of rosters, by cluster and revision
 
@@ -103,7 +104,7 @@ func New(cfg Config) (*Registry, error) {
 		store: cfg.Store, self: cfg.Self, idLen: cfg.IDLen, maxWait: cfg.MaxWait,
 		clock: cfg.Clock, log: cfg.Logger, admit: cfg.Admit, stop: stop,
 		bounds: cfg.Bounds.orDefaults(), hub: hub{clock: cfg.Clock}, leases: leases{clock: cfg.Clock},
-		totals: totals{bounds: cfg.Bounds}, counted: make(chan struct{}), purges: make(chan xlreg.ClusterID, 64),
+		totals: totals{bounds: cfg.Bounds}, counted: make(chan struct{}), stocked: make(chan struct{}), purges: make(chan xlreg.ClusterID, 64),
 	}
 	if err := r.begin(ctx); err != nil {
 		stop()

@@ -319,7 +319,7 @@ func TestRegisterVerifies(t *testing.T) {
 
 	_, other := modern(t, "m", sets[1], end)
 	_, err = register(tok, other)
-	wantKind(t, err, xlreg.ErrBadSignature)
+	wantKind(t, err, xlreg.ErrIllFormedToken)
 
 	_, fresh := modern(t, "m", sets[0], end) // another certificate of the same key
 	_, err = register(tok, fresh)

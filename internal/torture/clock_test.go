@@ -123,7 +123,7 @@ func TestClockStepsWhileMembersWait(t *testing.T) {
 	f.begin(ctx, r.target, 5)
 	must(t, f.members.Wait())
 	f.check(t, before)
-	joined := f.rosters[0].ByName("m5").Token.Joined
+	joined := f.rosters[0].ByName("m5").Token.Seat.Joined
 	if ahead := time.Until(joined); ahead < time.Hour-patience || ahead > time.Hour {
 		t.Errorf("m5 joined at %v, which is %v from now", joined, ahead)
 	}
