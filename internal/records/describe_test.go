@@ -1,0 +1,44 @@
+package records
+
+import (
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/xlattice/xlreg"
+)
+
+func TestDescribe(t *testing.T) {
+	cluster := xlreg.ClusterID(strings.Repeat("\xc1", xlreg.ShortIDLen))
+	node := xlreg.NodeID(strings.Repeat("\x07", xlreg.LongIDLen))
+	inHex := "in cluster " + strings.Repeat("c1", xlreg.ShortIDLen)
+	for _, c := range []struct{ key, want string }{
+		{nodeKey(node), "node " + strings.Repeat("07", xlreg.LongIDLen)},
+		{clusterKey(cluster), strings.TrimPrefix(inHex, "in ")},
+		{seatKey(cluster, 513), "seat 513 " + inHex},
+		{seatByIDKey(cluster, node), "index entry of node " + strings.Repeat("07", xlreg.LongIDLen) + " " + inHex},
+		{seatByNameKey(cluster, "db 1\n"), `index entry of member "db 1\n" ` + inHex},
+		{nameKey("web"), `cluster name "web"`},
+		{"", "record without a key"},
+		{"x\xff", "record of no known kind under 78ff"},
+		{"c\x14\x01", "record of no known kind under 631401"},
+		{"i\x01\x02\x03", "record of no known kind under 69010203"},
+		{seatKey(cluster, 0) + "!", "record of no known kind under 6314" + strings.Repeat("c1", xlreg.ShortIDLen) + "000021"},
+	} {
+		if got := describe(c.key); got != c.want {
+			t.Errorf("%q: %s, want %s", c.key, got, c.want)
+		}
+	}
+}
+
+// What is said of a record fits one line whatever its key is.
+func FuzzDescribe(f *testing.F) {
+	f.Add("c\x14\x01")
+	f.Add("m\xff" + strings.Repeat("\x1b", 400))
+	f.Fuzz(func(t *testing.T, key string) {
+		got := describe(key)
+		if len(got) > 700 || strings.ContainsFunc(got, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			t.Errorf("%q: %q", key, got)
+		}
+	})
+}
