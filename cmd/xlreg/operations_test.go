@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/guard"
 )
 
@@ -39,6 +40,7 @@ func TestOperationsListsTheLimits(t *testing.T) {
 func TestOperationsSaysWhatStrangersCost(t *testing.T) {
 	page := readOperations(t)
 	const minutes, commitPages, gb = 24 * 60, 10, 1e9
+	const formation = 2*xlreg.MaxClusterSize + 1 // a registration and a seat for each, and the cluster
 	d := guard.DefaultLimits()
 	writes, reads := d.WritesPerMinute*minutes, float64(d.ReadMiBPerMinute)*minutes*(1<<20)
 	for _, row := range []string{
@@ -46,7 +48,8 @@ func TestOperationsSaysWhatStrangersCost(t *testing.T) {
 			writes, float64(writes)*commitPages*guard.WriteUnit/gb, float64(writes)*guard.WriteUnit/gb, reads/gb),
 		fmt.Sprintf("| all addresses but loopback | %d | as many commits as it can sync | %d GiB, and then no more |",
 			d.WritesPerMinuteTotal*minutes, d.DataMiB>>10),
-		fmt.Sprintf("can start anew %d times a minute", d.WritesPerMinute/(2*64+1)),
+		fmt.Sprintf("form a new cluster %d times in a row, and then %d times a minute",
+			int(float64(d.WritesPerMinute)*d.WriteBurst.Minutes())/formation, d.WritesPerMinute/formation),
 		fmt.Sprintf("%d MiB, and %d KiB for\neach connection", ownMemory>>20, connectionMemory>>10),
 	} {
 		if !strings.Contains(page, row) {
