@@ -12,6 +12,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/guard"
+	"github.com/xlattice/xlreg/internal/host"
 )
 
 // The page for operators has the limits as the program has them.
@@ -55,6 +56,17 @@ func TestOperationsSaysWhatStrangersCost(t *testing.T) {
 		if !strings.Contains(page, row) {
 			t.Errorf("docs/operations.md does not say %q", row)
 		}
+	}
+}
+
+// What is said of the log follows from its bounds, and from how long a line is.
+func TestOperationsSaysHowTheLogGrows(t *testing.T) {
+	page := readOperations(t)
+	const lineLen = 290 // bytes; that of a session over 2.0 from an IPv6 address
+	mb := host.LinesPerSecond * 24 * 60 * 60 * lineLen / 1_000_000
+	if mb != 250 || host.LinesAtOnce != 1000 || host.LinesPerSecond != 10 ||
+		!strings.Contains(page, "a thousand may come at once\nand then ten a second, about 250 MB a day") {
+		t.Errorf("docs/operations.md does not say that the log grows by %d MB a day", mb)
 	}
 }
 
