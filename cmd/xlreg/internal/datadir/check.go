@@ -9,7 +9,6 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
-	"github.com/xlattice/xlreg/internal/private"
 	"github.com/xlattice/xlreg/internal/records"
 	"github.com/xlattice/xlreg/internal/store/bolt"
 	"github.com/xlattice/xlreg/keys"
@@ -89,7 +88,7 @@ func checkData(dir string, node *identity.Node, report *Report) error {
 	if err == nil {
 		report.Counts, err = finish(path, checker)
 	}
-	return errors.Join(private.Owner(path, info), checkMode(path, info), adviseOnCheck(path, err))
+	return errors.Join(Private(path), adviseOnCheck(path, err))
 }
 
 func finish(path string, checker *records.Checker) (records.Counts, error) {
