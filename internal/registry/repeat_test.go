@@ -116,8 +116,12 @@ func TestTheSameJoinCostsNothing(t *testing.T) {
 			t.Errorf("Join did %v with %d writes, %v; want %v", did, used.Writes, err, want)
 		}
 	}
+	w.clock.advance(34567 * time.Millisecond)
 	join(registry.Changed)
 	first := w.roster(c)
+	if got := first.Members[0].Token.Joined; !got.Equal(w.clock.Now()) {
+		t.Errorf("seat taken at %v, and the roster says %v", w.clock.Now(), got)
+	}
 	w.clock.advance(59 * time.Second)
 	join(registry.Unchanged)
 	if w.roster(c) != first {
@@ -130,6 +134,16 @@ func TestTheSameJoinCostsNothing(t *testing.T) {
 	}
 	w.clock.advance(-time.Hour)
 	join(registry.Changed)
+
+	// A seat that is taken anew has its own time, however soon that is.
+	if _, err := w.Leave(t.Context(), id, xlreg.ClusterRef{ID: c.ID}, registry.AllowAll); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.advance(1234 * time.Millisecond)
+	join(registry.Changed)
+	if got := w.roster(c).Members[0].Token.Joined; !got.Equal(w.clock.Now()) {
+		t.Errorf("seat taken anew at %v, and the roster says %v", w.clock.Now(), got)
+	}
 }
 
 // Whoever may write no more is told what is there, and refused all else.
