@@ -51,6 +51,8 @@ func TestOperationsSaysWhatStrangersCost(t *testing.T) {
 			d.WritesPerMinuteTotal*minutes, d.DataMiB>>10),
 		fmt.Sprintf("form a new cluster %d times in a row, and then %d times a minute",
 			int(float64(d.WritesPerMinute)*d.WriteBurst.Minutes())/formation, d.WritesPerMinute/formation),
+		fmt.Sprintf("one address can take %d MiB of memory, with %d connections of %d KiB, and\nall of them together %d MiB",
+			d.ConnectionsPerAddress*connectionMemory>>20, d.ConnectionsPerAddress, connectionMemory>>10, d.Connections*connectionMemory>>20),
 		fmt.Sprintf("%d MiB, and %d KiB for\neach connection", ownMemory>>20, connectionMemory>>10),
 	} {
 		if !strings.Contains(page, row) {
