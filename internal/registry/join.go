@@ -31,7 +31,8 @@ type Seat struct {
 
 // joinedWithin is how old the time of a member's last Join may become before a Join
 // that changes nothing else is written down: a member that asks again and again costs
-// a write a minute, and the time in a roster is that of its last Join give or take so much.
+// a write a minute, and its time is right to the minute. The Join that takes a seat is
+// always written, with its exact time.
 const joinedWithin = time.Minute
 
 // Join gives the session's node a seat in the cluster, or the seat it has already, with

@@ -42,8 +42,9 @@ func TestSignaturesTakeTurns(t *testing.T) {
 func TestCostOfATokenIsItsPages(t *testing.T) {
 	token := &xlreg.Token{Name: "a", CommsKey: xlreg.CommsKey(make([]byte, 294)), SigKey: xlreg.SigKey(make([]byte, 294))}
 	for n, want := range map[int]int{0: 1, 1200: 1, 3507: 2, 4096: 2} {
-		if got := cost(token, make([]byte, n)); got != want {
-			t.Errorf("a certificate of %d bytes: %d writes, want %d", n, got, want)
+		token.Labels = make([]byte, n)
+		if got := cost(token); got != want {
+			t.Errorf("labels of %d bytes: %d writes, want %d", n, got, want)
 		}
 	}
 }
