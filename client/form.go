@@ -174,7 +174,7 @@ func (f *formation) settleEndpoints(ctx context.Context) error {
 }
 
 func (f *formation) run(ctx context.Context) (m *Membership, err error) {
-	err = keepTrying(ctx, func(ctx context.Context) (err error) {
+	err = keepTrying(ctx, f.o.Protocol, func(ctx context.Context) (err error) {
 		m, err = f.attempt(ctx)
 		return err
 	}, func(err error) {
@@ -292,7 +292,7 @@ func (f *formation) look(ctx context.Context, c *Client) error {
 	if err != nil {
 		return err
 	}
-	return checkSize(&cluster, f.size)
+	return checkSize(&cluster, f.o.Size)
 }
 
 func (f *formation) found(cluster xlreg.Cluster) error {
