@@ -102,7 +102,7 @@ func (e *IncompleteError) known() string {
 	var parts []string
 	switch {
 	case e.Joined:
-		parts = append(parts, "joined")
+		parts = append(parts, "joined (index not heard yet)")
 	case e.forming:
 		parts = append(parts, "not joined")
 	default:

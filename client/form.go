@@ -65,8 +65,8 @@ type Progress struct {
 // Form makes the node a member of a cluster and returns when everybody is there,
 // with the verified roster. In order: it finds out the addresses of the
 // listeners, which have to be ones that others can reach (ErrAddress; a name that does
-// not resolve is tried again until ctx ends); registers
-// the node; creates the cluster or finds it, and if it has another size returns
+// not resolve is tried again until ctx ends, or without a deadline for 30 seconds);
+// registers the node; creates the cluster or finds it, and if it has another size returns
 // xlreg.ErrClusterSize without having joined (an original server tells the size of a
 // cluster that is not to be created only to those who join); joins it; and waits.
 //

@@ -214,7 +214,7 @@ func TestFormRunsOutOfTime(t *testing.T) {
 		"waiting":      {wire.OpGetCluster, (*fake).wait, []string{"1 of 3", "2 missing", "this node has joined with index 0", "free seats: 1, 2", "last heard at ", "n at 127.0.0.1:4001 since"}, nil},
 		"try later":    {wire.OpJoin, func(*fake, request) *wire.Message { return wire.NewError(xlreg.ErrTryLater) }, []string{"not joined, 3 members wanted", "try again later"}, xlreg.ErrTryLater},
 		"no answer":    {wire.OpMember, func(*fake, request) *wire.Message { return nil }, []string{"not joined", "session with the registry ended"}, client.ErrSessionEnded},
-		"no roster":    {wire.OpGetCluster, func(*fake, request) *wire.Message { return nil }, []string{": joined, 3 members wanted", "last heard at "}, client.ErrSessionEnded},
+		"no roster":    {wire.OpGetCluster, func(*fake, request) *wire.Message { return nil }, []string{": joined (index not heard yet), 3 members wanted", "last heard at "}, client.ErrSessionEnded},
 		"lost at last": {wire.OpGetCluster, (*fake).waitOnce, []string{"this node has joined with index 0", "1 of 3", "n at 127.0.0.1:4001"}, nil},
 	}
 	for name, tt := range tests {
