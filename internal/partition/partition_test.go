@@ -203,7 +203,7 @@ func TestFormPastEventsForReal(t *testing.T) {
 		t.Skip("takes minutes: XLREG_LONG=1")
 	}
 	for _, e := range events(elapse) {
-		for _, at := range []time.Duration{time.Second, 24 * time.Second} {
+		for _, at := range []time.Duration{time.Second, 6 * time.Second, 24 * time.Second} {
 			t.Run(fmt.Sprintf("%s after %v", e.name, at), func(t *testing.T) {
 				t.Parallel()
 				formPast(t, e, at, client.Limits{}, goal)
