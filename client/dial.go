@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -157,6 +158,9 @@ func newDialing(target *regcred.Target, o Options) (*dialing, error) {
 	}
 	return d, d.showCertificate()
 }
+
+// protocol returns what is spoken with a registry that has it.
+func (o *Options) protocol() xlreg.Protocol { return cmp.Or(o.Protocol, xlreg.Protocol20) }
 
 func (o Options) withDefaults() Options {
 	if o.Logger == nil {

@@ -101,12 +101,8 @@ func (o *FormOptions) check() error {
 	if o.Size == 0 {
 		return nil
 	}
-	protocol := o.Protocol
-	if protocol == 0 {
-		protocol = xlreg.Protocol20
-	}
 	create := CreateOptions{Name: o.Cluster.Name, Size: o.Size, EndpointCount: o.EndpointCount, Attrs: o.Attrs}
-	return create.check(protocol)
+	return create.check(o.protocol())
 }
 
 // creates reports whether the cluster is to be created if need be. An ID cannot
@@ -174,7 +170,7 @@ func (f *formation) settleEndpoints(ctx context.Context) error {
 }
 
 func (f *formation) run(ctx context.Context) (m *Membership, err error) {
-	err = keepTrying(ctx, f.o.Protocol, func(ctx context.Context) (err error) {
+	err = keepTrying(ctx, f.o.protocol(), func(ctx context.Context) (err error) {
 		m, err = f.attempt(ctx)
 		return err
 	}, func(err error) {

@@ -145,11 +145,11 @@ func TestFormEndsWithAnErrorOfTheRegistry(t *testing.T) {
 		for _, p := range protocols {
 			f := newFake(t, p)
 			f.tell(op, func(request) *wire.Message { return wire.NewError(kind) })
-			_, err := client.Form(t.Context(), f.target(), f.formOptions(newNode(t, "n")))
-			sessions := 1
-			if p.Classic() {
-				sessions = 2
+			o, sessions := f.formOptions(newNode(t, "n")), 2
+			if p == xlreg.Protocol20 {
+				o.Protocol, sessions = 0, 1 // it is the default
 			}
+			_, err := client.Form(t.Context(), f.target(), o)
 			if !errors.Is(err, kind) || f.dialled != sessions {
 				t.Errorf("%v %v: got %v after %d sessions", p, op, err, f.dialled)
 			}
