@@ -45,7 +45,7 @@ func keepTrying(ctx context.Context, p xlreg.Protocol, attempt func(context.Cont
 // later. A handshake that fails only once the session is used is one that the registry
 // refused.
 func retryable(err error) bool {
-	if errors.Is(err, errNotReached) {
+	if errors.Is(err, errNotReached) || errors.Is(err, errNotYet) {
 		return true
 	}
 	kind, ok := xlreg.KindOf(err)

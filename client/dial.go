@@ -15,6 +15,7 @@ import (
 	"github.com/xlattice/xlreg/internal/session"
 	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/regcred"
+	"github.com/xlattice/xlreg/ticket"
 )
 
 const (
@@ -63,7 +64,7 @@ type Limits struct {
 // right one. If its certificate is not valid at this machine's time, that is tried again
 // too, since the clock may be set meanwhile; the error is then ErrClock. Credentials of a
 // registry older than 2.0 are ErrOriginalRegistry unless o.Protocol says what to speak.
-func Dial(ctx context.Context, target *regcred.Target, o Options) (*Client, error) {
+func Dial(ctx context.Context, target Target, o Options) (*Client, error) {
 	c, err := dial(ctx, target, o)
 	if err != nil {
 		return nil, fmt.Errorf("dial registry: %w", err)
@@ -71,7 +72,7 @@ func Dial(ctx context.Context, target *regcred.Target, o Options) (*Client, erro
 	return c, nil
 }
 
-func dial(ctx context.Context, target *regcred.Target, o Options) (*Client, error) {
+func dial(ctx context.Context, target Target, o Options) (*Client, error) {
 	d, err := newDialing(target, o)
 	if err != nil {
 		return nil, err
@@ -83,7 +84,7 @@ func dial(ctx context.Context, target *regcred.Target, o Options) (*Client, erro
 
 // reach is Dial for those who try again on their own. It gives up after a while, in an
 // error that is worth another try, so that whoever waits can be told.
-func reach(ctx context.Context, target *regcred.Target, o Options) (*Client, error) {
+func reach(ctx context.Context, target Target, o Options) (*Client, error) {
 	d, err := newDialing(target, o)
 	if err == nil {
 		var c *Client
@@ -128,13 +129,18 @@ func withPatience(ctx context.Context) (context.Context, context.CancelFunc) {
 // dialing is what all attempts of one Dial have in common.
 type dialing struct {
 	target *regcred.Target
+	ticket *ticket.Ticket // nil: the target is none
 	o      Options
 	sig    string // fingerprint of the registry's sig key
+	next   string // of the one that is known to follow it; empty: none is
 	config session.ClientConfig
 	warned bool // of a clock
+
+	overdue bool // the key of sig has vouched for next, and does no longer
 }
 
-func newDialing(target *regcred.Target, o Options) (*dialing, error) {
+func newDialing(to Target, o Options) (*dialing, error) {
+	target := registryOf(to)
 	if target == nil || len(target.Endpoints) == 0 {
 		return nil, errors.New("registry has no endpoint")
 	}
@@ -143,7 +149,7 @@ func newDialing(target *regcred.Target, o Options) (*dialing, error) {
 		return nil, err
 	}
 	o.Protocol = protocol
-	d := &dialing{target: target, o: o.withDefaults(), sig: target.Fingerprint}
+	d := &dialing{target: target, ticket: ticketOf(to), o: o.withDefaults(), sig: target.Fingerprint}
 	d.config = session.ClientConfig{
 		Protocol: protocol, Fingerprint: target.Fingerprint, Now: d.o.Now,
 		Limits: session.Limits{Message: d.o.Limits.Message, Write: d.o.Limits.Write},
@@ -156,6 +162,7 @@ func newDialing(target *regcred.Target, o Options) (*dialing, error) {
 			return nil, err
 		}
 	}
+	d.learnNext()
 	return d, d.showCertificate()
 }
 
@@ -251,13 +258,16 @@ func (d *dialing) warn(e xlreg.Endpoint, err error) {
 
 func (d *dialing) client(conn session.Conn) *Client {
 	c := &Client{
-		node: d.o.Node, target: d.target, sig: d.sig, protocol: d.o.Protocol,
+		node: d.o.Node, target: d.target, ticket: d.ticket, sig: d.sig, protocol: d.o.Protocol,
 		original: d.original(), now: d.o.Now, conn: conn,
 		silence: d.o.Limits.Silence, heard: time.Now(),
 		busy:     make(chan struct{}, 1),
 		verifier: verifier{protocol: d.o.Protocol},
 		clusters: make(map[xlreg.ClusterID]xlreg.Cluster),
+		pinned:   make(map[xlreg.ClusterID]bool),
+		revision: make(map[xlreg.ClusterID]uint64),
 	}
+	c.next = d.tellNext(conn.Peer().Next)
 	if d.config.Certificate != nil {
 		c.shown = d.config.Certificate.Certificate[0]
 	}

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -96,13 +97,20 @@ func (d *dialing) try(ctx context.Context, e xlreg.Endpoint, next func()) try {
 func (d *dialing) connect(ctx context.Context, e xlreg.Endpoint, connected func()) (session.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
-	tcp, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
-	nc, err := d.o.Dialer.DialContext(tcp, "tcp", string(e))
+	nc, err := d.reachTCP(ctx, e)
 	if err != nil {
 		return nil, err
 	}
-	keepAlive(nc, d.o.Limits.Silence)
 	connected()
-	return session.Connect(ctx, nc, d.config)
+	return d.open(ctx, nc, func() (net.Conn, error) { return d.reachTCP(ctx, e) })
+}
+
+func (d *dialing) reachTCP(ctx context.Context, e xlreg.Endpoint) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	nc, err := d.o.Dialer.DialContext(ctx, "tcp", string(e))
+	if err == nil {
+		keepAlive(nc, d.o.Limits.Silence)
+	}
+	return nc, err
 }
