@@ -82,7 +82,7 @@ func (l *Load) readers(ctx context.Context, n int) ([]session.Conn, error) {
 // watch asks for news until the cluster has all its members, and tells of each answer.
 func watch(ctx context.Context, conn session.Conn, ref xlreg.ClusterRef, members int, tell func(first bool, size int)) error {
 	p := conn.Peer().Protocol
-	request := wire.GetRequest{Ref: ref, Which: xlreg.AllSeats()}
+	request, millis := wire.GetRequest{Ref: ref, Which: xlreg.AllSeats()}, uint32(messageTime.Milliseconds())
 	for {
 		reply, err := ask(ctx, conn, wire.NewGet(request, p))
 		if err != nil {
@@ -96,7 +96,7 @@ func watch(ctx context.Context, conn session.Conn, ref xlreg.ClusterRef, members
 		if read.Seats.Len() >= members {
 			return nil
 		}
-		request.Since, request.Wait = &read.State.Revision, true
+		request.Since, request.Wait, request.WaitMillis = &read.State.Revision, true, &millis
 	}
 }
 
