@@ -56,7 +56,7 @@ func (a *awaiting) run(ctx context.Context) error {
 	if a.o.Cluster.IsZero() {
 		return xlreg.ErrNoClusterNamed
 	}
-	err := keepTrying(ctx, a.attempt, func(err error) {
+	err := keepTrying(ctx, a.o.protocol(), a.attempt, func(err error) {
 		a.o.Logger.Warn("wait for members is tried again", "cluster", refText(a.o.Cluster), "err", err)
 		a.tell(err)
 	})
@@ -128,31 +128,4 @@ func openReader(ctx context.Context, dial dialer, target *regcred.Target, o Opti
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
-}
-
-const (
-	againFirstPause = 50 * time.Millisecond
-	againMostPause  = time.Second
-	longestRetry    = time.Minute      // however long a registry says to wait
-	steady          = 10 * time.Second // after a session of this length the pauses are short again
-)
-
-// keepTrying makes attempts, each with a session of its own, until one succeeds, fails
-// for good, or has no time left. Between two of them it calls failed and pauses.
-func keepTrying(ctx context.Context, attempt func(context.Context) error, failed func(error)) error {
-	pauses := backoff{first: againFirstPause, most: againMostPause}
-	for {
-		began := time.Now()
-		err := attempt(ctx)
-		if err == nil || ctx.Err() != nil || isTimeUp(err) || !retryable(err) {
-			return err
-		}
-		failed(err)
-		if time.Since(began) > steady {
-			pauses.reset()
-		}
-		if pauses.pause(ctx, min(xlreg.RetryAfter(err), longestRetry)) != nil {
-			return err
-		}
-	}
 }

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -18,8 +19,6 @@ import (
 
 const (
 	defaultSilence   = 30 * time.Second // until a registry is taken for gone
-	connectTimeout   = 5 * time.Second  // for TCP to one endpoint
-	shakeTimeout     = time.Minute      // for the handshake with a registry after it
 	handshakeTimeout = 10 * time.Second // for the handshake with a member
 	dialPatience     = 30 * time.Second // for a Dial whose context has no deadline
 	reachPatience    = 10 * time.Second // until a Form that does not reach the registry says so
@@ -54,15 +53,16 @@ type Limits struct {
 	Write   time.Duration // without a byte taken of a request; 0 is 10 seconds
 }
 
-// Dial opens a session with the registry. It tries the target's endpoints one after
-// the other, and all of them again after a pause that grows to half a second, until
-// ctx ends; if ctx has no deadline, for 30 seconds.
+// Dial opens a session with the registry. It tries the target's endpoints in their order,
+// each as soon as the one before it has failed or takes its time, and all of them again
+// after a pause that grows to half a second, until ctx ends; if ctx has no deadline, for
+// 30 seconds. So the Dialer has to stand being called by several goroutines.
 //
 // A registry that cannot prove that it is the one wanted ends the attempts with
 // ErrUntrusted, unless another endpoint of the same round leads to the
 // right one. If its certificate is not valid at this machine's time, that is tried again
-// too, since the clock may be set meanwhile; the error is then ErrClock. Credentials of a registry older than 2.0 are ErrOriginalRegistry
-// unless o.Protocol says what to speak.
+// too, since the clock may be set meanwhile; the error is then ErrClock. Credentials of a
+// registry older than 2.0 are ErrOriginalRegistry unless o.Protocol says what to speak.
 func Dial(ctx context.Context, target *regcred.Target, o Options) (*Client, error) {
 	c, err := dial(ctx, target, o)
 	if err != nil {
@@ -159,6 +159,9 @@ func newDialing(target *regcred.Target, o Options) (*dialing, error) {
 	return d, d.showCertificate()
 }
 
+// protocol returns what is spoken with a registry that has it.
+func (o *Options) protocol() xlreg.Protocol { return cmp.Or(o.Protocol, xlreg.Protocol20) }
+
 func (o Options) withDefaults() Options {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -235,27 +238,6 @@ func (d *dialing) showCertificate() error {
 	return nil
 }
 
-// round tries each endpoint once.
-func (d *dialing) round(ctx context.Context) (*Client, error) {
-	// The clock may have been set since the last round, and then there is a new one. If
-	// it cannot be made now, the one that there is will do.
-	_ = d.showCertificate()
-	var failed failures
-	for _, e := range d.target.Endpoints {
-		conn, err := d.connect(ctx, e)
-		if err == nil {
-			return d.client(conn), nil
-		}
-		failed = append(failed, fmt.Errorf("%s: %w", e, err))
-		d.o.Logger.Debug("registry not reached", "endpoint", string(e), "err", err)
-		d.warn(e, err)
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	return nil, failed
-}
-
 // warn tells what is not the network's fault, of a clock once.
 func (d *dialing) warn(e xlreg.Endpoint, err error) {
 	if errors.Is(err, ErrUntrusted) {
@@ -265,19 +247,6 @@ func (d *dialing) warn(e xlreg.Endpoint, err error) {
 		d.warned = true
 		d.o.Logger.Warn("registry cannot be believed while a clock is wrong", "endpoint", string(e), "err", err)
 	}
-}
-
-func (d *dialing) connect(ctx context.Context, e xlreg.Endpoint) (session.Conn, error) {
-	tcp, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
-	nc, err := d.o.Dialer.DialContext(tcp, "tcp", string(e))
-	if err != nil {
-		return nil, err
-	}
-	keepAlive(nc, d.o.Limits.Silence)
-	hello, cancel := context.WithTimeout(ctx, shakeTimeout)
-	defer cancel()
-	return session.Connect(hello, nc, d.config)
 }
 
 func (d *dialing) client(conn session.Conn) *Client {

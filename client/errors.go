@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/session"
 )
 
@@ -103,7 +102,7 @@ func (e *IncompleteError) known() string {
 	var parts []string
 	switch {
 	case e.Joined:
-		parts = append(parts, "joined")
+		parts = append(parts, "joined (index not heard yet)")
 	case e.forming:
 		parts = append(parts, "not joined")
 	default:
@@ -184,18 +183,3 @@ func (f failures) Error() string {
 }
 
 func (f failures) Unwrap() []error { return f }
-
-// retryable reports whether what failed in one session may succeed in the next: the
-// registry was not reached, the connection broke, or the registry said to come back
-// later. A handshake that fails only once the session is used is one that the registry
-// refused.
-func retryable(err error) bool {
-	if errors.Is(err, errNotReached) {
-		return true
-	}
-	kind, ok := xlreg.KindOf(err)
-	if !ok {
-		return errors.Is(err, ErrSessionEnded) && !errors.Is(err, ErrHandshake)
-	}
-	return kind == xlreg.ErrTryLater || kind == xlreg.ErrTooManyRequests
-}

@@ -65,8 +65,8 @@ type Progress struct {
 // Form makes the node a member of a cluster and returns when everybody is there,
 // with the verified roster. In order: it finds out the addresses of the
 // listeners, which have to be ones that others can reach (ErrAddress; a name that does
-// not resolve is tried again until ctx ends); registers
-// the node; creates the cluster or finds it, and if it has another size returns
+// not resolve is tried again until ctx ends, or without a deadline for 30 seconds);
+// registers the node; creates the cluster or finds it, and if it has another size returns
 // xlreg.ErrClusterSize without having joined (an original server tells the size of a
 // cluster that is not to be created only to those who join); joins it; and waits.
 //
@@ -101,12 +101,8 @@ func (o *FormOptions) check() error {
 	if o.Size == 0 {
 		return nil
 	}
-	protocol := o.Protocol
-	if protocol == 0 {
-		protocol = xlreg.Protocol20
-	}
 	create := CreateOptions{Name: o.Cluster.Name, Size: o.Size, EndpointCount: o.EndpointCount, Attrs: o.Attrs}
-	return create.check(protocol)
+	return create.check(o.protocol())
 }
 
 // creates reports whether the cluster is to be created if need be. An ID cannot
@@ -174,7 +170,7 @@ func (f *formation) settleEndpoints(ctx context.Context) error {
 }
 
 func (f *formation) run(ctx context.Context) (m *Membership, err error) {
-	err = keepTrying(ctx, func(ctx context.Context) (err error) {
+	err = keepTrying(ctx, f.o.protocol(), func(ctx context.Context) (err error) {
 		m, err = f.attempt(ctx)
 		return err
 	}, func(err error) {
@@ -292,7 +288,7 @@ func (f *formation) look(ctx context.Context, c *Client) error {
 	if err != nil {
 		return err
 	}
-	return checkSize(&cluster, f.size)
+	return checkSize(&cluster, f.o.Size)
 }
 
 func (f *formation) found(cluster xlreg.Cluster) error {
