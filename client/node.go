@@ -135,7 +135,12 @@ func (c *Client) Registry(ctx context.Context) (*xlreg.Credentials, error) {
 	return r, nil
 }
 
+// registry asks for the credentials. An original server does not know the request, and
+// to some of them it is fatal, so they are not asked.
 func (c *Client) registry(ctx context.Context) (*xlreg.Credentials, error) {
+	if c.original {
+		return nil, ErrNeeds20
+	}
 	reply, err := c.ask(ctx, wire.NewRegCredRequest(), c.silence)
 	if err != nil {
 		return nil, err

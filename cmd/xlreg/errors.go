@@ -199,6 +199,7 @@ var advices = []struct {
 	{xlreg.ErrIllFormedName, "use a letter or '_' first, then letters, digits, '_', '-' and '.'"},
 	{xlreg.ErrTryLater, "if that goes on, see whether the registry's disk is full"},
 	{client.ErrOriginalRegistry, "say which with --protocol"},
+	{xlreg.ErrWrongState, "a registry older than protocol 2.0 shows a cluster to its members only: join it with 'xlreg join'"},
 	{client.ErrNeeds20, "leave --protocol away, if the registry speaks 2.0"},
 	{client.ErrAddress, "give with --endpoint an address where the others reach this member"},
 	{client.ErrUnverified, "let those members join over 2.0, or accept them with --allow-unverified"},
