@@ -123,10 +123,10 @@ type seatKeptError struct {
 func (e *seatKeptError) Error() string { return "interrupted; " + e.note }
 func (e *seatKeptError) Unwrap() error { return e.cause }
 
-// seatKept says of an interrupted wait that the node has its place all the same, and how
+// seatKept says of an interrupted wait that the node keeps its seat all the same, and how
 // to give it up.
 func (g *globals) seatKept(err error, node, cluster xlreg.Name) error {
-	note := fmt.Sprintf("%s keeps its place in %s: the same command goes on waiting", node, cluster)
+	note := fmt.Sprintf("%s keeps its seat in %s: run the same command again to go on waiting", node, cluster)
 	if !g.Protocol.Classic() {
 		note += fmt.Sprintf(", and 'xlreg leave %s%s' gives it up", cluster, g.nodeFlag())
 	}

@@ -117,6 +117,8 @@ func (f *runFlags) options() (*runOptions, error) {
 	switch {
 	case f.members == 0:
 		return nil, cli.UsageError(errors.New("say how many members to start with -n N"))
+	case f.members == 1 && f.size == 0:
+		return nil, cli.UsageError(errors.New("-n 1: a cluster has at least 2 members; if others come from elsewhere, say how many there are with --size"))
 	case f.members < 0 || f.members > xlreg.MaxClusterSize:
 		return nil, cli.UsageError(fmt.Errorf("-n %d: want 1 to %d", f.members, xlreg.MaxClusterSize))
 	case f.size != 0 && f.size < f.members:
