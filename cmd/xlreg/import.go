@@ -15,7 +15,7 @@ import (
 func newNodeImport(g *globals) *cobra.Command {
 	return &cobra.Command{
 		Use:   "import ORIGINAL DIR",
-		Short: "Make a node of one that an original client left",
+		Short: "Import the node of an original client",
 		Long: "Make a node in DIR with the name, the keys and the addresses of an original node.\n" +
 			"ORIGINAL is its .xlattice directory, or the one above that, and has node.config or\n" +
 			"cluster.member.config in it. With --registry the new node also keeps the ID that the\n" +
