@@ -49,7 +49,7 @@ func newCreate(g *globals) *cobra.Command {
 
 // openCreator opens the node to create as. The user's own may be where nothing can be
 // kept, in a container for example, or be at work; then one that is forgotten is as
-// good, since a cluster does not belong to whoever created it.
+// good, because a cluster does not belong to its creator.
 func (g *globals) openCreator(ctx context.Context) (*identity.Node, error) {
 	node, err := g.openNode(ctx)
 	var files *fs.PathError

@@ -92,8 +92,8 @@ func markUsageErrors(cmd *cobra.Command) {
 	}
 }
 
-// knownCommand is the check of a command that takes no arguments: one that is
-// there was meant for a subcommand.
+// knownCommand checks the arguments of a command that takes none. An argument was probably
+// meant as a subcommand.
 func knownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
