@@ -179,7 +179,7 @@ func cmdOriginal(ts *testscript.TestScript, neg bool, args []string) {
 		server, err := original.Start(original.Options{Generation: generation, Comms: key, Sig: key})
 		ts.Check(err)
 		ts.Defer(func() { ts.Check(server.Close()) })
-		ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(server.RegCred()), 0o600))
+		ts.Check(os.WriteFile(ts.MkAbs(args[2]), server.RegCred(), 0o600))
 		return
 	}
 	id := bytes.Repeat([]byte{0x9a}, xlreg.ShortIDLen)
