@@ -154,22 +154,6 @@ func TestMembersOnOriginalServers(t *testing.T) {
 	}
 }
 
-// A request that originals do not know is not sent, so the session goes on.
-func TestCredentialsOfOriginalServers(t *testing.T) {
-	for g, p := range originals {
-		target := startOriginal(t, original.Options{Generation: g})
-		c := must[*client.Client](t)(client.Dial(t.Context(), target, originalOptions(t, p, "m").Options))
-		must[xlreg.NodeID](t)(c.Register(t.Context()))
-		if r, err := c.Registry(t.Context()); !errors.Is(err, client.ErrNeeds20) {
-			t.Errorf("%v: %+v, %v", p, r, err)
-		}
-		if _, err := c.Create(t.Context(), client.CreateOptions{Name: "c", Size: 2}); err != nil {
-			t.Errorf("%v: %v", p, err)
-		}
-		c.Close()
-	}
-}
-
 // Two clusters without a name are two clusters.
 func TestUnnamedClustersOnOriginalServers(t *testing.T) {
 	for g, p := range originals {
