@@ -49,7 +49,9 @@ def form(
         size: How many members it is made for; 0 takes it as it is, and then it has to exist.
         listeners: Where the node is reached; their addresses are registered, in order.
         advertise: What replaces the address of the listener at the same place; those
-            beyond the listeners follow. With neither, the node keeps its endpoints.
+            beyond the listeners follow. ``:7001`` stands for this machine's address on the
+            way to the registry, ``eth1:7001`` for that of an interface. With neither
+            listeners nor these, the node keeps its endpoints.
         timeout: Seconds for all of it; None waits without end, for the registry and for members.
         join_only: Do not create the cluster if it does not exist.
         endpoint_count: How many endpoints each member of a new cluster must have.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
 from . import limits
-from ._flow import Backoff, Connect, Disconnect, Flow, Limit, Receive, Send
+from ._flow import Backoff, Connect, Disconnect, Failures, Flow, Limit, Race, Receive, Send
 from ._session import ClassicSession, ModernSession, Pin, Session, State, client_context
 from ._times import Times
 from .errors import (
@@ -88,7 +88,7 @@ class Dialing:
         self._context = client_context(self.shown, node.keys.sig if node else None)
 
     def open(self, limit: Limit) -> Flow[Session]:
-        """Try the endpoints in turn, and all of them again after a pause, until the limit ends.
+        """Try the endpoints, and all of them again after a pause, until the limit ends.
 
         Raises:
             UntrustedError: A registry is not the one wanted, and no other endpoint leads to that.
@@ -104,32 +104,28 @@ class Dialing:
                 raise UnreachableError(failures, in_time=False) from failures[-1]
 
     def open_once(self, limit: Limit) -> Flow[Session]:
-        """Try the endpoints in turn.
+        """Try each endpoint once. Those after it do not wait for one that is silent.
 
         Raises:
             UntrustedError: A registry is not the one wanted, and no other endpoint leads to that.
             UnreachableError: There is none.
         """
-        found, failures = yield from self._round(limit)
-        if found is not None:
+        tries = [self._try(endpoint, limit) for endpoint in self.options.target.endpoints]
+        found: Session | Failures = yield Race(tries, self.options.times.apart)
+        if not isinstance(found, Failures):
             return found
-        for failure in failures:
+        for failure in found:
             if isinstance(failure, UntrustedError):
                 raise failure
-        raise UnreachableError(failures) from failures[-1]
+        raise UnreachableError(found) from found[-1]
 
-    def _round(self, limit: Limit) -> Flow[tuple[Session | None, list[Exception]]]:
-        failures: list[Exception] = []
-        for endpoint in self.options.target.endpoints:
-            try:
-                return (yield from self._connect(endpoint, limit)), failures
-            except XlregError as err:
-                failures.append(err)
-                level = logging.WARNING if isinstance(err, UntrustedError) else logging.DEBUG
-                log.log(level, "registry not reached: %s", err)
-            if limit.over():
-                break
-        return None, failures
+    def _try(self, endpoint: Endpoint, limit: Limit) -> Flow[Session]:
+        try:
+            return (yield from self._connect(endpoint, limit))
+        except XlregError as err:
+            level = logging.WARNING if isinstance(err, UntrustedError) else logging.DEBUG
+            log.log(level, "registry not reached: %s", err)
+            raise
 
     def _connect(self, endpoint: Endpoint, limit: Limit) -> Flow[Session]:
         times = self.options.times

@@ -14,6 +14,12 @@ from .vocabulary import Endpoint, NodeAttrs, NodeID, check_name, endpoints_of
 VERSION = 1
 """The version that is written, and the highest that is read."""
 
+REMEDY = (
+    "put the right file there from a backup, or remove it and make the node anew with xlreg node init "
+    "--name NAME, which takes the keys that are there"
+)
+"""What to do about a node.json that makes no sense."""
+
 
 @dataclass(frozen=True)
 class Registration:
@@ -102,10 +108,10 @@ def parse(data: bytes) -> Record:
     """
     try:
         members = json.loads(data)
-    except ValueError as err:
-        raise NodeError(f"not JSON: {err}") from None
+    except (ValueError, RecursionError) as err:
+        raise NodeError(f"not JSON: {err}: {REMEDY}") from None
     if not isinstance(members, dict):
-        raise NodeError("not a JSON object")
+        raise NodeError(f"not a JSON object: {REMEDY}")
     _check_version(members)
     name, attrs = _take(members, "name", str, ""), _take(members, "attrs", int, 0)
     endpoints, entries = _texts(members, "endpoints"), _take(members, "registries", list, [])

@@ -10,6 +10,7 @@ class Times:
     """Seconds. README.md has a table of what follows from them for each call, and the tests hold it.
 
     Attributes:
+        apart: From one endpoint of a registry to the next, as long as none of them has answered.
         connect: Until an endpoint has taken a connection.
         shake: In a handshake, from one sign of life to the next.
         shaken: Until a handshake is done.
@@ -24,6 +25,7 @@ class Times:
         bye: Until a registry has answered a goodbye.
     """
 
+    apart: float = 0.25
     connect: float = 5.0
     shake: float = 10.0
     shaken: float = 60.0

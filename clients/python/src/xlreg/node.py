@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from . import certificate as certs
 from . import limits
-from ._directory import COMMS, SIG, Directory, node_errors
+from ._directory import CERTIFICATE, COMMS, RECORD, SIG, Directory, node_errors
 from ._errors import CertificateError, NodeError, NodeExistsError, NodeReadOnlyError, XlregError
 from ._naming import new_name
 from ._record import Record, Registration
@@ -25,6 +26,8 @@ from .regcred import RegCred
 from .signatures import sign_classic, sign_token
 from .version import Protocol
 from .vocabulary import Endpoint, NodeAttrs, NodeID, SigKey, Token, check_name, endpoints_of
+
+log = logging.getLogger("xlreg")
 
 _CREDENTIALS = "regCred.dat"
 _MIN_LIFE = timedelta(hours=2)  # or a new certificate would be due for renewal at once
@@ -104,6 +107,7 @@ class Node:
             raise ValueError(f"certificate life of {life}: want at least {_MIN_LIFE}")
         self._keys = keys
         self._directory: Directory | None = None
+        self._recovered = False
         self._mutex = threading.RLock()
         # Guarded by the mutex, as is all below.
         self._lock: int | None = None
@@ -184,6 +188,8 @@ class Node:
             lock = files.lock()
             with _closing_on_error(lock):
                 node = cls._read(files)
+                if node.recovered:
+                    files.write_record(node._record)
                 node._lock = lock
         return node
 
@@ -219,8 +225,8 @@ class Node:
         keys = Keys(_read_key(files, COMMS), _read_key(files, SIG))
         node = cls.__new__(cls)
         _refuse_registry(files, keys)
-        node._setup(keys, record, certs.DEFAULT_LIFE)
-        node._directory = files
+        node._setup(keys, record or _lost_record(files), certs.DEFAULT_LIFE)
+        node._directory, node._recovered = files, record is None
         node._read_certificate(files)
         return node
 
@@ -247,6 +253,15 @@ class Node:
     def directory(self) -> Path | None:
         """Where the node lives; None in memory."""
         return self._directory.path if self._directory else None
+
+    @property
+    def recovered(self) -> bool:
+        """Whether node.json was found empty, as after a power cut, and made anew.
+
+        The name came from the certificate; endpoints and the IDs that registries had given are
+        lost, and the node gets new ones.
+        """
+        return self._recovered
 
     @property
     def keys(self) -> Keys:
@@ -395,6 +410,22 @@ def _name_in_certificate(files: Directory) -> str | None:
     except (OSError, XlregError):
         pass
     return None
+
+
+def _lost_record(files: Directory) -> Record:
+    """Make a record in place of an empty one, of what another file proves to belong to the keys."""
+    name = _name_in_certificate(files)
+    if name is None:
+        raise NodeError(files.record_lost())
+    record = Record(name)
+    log.warning(
+        "%s was empty, as after a power cut: the name %s is back from %s; the IDs that registries gave this "
+        "node are lost, and it gets new ones",
+        files.path / RECORD,
+        name,
+        CERTIFICATE,
+    )
+    return record
 
 
 def _refuse_registry(files: Directory, keys: Keys) -> None:
