@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import queue
 import re
 import socket
@@ -18,7 +19,7 @@ from fake import FakeRegistry, SilenceError
 from relay import Line, Relay
 
 import xlreg
-from xlreg import Client, Node, Progress, Protocol, RegCred, Roster, _async, _sync
+from xlreg import Client, Node, Progress, Protocol, RegCred, Roster, _async, _sync, limits
 from xlreg._dial import Options
 from xlreg._dialogue import Creation, Dialogue, in_session
 from xlreg._flow import Flow, Limit, Request, T
@@ -93,6 +94,17 @@ def test_cut_anywhere(protocol: Protocol, xlreg_registry: RegistryProcess) -> No
     assert cut > 1500, "the last is the one that was not cut"
 
 
+@pytest.mark.parametrize("protocol", [Protocol.V18, Protocol.V19], ids=str)
+@pytest.mark.parametrize("at", [40, 100, 250, 700, 1000, 1300])
+def test_corrupted_unnoticed(at: int, protocol: Protocol, xlreg_registry: RegistryProcess) -> None:
+    """A classic carrier notices nothing, so what makes no sense, or never ends, counts as damage."""
+    name = f"garbled-{protocol}-{at}".replace(".", "")
+    join_other(xlreg_registry, name)
+    with Relay(xlreg_registry.cred, Line(flip=at)) as relay:
+        formed = blocking(lambda limit: form_flow(plan(relay.cred, name, protocol=protocol), limit), 30)
+        assert len(formed.roster.members) == 2
+
+
 @pytest.mark.parametrize("at", range(150, 5000, 450))
 def test_corrupted_anywhere(at: int, xlreg_registry: RegistryProcess) -> None:
     """TLS notices each changed byte. That is a broken connection, and no fault of the registry."""
@@ -138,6 +150,36 @@ def test_half_open_for_a_reader(xlreg_registry: RegistryProcess) -> None:
         relay.freeze()
         join_other(xlreg_registry, name)
         assert names(reading.result(30)) == ["m0", "m1"]
+
+
+@BOTH
+def test_endpoints_that_are_dead_or_mute(
+    perform: Callable[..., Formed], xlreg_registry: RegistryProcess
+) -> None:
+    """None of them makes the one that answers wait for its turn, be it the last of all."""
+    name = f"dead-{perform.__name__}"
+    join_other(xlreg_registry, name)
+    with contextlib.ExitStack() as stack:
+        mute = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(13)]
+        ends = [f"127.0.0.1:{listener.getsockname()[1]}" for listener in mute]
+        ends += ["nobody.invalid:1", "127.0.0.1:1", xlreg_registry.cred.endpoints[0]]
+        cred = replace(xlreg_registry.cred, endpoints=tuple(map(xlreg.Endpoint, ends)))
+        times = Times(apart=0.05)  # all else as by default: 10 seconds for each handshake
+        began = time.monotonic()
+        formed = perform(lambda limit: form_flow(plan(cred, name, times=times), limit), None)
+        assert time.monotonic() - began < times.shake
+    assert names(formed.roster) == ["m0", "m1"]
+
+
+@BOTH
+def test_all_endpoints_dead(perform: Callable[..., Formed], xlreg_registry: RegistryProcess) -> None:
+    """All of them are tried, and told of in their order."""
+    ends = [xlreg.Endpoint(f"127.0.0.1:{port}") for port in (1, 2, 3)]
+    cred = replace(xlreg_registry.cred, endpoints=tuple(ends))
+    with pytest.raises(IncompleteError) as caught:
+        perform(lambda limit: form_flow(plan(cred, "none"), limit), 0.5)
+    assert isinstance(caught.value.cause, UnreachableError)
+    assert [str(failure).rpartition(": ")[0] for failure in caught.value.cause.failures] == ends
 
 
 @BOTH
@@ -336,7 +378,8 @@ def test_table_is_that_of_the_defaults() -> None:
     assert table["`refresh`, `leave` of a membership"] == [t.dial, t.silence, t.whole]
     # With these a dead connection is noticed, and another made, within 35 seconds.
     assert t.wait < t.silence
-    assert t.silence + t.connect <= 35
+    assert t.silence + t.apart * (limits.MAX_ENDPOINTS - 1) <= 34
+    assert t.shake + t.apart * 2 * (limits.MAX_ENDPOINTS - 1) <= 34
 
 
 @pytest.fixture
