@@ -1,4 +1,4 @@
-"""What to register for a listening socket, and what not: nobody could reach the node there."""
+"""Which addresses to register for listening sockets, and which to refuse because nobody could reach them."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def own_address(text: str) -> tuple[str, str] | None:
     """Return the interface and the port of ``eth1:7001``; of ``:7001`` no interface; None of all else.
 
     Raises:
-        EndpointError: The port is none.
+        EndpointError: The port is not valid.
     """
     host, colon, port = text.rpartition(":")
     if not colon or (host and not _local.is_interface(host)):

@@ -1,4 +1,4 @@
-"""Does for flows what they want, with asyncio. It differs from _sync in nothing else."""
+"""Carries out the effects of flows, with asyncio. It differs from _sync in nothing else."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def _first(tasks: list[asyncio.Task[Any]]) -> int | None:
 
 
 async def perform(request: Request[T]) -> T:
-    """Do what opens its sessions itself."""
+    """Run a request that opens its own sessions."""
     wire = Wire()
     try:
         return await wire.run(request.flow(Limit(request.timeout)))

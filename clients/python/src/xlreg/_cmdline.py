@@ -161,7 +161,7 @@ COMMANDS = {
             "name": _NEW_NAME,
         },
     ),
-    "leave": Form("NAME", "give a place in a cluster up", {}),
+    "leave": Form("NAME", "give up a place in a cluster", {}),
     "node init": Form(
         "DIR",
         "make a node, with new keys or with keys you have",

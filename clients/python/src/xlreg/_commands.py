@@ -82,7 +82,7 @@ def _open_creator(command: Command) -> Node:
 
 @contextlib.contextmanager
 def _asking(command: Command) -> Iterator[Node | None]:
-    """Open the node if one is needed: to read over 2.0 nobody has to say who they are."""
+    """Open the node if one is needed: reading over 2.0 takes no identity."""
     if command.command == "get" and not command.classic:
         yield None
         return
@@ -147,7 +147,7 @@ def create(command: Command) -> str:
 
 
 def get(command: Command) -> str:
-    """Look who is in a cluster."""
+    """Show the members of a cluster."""
     if not command.wait:
         with _session(command) as client:
             return _show(command, client.members(command.ref, timeout=_REQUEST_SECONDS))
@@ -234,7 +234,7 @@ def _kept(command: Command, node: Node, watch: _Watch, err: KeyboardInterrupt) -
 
 
 def leave(command: Command) -> str:
-    """Give a place up."""
+    """Give up a place."""
     target = Target.load(command.registry)
     with (
         Node.open(command.directory) as node,
@@ -325,7 +325,7 @@ def cred_fetch(command: Command) -> str:
 
 
 def _claimed(endpoint: Endpoint) -> RegCred:
-    """Return what a registry says of itself, which its handshake has to fit; nobody has vouched for it."""
+    """Return what a registry says of itself. It has to match the handshake, but nobody vouches for it."""
     options = Options(Target((endpoint,), ""), unknown=True)
     request = Request(lambda limit: in_session(options, limit, lambda d: d.registry(limit)), _REQUEST_SECONDS)
     return _sync.perform(request)

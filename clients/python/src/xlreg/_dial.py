@@ -41,7 +41,7 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True)
 class Options:
-    """Who talks to a registry, and how."""
+    """Which node talks to which registry, and how."""
 
     target: Target
     node: Node | None = None
@@ -49,13 +49,13 @@ class Options:
     now: Callable[[], datetime] = field(default=utc_now)
     times: Times = field(default_factory=Times)
     unknown: bool = False
-    """Nobody has said what key the registry has: take the one that it shows, to ask a person about it."""
+    """No key is expected: take the one that the registry shows, and ask a person about it."""
 
     @property
     def original(self) -> bool:
         """Whether the registry is a server from before 2.0, by its credentials and what is spoken.
 
-        It may have been upgraded since, so what is done for an original works with every other, too.
+        It may have been upgraded since, so whatever is done for an original must work with every other.
         """
         cred = self.target.cred
         classic = self.protocol is not None and self.protocol.classic
@@ -69,7 +69,7 @@ class Dialing:
         """Choose the protocol, and prepare what the node shows.
 
         Raises:
-            OriginalRegistryError: The credentials are old, and nobody chose.
+            OriginalRegistryError: The credentials are from before 2.0, and no protocol was chosen.
             NeedsNodeError: A classic carrier allows nothing without a node.
             ValueError: The choice is impossible.
         """
@@ -108,7 +108,7 @@ class Dialing:
 
         Raises:
             UntrustedError: A registry is not the one wanted, and no other endpoint leads to that.
-            UnreachableError: There is none.
+            UnreachableError: None of them leads to a registry.
         """
         tries = [self._try(endpoint, limit) for endpoint in self.options.target.endpoints]
         found: Session | Failures = yield Race(tries, self.options.times.apart)
@@ -172,7 +172,7 @@ def flush(session: Session, limit: Limit, patience: float) -> Flow[None]:
 
 
 def _check_keys(node: Node) -> None:
-    """Refuse keys that are none over 2.0, before anything is said."""
+    """Refuse keys that 2.0 does not accept, before connecting."""
     for which, key in (("sig", node.keys.sig_key), ("comms", node.keys.comms_key)):
         try:
             parse_public_key(key, limits.MODERN_KEYS)

@@ -61,7 +61,7 @@ class Creation:
         """Look at it before it is sent.
 
         Raises:
-            XlregError: The name is none, or the carrier cannot carry it.
+            XlregError: The name is not valid, or the carrier cannot carry it.
             ValueError: A number is out of range.
         """
         if self.name:
@@ -140,7 +140,7 @@ class Dialogue:
             raise
         error = reply.error()
         if self.options.original and isinstance(error, ProtocolError):
-            # In words of its own, such as that another creator was faster: it may be gone the next time.
+            # In its own words, such as that another creator was faster. The next try may succeed.
             error = TryLaterError(error.detail)
         if error is not None:
             if self.protocol.classic or isinstance(error, _ENDING):
@@ -283,7 +283,7 @@ class Dialogue:
             return cluster
 
     def leave(self, ref: ClusterRef, limit: Limit) -> Flow[None]:
-        """Give the node's place up."""
+        """Give up the node's place."""
         with doing(f"leave {ref}"):
             if self.protocol.classic:
                 raise Needs20Error

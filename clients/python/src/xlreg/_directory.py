@@ -132,7 +132,7 @@ class Directory:
 
         Raises:
             FileNotFoundError: It is not there.
-            NodeError: It is none, or too open.
+            NodeError: It is not a key, or others can read it.
         """
         data = self._read(name, 0o077)
         try:
@@ -200,7 +200,7 @@ def _is_blank(text: str) -> bool:
 
 
 def _check_owner(path: Path, info: os.stat_result) -> None:
-    """Refuse what is another user's, who could put other keys there; root is no exception."""
+    """Refuse what belongs to another user, who could replace the keys, even for root."""
     if info.st_uid != os.geteuid():
         raise NodeError(
             f"{path} belongs to user {info.st_uid}, and this is user {os.geteuid()}: "

@@ -111,7 +111,7 @@ class Limit:
         return Limit(self.left(seconds), self._clock)
 
     def or_within(self, seconds: float) -> Limit:
-        """Return this limit, or if it is none, one of so many seconds."""
+        """Return this limit, or one of so many seconds if this one never ends."""
         return self if self.deadline is not None else Limit(seconds, self._clock)
 
 
@@ -137,8 +137,8 @@ def show_as(call: Callable[..., Any], make: Callable[..., Request[Any]], result:
 class Backoff:
     """Pauses that double from first to most.
 
-    Each is between half and the whole of its length at random, so that members
-    who all lost the registry at once do not come back at once.
+    Each is between half and all of its length, at random, so that members which all
+    lost the registry at the same moment do not all come back at the same moment.
     """
 
     def __init__(self, first: float, most: float) -> None:

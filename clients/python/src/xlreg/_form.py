@@ -29,7 +29,7 @@ _FIRST_PAUSE, _MOST_PAUSE = 0.05, 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Which cluster to form, as whom; see xlreg.form."""
+    """Which cluster to form, and as which node; see xlreg.form."""
 
     options: Options
     ref: ClusterRef
@@ -167,7 +167,7 @@ class _Formation(Pursuit[Formed]):
     def _find(self, dialogue: Dialogue, limit: Limit) -> Flow[ClusterRef]:
         """Create the cluster or look at the one that is there, and return how to join it.
 
-        An original server tells of a cluster only to those who create or join it.
+        An original server describes a cluster only to nodes that create or join it.
         """
         if not self._plan.creates and self._options.original:
             return self._ref

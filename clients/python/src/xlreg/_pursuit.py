@@ -55,7 +55,7 @@ class Progress:
 
 
 Told = Callable[[Progress], None]
-"""Whom to tell of progress."""
+"""What is called with each step of progress."""
 
 
 class Pursuit(Generic[T]):
@@ -115,7 +115,7 @@ class Pursuit(Generic[T]):
         return isinstance(err, _PASSING) or (classic and isinstance(err, _DAMAGED))
 
     def _wait(self, waiter: Waiter, limit: Limit) -> Flow[Roster]:
-        """Wait, and keep who is heard of, however that ends."""
+        """Wait, and keep the last roster however the wait ends."""
         try:
             return (yield from waiter.wait(limit))
         finally:
@@ -124,7 +124,7 @@ class Pursuit(Generic[T]):
 
     @property
     def _seen(self) -> Callable[[Roster], None] | None:
-        """What a waiter tells on its way, at a request for each member; None if nobody listens."""
+        """What a waiter calls for each new member, at the cost of a request; None if nobody listens."""
         return self._note if self._progress else None
 
     def _note(self, roster: Roster) -> None:

@@ -104,7 +104,7 @@ def parse(data: bytes) -> Record:
     """Read the content of node.json.
 
     Raises:
-        XlregError: It is none, or of a newer version.
+        XlregError: It cannot be read, or is of a newer version.
     """
     try:
         members = json.loads(data)
@@ -148,7 +148,7 @@ def _parse_registration(entry: object) -> Registration:
 
 
 def _take(members: dict[str, Any], key: str, kind: type, default: Any) -> Any:
-    """Return a member and take it out, so that in the end only what nobody knew is left."""
+    """Return a member and remove it, so that only members unknown to this version are left."""
     value = members.pop(key, None)
     if value is None:
         return default

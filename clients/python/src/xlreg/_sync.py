@@ -1,4 +1,4 @@
-"""Does for flows what they want, with blocking sockets."""
+"""Carries out the effects of flows, with blocking sockets."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ class _Contest:
 
 
 def perform(request: Request[T]) -> T:
-    """Do what opens its sessions itself."""
+    """Run a request that opens its own sessions."""
     wire = Wire()
     try:
         return wire.run(request.flow(Limit(request.timeout)))

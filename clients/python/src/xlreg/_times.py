@@ -1,4 +1,4 @@
-"""How long a client waits for what, when whoever calls it does not say."""
+"""How long a client waits for what, unless the caller says otherwise."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Times:
             connection counts as dead: its other end may have lost its power, or something
             between may have forgotten the connection.
         wait: For how long a registry is asked to wait for members at a time. It then answers
-            with those that are there, so that a wait, too, has signs of life.
+            with those that are there, so a wait has signs of life as well.
         whole: Until an answer is there to its last byte, however slowly it comes; a roster of
             32 members has 70 kilobytes.
         bye: Until a registry has answered a goodbye.

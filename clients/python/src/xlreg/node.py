@@ -67,9 +67,9 @@ class _Certificate:
 class Node:
     """One party to registries: a name, keys, endpoints, a certificate, and an ID from each registry.
 
-    It lives in memory (the constructor), or in a directory (init, open, load,
-    ensure) that the Go and Ruby clients read and write too. It may be used from
-    several threads. It is a context manager, which closes it.
+    It lives in memory (the constructor), or in a directory (init, open, load, ensure)
+    that the Go and Ruby clients can use as well. It may be used from several threads.
+    It is a context manager that closes itself.
 
     Args:
         name: Its name.
@@ -79,7 +79,7 @@ class Node:
         certificate_life: For how long its certificates are valid; two hours at least.
 
     Raises:
-        XlregError: The name or an endpoint is none.
+        XlregError: The name or an endpoint is not valid.
         ValueError: The certificate's life is too short.
 
     Example:
@@ -129,15 +129,15 @@ class Node:
         certificate_life: timedelta = certs.DEFAULT_LIFE,
         only_here: bool = False,
     ) -> Node:
-        """Make a node in a directory, make that if it is not there, and take the writer's lock.
+        """Make a node in a directory, creating that if need be, and take the writer's lock.
 
-        Key files that are there, from an earlier try or brought by someone, are used;
-        those that contradict the arguments are an error.
+        Key files that are there already are used, whether an earlier try or a person left
+        them; it is an error if they contradict the arguments.
 
         Args:
             directory: Where; only its owner may write to it.
-            name: The node's name; by default the one in a certificate that is there for the
-                key that is there, or else this machine's with digits of the key.
+            name: The node's name. By default it is that in cert.pem, if there is one for the
+                key in the directory, and otherwise this machine's with digits of the key.
             endpoints: Where the node is.
             keys: Its keys; new ones by default.
             bits: The size of new keys; 0 is 2048.
@@ -178,9 +178,9 @@ class Node:
         """Open the node in a directory, and take the writer's lock.
 
         Raises:
-            NoNodeError: There is none.
+            NoNodeError: There is no node.
             NodeInUseError: Another process has the lock.
-            NodeError: It is damaged, too open, or newer; the text says which file, and the remedy.
+            NodeError: A file is damaged, open to others, or too new; the text names it and the remedy.
         """
         files = Directory(Path(directory))
         with node_errors("open node"):
@@ -198,8 +198,8 @@ class Node:
         """Read the node in a directory without taking the lock. Nothing can be saved with it.
 
         Raises:
-            NoNodeError: There is none.
-            NodeError: It is damaged, too open, or newer; the text says which file, and the remedy.
+            NoNodeError: There is no node.
+            NodeError: A file is damaged, open to others, or too new; the text names it and the remedy.
         """
         files = Directory(Path(directory))
         with node_errors("load node"):
@@ -231,7 +231,7 @@ class Node:
         return node
 
     def _read_certificate(self, files: Directory) -> None:
-        """Take over the certificate that is there. It can be made anew; only another node's is an error."""
+        """Take over the certificate that is there. It can be replaced, so only another node's is an error."""
         der = files.read_certificate()
         if der is None:
             return
@@ -256,10 +256,10 @@ class Node:
 
     @property
     def recovered(self) -> bool:
-        """Whether node.json was found empty, as after a power cut, and made anew.
+        """Whether node.json was found empty, as after a power cut.
 
-        The name came from the certificate; endpoints and the IDs that registries had given are
-        lost, and the node gets new ones.
+        The name was recovered from the certificate. The endpoints, and the IDs that registries
+        had given the node, are lost, and it gets new ones.
         """
         return self._recovered
 
@@ -296,7 +296,7 @@ class Node:
         """Replace the node's endpoints; they are on disk when this returns, or nothing has changed.
 
         Raises:
-            EndpointError: One of them is none.
+            EndpointError: One of them is not valid.
             NodeError: They cannot be saved.
         """
         with self._mutex:
@@ -329,7 +329,7 @@ class Node:
     def certificate(self, now: datetime | None = None) -> bytes:
         """Return the node's certificate, in DER.
 
-        It is made when there is none yet, when hosts have changed, and when a third
+        A new one is made if there is none yet, if hosts have changed, or if a third
         of its life or less is left.
 
         Raises:
@@ -462,7 +462,7 @@ def _fill_keys(files: Directory, keys: Keys | None, bits: int) -> Keys:
 def _existing_key(
     files: Directory, name: str, given: rsa.RSAPrivateKey | None, bits: int
 ) -> rsa.RSAPrivateKey | None:
-    """Return the key in a file of a directory that holds no node yet; None if there is no such file."""
+    """Return the key in a file of a directory that holds no node yet, or None."""
     try:
         key = files.read_key(name)
     except FileNotFoundError:

@@ -83,7 +83,7 @@ class RegCred:
         """Read the content of a regCred.dat.
 
         Raises:
-            RegCredError: It is none; the error names the line.
+            RegCredError: The text is not a regCred.dat; the error names the line.
         """
         return _Parser(text).read()
 
@@ -93,7 +93,7 @@ class RegCred:
 
         Raises:
             OSError: The file cannot be read.
-            RegCredError: It is none; the error names the file and the line.
+            RegCredError: It is not a regCred.dat; the error names the file and the line.
         """
         return cls.parse_file(path, _read(Path(path)))
 
@@ -185,7 +185,7 @@ def parse_reg_cred(text: str | bytes) -> RegCred:
     """Read the content of a regCred.dat; the same as RegCred.parse.
 
     Raises:
-        RegCredError: It is none; the error names the line.
+        RegCredError: The text is not a regCred.dat; the error names the line.
     """
     if not text:
         raise RegCredError("end of file where the credentials should be", 1)
@@ -215,7 +215,7 @@ class Target:
         """Read ``xlreg://host:port,host:port/?sig=fingerprint``. A host without a port has the default one.
 
         Raises:
-            RegCredError: It is no such line.
+            RegCredError: It is not such a line.
         """
         if len(url) > _MAX_URL:
             raise RegCredError(f"registry url of {len(url)} bytes: at most {_MAX_URL} allowed")
@@ -230,7 +230,7 @@ class Target:
 
         Raises:
             OSError: The file cannot be read.
-            RegCredError: It holds no credentials, or the line is none.
+            RegCredError: It holds no credentials, or the line is not valid.
         """
         if isinstance(what, Target):
             return what

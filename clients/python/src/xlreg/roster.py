@@ -1,4 +1,4 @@
-"""Who is in a cluster."""
+"""The members of a cluster."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Member:
         return f"<Member {self.index}: {self.describe()}{unverified}>"
 
     def describe(self) -> str:
-        """Return who it is, where, and since when, in a phrase."""
+        """Return its name, where it is and since when, in a phrase."""
         text = self.name
         if self.endpoints:
             text += f" at {self.endpoints[0]}"
@@ -76,13 +76,13 @@ class Member:
 
 @dataclass(frozen=True)
 class Roster:
-    """Who is in a cluster at one moment, in the order of their indexes.
+    """The members of a cluster at one moment, in the order of their indexes.
 
     Indexes need not be without gaps: members may leave.
 
     Attributes:
         cluster: The cluster.
-        members: Those who are in it.
+        members: Its members.
     """
 
     cluster: Cluster
@@ -117,11 +117,11 @@ class Roster:
         return tuple(i for i in range(self.cluster.size) if i not in taken)
 
     def warnings(self, now: datetime | None = None) -> tuple[str, ...]:
-        """Return what is wrong without being an error, in a phrase each.
+        """Return what is probably wrong without being an error, as a phrase for each.
 
-        That is certificates that are not valid yet, so that nobody takes them in TLS, and
-        addresses that two members claim, of whom one at most can be there. Clients tell
-        them to the log ``xlreg`` as well.
+        That is certificates that are not valid yet, which TLS refuses, and addresses that
+        two members claim, where at most one of them can be. Clients also log these warnings,
+        to the logger ``xlreg``.
         """
         now = now or datetime.now(timezone.utc)
         return (*filter(None, (warn_of_clock(member, now) for member in self.members)), *warn_of_shared(self))
