@@ -111,7 +111,8 @@ class Dialing:
             UnreachableError: None of them leads to a registry.
         """
         tries = [self._try(endpoint, limit) for endpoint in self.options.target.endpoints]
-        found: Session | Failures = yield Race(tries, self.options.times.apart)
+        times = self.options.times
+        found: Session | Failures = yield Race(tries, min(times.apart, times.spread / len(tries)))
         if not isinstance(found, Failures):
             return found
         for failure in found:
