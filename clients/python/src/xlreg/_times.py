@@ -28,7 +28,7 @@ class Times:
     """
 
     apart: float = 1.0
-    spread: float = 4.0
+    spread: float = 3.0
     connect: float = 5.0
     shake: float = 10.0
     shaken: float = 60.0
