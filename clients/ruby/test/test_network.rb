@@ -241,7 +241,7 @@ class TestNetwork < Minitest::Test
   def test_every_connection_is_kept_alive
     TCPServer.open('127.0.0.1', 0) do |server|
       endpoint = Xlreg::Endpoint.new("127.0.0.1:#{server.local_address.ip_port}")
-      transport = Xlreg::Transport.connect(endpoint, Xlreg::Limit.new(PATIENCE), each: 5)
+      transport = Xlreg::Transport.connect(endpoint, Xlreg::Limit.new(PATIENCE), Xlreg::Timing::DEFAULT)
       socket = transport.instance_variable_get(:@socket)
       assert socket.getsockopt(:SOCKET, :KEEPALIVE).bool
       options = %i[KEEPIDLE KEEPINTVL KEEPCNT].map { |name| socket.getsockopt(:TCP, name).int }

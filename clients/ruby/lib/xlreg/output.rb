@@ -43,6 +43,9 @@ module Xlreg
     # @return [String] a value for scripts
     def self.encode(value) = "#{JSON.pretty_generate(value).gsub(/\[\n\s*\]/, '[]')}\n"
 
+    # @return [String] the same in one line, since there may be others before and after it
+    def self.line(value) = "#{JSON.generate(value)}\n"
+
     # @param value [Hash] for scripts
     # @param rows [Array<Array<String>>] the same for people
     # @return [String]
