@@ -29,8 +29,10 @@ class Machines
     [@switch, *@names].each { |name| ip('netns', 'add', name) }
     ip('-n', @switch, 'link', 'add', 'name', 'bridge0', 'type', 'bridge')
     ip('-n', @switch, 'link', 'set', 'bridge0', 'up')
-    @names.each_index { |i| plug_in(i) }
-    @names.each_index { |i| give(i, address(i)) }
+    @names.each_index do |number|
+      plug_in(number)
+      give(number, address(number))
+    end
   end
 
   # @return [String] the address that a machine has at first
@@ -42,7 +44,7 @@ class Machines
   # Gives a machine one address more, which it may take over from another. The others forget whose it was.
   def give(number, address)
     ip('-n', @names[number], 'addr', 'add', "#{address}/24", 'dev', 'eth7')
-    @names.each { |name| ip('-n', name, 'neigh', 'flush', 'dev', 'eth7') }
+    @names.each { |name| system('ip', '-n', name, 'neigh', 'flush', 'all', err: File::NULL) }
   end
 
   # Pulls a machine's cable, or plugs it in again. Nobody is told.

@@ -62,7 +62,7 @@ class TestAddresses < Minitest::Test
 
   # An interface that has none yet may get it while the node waits.
   def test_it_is_looked_for_again
-    answers = [[], [], [Struct.new(:name, :addr).new('x0', Addrinfo.ip('192.0.2.7'))]]
+    answers = [*[[]] * 4, [Struct.new(:name, :addr).new('x0', Addrinfo.ip('192.0.2.7'))]]
     FakeRegistry.run('2.0') do |fake|
       me = node(0, endpoints: ['192.0.2.7:7001']) # for its certificate, which the fake has to know
       fake.know(me)

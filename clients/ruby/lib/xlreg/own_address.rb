@@ -12,11 +12,12 @@ module Xlreg
       @host, colon, @port = @text.rpartition(':')
       raise EndpointError, "#{Text.quote(@text)}: want HOST:PORT, INTERFACE:PORT or :PORT" if colon.empty?
 
-      @endpoint = Endpoint.new(here? || interface? ? "localhost:#{@port}" : @text)
+      @sought = @host.empty? || Socket.getifaddrs.any? { |one| one.name == @host }
+      @endpoint = Endpoint.new(@sought ? "localhost:#{@port}" : @text)
     end
 
     # @return [Endpoint, nil] what was given; nil if the address has to be found first
-    def given = here? || interface? ? nil : @endpoint
+    def given = @sought ? nil : @endpoint
 
     # @param target [Target, nil] the registry
     # @param limit [Limit]
@@ -25,7 +26,7 @@ module Xlreg
     def endpoint(target, limit)
       return given if given
 
-      host = here? ? OwnAddress.towards(target, limit) : on_interface
+      host = @host.empty? ? OwnAddress.towards(target, limit) : on_interface
       Endpoint.new("#{host.include?(':') ? "[#{host}]" : host}:#{@port}")
     end
 
@@ -56,10 +57,6 @@ module Xlreg
     end
 
     private
-
-    def here? = @host.empty?
-
-    def interface? = Socket.getifaddrs.any? { |one| one.name == @host }
 
     # Returns the address of the interface that others can use best: IPv4 before IPv6, and a link-local one only
     # if there is no other.
