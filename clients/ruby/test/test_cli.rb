@@ -122,6 +122,8 @@ class TestCLI < Minitest::Test
     [1, 'get codes --registry xlreg://127.0.0.1:1/?sig=short', 'fingerprint'],
     [2, '', 'want join, get, create, leave, node, cred, version'],
     [2, 'foo', 'unknown command "foo"'],
+    [2, 'help foo', 'unknown command "foo"'],
+    [0, 'help join', ''],
     [2, 'node', "'node': want init or show"],
     [2, 'node foo', "'node': want init or show"],
     [2, 'cred', "'cred': want show or url or fetch"],

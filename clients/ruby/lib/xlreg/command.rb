@@ -52,6 +52,9 @@ module Xlreg
     SWITCHES = %i[create unique allow_unverified].freeze
     private_constant :UNITS, :SHARED, :VERBS, :HELP, :COMMANDS, :NUMBERS, :SWITCHES
 
+    # @return [Array<String>] all commands
+    def self.verbs = VERBS.keys
+
     # @return [String] the command, or help
     attr_reader :verb
     # @return [String, nil] what it was given besides flags
@@ -63,7 +66,7 @@ module Xlreg
       @given = {}
       words = parser.permute(arguments.flat_map { |one| apart(one) })
       @verb = @asked || verb_of(words)
-      return if verb == 'help'
+      return check_help(words) if verb == 'help'
 
       @argument, *more = words
       check_argument(more)
@@ -155,6 +158,11 @@ module Xlreg
       fail_usage("unknown command #{Text.quote(first)}: want #{COMMANDS}; see 'xlreg-rb --help'") if groups.empty?
       verb = "#{first} #{words.shift}"
       VERBS.key?(verb) ? verb : fail_usage("'#{first}': want #{groups.join(' or ')}; see 'xlreg-rb --help'")
+    end
+
+    # Help is the same for every command.
+    def check_help(words)
+      verb_of(words.dup) unless @asked || words.empty?
     end
 
     def check_argument(more)
@@ -281,7 +289,7 @@ module Xlreg
       Endpoint.check_count(endpoint)
       endpoint.filter_map(&).each do |one|
         nobody = one.address && Addresses.nobody_at(one.address)
-        fail_usage("--endpoint #{one}: #{nobody}; give one where others reach it") if nobody
+        fail_usage("--endpoint #{one} #{nobody}; give one where others reach it") if nobody
       end
     rescue EndpointError => e
       fail_usage("--endpoint: #{e.message}")

@@ -25,7 +25,7 @@ module Xlreg
     # @return [Output]
     def self.for(format, out)
       terminal = out.respond_to?(:tty?) && out.tty?
-      new(format, width: width(out, terminal), fold: terminal)
+      new(format, width: width(out, terminal), fold: terminal || ENV.key?('COLUMNS'))
     end
 
     # @return [Integer] how many columns there are

@@ -6,7 +6,7 @@ module Xlreg
   #
   # Nothing waits longer than 30 seconds at a time. By then a connection that died without a word is noticed,
   # because the registry's machine lost power, for example, or a firewall forgot the connection. A wait for
-  # members notices after 28, which leaves 7 of the promised 35 seconds for connecting again.
+  # members notices after 25, which leaves 10 of the promised 35 seconds for connecting again.
   # @api private
   Timing = Struct.new(:call, :dial, :connect, :head_start, :stall, :handshake, :answer, :wait, :margin, :message,
                       :bye, keyword_init: true) do
@@ -24,8 +24,8 @@ module Xlreg
     stall: 10.0, # between the bytes of what has begun to come or go
     handshake: 30.0, # for a handshake as a whole
     answer: 25.0, # for an answer to begin that does not wait for members
-    wait: 20.0, # for members, in one request; a registry then answers with those that have come
-    margin: 8.0, # for that answer to begin
+    wait: 18.0, # for members, in one request; a registry then answers with those that have come
+    margin: 7.0, # for that answer to begin
     message: 300.0, # for a message as a whole: 2.4 MB at 64 kbit/s, thirty rosters of 32
     bye: 1.0 # for the answer to a goodbye
   )
