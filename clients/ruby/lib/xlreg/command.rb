@@ -66,12 +66,7 @@ module Xlreg
       @given = {}
       words = parser.permute(arguments.flat_map { |one| apart(one) })
       @verb = @asked || verb_of(words)
-      return check_help(words) if verb == 'help'
-
-      @argument, *more = words
-      check_argument(more)
-      check_flags
-      check
+      verb == 'help' ? check_help(words) : check_all(words)
     rescue OptionParser::ParseError => e
       raise UsageError, "#{e.message}; see 'xlreg-rb --help'"
     end
@@ -158,6 +153,13 @@ module Xlreg
       fail_usage("unknown command #{Text.quote(first)}: want #{COMMANDS}; see 'xlreg-rb --help'") if groups.empty?
       verb = "#{first} #{words.shift}"
       VERBS.key?(verb) ? verb : fail_usage("'#{first}': want #{groups.join(' or ')}; see 'xlreg-rb --help'")
+    end
+
+    def check_all(words)
+      @argument, *more = words
+      check_argument(more)
+      check_flags
+      check
     end
 
     # Help is the same for every command.

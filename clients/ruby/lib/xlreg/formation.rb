@@ -102,17 +102,17 @@ module Xlreg
 
     private
 
-    # Finds out the addresses. A name that has none yet is looked up again for a while.
+    # Finds out the addresses. One that is not known yet is looked up again while there is time.
     def endpoints(limit)
-      limit = limit.within(@plan.options.timing.dial)
+      limit = limit.or_within(@plan.options.timing.dial)
       backoff = Backoff.new(FIRST_PAUSE, MOST_PAUSE)
       begin
         @plan.endpoints(limit)
       rescue UnresolvedError => e
-        raise unless backoff.pause(limit)
-
         tell(e)
-        retry
+        retry if backoff.pause(limit)
+
+        raise @limit.set? ? incomplete(e) : e
       end
     end
 
@@ -215,8 +215,8 @@ module Xlreg
   # @yieldparam progress [Progress] each time that something is new
   # @return [Membership]
   # @raise [IncompleteError] time was up first; it says who has joined and how many are missing
-  # @raise [AddressError] nobody could reach the node at one of the addresses. A host name that has no address is
-  #   looked up again for 30 seconds first
+  # @raise [AddressError] nobody could reach the node at one of the addresses. One that is not known yet, as that
+  #   of a host name, is looked up again until time is up; without a timeout for 30 seconds
   # @raise [ClusterSizeError] the cluster exists with another size
   # @raise [UnverifiedError] the cluster is full, and some have proved nothing; its members names them
   # @raise [UntrustedError] the registry is not the one wanted
