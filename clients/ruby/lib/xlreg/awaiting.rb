@@ -23,8 +23,8 @@ module Xlreg
     # @return [Roster]
     def run(limit)
       @limit = limit
-      Persistence.new(limit, incomplete: method(:incomplete), tell: method(:tell), classic: @options.classic?)
-                 .run { attempt(limit) }
+      Persistence.new(limit, incomplete: method(:incomplete), tell: method(:tell), met: -> { @heard_at },
+                             classic: @options.classic?).run { attempt(limit) }
     end
 
     private

@@ -123,7 +123,7 @@ module Xlreg
     # @raise [SessionEndedError] the session is over
     def members(cluster = nil, timeout: nil) = about(cluster, timeout) { |ref, limit| @dialogue.members(ref, limit) }
 
-    # Waits until the cluster has size members. It takes one request for each 25 seconds, which the registry
+    # Waits until the cluster has size members. It takes one request for each 18 seconds, which the registry
     # answers when it is time; one that does not is taken for dead. A server that answers at once, as those before 2.0
     # do, is asked again after pauses that grow from 50 milliseconds to a second.
     # @param cluster [String, ClusterID, Cluster, ClusterRef, nil] nil is that of this session's last

@@ -31,6 +31,7 @@ module Xlreg
   #     │   ├── UnreachableError          no session with the registry; has failures
   #     │   └── IncompleteError           members are missing; says who is there
   #     ├── HandshakeError              no session came about
+  #     │   ├── NotARegistryError         there is a server of something else
   #     │   └── UntrustedError            the registry is not the one wanted
   #     │       └── ClockError              it may be, but a clock is wrong; says by how much
   #     ├── SessionEndedError           the session is over: connect again
@@ -340,6 +341,9 @@ module Xlreg
 
   # No session came about: the other end is no registry, speaks something else, or refuses this client.
   class HandshakeError < Error; end
+
+  # The other end is a server of something else, so that trying again is no use.
+  class NotARegistryError < HandshakeError; end
 
   # The registry could not prove to be the one wanted.
   class UntrustedError < HandshakeError; end

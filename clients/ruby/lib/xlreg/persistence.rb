@@ -21,11 +21,14 @@ module Xlreg
     # @param classic [Boolean] whether the sessions are over a classic carrier
     # @param incomplete [Proc] makes the error of having run out of time from the one that came last
     # @param tell [Proc] told of each error that is tried again
-    def initialize(limit, incomplete:, tell:, classic: false)
+    # @param met [Proc] tells whether the registry has answered before. What then takes its place, a proxy for
+    #   example, is not there for good.
+    def initialize(limit, incomplete:, tell:, met:, classic: false)
       @limit = limit
       @retryable = classic ? RETRYABLE + DAMAGED : RETRYABLE
       @incomplete = incomplete
       @tell = tell
+      @met = met
       @backoff = Backoff.new(FIRST_PAUSE, MOST_PAUSE)
     end
 
@@ -36,13 +39,17 @@ module Xlreg
       yield
     rescue Error => e
       raise @incomplete.call(e) if @limit.over? || e.is_a?(IncompleteError)
-      raise unless @retryable.any? { |kind| e.is_a?(kind) }
+      raise unless retryable?(e)
 
       prepare(e, lasted: @limit.now - began)
       retry
     end
 
     private
+
+    def retryable?(error)
+      @retryable.any? { |kind| error.is_a?(kind) } || (error.is_a?(NotARegistryError) && @met.call)
+    end
 
     # Tells of an error, and lets some time pass before the next try.
     def prepare(error, lasted:)
