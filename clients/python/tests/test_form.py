@@ -28,6 +28,7 @@ from xlreg.errors import (
     ClusterSizeError,
     IllFormedTokenError,
     IncompleteError,
+    NoSuchClusterIDError,
     NotMemberError,
     ProtocolError,
     SessionEndedError,
@@ -148,6 +149,19 @@ def test_damaged_key_is_tried_again(formation: Callable[..., Formation]) -> None
         fake.script[Op.GET_CLUSTER] = first(damaged, fake.script[Op.GET_CLUSTER])
         assert f.form().roster.missing == 0
         assert f.errors == [IllFormedTokenError]
+
+
+@pytest.mark.parametrize("asked", ["web", CLUSTER.id], ids=["by name", "by ID"])
+def test_damaged_id_is_tried_again(asked: str | xlreg.ClusterID, formation: Callable[..., Formation]) -> None:
+    """An ID that the registry gave it has to know; one that was asked for need not exist."""
+    with FakeRegistry(Protocol.V19) as fake:
+        f = formation(fake)
+        fake.script[Op.JOIN] = first(lambda: error(NoSuchClusterIDError()), fake.script[Op.JOIN])
+        if asked == "web":
+            assert f.form(cluster=asked).roster.missing == 0
+        else:
+            with pytest.raises(NoSuchClusterIDError):
+                f.form(cluster=asked)
 
 
 def test_damage_without_end_is_the_cause_at_the_deadline(formation: Callable[..., Formation]) -> None:

@@ -15,6 +15,7 @@ from .errors import (
     BadTagError,
     IllFormedTokenError,
     IncompleteError,
+    NoSuchClusterIDError,
     ProtocolError,
     RegistryError,
     SessionEndedError,
@@ -111,8 +112,13 @@ class Pursuit(Generic[T]):
 
         A registry that refuses the node's certificate, say, will do so again.
         """
-        classic = self._options.protocol is not None and self._options.protocol.classic
-        return isinstance(err, _PASSING) or (classic and isinstance(err, _DAMAGED))
+        if isinstance(err, _PASSING):
+            return True
+        if self._options.protocol is None or not self._options.protocol.classic:
+            return False
+        # An ID that nobody asked for came from the registry, which has to know it.
+        lost = isinstance(err, NoSuchClusterIDError) and self._ref.id is None
+        return lost or isinstance(err, _DAMAGED)
 
     def _wait(self, waiter: Waiter, limit: Limit) -> Flow[Roster]:
         """Wait, and keep the last roster however the wait ends."""
