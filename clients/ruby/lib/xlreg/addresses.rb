@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Xlreg
-  # What to register for a listening socket, and what not: nobody could reach the node there.
+  # Finds out which addresses to register, and refuses those at which nobody could reach the node.
   # @api private
   module Addresses
     MULTICAST = [IPAddr.new('224.0.0.0/4'), IPAddr.new('ff00::/8')].freeze
@@ -32,8 +32,8 @@ module Xlreg
       refuse(e.message)
     end
 
-    # Says which addresses others may not be able to use. Loopback is fine as long as the registry is on it too:
-    # then everybody else may be.
+    # Says which addresses others may not be able to use. Loopback is fine if the registry is reached over it too,
+    # since then all members may be on this machine.
     # @param endpoints [Array<Endpoint>]
     # @param target [Target]
     # @param limit [Limit]

@@ -58,8 +58,8 @@ module Xlreg
       code
     end
 
-    # Tells whether JSON is asked for. It looks by itself, as that counts for command lines that cannot be read
-    # too.
+    # Tells whether JSON is asked for. It does not rely on Command, since errors in command lines that cannot be
+    # parsed are JSON too.
     # @api private
     def self.json?(arguments)
       format = ENV.fetch('XLREG_OUTPUT', '')
@@ -189,7 +189,7 @@ module Xlreg
       raise WaitOver, e.message
     end
 
-    # Joins and does not wait: it calls the formation off as soon as the node has its place.
+    # Joins without waiting: the formation is called off as soon as the node has its place.
     def place(node)
       told = ->(progress) { throw :placed, progress.roster if progress.roster }
       plan = plan(node)

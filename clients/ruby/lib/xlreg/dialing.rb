@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Xlreg
-  # Who talks to a registry, and how.
+  # Which registry to talk to, as which node, and how.
   # @api private
   Options = Struct.new(:target, :node, :protocol, :timing, keyword_init: true) do
     include Value
@@ -59,7 +59,7 @@ module Xlreg
       raise Transport::Broken, e.message
     end
 
-    # Ends what is under way in another thread.
+    # Ends the call that is under way in another thread.
     def give_up = @transport.give_up
 
     # Closes the connection. May be called again.
@@ -67,7 +67,7 @@ module Xlreg
 
     private
 
-    # A registry that refuses says why and closes; that may be read when nothing can be written any more.
+    # A registry that refuses a client says why and closes. Its words can still be read after writing has failed.
     def hear_refusal
       pump(Pace.new(Limit.new(HEARING), first: HEARING, stall: HEARING, whole: HEARING)) unless @met
     rescue Transport::Broken, Transport::TimeUp, SessionEndedError
@@ -186,8 +186,8 @@ module Xlreg
       failures.first if failures.all?(NotARegistryError)
     end
 
-    # Chooses what to speak, and never falls back: who can put old credentials or a broken connection in
-    # a client's way must not gain a carrier without integrity by it.
+    # Chooses the protocol, and never falls back: an attacker who plants old credentials, or breaks connections,
+    # must not get a carrier without integrity out of it.
     def choose_protocol
       chosen = options.protocol
       cred = options.target.cred

@@ -68,8 +68,8 @@ module Xlreg
       @doing = []
     end
 
-    # @return [String] one line: what was being done, outermost first, and what went wrong. There is nothing
-    #   in it that a terminal might obey, whoever said it.
+    # @return [String] one line: what was being done, outermost first, and what went wrong. Nothing in it
+    #   commands a terminal, even if a peer wrote it.
     def to_s = Text.printable([*@doing, super].join(': '))
 
     # Puts what was being done before the text.
@@ -349,7 +349,7 @@ module Xlreg
   class UntrustedError < HandshakeError; end
 
   # The registry showed a certificate of the right key whose dates do not hold: this machine's clock is
-  # wrong, or the registry's. It may be put right, so whoever waits tries again.
+  # wrong, or the registry's. Somebody may set it, so a wait goes on.
   class ClockError < UntrustedError; end
 
   # The session with the registry is over: connect again. The connection broke, a call was given up in

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# Clusters of processes that find each other through a registry; Xlreg.form is the one call for it.
+# Forming clusters of processes that find each other through a registry; Xlreg.form is the one call for it.
 module Xlreg
   # How far a formation has come.
   #
@@ -16,7 +16,7 @@ module Xlreg
     include Value
   end
 
-  # Which cluster to form, as whom; see Xlreg.form.
+  # Which cluster to form, and as which node; see Xlreg.form.
   # @api private
   Plan = Struct.new(:options, :ref, :size, :join_only, :endpoint_count, :attrs, :listeners, :advertise,
                     :allow_unverified, keyword_init: true) do
@@ -59,8 +59,7 @@ module Xlreg
     end
   end
 
-  # One formation under way: from listening sockets to the verified roster, whatever the registry does
-  # meanwhile.
+  # One formation under way, from listening sockets to the verified roster. It survives restarts of the registry.
   # @api private
   class Formation
     FIRST_PAUSE = 0.05
@@ -159,7 +158,7 @@ module Xlreg
       ClusterRef.new(id: found(cluster).id)
     end
 
-    # An original server tells nothing of a cluster to those who have not joined it.
+    # An original server says nothing about a cluster to nodes that have not joined it.
     def look(dialogue, limit)
       Dialogue.check_size(dialogue.cluster(@ref, limit), @size) unless dialogue.original?
       @ref
@@ -197,7 +196,7 @@ module Xlreg
   #
   # @param target [Target, RegCred, String] the registry: an xlreg:// line, the name of a regCred file, or
   #   credentials
-  # @param node [Node] as whom
+  # @param node [Node] the node to become a member
   # @param cluster [String, ClusterID, Cluster, ClusterRef] its name or ID
   # @param size [Integer] how many members it must have; may be 0 if it is not to be created
   # @param listeners [Array<TCPServer, Socket, OpenSSL::SSL::SSLServer>] where the node is reached: the

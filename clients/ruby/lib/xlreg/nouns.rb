@@ -134,7 +134,7 @@ module Xlreg
     def endpoints = token.endpoints
 
     # @return [OpenSSL::X509::Certificate] the one that it signed itself: an anchor for it and nobody
-    #   else. Its dates are for whoever uses it to check.
+    #   else. Its dates are not checked here; those who use it have to.
     # @raise [UnverifiedError] the member has proved nothing
     def certificate
       unless verified? && token.certificate
@@ -156,8 +156,8 @@ module Xlreg
     def inspect = "#<Xlreg::Member #{index} #{name}#{' unverified' unless verified?}>"
   end
 
-  # Who is in a cluster at one moment, in the order of their indexes. Those need not be without gaps:
-  # members may leave.
+  # The members of a cluster at one moment, in the order of their indexes. There may be gaps, since members
+  # may leave.
   #
   # @!attribute [r] cluster
   #   @return [Cluster]

@@ -3,8 +3,8 @@
 require 'io/wait'
 
 module Xlreg
-  # One connection, plain or in TLS, on which nothing takes longer than it may. It is all the I/O of a
-  # session, and knows nothing of what it carries.
+  # One connection, plain or in TLS, with a bound on the time of each step. It does all the I/O of a session,
+  # and knows nothing about what it carries.
   # @api private
   class Transport
     CHUNK = 64 << 10
@@ -24,7 +24,7 @@ module Xlreg
     REFUSAL = /alert (?:bad certificate|unsupported certificate|certificate \w+|unknown ca|access denied)/
     # The alerts of a server of something else. All others say that the connection is broken.
     OTHER_SERVER = /alert (?:no application protocol|protocol version)/
-    # What a server that knows no TLS begins its answer with. The first two bytes of TLS are none of these.
+    # How a server without TLS begins its answer. TLS never begins with bytes like these.
     PLAIN_TEXT = /\A[\t\r\n -~]{5}/n
     private_constant :BREAKS, :KEEPING, :REFUSAL, :OTHER_SERVER, :PLAIN_TEXT
 
@@ -46,7 +46,7 @@ module Xlreg
       raise Broken, failure.message
     end
 
-    # Looks the addresses of a host up. The system's resolver knows no limit, so a name is looked up in a
+    # Looks up the addresses of a host. The system's resolver takes no timeout, so names are looked up in a
     # thread, which ends when the resolver gives up.
     # @api private
     def self.addresses(endpoint, limit)
@@ -73,8 +73,8 @@ module Xlreg
       raise TimeUp
     end
 
-    # Has the system ask the other end whether it lives, after 10 seconds of silence and then every 5, and
-    # break the connection after 25; so, too, what is sent and not taken.
+    # Has the system probe the other end after 10 seconds of silence and every 5 after that, and break the
+    # connection after 25. The same goes for data that was sent and is not acknowledged.
     # @api private
     def self.prepare(socket)
       socket.setsockopt(:TCP, :NODELAY, true)
@@ -90,7 +90,7 @@ module Xlreg
       @given_up = false
     end
 
-    # Goes over to TLS.
+    # Switches to TLS.
     # @param context [OpenSSL::SSL::SSLContext]
     # @param pace [Pace]
     # @return [OpenSSL::SSL::SSLSocket] after the handshake
@@ -118,7 +118,7 @@ module Xlreg
       end
     end
 
-    # Ends what is under way in another thread.
+    # Ends the call that is under way in another thread.
     def give_up
       @given_up = true
       @socket.shutdown
@@ -153,7 +153,7 @@ module Xlreg
       pace.moved
     end
 
-    # Looks at the first that the other end says, before it is read.
+    # Looks at the first bytes of the other end before TLS reads them.
     # @return [Boolean] whether there was any
     def look_at_first_bytes
       seen = @socket.recv_nonblock(5, Socket::MSG_PEEK, exception: false)
