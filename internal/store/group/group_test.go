@@ -339,7 +339,7 @@ func TestContextEndsWithTheCommit(t *testing.T) {
 // endsWith is a context that is done at the same moment as something else.
 type endsWith struct {
 	context.Context //nolint:containedctx // it is one itself
-	done chan struct{}
+	done            chan struct{}
 }
 
 func (e endsWith) Done() <-chan struct{} { return e.done }
