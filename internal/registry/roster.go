@@ -23,13 +23,14 @@ type Roster struct {
 	Changed []uint64 // of each member, the revision of the cluster at which it last changed
 	Sum     keys.Sum
 
-	read time.Time // when signs of life were last looked up; zero if no member has a lease
+	first uint64    // revision of the cluster; 0: unknown
+	read  time.Time // when signs of life were last looked up; zero if no member has a lease
 }
 
 // ChangedSince returns the indexes of the members that have changed since a revision,
 // and false if the registry does not know.
 func (r *Roster) ChangedSince(revision uint64) (changed xlreg.Seats, ok bool) {
-	if revision > r.State.Revision {
+	if revision > r.State.Revision || revision < r.first {
 		return changed, false
 	}
 	for i := range r.Members {
@@ -111,7 +112,7 @@ func (r *Registry) readRoster(ctx context.Context, id xlreg.ClusterID) (*Roster,
 // newRoster is called outside of the transaction that read the seats: it is most of the
 // work, since it sums up every member.
 func (r *Registry) newRoster(c *records.Cluster, seats []records.Seat) *Roster {
-	roster := &Roster{Roster: xlreg.Roster{Cluster: c.Cluster, State: c.State}}
+	roster := &Roster{Roster: xlreg.Roster{Cluster: c.Cluster, State: c.State}, first: c.First}
 	roster.Members = make([]xlreg.Member, len(seats))
 	roster.Changed = make([]uint64, len(seats))
 	for i := range seats {
