@@ -96,6 +96,7 @@ func (r *Registry) create(tx records.Writer, s *Session, spec *xlreg.ClusterSpec
 		Touched: records.Day(now),
 	}
 	raise(&c, now)
+	c.First = c.State.Revision
 	return c, MadeNew, tx.AddCluster(&c)
 }
 

@@ -55,6 +55,7 @@ const self = xlreg.NodeID("the registry, itself")
 type world struct {
 	t      *testing.T
 	server *server.Server
+	rules  *registry.Registry
 	addr   string
 	stop   context.CancelFunc
 	served chan error // what Serve returned
@@ -67,10 +68,17 @@ func newWorld(t *testing.T, st store.Store, l guard.Limits) *world {
 
 func newWorldLogging(t *testing.T, st store.Store, l guard.Limits, log *slog.Logger) *world {
 	t.Helper()
-	if st == nil {
-		st = memory.New()
+	return newWorldOf(t, registry.Config{Store: st}, l, log)
+}
+
+// newWorldOf makes a world whose rules have a config of their own.
+func newWorldOf(t *testing.T, cfg registry.Config, l guard.Limits, log *slog.Logger) *world {
+	t.Helper()
+	if cfg.Store == nil {
+		cfg.Store = memory.New()
 	}
-	reg, err := registry.New(registry.Config{Store: st, Self: self})
+	cfg.Self = self
+	reg, err := registry.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +98,7 @@ func newWorldLogging(t *testing.T, st store.Store, l guard.Limits, log *slog.Log
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	w := &world{t: t, server: s, addr: listener.Addr().String(), stop: stop, served: make(chan error, 1)}
+	w := &world{t: t, server: s, rules: reg, addr: listener.Addr().String(), stop: stop, served: make(chan error, 1)}
 	go func() { w.served <- s.Serve(ctx, listener) }() // awaited in the cleanup
 	t.Cleanup(func() {
 		stop()
@@ -99,7 +107,7 @@ func newWorldLogging(t *testing.T, st store.Store, l guard.Limits, log *slog.Log
 		}
 		w.served <- nil
 		reg.Close()
-		st.Close()
+		cfg.Store.Close()
 	})
 	return w
 }
@@ -166,14 +174,23 @@ func modernToken(t *testing.T, set *keys.Set, name string) *xlreg.Token {
 	t.Helper()
 	tok := unsigned(set, name)
 	tok.Labels, _ = wire.EncodeLabels([]xlreg.Label{{Key: "role", Value: []byte(name)}})
-	var errs [3]error
+	prove(t, tok, set)
+	return tok
+}
+
+// prove signs a token in every way, and returns the certificate that follows from it.
+func prove(t *testing.T, tok *xlreg.Token, set *keys.Set) []byte {
+	t.Helper()
+	var errs [4]error
+	var der []byte
 	tok.Certificate, errs[0] = keys.NewCertificate(set.Sig, tok, time.Now(), time.Hour)
 	tok.DigSig2, errs[1] = keys.SignToken(set.Sig, tok)
 	tok.CommsSig, errs[2] = keys.SignComms(set.Comms, tok)
+	der, errs[3] = keys.BuildCertificate(tok)
 	if err := errors.Join(errs[:]...); err != nil {
 		t.Fatal(err)
 	}
-	return tok
+	return der
 }
 
 func unsigned(set *keys.Set, name string) *xlreg.Token {
