@@ -21,12 +21,14 @@ func TestOperationsListsTheLimits(t *testing.T) {
 	var f serveFlags
 	cmd := new(cobra.Command)
 	f.registerLimits(cmd.Flags())
+	f.registerLeases(cmd.Flags())
 	listed := 0
 	cmd.Flags().VisitAll(func(flag *pflag.Flag) {
 		listed++
 		value := flag.DefValue
 		if d, err := time.ParseDuration(value); err == nil && d >= time.Minute {
 			value = strings.TrimSuffix(value, "0s")
+			value = strings.Replace(value, "h0m", "h", 1)
 		}
 		if row := fmt.Sprintf("| `--%s` | %s |", flag.Name, value); !strings.Contains(page, row) {
 			t.Errorf("docs/operations.md has no row that begins %q", row)
@@ -41,7 +43,7 @@ func TestOperationsListsTheLimits(t *testing.T) {
 func TestOperationsSaysWhatStrangersCost(t *testing.T) {
 	page := readOperations(t)
 	const minutes, commitPages, gb = 24 * 60, 10, 1e9
-	const formation = 2*xlreg.MaxClusterSize + 1 // a registration and a seat for each, and the cluster
+	const formation = 2*xlreg.MaxClassicClusterSize + 1 // a registration and a seat for each, and the cluster
 	d := guard.DefaultLimits()
 	writes, reads := d.WritesPerMinute*minutes, float64(d.ReadMiBPerMinute)*minutes*(1<<20)
 	for _, row := range []string{
