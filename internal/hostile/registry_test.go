@@ -114,12 +114,12 @@ func (r *liar) tell(t *testing.T, members []xlreg.Member) (*client.Roster, error
 // member makes a member as a registry shows it.
 func member(t *testing.T, node *identity.Node, index int) xlreg.Member {
 	t.Helper()
-	token, der, err := node.Token(xlreg.Protocol20, xlreg.NodeID(slices.Repeat([]byte{byte('a' + index)}, 32)), time.Now())
+	token, _, err := node.Token(xlreg.Protocol20, xlreg.NodeID(slices.Repeat([]byte{byte('a' + index)}, 32)), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
 	shown := *token
-	shown.Certificate, shown.Joined = der, time.Now().Truncate(time.Millisecond)
+	shown.Seat.Joined = time.Now().Truncate(time.Millisecond)
 	return xlreg.Member{Index: index, Token: shown}
 }
 

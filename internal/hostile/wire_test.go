@@ -189,7 +189,7 @@ func TestClassicMessagesCanBeChanged(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = w.data.View(t.Context(), func(r store.Reader) error {
-			_, err := records.NewReader(r).ClusterByName("d0")
+			_, err := records.NewReader(r).ClusterByName("d0", "")
 			return err
 		})
 		if err != nil {
