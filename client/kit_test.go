@@ -344,8 +344,14 @@ func (f *fake) members(which xlreg.Seats) *wire.Message {
 // wait answers a GetCluster as a registry does that knows how to wait.
 func (f *fake) wait(r request) *wire.Message {
 	get := r.get()
+	f.waitFor(get)
+	return f.members(get.Which)
+}
+
+// waitFor waits until there is what a request waits for.
+func (f *fake) waitFor(get wire.GetRequest) {
 	if !get.Wait {
-		return f.members(get.Which)
+		return
 	}
 	timeout := time.After(time.Duration(*get.WaitMillis) * time.Millisecond)
 	for {
@@ -354,12 +360,12 @@ func (f *fake) wait(r request) *wire.Message {
 		until := get.Until(f.roster.Cluster.MaxSize)
 		f.mu.Unlock()
 		if until.Met(n, state) {
-			return f.members(get.Which)
+			return
 		}
 		select {
 		case <-changed:
 		case <-timeout:
-			return f.members(get.Which)
+			return
 		}
 	}
 }
