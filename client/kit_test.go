@@ -127,11 +127,11 @@ func must[T any](t testing.TB) func(T, error) T {
 // is in its one cluster, c of three.
 type fake struct {
 	t        testing.TB
-	server   *session.Server
 	protocol xlreg.Protocol
 	sessions sync.WaitGroup
 
 	mu      sync.Mutex // guards all below
+	server  *session.Server
 	dialled int
 	got     []request
 	on      map[wire.Op]func(request) *wire.Message // nil answer: the connection is closed
@@ -208,7 +208,10 @@ func (f *fake) DialContext(context.Context, string, string) (net.Conn, error) {
 
 func (f *fake) serve(nc net.Conn, number int) {
 	ctx := context.Background()
-	conn, err := f.server.Accept(ctx, nc)
+	f.mu.Lock()
+	server := f.server
+	f.mu.Unlock()
+	conn, err := server.Accept(ctx, nc)
 	if err != nil {
 		return
 	}

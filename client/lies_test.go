@@ -111,7 +111,9 @@ func TestAnAdmissionIsForOneCluster(t *testing.T) {
 	c := must[*client.Client](t)(client.Dial(t.Context(), to.Reader(), client.Options{Dialer: f}))
 	defer c.Close()
 	must[*client.Roster](t)(c.Members(t.Context(), xlreg.ClusterRef{}))
-	f.change(func(r *xlreg.Roster) { r.Cluster.ID, r.Cluster.Key = xlreg.ClusterID(id("other")), keys.NewOwner().Public() })
+	f.change(func(r *xlreg.Roster) {
+		r.Cluster.ID, r.Cluster.Key = xlreg.ClusterID(id("other")), keys.NewOwner().Public()
+	})
 	if r, err := c.Members(t.Context(), xlreg.ClusterRef{ID: xlreg.ClusterID(id("other"))}); !errors.Is(err, xlreg.ErrBadSignature) {
 		t.Errorf("got %v, %v", r, err)
 	}
