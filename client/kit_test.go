@@ -322,11 +322,16 @@ func (f *fake) addOther(name string) {
 	f.mu.Lock()
 	n := newNodeOf(f.t, keysFor(f.protocol, len(f.roster.Members)), name, "127.0.0.1:4001")
 	f.mu.Unlock()
+	f.addNode(n)
+}
+
+// addNode puts a node into the roster.
+func (f *fake) addNode(n *identity.Node) {
 	t, _, err := n.Token(f.protocol, "", time.Now())
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	f.add(*t, xlreg.NodeID(id(name)))
+	f.add(*t, xlreg.NodeID(id(string(n.Name()))))
 }
 
 func (f *fake) members(which xlreg.Seats) *wire.Message {
