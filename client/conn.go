@@ -72,7 +72,7 @@ type handshake struct {
 	role   func(net.Conn, *tls.Config) *tls.Conn // tls.Client or tls.Server
 	judge  *judge
 	config *tls.Config
-	want   *Member // nil: whoever the judge accepts
+	want   *Member // nil for any member that the judge accepts
 }
 
 // dial connects to an endpoint of the member wanted: the one with the index given,

@@ -42,7 +42,7 @@ type FormOptions struct {
 	// ErrUnverified and their names instead. A Form over a classic carrier verifies
 	// nobody, and returns its roster either way.
 	AllowUnverified bool
-	// NoWait returns as soon as the node has its place, with whoever is there then.
+	// NoWait returns as soon as the node has its seat, with the members that have joined by then.
 	NoWait bool
 
 	// Joined is told, in Form's goroutine, when the node has its place. It costs nothing,

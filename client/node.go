@@ -126,7 +126,8 @@ func (c *Client) loginProof(id xlreg.NodeID) ([]byte, error) {
 
 // Registry asks the registry for its credentials: what a regCred file holds. A
 // reply with another sig key than the one the registry proved to hold, or is
-// known to have, is an error of kind xlreg.ErrProtocol.
+// known to have, is an error of kind xlreg.ErrProtocol. Do not ask an original server:
+// it does not know the request, and may crash.
 func (c *Client) Registry(ctx context.Context) (*xlreg.Credentials, error) {
 	r, err := call(ctx, c, "get credentials", func() (*xlreg.Credentials, error) { return c.registry(ctx) })
 	if err != nil {

@@ -24,8 +24,8 @@ type record struct {
 	attrs      xlreg.NodeAttrs
 	endpoints  []xlreg.Endpoint
 	registries []entry
-	serving    *serving // nil: the node is no registry's
-	extra      members  // what newer or other programs added; written back unchanged
+	serving    *serving // nil unless this is the identity of a registry
+	extra      members  // fields that newer or other programs added; written back unchanged
 }
 
 // entry is one registry in node.json.
@@ -34,9 +34,9 @@ type entry struct {
 	extra members // as in record
 }
 
-// serving is what node.json says about the registry whose node it is.
+// serving is what node.json says about the registry that has this identity.
 type serving struct {
-	data  string  // the file with its data, in the same directory; empty: there is none yet
+	data  string  // the file with its data, in the same directory; empty if there is none yet
 	extra members // as in record
 }
 

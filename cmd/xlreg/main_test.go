@@ -236,6 +236,7 @@ func TestFlagErrorsAreInPlainWords(t *testing.T) {
 		"create web --size x":                    `--size: "x": want a whole number`,
 		"create web --size 99999999999999999999": `--size: "99999999999999999999": want a whole number`,
 		"get web --wait soon":                    `--wait: "soon": want a time with its unit, such as 30s or 5m`,
+		"bench formation --sizes 3,x":            `--sizes: "3,x": want whole numbers separated by commas`,
 		"create web --unique=maybe":              `--unique: "maybe": want true or false`,
 		"get web --protocol 9":                   `--protocol: protocol "9": want 2.0, 1.9 or 1.8`,
 	} {

@@ -88,12 +88,12 @@ func (p *peerSession) read(reply *wire.Message) (*wire.Message, error) {
 	return nil, c.Settle(false, xlreg.ErrTooManyRequests)
 }
 
-// signatureRetry is when a peer is told to come back whose signature's turn did not
-// come in time.
+// signatureRetry is when a peer is told to come back if there was no turn in time to verify
+// its signature.
 const signatureRetry = time.Second
 
-// turn is for registry.Credential: a peer's signatures are verified in the same turns
-// as handshakes are computed, so that whoever sends bad ones waits for others.
+// turn is for registry.Credential. Signatures are verified in the same turns as handshakes,
+// so a client that sends bad ones has to wait for the others.
 func (p *peerSession) turn(ctx context.Context) (release func(good bool), err error) {
 	s := p.server
 	ctx, cancel := context.WithTimeout(ctx, s.limits.Hello)

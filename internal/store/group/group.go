@@ -2,12 +2,12 @@
 // Updates that come while another is being written share the next one, so that
 // waiting for a disk or a network does not make a queue of them.
 //
-// A goroutine of the store's, the committer, offers turns. Whoever wants to update
-// takes one, runs its closure in its own goroutine over what the turns before it
-// have written, and gives the turn back. As long as somebody waits, the committer
-// offers the next turn in the same batch; when nobody does, it commits. Those who
-// come meanwhile wait, and are the next batch. So nobody waits for anything but the
-// commit before its own, and no timer is involved.
+// A goroutine of the store, the committer, offers turns. A caller of Update takes a turn,
+// runs its closure in its own goroutine on top of what earlier turns have written, and
+// gives the turn back. As long as callers are waiting, the committer offers the next turn in
+// the same batch; when there are none, it commits. Callers that arrive meanwhile wait and
+// form the next batch. So a caller waits for at most the commit before its own, and no timer
+// is involved.
 package group
 
 import (
@@ -140,8 +140,8 @@ type batch struct {
 	err   error         // how the commit went; set before done is closed
 }
 
-// update is called with the turn. What f returned is not answered before that which
-// f has read is known to last, even if f failed or changed nothing.
+// update is called with the turn. The result of f is returned only when everything that f
+// has read is on disk, even if f failed or changed nothing.
 func (b *batch) update(ctx context.Context, f func(store.Writer) error) error {
 	began, wrote, err := b.turn(f)
 	if !began {
