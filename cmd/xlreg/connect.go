@@ -156,7 +156,7 @@ func parseRef(s string) (xlreg.ClusterRef, error) {
 	}
 	name, err := xlreg.ParseName(s)
 	if err != nil {
-		return xlreg.ClusterRef{}, cli.UsageError(fmt.Errorf("cluster %q: %w", s, err))
+		return xlreg.ClusterRef{}, cli.UsageError(fmt.Errorf("cluster %q: %w", shownArg(s), err))
 	}
 	return xlreg.ClusterRef{Name: name}, nil
 }
@@ -183,10 +183,14 @@ func parseEndpoints(flag string, list []string) ([]xlreg.Endpoint, error) {
 	return endpoints, nil
 }
 
-// checkSize refuses a number of members that no cluster can have.
-func checkSize(n int) error {
-	if n < xlreg.MinClusterSize || n > xlreg.MaxClusterSize {
-		return cli.UsageError(fmt.Errorf("--size %d: want %d to %d", n, xlreg.MinClusterSize, xlreg.MaxClusterSize))
+// checkSize refuses a number of members that no cluster can have, given with a flag.
+func (g *globals) checkSize(flag string, n int) error {
+	most := xlreg.MaxClusterSize
+	if g.Protocol.Classic() {
+		most = xlreg.MaxClassicClusterSize
+	}
+	if n < xlreg.MinClusterSize || n > most {
+		return cli.UsageError(fmt.Errorf("%s %d: want %d to %d", flag, n, xlreg.MinClusterSize, most))
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,6 +14,9 @@ import (
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/view"
+	"github.com/xlattice/xlreg/launch"
+	"github.com/xlattice/xlreg/regcred"
 )
 
 // createFlags are the flags of create, as given.
@@ -20,6 +24,7 @@ type createFlags struct {
 	size      int
 	endpoints int
 	unique    bool
+	printJoin bool
 }
 
 func newCreate(g *globals) *cobra.Command {
@@ -29,20 +34,23 @@ func newCreate(g *globals) *cobra.Command {
 		Short: "Create a cluster",
 		Long: "Create a cluster. If one with that name and size exists already, it is shown, so any\n" +
 			"number of nodes can create the same cluster. With --unique, or without a name, the\n" +
-			"registry makes up a new name.",
-		Example: "  xlreg create web --size 5\n  xlreg create web --size 5 --unique -o json",
+			"registry makes up a new name.\n\n" +
+			"Anyone who knows the registry and the name can join such a cluster. 'xlreg ticket new'\n" +
+			"makes one that only its owner lets others into.",
+		Example: "  xlreg create web --size 5\n  xlreg create web --size 5 --print-join\n  xlreg create web --size 5 --unique -o json",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o, err := f.options(args, g.Protocol.Classic())
+			o, err := f.options(g, args)
 			if err != nil {
 				return err
 			}
-			return g.create(cmd.Context(), o)
+			return g.create(cmd.Context(), o, f.printJoin)
 		},
 	}
-	cmd.Flags().IntVar(&f.size, "size", 0, "how many `MEMBERS` the cluster has, 2 to 64")
+	cmd.Flags().IntVar(&f.size, "size", 0, fmt.Sprintf("how many `MEMBERS` the cluster has, %d to %d", xlreg.MinClusterSize, xlreg.MaxClusterSize))
 	cmd.Flags().IntVar(&f.endpoints, "endpoints", 1, "how many `ADDRESSES` each member must have, 1 to 16")
 	cmd.Flags().BoolVar(&f.unique, "unique", false, "append something to the name that makes it unique")
+	cmd.Flags().BoolVar(&f.printJoin, "print-join", false, "print the command that joins the cluster, and nothing else")
 	addName(cmd, &g.name)
 	return cmd
 }
@@ -62,7 +70,7 @@ func (g *globals) openCreator(ctx context.Context) (*identity.Node, error) {
 	})
 }
 
-func (f *createFlags) options(args []string, classic bool) (client.CreateOptions, error) {
+func (f *createFlags) options(g *globals, args []string) (client.CreateOptions, error) {
 	o := client.CreateOptions{Size: f.size, EndpointCount: f.endpoints}
 	if len(args) == 1 {
 		name, err := xlreg.ParseName(args[0])
@@ -74,13 +82,13 @@ func (f *createFlags) options(args []string, classic bool) (client.CreateOptions
 	if f.size == 0 {
 		return o, cli.UsageError(errors.New("say how many members with --size N"))
 	}
-	if err := checkSize(f.size); err != nil {
+	if err := g.checkSize("--size", f.size); err != nil {
 		return o, err
 	}
-	if f.endpoints < 1 || f.endpoints > xlreg.MaxEndpoints {
-		return o, cli.UsageError(fmt.Errorf("--endpoints %d: want 1 to %d", f.endpoints, xlreg.MaxEndpoints))
+	if err := checkEndpointCount(f.endpoints); err != nil {
+		return o, err
 	}
-	if f.unique && classic {
+	if f.unique && g.Protocol.Classic() {
 		return o, cli.UsageError(fmt.Errorf("--unique: %w", client.ErrNeeds20))
 	}
 	if f.unique {
@@ -89,7 +97,7 @@ func (f *createFlags) options(args []string, classic bool) (client.CreateOptions
 	return o, nil
 }
 
-func (g *globals) create(ctx context.Context, o client.CreateOptions) (err error) {
+func (g *globals) create(ctx context.Context, o client.CreateOptions, printJoin bool) (err error) {
 	target, err := g.Target()
 	if err != nil {
 		return err
@@ -104,6 +112,45 @@ func (g *globals) create(ctx context.Context, o client.CreateOptions) (err error
 		if err != nil {
 			return err
 		}
+		if printJoin {
+			return g.printJoin(&cluster, target)
+		}
 		return g.printCluster(&cluster)
 	})
+}
+
+// printJoin writes the command that joins a cluster, which says all there is to know:
+// where the registry is and how to know it, the name, and the size.
+func (g *globals) printJoin(c *xlreg.Cluster, target *regcred.Target) error {
+	line, err := g.registryWord(target)
+	if err != nil {
+		return err
+	}
+	const firstPort = 7001 // an example, as the examples in the docs have it
+	ends := make([]string, max(1, c.EndpointCount))
+	for i := range ends {
+		ends[i] = fmt.Sprintf(":%d", firstPort+i)
+	}
+	command := fmt.Sprintf("xlreg join %s --registry %s --create --size %d --endpoint %s --wait 5m",
+		c.Name, launch.Quote(line), c.MaxSize, strings.Join(ends, ","))
+	if g.Protocol.Classic() {
+		command += " --protocol " + g.Protocol.String()
+	}
+	if g.Output == "json" {
+		return g.PrintJSON(struct {
+			Cluster view.Cluster `json:"cluster"`
+			Join    string       `json:"join"`
+		}{view.NewCluster(c), command})
+	}
+	_, err = fmt.Fprintln(g.Out, command)
+	return err
+}
+
+// registryWord returns what names the registry on another machine: its line, or for a
+// classic carrier the file, which no line can stand for.
+func (g *globals) registryWord(target *regcred.Target) (string, error) {
+	if g.Protocol.Classic() {
+		return g.Registry, nil
+	}
+	return target.URL()
 }

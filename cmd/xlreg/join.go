@@ -98,7 +98,7 @@ func (f *joinFlags) options(g *globals, name string) (o *joining, err error) {
 		return o, cli.UsageError(errors.New("--create needs a name: an ID is the registry's to give"))
 	}
 	if f.size != 0 {
-		if err := checkSize(f.size); err != nil {
+		if err := g.checkSize("--size", f.size); err != nil {
 			return o, err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/internal/run"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/launch"
 )
 
@@ -27,7 +28,7 @@ type runFlags struct {
 	dir       string
 	wait      time.Duration
 	certLife  time.Duration
-	testKeys  bool
+	key       string
 	keepGoing bool
 	quiet     bool
 	program   programFlags
@@ -64,7 +65,7 @@ func newRun(g *globals) *cobra.Command {
 			"  xlreg run -n 5 -- sh -c 'echo {{.Self.Index}} of {{len .Members}}'",
 		Args: needCommand,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o, err := f.options()
+			o, err := f.options(g)
 			if err != nil {
 				return err
 			}
@@ -94,7 +95,7 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	flags.BoolVar(&f.unverified, "allow-unverified", false, "start COMMAND without TLS if a member came over a classic carrier")
 	f.program.register(cmd)
 	addCertLife(cmd, &f.certLife)
-	flags.BoolVar(&f.testKeys, "test-keys", false, "take keys from the cache of test keys: fast, but not secret")
+	addMemberKey(cmd, &f.key)
 }
 
 func needCommand(_ *cobra.Command, args []string) error {
@@ -110,9 +111,42 @@ type runOptions struct {
 	size    int
 	cluster xlreg.Name
 	command *launch.Command
+	keys    keyChoice
 }
 
-func (f *runFlags) options() (*runOptions, error) {
+// keyChoice is which keys new members get.
+type keyChoice struct {
+	kind keys.Kind
+	bits int
+}
+
+// addMemberKey gives cmd the flag of those that make members for a while.
+func addMemberKey(cmd *cobra.Command, key *string) {
+	cmd.Flags().StringVar(key, "key", "", "the `KIND` of new members' keys: p256, rsa2048, rsa3072 or rsa4096 (default p256, over classic protocols rsa2048)")
+	cli.Complete(cmd, "key", keyWords()...)
+}
+
+// memberKeys reads the flag. Keys on P-256 are made in no time, and classic protocols know
+// only RSA.
+func (g *globals) memberKeys(word string) (c keyChoice, err error) {
+	switch {
+	case word != "":
+	case g.Protocol.Classic():
+		word = defaultKey
+	default:
+		word = "p256"
+	}
+	c.kind, c.bits, err = keys.ParseChoice(word)
+	if err != nil {
+		return c, cli.UsageError(fmt.Errorf("--%w", err))
+	}
+	if c.kind != keys.RSA && g.Protocol.Classic() {
+		return c, cli.UsageError(fmt.Errorf("--key %s: classic protocols need RSA: want rsa2048, rsa3072 or rsa4096", word))
+	}
+	return c, nil
+}
+
+func (f *runFlags) options(g *globals) (*runOptions, error) {
 	o := &runOptions{runFlags: f, size: max(f.size, f.members), cluster: xlreg.Name(f.cluster)}
 	switch {
 	case f.members == 0:
@@ -129,10 +163,14 @@ func (f *runFlags) options() (*runOptions, error) {
 	if err := checkCertLife(f.certLife); err != nil {
 		return nil, err
 	}
+	var err error
+	if o.keys, err = g.memberKeys(f.key); err != nil {
+		return nil, err
+	}
 	if err := checkFormWait(f.wait); err != nil {
 		return nil, err
 	}
-	if err := checkSize(o.size); err != nil {
+	if err := g.checkSize("--size", o.size); err != nil {
 		return nil, err
 	}
 	if o.size > f.members && f.cluster == "" {

@@ -23,7 +23,6 @@ import (
 	"github.com/xlattice/xlreg/internal/private"
 	"github.com/xlattice/xlreg/internal/run"
 	"github.com/xlattice/xlreg/internal/store/memory"
-	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/launch"
 	"github.com/xlattice/xlreg/regcred"
 )
@@ -86,13 +85,6 @@ func (r *clusterRun) makeDir(context.Context) (err error) {
 // openNodes opens the members' nodes, or makes those that do not exist, and takes
 // their ports.
 func (r *clusterRun) openNodes(ctx context.Context) error {
-	sets := make([]*keys.Set, r.o.members) // nil: made with the node
-	if r.o.testKeys {
-		var err error
-		if sets, err = r.TakeTestKeys(ctx, r.o.members); err != nil {
-			return err
-		}
-	}
 	r.nodes = make([]*identity.Node, r.o.members)
 	r.ports = make([]*run.Ports, r.o.members)
 	r.onClose(r.closeNodes)
@@ -107,17 +99,17 @@ func (r *clusterRun) openNodes(ctx context.Context) error {
 				return ctx.Err()
 			}
 			made.next(func(so int) { line.Show(fmt.Sprintf("making member %d of %d", so, r.o.members)) })
-			return r.openMember(i, sets[i])
+			return r.openMember(i)
 		})
 	}
 	return group.Wait()
 }
 
-func (r *clusterRun) openMember(i int, set *keys.Set) (err error) {
+func (r *clusterRun) openMember(i int) (err error) {
 	dir := filepath.Join(r.dir, string(r.o.name(i)))
 	r.nodes[i], err = r.warnRecovered(identity.Open(dir))
 	if errors.Is(err, identity.ErrNoNode) {
-		r.nodes[i], err = identity.Init(dir, identity.Options{Name: r.o.name(i), Keys: set, CertificateLife: r.o.certLife})
+		r.nodes[i], err = identity.Init(dir, identity.Options{Name: r.o.name(i), Kind: r.o.keys.kind, Bits: r.o.keys.bits, CertificateLife: r.o.certLife})
 	} else {
 		r.old.Store(true)
 	}
@@ -167,15 +159,9 @@ func (r *clusterRun) openRegistry(ctx context.Context) (err error) {
 		r.target, err = r.Target()
 		return err
 	}
-	var set *keys.Set
-	if r.o.testKeys {
-		taken, err := r.TakeTestKeys(ctx, 1)
-		if err != nil {
-			return err
-		}
-		set = taken[0]
-	}
-	node, err := identity.NewNode(identity.Options{Name: "xlreg-run", Keys: set})
+	node, err := cli.Interruptible(ctx, func() (*identity.Node, error) {
+		return identity.NewNode(identity.Options{Name: "xlreg-run"})
+	})
 	if err != nil {
 		return err
 	}
