@@ -133,6 +133,8 @@ func TestFormCarriesOnAfterALostConnection(t *testing.T) {
 	}
 }
 
+// Over a classic carrier an error may be the answer to a request that changed on the way,
+// so it is believed when it comes again.
 func TestFormEndsWithAnErrorOfTheRegistry(t *testing.T) {
 	for op, kind := range map[wire.Op]xlreg.Kind{
 		wire.OpMember:     xlreg.ErrIDInUse,
@@ -143,10 +145,38 @@ func TestFormEndsWithAnErrorOfTheRegistry(t *testing.T) {
 		for _, p := range protocols {
 			f := newFake(t, p)
 			f.tell(op, func(request) *wire.Message { return wire.NewError(kind) })
-			_, err := client.Form(t.Context(), f.target(), f.formOptions(newNode(t, "n")))
-			if !errors.Is(err, kind) || f.dialled != 1 {
+			o, sessions := f.formOptions(newNode(t, "n")), 2
+			if p == xlreg.Protocol20 {
+				o.Protocol, sessions = 0, 1 // it is the default
+			}
+			_, err := client.Form(t.Context(), f.target(), o)
+			if !errors.Is(err, kind) || f.dialled != sessions {
 				t.Errorf("%v %v: got %v after %d sessions", p, op, err, f.dialled)
 			}
+		}
+	}
+}
+
+// A registry whose answers make no sense is asked for as long as there is time over a
+// classic carrier, where they may have changed on the way, and once over 2.0, where they
+// cannot.
+func TestFormAndNonsense(t *testing.T) {
+	for _, p := range protocols {
+		for kind, reply := range map[xlreg.Kind]*wire.Message{
+			xlreg.ErrProtocol:       wire.NewAck(), // to a Member
+			xlreg.ErrIllFormedToken: wire.NewError(xlreg.ErrIllFormedToken),
+			xlreg.ErrBadSignature:   wire.NewError(xlreg.ErrBadSignature),
+		} {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFake(t, p)
+				f.tell(wire.OpMember, func(request) *wire.Message { return reply })
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				_, err := client.Form(ctx, f.target(), f.formOptions(newNode(t, "n")))
+				if !errors.Is(err, kind) || errors.Is(err, context.DeadlineExceeded) != p.Classic() || (f.dialled > 10) != p.Classic() {
+					t.Errorf("%v: got %v after %d sessions", p, err, f.dialled)
+				}
+			})
 		}
 	}
 }
@@ -184,7 +214,7 @@ func TestFormRunsOutOfTime(t *testing.T) {
 		"waiting":      {wire.OpGetCluster, (*fake).wait, []string{"1 of 3", "2 missing", "this node has joined with index 0", "free seats: 1, 2", "last heard at ", "n at 127.0.0.1:4001 since"}, nil},
 		"try later":    {wire.OpJoin, func(*fake, request) *wire.Message { return wire.NewError(xlreg.ErrTryLater) }, []string{"not joined, 3 members wanted", "try again later"}, xlreg.ErrTryLater},
 		"no answer":    {wire.OpMember, func(*fake, request) *wire.Message { return nil }, []string{"not joined", "session with the registry ended"}, client.ErrSessionEnded},
-		"no roster":    {wire.OpGetCluster, func(*fake, request) *wire.Message { return nil }, []string{": joined, 3 members wanted", "last heard at "}, client.ErrSessionEnded},
+		"no roster":    {wire.OpGetCluster, func(*fake, request) *wire.Message { return nil }, []string{": joined (index not heard yet), 3 members wanted", "last heard at "}, client.ErrSessionEnded},
 		"lost at last": {wire.OpGetCluster, (*fake).waitOnce, []string{"this node has joined with index 0", "1 of 3", "n at 127.0.0.1:4001"}, nil},
 	}
 	for name, tt := range tests {

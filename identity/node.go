@@ -42,6 +42,12 @@ type KnownRegistry struct {
 	Name      xlreg.Name // of the registry; may be empty
 	Endpoints []xlreg.Endpoint
 	ID        xlreg.NodeID
+
+	// Next is the fingerprint of the sig key that follows Sig, for which Sig has vouched
+	// until NextUntil. From then on the registry is known by Next alone. Empty: Sig is
+	// still the registry's key, as far as is known.
+	Next      string
+	NextUntil time.Time
 }
 
 // Node is one party to registries: a name, keys, endpoints, a certificate, and an

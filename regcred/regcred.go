@@ -41,6 +41,10 @@ func NewTarget(c *xlreg.Credentials) (*Target, error) {
 	return &Target{Endpoints: c.Endpoints, Fingerprint: fingerprint, Cred: c}, nil
 }
 
+// Target returns t. With it *Target and *ticket.Ticket have one method in common, and
+// package client takes either.
+func (t *Target) Target() *Target { return t }
+
 // URL returns the one line for people that stands for c.
 func URL(c *xlreg.Credentials) (string, error) {
 	if err := c.Validate(); err != nil {

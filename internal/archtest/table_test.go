@@ -110,7 +110,7 @@ var rows = map[string]row{
 		why:   "one place from request to rule to reply, over whatever store it was given",
 	},
 	"client": {
-		may:   []string{".", "identity", "internal/session", "internal/wire", "keys", "regcred"},
+		may:   []string{".", "identity", "internal/session", "internal/wire", "keys", "regcred", "ticket"},
 		tests: []string{"internal/original", "internal/registry", "internal/server", "internal/store", "internal/store/memory", "xlregtest"},
 		why:   "what users import must not bring the server along",
 	},
