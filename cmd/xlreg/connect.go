@@ -14,7 +14,6 @@ import (
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/identity"
-	"github.com/xlattice/xlreg/regcred"
 )
 
 // openNode opens the node that --node names, or the user's own, making it if it
@@ -120,7 +119,7 @@ func (g *globals) nodeDir() (string, error) {
 }
 
 // dial opens a session, as node if it is not nil, and registers the node.
-func (g *globals) dial(ctx context.Context, target *regcred.Target, node *identity.Node) (*client.Client, error) {
+func (g *globals) dial(ctx context.Context, target client.Target, node *identity.Node) (*client.Client, error) {
 	c, err := client.Dial(ctx, target, client.Options{Node: node, Protocol: g.Protocol.Protocol})
 	if err != nil || node == nil {
 		return c, err
@@ -132,7 +131,7 @@ func (g *globals) dial(ctx context.Context, target *regcred.Target, node *identi
 }
 
 // inSession runs f in a session, as node if it is not nil.
-func (g *globals) inSession(ctx context.Context, target *regcred.Target, node *identity.Node, f func(context.Context, *client.Client) error) error {
+func (g *globals) inSession(ctx context.Context, target client.Target, node *identity.Node, f func(context.Context, *client.Client) error) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
 	c, err := g.dialSoon(ctx, target, node)
@@ -144,7 +143,7 @@ func (g *globals) inSession(ctx context.Context, target *regcred.Target, node *i
 }
 
 // dialSoon is dial, and shows what it waits for if that takes long.
-func (g *globals) dialSoon(ctx context.Context, target *regcred.Target, node *identity.Node) (*client.Client, error) {
+func (g *globals) dialSoon(ctx context.Context, target client.Target, node *identity.Node) (*client.Client, error) {
 	defer cli.ShowLate(g.Console, "looking for the registry")()
 	return g.dial(ctx, target, node)
 }

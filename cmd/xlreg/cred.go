@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -177,17 +174,11 @@ func (g *globals) askTrust(ctx context.Context, e xlreg.Endpoint, sig string) er
 	}
 	fmt.Fprintf(g.Err, "The registry at %s says its key is\n\n  %s\n\n"+
 		"It is the right one only if that is what its operator told you.\nTrust it? [y/N] ", e, sig)
-	answer, err := cli.Interruptible(ctx, func() (string, error) { return bufio.NewReader(g.In).ReadString('\n') })
-	if ctx.Err() != nil || errors.Is(err, io.EOF) {
-		fmt.Fprintln(g.Err)
+	yes, err := g.askYes(ctx)
+	if err == nil && !yes {
+		err = errors.New("not trusted, nothing fetched")
 	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("read the answer: %w", err)
-	}
-	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
-		return errors.New("not trusted, nothing fetched")
-	}
-	return nil
+	return err
 }
 
 // saveCred writes the file, to out or to standard output. What stands on standard

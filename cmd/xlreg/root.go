@@ -42,7 +42,8 @@ func newRoot(c *cli.Console) *cobra.Command {
 	g.Register(root)
 	root.AddCommand(
 		newServe(g), newCheck(g), newBackup(g), newRestore(g), newDemo(g), newRun(g), newCred(g), newNode(g), newShim(),
-		newTicket(g), newCreate(g), newJoin(g), newGet(g), newLeave(g), newVersion(g),
+		newTicket(g), newCreate(g), newJoin(g), newGet(g), newLeave(g), newVerify(g), newCompare(g),
+		newEvict(g), newRevoke(g), newReopen(g), newDelete(g), newVersion(g),
 		benchcmd.New(g.Globals), benchcmd.NewServer(g.Globals),
 	)
 	root.InitDefaultCompletionCmd()

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/keys"
@@ -109,7 +108,7 @@ func (g *globals) keyOfMember(ctx context.Context, t *ticket.Ticket, fingerprint
 	if _, err := keys.ParseFingerprint(fingerprint); err != nil {
 		return "", cli.UsageError(err)
 	}
-	roster, err := g.readCluster(ctx, t)
+	roster, err := g.members(ctx, &place{target: t, ref: t.Ref(), ticket: t}, nil)
 	if err != nil {
 		return "", err
 	}
@@ -120,14 +119,4 @@ func (g *globals) keyOfMember(ctx context.Context, t *ticket.Ticket, fingerprint
 		}
 	}
 	return "", fmt.Errorf("no member of %s has the key %s, and the fingerprint of a key is not enough to admit it: %w", t.Cluster, fingerprint, errNoSuchKey)
-}
-
-// readCluster asks who is in the cluster of a ticket.
-func (g *globals) readCluster(ctx context.Context, t *ticket.Ticket) (*client.Roster, error) {
-	var roster *client.Roster
-	err := g.inSession(ctx, &t.Registry, nil, func(ctx context.Context, c *client.Client) (err error) {
-		roster, err = c.Members(ctx, t.Ref())
-		return err
-	})
-	return roster, err
 }

@@ -94,6 +94,9 @@ func readTicketFrom(r io.Reader) (*ticket.Ticket, error) {
 // secret. It is no more than a warning because some systems hand secrets to programs in
 // files that everybody in their container can read.
 func (g *globals) readTicketFile(path string) (*ticket.Ticket, error) {
+	if isTicketArg(path) {
+		return nil, cli.UsageError(errors.New("--ticket-file: want a FILE, and this is a ticket"))
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err

@@ -31,9 +31,9 @@ func TestRosterJSON(t *testing.T) {
 	if err := WriteJSON(&b, r); err != nil || !strings.Contains(b.String(), `"members": []`) {
 		t.Errorf("without members: %v, %s", err, &b)
 	}
-	r.Add(m, true)
+	r.Add(m, true, nil)
 	m.Token.Endpoints = nil
-	r.Add(m, false)
+	r.Add(m, false, nil)
 	b.Reset()
 	if err := WriteJSON(&b, r); err != nil {
 		t.Fatal(err)
