@@ -82,28 +82,36 @@ type credJSON struct {
 	URL       string           `json:"url,omitempty"` // of registries that speak 2.0
 	CommsKey  string           `json:"commsKey"`
 	SigKey    string           `json:"sigKey"`
+	Ticket    string           `json:"ticket,omitempty"` // of 'serve --dev', to try out
 }
 
 func (g *globals) printCred(cred *xlreg.Credentials) error {
-	v := credJSON{
+	v, fields, err := newCredJSON(cred)
+	if err != nil {
+		return err
+	}
+	return g.PrintFields(v, fields...)
+}
+
+func newCredJSON(cred *xlreg.Credentials) (v credJSON, fields []view.Field, err error) {
+	v = credJSON{
 		Name: cred.Name, ID: cred.ID.String(), Version: cred.Version.String(), Endpoints: cred.Endpoints,
 		CommsKey: view.KeyPEM(string(cred.CommsKey)), SigKey: view.KeyPEM(string(cred.SigKey)),
 	}
-	var err error
 	if v.Sig, err = keys.Fingerprint(cred.SigKey); err != nil {
-		return err
+		return v, nil, err
 	}
-	fields := []view.Field{
+	fields = []view.Field{
 		{"name", string(v.Name)}, {"id", v.ID}, {"version", v.Version},
 		{"endpoints", view.Endpoints(v.Endpoints)}, {"sig key", v.Sig},
 	}
 	if _, modern := cred.Protocol(); modern {
 		if v.URL, err = regcred.URL(cred); err != nil {
-			return err
+			return v, nil, err
 		}
 		fields = append(fields, view.Field{"url", v.URL})
 	}
-	return g.PrintFields(v, fields...)
+	return v, fields, nil
 }
 
 func newCredFetch(g *globals) *cobra.Command {

@@ -66,10 +66,10 @@ func (g *globals) ticketPlace(ctx context.Context, f *ticketFlags, args []string
 }
 
 // placeArg is the check of a command that takes NAME or TICKET and nothing more. A ticket
-// may come from elsewhere.
+// may come from elsewhere. Flags are not set from the environment yet.
 func (f *ticketFlags) placeArg(g *globals) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if len(args) == 0 && f.has(g, args) {
+		if len(args) == 0 && (f.has(g, args) || cli.InEnvironment("ticket") || cli.InEnvironment("ticket-file")) {
 			return nil
 		}
 		return oneArg("NAME")(cmd, args)

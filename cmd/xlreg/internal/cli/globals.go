@@ -105,6 +105,9 @@ func (g *Globals) Prepare(cmd *cobra.Command) error {
 // FromEnv reports whether the environment, and not the command line, has set a flag.
 func (g *Globals) FromEnv(flag string) bool { return g.fromEnv[flag] }
 
+// InEnvironment reports whether the environment has a value for a flag.
+func InEnvironment(flag string) bool { return os.Getenv(envName(flag)) != "" }
+
 // isToldByLauncher reports whether this program was started by 'run' or 'join', which
 // set XLREG_SELF, and the variable is one of those that they set.
 func isToldByLauncher(name string) bool {
