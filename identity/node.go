@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -171,14 +172,14 @@ func (n *Node) SetEndpoints(endpoints []xlreg.Endpoint) error {
 }
 
 // SetLabels replaces the labels of the node's tokens over 2.0, in the form in which they
-// travel; nil is none. They are a matter of this program's run, and not kept on disk.
+// travel; no bytes are none. They are a matter of this program's run, and not kept on disk.
 func (n *Node) SetLabels(labels []byte) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if labels != nil {
-		labels = append([]byte{}, labels...) // not nil even if empty, which is another token
+	n.labels, n.modernSig = bytes.Clone(labels), nil
+	if len(labels) == 0 {
+		n.labels = nil
 	}
-	n.labels, n.modernSig = labels, nil
 }
 
 // Registry returns what the node knows of the registry whose sig key has the

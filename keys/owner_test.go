@@ -305,6 +305,9 @@ func TestSeedsAreNotShown(t *testing.T) {
 			}
 		}
 	}
+	if got := fmt.Sprint(Owner{}, Inviter{}); got != "no owner invite " {
+		t.Errorf("of nobody: %q", got)
+	}
 	if !strings.Contains(out.String(), FormatClusterKey(o.Public())) || !strings.Contains(out.String(), FormatClusterKey(i.Invite().Key)) {
 		t.Error("not even the public halves are shown")
 	}

@@ -139,7 +139,7 @@ func TestFitMemory(t *testing.T) {
 		"little":           {256 << 20, "x", false, 1536, 1152, 65536},
 		"hardly any":       {16 << 20, "x", false, 1, 1, 65536},
 		"kept in memory":   {8 << 30, "x", true, 16384, 12288, 2048},
-		"little, for both": {256 << 20, "x", true, 1536, 1152, 64},
+		"little, for both": {256 << 20, "x", true, 1024, 768, 64},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer

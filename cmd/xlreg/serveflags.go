@@ -86,6 +86,7 @@ func (f *serveFlags) registerLimits(flags *pflag.FlagSet) {
 	flags.IntVar(&l.ClustersPerMinute, "new-clusters-per-minute", d.ClustersPerMinute, "new clusters from one address, `N`")
 	flags.IntVar(&l.LoopbackPerMinute, "new-per-minute-loopback", d.LoopbackPerMinute, "new nodes, and new clusters, from each loopback address, `N`")
 	flags.IntVar(&l.WritesPerMinute, "writes-per-minute", d.WritesPerMinute, "writes from one address, each of up to 4 KiB, `N`")
+	flags.DurationVar(&l.WriteBurst, "write-burst", d.WriteBurst, "`TIME` whose worth of writes one address may make at once")
 	flags.IntVar(&l.WritesPerMinuteLoopback, "writes-per-minute-loopback", d.WritesPerMinuteLoopback, "the same from each loopback address, `N`")
 	flags.IntVar(&l.WritesPerMinuteTotal, "writes-per-minute-total", d.WritesPerMinuteTotal, "the same from all addresses but loopback, `N`")
 	flags.IntVar(&l.ReadMiBPerMinute, "read-mib-per-minute", d.ReadMiBPerMinute, "what one address may read, `MIB`")
@@ -190,16 +191,18 @@ const (
 
 // fitMemory lowers the limits on connections to what fits into memory, since beyond
 // that strangers could have the system end the registry. Data that is kept in memory
-// may have a quarter of it.
+// may have a quarter of it, and connections the rest.
 func (cfg *serveConfig) fitMemory(allowed int64, by string) {
 	l := &cfg.limits
 	if by == "" {
 		return
 	}
+	left := allowed - ownMemory
 	if cfg.ephemeral {
 		l.DataMiB = min(l.DataMiB, max(1, int(allowed>>20/4)))
+		left -= int64(l.DataMiB) << 20
 	}
-	fit := max(1, int((allowed-ownMemory)/connectionMemory))
+	fit := max(1, int(left/connectionMemory))
 	if l.Connections <= fit {
 		return
 	}

@@ -86,7 +86,7 @@ var rows = map[string]row{
 		why:   "a driver for tests, with what a store over the network has and has not",
 	},
 	"internal/records": {
-		may:   []string{".", "internal/records/recordspb", "internal/store"},
+		may:   []string{".", "internal/records/recordspb", "internal/store", "keys"},
 		tests: []string{"internal/store/memory"},
 		never: []string{"net", "os"},
 		why:   "records are the same on every driver",

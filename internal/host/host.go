@@ -67,8 +67,9 @@ func Open(cfg Config) (*Host, error) {
 }
 
 func (h *Host) open(cfg *Config, id xlreg.NodeID) (err error) {
+	log := bounded(cfg.Logger)
 	h.registry, err = registry.New(registry.Config{
-		Store: cfg.Store, Self: id, IDLen: cfg.IDLen, MaxWait: cfg.MaxWait, Logger: cfg.Logger, Admit: cfg.Admit,
+		Store: cfg.Store, Self: id, IDLen: cfg.IDLen, MaxWait: cfg.MaxWait, Logger: log, Admit: cfg.Admit,
 		Clock: clockOf(cfg.Now), Bounds: bounds(cfg.Limits.WithDefaults()),
 	})
 	if err != nil {
@@ -91,7 +92,7 @@ func (h *Host) open(cfg *Config, id xlreg.NodeID) (err error) {
 	}
 	h.server, err = server.New(server.Config{
 		Registry: h.registry, Comms: own.Comms, Sig: own.Sig, Describe: *h.cred,
-		Protocols: cfg.Protocols, Limits: cfg.Limits, Logger: cfg.Logger, Now: cfg.Now,
+		Protocols: cfg.Protocols, Limits: cfg.Limits, Logger: log, Now: cfg.Now,
 	})
 	return err
 }

@@ -22,6 +22,7 @@ func newMeters(l *guard.Limits) meters {
 		clusters: guard.NewQuota(guard.Rate{Source: l.ClustersPerMinute, Loopback: l.LoopbackPerMinute}),
 		writes: guard.NewQuota(guard.Rate{
 			Source: l.WritesPerMinute, Loopback: l.WritesPerMinuteLoopback, Total: l.WritesPerMinuteTotal,
+			Burst: l.WriteBurst,
 		}),
 		reads: guard.NewQuota(guard.Rate{
 			Source: l.ReadMiBPerMinute * readUnits, Loopback: l.ReadMiBPerMinuteLoopback * readUnits,
