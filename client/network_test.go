@@ -171,7 +171,7 @@ func (c *cable) carry(to, from net.Conn, f filter, dead <-chan struct{}) {
 // formOn has member i of n form the cluster c.
 func (c *cable) formOn(ctx context.Context, p xlreg.Protocol, i, n int, change func(*client.FormOptions)) error {
 	o := client.FormOptions{
-		Options: client.Options{Node: newNodeWith(c.t, 1+i%2, fmt.Sprintf("m%d", i), []xlreg.Endpoint{"127.0.0.1:4001"}), Protocol: p, Dialer: c},
+		Options: client.Options{Node: newNodeOf(c.t, keysFor(p, i), fmt.Sprintf("m%d", i), "127.0.0.1:4001"), Protocol: p, Dialer: c},
 		Cluster: clusterC, Size: n,
 	}
 	if change != nil {

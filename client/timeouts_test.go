@@ -123,7 +123,7 @@ var timeouts = map[string]func(f *trouble) time.Duration{
 	},
 	"`Members` over a classic carrier": func(f *trouble) time.Duration {
 		f = &trouble{fake: newFake(f.t, xlreg.Protocol19)}
-		f.roster.Cluster.MaxSize = xlreg.MaxClusterSize
+		f.roster.Cluster.MaxSize = xlreg.MaxClassicClusterSize
 		f.tell(wire.OpGetCluster, func(r request) *wire.Message {
 			elapse(slowly + 900*time.Millisecond)
 			return f.usual(r)
@@ -242,11 +242,11 @@ func (f *trouble) member() *client.Membership {
 	f.t.Helper()
 	f.roster.Cluster.MaxSize = 2
 	other := newNodeWith(f.t, 2, "other", []xlreg.Endpoint{"127.0.0.1:4001"})
-	token, certificate, err := other.Token(f.protocol, "", time.Now())
+	token, _, err := other.Token(f.protocol, "", time.Now())
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	f.add(*token, xlreg.NodeID(id("other")), certificate)
+	f.add(*token, xlreg.NodeID(id("other")))
 	o := client.FormOptions{Options: f.options(), Cluster: clusterC, Size: 2}
 	return must[*client.Membership](f.t)(client.Form(f.t.Context(), f.target(), o))
 }
