@@ -131,7 +131,7 @@ func others(list []client.Other) []otherJSON {
 		o := &list[i]
 		all[i].Name = o.Member.Token.Name
 		if o.Err != nil {
-			all[i].Why = oneLine(o.Err)
+			all[i].Why = strings.Map(printable, o.Err.Error())
 		} else {
 			all[i].Sum = keys.ShortSum(o.Sum)
 		}

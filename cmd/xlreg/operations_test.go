@@ -41,7 +41,7 @@ func TestOperationsListsTheLimits(t *testing.T) {
 func TestOperationsSaysWhatStrangersCost(t *testing.T) {
 	page := readOperations(t)
 	const minutes, commitPages, gb = 24 * 60, 10, 1e9
-	const formation = 2*xlreg.MaxClusterSize + 1 // a registration and a seat for each, and the cluster
+	const formation = 2*xlreg.MaxClassicClusterSize + 1 // a registration and a seat for each, and the cluster
 	d := guard.DefaultLimits()
 	writes, reads := d.WritesPerMinute*minutes, float64(d.ReadMiBPerMinute)*minutes*(1<<20)
 	for _, row := range []string{
