@@ -17,10 +17,12 @@ import (
 	"github.com/xlattice/xlreg/internal/view"
 	"github.com/xlattice/xlreg/launch"
 	"github.com/xlattice/xlreg/regcred"
+	"github.com/xlattice/xlreg/ticket"
 )
 
 // createFlags are the flags of create, as given.
 type createFlags struct {
+	ticket    ticketFlags
 	size      int
 	endpoints int
 	unique    bool
@@ -30,23 +32,32 @@ type createFlags struct {
 func newCreate(g *globals) *cobra.Command {
 	var f createFlags
 	cmd := &cobra.Command{
-		Use:   "create [NAME] --size N",
+		Use:   "create [NAME|TICKET] --size N",
 		Short: "Create a cluster",
 		Long: "Create a cluster. If one with that name and size exists already, it is shown, so any\n" +
 			"number of nodes can create the same cluster. With --unique, or without a name, the\n" +
 			"registry makes up a new name.\n\n" +
 			"Anyone who knows the registry and the name can join such a cluster. 'xlreg ticket new'\n" +
-			"makes one that only its owner lets others into.",
+			"makes the ticket of one that only its owner lets others into. With that ticket create\n" +
+			"makes the cluster as it says.\n\n" + ticketHelp,
 		Example: "  xlreg create web --size 5\n  xlreg create web --size 5 --print-join\n  xlreg create web --size 5 --unique -o json",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.ticket.has(g, args) {
+				return f.createKeyed(cmd, g, args)
+			}
 			o, err := f.options(g, args)
 			if err != nil {
 				return err
 			}
-			return g.create(cmd.Context(), o, f.printJoin)
+			target, err := g.Target()
+			if err != nil {
+				return err
+			}
+			return g.create(cmd.Context(), target, o, f.printJoin)
 		},
 	}
+	f.ticket.register(cmd)
 	cmd.Flags().IntVar(&f.size, "size", 0, fmt.Sprintf("how many `MEMBERS` the cluster has, %d to %d", xlreg.MinClusterSize, xlreg.MaxClusterSize))
 	cmd.Flags().IntVar(&f.endpoints, "endpoints", 1, "how many `ADDRESSES` each member must have, 1 to 16")
 	cmd.Flags().BoolVar(&f.unique, "unique", false, "append something to the name that makes it unique")
@@ -97,11 +108,27 @@ func (f *createFlags) options(g *globals, args []string) (client.CreateOptions, 
 	return o, nil
 }
 
-func (g *globals) create(ctx context.Context, o client.CreateOptions, printJoin bool) (err error) {
-	target, err := g.Target()
+// createKeyed creates the cluster of an owner's ticket.
+func (f *createFlags) createKeyed(cmd *cobra.Command, g *globals, args []string) error {
+	for _, flag := range []string{"size", "endpoints", "unique", "print-join"} {
+		if cmd.Flags().Changed(flag) && !g.FromEnv(flag) {
+			return cli.UsageError(fmt.Errorf("--%s: the ticket says what the cluster is like: leave it away", flag))
+		}
+	}
+	p, _, err := g.ticketPlace(cmd.Context(), &f.ticket, args)
 	if err != nil {
 		return err
 	}
+	t := p.ticket
+	if t.Owner() == nil {
+		return fmt.Errorf("create %s: %w", t.Cluster, ticket.ErrNotOwner)
+	}
+	return g.create(cmd.Context(), t, client.CreateOptions{
+		Name: t.Cluster, Size: t.Size, EndpointCount: t.EndpointCount, Owner: t.Owner(),
+	}, false)
+}
+
+func (g *globals) create(ctx context.Context, target client.Target, o client.CreateOptions, printJoin bool) (err error) {
 	node, err := g.openCreator(ctx)
 	if err != nil {
 		return err
@@ -121,8 +148,8 @@ func (g *globals) create(ctx context.Context, o client.CreateOptions, printJoin 
 
 // printJoin writes the command that joins a cluster, which says all there is to know:
 // where the registry is and how to know it, the name, and the size.
-func (g *globals) printJoin(c *xlreg.Cluster, target *regcred.Target) error {
-	line, err := g.registryWord(target)
+func (g *globals) printJoin(c *xlreg.Cluster, target client.Target) error {
+	line, err := g.registryWord(target.Target())
 	if err != nil {
 		return err
 	}
