@@ -21,12 +21,14 @@ func TestOperationsListsTheLimits(t *testing.T) {
 	var f serveFlags
 	cmd := new(cobra.Command)
 	f.registerLimits(cmd.Flags())
+	f.registerLeases(cmd.Flags())
 	listed := 0
 	cmd.Flags().VisitAll(func(flag *pflag.Flag) {
 		listed++
 		value := flag.DefValue
 		if d, err := time.ParseDuration(value); err == nil && d >= time.Minute {
 			value = strings.TrimSuffix(value, "0s")
+			value = strings.Replace(value, "h0m", "h", 1)
 		}
 		if row := fmt.Sprintf("| `--%s` | %s |", flag.Name, value); !strings.Contains(page, row) {
 			t.Errorf("docs/operations.md has no row that begins %q", row)

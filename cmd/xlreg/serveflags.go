@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/internal/guard"
+	"github.com/xlattice/xlreg/internal/registry"
 )
 
 // serveFlags are the flags of serve, as given.
@@ -32,6 +34,41 @@ type serveFlags struct {
 	maxWait   time.Duration
 	logLevel  string
 	limits    guard.Limits
+	leases    leaseFlags
+	proxyFrom []string
+}
+
+// leaseFlags are for how long what is kept is kept.
+type leaseFlags struct {
+	least, most time.Duration
+	forget      orNever
+}
+
+// orNever is a flag for a time that may be 0, which is never.
+type orNever time.Duration
+
+// String implements pflag.Value.
+func (n *orNever) String() string { return time.Duration(*n).String() }
+
+// Set implements pflag.Value.
+func (n *orNever) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if err == nil && d < 0 {
+		err = errors.New("want 0 or more")
+	}
+	*n = orNever(d)
+	return err
+}
+
+// Type implements pflag.Value.
+func (n *orNever) Type() string { return "time" }
+
+// forget returns the time in the form of host.Config.
+func (n orNever) forget() time.Duration {
+	if n == 0 {
+		return -1
+	}
+	return time.Duration(n)
 }
 
 // serveConfig is what serve runs on: the flags, checked.
@@ -50,6 +87,8 @@ type serveConfig struct {
 	protocols []xlreg.Protocol
 	maxWait   time.Duration
 	limits    guard.Limits
+	leases    leaseFlags
+	proxyFrom []netip.Prefix
 	log       *slog.Logger
 }
 
@@ -69,7 +108,9 @@ func (f *serveFlags) register(cmd *cobra.Command) {
 	flags.StringSliceVar(&f.carriers, "carriers", []string{"2.0", "1.9", "1.8"}, "the `GENERATIONS` to speak")
 	flags.StringVar(&f.logLevel, "log-level", "info", "`LEVEL` to log from: debug, info, warn or error")
 	flags.DurationVar(&f.maxWait, "max-wait", xlreg.DefaultMaxWait, "`TIME` that one request may wait for a cluster to fill")
+	flags.StringSliceVar(&f.proxyFrom, "proxy-from", nil, "`CIDR` of load balancers, repeatable: they must use version 2 of the PROXY protocol, and nobody else is believed")
 	f.registerLimits(flags)
+	f.registerLeases(flags)
 	cli.Complete(cmd, "log-level", "debug", "info", "warn", "error")
 	cli.Complete(cmd, "id-bits", "256", "160")
 	cli.Complete(cmd, "key-bits", "2048", "3072", "4096")
@@ -101,11 +142,19 @@ func (f *serveFlags) registerLimits(flags *pflag.FlagSet) {
 	flags.DurationVar(&l.Write, "write-timeout", d.Write, "`TIME` in which the peer must take a byte of an answer")
 }
 
+func (f *serveFlags) registerLeases(flags *pflag.FlagSet) {
+	l := &f.leases
+	l.forget = orNever(registry.DefaultForget)
+	flags.DurationVar(&l.least, "min-lease", registry.DefaultMinLease, "least `TIME` that a member's lease lasts")
+	flags.DurationVar(&l.most, "max-lease", registry.DefaultMaxLease, "most `TIME` that a member's lease lasts")
+	flags.Var(&l.forget, "forget", "`TIME` after which nodes without a seat and clusters without members that nobody has asked for are forgotten; 0 is never")
+}
+
 // config checks the flags and returns what to run on.
 func (f *serveFlags) config(flags *pflag.FlagSet, c *cli.Console) (*serveConfig, error) {
 	cfg := &serveConfig{
 		listen: f.listen, nameGiven: flags.Changed("name"), importDir: f.importDir, ephemeral: f.ephemeral || f.dev, dev: f.dev, newData: f.newData,
-		idLen: f.idBits / 8, keyBits: f.keyBits, maxWait: f.maxWait, limits: f.limits,
+		idLen: f.idBits / 8, keyBits: f.keyBits, maxWait: f.maxWait, limits: f.limits, leases: f.leases,
 	}
 	if f.dev && !flags.Changed("listen") {
 		cfg.listen = []string{"127.0.0.1:0"}
@@ -132,11 +181,30 @@ func (f *serveFlags) config(flags *pflag.FlagSet, c *cli.Console) (*serveConfig,
 	if cfg.public, err = parseEndpoints("public", f.public); err != nil {
 		return nil, err
 	}
+	if cfg.proxyFrom, err = parseNetworks("proxy-from", f.proxyFrom); err != nil {
+		return nil, err
+	}
 	if cfg.protocols, err = cli.ParseCarriers(f.carriers); err != nil {
 		return nil, err
 	}
 	cfg.log, err = newLogger(c, f.logLevel)
 	return cfg, err
+}
+
+// parseNetworks reads networks; a single address is one, too.
+func parseNetworks(flag string, given []string) ([]netip.Prefix, error) {
+	networks := make([]netip.Prefix, 0, len(given))
+	for _, text := range given {
+		network, err := netip.ParsePrefix(text)
+		if addr, addrErr := netip.ParseAddr(text); addrErr == nil && addr.Zone() == "" {
+			network, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("--%s %q: want an address or a network such as 10.0.0.0/8", flag, text)
+		}
+		networks = append(networks, network.Masked())
+	}
+	return networks, nil
 }
 
 // absolute makes dir good for the log, whatever folder its reader is in.
@@ -153,6 +221,9 @@ func (f *serveFlags) checkSizes(flags *pflag.FlagSet) error {
 	}
 	if err := checkKeyBits("key-bits", f.keyBits); err != nil {
 		return err
+	}
+	if f.leases.least > f.leases.most {
+		return fmt.Errorf("--min-lease %v: want no more than --max-lease %v", f.leases.least, f.leases.most)
 	}
 	return cli.CheckPositive(flags)
 }

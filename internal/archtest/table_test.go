@@ -130,7 +130,7 @@ var rows = map[string]row{
 		why: "HTTP over whatever keeps the data",
 	},
 	"internal/host": {
-		may:   []string{".", "identity", "internal/guard", "internal/registry", "internal/server", "internal/store", "keys"},
+		may:   []string{".", "identity", "internal/guard", "internal/registry", "internal/server", "internal/session", "internal/store", "keys"},
 		tests: []string{"client", "internal/store/bolt", "internal/store/memory", "internal/wire", "regcred"},
 		why:   "puts a server together, over whatever store it was given",
 	},

@@ -70,8 +70,8 @@ func DefaultLimits() Limits {
 		WritesPerMinuteTotal:     240_000,
 		ReadMiBPerMinute:         1024,
 		ReadMiBPerMinuteLoopback: 1 << 20,
-		Nodes:                    10_000_000,
-		Clusters:                 10_000_000,
+		Nodes:                    1_000_000,
+		Clusters:                 1_000_000,
 		DataMiB:                  64 << 10,
 
 		Hello:        xlreg.DefaultHelloTimeout,

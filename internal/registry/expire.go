@@ -88,7 +88,7 @@ func (r *Registry) endLease(ctx context.Context, l *lease, event string) {
 		case !r.leases.still(l):
 			return errRenewed
 		}
-		if l.waiting && seat.Epoch <= c.Completed && (l.asked == 0 || now.Before(l.seen.Add(l.asked))) {
+		if l.waiting && seat.Epoch <= c.Completed && (l.asked == 0 || r.clock.Monotonic().Before(l.since.Add(l.asked))) {
 			return errCompleted
 		}
 		freed = []records.Seat{seat}
