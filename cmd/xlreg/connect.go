@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -121,6 +122,9 @@ func (g *globals) nodeDir() (string, error) {
 // dial opens a session, as node if it is not nil, and registers the node.
 func (g *globals) dial(ctx context.Context, target client.Target, node *identity.Node) (*client.Client, error) {
 	c, err := client.Dial(ctx, target, client.Options{Node: node, Protocol: g.Protocol.Protocol})
+	if err == nil {
+		g.tellNextKey(c)
+	}
 	if err != nil || node == nil {
 		return c, err
 	}
@@ -128,6 +132,15 @@ func (g *globals) dial(ctx context.Context, target client.Target, node *identity
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
+}
+
+// tellNextKey says that the registry has another key than the one that is known, which
+// vouches for it for some time.
+func (g *globals) tellNextKey(c *client.Client) {
+	if sig, until, ok := c.NextFingerprint(); ok {
+		g.warn("the registry has a new key, %s, for which the one that you know vouches until %s: get its new credentials before then",
+			sig, until.UTC().Format(time.DateOnly))
+	}
 }
 
 // inSession runs f in a session, as node if it is not nil.
