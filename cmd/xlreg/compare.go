@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -30,7 +31,7 @@ func newCompare(g *globals) *cobra.Command {
 			if g.Protocol.Classic() {
 				return cli.UsageError(fmt.Errorf("compare: %w", client.ErrNeeds20))
 			}
-			p, _, err := g.place(cmd.Context(), &f, args)
+			p, err := g.place(cmd.Context(), &f, args)
 			if err != nil {
 				return err
 			}
@@ -40,6 +41,9 @@ func newCompare(g *globals) *cobra.Command {
 	f.register(cmd)
 	return cmd
 }
+
+// compareTime bounds the asking of all members, once this one is known to be one.
+const compareTime = 30 * time.Second
 
 // compare speaks as a node that is a member already. It joins again as it joined before,
 // which changes nothing.
@@ -78,7 +82,7 @@ func (g *globals) wantMember(ctx context.Context, p *place, key xlreg.SigKey) er
 }
 
 func (g *globals) compareAs(ctx context.Context, m *client.Membership) error {
-	ctx, cancel := context.WithTimeout(ctx, 3*requestTime)
+	ctx, cancel := context.WithTimeout(ctx, compareTime)
 	defer cancel()
 	c, err := m.Compare(ctx)
 	if c == nil {

@@ -195,14 +195,14 @@ func parseEndpoints(flag string, list []string) ([]xlreg.Endpoint, error) {
 	return endpoints, nil
 }
 
-// checkSize refuses a number of members that no cluster can have, given with a flag.
-func (g *globals) checkSize(flag string, n int) error {
+// checkSize refuses a number of members that no cluster can have.
+func (g *globals) checkSize(n int) error {
 	most := xlreg.MaxClusterSize
 	if g.Protocol.Classic() {
 		most = xlreg.MaxClassicClusterSize
 	}
 	if n < xlreg.MinClusterSize || n > most {
-		return cli.UsageError(fmt.Errorf("%s %d: want %d to %d", flag, n, xlreg.MinClusterSize, most))
+		return cli.UsageError(fmt.Errorf("--size %d: want %d to %d", n, xlreg.MinClusterSize, most))
 	}
 	return nil
 }

@@ -93,7 +93,7 @@ func (f *createFlags) options(g *globals, args []string) (client.CreateOptions, 
 	if f.size == 0 {
 		return o, cli.UsageError(errors.New("say how many members with --size N"))
 	}
-	if err := g.checkSize("--size", f.size); err != nil {
+	if err := g.checkSize(f.size); err != nil {
 		return o, err
 	}
 	if err := checkEndpointCount(f.endpoints); err != nil {

@@ -97,7 +97,7 @@ func (f *following) take(ctx context.Context, c *client.Change) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "sh", "-c", f.onChange)
+	cmd := exec.CommandContext(ctx, "sh", "-c", f.onChange) //nolint:gosec // running what the user says is what it is for
 	cmd.Stdout, cmd.Stderr = f.Out, f.Err
 	cmd.Env = append(append(os.Environ(), env...), changeEnv(c)...)
 	if err := cmd.Run(); err != nil && ctx.Err() == nil {

@@ -41,7 +41,7 @@ func newGet(g *globals) *cobra.Command {
 			if err := f.check(); err != nil {
 				return err
 			}
-			p, _, err := g.place(cmd.Context(), &f.ticket, args)
+			p, err := g.place(cmd.Context(), &f.ticket, args)
 			if err != nil {
 				return err
 			}

@@ -60,7 +60,7 @@ func newJoin(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if o.place, _, err = g.place(cmd.Context(), &f.ticket, own); err != nil {
+			if o.place, err = g.place(cmd.Context(), &f.ticket, own); err != nil {
 				return err
 			}
 			if l.command != nil {
@@ -156,7 +156,7 @@ func (f *joinFlags) check(g *globals, ticket, starts bool) error {
 		return cli.UsageError(errors.New("--fresh waits for the others: say how long with --wait TIME"))
 	}
 	if f.size != 0 {
-		return g.checkSize("--size", f.size)
+		return g.checkSize(f.size)
 	}
 	return nil
 }

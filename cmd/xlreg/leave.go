@@ -25,7 +25,7 @@ func newLeave(g *globals) *cobra.Command {
 			if g.Protocol.Classic() {
 				return cli.UsageError(fmt.Errorf("leave: %w", client.ErrNeeds20))
 			}
-			p, _, err := g.place(cmd.Context(), &f, args)
+			p, err := g.place(cmd.Context(), &f, args)
 			if err != nil {
 				return err
 			}

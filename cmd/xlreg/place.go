@@ -38,22 +38,24 @@ func (p *place) words() string {
 // errTicketAndRegistry says that a registry was named twice.
 var errTicketAndRegistry = errors.New("the ticket says which registry it is: leave --registry away")
 
-// place returns the cluster that the arguments name, and what is left of them.
-func (g *globals) place(ctx context.Context, f *ticketFlags, args []string) (*place, []string, error) {
+// place returns the cluster that the arguments name.
+func (g *globals) place(ctx context.Context, f *ticketFlags, args []string) (*place, error) {
 	if f.has(g, args) {
-		return g.ticketPlace(ctx, f, args)
+		p, _, err := g.ticketPlace(ctx, f, args)
+		return p, err
 	}
 	if len(args) == 0 {
-		return nil, nil, cli.UsageError(errors.New("name the cluster: NAME, or a TICKET"))
+		return nil, cli.UsageError(errors.New("name the cluster: NAME, or a TICKET"))
 	}
 	ref, err := parseRef(args[0])
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	target, err := g.Target()
-	return &place{target: target, ref: ref}, args[1:], err
+	return &place{target: target, ref: ref}, err
 }
 
+// ticketPlace returns the cluster of the ticket, and what is left of the arguments.
 func (g *globals) ticketPlace(ctx context.Context, f *ticketFlags, args []string) (*place, []string, error) {
 	if g.Registry != "" && !g.FromEnv("registry") {
 		return nil, nil, cli.UsageError(errTicketAndRegistry)

@@ -211,7 +211,7 @@ func (f *runFlags) options(g *globals) (*runOptions, error) {
 	if f.ticket.has(g, nil) {
 		return o, f.checkTicket(g)
 	}
-	if err := g.checkSize("--size", o.size); err != nil {
+	if err := g.checkSize(o.size); err != nil {
 		return nil, err
 	}
 	if o.size > f.members && f.cluster == "" {

@@ -74,7 +74,7 @@ func (g *globals) newOwnerTicket(name string, size, endpoints int) (*ticket.Tick
 	if size == 0 {
 		return nil, cli.UsageError(errors.New("say how many members with --size N"))
 	}
-	if err := g.checkSize("--size", size); err != nil {
+	if err := g.checkSize(size); err != nil {
 		return nil, err
 	}
 	if err := checkEndpointCount(endpoints); err != nil {
