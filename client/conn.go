@@ -73,7 +73,7 @@ type handshake struct {
 	role   func(net.Conn, *tls.Config) *tls.Conn // tls.Client or tls.Server
 	judge  *judge
 	config *tls.Config
-	want   *Member // nil: whoever the judge accepts
+	want   *Member // nil for any member that the judge accepts
 	sums   bool    // SumALPN is served to whoever asks for it, and others need not name a protocol
 }
 

@@ -64,7 +64,7 @@ type FormOptions struct {
 	// lease there are no such signs, and the newer process always takes the seat.
 	TakeOver bool
 
-	// NoWait returns as soon as the node has its place, with whoever is there then.
+	// NoWait returns as soon as the node has its seat, with the members that have joined by then.
 	NoWait bool
 
 	// Joined is told, in Form's goroutine, when the node has its place. It costs nothing,

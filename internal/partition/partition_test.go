@@ -43,7 +43,7 @@ const goal = 35 * time.Second
 var protocols = []xlreg.Protocol{xlreg.Protocol20, xlreg.Protocol19, xlreg.Protocol18}
 
 var testKeys = sync.OnceValue(func() []*keys.Set {
-	all := make([]*keys.Set, 2)
+	all := make([]*keys.Set, 3) // the registry's, and those of members: over 2.0 each has its own
 	for i := range all {
 		set, err := keys.Generate(keys.RSA, keys.DefaultBits)
 		if err != nil {
@@ -120,7 +120,7 @@ func (w *world) lose() {
 // form has a member of its own form the cluster.
 func (w *world) form(p xlreg.Protocol, i, n int, limits client.Limits) error {
 	node, err := identity.NewNode(identity.Options{
-		Name: xlreg.Name(fmt.Sprintf("m%d", i)), Keys: testKeys()[1], Endpoints: []xlreg.Endpoint{"10.77.0.2:7000"},
+		Name: xlreg.Name(fmt.Sprintf("m%d", i)), Keys: testKeys()[1+i/len(protocols)], Endpoints: []xlreg.Endpoint{"10.77.0.2:7000"},
 	})
 	if err != nil {
 		return err

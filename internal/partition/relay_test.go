@@ -17,19 +17,19 @@ import (
 type relay struct {
 	world    *world
 	listener net.Listener
-	ctx      context.Context
 	running  sync.WaitGroup
 
-	mu   sync.Mutex
-	dead chan struct{} // guarded by mu: closed when the connections of now carry nothing any more
-	open []net.Conn    // guarded by mu
+	mu     sync.Mutex
+	dead   chan struct{} // guarded by mu: closed when the connections of now carry nothing any more
+	open   []net.Conn    // guarded by mu
+	closed bool          // guarded by mu
 }
 
 // relayed leads the clients of a world through a relay of their own.
 func relayed(t *testing.T, w *world) *relay {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &relay{world: w, ctx: ctx, dead: make(chan struct{})}
+	r := &relay{world: w, dead: make(chan struct{})}
 	err := within(w.clients, func() (err error) {
 		r.listener, err = net.Listen("tcp", "127.0.0.1:0")
 		return err
@@ -43,19 +43,19 @@ func relayed(t *testing.T, w *world) *relay {
 		r.closeAll()
 		r.running.Wait()
 	})
-	r.running.Go(r.serve)
+	r.running.Go(func() { r.serve(ctx) })
 	w.target.Endpoints = []xlreg.Endpoint{xlreg.Endpoint(r.listener.Addr().String())}
 	return r
 }
 
-func (r *relay) serve() {
+func (r *relay) serve(ctx context.Context) {
 	for {
 		client, err := r.listener.Accept()
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
 		if err == nil {
-			r.running.Go(func() { r.carry(client) })
+			r.running.Go(func() { r.carry(ctx, client) })
 		}
 	}
 }
@@ -69,8 +69,8 @@ func (r *relay) freeze() {
 }
 
 // carry connects a client to the registry.
-func (r *relay) carry(client net.Conn) {
-	registry, err := r.world.DialContext(r.ctx, "tcp", registryAddr+":7700")
+func (r *relay) carry(ctx context.Context, client net.Conn) {
+	registry, err := r.world.DialContext(ctx, "tcp", registryAddr+":7700")
 	if err != nil {
 		client.Close()
 		return
@@ -86,10 +86,8 @@ func (r *relay) keep(conns ...net.Conn) (dead <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.open = append(r.open, conns...)
-	if r.ctx.Err() != nil {
-		for _, nc := range conns {
-			nc.Close()
-		}
+	if r.closed {
+		closeEach(conns)
 	}
 	return r.dead
 }
@@ -97,7 +95,12 @@ func (r *relay) keep(conns ...net.Conn) (dead <-chan struct{}) {
 func (r *relay) closeAll() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, nc := range r.open {
+	r.closed = true
+	closeEach(r.open)
+}
+
+func closeEach(conns []net.Conn) {
+	for _, nc := range conns {
 		nc.Close()
 	}
 }

@@ -38,7 +38,7 @@ def main(registry: str, directory: str, cluster: str, size: int) -> None:
 
 
 def greet(me: xlreg.Membership, member: xlreg.Member) -> None:
-    """Say hello to one member, and make sure that it is this one who answers."""
+    """Say hello to one member, and make sure that it is the one that answers."""
     endpoint = member.endpoints[0]
     with (
         socket.create_connection((endpoint.host, endpoint.port), timeout=30) as plain,
@@ -49,11 +49,17 @@ def greet(me: xlreg.Membership, member: xlreg.Member) -> None:
         stream.flush()
         if stream.readline() != f"hello {me.me.name}\n":
             raise SystemExit(f"no greeting from {member.name}")
-    print("to", member.name, flush=True)
+    say(f"to {member.name}")
+
+
+def say(line: str) -> None:
+    """Print a line in one piece: two threads do it."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def be_greeted(me: xlreg.Membership, listener: socket.socket, times: int) -> None:
-    """Answer so many greetings, each from who it says it is from."""
+    """Answer this many greetings, each of which must come from the member that it names."""
     context = me.server_context()
     for _ in range(times):
         plain, _address = listener.accept()
@@ -67,7 +73,7 @@ def be_greeted(me: xlreg.Membership, listener: socket.socket, times: int) -> Non
                 raise SystemExit(f"{guest.name} says it is someone else")
             stream.write(f"hello {guest.name}\n")
             stream.flush()
-        print("from", guest.name, flush=True)
+        say(f"from {guest.name}")
 
 
 if __name__ == "__main__":

@@ -338,8 +338,8 @@ func TestContextEndsWithTheCommit(t *testing.T) {
 
 // endsWith is a context that is done at the same moment as something else.
 type endsWith struct {
-	context.Context
-	done chan struct{}
+	context.Context //nolint:containedctx // it is one itself
+	done            chan struct{}
 }
 
 func (e endsWith) Done() <-chan struct{} { return e.done }
