@@ -38,7 +38,7 @@ def main(registry: str, directory: str, cluster: str, size: int) -> None:
 
 
 def greet(me: xlreg.Membership, member: xlreg.Member) -> None:
-    """Say hello to one member, and make sure that it is this one who answers."""
+    """Say hello to one member, and make sure that it is the one that answers."""
     endpoint = member.endpoints[0]
     with (
         socket.create_connection((endpoint.host, endpoint.port), timeout=30) as plain,
@@ -53,7 +53,7 @@ def greet(me: xlreg.Membership, member: xlreg.Member) -> None:
 
 
 def be_greeted(me: xlreg.Membership, listener: socket.socket, times: int) -> None:
-    """Answer so many greetings, each from who it says it is from."""
+    """Answer this many greetings, each of which must come from the member that it names."""
     context = me.server_context()
     for _ in range(times):
         plain, _address = listener.accept()

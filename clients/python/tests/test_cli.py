@@ -11,7 +11,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -312,8 +312,89 @@ def test_interrupted_by_a_person(xlreg_registry: RegistryProcess) -> None:
         assert waiting.stderr is not None
         said = waiting.stderr.read()
     assert waiting.returncode == cli.INTERRUPTED
-    assert said.startswith("xlreg: interrupted")
-    assert said.count("\n") == 1
+    *before, last = said.splitlines()
+    assert last.startswith("xlreg: interrupted")
+    assert all(line.startswith("xlreg: waiting for the members of ctrl-c, ") for line in before)
+
+
+@pytest.mark.usefixtures("_nodes")
+def test_waiting_is_told_of(
+    xlreg_registry: RegistryProcess, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a while, and where scripts do not read it."""
+    monkeypatch.setattr(_commands, "_QUIET_SECONDS", 0.1)
+    join = ["join", "told", "--create", "--size", "2", "--node", "a", "--endpoint", "127.0.0.1:1"]
+    for command in (join, ["get", "told"]):
+        assert cli.run([*command, "--wait", "500ms"]) == cli.DEADLINE
+        first, last = capsys.readouterr().err.splitlines()
+        assert re.fullmatch(r"xlreg: waiting for the members of told, [01] s left", first)
+        assert "1 of 2 members joined" in last
+        assert cli.run([*command, "--wait", "500ms", "-o", "json"]) == cli.DEADLINE
+        (line,) = capsys.readouterr().err.splitlines()
+        assert json.loads(line)["exit"] == cli.DEADLINE
+
+
+@pytest.mark.usefixtures("_nodes")
+def test_warnings(capsys: pytest.CaptureFixture[str]) -> None:
+    """They are lines of their own, and JSON where that is wanted."""
+    join = ["join", "warned", "--create", "--size", "2", "--endpoint", "169.254.1.1:1"]
+    assert cli.run([*join, "--node", "a"]) == cli.DONE
+    link_local = "169.254.1.1:1 is a link-local address: only machines on the same link can reach it"
+    assert capsys.readouterr().err == f"xlreg: warning: {link_local}\n"
+    assert cli.run([*join, "--node", "b", "-o", "json"]) == cli.DONE
+    said = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    shared = "a and b both say that they are at 169.254.1.1:1: give each an address of its own"
+    assert said == [{"warning": link_local}, {"warning": shared}]
+
+
+@pytest.mark.usefixtures("_nodes")
+def test_own_addresses(program: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same as with Go: of the interface, and of the way to the registry."""
+
+    def go(args: Sequence[str]) -> int:
+        return subprocess.run([program, *args], check=False).returncode
+
+    for runs in (cli.run, go):
+        line = "join addresses --create --size 2 --node a --endpoint :7001,lo:7002"
+        assert runs(line.split()) == cli.DONE
+        with Node.load("a") as node:
+            assert node.endpoints == ("127.0.0.1:7001", "127.0.0.1:7002")
+        assert runs(line.replace("7001", "0").split()) == cli.USAGE
+        assert runs(line.replace("lo:7002", "lo:x").split()) == cli.USAGE
+        assert runs(["node", "init", "new", "--endpoint", ":7001"]) == cli.USAGE
+
+
+def test_creating_needs_no_home(
+    xlreg_registry: RegistryProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nor one that can be written: a cluster does not belong to whoever made it."""
+    (tmp_path / "file").touch()
+    for environment in ({"HOME": str(tmp_path / "file")}, {"XDG_CONFIG_HOME": str(tmp_path / "file")}):
+        command = [sys.executable, "-m", "xlreg", "create", "--size", "2", "--registry", xlreg_registry.url]
+        done = subprocess.run(
+            command, capture_output=True, text=True, env={**os.environ, **environment}, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        command[3:4] = ["join", "none"]
+        command[5:7] = ["--endpoint", "127.0.0.1:1"]
+        done = subprocess.run(
+            command, capture_output=True, text=True, env={**os.environ, **environment}, check=False
+        )
+        assert done.returncode == cli.FAILED
+        assert "Not a directory" in done.stderr
+
+
+def test_creating_without_any_home(
+    xlreg_registry: RegistryProcess, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nowhere() -> Path:
+        raise RuntimeError
+
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", nowhere)
+    assert cli.run(["create", "--size", "2", "--registry", xlreg_registry.url]) == cli.DONE
+    assert cli.run(["leave", "x", "--registry", xlreg_registry.url]) == cli.USAGE
+    assert "--node DIR" in capsys.readouterr().err
 
 
 def exists(registry: RegistryProcess, cluster: str) -> bool:

@@ -18,6 +18,10 @@ PASTED = {
     "quotes of a word processor": f"\u201c{URL}\u201d",
     "all of them": f"\ufeff \n'{URL} '\n",
     "broken by a terminal": f"{URL[:50]}\r\n{URL[50:]}",
+    "mail": f"<{URL}>\n",
+    "for a shell": f"export XLREG_REGISTRY='{URL}'\n",
+    "for a service": f"XLREG_REGISTRY={URL}",
+    "marks of direction": f"\u202a{URL}\u202c",
     "blank of no width": f"\u200b{URL}\u00a0",
 }
 
@@ -66,6 +70,12 @@ def test_address_alone_says_how_to_fetch(address: str) -> None:
     with pytest.raises(RegCredError, match="does not say by what key") as caught:
         Target.load(address)
     assert f"'xlreg cred fetch {address.strip()} --out regCred.dat'" in str(caught.value)
+
+
+@pytest.mark.parametrize("nothing", ["", " \n", "''", "\ufeff"])
+def test_nothing(nothing: str) -> None:
+    with pytest.raises(RegCredError, match=r"names no registry: want a regCred file or an xlreg:// line"):
+        Target.load(nothing)
 
 
 def test_file_that_is_not_there() -> None:

@@ -26,7 +26,11 @@ from xlreg.errors import (
     BadSignatureError,
     ClusterFullError,
     ClusterSizeError,
+    IllFormedTokenError,
+    IncompleteError,
+    NoSuchClusterIDError,
     NotMemberError,
+    ProtocolError,
     SessionEndedError,
     TooManyRequestsError,
     TryLaterError,
@@ -108,6 +112,72 @@ def test_ends_with_an_error_of_the_registry(step: Op, formation: Callable[..., F
     with FakeRegistry(Protocol.V20, {step: lambda message: error(ClusterFullError())}) as fake:
         f = formation(fake)
         with pytest.raises(ClusterFullError, match='form cluster "web": '):
+            f.form()
+        assert f.errors == []
+
+
+# What may be left of a message that was changed on its way: another one, or one without sense.
+DAMAGE: dict[str, Callable[[], Answer]] = {
+    "another message": lambda: reply(Op.ACK),
+    "no ID": lambda: reply(Op.CLUSTER_MEMBERS, ClusterID=b"short"),
+    "no message, says the registry": lambda: error(ProtocolError("not an XLRegMsg")),
+    "no signature, says the registry": lambda: error(BadSignatureError()),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+@pytest.mark.parametrize("protocol", [Protocol.V18, Protocol.V19], ids=str)
+def test_damage_that_no_classic_carrier_notices_is_tried_again(
+    name: str, protocol: Protocol, formation: Callable[..., Formation]
+) -> None:
+    with FakeRegistry(protocol) as fake:
+        f = formation(fake)
+        fake.script[Op.GET_CLUSTER] = first(DAMAGE[name], fake.script[Op.GET_CLUSTER])
+        assert f.form().roster.missing == 0
+        assert f.errors[0] in (ProtocolError, BadSignatureError)
+
+
+def test_damaged_key_is_tried_again(formation: Callable[..., Formation]) -> None:
+    with FakeRegistry(Protocol.V19) as fake:
+        f = formation(fake)
+
+        def damaged() -> Message:
+            message = fake.roster()
+            message.raw.Tokens[0].SigKey = bytes(message.raw.Tokens[0].SigKey[:-1])
+            return message
+
+        fake.script[Op.GET_CLUSTER] = first(damaged, fake.script[Op.GET_CLUSTER])
+        assert f.form().roster.missing == 0
+        assert f.errors == [IllFormedTokenError]
+
+
+@pytest.mark.parametrize("asked", ["web", CLUSTER.id], ids=["by name", "by ID"])
+def test_damaged_id_is_tried_again(asked: str | xlreg.ClusterID, formation: Callable[..., Formation]) -> None:
+    """An ID that the registry gave it has to know; one that was asked for need not exist."""
+    with FakeRegistry(Protocol.V19) as fake:
+        f = formation(fake)
+        fake.script[Op.JOIN] = first(lambda: error(NoSuchClusterIDError()), fake.script[Op.JOIN])
+        if asked == "web":
+            assert f.form(cluster=asked).roster.missing == 0
+        else:
+            with pytest.raises(NoSuchClusterIDError):
+                f.form(cluster=asked)
+
+
+def test_damage_without_end_is_the_cause_at_the_deadline(formation: Callable[..., Formation]) -> None:
+    with FakeRegistry(Protocol.V19, {Op.JOIN: lambda message: reply(Op.ACK)}) as fake:
+        with pytest.raises(IncompleteError, match="Ack in answer to Join") as caught:
+            formation(fake).form(timeout=0.5)
+        assert isinstance(caught.value.cause, ProtocolError)
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_what_makes_no_sense_over_tls_is_final(name: str, formation: Callable[..., Formation]) -> None:
+    """There it is no damage, since TLS notices that."""
+    with FakeRegistry(Protocol.V20) as fake:
+        f = formation(fake)
+        fake.script[Op.GET_CLUSTER] = first(DAMAGE[name], fake.script[Op.GET_CLUSTER])
+        with pytest.raises((ProtocolError, BadSignatureError)):
             f.form()
         assert f.errors == []
 

@@ -202,6 +202,14 @@ def directory(name: str) -> Callable[[Path], None]:
     return change
 
 
+def empty(*names: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        for name in names:
+            (folder / name).write_text("")
+
+    return change
+
+
 ENTRY = json.dumps({"sig": SIG, "id": str(ID)})
 DAMAGES: dict[str, tuple[Callable[[Path], None], list[str]]] = {
     "key readable by the group": (chmod("sig.pem", 0o640), ["sig.pem", "chmod 600"]),
@@ -220,11 +228,12 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], list[str]]] = {
         replace("cert.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
         ["cert.pem", "remove it"],
     ),
-    "record empty": (
-        replace("node.json", ""),
-        ["node.json", "remove it and run xlreg node init", "keeps the keys", "name from cert.pem"],
+    "record empty, and no certificate": (
+        empty("node.json", "cert.pem"),
+        ["node.json is empty", "power cut", "cert.pem does not tell the name", "xlreg node init --name NAME"],
     ),
-    "record of zeros": (replace("node.json", "\0" * 200), ["node.json", "remove it and run xlreg node init"]),
+    "record no JSON": (replace("node.json", "{"), ["node.json", "not JSON", "backup", "xlreg node init"]),
+    "record nested deep": (replace("node.json", "[" * 100_000), ["node.json", "not JSON"]),
     "database of a registry": (
         lambda folder: (folder / "xlreg.db").touch(),
         ["directory of a registry", "xlreg.db", "use another"],
@@ -264,12 +273,34 @@ def test_bad_files_are_named_with_the_remedy(name: str, folder: Path) -> None:
         assert all(word in str(caught.value) for word in [*words, str(folder)])
 
 
-def test_name_comes_back_after_a_power_cut(folder: Path, tmp_path: Path) -> None:
-    """What the message says works: without node.json the node is made anew, under its name, with its keys."""
+@pytest.mark.parametrize("left", ["", "\0" * 200, " \n"], ids=["nothing", "zeros", "blanks"])
+def test_name_comes_back_after_a_power_cut(
+    left: str, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The certificate has it. A reader changes nothing; whoever opens the node writes node.json anew."""
     moved = folder.rename(tmp_path / "elsewhere")
-    (moved / "node.json").write_text("")
-    with pytest.raises(NodeError, match="power cut"):
-        Node.ensure(moved)
+    (moved / "node.json").write_text(left)
+    with Node.load(moved) as read:
+        assert (read.name, read.recovered) == ("m0", True)
+    assert (moved / "node.json").read_text() == left
+    for recovered in (True, False):
+        with Node.ensure(moved) as node:
+            assert (node.name, node.keys.sig_key) == ("m0", shared_keys(0).sig_key)
+            assert (node.recovered, node.registrations) == (recovered, ())
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 2
+    assert all("the name m0 is back from cert.pem" in text and str(moved) in text for text in said)
+
+
+def test_blank_certificate_is_made_anew(folder: Path) -> None:
+    (folder / "cert.pem").write_text("")
+    with Node.open(folder) as node:
+        assert node.certificate()
+    assert (folder / "cert.pem").read_text().startswith("-----BEGIN CERTIFICATE-----")
+
+
+def test_name_comes_back_without_a_record(folder: Path, tmp_path: Path) -> None:
+    moved = folder.rename(tmp_path / "elsewhere")
     (moved / "node.json").unlink()
     with Node.init(moved) as node:
         assert (node.name, node.keys.sig_key) == ("m0", shared_keys(0).sig_key)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import ast
 import concurrent.futures
+import json
+import os
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,7 +39,49 @@ def test_names_in_blocks_exist(block: str) -> None:
                     found = getattr(found, re.sub(r"\(.*", "", name))
 
 
-def test_forming_and_talking(xlreg_registry: RegistryProcess, tmp_path: Path) -> None:
+def commands(of: str) -> list[str]:
+    """Return the commands that one section shows."""
+    section = README.read_text().split(f"\n## {of}\n")[1].split("\n## ")[0]
+    return re.findall(r"^    (\S.*)$", section, re.MULTILINE)
+
+
+def test_commands(xlreg_registry: RegistryProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the command line, word for word, each in its turn; another member comes along."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    Path("regCred.dat").write_bytes(xlreg_registry.reg_cred.read_bytes())
+    export, create, join, get = commands("On the command line")
+    monkeypatch.setenv(*export.removeprefix("export ").split("="))
+
+    def run(command: str) -> str:
+        return subprocess.run(shlex.split(command), check=True, capture_output=True, text=True).stdout
+
+    assert "web" in run(create)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        other = join.replace("./m0", "./m1").replace("192.0.2.7", "192.0.2.8")
+        assert all("2 of 2 members" in shown for shown in pool.map(run, (join, other)))
+    shown = json.loads(run(get))
+    assert sorted(m["endpoints"][0] for m in shown["members"]) == ["192.0.2.7:4000", "192.0.2.8:4000"]
+
+
+def test_commands_of_those_who_change_it() -> None:
+    """What is quick is done; the rest is what `make` does."""
+    assert commands("Changing it")[1:] == [
+        "pip install -e '.[dev]'",
+        "pytest && mypy && ruff check . && ruff format --check .",
+    ]
+    folder = README.parent
+    for check in (["check", "."], ["format", "--check", "."]):
+        subprocess.run([Path(sys.executable).with_name("ruff"), *check], check=True, cwd=folder)
+    makefile = (folder.parents[1] / "Makefile").read_text()
+    for tool in ("pytest", "mypy", "ruff check .", "--editable 'clients/python[dev]'"):
+        assert tool in makefile
+
+
+def test_forming_and_talking(
+    xlreg_registry: RegistryProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The first block, by three members; then the second, between two of them."""
 
     def member(i: int) -> dict[str, object]:
@@ -48,6 +95,11 @@ def test_forming_and_talking(xlreg_registry: RegistryProcess, tmp_path: Path) ->
     accepting, calling = BLOCKS[1].split("# and where they go out\n")
     with concurrent.futures.ThreadPoolExecutor() as pool:
         members = list(pool.map(member, range(3)))
+        printed = sorted(line for line in capsys.readouterr().out.splitlines())
+        assert len(printed) == 9
+        assert all(
+            re.fullmatch(rf"{i // 3} \S+-[0-9a-f]{{6}} 127\.0\.0\.1:\d+", printed[i]) for i in range(9)
+        )
         first = next(names for names in members if names["me"].me.index == 0)  # type: ignore[attr-defined]
         caller = next(names for names in members if names["me"].me.index == 1)  # type: ignore[attr-defined]
         accepted = pool.submit(exec, accepting, first)

@@ -1,14 +1,13 @@
 """Client of the xlreg cluster registry: n processes become a cluster in which all know each other.
 
-Most programs need one call, ``form`` (``aform`` in asyncio): it registers the node,
-creates the cluster or finds it, joins it with the addresses of the listening
-sockets given, waits until everybody is there, and returns the roster with every
-signature verified. It carries on when the registry is restarted meanwhile. Its
-result makes TLS contexts for connections among the members.
+Most programs need one call, ``form`` (``aform`` in asyncio). It registers the node,
+creates or finds the cluster, joins it with the addresses of the listening sockets
+given, waits until every member has joined, and returns the roster with every signature
+verified. It survives restarts of the registry. Its result makes TLS contexts for
+connections among the members.
 
-Below it stand ``Client`` and ``AsyncClient``, one session with a registry, whose
-methods are the requests of the protocol. What can go wrong is drawn in
-``xlreg.errors``.
+It is built on ``Client`` and ``AsyncClient``, which are one session with a registry and
+have a method for each request of the protocol. ``xlreg.errors`` shows what can go wrong.
 
 Example:
     >>> import socket, xlreg                                        # doctest: +SKIP

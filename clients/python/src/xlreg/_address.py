@@ -1,4 +1,4 @@
-"""What to register for a listening socket, and what not: nobody could reach the node there."""
+"""Which addresses to register for listening sockets, and which to refuse because nobody could reach them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 from typing import Protocol as Interface
 
+from . import _local
 from ._errors import AddressError, EndpointError
 from ._flow import Flow, Resolve
 from .vocabulary import Endpoint
@@ -29,21 +30,25 @@ class UnresolvedError(AddressError):
     """A host name has no address yet, as that of a machine that has just started."""
 
 
-def addresses(listeners: Sequence[Listener], advertise: Sequence[str | None]) -> Flow[tuple[Endpoint, ...]]:
+def addresses(
+    listeners: Sequence[Listener], advertise: Sequence[str | None], registry: Sequence[Endpoint]
+) -> Flow[tuple[Endpoint, ...]]:
     """Return what to register.
 
     For each listener that is the address advertised in its place, or else its own;
-    then what else is advertised.
+    then what else is advertised. ``:7001`` stands for this machine's address on the way
+    to the registry, and ``eth1:7001`` for that of an interface.
 
     Raises:
-        UnresolvedError: One of them is a host name without an address.
+        UnresolvedError: One of them is a host name or an interface without an address, or no way
+            leads to the registry.
         AddressError: One of them is not one that others can be sent to.
     """
     endpoints = []
     for i in range(max(len(listeners), len(advertise))):
         wanted = advertise[i] if i < len(advertise) else None
         if wanted:
-            endpoints.append((yield from _check_advertised(wanted)))
+            endpoints.append((yield from _check_advertised(wanted, registry)))
         elif i < len(listeners):
             endpoints.append(_listener_endpoint(i, listeners[i]))
         else:
@@ -78,23 +83,95 @@ def _listener_endpoint(i: int, listener: Listener) -> Endpoint:
     if "%" in bound[0] or (len(bound) > 3 and bound[3]):
         remedy = "listen on an address without a zone, or advertise one"
         raise AddressError(f"listener {i}: " + _bad(f"{bound[0]} is good on this machine only: {remedy}"))
-    host = f"[{address}]" if address.version == 6 else str(address)
-    return Endpoint(f"{host}:{port}")
+    return _endpoint(address, port)
 
 
-def _check_advertised(text: str) -> Flow[Endpoint]:
+def _check_advertised(text: str, registry: Sequence[Endpoint]) -> Flow[Endpoint]:
     try:
-        endpoint = Endpoint(text)
+        own = own_address(text)
+        endpoint = Endpoint(text) if own is None else (yield from _fill_in(*own, registry))
     except EndpointError as err:
         raise AddressError(_bad(str(err))) from None
-    found = [str(endpoint.address)] if endpoint.address else (yield from _resolve(endpoint))
-    for address in map(ipaddress.ip_address, found):
-        if stands_for := nobody_at(address):
+    for address in (yield from _found(endpoint)):
+        if stands_for := nobody_at(ipaddress.ip_address(address)):
             raise AddressError(_bad(f"{endpoint} {stands_for}"))
     return endpoint
 
 
-def nobody_at(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
+def own_address(text: str) -> tuple[str, str] | None:
+    """Return the interface and the port of ``eth1:7001``; of ``:7001`` no interface; None of all else.
+
+    Raises:
+        EndpointError: The port is not valid.
+    """
+    host, colon, port = text.rpartition(":")
+    if not colon or (host and not _local.is_interface(host)):
+        return None
+    Endpoint(f"localhost:{port}")  # which looks at the port
+    return host, port
+
+
+def _fill_in(interface: str, port: str, registry: Sequence[Endpoint]) -> Flow[Endpoint]:
+    if not interface:
+        return _endpoint((yield from _facing(registry)), port)
+    try:
+        return _endpoint(_local.of_interface(interface), port)
+    except OSError as err:
+        raise UnresolvedError(_bad(str(err))) from None
+
+
+def _endpoint(address: _local.Address, port: int | str) -> Endpoint:
+    return Endpoint(f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}")
+
+
+def _facing(registry: Sequence[Endpoint]) -> Flow[_local.Address]:
+    """Return this machine's address on the way to a registry.
+
+    Raises:
+        UnresolvedError: There is no way.
+    """
+    failures = []
+    for endpoint in registry:
+        try:
+            for address in (yield from _found(endpoint)):
+                return _local.towards(address, endpoint.port)
+        except OSError as err:
+            failures.append(f"{endpoint}: {err.strerror or err}")
+        except UnresolvedError as err:
+            failures.append(str(err))
+    raise UnresolvedError(
+        f"no way to the registry, so no address of this machine to take: {'; '.join(failures)}"
+    )
+
+
+def concerns(endpoints: Sequence[Endpoint], registry: Sequence[Endpoint]) -> Flow[list[str]]:
+    """Return at which of its own endpoints others will not find a node, and why, in a phrase each.
+
+    Loopback is fine as long as the registry is on it too: then everybody else may be.
+    """
+    found = []
+    for endpoint in endpoints:
+        address = endpoint.address
+        mapped = getattr(address, "ipv4_mapped", None) or address
+        loopback = endpoint.host == "localhost" or (mapped is not None and mapped.is_loopback)
+        if loopback and (yield from _is_elsewhere(registry)):
+            found.append(
+                f"{endpoint} is this machine's own loopback, and the registry is elsewhere: members on other "
+                f"machines cannot reach it; :{endpoint.port} stands for the address that faces the registry"
+            )
+        elif mapped is not None and mapped.is_link_local:
+            found.append(f"{endpoint} is a link-local address: only machines on the same link can reach it")
+    return found
+
+
+def _is_elsewhere(registry: Sequence[Endpoint]) -> Flow[bool]:
+    try:
+        return not (yield from _facing(registry)).is_loopback
+    except UnresolvedError:
+        return False
+
+
+def nobody_at(address: _local.Address) -> str:
     """Return what an address stands for that is no single machine's; nothing for all others."""
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     address = mapped or address
@@ -107,7 +184,10 @@ def nobody_at(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
     return ""
 
 
-def _resolve(endpoint: Endpoint) -> Flow[list[str]]:
+def _found(endpoint: Endpoint) -> Flow[list[str]]:
+    """Return the addresses of an endpoint's host."""
+    if endpoint.address is not None:
+        return [endpoint.host]
     try:
         found = yield Resolve(endpoint.host)
     except OSError as err:

@@ -1,4 +1,4 @@
-"""Does for flows what they want, with asyncio. It differs from _sync in nothing else."""
+"""Carries out the effects of flows, with asyncio. It differs from _sync in nothing else."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
+from ._errors import XlregError
 from ._flow import (
     Connect,
     Disconnect,
     Effect,
+    Failures,
     Flow,
     Limit,
+    Race,
     Receive,
     Request,
     Resolve,
@@ -56,6 +59,8 @@ class Wire:
             return await self._connect(effect)
         if isinstance(effect, Resolve):
             return await within(effect.timeout, _resolve(effect.host))
+        if isinstance(effect, Race):
+            return await self._race(effect)
         if isinstance(effect, Disconnect):
             return await self.close()
         return await asyncio.sleep(effect.seconds)
@@ -64,6 +69,32 @@ class Wire:
         await self.close()
         self._streams = await _dial(effect.endpoint, Limit(effect.timeout))
         watch(self._streams[1].get_extra_info("socket"), effect.silence)
+
+    async def _race(self, effect: Race) -> Any:
+        await self.close()
+        wires = [Wire() for _ in effect.flows]
+        entered: list[asyncio.Task[Any]] = []
+        try:
+            while (winner := _first(entered)) is None:
+                if len(entered) < len(wires):
+                    flow = effect.flows[len(entered)]
+                    entered.append(asyncio.ensure_future(wires[len(entered)].run(flow)))
+                elif all(task.done() for task in entered):
+                    errors = (task.exception() for task in entered)
+                    return Failures(err for err in errors if isinstance(err, XlregError))
+                running = {task for task in entered if not task.done()}
+                more = len(entered) < len(wires)
+                await asyncio.wait(
+                    running, timeout=effect.apart if more else None, return_when=asyncio.FIRST_COMPLETED
+                )
+            self._streams, wires[winner]._streams = wires[winner]._streams, None
+            return entered[winner].result()
+        finally:
+            for task in entered:
+                task.cancel()
+            await asyncio.gather(*entered, return_exceptions=True)
+            for wire in wires:
+                await wire.close()
 
     async def _exchange(self, effect: Send | Receive) -> bytes | None:
         if self._streams is None:
@@ -88,8 +119,21 @@ class Wire:
                 await closing[1].wait_closed()
 
 
+def _first(tasks: list[asyncio.Task[Any]]) -> int | None:
+    """Return which task succeeded; raise what is no failure of a flow."""
+    for i, task in enumerate(tasks):
+        if not task.done():
+            continue
+        err = task.exception()
+        if err is None:
+            return i
+        if not isinstance(err, XlregError):
+            raise err
+    return None
+
+
 async def perform(request: Request[T]) -> T:
-    """Do what opens its sessions itself."""
+    """Run a request that opens its own sessions."""
     wire = Wire()
     try:
         return await wire.run(request.flow(Limit(request.timeout)))

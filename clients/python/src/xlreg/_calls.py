@@ -33,31 +33,32 @@ def form(
     allow_unverified: bool = False,
     progress: Told | None = None,
 ) -> Request[Formed]:
-    """Make the node a member of a cluster, and return when everybody is there.
+    """Make the node a member of a cluster, and return once every member has joined.
 
-    In order: it finds out the addresses of the listeners; registers the node;
-    creates the cluster or finds it, and if it has another size says so without
-    having joined; joins it; and waits. When the registry goes away meanwhile, or
-    says to come back later, it tries again from the start, as the same node, until
-    the time is up. It leaves no connection open.
+    It finds the addresses of the listeners, registers the node, creates the cluster or
+    finds it, joins it and waits. A cluster of another size is an error, and is not joined.
+    If the registry goes away in the meantime, or says to come back later, it starts over,
+    as the same node, until the time is up. It leaves no connection open.
 
     Args:
         target: The registry.
-        node: Who joins; its endpoints are replaced.
-        cluster: Which, by name or ID. One that is named and does not exist is
-            created. None asks for a new one of a name that the registry makes up.
-        size: How many members it is made for; 0 takes it as it is, and then it has to exist.
-        listeners: Where the node is reached; their addresses are registered, in order.
+        node: The node that joins; its endpoints are replaced.
+        cluster: Its name or ID. If it is named and does not exist, it is created. None
+            creates a new one, whose name the registry makes up.
+        size: How many members it is for; 0 accepts any size, but then it has to exist.
+        listeners: The sockets on which others reach the node; their addresses are registered, in order.
         advertise: What replaces the address of the listener at the same place; those
-            beyond the listeners follow. With neither, the node keeps its endpoints.
-        timeout: Seconds for all of it; None waits without end, for the registry and for members.
+            beyond the listeners follow. ``:7001`` stands for this machine's address on the
+            way to the registry, ``eth1:7001`` for that of an interface. With neither
+            listeners nor these, the node keeps its endpoints.
+        timeout: Seconds for all of it; None waits forever, both for the registry and for members.
         join_only: Do not create the cluster if it does not exist.
         endpoint_count: How many endpoints each member of a new cluster must have.
         attrs: Attributes of a new cluster.
         protocol: What to speak; 2.0, unless "1.9" or "1.8" is chosen.
-        allow_unverified: Return a roster, too, in which not everybody is verified. Over a
-            classic carrier nobody ever is, and that is what was chosen with it.
-        progress: Told when the node has joined, when others have, and when something
+        allow_unverified: Also return a roster that has unverified members. Over a classic
+            carrier none ever is verified, and choosing one implies this.
+        progress: Called when the node has joined, when others have, and when something
             has to be tried again. It costs one request for each member that joins.
 
     Returns:
@@ -70,7 +71,7 @@ def form(
         IncompleteError: Time was up; it says who has joined, and how many are missing.
         UntrustedError: The registry is not the one that target names.
         UnverifiedError: Members came over a classic carrier and have proved nothing; it names them.
-        RegistryError: The registry refuses, for a reason that does not go away.
+        RegistryError: The registry refuses, for a reason that will not go away.
         ValueError: The arguments make no sense together.
 
     Example:
@@ -106,17 +107,17 @@ def wait_members(
 ) -> Request[Roster]:
     """Return the verified roster of a cluster as soon as it has size members, without being one of them.
 
-    When the registry goes away meanwhile, or says to come back later, it is asked
+    If the registry goes away in the meantime, or says to come back later, it is asked
     again until the time is up. ``Client.wait`` does the same within one session.
 
     Args:
         target: The registry.
-        cluster: Which, by name or ID.
-        size: For how many members to wait; 0 is as many as the cluster is made for.
-        node: Who asks. Over 2.0 that can be anybody; a classic carrier needs a node, which is registered.
-        timeout: Seconds for all of it; None waits without end, for the registry and for members.
+        cluster: Its name or ID.
+        size: How many members to wait for; 0 is as many as the cluster is for.
+        node: The node that asks. Over 2.0 none is needed; over a classic carrier one is, and is registered.
+        timeout: Seconds for all of it; None waits forever, both for the registry and for members.
         protocol: What to speak; 2.0, unless "1.9" or "1.8" is chosen.
-        progress: Told when members have joined, and when something has to be tried again.
+        progress: Called when members have joined, and when something has to be tried again.
 
     Raises:
         IncompleteError: Time was up; it says who has joined, and how many are missing.

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import limits
-from ._address import nobody_at
+from ._address import nobody_at, own_address
 from ._version import __version__
 from .certificate import DEFAULT_LIFE
 from .errors import XlregError, quote
@@ -26,6 +26,10 @@ PROGRAM = "xlreg-py"
 
 class UsageError(Exception):
     """The command line itself is wrong."""
+
+
+class NoHomeError(UsageError):
+    """Nobody said which node, and this user has no place for one."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -115,6 +119,9 @@ SHARED = {
 """The flags that every command has."""
 
 _ENDPOINT = Flag(_texts, "HOST:PORT", "where the others find it, repeatable")
+_OWN_ENDPOINT = Flag(
+    _texts, "HOST:PORT", "where the others find it, repeatable; INTERFACE:PORT or :PORT find the host"
+)
 _WAIT = Flag(seconds, "TIME", "such as 30s, for all members")
 _NEW_NAME = Flag(
     _name, "NAME", "of a node that is made now (default this machine's, if need be with digits of the key)"
@@ -135,7 +142,7 @@ COMMANDS = {
         "NAME",
         "become a member of a cluster, given by name or ID",
         {
-            "endpoint": _ENDPOINT,
+            "endpoint": _OWN_ENDPOINT,
             "size": Flag(_number, "MEMBERS", "how many it must be made for"),
             "create": Flag(_switch, "", "make it, of --size members, if it is not there"),
             "wait": _WAIT,
@@ -154,7 +161,7 @@ COMMANDS = {
             "name": _NEW_NAME,
         },
     ),
-    "leave": Form("NAME", "give a place in a cluster up", {}),
+    "leave": Form("NAME", "give up a place in a cluster", {}),
     "node init": Form(
         "DIR",
         "make a node, with new keys or with keys you have",
@@ -316,6 +323,8 @@ class Command:
 
     def _check_endpoint(self, text: str) -> None:
         try:
+            if self.command == "join" and own_address(text):
+                return
             address = Endpoint(text).address
         except XlregError as err:
             raise UsageError(f"--endpoint: {err}") from None
@@ -352,5 +361,5 @@ class Command:
         try:
             config = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
         except RuntimeError:
-            raise UsageError("say which node with --node DIR: this user has no home directory") from None
+            raise NoHomeError("say which node with --node DIR: this user has no home directory") from None
         return Path(config, "xlreg", "node")

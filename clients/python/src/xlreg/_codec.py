@@ -93,9 +93,9 @@ class Opener:
     """The reading direction of a classic session.
 
     A message has no length (section 3.6): at each block it is asked whether this
-    is its end. What never will be a message is dropped without a word, and goes on
-    to be until the peer stops sending or time is up: whatever was wrong, it looks
-    the same.
+    is its end. What can never become a message is silently dropped, and so is all
+    that follows, until the peer stops sending or time is up: whatever was wrong,
+    it looks the same.
     """
 
     def __init__(self, key: bytes, chain: bytes = b"") -> None:

@@ -5,17 +5,28 @@ from __future__ import annotations
 import contextlib
 import shlex
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from . import _output, _sync
-from ._cmdline import Command, UsageError
+from ._cmdline import Command, NoHomeError, UsageError
 from ._dial import Options
 from ._dialogue import in_session
 from ._flow import Request
 from ._pursuit import Progress
 from .client import Client, form, wait_members
-from .errors import AddressError, DeadlineError, FingerprintError, NodeExistsError, RegCredError, XlregError
+from .errors import (
+    AddressError,
+    DeadlineError,
+    FingerprintError,
+    NodeError,
+    NodeExistsError,
+    NodeInUseError,
+    RegCredError,
+    XlregError,
+)
 from .keys import Keys, parse_fingerprint, parse_private_key
 from .membership import Membership
 from .node import Node
@@ -25,6 +36,8 @@ from .version import Protocol
 from .vocabulary import ClusterAttrs, Endpoint
 
 _REQUEST_SECONDS = 10.0  # for a command that does not wait for members
+_QUIET_SECONDS = 1.0  # a shorter wait is not worth a line
+_AGAIN_SECONDS = 30.0  # from one line about a wait to the next
 
 
 class WaitOverError(Exception):
@@ -50,14 +63,58 @@ def _open_node(command: Command) -> Node:
     return node
 
 
+def _open_creator(command: Command) -> Node:
+    """Open the node to create as.
+
+    The user's own may be where nothing can be kept, in a container for example, or be at
+    work. Then one that is forgotten is as good, as a cluster does not belong to its creator.
+    """
+    try:
+        return _open_node(command)
+    except (NoHomeError, NodeInUseError):
+        if command.node:
+            raise
+    except NodeError as err:
+        if command.node or not isinstance(err.__cause__, OSError):
+            raise
+    return Node(command.name or "creator")
+
+
 @contextlib.contextmanager
 def _asking(command: Command) -> Iterator[Node | None]:
-    """Open the node if one is needed: to read over 2.0 nobody has to say who they are."""
+    """Open the node if one is needed: reading over 2.0 takes no identity."""
     if command.command == "get" and not command.classic:
         yield None
         return
-    with _open_node(command) as node:
+    with _open_creator(command) if command.command == "create" else _open_node(command) as node:
         yield node
+
+
+@contextlib.contextmanager
+def _telling_of_the_wait(command: Command) -> Iterator[None]:
+    """Say after a second, and then twice a minute, that the wait goes on. Scripts get the outcome alone."""
+    if not command.wait or command.output == "json":
+        yield
+        return
+    over, end = threading.Event(), time.monotonic() + command.wait
+    what = command.ref.name or f"{str(command.ref.id)[:12]}..."
+
+    def tell() -> None:
+        pause = _QUIET_SECONDS
+        while not over.wait(pause):
+            left = max(0.0, end - time.monotonic())
+            with contextlib.suppress(OSError, ValueError):
+                sys.stderr.write(f"xlreg: waiting for the members of {what}, {left:.0f} s left\n")
+                sys.stderr.flush()
+            pause = _AGAIN_SECONDS
+
+    telling = threading.Thread(target=tell, daemon=True)
+    telling.start()
+    try:
+        yield
+    finally:
+        over.set()
+        telling.join()
 
 
 @contextlib.contextmanager
@@ -90,12 +147,12 @@ def create(command: Command) -> str:
 
 
 def get(command: Command) -> str:
-    """Look who is in a cluster."""
+    """Show the members of a cluster."""
     if not command.wait:
         with _session(command) as client:
             return _show(command, client.members(command.ref, timeout=_REQUEST_SECONDS))
     target = Target.load(command.registry)
-    with _asking(command) as node:
+    with _asking(command) as node, _telling_of_the_wait(command):
         try:
             roster = wait_members(
                 target, command.ref, node=node, protocol=command.protocol, timeout=command.wait
@@ -135,7 +192,9 @@ def join(command: Command) -> str:
         if not command.endpoint and not node.endpoints:
             raise UsageError("say where the others find this member with --endpoint HOST:PORT")
         try:
-            return _show(command, _form(command, target, node, watch).roster)
+            with _telling_of_the_wait(command):
+                formed = _form(command, target, node, watch)
+            return _show(command, formed.roster)
         except _JoinedError as done:
             return _show(command, done.roster)
         except DeadlineError as err:
@@ -175,7 +234,7 @@ def _kept(command: Command, node: Node, watch: _Watch, err: KeyboardInterrupt) -
 
 
 def leave(command: Command) -> str:
-    """Give a place up."""
+    """Give up a place."""
     target = Target.load(command.registry)
     with (
         Node.open(command.directory) as node,
@@ -266,7 +325,7 @@ def cred_fetch(command: Command) -> str:
 
 
 def _claimed(endpoint: Endpoint) -> RegCred:
-    """Return what a registry says of itself, which its handshake has to fit; nobody has vouched for it."""
+    """Return what a registry says of itself. It has to match the handshake, but nobody vouches for it."""
     options = Options(Target((endpoint,), ""), unknown=True)
     request = Request(lambda limit: in_session(options, limit, lambda d: d.registry(limit)), _REQUEST_SECONDS)
     return _sync.perform(request)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
 from . import limits
-from ._flow import Backoff, Connect, Disconnect, Flow, Limit, Receive, Send
+from ._flow import Backoff, Connect, Disconnect, Failures, Flow, Limit, Race, Receive, Send
 from ._session import ClassicSession, ModernSession, Pin, Session, State, client_context
 from ._times import Times
 from .errors import (
@@ -41,7 +41,7 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True)
 class Options:
-    """Who talks to a registry, and how."""
+    """Which node talks to which registry, and how."""
 
     target: Target
     node: Node | None = None
@@ -49,13 +49,13 @@ class Options:
     now: Callable[[], datetime] = field(default=utc_now)
     times: Times = field(default_factory=Times)
     unknown: bool = False
-    """Nobody has said what key the registry has: take the one that it shows, to ask a person about it."""
+    """No key is expected: take the one that the registry shows, and ask a person about it."""
 
     @property
     def original(self) -> bool:
         """Whether the registry is a server from before 2.0, by its credentials and what is spoken.
 
-        It may have been upgraded since, so what is done for an original works with every other, too.
+        It may have been upgraded since, so whatever is done for an original must work with every other.
         """
         cred = self.target.cred
         classic = self.protocol is not None and self.protocol.classic
@@ -69,7 +69,7 @@ class Dialing:
         """Choose the protocol, and prepare what the node shows.
 
         Raises:
-            OriginalRegistryError: The credentials are old, and nobody chose.
+            OriginalRegistryError: The credentials are from before 2.0, and no protocol was chosen.
             NeedsNodeError: A classic carrier allows nothing without a node.
             ValueError: The choice is impossible.
         """
@@ -88,7 +88,7 @@ class Dialing:
         self._context = client_context(self.shown, node.keys.sig if node else None)
 
     def open(self, limit: Limit) -> Flow[Session]:
-        """Try the endpoints in turn, and all of them again after a pause, until the limit ends.
+        """Try the endpoints, and all of them again after a pause, until the limit ends.
 
         Raises:
             UntrustedError: A registry is not the one wanted, and no other endpoint leads to that.
@@ -104,32 +104,29 @@ class Dialing:
                 raise UnreachableError(failures, in_time=False) from failures[-1]
 
     def open_once(self, limit: Limit) -> Flow[Session]:
-        """Try the endpoints in turn.
+        """Try each endpoint once. Those after it do not wait for one that is silent.
 
         Raises:
             UntrustedError: A registry is not the one wanted, and no other endpoint leads to that.
-            UnreachableError: There is none.
+            UnreachableError: None of them leads to a registry.
         """
-        found, failures = yield from self._round(limit)
-        if found is not None:
+        tries = [self._try(endpoint, limit) for endpoint in self.options.target.endpoints]
+        times = self.options.times
+        found: Session | Failures = yield Race(tries, min(times.apart, times.spread / len(tries)))
+        if not isinstance(found, Failures):
             return found
-        for failure in failures:
+        for failure in found:
             if isinstance(failure, UntrustedError):
                 raise failure
-        raise UnreachableError(failures) from failures[-1]
+        raise UnreachableError(found) from found[-1]
 
-    def _round(self, limit: Limit) -> Flow[tuple[Session | None, list[Exception]]]:
-        failures: list[Exception] = []
-        for endpoint in self.options.target.endpoints:
-            try:
-                return (yield from self._connect(endpoint, limit)), failures
-            except XlregError as err:
-                failures.append(err)
-                level = logging.WARNING if isinstance(err, UntrustedError) else logging.DEBUG
-                log.log(level, "registry not reached: %s", err)
-            if limit.over():
-                break
-        return None, failures
+    def _try(self, endpoint: Endpoint, limit: Limit) -> Flow[Session]:
+        try:
+            return (yield from self._connect(endpoint, limit))
+        except XlregError as err:
+            level = logging.WARNING if isinstance(err, UntrustedError) else logging.DEBUG
+            log.log(level, "registry not reached: %s", err)
+            raise
 
     def _connect(self, endpoint: Endpoint, limit: Limit) -> Flow[Session]:
         times = self.options.times
@@ -176,7 +173,7 @@ def flush(session: Session, limit: Limit, patience: float) -> Flow[None]:
 
 
 def _check_keys(node: Node) -> None:
-    """Refuse keys that are none over 2.0, before anything is said."""
+    """Refuse keys that 2.0 does not accept, before connecting."""
     for which, key in (("sig", node.keys.sig_key), ("comms", node.keys.comms_key)):
         try:
             parse_public_key(key, limits.MODERN_KEYS)

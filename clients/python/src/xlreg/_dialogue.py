@@ -6,7 +6,6 @@ import base64
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import TypeVar
 
 from . import limits
@@ -16,7 +15,6 @@ from ._record import Registration
 from ._session import Session
 from ._verify import Verifier
 from ._wire import messages as m
-from .certificate import span, valid_from
 from .errors import (
     BadTagError,
     ClusterSizeError,
@@ -32,11 +30,10 @@ from .errors import (
     WrongStateError,
     XlregError,
     doing,
-    quote,
 )
 from .node import Node
 from .regcred import RegCred
-from .roster import Member, Roster
+from .roster import Member, Roster, warn_of_clock, warn_of_shared
 from .signatures import sign_login
 from .vocabulary import Cluster, ClusterAttrs, ClusterID, ClusterRef, NodeID, check_name
 
@@ -64,7 +61,7 @@ class Creation:
         """Look at it before it is sent.
 
         Raises:
-            XlregError: The name is none, or the carrier cannot carry it.
+            XlregError: The name is not valid, or the carrier cannot carry it.
             ValueError: A number is out of range.
         """
         if self.name:
@@ -107,6 +104,7 @@ class Dialogue:
         self._current: ClusterID | None = None  # that of the last Create or Join
         self._verifier = Verifier(session.protocol)
         self._dated: set[NodeID] = set()  # whose certificates' dates have been looked at
+        self._warned: set[str] = set()
 
     @classmethod
     def open(cls, dialing: Dialing, limit: Limit, once: bool = False) -> Flow[Dialogue]:
@@ -142,7 +140,7 @@ class Dialogue:
             raise
         error = reply.error()
         if self.options.original and isinstance(error, ProtocolError):
-            # In words of its own, such as that another creator was faster: it may be gone the next time.
+            # In its own words, such as that another creator was faster. The next try may succeed.
             error = TryLaterError(error.detail)
         if error is not None:
             if self.protocol.classic or isinstance(error, _ENDING):
@@ -285,7 +283,7 @@ class Dialogue:
             return cluster
 
     def leave(self, ref: ClusterRef, limit: Limit) -> Flow[None]:
-        """Give the node's place up."""
+        """Give up the node's place."""
         with doing(f"leave {ref}"):
             if self.protocol.classic:
                 raise Needs20Error
@@ -350,13 +348,17 @@ class Dialogue:
             raise self._misbehaved("two members with one ID or name")
 
     def verify(self, roster: Roster) -> Roster:
-        """Verify a roster; see Verifier. A member whose certificate is not valid yet is warned of, once."""
+        """Verify a roster; see Verifier. What it warns of is told once."""
         verified = self._verifier.verify(roster)
-        now = self.options.now()
+        now, texts = self.options.now(), warn_of_shared(verified)
         for member in verified.members:
-            if member.verified and member.id not in self._dated:
+            if member.id not in self._dated:
                 self._dated.add(member.id)
-                _warn_of_clock(member, now)
+                texts.append(warn_of_clock(member, now))
+        for text in texts:
+            if text and text not in self._warned:
+                self._warned.add(text)
+                log.warning("%s", text)
         return verified
 
     def _cluster(self, reply: m.Message, asked: ClusterRef) -> Cluster:
@@ -387,17 +389,6 @@ class Dialogue:
         except RegistryError as err:
             self.ended = err
             raise
-
-
-def _warn_of_clock(member: Member, now: datetime) -> None:
-    begin = valid_from(member.token.certificate or b"")
-    if begin > now:
-        log.warning(
-            "certificate of member %s is valid from %s, %s from now: its clock or this machine's is wrong",
-            quote(member.name),
-            f"{begin:%Y-%m-%d %H:%M} UTC",
-            span(begin - now),
-        )
 
 
 def in_session(

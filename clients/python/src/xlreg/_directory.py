@@ -102,18 +102,21 @@ class Directory:
             raise
         return fd
 
-    def read_record(self) -> _record.Record:
-        """Read node.json."""
-        path = self.path / RECORD
+    def read_record(self) -> _record.Record | None:
+        """Read node.json; None if it is blank."""
         data = self._read(RECORD)
+        if _is_blank(data.decode("latin-1")):
+            return None
         try:
             return _record.parse(data)
         except XlregError as err:
-            if data.strip(b"\0 \r\n\t"):
-                raise NodeError(f"{path}: {err}") from None
-        remedy = f"remove it and run xlreg node init {self.path}, which keeps the keys"
-        raise NodeError(
-            f"{path} is empty, as a power cut can leave it: {remedy} and takes the name from {CERTIFICATE}"
+            raise NodeError(f"{self.path / RECORD}: {err}") from None
+
+    def record_lost(self) -> str:
+        """Return the text of the error for an empty node.json that nothing makes up for."""
+        return (
+            f"{self.path / RECORD} is empty, as after a power cut, and {CERTIFICATE} does not tell the name: "
+            + _record.REMEDY
         )
 
     def write_record(self, record: _record.Record) -> None:
@@ -129,7 +132,7 @@ class Directory:
 
         Raises:
             FileNotFoundError: It is not there.
-            NodeError: It is none, or too open.
+            NodeError: It is not a key, or others can read it.
         """
         data = self._read(name, 0o077)
         try:
@@ -143,11 +146,13 @@ class Directory:
         self._write(name, encode_private_key(key))
 
     def read_certificate(self) -> bytes | None:
-        """Return the DER of the certificate that is there, if one is."""
+        """Return the DER of the certificate that is there, if one is. A blank file is as good as none."""
         path = self.path / CERTIFICATE
         try:
             text = self._read(CERTIFICATE).decode("ascii", "replace")
         except FileNotFoundError:
+            return None
+        if _is_blank(text):
             return None
         _, begin, rest = text.partition(_BEGIN)
         digits, end, _ = rest.partition(_END)
@@ -189,8 +194,13 @@ class Directory:
         return data
 
 
+def _is_blank(text: str) -> bool:
+    """Report whether a file reads as one of which a power cut left the name alone: nothing, or zeros."""
+    return not text.strip("\0 \r\n\t")
+
+
 def _check_owner(path: Path, info: os.stat_result) -> None:
-    """Refuse what is another user's, who could put other keys there; root is no exception."""
+    """Refuse what belongs to another user, who could replace the keys, even for root."""
     if info.st_uid != os.geteuid():
         raise NodeError(
             f"{path} belongs to user {info.st_uid}, and this is user {os.geteuid()}: "

@@ -186,7 +186,7 @@ class NotMemberError(RegistryError):
 
 
 class IdentityRequiredError(RegistryError):
-    """Writing without having said who one is."""
+    """A request to write, before the node has registered or logged in."""
 
     code = 16
     kind_text = "identity required"
@@ -251,7 +251,7 @@ class SessionEndedError(XlregError, ConnectionError):
 
 
 class OriginalRegistryError(XlregError):
-    """The credentials are of a registry from before 2.0, and nobody chose to speak a classic protocol."""
+    """The credentials are of a registry from before 2.0, and no classic protocol was chosen."""
 
 
 class NeedsNodeError(XlregError):
@@ -283,11 +283,11 @@ class UnverifiedError(XlregError):
 
 
 class StrangerError(XlregError):
-    """The other end of a TLS connection is none of the other members."""
+    """The other end of a TLS connection is not one of the other members."""
 
 
 class AddressError(XlregError, ValueError):
-    """An address cannot be registered, since nobody could reach the node there."""
+    """An address cannot be registered, because nobody could reach the node there."""
 
 
 class FormatError(XlregError, ValueError):

@@ -11,13 +11,16 @@ import functools
 import inspect
 import random
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from .vocabulary import Endpoint
 
 T = TypeVar("T")
+
+Flow: TypeAlias = Generator["Effect", Any, T]
+"""A conversation: it yields effects, is sent their outcomes, and returns a result."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +67,21 @@ class Disconnect:
     """Close the connection, if there is one."""
 
 
-Effect: TypeAlias = Connect | Send | Receive | Sleep | Resolve | Disconnect
-"""What a flow may want. Those with a timeout fail with TimeoutError; all that fail, with OSError."""
+@dataclass(frozen=True)
+class Race:
+    """Run flows, each on a connection of its own, and give what the first to succeed returns.
 
-Flow: TypeAlias = Generator[Effect, Any, T]
+    The next begins when one has failed, or some seconds after the last began. The winner's
+    connection takes the place of this one, and all others are closed. If every one fails,
+    the outcome is what each of them failed with, in their order.
+    """
+
+    flows: Sequence[Flow[Any]]
+    apart: float
+
+
+Effect: TypeAlias = Connect | Send | Receive | Sleep | Resolve | Disconnect | Race
+"""What a flow may want. Those with a timeout fail with TimeoutError; all that fail, with OSError."""
 
 
 class Limit:
@@ -97,8 +111,12 @@ class Limit:
         return Limit(self.left(seconds), self._clock)
 
     def or_within(self, seconds: float) -> Limit:
-        """Return this limit, or if it is none, one of so many seconds."""
+        """Return this limit, or one of so many seconds if this one never ends."""
         return self if self.deadline is not None else Limit(seconds, self._clock)
+
+
+class Failures(list[Exception]):
+    """What every flow of a race failed with."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +137,8 @@ def show_as(call: Callable[..., Any], make: Callable[..., Request[Any]], result:
 class Backoff:
     """Pauses that double from first to most.
 
-    Each is between half and the whole of its length at random, so that members
-    who all lost the registry at once do not come back at once.
+    Each is between half and all of its length, at random, so that members which all
+    lost the registry at the same moment do not all come back at the same moment.
     """
 
     def __init__(self, first: float, most: float) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ._address import Listener, UnresolvedError, addresses
-from ._dial import Options
+from ._address import Listener, UnresolvedError, addresses, concerns
+from ._dial import Options, log
 from ._dialogue import Creation, Dialogue, check_size, made_up_name
 from ._flow import Backoff, Flow, Limit
 from ._pursuit import Pursuit, Told
@@ -29,7 +29,7 @@ _FIRST_PAUSE, _MOST_PAUSE = 0.05, 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Which cluster to form, as whom; see xlreg.form."""
+    """Which cluster to form, and as which node; see xlreg.form."""
 
     options: Options
     ref: ClusterRef
@@ -137,15 +137,20 @@ class _Formation(Pursuit[Formed]):
         """Return where the node is. A name that does not resolve is looked up again while there is time."""
         plan, backoff = self._plan, Backoff(_FIRST_PAUSE, _MOST_PAUSE)
         advertise = plan.advertise if plan.listeners or plan.advertise else plan.node.endpoints
+        registry = self._options.target.endpoints
         patience = limit.or_within(self._options.times.dial)
         while True:
             try:
-                return (yield from addresses(plan.listeners, advertise))
+                endpoints = yield from addresses(plan.listeners, advertise, registry)
+                break
             except UnresolvedError as err:
                 failure = err
             self._tell_failure(failure)
             if not (yield from backoff.pause(patience)):
                 raise self._incomplete(failure, limit.now()) if limit.over() else failure
+        for concern in (yield from concerns(endpoints, registry)):
+            log.warning("%s", concern)
+        return endpoints
 
     def _converse(self, dialogue: Dialogue, limit: Limit) -> Flow[Formed]:
         self._id = node_id = yield from dialogue.register(limit)
@@ -162,7 +167,7 @@ class _Formation(Pursuit[Formed]):
     def _find(self, dialogue: Dialogue, limit: Limit) -> Flow[ClusterRef]:
         """Create the cluster or look at the one that is there, and return how to join it.
 
-        An original server tells of a cluster only to those who create or join it.
+        An original server describes a cluster only to nodes that create or join it.
         """
         if not self._plan.creates and self._options.original:
             return self._ref

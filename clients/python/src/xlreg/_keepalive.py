@@ -1,4 +1,4 @@
-"""Has the system find out about connections whose other end is gone, also while nothing is said."""
+"""Lets the system notice that the other end of a connection is gone, even while it is idle."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def watch(connected: Options, silence: float) -> None:
         "TCP_KEEPCNT": _COUNT,
         "TCP_USER_TIMEOUT": max(1, round(silence * 1000)),
     }
-    with contextlib.suppress(OSError):  # such as of a connection that has ended already
+    with contextlib.suppress(OSError):  # the connection may have ended already
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in tcp.items():
         with contextlib.suppress(OSError, AttributeError):

@@ -11,7 +11,12 @@ from ._dialogue import Dialogue, in_session
 from ._flow import Backoff, Flow, Limit, T
 from ._wait import Waiter
 from .errors import (
+    BadSignatureError,
+    BadTagError,
+    IllFormedTokenError,
     IncompleteError,
+    NoSuchClusterIDError,
+    ProtocolError,
     RegistryError,
     SessionEndedError,
     TooManyRequestsError,
@@ -25,6 +30,12 @@ from .vocabulary import Cluster, ClusterRef, NodeID
 _FIRST_PAUSE, _MOST_PAUSE = 0.05, 1.0
 _LONGEST_RETRY = 60.0  # however long a registry says to wait
 _STEADY = 10.0  # after a session that lasted so long the pauses begin anew
+
+# There was no connection or it broke, or the registry says to come back later.
+_PASSING = (UnreachableError, SessionEndedError, TryLaterError, TooManyRequestsError)
+# Nothing notices what is changed on its way over a classic carrier, in either direction: a
+# message that makes no sense here, or made none there, may be one that was damaged.
+_DAMAGED = (ProtocolError, BadTagError, IllFormedTokenError, BadSignatureError)
 
 
 @dataclass(frozen=True)
@@ -45,7 +56,7 @@ class Progress:
 
 
 Told = Callable[[Progress], None]
-"""Whom to tell of progress."""
+"""What is called with each step of progress."""
 
 
 class Pursuit(Generic[T]):
@@ -88,7 +99,7 @@ class Pursuit(Generic[T]):
                 failure = err
             if limit.over() or isinstance(failure, IncompleteError):
                 raise self._incomplete(failure, limit.now())
-            if not _may_pass(failure):
+            if not self._may_pass(failure):
                 raise failure
             self._tell_failure(failure)
             if limit.now() - began > _STEADY:
@@ -96,8 +107,21 @@ class Pursuit(Generic[T]):
             if not (yield from backoff.pause(limit, min(_retry(failure), _LONGEST_RETRY))):
                 raise self._incomplete(failure, limit.now())
 
+    def _may_pass(self, err: XlregError) -> bool:
+        """Report whether an error may be gone in another session.
+
+        A registry that refuses the node's certificate, say, will do so again.
+        """
+        if isinstance(err, _PASSING):
+            return True
+        if self._options.protocol is None or not self._options.protocol.classic:
+            return False
+        # An ID that nobody asked for came from the registry, which has to know it.
+        lost = isinstance(err, NoSuchClusterIDError) and self._ref.id is None
+        return lost or isinstance(err, _DAMAGED)
+
     def _wait(self, waiter: Waiter, limit: Limit) -> Flow[Roster]:
-        """Wait, and keep who is heard of, however that ends."""
+        """Wait, and keep the last roster however the wait ends."""
         try:
             return (yield from waiter.wait(limit))
         finally:
@@ -106,7 +130,7 @@ class Pursuit(Generic[T]):
 
     @property
     def _seen(self) -> Callable[[Roster], None] | None:
-        """What a waiter tells on its way, at a request for each member; None if nobody listens."""
+        """What a waiter calls for each new member, at the cost of a request; None if nobody listens."""
         return self._note if self._progress else None
 
     def _note(self, roster: Roster) -> None:
@@ -146,12 +170,3 @@ class Pursuit(Generic[T]):
 def _retry(err: XlregError) -> float:
     """Return in how many seconds the registry says to come back; 0 if it does not say."""
     return err.retry if isinstance(err, RegistryError) else 0.0
-
-
-def _may_pass(err: XlregError) -> bool:
-    """Report whether an error may be gone in another session.
-
-    It may if there was no connection or it broke, or the registry says to come back
-    later. A registry that refuses the node's certificate will again.
-    """
-    return isinstance(err, (UnreachableError, SessionEndedError, TryLaterError, TooManyRequestsError))

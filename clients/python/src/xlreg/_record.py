@@ -14,6 +14,12 @@ from .vocabulary import Endpoint, NodeAttrs, NodeID, check_name, endpoints_of
 VERSION = 1
 """The version that is written, and the highest that is read."""
 
+REMEDY = (
+    "put the right file there from a backup, or remove it and make the node anew with xlreg node init "
+    "--name NAME, which takes the keys that are there"
+)
+"""What to do about a node.json that makes no sense."""
+
 
 @dataclass(frozen=True)
 class Registration:
@@ -98,14 +104,14 @@ def parse(data: bytes) -> Record:
     """Read the content of node.json.
 
     Raises:
-        XlregError: It is none, or of a newer version.
+        XlregError: It cannot be read, or is of a newer version.
     """
     try:
         members = json.loads(data)
-    except ValueError as err:
-        raise NodeError(f"not JSON: {err}") from None
+    except (ValueError, RecursionError) as err:
+        raise NodeError(f"not JSON: {err}: {REMEDY}") from None
     if not isinstance(members, dict):
-        raise NodeError("not a JSON object")
+        raise NodeError(f"not a JSON object: {REMEDY}")
     _check_version(members)
     name, attrs = _take(members, "name", str, ""), _take(members, "attrs", int, 0)
     endpoints, entries = _texts(members, "endpoints"), _take(members, "registries", list, [])
@@ -142,7 +148,7 @@ def _parse_registration(entry: object) -> Registration:
 
 
 def _take(members: dict[str, Any], key: str, kind: type, default: Any) -> Any:
-    """Return a member and take it out, so that in the end only what nobody knew is left."""
+    """Return a member and remove it, so that only members unknown to this version are left."""
     value = members.pop(key, None)
     if value is None:
         return default

@@ -1,4 +1,4 @@
-"""What a client can ask, written once: as flows, from which Client and AsyncClient make their methods."""
+"""Every request of a client, written once as a flow, from which Client and AsyncClient make their methods."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ AnyCluster: TypeAlias = ClusterRef | Cluster | ClusterID | str | None
 
 
 def options(target: AnyTarget, node: Node | None, protocol: Protocol | str | None) -> Options:
-    """Return who talks to which registry, and how."""
+    """Return which node talks to which registry, and how."""
     return Options(Target.load(target), node, None if protocol is None else Protocol.of(protocol))
 
 
@@ -47,10 +47,10 @@ class BaseClient:
 
 
 def register(self: BaseClient, *, timeout: float | None = None) -> Request[NodeID]:
-    """Tell the registry who the node is and where, and return the node's ID.
+    """Register the node's name, keys and endpoints, and return its ID.
 
-    It proposes the ID that the node has from this registry, so that registering
-    again updates the same node. A new ID is saved with the node first.
+    If the node already has an ID from this registry it proposes that, so registering
+    again updates the same node. A new ID is saved with the node before this returns.
 
     Raises:
         NeedsNodeError: There is no node.
@@ -62,7 +62,7 @@ def register(self: BaseClient, *, timeout: float | None = None) -> Request[NodeI
 
 
 def login(self: BaseClient, *, timeout: float | None = None) -> Request[NodeID]:
-    """Say who the node is by the ID that register saved, and return it. It changes nothing.
+    """Identify the node by the ID that register saved, and return that. It changes nothing.
 
     Raises:
         NotRegisteredError: There is no such ID.
@@ -82,12 +82,13 @@ def create(  # noqa: D417  # self is no argument
     attrs: ClusterAttrs = ClusterAttrs.NONE,
     timeout: float | None = None,
 ) -> Request[Cluster]:
-    """Make a cluster, and return it. If the name exists, what exists is returned and nothing changed.
+    """Create a cluster, and return it. If there is one of that name, return that unchanged.
 
     The registry must know the node: register or log in first.
 
     Args:
-        name: Its name; empty, or with ClusterAttrs.UNIQUE, the registry makes it new.
+        name: Its name. If that is empty the registry makes one up; with
+            ClusterAttrs.UNIQUE it appends what makes it new.
         size: How many members it is for, 2 to 64.
         endpoint_count: How many endpoints each member must have, 1 to 16.
         attrs: Its attributes.
@@ -95,7 +96,7 @@ def create(  # noqa: D417  # self is no argument
 
     Raises:
         ClusterSizeError: It exists with another size; its ``cluster`` is what exists.
-        IllFormedNameError: The name is none.
+        IllFormedNameError: The name is not valid.
         Needs20Error: Over a classic carrier there is no unique name.
         RegistryError: The registry refuses.
         SessionEndedError: The session is over.
@@ -110,7 +111,7 @@ def cluster(
     """Return what is fixed about a cluster, without its members.
 
     Raises:
-        NoSuchClusterError: There is none.
+        NoSuchClusterError: There is no such cluster.
         SessionEndedError: The session is over.
     """
     return Request(lambda limit: self._dialogue.cluster(ClusterRef.of(cluster), limit), timeout)
@@ -119,10 +120,10 @@ def cluster(
 def join(self: BaseClient, cluster: AnyCluster = None, *, timeout: float | None = None) -> Request[Cluster]:
     """Make the node a member, and return the cluster. None is that of this session's last create.
 
-    Joining again changes nothing but what the others see: what the node registered last.
+    Joining again only updates what the others see of the node to what it registered last.
 
     Raises:
-        NoSuchClusterError: There is none.
+        NoSuchClusterError: There is no such cluster.
         ClusterFullError: Every place is taken.
         MemberNameInUseError: Another member, with another key, has the node's name.
         TooFewEndpointsError: The cluster asks for more.
@@ -133,12 +134,12 @@ def join(self: BaseClient, cluster: AnyCluster = None, *, timeout: float | None 
 
 
 def members(self: BaseClient, cluster: AnyCluster = None, *, timeout: float | None = None) -> Request[Roster]:
-    """Return who is in the cluster now, verified. None is that of this session's last create or join.
+    """Return the current members, verified. None is the cluster of this session's last create or join.
 
     Over 2.0 anyone may ask; over a classic carrier the node has to have registered.
 
     Raises:
-        NoSuchClusterError: There is none.
+        NoSuchClusterError: There is no such cluster.
         BadSignatureError: A member's signature or certificate is wrong.
         SessionEndedError: The session is over.
     """
@@ -148,15 +149,15 @@ def members(self: BaseClient, cluster: AnyCluster = None, *, timeout: float | No
 def wait(
     self: BaseClient, cluster: AnyCluster = None, size: int = 0, *, timeout: float | None = None
 ) -> Request[Roster]:
-    """Return the verified roster as soon as the cluster has size members; 0 is as many as it is made for.
+    """Return the verified roster as soon as the cluster has size members; 0 is as many as it is for.
 
-    It takes one request, which the registry answers when it is time. A server
-    that answers at once, as those before 2.0 do, is asked again after pauses
-    that grow from 50 milliseconds to a second.
+    That is a single request, which the registry answers when they are there. Servers from
+    before 2.0 answer at once, and are asked again after pauses that grow from 50
+    milliseconds to a second.
 
     Raises:
         IncompleteError: Time was up first; it says who has joined.
-        NoSuchClusterError: There is none.
+        NoSuchClusterError: There is no such cluster.
         BadSignatureError: A member's signature or certificate is wrong.
         SessionEndedError: The session is over; wait_members goes on in another.
     """
@@ -170,7 +171,7 @@ def wait(
 
 
 def leave(self: BaseClient, cluster: AnyCluster = None, *, timeout: float | None = None) -> Request[None]:
-    """Give the node's place in the cluster up.
+    """Give up the node's place in the cluster.
 
     Raises:
         NotMemberError: It has none.
@@ -181,7 +182,7 @@ def leave(self: BaseClient, cluster: AnyCluster = None, *, timeout: float | None
 
 
 def registry(self: BaseClient, *, timeout: float | None = None) -> Request[RegCred]:
-    """Ask the registry for its credentials, which have to be those of the one that is connected.
+    """Ask the registry for its credentials, which must contain the sig key that it has proved to hold.
 
     Raises:
         ProtocolError: They hold another sig key.

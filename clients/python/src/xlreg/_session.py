@@ -67,7 +67,7 @@ _NEXT = {
 """From each state, where a session can go."""
 
 _SAYING = {State.PINNING, State.OPEN, State.CLOSING}
-"""Where a message can be said; nobody hears it any more where the registry has hung up."""
+"""Where a message can be sent; once the registry has hung up, it goes nowhere."""
 
 _HEARING = {State.OPEN, State.CLOSING}
 """Where there may be one to return; while pinning the only answer is the session's own."""
@@ -106,7 +106,7 @@ class ClassicSession(_Stateful):
         """Take bytes that came; none at all says that the registry closed.
 
         Raises:
-            HandshakeError: The answer to the Hello is none, and no session comes about.
+            HandshakeError: The reply does not answer the Hello, so there is no session.
             SessionEndedError: The registry closed the open session.
         """
         if not data:
@@ -195,9 +195,9 @@ class ModernSession(_Stateful):
         """Take bytes that came; none at all says that the registry closed.
 
         Raises:
-            HandshakeError: No session comes about, or the registry refuses this client's certificate.
+            HandshakeError: The handshake failed, or the registry refuses this client's certificate.
             UntrustedError: The registry is not the one wanted.
-            ProtocolError: What came is no message.
+            ProtocolError: What arrived is not a message.
         """
         try:
             if data:
@@ -315,7 +315,7 @@ class ModernSession(_Stateful):
         """Return what the registry said next, or None while that is not there.
 
         Raises:
-            ProtocolError: What came is no message.
+            ProtocolError: What arrived is not a message.
             SessionEndedError: The registry closed the session, and all that it had said was returned.
         """
         message = self._codec.next() if self.state in _HEARING else None

@@ -1,4 +1,4 @@
-"""Does for flows what they want, with blocking sockets."""
+"""Carries out the effects of flows, with blocking sockets."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ._errors import XlregError
 from ._flow import (
     Connect,
     Disconnect,
     Effect,
+    Failures,
     Flow,
     Limit,
+    Race,
     Receive,
     Request,
     Resolve,
@@ -58,6 +61,8 @@ class Wire:
             return self._connect(effect)
         if isinstance(effect, Resolve):
             return _within(Limit(effect.timeout), lambda: resolve(effect.host))
+        if isinstance(effect, Race):
+            return self._race(effect)
         if isinstance(effect, Disconnect):
             return self.close()
         return time.sleep(effect.seconds)
@@ -67,6 +72,17 @@ class Wire:
         connected = _dial(effect.endpoint, Limit(effect.timeout))
         watch(connected, effect.silence)
         self._socket = connected
+
+    def _race(self, effect: Race) -> Any:
+        self.close()
+        contest = _Contest(effect)
+        try:
+            winner, outcome = contest.run()
+            if winner is not None:
+                self._socket, winner._socket = winner._socket, None
+            return outcome
+        finally:
+            contest.end()
 
     def _exchange(self, effect: Send | Receive) -> bytes | None:
         if self._socket is None or self._given_up.is_set():
@@ -94,8 +110,50 @@ class Wire:
             closing.close()
 
 
+class _Contest:
+    """A race under way, each of its flows in a thread with a wire of its own."""
+
+    def __init__(self, effect: Race) -> None:
+        self._effect = effect
+        self._wires = [Wire() for _ in effect.flows]
+        self._over = threading.Event()
+        self._outcomes: queue.SimpleQueue[tuple[int, Any, BaseException | None]] = queue.SimpleQueue()
+
+    def run(self) -> tuple[Wire | None, Any]:
+        """Return the wire of the first flow to succeed and what that returns, or none and all failures."""
+        failures: dict[int, Exception] = {}
+        waiting = list(range(len(self._wires)))
+        while waiting or len(failures) < len(self._wires):
+            if waiting:
+                threading.Thread(target=self._enter, args=(waiting.pop(0),), daemon=True).start()
+            try:
+                i, result, err = self._outcomes.get(timeout=self._effect.apart if waiting else None)
+            except queue.Empty:
+                continue
+            if err is None:
+                return self._wires[i], result
+            if not isinstance(err, XlregError):
+                raise err
+            failures[i] = err
+        return None, Failures(failures[i] for i in sorted(failures))
+
+    def _enter(self, i: int) -> None:
+        try:
+            self._outcomes.put((i, self._wires[i].run(self._effect.flows[i]), None))
+        except BaseException as err:
+            self._outcomes.put((i, None, err))
+        self._over.wait()
+        self._wires[i].close()  # the winner's has nothing any more
+
+    def end(self) -> None:
+        """Have all that is still under way end."""
+        for wire in self._wires:
+            wire.give_up()
+        self._over.set()
+
+
 def perform(request: Request[T]) -> T:
-    """Do what opens its sessions itself."""
+    """Run a request that opens its own sessions."""
     wire = Wire()
     try:
         return wire.run(request.flow(Limit(request.timeout)))

@@ -20,7 +20,7 @@ def verify_member(member: Member, protocol: Protocol) -> Member:
     Raises:
         BadSignatureError: Its signature or certificate does not verify: the roster has been tampered
             with, or its registry does not do its part.
-        IllFormedTokenError: Its keys are none.
+        IllFormedTokenError: One of its keys is not valid.
     """
     token = member.token
     signed = not protocol.classic and token.digsig2 is not None and token.certificate is not None

@@ -1,4 +1,4 @@
-"""The client for asyncio. What its methods take, return and raise stands with those of Client."""
+"""The client for asyncio. Its methods take, return and raise what those of Client do."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def load(der: bytes) -> x509.Certificate:
     """Parse a certificate.
 
     Raises:
-        CertificateError: It is none.
+        CertificateError: It is not a certificate.
     """
     parts = _der.parse(der)
     if not parts.same_algorithm:
@@ -59,7 +59,7 @@ def public_key_of(der: bytes) -> bytes:
     """Return the public key of a certificate as it stands in it.
 
     Raises:
-        CertificateError: It is no certificate.
+        CertificateError: It is not a certificate.
     """
     load(der)
     return _der.parse(der).public_key
@@ -136,7 +136,7 @@ def check_self_signed(der: bytes) -> SigKey:
     It is all that a TLS handshake with a registry asks of a client.
 
     Raises:
-        CertificateError: It is no such certificate.
+        CertificateError: It is not such a certificate.
     """
     certificate, parts = load(der), _der.parse(der)
     _check_own_signature(certificate, _long_key(parts.public_key))
@@ -283,7 +283,7 @@ def valid_from(der: bytes) -> datetime:
     """Return from when a certificate is valid.
 
     Raises:
-        CertificateError: It is none.
+        CertificateError: It is not a certificate.
     """
     return load(der).not_valid_before_utc
 

@@ -41,7 +41,7 @@ BLOCK = 16
 _KEY, _SALT = 32, 8
 _HELLO_18, _HELLO_19 = 60, 44
 _OAEP = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)  # noqa: S303
-# It does not say what was wrong, which would help nobody but an attacker.
+# It does not say what was wrong, which would help only an attacker.
 _NO_REPLY = "hello reply does not answer this hello"
 
 
@@ -215,7 +215,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def _old_names(**names: str) -> Callable[[_Function], _Function]:
-    """Let arguments have the names, too, that they had in the older Python code."""
+    """Also accept the names that arguments had in the older Python code."""
 
     def take(function: _Function) -> _Function:
         @functools.wraps(function)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn, TextIO
 
-from . import _output, errors
+from . import errors
 from ._cmdline import Command, UsageError, wants_json
 from ._commands import COMMANDS, SeatKeptError, WaitOverError
 from .errors import RegistryError, UnreachableError, XlregError
@@ -67,7 +68,15 @@ def _one_line(err: BaseException) -> str:
         if advice:
             text += f"; {advice}"
             break
+    return _printable(text)
+
+
+def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def _json_line(value: dict[str, Any]) -> str:
+    return json.dumps(value) + "\n"
 
 
 def _error_json(err: BaseException, code: int, line: str) -> dict[str, Any]:
@@ -105,12 +114,24 @@ def _print(text: str) -> None:
         raise
 
 
+class _Warnings(logging.Handler):
+    """Tells what is logged on standard error, in a line each."""
+
+    def __init__(self, as_json: bool) -> None:
+        super().__init__(logging.WARNING)
+        self._as_json = as_json
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = _printable(record.getMessage())
+        line = _json_line({"warning": text}) if self._as_json else f"xlreg: warning: {text}\n"
+        with contextlib.suppress(OSError, ValueError):
+            _write(sys.stderr, line)
+
+
 @contextlib.contextmanager
-def _warnings() -> Iterator[None]:
-    """Have what is logged while a command runs be told on standard error."""
-    log, handler = logging.getLogger("xlreg"), logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("xlreg: warning: %(message)s"))
-    handler.setLevel(logging.WARNING)
+def _warnings(as_json: bool) -> Iterator[None]:
+    """Have what is logged while a command runs be told."""
+    log, handler = logging.getLogger("xlreg"), _Warnings(as_json)
     log.addHandler(handler)
     try:
         yield
@@ -122,7 +143,7 @@ def run(args: Sequence[str]) -> int:
     """Execute one command line, and return its exit code. Errors go to standard error, one line each."""
     failure: BaseException
     try:
-        with _warnings():
+        with _warnings(wants_json(args)):
             command = Command.parse(args)
             _print(COMMANDS[command.command](command))
             return DONE
@@ -138,7 +159,7 @@ def run(args: Sequence[str]) -> int:
         code, failure = FAILED, err
     line = _one_line(failure)
     if wants_json(args):
-        _write(sys.stderr, _output.encode(_error_json(failure, code, line)))
+        _write(sys.stderr, _json_line(_error_json(failure, code, line)))
     else:
         _write(sys.stderr, f"xlreg: {line}\n")
     return code

@@ -60,12 +60,11 @@ wait_members = _call(_calls.wait_members)
 class Client(BaseClient):
     """One session with a registry.
 
-    Its methods may be called from any thread and take turns: a session carries
-    one request at a time, so a wait keeps others waiting. ``close`` may be called
-    at any time, and ends what is under way. A call that is given up in the middle
-    ends the session; so does, over a classic carrier, every error that the registry
-    answers with. Later calls are then a SessionEndedError. It is a context manager,
-    which closes it.
+    Its methods may be called from any thread. They take turns, since a session carries one
+    request at a time: while one waits, so do the others. ``close`` may be called at any
+    time, and ends whatever is under way. A call that is abandoned half-way ends the
+    session; over a classic carrier, so does every error from the registry. Later calls then
+    raise SessionEndedError. A Client is a context manager that closes itself.
 
     Every method takes a ``timeout`` in seconds. By default an answer may take 30.
 
@@ -90,20 +89,20 @@ class Client(BaseClient):
         protocol: Protocol | str | None = None,
         timeout: float | None = None,
     ) -> Client:
-        """Open a session. It tries the registry's endpoints in turn until the time is up.
+        """Open a session. It tries all of the registry's endpoints until the time is up.
 
         Args:
             target: The registry: an ``xlreg://`` line, the name of a regCred file, or credentials.
-            node: As whom; None only reads, which 2.0 alone allows.
+            node: The node to act as; with None the client can only read, and only over 2.0.
             protocol: What to speak; 2.0, unless "1.9" or "1.8" is chosen.
             timeout: Seconds; by default 30.
 
         Raises:
-            UntrustedError: A registry cannot prove to be the one wanted.
-            UnreachableError: There was none before the time was up.
-            OriginalRegistryError: The credentials are of one older than 2.0, and nobody chose a protocol.
+            UntrustedError: A registry cannot prove that it is the one wanted.
+            UnreachableError: No session could be opened in time.
+            OriginalRegistryError: The credentials are from before 2.0, and no protocol was chosen.
             NeedsNodeError: A classic carrier needs a node.
-            RegCredError: target is none.
+            RegCredError: target is not a registry's line or file.
             OSError: The file cannot be read.
         """
         dialing = Dialing(_requests.options(target, node, protocol))

@@ -30,7 +30,7 @@
     │   ├── ClockError                     this machine's clock is behind the registry's
     │   └── UntrustedError                 the registry is not the one wanted
     ├── SessionEndedError                 the session is over: connect again; also a ConnectionError
-    ├── OriginalRegistryError             old credentials, and nobody chose a classic protocol
+    ├── OriginalRegistryError             old credentials, and no classic protocol was chosen
     ├── NeedsNodeError                    a client without a node can only read
     ├── NotRegisteredError                the node has no ID from this registry
     ├── Needs20Error                      a classic carrier cannot carry that

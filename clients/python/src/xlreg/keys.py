@@ -25,7 +25,7 @@ def parse_public_key(der: bytes, bounds: limits.KeyBounds = limits.CLASSIC_KEYS)
     """Read exactly one PKIX SubjectPublicKeyInfo in DER that holds an RSA key within the limits.
 
     Raises:
-        PublicKeyError: It is none; the text says why.
+        PublicKeyError: It is not valid; the text says why.
     """
     if len(der) > limits.MAX_TOKEN:
         raise PublicKeyError(f"ill-formed RSA public key: {len(der)} bytes")
@@ -86,7 +86,7 @@ def parse_ssh(form: bytes) -> rsa.RSAPublicKey:
     """Read exactly one RSA key of an allowed size in the form of marshal_ssh.
 
     Raises:
-        PublicKeyError: It is none.
+        PublicKeyError: It is not such a key.
     """
     fields = _cut_ssh(form)
     if len(fields) != 3 or fields[0] != _SSH_ALGORITHM:
@@ -134,7 +134,7 @@ def parse_fingerprint(text: str) -> bytes:
     """Read a fingerprint in base64 or base64url without padding, with or without SHA256: before it.
 
     Raises:
-        FingerprintError: It is none.
+        FingerprintError: It is not a fingerprint.
     """
     digits = text.removeprefix("SHA256:").replace("-", "+").replace("_", "/")
     try:
@@ -157,7 +157,7 @@ class Keys:
         sig_key: The public half of sig, as it travels.
 
     Raises:
-        PrivateKeyError: A key is of a size that the protocol does not accept.
+        PrivateKeyError: The protocol does not accept a key of that size.
 
     Example:
         >>> Keys.generate().sig.key_size
@@ -204,7 +204,7 @@ def parse_private_key(pem: bytes) -> rsa.RSAPrivateKey:
     """Read an RSA key from PEM: PKCS #1, PKCS #8 or OpenSSH, not encrypted.
 
     Raises:
-        PrivateKeyError: It is none, or is encrypted.
+        PrivateKeyError: It is not an RSA key, or it is encrypted.
     """
     load = serialization.load_pem_private_key
     if b"BEGIN OPENSSH PRIVATE KEY" in pem:

@@ -54,8 +54,8 @@ class _Membership:
     def server_context(self) -> ssl.SSLContext:
         """Return a TLS context for connections from the other members, and from nobody else.
 
-        It accepts those that are verified, each by its certificate in the roster; who
-        is not verified (``roster.unverified``) has none and is refused. Make it anew
+        It accepts verified members, each by its certificate in the roster. Members that are
+        not verified (``roster.unverified``) have none and are refused. Make a new context
         after refresh. ``peer`` says which member a connection is from.
 
         Raises:
@@ -79,7 +79,7 @@ class _Membership:
 
         Raises:
             UnverifiedError: This node has no certificate that the others know, or the member is not verified.
-            StrangerError: The member is none of the others.
+            StrangerError: The member is not one of the others.
 
         Example:
             >>> to = membership.others[0]                                        # doctest: +SKIP
@@ -110,7 +110,7 @@ class _Membership:
         return _mtls.peer(connection, self.others)
 
     def _refresh(self, limit: Limit) -> Flow[Roster]:
-        """Ask for the members. Over 2.0 nobody has to say who they are for that.
+        """Ask for the members. Over 2.0 that takes no identity.
 
         Original servers know no log-in, and registering the same again is one on
         every server.
@@ -121,7 +121,7 @@ class _Membership:
             except WrongStateError:
                 if not self._options.original:
                     raise
-            # An original server tells only those who join in the same session, which changes nothing
+            # An original server answers only those that join in the same session, which changes nothing
             # there. Elsewhere it could take a place that this node has given up.
             again = in_session(self._options, limit, lambda d: self._ask_again(d, limit, join=True))
             return (yield from again)
@@ -169,7 +169,7 @@ class Membership(_Membership):
     """
 
     def refresh(self, timeout: float | None = None) -> Roster:
-        """Ask the registry who is in the cluster now, keep that, and return it.
+        """Ask the registry for the current members, keep the roster, and return it.
 
         Args:
             timeout: Seconds; by default 30 for each step.
@@ -181,7 +181,7 @@ class Membership(_Membership):
         return _sync.perform(Request(self._refresh, timeout))
 
     def leave(self, timeout: float | None = None) -> None:
-        """Give the node's place up. The roster stays as it was.
+        """Give up the node's place. The roster stays as it was.
 
         Args:
             timeout: Seconds; by default 30 for each step.
@@ -198,9 +198,9 @@ class AsyncMembership(_Membership):
     """A node's place in a cluster that aform made complete; see Membership."""
 
     async def refresh(self, timeout: float | None = None) -> Roster:
-        """Ask the registry who is in the cluster now; see Membership.refresh."""
+        """Ask the registry for the current members; see Membership.refresh."""
         return await _async.perform(Request(self._refresh, timeout))
 
     async def leave(self, timeout: float | None = None) -> None:
-        """Give the node's place up; see Membership.leave."""
+        """Give up the node's place; see Membership.leave."""
         await _async.perform(Request(self._leave, timeout))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from . import certificate as certs
 from . import limits
-from ._directory import COMMS, SIG, Directory, node_errors
+from ._directory import CERTIFICATE, COMMS, RECORD, SIG, Directory, node_errors
 from ._errors import CertificateError, NodeError, NodeExistsError, NodeReadOnlyError, XlregError
 from ._naming import new_name
 from ._record import Record, Registration
@@ -25,6 +26,8 @@ from .regcred import RegCred
 from .signatures import sign_classic, sign_token
 from .version import Protocol
 from .vocabulary import Endpoint, NodeAttrs, NodeID, SigKey, Token, check_name, endpoints_of
+
+log = logging.getLogger("xlreg")
 
 _CREDENTIALS = "regCred.dat"
 _MIN_LIFE = timedelta(hours=2)  # or a new certificate would be due for renewal at once
@@ -64,9 +67,9 @@ class _Certificate:
 class Node:
     """One party to registries: a name, keys, endpoints, a certificate, and an ID from each registry.
 
-    It lives in memory (the constructor), or in a directory (init, open, load,
-    ensure) that the Go and Ruby clients read and write too. It may be used from
-    several threads. It is a context manager, which closes it.
+    It lives in memory (the constructor), or in a directory (init, open, load, ensure)
+    that the Go and Ruby clients can use as well. It may be used from several threads.
+    It is a context manager that closes itself.
 
     Args:
         name: Its name.
@@ -76,7 +79,7 @@ class Node:
         certificate_life: For how long its certificates are valid; two hours at least.
 
     Raises:
-        XlregError: The name or an endpoint is none.
+        XlregError: The name or an endpoint is not valid.
         ValueError: The certificate's life is too short.
 
     Example:
@@ -104,6 +107,7 @@ class Node:
             raise ValueError(f"certificate life of {life}: want at least {_MIN_LIFE}")
         self._keys = keys
         self._directory: Directory | None = None
+        self._recovered = False
         self._mutex = threading.RLock()
         # Guarded by the mutex, as is all below.
         self._lock: int | None = None
@@ -125,15 +129,15 @@ class Node:
         certificate_life: timedelta = certs.DEFAULT_LIFE,
         only_here: bool = False,
     ) -> Node:
-        """Make a node in a directory, make that if it is not there, and take the writer's lock.
+        """Make a node in a directory, creating that if need be, and take the writer's lock.
 
-        Key files that are there, from an earlier try or brought by someone, are used;
-        those that contradict the arguments are an error.
+        Key files that are there already are used, whether an earlier try or a person left
+        them; it is an error if they contradict the arguments.
 
         Args:
             directory: Where; only its owner may write to it.
-            name: The node's name; by default the one in a certificate that is there for the
-                key that is there, or else this machine's with digits of the key.
+            name: The node's name. By default it is that in cert.pem, if there is one for the
+                key in the directory, and otherwise this machine's with digits of the key.
             endpoints: Where the node is.
             keys: Its keys; new ones by default.
             bits: The size of new keys; 0 is 2048.
@@ -174,9 +178,9 @@ class Node:
         """Open the node in a directory, and take the writer's lock.
 
         Raises:
-            NoNodeError: There is none.
+            NoNodeError: There is no node.
             NodeInUseError: Another process has the lock.
-            NodeError: It is damaged, too open, or newer; the text says which file, and the remedy.
+            NodeError: A file is damaged, open to others, or too new; the text names it and the remedy.
         """
         files = Directory(Path(directory))
         with node_errors("open node"):
@@ -184,6 +188,8 @@ class Node:
             lock = files.lock()
             with _closing_on_error(lock):
                 node = cls._read(files)
+                if node.recovered:
+                    files.write_record(node._record)
                 node._lock = lock
         return node
 
@@ -192,8 +198,8 @@ class Node:
         """Read the node in a directory without taking the lock. Nothing can be saved with it.
 
         Raises:
-            NoNodeError: There is none.
-            NodeError: It is damaged, too open, or newer; the text says which file, and the remedy.
+            NoNodeError: There is no node.
+            NodeError: A file is damaged, open to others, or too new; the text names it and the remedy.
         """
         files = Directory(Path(directory))
         with node_errors("load node"):
@@ -219,13 +225,13 @@ class Node:
         keys = Keys(_read_key(files, COMMS), _read_key(files, SIG))
         node = cls.__new__(cls)
         _refuse_registry(files, keys)
-        node._setup(keys, record, certs.DEFAULT_LIFE)
-        node._directory = files
+        node._setup(keys, record or _lost_record(files), certs.DEFAULT_LIFE)
+        node._directory, node._recovered = files, record is None
         node._read_certificate(files)
         return node
 
     def _read_certificate(self, files: Directory) -> None:
-        """Take over the certificate that is there. It can be made anew; only another node's is an error."""
+        """Take over the certificate that is there. It can be replaced, so only another node's is an error."""
         der = files.read_certificate()
         if der is None:
             return
@@ -247,6 +253,15 @@ class Node:
     def directory(self) -> Path | None:
         """Where the node lives; None in memory."""
         return self._directory.path if self._directory else None
+
+    @property
+    def recovered(self) -> bool:
+        """Whether node.json was found empty, as after a power cut.
+
+        The name was recovered from the certificate. The endpoints, and the IDs that registries
+        had given the node, are lost, and it gets new ones.
+        """
+        return self._recovered
 
     @property
     def keys(self) -> Keys:
@@ -281,7 +296,7 @@ class Node:
         """Replace the node's endpoints; they are on disk when this returns, or nothing has changed.
 
         Raises:
-            EndpointError: One of them is none.
+            EndpointError: One of them is not valid.
             NodeError: They cannot be saved.
         """
         with self._mutex:
@@ -314,7 +329,7 @@ class Node:
     def certificate(self, now: datetime | None = None) -> bytes:
         """Return the node's certificate, in DER.
 
-        It is made when there is none yet, when hosts have changed, and when a third
+        A new one is made if there is none yet, if hosts have changed, or if a third
         of its life or less is left.
 
         Raises:
@@ -397,6 +412,22 @@ def _name_in_certificate(files: Directory) -> str | None:
     return None
 
 
+def _lost_record(files: Directory) -> Record:
+    """Make a record in place of an empty one, of what another file proves to belong to the keys."""
+    name = _name_in_certificate(files)
+    if name is None:
+        raise NodeError(files.record_lost())
+    record = Record(name)
+    log.warning(
+        "%s was empty, as after a power cut: the name %s is back from %s; the IDs that registries gave this "
+        "node are lost, and it gets new ones",
+        files.path / RECORD,
+        name,
+        CERTIFICATE,
+    )
+    return record
+
+
 def _refuse_registry(files: Directory, keys: Keys) -> None:
     """Refuse the directory of a registry that keeps its data in memory: its credentials hold its own key."""
     try:
@@ -431,7 +462,7 @@ def _fill_keys(files: Directory, keys: Keys | None, bits: int) -> Keys:
 def _existing_key(
     files: Directory, name: str, given: rsa.RSAPrivateKey | None, bits: int
 ) -> rsa.RSAPrivateKey | None:
-    """Return the key in a file of a directory that holds no node yet; None if there is no such file."""
+    """Return the key in a file of a directory that holds no node yet, or None."""
     try:
         key = files.read_key(name)
     except FileNotFoundError:

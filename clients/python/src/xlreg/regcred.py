@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,7 +83,7 @@ class RegCred:
         """Read the content of a regCred.dat.
 
         Raises:
-            RegCredError: It is none; the error names the line.
+            RegCredError: The text is not a regCred.dat; the error names the line.
         """
         return _Parser(text).read()
 
@@ -92,7 +93,7 @@ class RegCred:
 
         Raises:
             OSError: The file cannot be read.
-            RegCredError: It is none; the error names the file and the line.
+            RegCredError: It is not a regCred.dat; the error names the file and the line.
         """
         return cls.parse_file(path, _read(Path(path)))
 
@@ -184,7 +185,7 @@ def parse_reg_cred(text: str | bytes) -> RegCred:
     """Read the content of a regCred.dat; the same as RegCred.parse.
 
     Raises:
-        RegCredError: It is none; the error names the line.
+        RegCredError: The text is not a regCred.dat; the error names the line.
     """
     if not text:
         raise RegCredError("end of file where the credentials should be", 1)
@@ -214,7 +215,7 @@ class Target:
         """Read ``xlreg://host:port,host:port/?sig=fingerprint``. A host without a port has the default one.
 
         Raises:
-            RegCredError: It is no such line.
+            RegCredError: It is not such a line.
         """
         if len(url) > _MAX_URL:
             raise RegCredError(f"registry url of {len(url)} bytes: at most {_MAX_URL} allowed")
@@ -229,13 +230,15 @@ class Target:
 
         Raises:
             OSError: The file cannot be read.
-            RegCredError: It holds no credentials, or the line is none.
+            RegCredError: It holds no credentials, or the line is not valid.
         """
         if isinstance(what, Target):
             return what
         if isinstance(what, RegCred):
             return what.target
         text = _pasted(what) if isinstance(what, str) else ""
+        if isinstance(what, str) and not text:
+            raise RegCredError(f"{quote(what)} names no registry: want a regCred file or an {_PREFIX} line")
         if text.startswith(_PREFIX):
             return cls.parse(text)
         if text.startswith(_HEAD):
@@ -274,16 +277,21 @@ class Target:
         return f"{_PREFIX}{','.join(self.endpoints)}/?sig={digest}"
 
 
-_QUOTES = "\"'`\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb"
-_INVISIBLE = "\ufeff\u200b\u2060"  # byte order marks, and spaces of no width
+_QUOTES = "\"'`<>\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb"
+# Byte order marks, spaces of no width, and marks that say in which direction to write.
+_INVISIBLE = "\ufeff\u200b\u2060\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+_ASSIGNMENT = re.compile(r"\A(export\s+)?XLREG_REGISTRY=")
 
 
 def _pasted(text: str | bytes) -> str:
-    """Return a text without what surrounds it when people paste it: blanks, line ends, quotes, a BOM."""
+    """Return a text without what surrounds it when people paste it.
+
+    That is blanks, line ends, quotes, a byte order mark, and the variable that it is for.
+    """
     if isinstance(text, bytes):
         wide = text.startswith((b"\xff\xfe", b"\xfe\xff"))
         text = text.decode("utf-16" if wide else "utf-8", "replace")
-    while (stripped := text.strip().strip(_QUOTES + _INVISIBLE)) != text:
+    while (stripped := _ASSIGNMENT.sub("", text.strip().strip(_QUOTES + _INVISIBLE), count=1)) != text:
         text = stripped
     return text
 

@@ -1,13 +1,14 @@
-"""Who is in a cluster."""
+"""The members of a cluster."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timezone
 
 from cryptography import x509
 
 from ._errors import UnverifiedError, quote
-from .certificate import check_certificate
+from .certificate import check_certificate, span, valid_from
 from .vocabulary import Cluster, Endpoint, NodeID, Token
 
 
@@ -64,7 +65,7 @@ class Member:
         return f"<Member {self.index}: {self.describe()}{unverified}>"
 
     def describe(self) -> str:
-        """Return who it is, where, and since when, in a phrase."""
+        """Return its name, where it is and since when, in a phrase."""
         text = self.name
         if self.endpoints:
             text += f" at {self.endpoints[0]}"
@@ -75,13 +76,13 @@ class Member:
 
 @dataclass(frozen=True)
 class Roster:
-    """Who is in a cluster at one moment, in the order of their indexes.
+    """The members of a cluster at one moment, in the order of their indexes.
 
     Indexes need not be without gaps: members may leave.
 
     Attributes:
         cluster: The cluster.
-        members: Those who are in it.
+        members: Its members.
     """
 
     cluster: Cluster
@@ -115,7 +116,45 @@ class Roster:
         taken = {m.index for m in self.members}
         return tuple(i for i in range(self.cluster.size) if i not in taken)
 
+    def warnings(self, now: datetime | None = None) -> tuple[str, ...]:
+        """Return what is probably wrong without being an error, as a phrase for each.
+
+        That is certificates that are not valid yet, which TLS refuses, and addresses that
+        two members claim, where at most one of them can be. Clients also log these warnings,
+        to the logger ``xlreg``.
+        """
+        now = now or datetime.now(timezone.utc)
+        return (*filter(None, (warn_of_clock(member, now) for member in self.members)), *warn_of_shared(self))
+
     @property
     def unverified(self) -> tuple[Member, ...]:
         """The members that have proved nothing."""
         return tuple(m for m in self.members if not m.verified)
+
+
+def warn_of_clock(member: Member, now: datetime) -> str:
+    """Return the warning about a certificate that is not valid yet; an empty text if there is none."""
+    if not member.verified or member.token.certificate is None:
+        return ""
+    begin = valid_from(member.token.certificate)
+    if begin <= now:
+        return ""
+    return (
+        f"certificate of member {quote(member.name)} is valid from {begin:%Y-%m-%d %H:%M} UTC, "
+        f"{span(begin - now)} from now: its clock or this machine's is wrong"
+    )
+
+
+def warn_of_shared(roster: Roster) -> list[str]:
+    """Return the warnings about addresses that two members claim."""
+    first: dict[Endpoint, str] = {}
+    found = []
+    for member in roster.members:
+        for endpoint in dict.fromkeys(member.endpoints):
+            other = first.setdefault(endpoint, member.name)
+            if other != member.name:
+                found.append(
+                    f"{other} and {member.name} both say that they are at {endpoint}: "
+                    "give each an address of its own"
+                )
+    return found

@@ -28,7 +28,7 @@ def verify_classic(token: Token) -> None:
     """Hold a token's DigSig against its sig key.
 
     Raises:
-        BadSignatureError: It, or the key, is no good.
+        BadSignatureError: The signature or the key is not valid.
     """
     _verify_sha1(
         token.sig_key, token.digsig or b"", _classic_text(token), f"classic signature of {quote(token.name)}"
@@ -44,7 +44,7 @@ def verify_login(sig_key: SigKey, salt2: bytes, node_id: NodeID, digsig: bytes) 
     """Hold what sign_login returned against a key.
 
     Raises:
-        BadSignatureError: It, or the key, is no good.
+        BadSignatureError: The signature or the key is not valid.
     """
     _verify_sha1(sig_key, digsig, salt2 + node_id, f"log-in of {node_id}")
 
@@ -61,7 +61,7 @@ def verify_token(token: Token, certificate: bytes) -> None:
     """Hold a token's DigSig2 against its sig key and a certificate. Nothing else in it is looked at.
 
     Raises:
-        BadSignatureError: It, or the key, is no good.
+        BadSignatureError: The signature or the key is not valid.
     """
     key = _signing_key(token.sig_key, limits.MODERN_KEYS)
     try:

@@ -125,7 +125,7 @@ def parse_decimal_version(text: str) -> DecimalVersion:
     """Read 2 to 4 decimal parts of 0 to 255, separated by dots.
 
     Raises:
-        VersionError: It is no such text.
+        VersionError: It is not such a text.
 
     Example:
         >>> parse_decimal_version("1.9.24").get_c()

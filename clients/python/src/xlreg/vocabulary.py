@@ -34,7 +34,7 @@ class _Identifier(bytes):
         """Read an ID from 40 or 64 hex digits of either case.
 
         Raises:
-            IDError: It is none.
+            IDError: It is not an ID.
         """
         if not re.fullmatch(r"(?:[0-9a-fA-F]{40}|[0-9a-fA-F]{64})", text, re.ASCII):
             raise IDError(f"ill-formed ID: {quote(text)} is not 40 or 64 hex digits")
@@ -52,7 +52,7 @@ class NodeID(_Identifier):
     """Names a node for as long as its registry lives: 20 or 32 bytes.
 
     Raises:
-        IDError: The bytes are none.
+        IDError: There are not 20 or 32 bytes.
 
     Example:
         >>> NodeID.parse("00" * 20)
@@ -64,7 +64,7 @@ class ClusterID(_Identifier):
     """Names a cluster; has the form of a NodeID.
 
     Raises:
-        IDError: The bytes are none.
+        IDError: There are not 20 or 32 bytes.
     """
 
 
@@ -75,7 +75,7 @@ def check_name(name: str) -> str:
     """Return name if it is one: a letter or '_', then letters, digits, '_', '-' and '.'; at most 128.
 
     Raises:
-        IllFormedNameError: It is none; the text says why.
+        IllFormedNameError: It is not valid; the text says why.
 
     Example:
         >>> check_name("web-1")
@@ -100,7 +100,7 @@ class Endpoint(str):
     """A TCP address as it travels: host:port; the host IPv4, [IPv6] without a zone, or a DNS name.
 
     Raises:
-        EndpointError: The text is none; it says why.
+        EndpointError: The text is not an endpoint; the error says why.
 
     Example:
         >>> Endpoint("[::1]:7001").host
@@ -173,7 +173,7 @@ def endpoints_of(texts: Iterable[str]) -> tuple[Endpoint, ...]:
     """Return texts as endpoints, at most as many as a token may have.
 
     Raises:
-        EndpointError: One of them is none, or they are too many.
+        EndpointError: One of them is not valid, or there are too many.
     """
     endpoints = tuple(Endpoint(text) for text in texts)
     if len(endpoints) > limits.MAX_ENDPOINTS:
