@@ -28,12 +28,16 @@ from .membership import AsyncMembership, Membership
 from .node import Node
 from .regcred import RegCred, Target, parse_reg_cred
 from .roster import Member, Roster
+from .signed import SignedRoster, verify_signed
+from .ticket import Ticket, TicketKind
 from .version import DecimalVersion, Protocol, parse_decimal_version
 from .vocabulary import (
     Cluster,
     ClusterAttrs,
     ClusterID,
+    ClusterKey,
     ClusterRef,
+    ClusterState,
     CommsKey,
     Endpoint,
     NodeAttrs,
@@ -49,7 +53,9 @@ __all__ = [
     "Cluster",
     "ClusterAttrs",
     "ClusterID",
+    "ClusterKey",
     "ClusterRef",
+    "ClusterState",
     "CommsKey",
     "DecimalVersion",
     "Endpoint",
@@ -66,7 +72,10 @@ __all__ = [
     "Registration",
     "Roster",
     "SigKey",
+    "SignedRoster",
     "Target",
+    "Ticket",
+    "TicketKind",
     "Token",
     "XlregError",
     "__version__",
@@ -77,5 +86,6 @@ __all__ = [
     "parse_decimal_version",
     "parse_private_key",
     "parse_reg_cred",
+    "verify_signed",
     "wait_members",
 ]

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
-from . import limits
 from ._flow import Backoff, Connect, Disconnect, Failures, Flow, Limit, Race, Receive, Send
 from ._session import ClassicSession, ModernSession, Pin, Session, State, client_context
 from ._times import Times
@@ -79,10 +78,10 @@ class Dialing:
         node = options.node
         if self.protocol.classic and node is None:
             raise NeedsNodeError(f"protocol {self.protocol}: no node: this client can only read")
+        if node is not None:
+            _check_keys(node, self.protocol)
         if self.protocol.classic:
             return
-        if node is not None:
-            _check_keys(node)
         if node is not None:
             self.shown = node.certificate(options.now())
         self._context = client_context(self.shown, node.keys.sig if node else None)
@@ -172,13 +171,13 @@ def flush(session: Session, limit: Limit, patience: float) -> Flow[None]:
         yield Send(data[at : at + _PIECE], limit.left(patience))
 
 
-def _check_keys(node: Node) -> None:
-    """Refuse keys that 2.0 does not accept, before connecting."""
+def _check_keys(node: Node, protocol: Protocol) -> None:
+    """Refuse keys that the protocol does not accept, before connecting."""
     for which, key in (("sig", node.keys.sig_key), ("comms", node.keys.comms_key)):
         try:
-            parse_public_key(key, limits.MODERN_KEYS)
+            parse_public_key(key, protocol.key_bounds)
         except PublicKeyError as err:
-            raise PrivateKeyError(f"{which} key is not for protocol 2.0: {err}") from None
+            raise PrivateKeyError(f"{which} key is not for protocol {protocol}: {err}") from None
 
 
 def _choose_protocol(target: Target, chosen: Protocol | None) -> Protocol:

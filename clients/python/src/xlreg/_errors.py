@@ -213,6 +213,43 @@ class IllFormedNameError(RegistryError, ValueError):
     kind_text = "ill-formed name"
 
 
+class AdmissionRefusedError(RegistryError):
+    """The cluster has an owner, who has not admitted this node, or has banned it."""
+
+    code = 21
+    kind_text = "admission refused"
+
+
+class OrdersChangedError(RegistryError):
+    """Another order of the owner came first.
+
+    Attributes:
+        orders: How many orders are done.
+    """
+
+    code = 22
+    kind_text = "orders have changed"
+
+    def __init__(self, detail: str = "", retry: float = 0.0, orders: int = 0) -> None:
+        """Make the error, with the number of orders that are done."""
+        super().__init__(detail, retry)
+        self.orders = orders
+
+
+class RegistryFullError(RegistryError):
+    """A bound of the registry is reached: of its nodes or clusters, or of what it keeps for one cluster."""
+
+    code = 23
+    kind_text = "registry is full"
+
+
+class KeyNotAdmittedError(RegistryError):
+    """The registry admits some keys only, and this node's is none of them."""
+
+    code = 24
+    kind_text = "key is not admitted"
+
+
 class DeadlineError(XlregError, TimeoutError):
     """The time given was up."""
 
@@ -278,6 +315,26 @@ class Needs20Error(XlregError):
         super().__init__(text)
 
 
+class NeedsRSAError(XlregError):
+    """Classic carriers know RSA keys only."""
+
+    def __init__(self, text: str = "a classic carrier needs an RSA key, and this node's is on P-256") -> None:
+        """Make the error."""
+        super().__init__(text)
+
+
+class NotOwnerError(XlregError):
+    """Only the owner of a cluster can do that."""
+
+    def __init__(self, text: str = "only the owner's ticket can do this") -> None:
+        """Make the error."""
+        super().__init__(text)
+
+
+class DocumentError(XlregError):
+    """A signed roster is not what it has to be, or not signed by the registry that is known."""
+
+
 class UnverifiedError(XlregError):
     """Members have proved nothing: they registered over a classic carrier, or were read over one."""
 
@@ -307,15 +364,23 @@ class VersionError(FormatError, RuntimeError):
 
 
 class PublicKeyError(FormatError):
-    """Not an RSA public key of an allowed size, in its one form."""
+    """Not a public key of an allowed kind and size, in its one form."""
 
 
 class PrivateKeyError(FormatError):
-    """Not an RSA private key that can be used."""
+    """Not a private key that can be used."""
 
 
 class FingerprintError(FormatError):
     """Not a fingerprint: SHA256: and 43 characters of base64."""
+
+
+class TicketError(FormatError):
+    """Not a ticket, or not one for this. The text shows nothing of it that may be secret."""
+
+    def __str__(self) -> str:
+        """Return one line that says so."""
+        return ": ".join([*self._doing, f"ticket: {self._text()}"])
 
 
 class CertificateError(FormatError):

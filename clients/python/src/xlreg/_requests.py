@@ -89,7 +89,7 @@ def create(  # noqa: D417  # self is no argument
     Args:
         name: Its name. If that is empty the registry makes one up; with
             ClusterAttrs.UNIQUE it appends what makes it new.
-        size: How many members it is for, 2 to 64.
+        size: How many members it is for, 2 to 1024; over a classic carrier to 64.
         endpoint_count: How many endpoints each member must have, 1 to 16.
         attrs: Its attributes.
         timeout: Seconds.

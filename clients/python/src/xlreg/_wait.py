@@ -99,7 +99,7 @@ class Waiter:
 
     def _keep(self, received: Roster) -> tuple[bool, Roster]:
         """Verify what was received, and report whether it shows other members than before."""
-        roster = self._dialogue.verify(received)
+        roster = self._dialogue.verify(received, self._ref.key)
         news = self._count() != len(roster.members)
         self.last = roster
         if self._seen:

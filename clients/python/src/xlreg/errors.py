@@ -22,7 +22,11 @@
     │   ├── ClusterSizeError              17   never sent: raised here; has cluster
     │   ├── TryLaterError                 18   retry says when to come back
     │   ├── ProtocolError                 19
-    │   └── IllFormedNameError            20   also a ValueError
+    │   ├── IllFormedNameError            20   also a ValueError
+    │   ├── AdmissionRefusedError         21
+    │   ├── OrdersChangedError            22   has orders
+    │   ├── RegistryFullError             23   retry says when to come back
+    │   └── KeyNotAdmittedError           24
     ├── DeadlineError                     time was up; also a TimeoutError
     │   ├── UnreachableError               no session with the registry; has failures
     │   └── IncompleteError                members are missing; says who is there
@@ -34,6 +38,9 @@
     ├── NeedsNodeError                    a client without a node can only read
     ├── NotRegisteredError                the node has no ID from this registry
     ├── Needs20Error                      a classic carrier cannot carry that
+    ├── NeedsRSAError                     a classic carrier knows RSA keys only
+    ├── NotOwnerError                     only the owner's ticket can do that
+    ├── DocumentError                     a signed roster does not hold
     ├── UnverifiedError                   members have proved nothing
     ├── StrangerError                     the other end of a connection is no member of the cluster
     ├── AddressError                      nobody could reach the node there; also a ValueError
@@ -44,6 +51,7 @@
     │   ├── PublicKeyError
     │   ├── PrivateKeyError
     │   ├── FingerprintError
+    │   ├── TicketError
     │   ├── CertificateError
     │   └── RegCredError                   also a RuntimeError, as it used to be
     └── NodeError                         a node's directory: says which file, and the remedy

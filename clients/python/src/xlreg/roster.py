@@ -8,8 +8,9 @@ from datetime import datetime, timezone
 from cryptography import x509
 
 from ._errors import UnverifiedError, quote
-from .certificate import check_certificate, span, valid_from
-from .vocabulary import Cluster, Endpoint, NodeID, Token
+from .certificate import build, load, span, valid_from
+from .sums import short_sum
+from .vocabulary import NO_STATE, Cluster, ClusterState, Endpoint, NodeID, Token
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,20 @@ class Member:
         Raises:
             UnverifiedError: The member has proved nothing.
         """
-        if not self.verified or self.token.certificate is None:
+        return load(self.certificate_der)
+
+    @property
+    def certificate_der(self) -> bytes:
+        """The certificate in DER. It does not travel, and is built from the token.
+
+        Raises:
+            UnverifiedError: The member has proved nothing.
+        """
+        if not self.verified:
             raise UnverifiedError(
                 f"certificate of {quote(self.name)}: member is not verified: no proof over 2.0"
             )
-        return check_certificate(self.token.certificate, self.token)
+        return build(self.token)
 
     def __repr__(self) -> str:
         unverified = "" if self.verified else ", not verified"
@@ -83,10 +93,16 @@ class Roster:
     Attributes:
         cluster: The cluster.
         members: Its members.
+        state: Its epoch and revision; all zero over a classic carrier.
+        sum: What is the same for everyone who sees the same cluster; empty over a classic carrier.
+        pinned: Whether the cluster's key was known, and its owner has admitted every member.
     """
 
     cluster: Cluster
     members: tuple[Member, ...]
+    state: ClusterState = NO_STATE
+    sum: bytes = b""
+    pinned: bool = False
 
     def __repr__(self) -> str:
         names = ", ".join(member.name for member in self.members) or "nobody"
@@ -125,6 +141,11 @@ class Roster:
         """
         now = now or datetime.now(timezone.utc)
         return (*filter(None, (warn_of_clock(member, now) for member in self.members)), *warn_of_shared(self))
+
+    @property
+    def short_sum(self) -> str:
+        """The sum as people compare it; empty over a classic carrier."""
+        return short_sum(self.sum) if self.sum else ""
 
     @property
     def unverified(self) -> tuple[Member, ...]:
