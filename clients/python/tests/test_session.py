@@ -275,7 +275,9 @@ class Growing(Dialogue):
             Member(i, replace(token, name=f"m{i}", id=NodeID(bytes([i]) * 20))) for i in range(64)
         )
 
-    def receive(self, ref: ClusterRef, limit: Limit, waiting: m.Waiting | None = None) -> Flow[Roster]:
+    def receive(
+        self, ref: ClusterRef, limit: Limit, waiting: m.Waiting | None = None, last: Roster | None = None
+    ) -> Flow[Roster]:
         assert waiting is not None
         assert waiting.size is not None
         assert waiting.millis is not None

@@ -20,12 +20,14 @@ Example:
 from ._pursuit import Progress
 from ._record import Registration
 from ._version import __version__
-from .aio import AsyncClient, aform, await_members
-from .client import Client, form, wait_members
+from .aio import AsyncClient, aform, await_members, awatch
+from .changes import Change
+from .client import Client, form, wait_members, watch
 from .errors import RegCredError, XlregError
 from .keys import Keys, fingerprint, parse_private_key
 from .membership import AsyncMembership, Membership
 from .node import Node
+from .owner import AsyncOwner, Owner
 from .regcred import RegCred, Target, parse_reg_cred
 from .roster import Member, Roster
 from .signed import SignedRoster, verify_signed
@@ -49,6 +51,8 @@ from .vocabulary import (
 __all__ = [
     "AsyncClient",
     "AsyncMembership",
+    "AsyncOwner",
+    "Change",
     "Client",
     "Cluster",
     "ClusterAttrs",
@@ -65,6 +69,7 @@ __all__ = [
     "Node",
     "NodeAttrs",
     "NodeID",
+    "Owner",
     "Progress",
     "Protocol",
     "RegCred",
@@ -81,6 +86,7 @@ __all__ = [
     "__version__",
     "aform",
     "await_members",
+    "awatch",
     "fingerprint",
     "form",
     "parse_decimal_version",
@@ -88,4 +94,5 @@ __all__ = [
     "parse_reg_cred",
     "verify_signed",
     "wait_members",
+    "watch",
 ]

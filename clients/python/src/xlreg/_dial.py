@@ -24,6 +24,7 @@ from .errors import (
 from .keys import parse_public_key
 from .node import Node
 from .regcred import Target
+from .ticket import Ticket
 from .version import Protocol
 from .vocabulary import Endpoint
 
@@ -47,8 +48,20 @@ class Options:
     protocol: Protocol | None = None
     now: Callable[[], datetime] = field(default=utc_now)
     times: Times = field(default_factory=Times)
+    ticket: Ticket | None = None
+    """By which the registry was given, if it was."""
     unknown: bool = False
     """No key is expected: take the one that the registry shows, and ask a person about it."""
+
+    def need_node(self) -> Node:
+        """Return the node.
+
+        Raises:
+            NeedsNodeError: There is none.
+        """
+        if self.node is None:
+            raise NeedsNodeError
+        return self.node
 
     @property
     def original(self) -> bool:

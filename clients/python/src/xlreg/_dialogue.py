@@ -20,7 +20,6 @@ from .errors import (
     ClusterSizeError,
     HandshakeError,
     Needs20Error,
-    NeedsNodeError,
     NotRegisteredError,
     ProtocolError,
     RegistryError,
@@ -35,6 +34,7 @@ from .node import Node
 from .regcred import RegCred
 from .roster import Member, Roster, warn_of_clock, warn_of_shared
 from .signatures import sign_login
+from .ticket import Ticket
 from .vocabulary import (
     NO_KEY,
     Cluster,
@@ -42,6 +42,7 @@ from .vocabulary import (
     ClusterID,
     ClusterKey,
     ClusterRef,
+    ClusterState,
     NodeID,
     check_name,
     indexes_of,
@@ -67,6 +68,22 @@ class Creation:
     size: int
     endpoint_count: int = 1
     attrs: ClusterAttrs = ClusterAttrs.NONE
+    owner: Ticket | None = None
+    """The owner's ticket, for a cluster with a key."""
+
+    @property
+    def ref(self) -> ClusterRef:
+        """The cluster as it is asked for: one whose name the registry changes has none yet."""
+        unique = self.attrs & ClusterAttrs.UNIQUE
+        return ClusterRef(name="" if unique else self.name, key=self.owner.key if self.owner else NO_KEY)
+
+    def request(self) -> m.Message:
+        """Return the Create."""
+        key, signature = b"", b""
+        if self.owner is not None:
+            key = self.owner.key
+            signature = self.owner.sign_create(self.size, self.endpoint_count, self.attrs)
+        return m.new_create(self.name, self.size, self.endpoint_count, self.attrs, key, signature)
 
     def check(self, classic: bool) -> None:
         """Look at it before it is sent.
@@ -84,6 +101,23 @@ class Creation:
             raise ValueError(f"{self.endpoint_count} endpoints: want 1 to {limits.MAX_ENDPOINTS}")
         if classic and self.attrs & ClusterAttrs.UNIQUE:
             raise Needs20Error("unique name: needs protocol 2.0")
+        if classic and self.owner:
+            raise Needs20Error("cluster with an owner: needs protocol 2.0")
+
+
+@dataclass(frozen=True)
+class Joined:
+    """What a registry says to a node that has become a member.
+
+    Attributes:
+        cluster: The cluster.
+        state: Its state, with the epoch that the seat is of.
+        lease: For how many seconds the seat lasts without a sign of life; 0 is for good.
+    """
+
+    cluster: Cluster
+    state: ClusterState
+    lease: float
 
 
 def made_up_name() -> str:
@@ -109,6 +143,7 @@ class Dialogue:
         self.options = dialing.options
         self.heard = heard
         self.protocol = session.protocol
+        self.observed = ""  # from where the registry sees this client, once it has said so
         self.ended: BaseException | None = None  # why the session is over; None while it is not
         self._shown = dialing.shown
         self._session = session
@@ -196,21 +231,17 @@ class Dialogue:
 
     # The node.
 
-    def _node(self) -> Node:
-        if self.options.node is None:
-            raise NeedsNodeError
-        return self.options.node
-
     def register(self, limit: Limit) -> Flow[NodeID]:
         """Tell the registry who the node is and where; the ID it gives is saved before this returns."""
         with doing("register"):
-            node = self._node()
+            node = self.options.need_node()
             token, certificate = node.token(self.protocol, self._proposal(node), self.options.now())
             if not self.protocol.classic and certificate != self._shown:
                 # The signature covers the certificate of this session's handshake.
                 raise self._broken("the certificate of the node was renewed after this session began")
             reply = yield from self.ask(m.new_member(token), limit)
             node_id, _ = self._read(reply.member_ok)
+            self.observed = reply.observed
             self._verifier.know(replace(token, id=node_id))
             yield from self._remember(node, node_id, limit)
             return node_id
@@ -239,7 +270,7 @@ class Dialogue:
     def login(self, limit: Limit) -> Flow[NodeID]:
         """Say who the node is by the ID that register saved."""
         with doing("log in"):
-            node = self._node()
+            node = self.options.need_node()
             known = node.registration(self.options.target.fingerprint)
             if known is None:
                 raise NotRegisteredError
@@ -272,10 +303,8 @@ class Dialogue:
             if self.options.original and not wanted.name:
                 wanted = replace(wanted, name=made_up_name())
             wanted.check(self.protocol.classic)
-            request = m.new_create(wanted.name, wanted.size, wanted.endpoint_count, wanted.attrs)
-            reply = yield from self.ask(request, limit)
-            unique = wanted.attrs & ClusterAttrs.UNIQUE
-            cluster = self._cluster(reply, ClusterRef(name="" if unique else wanted.name))
+            reply = yield from self.ask(wanted.request(), limit)
+            cluster = self._cluster(reply, wanted.ref)
             self._current = cluster.id
             check_size(cluster, wanted.size)
             return cluster
@@ -288,13 +317,25 @@ class Dialogue:
             reply = yield from self.ask(m.new_get(self.protocol, self._known(ref), which), limit)
             return self._cluster(reply, ref)
 
-    def join(self, ref: ClusterRef, limit: Limit) -> Flow[Cluster]:
+    def look(self, ref: ClusterRef, limit: Limit) -> Flow[tuple[Cluster, ClusterState]]:
+        """Ask for all of a cluster but its members."""
+        with doing(f"get {ref}"):
+            reply = yield from self.ask(m.new_get(self.protocol, ref, 0), limit)
+            return self._cluster(reply, ref), reply.state(self.protocol)
+
+    def order(self, encoded: bytes, signature: bytes, limit: Limit) -> Flow[None]:
+        """Hand over an order of a cluster's owner."""
+        yield from self.ask(m.new_order(encoded, signature), limit)
+
+    def join(self, ref: ClusterRef, limit: Limit, seat: m.Seat | None = None) -> Flow[Joined]:
         """Make the node a member."""
         with doing(f"join {ref}"):
-            reply = yield from self.ask(m.new_join(ref), limit)
+            if self.protocol.classic and seat is not None and (seat.fresh or seat.lease_millis):
+                raise Needs20Error("leases and fresh starts: need protocol 2.0")
+            reply = yield from self.ask(m.new_join(ref, None if self.protocol.classic else seat), limit)
             cluster = self._cluster(reply, ref)
             self._current = cluster.id
-            return cluster
+            return Joined(cluster, reply.state(self.protocol), reply.raw.LeaseMillis / 1000)
 
     def leave(self, ref: ClusterRef, limit: Limit) -> Flow[None]:
         """Give up the node's place."""
@@ -308,17 +349,28 @@ class Dialogue:
         with doing(f"get members of {ref}"):
             return self.verify((yield from self.receive(ref, limit)), ref.key)
 
-    def receive(self, ref: ClusterRef, limit: Limit, waiting: m.Waiting | None = None) -> Flow[Roster]:
+    def receive(
+        self, ref: ClusterRef, limit: Limit, waiting: m.Waiting | None = None, last: Roster | None = None
+    ) -> Flow[Roster]:
         """Ask for all members, in as many parts as it takes, of which the first alone waits.
 
-        They are not verified yet.
+        With the last roster it is asked for what has changed since, and that is merged. A
+        request that then waits ends at the first change. They are not verified yet.
         """
         if self.protocol.classic:
             return (yield from self._receive_classic(ref, limit, waiting))
+        if last is not None and last.sum:
+            waiting = replace(waiting or m.Waiting(), since=last.state.revision)
         part = yield from self._receive_part(m.new_get(self.protocol, ref, None, waiting), ref, limit)
-        return (yield from self.complete(ref, part, limit))
+        if part.since is not None:
+            merged = part.after(last) if last is not None else None
+            if merged is not None:
+                return merged
+            again = m.new_get(self.protocol, ClusterRef(part.cluster.id, key=ref.key))
+            part = yield from self._receive_part(again, ref, limit)
+        return (yield from self._complete_part(ref, part, limit))
 
-    def complete(self, ref: ClusterRef, part: m.Part, limit: Limit) -> Flow[Roster]:
+    def _complete_part(self, ref: ClusterRef, part: m.Part, limit: Limit) -> Flow[Roster]:
         """Ask for the members that are missing from an answer which had no room for them."""
         while not part.whole:
             by_id = ClusterRef(part.cluster.id, key=ref.key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, ClassVar
 
 
@@ -101,6 +102,31 @@ class MemberIDInUseError(RegistryError):
     kind_text = "cluster member id already in use"
 
 
+class TwinError(MemberIDInUseError):
+    """Another process runs as this node, with its key, and has its seat.
+
+    It is a copy of the machine, for example, or a second start of the program.
+
+    Attributes:
+        endpoints: Where the other one says that it is.
+        joined: When it took the seat, by the registry's clock; None if that is not known.
+    """
+
+    def __init__(self, endpoints: Sequence[str] = (), joined: datetime | None = None) -> None:
+        """Make the error of what is known about the other one."""
+        text = "another process runs as this node, with its key"
+        if endpoints:
+            text += f", at {endpoints[0]}"
+        if joined is not None:
+            text += f", and took its seat at {joined:%Y-%m-%dT%H:%M:%SZ}"
+        super().__init__(text)
+        self.endpoints = tuple(endpoints)
+        self.joined = joined
+
+    def _text(self) -> str:
+        return self.detail
+
+
 class TooFewEndpointsError(RegistryError):
     """The node has fewer endpoints than the cluster asks for."""
 
@@ -183,6 +209,10 @@ class NotMemberError(RegistryError):
 
     code = 15
     kind_text = "not a member"
+
+
+class NewEpochError(NotMemberError):
+    """The cluster has started anew since the node took its seat, without it: start it again."""
 
 
 class IdentityRequiredError(RegistryError):
@@ -285,6 +315,14 @@ class SessionEndedError(XlregError, ConnectionError):
     The connection broke, a call was given up in the middle, the client was
     closed, or the registry ended it with an error.
     """
+
+
+class ClosedError(XlregError):
+    """The membership was closed."""
+
+    def __init__(self, text: str = "the membership was closed") -> None:
+        """Make the error."""
+        super().__init__(text)
 
 
 class OriginalRegistryError(XlregError):

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -25,6 +25,7 @@ from ._errors import (
 )
 from ._naming import new_name
 from ._record import Record, Registration
+from ._wire.inner import decode_labels, encode_labels
 from .keys import DEFAULT_KEY_KIND, Keys, PrivateKey, kind_of, parse_public_key, public_der, same_key
 from .regcred import RegCred
 from .signatures import sign_classic, sign_comms, sign_token
@@ -117,6 +118,7 @@ class Node:
         self._record = record
         self._life = life
         self._certificate: _Certificate | None = None
+        self._labels = b""
         self._signatures: dict[str, bytes] = {}  # by field, while nothing changes that they cover
 
     @classmethod
@@ -310,6 +312,28 @@ class Node:
             if self._certificate is not None and not self._certificate.fits(self._token()):
                 self._certificate = None
 
+    @property
+    def labels(self) -> dict[str, bytes]:
+        """What the node tells the others besides its addresses."""
+        return decode_labels(self._labels)
+
+    def set_labels(self, labels: Mapping[str, str | bytes]) -> None:
+        """Replace the node's labels, for rosters that are read after it joins the next time.
+
+        They are not saved: a program says them at each start.
+
+        Args:
+            labels: Keys have the form of names, values are any bytes or text.
+
+        Raises:
+            IllFormedTokenError: There are too many, or they are too long, or a key is no name.
+        """
+        encoded = encode_labels({k: v.encode() if isinstance(v, str) else v for k, v in labels.items()})
+        with self._mutex:
+            if encoded != self._labels:
+                self._labels = encoded
+                self._forget("digsig2")
+
     def set_registration(self, registration: Registration) -> None:
         """Keep what is known of a registry, in place of what was; on disk when this returns.
 
@@ -379,7 +403,8 @@ class Node:
 
     def _token(self, node_id: NodeID | None = None) -> Token:
         r, keys = self._record, self._keys
-        return Token(r.name, keys.comms_key, keys.sig_key, r.endpoints, r.attrs, node_id)
+        token = Token(r.name, keys.comms_key, keys.sig_key, r.endpoints, r.attrs, node_id)
+        return replace(token, labels=self._labels)
 
     def close(self) -> None:
         """Give up the lock: nothing can be changed any more. May be called again."""

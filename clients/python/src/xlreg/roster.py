@@ -8,7 +8,9 @@ from datetime import datetime, timezone
 from cryptography import x509
 
 from ._errors import UnverifiedError, quote
+from ._wire.inner import decode_admission, decode_labels
 from .certificate import build, load, span, valid_from
+from .owning import Invite
 from .sums import short_sum
 from .vocabulary import NO_STATE, Cluster, ClusterState, Endpoint, NodeID, Token
 
@@ -70,6 +72,23 @@ class Member:
             )
         return build(self.token)
 
+    @property
+    def labels(self) -> dict[str, bytes]:
+        """What the member tells the others besides its addresses, signed like all that it says."""
+        return decode_labels(self.token.labels)
+
+    @property
+    def invite(self) -> Invite | None:
+        """The invite that it came with, in a cluster that has an owner; None for none.
+
+        Raises:
+            AdmissionRefusedError: What the registry hands out is no leave to join.
+        """
+        if not self.token.admission:
+            return None
+        invite = decode_admission(self.token.admission).invite
+        return invite if invite.key else None
+
     def __repr__(self) -> str:
         unverified = "" if self.verified else ", not verified"
         return f"<Member {self.index}: {self.describe()}{unverified}>"
@@ -116,6 +135,10 @@ class Roster:
     def by_id(self, node_id: bytes) -> Member | None:
         """Return the member with this ID, or None."""
         return next((m for m in self.members if m.id == node_id), None)
+
+    def by_key(self, sig_key: bytes) -> Member | None:
+        """Return the member with this sig key, or None; over 2.0 there is at most one."""
+        return next((m for m in self.members if m.token.sig_key == sig_key), None)
 
     def by_index(self, index: int) -> Member | None:
         """Return the member with this index, or None."""

@@ -18,7 +18,7 @@ LENGTH = 32
 
 def roster_sum(cluster: Cluster, state: ClusterState, members: Iterable[tuple[int, Token]]) -> bytes:
     """Return the sum of a whole roster, its members given by index and token, in the order of the indexes."""
-    seats = [struct.pack(">I", index) + _seat_sum(token) for index, token in members]
+    seats = [struct.pack(">I", index) + seat_sum(token) for index, token in members]
     head = [cluster.id, cluster.name.encode(), cluster.key]
     numbers = struct.pack(
         ">IIQQQI",
@@ -32,7 +32,8 @@ def roster_sum(cluster: Cluster, state: ClusterState, members: Iterable[tuple[in
     return hashlib.sha256(_ROSTER + b"".join(map(lp, head)) + numbers + b"".join(seats)).digest()
 
 
-def _seat_sum(token: Token) -> bytes:
+def seat_sum(token: Token) -> bytes:
+    """Return the sum of one member, which all that it says goes into, and no times."""
     ends = [endpoint.encode() for endpoint in token.endpoints]
     proofs = [token.digsig2, token.certificate, token.comms_sig, token.labels, token.admission, token.run]
     parts = [

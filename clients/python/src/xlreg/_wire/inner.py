@@ -8,7 +8,7 @@ from typing import TypeVar
 from google.protobuf.message import DecodeError, Message
 
 from .. import limits
-from ..errors import AdmissionRefusedError, BadSignatureError, IllFormedTokenError, XlregError
+from .._errors import AdmissionRefusedError, BadSignatureError, IllFormedTokenError, XlregError
 from ..owning import NO_INVITE, Admission, Invite, Order
 from ..vocabulary import ClusterKey, check_name
 from . import xlreg_pb2 as pb

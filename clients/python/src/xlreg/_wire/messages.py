@@ -24,7 +24,7 @@ from ..errors import (
 )
 from ..keys import parse_rsa_key
 from ..regcred import RegCred
-from ..roster import Member
+from ..roster import Member, Roster
 from ..sums import LENGTH as SUM_LENGTH
 from ..sums import roster_sum
 from ..version import DecimalVersion, Protocol
@@ -257,6 +257,16 @@ class Part:
         if merged.whole:
             merged.check_sum()
         return merged
+
+    def after(self, last: Roster) -> Roster | None:
+        """Return the roster that this makes of the last; None if its sum is not that of the result."""
+        members = {member.index: member for member in last.members if self.seats >> member.index & 1}
+        members |= {member.index: member for member in self.members}
+        ordered = [members[index] for index in sorted(members)]
+        pairs = ((member.index, member.token) for member in ordered)
+        if roster_sum(self.cluster, self.state, pairs) != self.sum:
+            return None
+        return Roster(self.cluster, tuple(ordered), self.state, self.sum)
 
     def check_sum(self) -> None:
         """Hold the sum against the members, all of whom are here.
