@@ -1,68 +1,59 @@
 package xlreg_test
 
 import (
+	"errors"
+	"strings"
 	"testing"
-
-	"pgregory.net/rapid"
 
 	"github.com/xlattice/xlreg"
 )
 
-// TestSeatsAgainstASet holds the bits against the plainest model there is.
-func TestSeatsAgainstASet(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		var s xlreg.Seats
-		model := map[int]bool{}
-		for _, i := range rapid.SliceOf(rapid.IntRange(-64, 63)).Draw(t, "steps") {
-			if i >= 0 {
-				s, model[i] = s.With(i), true
-				continue
-			}
-			s = s.Without(^i)
-			delete(model, ^i)
-		}
-		lowest := 0
-		for model[lowest] {
-			lowest++
-		}
-		if s.Len() != len(model) || s.LowestFree() != lowest {
-			t.Errorf("%b: %d seats, lowest free %d; want %d and %d", s, s.Len(), s.LowestFree(), len(model), lowest)
-		}
-		for i := range 64 {
-			if s.Has(i) != model[i] {
-				t.Errorf("%b: seat %d is %v", s, i, s.Has(i))
-			}
-		}
-	})
-}
-
-func TestSeatsAtTheirEnds(t *testing.T) {
-	all := xlreg.AllSeats
-	if all.Len() != 64 || all.LowestFree() != 64 || !all.Has(0) || !all.Has(63) {
-		t.Errorf("all seats: %d, lowest free %d", all.Len(), all.LowestFree())
-	}
-	if all.Has(-1) || all.Has(64) {
-		t.Error("there are more than 64 seats")
-	}
-	if got := all.Without(63).LowestFree(); got != 63 {
-		t.Errorf("lowest free %d", got)
-	}
-}
-
 func TestRoster(t *testing.T) {
 	r := &xlreg.Roster{Cluster: xlreg.Cluster{MaxSize: 2}}
-	if r.Full() || r.Seats() != 0 {
-		t.Errorf("an empty roster is full or has seats %b", r.Seats())
+	if r.Full() || !r.Seats().IsEmpty() {
+		t.Errorf("an empty roster is full or has %d seats", r.Seats().Len())
 	}
-	r.Members = []xlreg.Member{{Index: 0}, {Index: 63}}
-	if want := xlreg.Seats(1 | 1<<63); !r.Full() || r.Seats() != want {
-		t.Errorf("seats %b, full: %v", r.Seats(), r.Full())
+	r.Members = []xlreg.Member{{Index: 0}, {Index: 1023}}
+	if want := xlreg.SeatsOf(0, 1023); !r.Full() || r.Seats() != want {
+		t.Errorf("%d seats, full: %v", r.Seats().Len(), r.Full())
 	}
 }
 
 func TestClusterRef(t *testing.T) {
 	if !(xlreg.ClusterRef{}).IsZero() || (xlreg.ClusterRef{Name: "a"}).IsZero() || (xlreg.ClusterRef{ID: "a"}).IsZero() {
 		t.Error("IsZero")
+	}
+	if !(xlreg.ClusterRef{Key: "k"}).IsZero() {
+		t.Error("a key alone names a cluster")
+	}
+}
+
+func TestClusterKey(t *testing.T) {
+	for n := range 70 {
+		err := xlreg.ClusterKey(strings.Repeat("k", n)).Validate()
+		if want := n == 0 || n == 32; (err == nil) != want {
+			t.Errorf("%d bytes: %v", n, err)
+		}
+		if err != nil && !errors.Is(err, xlreg.ErrIllFormedName) {
+			t.Errorf("%d bytes: %v is of another kind than %v", n, err, xlreg.ErrIllFormedName)
+		}
+	}
+}
+
+// Classic peers see neither keyed clusters nor large ones.
+func TestClassicClusters(t *testing.T) {
+	for _, c := range []struct {
+		cluster xlreg.Cluster
+		want    bool
+	}{
+		{xlreg.Cluster{MaxSize: 2}, true},
+		{xlreg.Cluster{MaxSize: 64}, true},
+		{xlreg.Cluster{MaxSize: 65}, false},
+		{xlreg.Cluster{MaxSize: 2, Key: "k"}, false},
+	} {
+		if got := c.cluster.Classic(); got != c.want {
+			t.Errorf("%d members, key %q: %v", c.cluster.MaxSize, c.cluster.Key, got)
+		}
 	}
 }
 

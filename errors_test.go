@@ -42,9 +42,13 @@ func TestKindsOnTheWire(t *testing.T) {
 		18: "try again later",
 		19: "protocol error",
 		20: "ill-formed name",
+		21: "admission refused",
+		22: "orders have changed",
+		23: "registry is full",
+		24: "key is not admitted",
 	}
 	kinds := xlreg.Kinds()
-	if len(kinds) != 20 {
+	if len(kinds) != 24 {
 		t.Fatalf("%d kinds", len(kinds))
 	}
 	for i, k := range kinds {
@@ -52,7 +56,7 @@ func TestKindsOnTheWire(t *testing.T) {
 			t.Errorf("kind %d is %q", k, k)
 		}
 	}
-	for _, k := range []xlreg.Kind{0, 21, 255} {
+	for _, k := range []xlreg.Kind{0, 25, 255} {
 		if k.Valid() || k.Error() == "" {
 			t.Errorf("kind %d is valid or has no text", k)
 		}
@@ -66,8 +70,8 @@ func TestKindsAreFoundInWrappedErrors(t *testing.T) {
 			if !ok || got != k || !errors.Is(err, k) {
 				t.Errorf("%v: got %v", err, got)
 			}
-			if errors.Is(err, k%20+1) {
-				t.Errorf("%v is also of kind %v", err, k%20+1)
+			if errors.Is(err, k%24+1) {
+				t.Errorf("%v is also of kind %v", err, k%24+1)
 			}
 		}
 	}

@@ -19,7 +19,8 @@ const mostArrivals = 256
 // is from another member of the roster at that moment; others are closed, and
 // logged. Handshakes take ten seconds at most and wait for none other, so one peer
 // that says nothing holds up no other. Close ends those under way; connections
-// that Accept returned stay open.
+// that Accept returned stay open. Members that compare what they see of the cluster are
+// answered on the side, by SumALPN.
 //
 // If some members are not verified, the error names them and is ErrUnverified, and
 // l is as before; see TLSConfig.
@@ -33,7 +34,7 @@ func (m *Membership) Listen(l net.Listener) (net.Listener, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	a := &acceptor{
 		Listener: l, m: m, cancel: cancel,
-		handshake: handshake{role: tls.Server, judge: m.judge(), config: m.config()},
+		handshake: handshake{role: tls.Server, judge: m.judge(), config: m.config(), sums: true},
 		ready:     make(chan accepted), ended: make(chan struct{}),
 	}
 	a.work.Go(func() { a.run(ctx) })
@@ -134,10 +135,23 @@ func (a *acceptor) greet(ctx context.Context, one *arrival) {
 		a.m.o.Logger.Info("connection of no member", "peer", one.RemoteAddr().String(), "err", err)
 		return
 	}
+	if c.ConnectionState().NegotiatedProtocol == SumALPN {
+		a.serveSums(ctx, c)
+		return
+	}
 	select {
 	case a.ready <- accepted{conn: c}:
 	case <-ctx.Done():
 		one.Close()
+	}
+}
+
+// serveSums answers a member that compares, and is not for Accept.
+func (a *acceptor) serveSums(ctx context.Context, c *Conn) {
+	stop := context.AfterFunc(ctx, func() { c.NetConn().Close() })
+	defer stop()
+	if err := a.m.ServeSums(c.Conn); err != nil && ctx.Err() == nil {
+		a.m.o.Logger.Debug("comparison broken off", "peer", c.RemoteAddr().String(), "err", err)
 	}
 }
 

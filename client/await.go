@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/regcred"
 )
 
 // AwaitOptions say which cluster's roster to wait for, and how to read it.
@@ -29,10 +28,12 @@ type AwaitOptions struct {
 //
 // When the registry goes away meanwhile, or says to come back later, Await asks again
 // until ctx ends. If ctx ends first the error is an *IncompleteError that says who has
-// joined, or, if the registry never said, why it did not. Without a deadline Await
+// joined, or, if the registry never said, why it did not. With a ticket it waits for the
+// cluster's owner to create it, too. Without a deadline Await
 // waits without end, for members and for the registry to be within reach alike; Progress
 // and the Logger are told.
-func Await(ctx context.Context, target *regcred.Target, o AwaitOptions) (*Roster, error) {
+func Await(ctx context.Context, target Target, o AwaitOptions) (*Roster, error) {
+	o.Cluster = clusterNamed(o.Cluster, ticketOf(target))
 	a := &awaiting{target: target, o: o, size: o.Size}
 	a.o.Options = o.Options.withDefaults()
 	if err := a.run(ctx); err != nil {
@@ -44,7 +45,7 @@ func Await(ctx context.Context, target *regcred.Target, o AwaitOptions) (*Roster
 
 // awaiting is one Await under way.
 type awaiting struct {
-	target *regcred.Target
+	target Target
 	o      AwaitOptions
 
 	size  int       // 0 until it is known
@@ -56,7 +57,7 @@ func (a *awaiting) run(ctx context.Context) error {
 	if a.o.Cluster.IsZero() {
 		return xlreg.ErrNoClusterNamed
 	}
-	err := keepTrying(ctx, a.attempt, func(err error) {
+	err := keepTrying(ctx, a.o.protocol(), a.attempt, func(err error) {
 		a.o.Logger.Warn("wait for members is tried again", "cluster", refText(a.o.Cluster), "err", err)
 		a.tell(err)
 	})
@@ -79,6 +80,14 @@ func (a *awaiting) attempt(ctx context.Context) error {
 		return err
 	}
 	defer c.Close()
+	err = a.wait(ctx, c)
+	if ticketOf(a.target) != nil && errors.Is(err, xlreg.ErrNoSuchClusterName) {
+		return fmt.Errorf("%w: %w", errNotYet, err)
+	}
+	return err
+}
+
+func (a *awaiting) wait(ctx context.Context, c *Client) error {
 	w := &waiter{c: c, ref: a.o.Cluster, size: a.o.Size}
 	defer func() { a.keep(w) }()
 	if a.o.Progress != nil {
@@ -111,15 +120,15 @@ func (a *awaiting) tell(err error) {
 // dialReader opens a session in which rosters can be read. Over 2.0 anybody may. Over
 // a classic carrier the node has to register: original servers know no log-in, and
 // registering again as before is as good as one with every server.
-func dialReader(ctx context.Context, target *regcred.Target, o Options) (*Client, error) {
+func dialReader(ctx context.Context, target Target, o Options) (*Client, error) {
 	return openReader(ctx, Dial, target, o)
 }
 
 // dialer is Dial, or reach.
-type dialer func(context.Context, *regcred.Target, Options) (*Client, error)
+type dialer func(context.Context, Target, Options) (*Client, error)
 
 // openReader is dialReader with the dialer given.
-func openReader(ctx context.Context, dial dialer, target *regcred.Target, o Options) (*Client, error) {
+func openReader(ctx context.Context, dial dialer, target Target, o Options) (*Client, error) {
 	c, err := dial(ctx, target, o)
 	if err != nil || !c.Protocol().Classic() {
 		return c, err
@@ -128,31 +137,4 @@ func openReader(ctx context.Context, dial dialer, target *regcred.Target, o Opti
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
-}
-
-const (
-	againFirstPause = 50 * time.Millisecond
-	againMostPause  = time.Second
-	longestRetry    = time.Minute      // however long a registry says to wait
-	steady          = 10 * time.Second // after a session of this length the pauses are short again
-)
-
-// keepTrying makes attempts, each with a session of its own, until one succeeds, fails
-// for good, or has no time left. Between two of them it calls failed and pauses.
-func keepTrying(ctx context.Context, attempt func(context.Context) error, failed func(error)) error {
-	pauses := backoff{first: againFirstPause, most: againMostPause}
-	for {
-		began := time.Now()
-		err := attempt(ctx)
-		if err == nil || ctx.Err() != nil || isTimeUp(err) || !retryable(err) {
-			return err
-		}
-		failed(err)
-		if time.Since(began) > steady {
-			pauses.reset()
-		}
-		if pauses.pause(ctx, min(xlreg.RetryAfter(err), longestRetry)) != nil {
-			return err
-		}
-	}
 }

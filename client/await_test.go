@@ -220,10 +220,10 @@ func TestAwaitLosesTheRegistry(t *testing.T) {
 		f := newFake(t, xlreg.Protocol20)
 		f.addOther("alice")
 		f.tell(wire.OpGetCluster, func(r request) *wire.Message {
-			if r.Get().Wait {
+			if r.get().Wait {
 				return nil
 			}
-			return f.members(r.Get().Which)
+			return f.members(r.get().Which)
 		})
 		o := f.awaitOptions(t)
 		o.Progress = func(client.Progress) {}

@@ -27,7 +27,13 @@ const formed = 64
 // before. Beside it stand what that is held against: the same mutual TLS
 // handshakes alone, and 64 x 64 checks of a signature. Times are in ms.
 func BenchmarkForm(b *testing.B) {
-	nodes := benchNodes(b)
+	for _, kind := range []keys.Kind{keys.RSA, keys.P256} {
+		b.Run(string(kind), func(b *testing.B) { benchForm(b, kind) })
+	}
+}
+
+func benchForm(b *testing.B, kind keys.Kind) {
+	nodes := benchNodes(b, kind)
 	var handshakes, received, verified, checks time.Duration
 	for b.Loop() {
 		handshakes += timeHandshakes(b, nodes)
@@ -48,11 +54,13 @@ func BenchmarkForm(b *testing.B) {
 }
 
 // benchNodes are ready to register.
-func benchNodes(b *testing.B) []*identity.Node {
+func benchNodes(b *testing.B, kind keys.Kind) []*identity.Node {
 	nodes := make([]*identity.Node, formed)
 	for i := range nodes {
 		endpoint := xlreg.Endpoint(fmt.Sprintf("127.0.0.1:%d", 5000+i))
-		nodes[i] = newNodeWith(b, 1+i%2, fmt.Sprintf("m%d", i), []xlreg.Endpoint{endpoint})
+		nodes[i] = must[*identity.Node](b)(identity.NewNode(identity.Options{
+			Name: xlreg.Name(fmt.Sprintf("m%d", i)), Endpoints: []xlreg.Endpoint{endpoint}, Kind: kind,
+		}))
 		if _, _, err := nodes[i].Token(xlreg.Protocol20, "", time.Now()); err != nil {
 			b.Fatal(err)
 		}
@@ -173,7 +181,7 @@ func timeChecks(b *testing.B, nodes []*identity.Node) time.Duration {
 	each(b, len(nodes), func(int) error {
 		for i := range roster.Members {
 			t := &roster.Members[i].Token
-			if err := keys.VerifyToken(t, t.Certificate); err != nil {
+			if err := keys.VerifyToken(t); err != nil {
 				return err
 			}
 		}
@@ -186,11 +194,10 @@ func benchRoster(b *testing.B, nodes []*identity.Node) *xlreg.Roster {
 	b.Helper()
 	r := &xlreg.Roster{Cluster: xlreg.Cluster{Name: "bench", MaxSize: len(nodes)}}
 	for i, n := range nodes {
-		t, certificate, err := n.Token(xlreg.Protocol20, xlreg.NodeID(id(fmt.Sprint(i))), time.Now())
+		t, _, err := n.Token(xlreg.Protocol20, xlreg.NodeID(id(fmt.Sprint(i))), time.Now())
 		if err != nil {
 			b.Fatal(err)
 		}
-		t.Certificate = certificate
 		r.Members = append(r.Members, xlreg.Member{Index: i, Token: *t})
 	}
 	return r
@@ -199,7 +206,12 @@ func benchRoster(b *testing.B, nodes []*identity.Node) *xlreg.Roster {
 // BenchmarkVerify measures what a roster of 64 costs one member that has the
 // machine to itself, for the first time and again.
 func BenchmarkVerify(b *testing.B) {
-	roster := benchRoster(b, benchNodes(b))
+	for _, kind := range []keys.Kind{keys.RSA, keys.P256} {
+		b.Run(string(kind), func(b *testing.B) { benchVerify(b, benchRoster(b, benchNodes(b, kind))) })
+	}
+}
+
+func benchVerify(b *testing.B, roster *xlreg.Roster) {
 	b.Run("first", func(b *testing.B) {
 		for b.Loop() {
 			if _, err := client.Verify(roster); err != nil {

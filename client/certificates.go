@@ -27,24 +27,29 @@ func (r *Roster) ByCertificate(cert *x509.Certificate) *Member {
 // identify looks at every member with the key: several may have the same one, and then
 // the names in their certificates tell them apart.
 func (r *Roster) identify(cert *x509.Certificate) (*Member, error) {
-	why := fmt.Errorf("its key is that of no member of %s", clusterText(&r.Cluster))
+	var candidates []*Member
+	for i := range r.Members {
+		if m := &r.Members[i]; m.Token.SigKey == xlreg.SigKey(cert.RawSubjectPublicKeyInfo) {
+			candidates = append(candidates, m)
+		}
+	}
+	if len(candidates) == 0 {
+		return nil, fmt.Errorf("its key is that of no member of %s", clusterText(&r.Cluster))
+	}
 	shown, err := keys.ReadCertificate(cert.Raw)
 	if err != nil {
 		return nil, err
 	}
-	for i := range r.Members {
-		m := &r.Members[i]
-		if m.Token.SigKey != xlreg.SigKey(cert.RawSubjectPublicKeyInfo) {
-			continue
-		}
-		if !m.Verified {
+	var why error
+	for _, m := range candidates {
+		switch {
+		case !m.Verified:
 			why = fmt.Errorf("its key is that of %q: %w", m.Token.Name, ErrUnverified)
-			continue
-		}
-		if shown.Name == m.Token.Name {
+		case shown.Name == m.Token.Name:
 			return m, nil
+		default:
+			why = fmt.Errorf("it is %q, and %q has its key", shown.Name, m.Token.Name)
 		}
-		why = fmt.Errorf("it is %q, and %q has its key", shown.Name, m.Token.Name)
 	}
 	return nil, why
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/xlattice/xlreg/internal/session"
 	"github.com/xlattice/xlreg/internal/wire"
 	"github.com/xlattice/xlreg/regcred"
+	"github.com/xlattice/xlreg/ticket"
 )
 
 const byePatience = time.Second
@@ -25,7 +26,9 @@ const byePatience = time.Second
 type Client struct {
 	node     *identity.Node // nil: read only
 	target   *regcred.Target
-	sig      string // fingerprint of the registry's sig key
+	ticket   *ticket.Ticket // nil: the target is none
+	sig      string         // fingerprint of the registry's sig key
+	next     *nextKey       // the key that follows it, by which the registry proved itself; nil: by sig
 	protocol xlreg.Protocol
 	original bool // by its credentials, the registry is one from before 2.0
 	now      func() time.Time
@@ -40,7 +43,11 @@ type Client struct {
 	ended    error     // why the session is over; nil while it is not
 	heard    time.Time // when the registry last answered
 	clusters map[xlreg.ClusterID]xlreg.Cluster
-	current  xlreg.ClusterID // of the last Create or Join
+	pinned   map[xlreg.ClusterID]bool   // whose keys the caller knew
+	revision map[xlreg.ClusterID]uint64 // the last heard of
+	current  xlreg.ClusterID            // of the last Create or Join
+	lease    time.Duration              // that its seat has; 0: none
+	observed xlreg.Endpoint             // from where the registry sees this client; empty: not heard
 	verifier verifier
 }
 

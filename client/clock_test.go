@@ -95,12 +95,13 @@ func TestTheClockIsNeverSet(t *testing.T) {
 func TestMembersWithWrongDatesAreNamed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, xlreg.Protocol20)
-		for name, off := range map[string]time.Duration{"early": 48 * time.Hour, "late": -200 * 24 * time.Hour} {
-			token, certificate, err := newNode(t, name).Token(f.protocol, "", time.Now().Add(off))
+		for i, name := range []string{"early", "late"} {
+			off := []time.Duration{48 * time.Hour, -200 * 24 * time.Hour}[i]
+			token, _, err := newNodeOf(t, memberKeys()[i], name).Token(f.protocol, "", time.Now().Add(off))
 			if err != nil {
 				t.Fatal(err)
 			}
-			f.add(*token, xlreg.NodeID(id(name)), certificate)
+			f.add(*token, xlreg.NodeID(id(name)))
 		}
 		var log bytes.Buffer
 		o := f.formOptions(newNode(t, "n"))

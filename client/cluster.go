@@ -6,17 +6,23 @@ import (
 	"encoding/base32"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/wire"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // CreateOptions describe a cluster.
 type CreateOptions struct {
 	Name          xlreg.Name // empty: one is made up
-	Size          int        // members, 2 to 64
+	Size          int        // members, 2 to 1024; over a classic carrier to 64
 	EndpointCount int        // endpoints each member must have, up to 16; 0 is 1
 	Attrs         xlreg.ClusterAttrs
+
+	// Owner makes it a cluster with a key: only those whom the owner admits become members.
+	// Such a cluster has a name that the owner chooses. Nil: an open cluster. 2.0 only.
+	Owner *keys.Owner
 }
 
 func (o *CreateOptions) check(p xlreg.Protocol) error {
@@ -25,8 +31,8 @@ func (o *CreateOptions) check(p xlreg.Protocol) error {
 			return err
 		}
 	}
-	if o.Size < xlreg.MinClusterSize || o.Size > xlreg.MaxClusterSize {
-		return fmt.Errorf("size %d: want %d to %d", o.Size, xlreg.MinClusterSize, xlreg.MaxClusterSize)
+	if most := mostMembers(p); o.Size < xlreg.MinClusterSize || o.Size > most {
+		return fmt.Errorf("size %d: want %d to %d", o.Size, xlreg.MinClusterSize, most)
 	}
 	if o.EndpointCount < 0 || o.EndpointCount > xlreg.MaxEndpoints {
 		return fmt.Errorf("%d endpoints: want 1 to %d", o.EndpointCount, xlreg.MaxEndpoints)
@@ -34,7 +40,26 @@ func (o *CreateOptions) check(p xlreg.Protocol) error {
 	if p.Classic() && o.Attrs&xlreg.ClusterUnique != 0 {
 		return fmt.Errorf("unique name: %w", ErrNeeds20)
 	}
+	return o.checkOwner(p)
+}
+
+func (o *CreateOptions) checkOwner(p xlreg.Protocol) error {
+	switch {
+	case o.Owner == nil:
+		return nil
+	case p.Classic():
+		return fmt.Errorf("cluster with a key: %w", ErrNeeds20)
+	case o.Name == "" || o.Attrs&xlreg.ClusterUnique != 0:
+		return xlreg.Errorf(xlreg.ErrIllFormedName, "the owner of a cluster with a key chooses its name")
+	}
 	return nil
+}
+
+func mostMembers(p xlreg.Protocol) int {
+	if p.Classic() {
+		return xlreg.MaxClassicClusterSize
+	}
+	return xlreg.MaxClusterSize
 }
 
 // Create makes a cluster. If the name exists already nothing is changed and what
@@ -50,17 +75,22 @@ func (c *Client) Create(ctx context.Context, o CreateOptions) (xlreg.Cluster, er
 		if err := o.check(c.protocol); err != nil {
 			return cluster, err
 		}
-		if cluster, err = c.enterCluster(ctx, o.request(), o.asked()); err != nil {
+		made, err := c.enterCluster(ctx, o.request(), o.asked())
+		if err != nil {
 			return cluster, err
 		}
-		return cluster, checkSize(&cluster, o.Size)
+		return made.Cluster, checkSize(&made.Cluster, o.Size)
 	})
 }
 
 func (o *CreateOptions) request() *wire.Message {
-	return wire.NewCreate(xlreg.ClusterSpec{
+	spec := xlreg.ClusterSpec{
 		Name: string(o.Name), MaxSize: uint32(o.Size), Attrs: o.Attrs, EndpointCount: uint32(max(1, o.EndpointCount)),
-	})
+	}
+	if o.Owner != nil {
+		o.Owner.SignCreate(&spec)
+	}
+	return wire.NewCreate(spec)
 }
 
 // asked returns how the cluster in the reply must be called. One whose name is made
@@ -69,7 +99,11 @@ func (o *CreateOptions) asked() xlreg.ClusterRef {
 	if o.Attrs&xlreg.ClusterUnique != 0 {
 		return xlreg.ClusterRef{}
 	}
-	return xlreg.ClusterRef{Name: o.Name}
+	ref := xlreg.ClusterRef{Name: o.Name}
+	if o.Owner != nil {
+		ref.Key = o.Owner.Public()
+	}
+	return ref
 }
 
 // madeUpName returns a name in the form in which registries make them up: new,
@@ -92,23 +126,86 @@ func checkSize(cluster *xlreg.Cluster, want int) error {
 // Cluster returns what is fixed about a cluster, without its members. Original
 // servers tell that in answer to Create and Join only; what is not known is zero.
 func (c *Client) Cluster(ctx context.Context, ref xlreg.ClusterRef) (xlreg.Cluster, error) {
-	return call(ctx, c, "get "+refText(ref), func() (xlreg.Cluster, error) {
+	cluster, _, err := c.State(ctx, ref)
+	return cluster, err
+}
+
+// State returns what Cluster returns, and besides what changes about the cluster.
+func (c *Client) State(ctx context.Context, ref xlreg.ClusterRef) (xlreg.Cluster, xlreg.ClusterState, error) {
+	ref = clusterNamed(ref, c.ticket)
+	found, err := call(ctx, c, "get "+refText(ref), func() (Seat, error) {
 		return c.askCluster(ctx, wire.NewGet(wire.GetRequest{Ref: ref}, c.protocol), ref)
 	})
+	return found.Cluster, found.State, err
+}
+
+// JoinOptions say what a node asks for when it joins a cluster. Over a classic carrier
+// there is a Cluster alone.
+type JoinOptions struct {
+	// Cluster is the cluster to join. The zero value is that of the ticket that the session
+	// was dialled with, or else that of this session's last Create.
+	Cluster xlreg.ClusterRef
+	// Admission is the leave of the owner of a cluster with a key. Where it is zero and the
+	// session was dialled with a ticket, it is the ticket's.
+	Admission xlreg.Admission
+	// Run names this start of the program; see FormOptions.
+	Run xlreg.Run
+	// Fresh asks to meet members of this start alone; it needs Run. See FormOptions.
+	Fresh bool
+	// Lease is how long the seat lasts without a sign of life; 0 is for ever.
+	Lease time.Duration
+}
+
+// Seat is what the registry said of a Join.
+type Seat struct {
+	Cluster xlreg.Cluster
+	State   xlreg.ClusterState // zero over a classic carrier
+	Lease   time.Duration      // that holds: the registry may have changed it; 0: none
 }
 
 // Join makes the node a member. The zero ref is the cluster of this session's
 // last Create. Joining again changes nothing but the token that the others see,
 // which is what the node registered last.
 func (c *Client) Join(ctx context.Context, ref xlreg.ClusterRef) (xlreg.Cluster, error) {
-	return call(ctx, c, "join "+refText(ref), func() (xlreg.Cluster, error) {
-		return c.enterCluster(ctx, wire.NewJoin(wire.JoinRequest{Ref: ref}), ref)
+	seat, err := c.JoinWith(ctx, JoinOptions{Cluster: ref})
+	return seat.Cluster, err
+}
+
+// JoinWith is Join with all that a node may ask for.
+func (c *Client) JoinWith(ctx context.Context, o JoinOptions) (Seat, error) {
+	ref := clusterNamed(o.Cluster, c.ticket)
+	return call(ctx, c, "join "+refText(ref), func() (Seat, error) {
+		request, err := c.joinRequest(ref, &o)
+		if err != nil {
+			return Seat{}, err
+		}
+		return c.enterCluster(ctx, wire.NewJoin(request), ref)
 	})
+}
+
+func (c *Client) joinRequest(ref xlreg.ClusterRef, o *JoinOptions) (wire.JoinRequest, error) {
+	r := wire.JoinRequest{Ref: ref}
+	if c.protocol.Classic() {
+		return r, nil
+	}
+	r.Run, r.Fresh, r.Lease = o.Run, o.Fresh, o.Lease
+	a := o.Admission
+	if len(a.Sig) == 0 && c.ticket != nil && c.node != nil && c.ticket.Key == ref.Key {
+		var err error
+		if a, err = c.ticket.Admission(c.node.Keys().SigKey); err != nil {
+			return r, err
+		}
+	}
+	if len(a.Sig) > 0 {
+		r.Admission = wire.EncodeAdmission(a)
+	}
+	return r, nil
 }
 
 // Leave gives up the node's seat in the cluster. The zero ref is the cluster of
 // this session's last Create or Join. Classic carriers have no Leave.
 func (c *Client) Leave(ctx context.Context, ref xlreg.ClusterRef) error {
+	ref = clusterNamed(ref, c.ticket)
 	_, err := call(ctx, c, "leave "+refText(ref), func() (*wire.Message, error) {
 		if c.protocol.Classic() {
 			return nil, ErrNeeds20
@@ -119,21 +216,29 @@ func (c *Client) Leave(ctx context.Context, ref xlreg.ClusterRef) error {
 }
 
 // enterCluster is askCluster for the requests that make the cluster the session's own.
-func (c *Client) enterCluster(ctx context.Context, m *wire.Message, asked xlreg.ClusterRef) (xlreg.Cluster, error) {
-	cluster, err := c.askCluster(ctx, m, asked)
+func (c *Client) enterCluster(ctx context.Context, m *wire.Message, asked xlreg.ClusterRef) (Seat, error) {
+	seat, err := c.askCluster(ctx, m, asked)
 	if err == nil {
-		c.current = cluster.ID
+		c.current = seat.Cluster.ID
 	}
-	return cluster, err
+	return seat, err
 }
 
 // askCluster sends a request whose reply tells what is fixed about a cluster.
-func (c *Client) askCluster(ctx context.Context, m *wire.Message, asked xlreg.ClusterRef) (xlreg.Cluster, error) {
+func (c *Client) askCluster(ctx context.Context, m *wire.Message, asked xlreg.ClusterRef) (Seat, error) {
 	reply, err := c.ask(ctx, m, c.silence)
 	if err != nil {
-		return xlreg.Cluster{}, err
+		return Seat{}, err
 	}
-	return c.clusterOf(reply, asked)
+	cluster, err := c.clusterOf(reply, asked)
+	if err != nil {
+		return Seat{}, err
+	}
+	seat := Seat{Cluster: cluster, State: reply.State(c.protocol)}
+	if !c.protocol.Classic() {
+		seat.Lease = reply.Lease()
+	}
+	return seat, nil
 }
 
 // clusterOf reads the cluster of a reply, which has to be the one asked for.
@@ -151,7 +256,27 @@ func (c *Client) clusterOf(reply *wire.Message, asked xlreg.ClusterRef) (xlreg.C
 	if asked.ID == "" && cluster.Name == "" {
 		cluster.Name = asked.Name
 	}
+	if err := c.checkKey(&cluster, asked); err != nil {
+		return xlreg.Cluster{}, err
+	}
 	return c.complete(cluster), nil
+}
+
+// checkKey holds the key of a cluster against the one that the caller knows. A name
+// without a key is that of an open cluster; an ID alone may be that of any, but not of one
+// with another key than before.
+func (c *Client) checkKey(cluster *xlreg.Cluster, asked xlreg.ClusterRef) error {
+	known, seen := c.clusters[cluster.ID]
+	byName := asked.ID == "" && asked.Name != ""
+	if (asked.Key != "" || byName) && cluster.Key != asked.Key || seen && cluster.Key != known.Key {
+		err := xlreg.Errorf(xlreg.ErrBadSignature, "the registry shows another cluster key for %s", clusterText(cluster))
+		c.end(err)
+		return err
+	}
+	if asked.Key != "" {
+		c.pinned[cluster.ID] = true
+	}
+	return nil
 }
 
 // complete fills in what an original server left out of a cluster, from earlier

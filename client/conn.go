@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 
 	"github.com/xlattice/xlreg"
 )
@@ -72,7 +73,8 @@ type handshake struct {
 	role   func(net.Conn, *tls.Config) *tls.Conn // tls.Client or tls.Server
 	judge  *judge
 	config *tls.Config
-	want   *Member // nil: whoever the judge accepts
+	want   *Member // nil for any member that the judge accepts
+	sums   bool    // SumALPN is served to whoever asks for it, and others need not name a protocol
 }
 
 // dial connects to an endpoint of the member wanted: the one with the index given,
@@ -119,6 +121,11 @@ func (h *handshake) shake(ctx context.Context, nc net.Conn) (*Conn, error) {
 		c.member, err = h.accept(&s)
 		return err
 	}
+	if h.sums {
+		config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			return forSums(config, hello), nil
+		}
+	}
 	c.Conn = h.role(nc, config)
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
@@ -127,6 +134,17 @@ func (h *handshake) shake(ctx context.Context, nc net.Conn) (*Conn, error) {
 		return nil, fmt.Errorf("handshake: %w", err)
 	}
 	return c, nil
+}
+
+// forSums returns the configuration for a client that asks for SumALPN; nil, which is the
+// one that there is, for others.
+func forSums(config *tls.Config, hello *tls.ClientHelloInfo) *tls.Config {
+	if !slices.Contains(hello.SupportedProtos, SumALPN) {
+		return nil
+	}
+	own := config.Clone()
+	own.NextProtos = []string{SumALPN}
+	return own
 }
 
 func (h *handshake) accept(s *tls.ConnectionState) (*Member, error) {

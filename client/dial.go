@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -14,12 +15,11 @@ import (
 	"github.com/xlattice/xlreg/internal/session"
 	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/regcred"
+	"github.com/xlattice/xlreg/ticket"
 )
 
 const (
 	defaultSilence   = 30 * time.Second // until a registry is taken for gone
-	connectTimeout   = 5 * time.Second  // for TCP to one endpoint
-	shakeTimeout     = time.Minute      // for the handshake with a registry after it
 	handshakeTimeout = 10 * time.Second // for the handshake with a member
 	dialPatience     = 30 * time.Second // for a Dial whose context has no deadline
 	reachPatience    = 10 * time.Second // until a Form that does not reach the registry says so
@@ -54,16 +54,17 @@ type Limits struct {
 	Write   time.Duration // without a byte taken of a request; 0 is 10 seconds
 }
 
-// Dial opens a session with the registry. It tries the target's endpoints one after
-// the other, and all of them again after a pause that grows to half a second, until
-// ctx ends; if ctx has no deadline, for 30 seconds.
+// Dial opens a session with the registry. It tries the target's endpoints in their order,
+// each as soon as the one before it has failed or takes its time, and all of them again
+// after a pause that grows to half a second, until ctx ends; if ctx has no deadline, for
+// 30 seconds. So the Dialer has to stand being called by several goroutines.
 //
 // A registry that cannot prove that it is the one wanted ends the attempts with
 // ErrUntrusted, unless another endpoint of the same round leads to the
 // right one. If its certificate is not valid at this machine's time, that is tried again
-// too, since the clock may be set meanwhile; the error is then ErrClock. Credentials of a registry older than 2.0 are ErrOriginalRegistry
-// unless o.Protocol says what to speak.
-func Dial(ctx context.Context, target *regcred.Target, o Options) (*Client, error) {
+// too, since the clock may be set meanwhile; the error is then ErrClock. Credentials of a
+// registry older than 2.0 are ErrOriginalRegistry unless o.Protocol says what to speak.
+func Dial(ctx context.Context, target Target, o Options) (*Client, error) {
 	c, err := dial(ctx, target, o)
 	if err != nil {
 		return nil, fmt.Errorf("dial registry: %w", err)
@@ -71,7 +72,7 @@ func Dial(ctx context.Context, target *regcred.Target, o Options) (*Client, erro
 	return c, nil
 }
 
-func dial(ctx context.Context, target *regcred.Target, o Options) (*Client, error) {
+func dial(ctx context.Context, target Target, o Options) (*Client, error) {
 	d, err := newDialing(target, o)
 	if err != nil {
 		return nil, err
@@ -83,7 +84,7 @@ func dial(ctx context.Context, target *regcred.Target, o Options) (*Client, erro
 
 // reach is Dial for those who try again on their own. It gives up after a while, in an
 // error that is worth another try, so that whoever waits can be told.
-func reach(ctx context.Context, target *regcred.Target, o Options) (*Client, error) {
+func reach(ctx context.Context, target Target, o Options) (*Client, error) {
 	d, err := newDialing(target, o)
 	if err == nil {
 		var c *Client
@@ -128,13 +129,18 @@ func withPatience(ctx context.Context) (context.Context, context.CancelFunc) {
 // dialing is what all attempts of one Dial have in common.
 type dialing struct {
 	target *regcred.Target
+	ticket *ticket.Ticket // nil: the target is none
 	o      Options
 	sig    string // fingerprint of the registry's sig key
+	next   string // of the one that is known to follow it; empty: none is
 	config session.ClientConfig
 	warned bool // of a clock
+
+	overdue bool // the key of sig has vouched for next, and does no longer
 }
 
-func newDialing(target *regcred.Target, o Options) (*dialing, error) {
+func newDialing(to Target, o Options) (*dialing, error) {
+	target := registryOf(to)
 	if target == nil || len(target.Endpoints) == 0 {
 		return nil, errors.New("registry has no endpoint")
 	}
@@ -143,7 +149,7 @@ func newDialing(target *regcred.Target, o Options) (*dialing, error) {
 		return nil, err
 	}
 	o.Protocol = protocol
-	d := &dialing{target: target, o: o.withDefaults(), sig: target.Fingerprint}
+	d := &dialing{target: target, ticket: ticketOf(to), o: o.withDefaults(), sig: target.Fingerprint}
 	d.config = session.ClientConfig{
 		Protocol: protocol, Fingerprint: target.Fingerprint, Now: d.o.Now,
 		Limits: session.Limits{Message: d.o.Limits.Message, Write: d.o.Limits.Write},
@@ -156,8 +162,12 @@ func newDialing(target *regcred.Target, o Options) (*dialing, error) {
 			return nil, err
 		}
 	}
+	d.learnNext()
 	return d, d.showCertificate()
 }
+
+// protocol returns what is spoken with a registry that has it.
+func (o *Options) protocol() xlreg.Protocol { return cmp.Or(o.Protocol, xlreg.Protocol20) }
 
 func (o Options) withDefaults() Options {
 	if o.Logger == nil {
@@ -235,27 +245,6 @@ func (d *dialing) showCertificate() error {
 	return nil
 }
 
-// round tries each endpoint once.
-func (d *dialing) round(ctx context.Context) (*Client, error) {
-	// The clock may have been set since the last round, and then there is a new one. If
-	// it cannot be made now, the one that there is will do.
-	_ = d.showCertificate()
-	var failed failures
-	for _, e := range d.target.Endpoints {
-		conn, err := d.connect(ctx, e)
-		if err == nil {
-			return d.client(conn), nil
-		}
-		failed = append(failed, fmt.Errorf("%s: %w", e, err))
-		d.o.Logger.Debug("registry not reached", "endpoint", string(e), "err", err)
-		d.warn(e, err)
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	return nil, failed
-}
-
 // warn tells what is not the network's fault, of a clock once.
 func (d *dialing) warn(e xlreg.Endpoint, err error) {
 	if errors.Is(err, ErrUntrusted) {
@@ -267,28 +256,18 @@ func (d *dialing) warn(e xlreg.Endpoint, err error) {
 	}
 }
 
-func (d *dialing) connect(ctx context.Context, e xlreg.Endpoint) (session.Conn, error) {
-	tcp, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
-	nc, err := d.o.Dialer.DialContext(tcp, "tcp", string(e))
-	if err != nil {
-		return nil, err
-	}
-	keepAlive(nc, d.o.Limits.Silence)
-	hello, cancel := context.WithTimeout(ctx, shakeTimeout)
-	defer cancel()
-	return session.Connect(hello, nc, d.config)
-}
-
 func (d *dialing) client(conn session.Conn) *Client {
 	c := &Client{
-		node: d.o.Node, target: d.target, sig: d.sig, protocol: d.o.Protocol,
+		node: d.o.Node, target: d.target, ticket: d.ticket, sig: d.sig, protocol: d.o.Protocol,
 		original: d.original(), now: d.o.Now, conn: conn,
 		silence: d.o.Limits.Silence, heard: time.Now(),
 		busy:     make(chan struct{}, 1),
 		verifier: verifier{protocol: d.o.Protocol},
 		clusters: make(map[xlreg.ClusterID]xlreg.Cluster),
+		pinned:   make(map[xlreg.ClusterID]bool),
+		revision: make(map[xlreg.ClusterID]uint64),
 	}
+	c.next = d.tellNext(conn.Peer().Next)
 	if d.config.Certificate != nil {
 		c.shown = d.config.Certificate.Certificate[0]
 	}

@@ -76,29 +76,6 @@ func (d dialerFunc) DialContext(ctx context.Context, _, address string) (net.Con
 
 var errRefused = errors.New("refused")
 
-func TestDialTriesEndpointsInTurn(t *testing.T) {
-	f := newFake(t, xlreg.Protocol20)
-	target := f.target()
-	target.Endpoints = []xlreg.Endpoint{"127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"}
-	var tried []string
-	o := f.options(newNode(t, "n"))
-	o.Dialer = dialerFunc(func(ctx context.Context, address string) (net.Conn, error) {
-		tried = append(tried, address)
-		if len(tried) < 3 {
-			return nil, errRefused
-		}
-		return f.DialContext(ctx, "tcp", address)
-	})
-	c, err := client.Dial(t.Context(), target, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.Close()
-	if got := strings.Join(tried, " "); got != "127.0.0.1:1 127.0.0.1:2 127.0.0.1:3" {
-		t.Fatalf("tried %s", got)
-	}
-}
-
 func TestDialWaitsForARegistryToComeUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, xlreg.Protocol20)

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/session"
 )
 
@@ -39,9 +38,24 @@ var (
 	// ErrAddress says that an address cannot be registered, since the node cannot be
 	// reached there.
 	ErrAddress = errors.New("address cannot be registered")
+	// ErrNewEpoch says that the cluster has started anew since the node took its seat: who
+	// was a member is none any more. Started again, the program joins the new epoch.
+	ErrNewEpoch = errors.New("the cluster has started anew without this member")
+	// ErrClosed says that a Membership was closed.
+	ErrClosed = errors.New("membership was closed")
+	// ErrOtherRoster says that members see another cluster at the same revision: their
+	// registry lies to them or to this node.
+	ErrOtherRoster = errors.New("members see another cluster")
+	// ErrBadDocument says that a signed roster is not what it has to be, or is not signed by
+	// the registry that is known.
+	ErrBadDocument = errors.New("signed roster does not hold")
+	// ErrContradiction says that a registry has signed two rosters for one revision of a
+	// cluster, which convicts it.
+	ErrContradiction = errors.New("the registry has signed two different rosters")
 
 	errNoAnswer   = errors.New("no answer from the registry")
 	errNotReached = errors.New("registry not reached yet")
+	errNotYet     = errors.New("the cluster's owner has not created it yet")
 	errClosed     = errors.New("client was closed")
 	errRenewed    = errors.New("the certificate of the node was renewed after this session began")
 )
@@ -103,7 +117,7 @@ func (e *IncompleteError) known() string {
 	var parts []string
 	switch {
 	case e.Joined:
-		parts = append(parts, "joined")
+		parts = append(parts, "joined (index not heard yet)")
 	case e.forming:
 		parts = append(parts, "not joined")
 	default:
@@ -184,18 +198,3 @@ func (f failures) Error() string {
 }
 
 func (f failures) Unwrap() []error { return f }
-
-// retryable reports whether what failed in one session may succeed in the next: the
-// registry was not reached, the connection broke, or the registry said to come back
-// later. A handshake that fails only once the session is used is one that the registry
-// refused.
-func retryable(err error) bool {
-	if errors.Is(err, errNotReached) {
-		return true
-	}
-	kind, ok := xlreg.KindOf(err)
-	if !ok {
-		return errors.Is(err, ErrSessionEnded) && !errors.Is(err, ErrHandshake)
-	}
-	return kind == xlreg.ErrTryLater || kind == xlreg.ErrTooManyRequests
-}

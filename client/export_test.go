@@ -16,7 +16,14 @@ func MembersAt(ctx context.Context, c *Client, ref xlreg.ClusterRef, index int) 
 		return nil, err
 	}
 	defer c.done()
-	return c.receive(ctx, wire.GetRequest{Ref: ref, Which: xlreg.Seats(0).With(index)}, c.silence)
+	if !c.protocol.Classic() {
+		r, err := c.askRoster(ctx, wire.GetRequest{Ref: ref, Which: xlreg.SeatsOf(index)}, c.silence)
+		if err != nil {
+			return nil, err
+		}
+		return &xlreg.Roster{Cluster: r.Cluster, State: r.State, Members: r.Members}, nil
+	}
+	return c.receiveParts(ctx, wire.GetRequest{Ref: ref, Which: xlreg.SeatsOf(index)}, c.silence)
 }
 
 // WaitReceived waits for a whole cluster and does not verify what it receives.
@@ -25,20 +32,24 @@ func WaitReceived(ctx context.Context, c *Client, ref xlreg.ClusterRef, size uin
 		return nil, err
 	}
 	defer c.done()
-	return c.receive(ctx, wire.GetRequest{Ref: ref, Which: xlreg.AllSeats, Wait: true, WaitSize: &size}, longest(c.silence))
+	r, err := c.receive(ctx, wire.GetRequest{Ref: ref, Which: xlreg.AllSeats(), Wait: true, WaitSize: &size}, nil, longest(c.silence))
+	if err != nil {
+		return nil, err
+	}
+	return &r.Roster, nil
 }
 
 // Verify verifies a roster as a new session over 2.0 does.
 func Verify(r *xlreg.Roster) (*Roster, error) {
 	v := verifier{protocol: xlreg.Protocol20}
-	return v.verify(r)
+	return v.verify(&received{Roster: *r}, false)
 }
 
 // VerifyAgain verifies a roster that the session has verified before.
 func VerifyAgain(r *xlreg.Roster) func() (*Roster, error) {
 	v := verifier{protocol: xlreg.Protocol20}
-	_, _ = v.verify(r)
-	return func() (*Roster, error) { return v.verify(r) }
+	_, _ = v.verify(&received{Roster: *r}, false)
+	return func() (*Roster, error) { return v.verify(&received{Roster: *r}, false) }
 }
 
 // Retryable reports whether what failed in one session may succeed in the next.

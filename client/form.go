@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,7 +9,7 @@ import (
 	"time"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/regcred"
+	"github.com/xlattice/xlreg/ticket"
 )
 
 // FormOptions say which cluster to form, and as whom. Node is required.
@@ -17,21 +18,23 @@ type FormOptions struct {
 
 	// Cluster is the cluster by name or ID. One that is named and does not exist
 	// is created. The zero value, or xlreg.ClusterUnique in Attrs, asks for a new
-	// cluster of a name that the registry makes up; Progress tells which.
+	// cluster of a name that the registry makes up; Progress tells which. A ticket
+	// names the cluster, so with one it is the zero value.
 	Cluster xlreg.ClusterRef
 	// Size is how many members the cluster is made for. 0 takes it as it is, and
-	// then it has to exist.
+	// then it has to exist; or as the ticket says.
 	Size int
 	// JoinOnly says not to create the cluster if it does not exist.
 	JoinOnly bool
 	// EndpointCount and Attrs are for a cluster that is created.
-	EndpointCount int // 0 is 1
+	EndpointCount int // 0 is 1, or what the ticket says
 	Attrs         xlreg.ClusterAttrs
 
 	// Listeners are where the node is reached; their addresses are registered, in
 	// order. An element of Advertise that is not empty replaces the address of the
 	// listener at its place, and those beyond the listeners follow. With neither,
-	// the node keeps the endpoints it has.
+	// the node keeps the endpoints it has. The host "observed" in Advertise stands for
+	// the one from which the registry sees this machine.
 	Listeners []net.Listener
 	Advertise []xlreg.Endpoint
 	Resolver  Resolver // looks up the names in Advertise; nil: net.DefaultResolver
@@ -42,7 +45,26 @@ type FormOptions struct {
 	// ErrUnverified and their names instead. A Form over a classic carrier verifies
 	// nobody, and returns its roster either way.
 	AllowUnverified bool
-	// NoWait returns as soon as the node has its place, with whoever is there then.
+	// Labels are what the node tells the others besides its addresses, of the form of
+	// names and at most 2048 bytes together. Nil leaves those that it has.
+	Labels map[string]string
+
+	// Lease is how long the node keeps its seat without a sign of life, as precisely as a
+	// second; 0 is for ever. The Membership gives these signs until it is closed.
+	Lease time.Duration
+	// Fresh meets members of this start alone: a cluster whose members all restart, each
+	// with Fresh, begins a new epoch and shows none of them an address of the last one.
+	// A single member that comes back to a cluster that runs on joins without it.
+	Fresh bool
+	// Run names this start of the program to the registry, which tells a process by it from
+	// another one with the same key. Empty is a new one for each Form.
+	Run xlreg.Run
+	// TakeOver takes the node's seat although another process with its key has it that shows
+	// signs of life. That one is told. Without it the Form ends with a *TwinError. Without a
+	// lease there are no such signs, and the newer process always takes the seat.
+	TakeOver bool
+
+	// NoWait returns as soon as the node has its seat, with the members that have joined by then.
 	NoWait bool
 
 	// Joined is told, in Form's goroutine, when the node has its place. It costs nothing,
@@ -65,8 +87,8 @@ type Progress struct {
 // Form makes the node a member of a cluster and returns when everybody is there,
 // with the verified roster. In order: it finds out the addresses of the
 // listeners, which have to be ones that others can reach (ErrAddress; a name that does
-// not resolve is tried again until ctx ends); registers
-// the node; creates the cluster or finds it, and if it has another size returns
+// not resolve is tried again until ctx ends, or without a deadline for 30 seconds);
+// registers the node; creates the cluster or finds it, and if it has another size returns
 // xlreg.ErrClusterSize without having joined (an original server tells the size of a
 // cluster that is not to be created only to those who join); joins it; and waits.
 //
@@ -76,11 +98,19 @@ type Progress struct {
 // *IncompleteError. Without a deadline Form waits without end, for members and for the
 // registry to be within reach alike; Progress and the Logger are told.
 //
+// The target may be a ticket. The owner's creates the cluster if need be; who has an invite
+// or an admission and comes before the owner waits for the cluster, until ctx ends. Every
+// member's leave from the owner is verified, and the cluster's key is that of the ticket.
+//
+// If another process with the node's key takes its seat meanwhile, the error is a *TwinError.
+//
 // The node's endpoints are replaced; it should not be in several formations at a
-// time. Form leaves no connection open.
-func Form(ctx context.Context, target *regcred.Target, o FormOptions) (*Membership, error) {
-	f := &formation{target: target, o: o, ref: o.Cluster, attrs: o.Attrs, size: o.Size}
-	f.o.Options = o.Options.withDefaults()
+// time. Form leaves a connection open only for a Lease; close the Membership then.
+func Form(ctx context.Context, target Target, o FormOptions) (*Membership, error) {
+	f, err := newFormation(target, o)
+	if err != nil {
+		return nil, fmt.Errorf("form %s: %w", refText(o.Cluster), err)
+	}
 	m, err := f.form(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("form %s: %w", refText(f.ref), err)
@@ -88,9 +118,30 @@ func Form(ctx context.Context, target *regcred.Target, o FormOptions) (*Membersh
 	return m, nil
 }
 
+// withTicket fills in what a ticket says.
+func (o FormOptions) withTicket(t *ticket.Ticket) (FormOptions, error) {
+	switch {
+	case t == nil:
+		return o, nil
+	case !o.Cluster.IsZero() && (o.Cluster.ID != "" || o.Cluster.Name != t.Cluster):
+		return o, fmt.Errorf("the ticket is for another cluster, %q", t.Cluster)
+	case o.Attrs&xlreg.ClusterUnique != 0:
+		return o, errors.New("the ticket has a name for the cluster: the registry cannot make it unique")
+	case o.protocol().Classic():
+		return o, fmt.Errorf("cluster with a key: %w", ErrNeeds20)
+	}
+	o.Cluster = t.Ref()
+	o.Size, o.EndpointCount = cmp.Or(o.Size, t.Size), cmp.Or(o.EndpointCount, t.EndpointCount)
+	o.JoinOnly = o.JoinOnly || t.Owner() == nil
+	return o, nil
+}
+
 func (o *FormOptions) check() error {
 	if o.Node == nil {
 		return ErrReadOnly
+	}
+	if err := o.checkSeat(); err != nil {
+		return err
 	}
 	if o.Cluster.IsZero() && o.JoinOnly {
 		return xlreg.ErrNoClusterNamed
@@ -101,12 +152,23 @@ func (o *FormOptions) check() error {
 	if o.Size == 0 {
 		return nil
 	}
-	protocol := o.Protocol
-	if protocol == 0 {
-		protocol = xlreg.Protocol20
-	}
 	create := CreateOptions{Name: o.Cluster.Name, Size: o.Size, EndpointCount: o.EndpointCount, Attrs: o.Attrs}
-	return create.check(protocol)
+	return create.check(o.protocol())
+}
+
+// checkSeat looks at what is asked for the seat.
+func (o *FormOptions) checkSeat() error {
+	switch {
+	case o.protocol().Classic() && (o.Fresh || o.Lease != 0 || o.Labels != nil):
+		return fmt.Errorf("fresh start, lease or labels: %w", ErrNeeds20)
+	case o.Lease < 0:
+		return fmt.Errorf("lease of %v", o.Lease)
+	case o.Fresh && o.NoWait:
+		return errors.New("a fresh start waits for the others: its seat goes with the connection until all are there")
+	case len(o.Run) > xlreg.MaxRunLen:
+		return fmt.Errorf("run of %d bytes, at most %d allowed", len(o.Run), xlreg.MaxRunLen)
+	}
+	return nil
 }
 
 // creates reports whether the cluster is to be created if need be. An ID cannot
@@ -126,205 +188,4 @@ func (o *FormOptions) setEndpoints(ctx context.Context) error {
 		return xlreg.Errorf(xlreg.ErrTooFewEndpoints, "%d, want %d", len(endpoints), max(1, o.EndpointCount))
 	}
 	return o.Node.SetEndpoints(endpoints)
-}
-
-// formation is one Form under way.
-type formation struct {
-	target *regcred.Target
-	o      FormOptions
-
-	ref     xlreg.ClusterRef // what to create or join; a name once one is made up
-	attrs   xlreg.ClusterAttrs
-	size    int           // 0 until it is known
-	cluster xlreg.Cluster // zero until it is known
-	last    *Roster       // nil until the registry has told who has joined
-	id      xlreg.NodeID  // of the node; empty until it is registered
-	joined  bool          // the node has a seat
-	heard   time.Time     // when the registry last answered
-}
-
-func (f *formation) form(ctx context.Context) (*Membership, error) {
-	if err := f.o.check(); err != nil {
-		return nil, err
-	}
-	if err := f.settleEndpoints(ctx); err != nil {
-		return nil, err
-	}
-	return f.run(ctx)
-}
-
-// settleEndpoints finds out the node's addresses. A name that does not resolve is tried
-// again while there is time: that of a machine which has just started may not be known
-// to the servers of names yet.
-func (f *formation) settleEndpoints(ctx context.Context) error {
-	ctx, cancel := withPatience(ctx)
-	defer cancel()
-	pauses := backoff{first: againFirstPause, most: againMostPause}
-	for {
-		err := f.o.setEndpoints(ctx)
-		var unknown *net.DNSError
-		if err == nil || f.o.NoWait || !errors.As(err, &unknown) {
-			return err
-		}
-		f.tell(err)
-		if pauses.pause(ctx, 0) != nil {
-			return incomplete(ctx, f.state(), err)
-		}
-	}
-}
-
-func (f *formation) run(ctx context.Context) (m *Membership, err error) {
-	err = keepTrying(ctx, func(ctx context.Context) (err error) {
-		m, err = f.attempt(ctx)
-		return err
-	}, func(err error) {
-		f.o.Logger.Warn("formation is tried again", "cluster", refText(f.ref), "err", err)
-		f.tell(err)
-	})
-	if err != nil && (ctx.Err() != nil || isTimeUp(err)) {
-		return nil, incomplete(ctx, f.state(), err)
-	}
-	return m, err
-}
-
-// state is what is known when the time is up.
-func (f *formation) state() *IncompleteError {
-	e := &IncompleteError{Roster: f.last, Size: f.size, Joined: f.joined, Index: -1, Heard: f.heard, forming: true}
-	if f.last == nil {
-		return e
-	}
-	if self := f.last.ByID(f.id); self != nil {
-		e.Index = self.Index
-	}
-	return e
-}
-
-// attempt goes all the way with one session.
-func (f *formation) attempt(ctx context.Context) (*Membership, error) {
-	c, err := reach(ctx, f.target, f.o.Options)
-	if err != nil {
-		return nil, err
-	}
-	defer c.Close()
-	defer func() { f.heard = c.heard }()
-	if f.id, err = c.Register(ctx); err != nil {
-		return nil, err
-	}
-	if err := f.enter(ctx, c); err != nil {
-		return nil, err
-	}
-	roster, err := f.roster(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	f.o.warnOfDates(roster)
-	if err := f.checkVerified(roster, c.protocol); err != nil {
-		return nil, err
-	}
-	return newMembership(f.target, &f.o, roster, f.id)
-}
-
-// roster returns the members when everybody is there, or with NoWait those of now.
-func (f *formation) roster(ctx context.Context, c *Client) (*Roster, error) {
-	ref := xlreg.ClusterRef{ID: f.cluster.ID, Name: f.cluster.Name}
-	if f.o.NoWait {
-		return c.Members(ctx, ref)
-	}
-	w := waiter{c: c, ref: ref, size: f.size, seen: f.seen()}
-	roster, err := w.wait(ctx)
-	f.keep(w.last)
-	return roster, err
-}
-
-// checkVerified refuses members that prove nothing, unless they are allowed. Anybody
-// can take a free seat over a classic carrier, so whoever accepts them has to say so.
-func (f *formation) checkVerified(r *Roster, p xlreg.Protocol) error {
-	if names := r.Unverified(); len(names) > 0 && !f.o.AllowUnverified && !p.Classic() {
-		return fmt.Errorf("%w: %s", ErrUnverified, quoted(names))
-	}
-	return nil
-}
-
-// enter creates or finds the cluster, looks at its size, and joins it.
-func (f *formation) enter(ctx context.Context, c *Client) error {
-	ref, err := f.find(ctx, c)
-	if err != nil {
-		return err
-	}
-	cluster, err := c.Join(ctx, ref)
-	if err != nil {
-		return err
-	}
-	f.joined = true
-	if err := f.found(cluster); err != nil {
-		return err
-	}
-	if f.o.Joined != nil {
-		f.o.Joined(cluster)
-	}
-	return nil
-}
-
-func (f *formation) find(ctx context.Context, c *Client) (xlreg.ClusterRef, error) {
-	if !f.o.creates() {
-		return f.ref, f.look(ctx, c)
-	}
-	cluster, err := c.Create(ctx, CreateOptions{Name: f.ref.Name, Size: f.size, EndpointCount: f.o.EndpointCount, Attrs: f.attrs})
-	if err != nil {
-		return f.ref, err
-	}
-	// A name that was made up now is the cluster's name, should the registry have
-	// to be asked again.
-	if cluster.Name != "" {
-		f.ref.Name = cluster.Name
-	}
-	f.attrs &^= xlreg.ClusterUnique
-	return xlreg.ClusterRef{ID: cluster.ID}, f.found(cluster)
-}
-
-// look asks for the cluster but none of its members. An original server says
-// nothing of a cluster before Join.
-func (f *formation) look(ctx context.Context, c *Client) error {
-	if c.original {
-		return nil
-	}
-	cluster, err := c.Cluster(ctx, f.ref)
-	if err != nil {
-		return err
-	}
-	return checkSize(&cluster, f.size)
-}
-
-func (f *formation) found(cluster xlreg.Cluster) error {
-	if err := checkSize(&cluster, f.o.Size); err != nil {
-		return err
-	}
-	f.cluster = cluster
-	if f.size = cluster.MaxSize; f.size == 0 {
-		f.size = f.o.Size
-	}
-	return nil
-}
-
-// seen returns what to do with each roster on the way, nil for nothing.
-func (f *formation) seen() func(*Roster) {
-	if f.o.Progress == nil {
-		return nil
-	}
-	return func(r *Roster) {
-		f.keep(r)
-		f.tell(nil)
-	}
-}
-
-func (f *formation) keep(r *Roster) {
-	if r != nil {
-		f.last, f.cluster = r, r.Cluster
-	}
-}
-
-func (f *formation) tell(err error) {
-	if f.o.Progress != nil {
-		f.o.Progress(Progress{Cluster: f.cluster, Roster: f.last, Size: f.size, Err: err})
-	}
 }

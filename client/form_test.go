@@ -133,6 +133,8 @@ func TestFormCarriesOnAfterALostConnection(t *testing.T) {
 	}
 }
 
+// Over a classic carrier an error may be the answer to a request that changed on the way,
+// so it is believed when it comes again.
 func TestFormEndsWithAnErrorOfTheRegistry(t *testing.T) {
 	for op, kind := range map[wire.Op]xlreg.Kind{
 		wire.OpMember:     xlreg.ErrIDInUse,
@@ -143,10 +145,38 @@ func TestFormEndsWithAnErrorOfTheRegistry(t *testing.T) {
 		for _, p := range protocols {
 			f := newFake(t, p)
 			f.tell(op, func(request) *wire.Message { return wire.NewError(kind) })
-			_, err := client.Form(t.Context(), f.target(), f.formOptions(newNode(t, "n")))
-			if !errors.Is(err, kind) || f.dialled != 1 {
+			o, sessions := f.formOptions(newNode(t, "n")), 2
+			if p == xlreg.Protocol20 {
+				o.Protocol, sessions = 0, 1 // it is the default
+			}
+			_, err := client.Form(t.Context(), f.target(), o)
+			if !errors.Is(err, kind) || f.dialled != sessions {
 				t.Errorf("%v %v: got %v after %d sessions", p, op, err, f.dialled)
 			}
+		}
+	}
+}
+
+// A registry whose answers make no sense is asked for as long as there is time over a
+// classic carrier, where they may have changed on the way, and once over 2.0, where they
+// cannot.
+func TestFormAndNonsense(t *testing.T) {
+	for _, p := range protocols {
+		for kind, reply := range map[xlreg.Kind]*wire.Message{
+			xlreg.ErrProtocol:       wire.NewAck(), // to a Member
+			xlreg.ErrIllFormedToken: wire.NewError(xlreg.ErrIllFormedToken),
+			xlreg.ErrBadSignature:   wire.NewError(xlreg.ErrBadSignature),
+		} {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFake(t, p)
+				f.tell(wire.OpMember, func(request) *wire.Message { return reply })
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				_, err := client.Form(ctx, f.target(), f.formOptions(newNode(t, "n")))
+				if !errors.Is(err, kind) || errors.Is(err, context.DeadlineExceeded) != p.Classic() || (f.dialled > 10) != p.Classic() {
+					t.Errorf("%v: got %v after %d sessions", p, err, f.dialled)
+				}
+			})
 		}
 	}
 }
@@ -184,7 +214,7 @@ func TestFormRunsOutOfTime(t *testing.T) {
 		"waiting":      {wire.OpGetCluster, (*fake).wait, []string{"1 of 3", "2 missing", "this node has joined with index 0", "free seats: 1, 2", "last heard at ", "n at 127.0.0.1:4001 since"}, nil},
 		"try later":    {wire.OpJoin, func(*fake, request) *wire.Message { return wire.NewError(xlreg.ErrTryLater) }, []string{"not joined, 3 members wanted", "try again later"}, xlreg.ErrTryLater},
 		"no answer":    {wire.OpMember, func(*fake, request) *wire.Message { return nil }, []string{"not joined", "session with the registry ended"}, client.ErrSessionEnded},
-		"no roster":    {wire.OpGetCluster, func(*fake, request) *wire.Message { return nil }, []string{": joined, 3 members wanted", "last heard at "}, client.ErrSessionEnded},
+		"no roster":    {wire.OpGetCluster, func(*fake, request) *wire.Message { return nil }, []string{": joined (index not heard yet), 3 members wanted", "last heard at "}, client.ErrSessionEnded},
 		"lost at last": {wire.OpGetCluster, (*fake).waitOnce, []string{"this node has joined with index 0", "1 of 3", "n at 127.0.0.1:4001"}, nil},
 	}
 	for name, tt := range tests {
@@ -221,7 +251,7 @@ func TestFormRunsOutOfTime(t *testing.T) {
 // waitOnce answers the first read, and then the connection is lost each time.
 func (f *fake) waitOnce(r request) *wire.Message {
 	if len(f.requests(wire.OpGetCluster)) == 1 {
-		return f.members(r.Get().Which)
+		return f.members(r.get().Which)
 	}
 	return nil
 }
@@ -272,7 +302,8 @@ func TestAUniqueNameIsMadeUpOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, second := f.requests(wire.OpCreate)[0].Create(), f.requests(wire.OpCreate)[1].Create()
+	first := must[xlreg.ClusterSpec](t)(f.requests(wire.OpCreate)[0].Create(f.protocol))
+	second := must[xlreg.ClusterSpec](t)(f.requests(wire.OpCreate)[1].Create(f.protocol))
 	if first.Name != "c" || first.Attrs != xlreg.ClusterUnique || second.Name != "c-abcdefghijklmnop" || second.Attrs != 0 {
 		t.Fatalf("created %+v, then %+v", first, second)
 	}
@@ -289,9 +320,9 @@ func TestFormLooksForItself(t *testing.T) {
 		"not there": {func(f *fake, r request) { f.addOther("carol") }, xlreg.ErrNotMember},
 		"with another key": {func(f *fake, r request) {
 			other := newNodeWith(t, 2, "n", []xlreg.Endpoint{"127.0.0.1:1"})
-			token, certificate, err := other.Token(xlreg.Protocol20, "", time.Now())
+			token, _, err := other.Token(xlreg.Protocol20, "", time.Now())
 			if err == nil {
-				f.add(*token, r.nodeID(), certificate)
+				f.add(*token, r.nodeID())
 			}
 		}, xlreg.ErrBadSignature},
 	}
@@ -301,7 +332,7 @@ func TestFormLooksForItself(t *testing.T) {
 		f.addOther("bob")
 		f.tell(wire.OpJoin, func(r request) *wire.Message {
 			tt.join(f, r)
-			return wire.NewClusterReply(wire.OpJoinReply, &f.roster.Cluster)
+			return f.reply(wire.OpJoinReply)
 		})
 		if _, err := client.Form(t.Context(), f.target(), f.formOptions(newNode(t, "n"))); !errors.Is(err, tt.want) {
 			t.Errorf("%s: got %v", name, err)
@@ -335,7 +366,7 @@ func TestMembershipRefreshesAndLeaves(t *testing.T) {
 		f.addOther("alice")
 		f.addOther("bob")
 		m := must[*client.Membership](t)(client.Form(t.Context(), f.target(), f.formOptions(newNode(t, "n"))))
-		f.spoil(0, func(member *xlreg.Member) { member.Index = 0; member.Token.Joined = time.Unix(1, 0).UTC() })
+		f.spoil(0, func(member *xlreg.Member) { member.Index = 0; member.Token.Seat.Joined = time.Unix(1, 0).UTC() })
 		r, err := m.Refresh(t.Context())
 		if err != nil || len(r.Members) != 3 || m.Roster() != r {
 			t.Fatalf("%v: got %v, %v", p, r, err)
@@ -359,7 +390,14 @@ func TestFormOptionsThatMakeNoSense(t *testing.T) {
 	for name, change := range map[string]func(*client.FormOptions){
 		"nobody":          func(o *client.FormOptions) { o.Node = nil },
 		"no size":         func(o *client.FormOptions) { o.Size = 0 },
-		"size 65":         func(o *client.FormOptions) { o.Size = 65 },
+		"size 1025":       func(o *client.FormOptions) { o.Size = 1025 },
+		"size 65":         func(o *client.FormOptions) { o.Protocol, o.Size = xlreg.Protocol19, 65 },
+		"lease, classic":  func(o *client.FormOptions) { o.Protocol, o.Lease = xlreg.Protocol19, time.Second },
+		"fresh, classic":  func(o *client.FormOptions) { o.Protocol, o.Fresh = xlreg.Protocol19, true },
+		"fresh, no wait":  func(o *client.FormOptions) { o.Fresh, o.NoWait = true, true },
+		"negative lease":  func(o *client.FormOptions) { o.Lease = -1 },
+		"long run":        func(o *client.FormOptions) { o.Run = xlreg.Run(strings.Repeat("r", 33)) },
+		"label":           func(o *client.FormOptions) { o.Labels = map[string]string{"no name": ""} },
 		"name":            func(o *client.FormOptions) { o.Cluster.Name = "no name" },
 		"join nothing":    func(o *client.FormOptions) { o.Cluster, o.JoinOnly = xlreg.ClusterRef{}, true },
 		"unique, classic": func(o *client.FormOptions) { o.Protocol, o.Attrs = xlreg.Protocol19, xlreg.ClusterUnique },

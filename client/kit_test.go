@@ -33,7 +33,7 @@ import (
 // nodes share, which have different names and IDs all the same.
 var testKeys = sync.OnceValue(func() []*keys.Set {
 	var all []*keys.Set
-	for range 3 {
+	for range 4 {
 		key := newKey(2048)
 		set, err := keys.NewSet(key, key)
 		if err != nil {
@@ -43,6 +43,27 @@ var testKeys = sync.OnceValue(func() []*keys.Set {
 	}
 	return all
 })
+
+// memberKeys are for nodes over 2.0, where each has its own.
+var memberKeys = sync.OnceValue(func() []*keys.Set {
+	all := make([]*keys.Set, 80)
+	for i := range all {
+		set, err := keys.Generate(keys.P256, 0)
+		if err != nil {
+			panic(err)
+		}
+		all[i] = set
+	}
+	return all
+})
+
+// keysFor returns the keys of a member over p, by its number.
+func keysFor(p xlreg.Protocol, i int) *keys.Set {
+	if p.Classic() {
+		return testKeys()[1+i%2]
+	}
+	return memberKeys()[i]
+}
 
 func newKey(bits int) keys.Private {
 	generated, err := rsa.GenerateKey(rand.Reader, bits)
@@ -58,6 +79,7 @@ func newKey(bits int) keys.Private {
 
 func TestMain(m *testing.M) {
 	testKeys() // before any bubble of testing/synctest
+	memberKeys()
 	code := m.Run()
 	if err := goleak.Find(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -77,7 +99,13 @@ func newNode(t testing.TB, name string, endpoints ...xlreg.Endpoint) *identity.N
 // newNodeWith makes a node with the test keys of the given number.
 func newNodeWith(t testing.TB, set int, name string, endpoints []xlreg.Endpoint) *identity.Node {
 	t.Helper()
-	n, err := identity.NewNode(identity.Options{Name: xlreg.Name(name), Endpoints: endpoints, Keys: testKeys()[set]})
+	return newNodeOf(t, testKeys()[set], name, endpoints...)
+}
+
+// newNodeOf makes a node with these keys.
+func newNodeOf(t testing.TB, set *keys.Set, name string, endpoints ...xlreg.Endpoint) *identity.Node {
+	t.Helper()
+	n, err := identity.NewNode(identity.Options{Name: xlreg.Name(name), Endpoints: endpoints, Keys: set})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,6 +166,7 @@ func newFake(t testing.TB, p xlreg.Protocol) *fake {
 	}
 	f := &fake{t: t, server: server, protocol: p, on: make(map[wire.Op]func(request) *wire.Message), changed: make(chan struct{})}
 	f.roster.Cluster = xlreg.Cluster{ID: xlreg.ClusterID(id("cluster")), Name: "c", MaxSize: 3, EndpointCount: 1}
+	f.roster.State = xlreg.ClusterState{Epoch: 1, Revision: 1}
 	t.Cleanup(f.sessions.Wait)
 	return f
 }
@@ -218,18 +247,43 @@ func (f *fake) usual(r request) *wire.Message {
 	case wire.OpMember:
 		return wire.NewMemberOK(&xlreg.Token{Name: "n", ID: r.nodeID()})
 	case wire.OpCreate:
-		return wire.NewClusterReply(wire.OpCreateReply, &f.roster.Cluster)
+		return f.reply(wire.OpCreateReply)
 	case wire.OpJoin:
-		f.add(*r.node, r.nodeID(), r.peer.Certificate)
-		return wire.NewClusterReply(wire.OpJoinReply, &f.roster.Cluster)
+		f.join(r)
+		return f.reply(wire.OpJoinReply)
 	case wire.OpGetCluster:
-		return f.members(r.Get().Which)
+		return f.members(r.get().Which)
 	case wire.OpLeave:
 		return wire.NewLeaveReply(f.roster.Cluster.ID)
 	case wire.OpRegCredRequest:
 		return wire.NewRegCredReply(testCred(f.protocol.Version()))
 	}
 	return wire.NewAck()
+}
+
+// reply is a CreateReply or JoinReply for the one cluster.
+func (f *fake) reply(op wire.Op) *wire.Message {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return wire.NewClusterReply(op, &f.roster.Cluster, f.roster.State, f.protocol)
+}
+
+// join gives the node of a session its seat.
+func (f *fake) join(r request) {
+	t := *r.node
+	if asked, err := r.Join(f.protocol); err == nil {
+		t.Seat.Run, t.Seat.Admission = asked.Run, asked.Admission
+	}
+	f.add(t, r.nodeID())
+}
+
+// get is what a GetCluster asks for.
+func (r request) get() wire.GetRequest {
+	get, err := r.Get(r.fake.protocol)
+	if err != nil {
+		r.fake.t.Error(err)
+	}
+	return get
 }
 
 // nodeID is the ID proposed, or else made from the name.
@@ -241,8 +295,8 @@ func (r request) nodeID() xlreg.NodeID {
 }
 
 // add puts a node into the roster, once.
-func (f *fake) add(t xlreg.Token, id xlreg.NodeID, certificate []byte) {
-	t.ID, t.Certificate, t.Joined = id, certificate, time.Now()
+func (f *fake) add(t xlreg.Token, id xlreg.NodeID) {
+	t.ID, t.Seat.Joined = id, time.Now()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	members := f.roster.Members
@@ -250,18 +304,26 @@ func (f *fake) add(t xlreg.Token, id xlreg.NodeID, certificate []byte) {
 		return
 	}
 	f.roster.Members = append(slices.Clip(members), xlreg.Member{Index: len(members), Token: t})
+	f.raise()
+}
+
+// raise makes what has changed a revision of its own. The caller holds mu.
+func (f *fake) raise() {
+	f.roster.State.Revision++
 	close(f.changed)
 	f.changed = make(chan struct{})
 }
 
 // addOther puts a node that never dials into the roster.
 func (f *fake) addOther(name string) {
-	n := newNode(f.t, name)
-	t, certificate, err := n.Token(f.protocol, "", time.Now())
+	f.mu.Lock()
+	n := newNodeOf(f.t, keysFor(f.protocol, len(f.roster.Members)), name, "127.0.0.1:4001")
+	f.mu.Unlock()
+	t, _, err := n.Token(f.protocol, "", time.Now())
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	f.add(*t, xlreg.NodeID(id(name)), certificate)
+	f.add(*t, xlreg.NodeID(id(name)))
 }
 
 func (f *fake) members(which xlreg.Seats) *wire.Message {
@@ -281,16 +343,17 @@ func (f *fake) members(which xlreg.Seats) *wire.Message {
 
 // wait answers a GetCluster as a registry does that knows how to wait.
 func (f *fake) wait(r request) *wire.Message {
-	get := r.Get()
+	get := r.get()
 	if !get.Wait {
 		return f.members(get.Which)
 	}
 	timeout := time.After(time.Duration(*get.WaitMillis) * time.Millisecond)
 	for {
 		f.mu.Lock()
-		n, changed := len(f.roster.Members), f.changed
+		n, state, changed := len(f.roster.Members), f.roster.State, f.changed
+		until := get.Until(f.roster.Cluster.MaxSize)
 		f.mu.Unlock()
-		if n >= min(int(*get.WaitSize), f.roster.Cluster.MaxSize) {
+		if until.Met(n, state) {
 			return f.members(get.Which)
 		}
 		select {

@@ -2,9 +2,12 @@ package client
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/xlattice/xlreg"
 )
@@ -92,8 +95,34 @@ func CheckAddress(e xlreg.Endpoint, addr netip.Addr) error {
 		return fmt.Errorf("%w: %s stands for all addresses of a machine", ErrAddress, e)
 	case addr.IsMulticast():
 		return fmt.Errorf("%w: %s is a multicast address, which stands for a group of machines", ErrAddress, e)
-	case addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+	case isBroadcast(addr):
 		return fmt.Errorf("%w: %s is the broadcast address, which stands for all machines of a network", ErrAddress, e)
 	}
 	return nil
+}
+
+// isBroadcast reports whether addr is the address of all machines, anywhere or in one of
+// the networks that this machine is in.
+func isBroadcast(addr netip.Addr) bool {
+	if addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
+		return true
+	}
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return false // nothing is known of the networks
+	}
+	return slices.ContainsFunc(addrs, func(a net.Addr) bool {
+		network, err := netip.ParsePrefix(a.String())
+		return err == nil && isLast(network, addr)
+	})
+}
+
+// isLast reports whether addr is the last address of an IPv4 network. In a network of one
+// or two addresses that is an address like any other.
+func isLast(network netip.Prefix, addr netip.Addr) bool {
+	if !network.Addr().Is4() || network.Bits() > 30 || !network.Contains(addr) {
+		return false
+	}
+	ip := addr.As4()
+	return binary.BigEndian.Uint32(ip[:])<<network.Bits() == math.MaxUint32<<network.Bits()
 }

@@ -46,6 +46,7 @@ func TestAddressesThatNobodyCouldReach(t *testing.T) {
 		"advertised group":        {nil, []xlreg.Endpoint{"224.0.0.1:1"}, "multicast"},
 		"advertised IPv6 group":   {nil, []xlreg.Endpoint{"[ff02::1]:1"}, "multicast"},
 		"advertised broadcast":    {nil, []xlreg.Endpoint{"255.255.255.255:1"}, "broadcast"},
+		"advertised local one":    {nil, []xlreg.Endpoint{"127.255.255.255:1"}, "broadcast"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

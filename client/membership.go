@@ -5,45 +5,54 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
-	"github.com/xlattice/xlreg/regcred"
 )
 
-// Membership is a node's own seat in a cluster that Form made complete. It holds no
-// connection: the registry is dialled when it is asked something. All methods
+// Membership is a node's own seat in a cluster that Form made complete. All methods
 // may be called from any goroutine.
+//
+// With a Lease it keeps a session with the registry, which keeps the seat and follows the
+// cluster, until it is closed. Without one it holds no connection, but while somebody is in
+// a Watch: the registry is dialled when it is asked something.
 type Membership struct {
-	target *regcred.Target
+	target Target
 	o      Options
-	id     xlreg.NodeID
+	place  place
+	ref    xlreg.ClusterRef // with the cluster's key, if that is pinned
+	lease  time.Duration    // 0: none
 
 	allowUnverified bool // see FormOptions
 
+	keeper keeper
+
 	mu     sync.Mutex
-	roster *Roster // guarded by mu
+	formed *Roster       // guarded by mu, as is all below: what Form returned
+	roster *Roster       // the last
+	sums   []sumOf       // of the last revisions, the newest last
+	fate   error         // why the node is no member any more; nil: it is one
+	moved  chan struct{} // closed when roster or fate changes
 }
 
-// newMembership looks for the node in its roster, with its own key: what it is
-// told of itself is the one thing that a node can know to be wrong.
-func newMembership(target *regcred.Target, o *FormOptions, roster *Roster, id xlreg.NodeID) (*Membership, error) {
-	m := &Membership{target: target, o: o.Options, id: id, roster: roster, allowUnverified: o.AllowUnverified}
-	if err := m.checkSelf(roster); err != nil {
+// newMembership looks for the node in its roster, with its own key. The session is kept
+// for the lease, if there is one.
+func newMembership(f *formation, roster *Roster, c *Client) (*Membership, error) {
+	m := &Membership{
+		target: f.target, o: f.o.Options, place: f.place, lease: f.lease, allowUnverified: f.o.AllowUnverified,
+		ref:    xlreg.ClusterRef{ID: roster.Cluster.ID, Name: roster.Cluster.Name, Key: f.ref.Key},
+		formed: roster, moved: make(chan struct{}),
+	}
+	m.keeper.m = m
+	if err := m.place.check(roster); err != nil {
 		return nil, err
 	}
+	m.accept(roster)
+	if m.lease > 0 {
+		m.keeper.hold(c)
+	}
 	return m, nil
-}
-
-func (m *Membership) checkSelf(roster *Roster) error {
-	self := roster.ByID(m.id)
-	if self == nil {
-		return xlreg.Errorf(xlreg.ErrNotMember, "another node of this name and key has taken the place of %v, or it left", m.id)
-	}
-	if self.Token.SigKey != m.o.Node.Keys().SigKey {
-		return xlreg.Errorf(xlreg.ErrBadSignature, "the registry shows another key as that of this node")
-	}
-	return nil
 }
 
 // Cluster returns the cluster.
@@ -57,27 +66,75 @@ func (m *Membership) Roster() *Roster {
 }
 
 // Self returns the node itself as a member.
-func (m *Membership) Self() *Member { return m.Roster().ByID(m.id) }
+func (m *Membership) Self() *Member { return m.place.find(m.Roster()) }
 
 // Node returns the node.
 func (m *Membership) Node() *identity.Node { return m.o.Node }
 
+// Lease returns how long the seat lasts without a sign of life; 0 is for ever. The registry
+// may have made another of what was asked for.
+func (m *Membership) Lease() time.Duration { return m.lease }
+
+// Err returns why the node is no member any more, as far as is known: a *TwinError,
+// ErrNewEpoch, xlreg.ErrNotMember, or what keeps the lease from being kept. It is nil as
+// long as all is well, and of a Membership that nobody watches and that has no lease only
+// Refresh finds out.
+func (m *Membership) Err() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.fate
+}
+
 // Refresh asks the registry who is in the cluster now, and keeps and returns
-// that. If the node itself is no longer in it the error is xlreg.ErrNotMember,
-// and what was known before is kept.
+// that. If the node is no longer in it the error is of kind xlreg.ErrNotMember, or a
+// *TwinError if another process with its key has taken its seat; what was known before
+// is kept.
 func (m *Membership) Refresh(ctx context.Context) (*Roster, error) {
 	roster, err := m.read(ctx)
 	if err == nil {
-		err = m.checkSelf(roster)
+		err = m.take(roster)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("refresh roster: %w", err)
 	}
+	return m.Roster(), nil
+}
+
+// take makes roster the last one, unless the node is no member in it: that is its fate.
+func (m *Membership) take(roster *Roster) error {
+	if err := m.place.check(roster); err != nil {
+		m.end(err)
+		return err
+	}
 	m.o.warnOfDates(roster)
+	m.accept(roster)
+	return nil
+}
+
+// accept makes roster the last one.
+func (m *Membership) accept(roster *Roster) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.o.warnOfPast(m.roster, roster)
 	m.roster = roster
-	return roster, nil
+	m.remember(roster)
+	m.wake()
+}
+
+// end notes why the node is no member any more, once.
+func (m *Membership) end(fate error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.fate == nil {
+		m.fate = fate
+		m.wake()
+	}
+}
+
+// wake tells those who wait for the roster to change. The caller holds mu.
+func (m *Membership) wake() {
+	close(m.moved)
+	m.moved = make(chan struct{})
 }
 
 // read asks for the members. An original server tells them to those alone who join
@@ -98,29 +155,44 @@ func (m *Membership) readOnce(ctx context.Context, join bool) (r *Roster, origin
 		return nil, false, err
 	}
 	defer c.Close()
+	c.verifier.remember(m.Roster())
 	if join {
-		_, err = c.Join(ctx, m.ref())
+		_, err = c.Join(ctx, m.ref)
 	}
 	if err == nil {
-		r, err = c.Members(ctx, m.ref())
+		r, err = c.Members(ctx, m.ref)
 	}
 	return r, c.original, err
 }
 
-// Leave gives the node's seat up. What Roster returns stays as it was. Classic
-// carriers have no Leave.
+// Leave gives the node's seat up, and closes the Membership. What Roster returns stays as
+// it was. Classic carriers have no Leave.
 func (m *Membership) Leave(ctx context.Context) error {
 	c, err := m.logIn(ctx)
 	if err != nil {
-		return fmt.Errorf("leave %s: %w", refText(m.ref()), err)
+		return fmt.Errorf("leave %s: %w", refText(m.ref), err)
 	}
 	defer c.Close()
-	return c.Leave(ctx, m.ref())
+	if err := m.Close(); err != nil {
+		return err
+	}
+	return c.Leave(ctx, m.ref)
+}
+
+// Close ends what the Membership does in the background, and waits for it; a Watch ends
+// with ErrClosed. The seat stays until its lease runs out, or for ever: Leave gives it up.
+// Close may be called again, and always returns nil.
+func (m *Membership) Close() error {
+	m.end(ErrClosed)
+	m.keeper.close()
+	return nil
 }
 
 // logIn opens a session as the node.
-func (m *Membership) logIn(ctx context.Context) (*Client, error) {
-	c, err := Dial(ctx, m.target, m.o)
+func (m *Membership) logIn(ctx context.Context) (*Client, error) { return m.logInBy(ctx, Dial) }
+
+func (m *Membership) logInBy(ctx context.Context, dial dialer) (*Client, error) {
+	c, err := dial(ctx, m.target, m.o)
 	if err != nil {
 		return nil, err
 	}
@@ -130,10 +202,6 @@ func (m *Membership) logIn(ctx context.Context) (*Client, error) {
 	if _, err := c.Login(ctx); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
+	c.lease = m.lease
 	return c, nil
-}
-
-func (m *Membership) ref() xlreg.ClusterRef {
-	cluster := m.Cluster()
-	return xlreg.ClusterRef{ID: cluster.ID, Name: cluster.Name}
 }

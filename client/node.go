@@ -6,9 +6,9 @@ import (
 	"crypto/rand"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/wire"
 	"github.com/xlattice/xlreg/keys"
 )
@@ -42,6 +42,7 @@ func (c *Client) register(ctx context.Context) (xlreg.NodeID, error) {
 	if err != nil {
 		return "", c.parsed(err)
 	}
+	c.observe(reply)
 	c.verifier.know(token, id)
 	return id, c.remember(ctx, id)
 }
@@ -61,26 +62,33 @@ func (c *Client) proposal() xlreg.NodeID {
 	return xlreg.NodeID(id)
 }
 
-// remember saves the ID with the node unless it is saved already.
+// remember saves the ID with the node, and the registry's next key, unless they are saved
+// already.
 func (c *Client) remember(ctx context.Context, id xlreg.NodeID) error {
 	known, ok := c.node.Registry(c.sig)
-	if ok && known.ID == id && slices.Equal(known.Endpoints, c.target.Endpoints) {
+	now := known
+	now.Sig, now.ID, now.Endpoints = c.sig, id, c.target.Endpoints
+	c.keepNext(&now)
+	if ok && known.ID == id && slices.Equal(known.Endpoints, now.Endpoints) && known.Next == now.Next {
 		return nil
 	}
-	name := known.Name
 	if c.target.Cred != nil {
-		name = c.target.Cred.Name
+		now.Name = c.target.Cred.Name
 	}
-	if name == "" {
+	if now.Name == "" {
 		registry, err := c.registry(ctx)
 		if err != nil {
 			return err
 		}
-		name = registry.Name
+		now.Name = registry.Name
 	}
-	return c.node.SetRegistry(identity.KnownRegistry{
-		Sig: c.sig, Name: name, Endpoints: slices.Clone(c.target.Endpoints), ID: id,
-	})
+	now.Endpoints = slices.Clone(now.Endpoints)
+	if err := c.node.SetRegistry(now); err != nil || now.Next == "" {
+		return err
+	}
+	// For the day on which somebody configures the new key.
+	now.Sig, now.Next, now.NextUntil = now.Next, "", time.Time{}
+	return c.node.SetRegistry(now)
 }
 
 // Login says who the node is by the ID that Register saved. It changes nothing
@@ -110,6 +118,7 @@ func (c *Client) login(ctx context.Context) (xlreg.NodeID, error) {
 	if err != nil {
 		return "", c.parsed(err)
 	}
+	c.observe(reply)
 	if id != known.ID {
 		return "", c.misbehaved("logged in as %v instead of %v", id, known.ID)
 	}
@@ -126,13 +135,35 @@ func (c *Client) loginProof(id xlreg.NodeID) ([]byte, error) {
 
 // Registry asks the registry for its credentials: what a regCred file holds. A
 // reply with another sig key than the one the registry proved to hold, or is
-// known to have, is an error of kind xlreg.ErrProtocol.
+// known to have, is an error of kind xlreg.ErrProtocol. Do not ask an original server:
+// it does not know the request, and may crash.
 func (c *Client) Registry(ctx context.Context) (*xlreg.Credentials, error) {
 	r, err := call(ctx, c, "get credentials", func() (*xlreg.Credentials, error) { return c.registry(ctx) })
 	if err != nil {
 		return nil, err
 	}
 	return r, nil
+}
+
+// observe notes from where the registry sees this client, if it says so.
+func (c *Client) observe(reply *wire.Message) {
+	if from := reply.Observed(); from != "" && !c.protocol.Classic() {
+		c.observed = from
+	}
+}
+
+// Observed returns from where the registry sees this client: the address that others may
+// reach it at, behind address translation for example, with the port of this connection.
+// Over a classic carrier, and where the registry does not know, it is empty.
+func (c *Client) Observed(ctx context.Context) (xlreg.Endpoint, error) {
+	return call(ctx, c, "get observed address", func() (xlreg.Endpoint, error) {
+		if c.observed == "" && !c.protocol.Classic() {
+			if _, err := c.registry(ctx); err != nil {
+				return "", err
+			}
+		}
+		return c.observed, nil
+	})
 }
 
 func (c *Client) registry(ctx context.Context) (*xlreg.Credentials, error) {
@@ -144,7 +175,8 @@ func (c *Client) registry(ctx context.Context) (*xlreg.Credentials, error) {
 	if err != nil {
 		return nil, c.parsed(err)
 	}
-	if sig, err := keys.Fingerprint(r.SigKey); err != nil || sig != c.sig {
+	c.observe(reply)
+	if !c.proved(r.SigKey) {
 		return nil, c.misbehaved("credentials with another sig key")
 	}
 	return r, nil

@@ -8,110 +8,98 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/wire"
+	"github.com/xlattice/xlreg/keys"
 )
 
-// classicRoom is what a classic reply of the largest size still has to have
-// room for to show that no member was left out of it: one more token, and the
-// message's IV and padding.
-const classicRoom = xlreg.MaxTokenLen + 64
+// received is a roster whose members are not verified yet: that costs more than all else
+// and is a step of its own.
+type received struct {
+	xlreg.Roster
+	seats []keys.Seat // what of each member goes into the sum; nil over a classic carrier
+	sum   keys.Sum    // of all of it
+}
 
-// classicPart is how many members are asked for at once over a classic carrier.
-// Original servers put all of them into one message, even when it gets longer than
-// a message may be.
-const classicPart = 12
-
-// receive asks for members, over a classic carrier in parts, and for the rest of a
-// part until a reply adds none. Only the first request waits. Signatures are not
-// verified yet: that costs more than all else and is a step of its own.
-func (c *Client) receive(ctx context.Context, get wire.GetRequest, patience time.Duration) (*xlreg.Roster, error) {
-	get.Ref = c.known(get.Ref)
-	var r *xlreg.Roster
-	for rest := get.Which; !rest.IsEmpty(); {
-		get.Which = c.part(rest)
-		some, whole, err := c.receiveSome(ctx, get, patience)
+// receive asks for members and returns, over 2.0, the whole roster: what has come, and of
+// base what has not changed. Over a classic carrier it returns what has come. Only the first
+// request waits.
+func (c *Client) receive(ctx context.Context, get wire.GetRequest, base *Roster, patience time.Duration) (*received, error) {
+	if c.protocol.Classic() {
+		r, err := c.receiveParts(ctx, get, patience)
 		if err != nil {
 			return nil, err
 		}
-		rest = rest.Minus(some.Seats())
-		if whole || len(some.Members) == 0 {
-			rest = rest.Minus(get.Which)
-		}
-		if size := some.Cluster.MaxSize; size > 0 {
-			rest = rest.And(xlreg.SeatsBelow(size))
-		}
-		if r == nil {
-			r = some
-		} else {
-			r.Members = merge(r.Members, some.Members)
-		}
-		get, patience = wire.GetRequest{Ref: xlreg.ClusterRef{ID: r.Cluster.ID}}, c.silence
+		return &received{Roster: *r}, nil
 	}
+	return c.receiveWhole(ctx, get, base, patience)
+}
+
+// receiveWhole asks for what it does not have until it has all of one revision, and the
+// sum agrees. What was known before may be what it does not agree with; then it asks anew.
+func (c *Client) receiveWhole(ctx context.Context, get wire.GetRequest, base *Roster, patience time.Duration) (*received, error) {
+	a := assembly{base: base}
+	for {
+		reply, err := c.askRoster(ctx, get, patience)
+		if err != nil {
+			return nil, err
+		}
+		before := a.missing
+		a.add(reply)
+		if a.missing.IsEmpty() {
+			r := a.received()
+			if r.sum == reply.Sum {
+				return r, c.checkMembers(&r.Cluster, r.Members)
+			}
+			if !a.patched {
+				return nil, c.misbehaved("members of %s that do not make its Sum", clusterText(&r.Cluster))
+			}
+			a = assembly{missing: reply.Seats}
+		} else if a.missing == before && len(reply.Members) == 0 {
+			return nil, c.misbehaved("no member of those that were asked for")
+		}
+		get = wire.GetRequest{Ref: xlreg.ClusterRef{ID: reply.Cluster.ID}, Which: a.missing, Sign: get.Sign}
+		patience = c.silence
+	}
+}
+
+// askRoster makes one request over 2.0, and holds its answer against it.
+func (c *Client) askRoster(ctx context.Context, get wire.GetRequest, patience time.Duration) (*wire.RosterReply, error) {
+	reply, err := c.ask(ctx, wire.NewGet(get, c.protocol), patience)
+	if err != nil {
+		return nil, err
+	}
+	return c.rosterOf(reply, &get)
+}
+
+func (c *Client) rosterOf(reply *wire.Message, get *wire.GetRequest) (*wire.RosterReply, error) {
+	cluster, err := c.clusterOf(reply, get.Ref)
+	if err != nil {
+		return nil, err
+	}
+	r, err := reply.Roster(c.protocol)
+	if err != nil {
+		return nil, c.parsed(err)
+	}
+	r.Cluster = cluster
+	switch {
+	case r.Since != nil && (get.Since == nil || *r.Since != *get.Since):
+		return nil, c.misbehaved("news since a revision that was not asked for")
+	case !r.Given.Minus(get.Which).IsEmpty():
+		return nil, c.misbehaved("members that were not asked for")
+	case r.State.Revision < c.revision[cluster.ID]:
+		return nil, c.misbehaved("revision %d of %s after revision %d", r.State.Revision, clusterText(&cluster), c.revision[cluster.ID])
+	}
+	c.revision[cluster.ID] = r.State.Revision
 	return r, nil
 }
 
-// part returns those of the seats that one request may ask for.
-func (c *Client) part(seats xlreg.Seats) xlreg.Seats {
-	if !c.protocol.Classic() {
-		return seats
-	}
-	var part xlreg.Seats
-	for index := range seats.All() {
-		if part.Len() == classicPart {
-			break
-		}
-		part = part.With(index)
-	}
-	return part
-}
-
-// known returns ref by ID if this session has seen the cluster: original servers
-// look for the members of no other.
-func (c *Client) known(ref xlreg.ClusterRef) xlreg.ClusterRef {
-	if !c.original || ref.ID != "" {
-		return ref
-	}
-	if ref.Name == "" {
-		return xlreg.ClusterRef{ID: c.current}
-	}
-	for id, cluster := range c.clusters {
-		if cluster.Name == ref.Name {
-			ref.ID = id
-		}
-	}
-	return ref
-}
-
-// receiveSome reads one reply, and reports whether it holds all that was asked
-// for, as far as its size shows.
-func (c *Client) receiveSome(ctx context.Context, get wire.GetRequest, patience time.Duration) (*xlreg.Roster, bool, error) {
-	reply, err := c.ask(ctx, wire.NewGet(get, c.protocol), patience)
-	if err != nil {
-		return nil, false, err
-	}
-	cluster, err := c.clusterOf(reply, get.Ref)
-	if err != nil {
-		return nil, false, err
-	}
-	read, err := reply.Roster(c.protocol)
-	if err != nil {
-		return nil, false, c.parsed(err)
-	}
-	members := read.Members
-	if err := c.checkMembers(&cluster, members, get.Which); err != nil {
-		return nil, false, err
-	}
-	whole := !c.protocol.Classic() || len(members) == cluster.MaxSize || reply.Size()+classicRoom <= xlreg.MaxClassicMessage
-	return &xlreg.Roster{Cluster: cluster, State: read.State, Members: members}, whole, nil
-}
-
-// checkMembers refuses a roster that contradicts itself or the request.
-func (c *Client) checkMembers(cluster *xlreg.Cluster, members []xlreg.Member, which xlreg.Seats) error {
+// checkMembers refuses a roster that contradicts itself.
+func (c *Client) checkMembers(cluster *xlreg.Cluster, members []xlreg.Member) error {
 	ids := make(map[xlreg.NodeID]bool, len(members))
 	names := make(map[xlreg.Name]bool, len(members))
 	for i := range members {
 		m := &members[i]
-		if !which.Has(m.Index) || cluster.MaxSize > 0 && m.Index >= cluster.MaxSize {
-			return c.misbehaved("member with index %d, which was not asked for or cannot be", m.Index)
+		if cluster.MaxSize > 0 && m.Index >= cluster.MaxSize {
+			return c.misbehaved("member with index %d, which cannot be", m.Index)
 		}
 		if ids[m.Token.ID] || names[m.Token.Name] {
 			return c.misbehaved("two members with the ID or name of %q", m.Token.Name)
@@ -119,6 +107,63 @@ func (c *Client) checkMembers(cluster *xlreg.Cluster, members []xlreg.Member, wh
 		ids[m.Token.ID], names[m.Token.Name] = true, true
 	}
 	return nil
+}
+
+// assembly is a roster of 2.0 that is put together of several answers, or of an answer
+// and what was known before.
+type assembly struct {
+	base    *Roster     // what is known; nil if nothing is
+	missing xlreg.Seats // the seats that are taken and whose members have not come
+
+	last    *wire.RosterReply
+	members map[int]seated
+	patched bool // there is something of base in it
+}
+
+type seated struct {
+	member *xlreg.Member
+	sum    keys.Sum
+}
+
+// add takes an answer in. One of another revision than the last makes what came before it
+// worthless, but for base, which is of another revision in any case.
+func (a *assembly) add(r *wire.RosterReply) {
+	if a.last == nil || a.last.State.Revision != r.State.Revision || a.last.Sum != r.Sum {
+		a.begin(r)
+	}
+	a.last = r
+	for i := range r.Members {
+		m := &r.Members[i]
+		a.members[m.Index] = seated{m, keys.SeatSum(&m.Token)}
+		a.missing = a.missing.Without(m.Index)
+	}
+}
+
+// begin starts with what base knows of those who still have a seat.
+func (a *assembly) begin(r *wire.RosterReply) {
+	a.members, a.missing, a.patched = make(map[int]seated, r.Seats.Len()), r.Seats, false
+	if a.base == nil || a.base.Cluster.ID != r.Cluster.ID || a.base.State.Epoch != r.State.Epoch {
+		return
+	}
+	for i := range a.base.Members {
+		m := &a.base.Members[i]
+		if r.Seats.Has(m.Index) && !r.Given.Has(m.Index) {
+			a.members[m.Index] = seated{&m.Member, m.sum}
+			a.missing, a.patched = a.missing.Without(m.Index), true
+		}
+	}
+}
+
+// received returns the roster when nobody is missing.
+func (a *assembly) received() *received {
+	r := &received{Roster: xlreg.Roster{Cluster: a.last.Cluster, State: a.last.State}}
+	for index := range a.last.Seats.All() {
+		s := a.members[index]
+		r.Members = append(r.Members, *s.member)
+		r.seats = append(r.seats, keys.Seat{Index: index, Sum: s.sum})
+	}
+	r.sum = keys.SumSeats(&r.Cluster, &r.State, r.seats)
+	return r
 }
 
 // merge adds what a later reply shows. A node that moved to another index

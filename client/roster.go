@@ -1,6 +1,7 @@
 package client
 
 import (
+	"crypto/sha256"
 	"crypto/x509"
 	"fmt"
 
@@ -16,6 +17,8 @@ type Member struct {
 	// certificate. It is false for one that registered over a classic carrier,
 	// and for everyone in a roster that was read over one.
 	Verified bool
+
+	sum keys.Sum // of the seat; zero over a classic carrier
 }
 
 // String returns the member's index, name and addresses, and whether it is verified.
@@ -56,6 +59,22 @@ type Roster struct {
 	Cluster xlreg.Cluster
 	State   xlreg.ClusterState // zero over a classic carrier
 	Members []Member
+
+	// Sum stands for the roster: whoever has the same one sees the same cluster. It was
+	// computed here, and the registry said the same. Zero over a classic carrier.
+	Sum [sha256.Size]byte
+	// Pinned says that the reader knew the cluster's key beforehand, from a ticket for
+	// example, and not from the registry alone. It is false in an open cluster, too.
+	Pinned bool
+}
+
+// ShortSum returns the part of Sum that people compare, as 32 characters in groups of four;
+// "" over a classic carrier.
+func (r *Roster) ShortSum() string {
+	if r.Sum == (keys.Sum{}) {
+		return ""
+	}
+	return keys.ShortSum(r.Sum)
 }
 
 // String returns the cluster's name and its members.
@@ -74,6 +93,12 @@ func (r *Roster) ByID(id xlreg.NodeID) *Member {
 // ByIndex returns the member with this index; nil if there is none.
 func (r *Roster) ByIndex(index int) *Member {
 	return r.find(func(m *Member) bool { return m.Index == index })
+}
+
+// ByKey returns the member with this sig key; nil if there is none. Over a classic carrier
+// several members may have the same one, and then it is the first of them.
+func (r *Roster) ByKey(key xlreg.SigKey) *Member {
+	return r.find(func(m *Member) bool { return m.Token.SigKey == key })
 }
 
 func (r *Roster) find(is func(*Member) bool) *Member {

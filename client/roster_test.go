@@ -56,13 +56,34 @@ func TestForgedTokensAreErrorsThatNameTheMember(t *testing.T) {
 	}
 }
 
+// strip makes a member one that registered over a classic carrier.
+func strip(m *xlreg.Member) { m.Token.DigSig2, m.Token.Certificate, m.Token.CommsSig = nil, nil, nil }
+
+// Whoever has some of the proofs and not all has lost them on the way.
+func TestAMemberHasAllProofsOrNone(t *testing.T) {
+	for name, take := range map[string]func(*xlreg.Token){
+		"DigSig2":     func(t *xlreg.Token) { t.DigSig2 = nil },
+		"Certificate": func(t *xlreg.Token) { t.Certificate = nil },
+		"CommsSig":    func(t *xlreg.Token) { t.CommsSig = nil },
+		"all but one": func(t *xlreg.Token) { t.DigSig2, t.Certificate = nil, nil },
+	} {
+		f := newFake(t, xlreg.Protocol20)
+		addThree(f)
+		f.spoil(1, func(m *xlreg.Member) { take(&m.Token) })
+		_, err := f.dial(nil).Members(t.Context(), clusterC)
+		if !errors.Is(err, xlreg.ErrBadSignature) || !strings.Contains(err.Error(), `member "bob"`) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
 func TestMembersWithoutProofAreUnverified(t *testing.T) {
 	f := newFake(t, xlreg.Protocol20)
 	for _, member := range []string{"alice", "bob", "carol"} {
 		f.addOther(member)
 	}
-	f.spoil(0, func(m *xlreg.Member) { m.Token.DigSig2 = nil })
-	f.spoil(1, func(m *xlreg.Member) { m.Token.Certificate = nil })
+	f.spoil(0, strip)
+	f.spoil(1, strip)
 	r := must[*client.Roster](t)(f.dial(nil).Members(t.Context(), clusterC))
 	if got := fmt.Sprint(r.Unverified()); got != "[alice bob]" {
 		t.Fatalf("unverified: %s", got)
@@ -76,14 +97,13 @@ func TestMembersWithoutProofAreUnverified(t *testing.T) {
 	}
 }
 
-// A certificate that is signed for but of another form is found when it is
-// needed, not before.
+// What no certificate follows from is found where one is needed, too.
 func TestCertificateIsCheckedWhenNeeded(t *testing.T) {
 	f := newFake(t, xlreg.Protocol20)
 	f.addOther("alice")
 	r := must[*client.Roster](t)(f.dial(nil).Members(t.Context(), clusterC))
 	m := *r.ByName("alice")
-	m.Token.Name = "bob" // not the certificate's
+	m.Token.Certificate = m.Token.Certificate[1:]
 	if _, err := m.Certificate(); err == nil || errors.Is(err, client.ErrUnverified) {
 		t.Fatalf("got %v", err)
 	}
@@ -125,13 +145,15 @@ func TestRostersThatContradictThemselves(t *testing.T) {
 		"ill-formed endpoint": func(f *fake) { f.spoil(1, func(m *xlreg.Member) { m.Token.Endpoints = []xlreg.Endpoint{"nowhere"} }) },
 		"member without ID":   func(f *fake) { f.spoil(1, func(m *xlreg.Member) { m.Token.ID = "" }) },
 		"no cluster": func(f *fake) {
-			f.tell(wire.OpGetCluster, func(request) *wire.Message { return wire.NewClusterReply(wire.OpClusterMembers, &xlreg.Cluster{}) })
+			f.tell(wire.OpGetCluster, func(request) *wire.Message {
+				return wire.NewClusterReply(wire.OpClusterMembers, &xlreg.Cluster{}, xlreg.ClusterState{}, f.protocol)
+			})
 		},
-		"cluster of a hundred": func(f *fake) {
-			f.roster.Cluster.MaxSize = 100
+		"cluster of more than there are": func(f *fake) {
+			f.roster.Cluster.MaxSize = 1025
 		},
 		"not asked for": func(f *fake) {
-			f.tell(wire.OpGetCluster, func(request) *wire.Message { return f.members(xlreg.AllSeats) })
+			f.tell(wire.OpGetCluster, func(request) *wire.Message { return f.members(xlreg.AllSeats()) })
 		},
 	}
 	for name, spoil := range tests {
@@ -198,12 +220,12 @@ func TestPiecesEnd(t *testing.T) {
 	}
 	// The same two members again and again, wherever they were not before.
 	f.tell(wire.OpGetCluster, func(r request) *wire.Message {
-		all := r.Get().Which
+		all := r.get().Which
 		e := must[*wire.EncodedRoster](t)(wire.EncodeRoster(&xlreg.Roster{
 			Cluster: f.roster.Cluster,
-			Members: repeat(f.roster.Members, (^all).LowestFree()),
+			Members: repeat(f.roster.Members, all.Lowest()),
 		}, xlreg.Protocol19))
-		return e.Message(xlreg.AllSeats, xlreg.MaxClassicMessage-32)
+		return e.Message(xlreg.AllSeats(), xlreg.MaxClassicMessage-32)
 	})
 	c := f.dial(newNode(t, "n"))
 	must[xlreg.NodeID](t)(c.Register(t.Context()))

@@ -247,7 +247,8 @@ func TestCreateLooksBeforeItAsks(t *testing.T) {
 	c := f.dial(newNode(t, "n"))
 	for name, o := range map[string]client.CreateOptions{
 		"size 1":       {Name: "c", Size: 1},
-		"size 65":      {Name: "c", Size: 65},
+		"size 1025":    {Name: "c", Size: 1025},
+		"owner":        {Size: 3, Owner: keys.NewOwner()},
 		"17 endpoints": {Name: "c", Size: 3, EndpointCount: 17},
 		"name":         {Name: "-c", Size: 3},
 	} {

@@ -45,7 +45,16 @@ func (m *tlsMember) name() xlreg.Name { return m.Node().Name() }
 
 // shown is the certificate that the others have of m in their rosters.
 func (m *tlsMember) shown() tls.Certificate {
-	return tls.Certificate{Certificate: [][]byte{m.Self().Token.Certificate}, PrivateKey: m.Node().Keys().Sig.Signer()}
+	return tls.Certificate{Certificate: [][]byte{m.der()}, PrivateKey: m.Node().Keys().Sig.Signer()}
+}
+
+// der is the same, without its key.
+func (m *tlsMember) der() []byte {
+	cert, err := m.Self().Certificate()
+	if err != nil {
+		panic(err) // it is a member of 2.0
+	}
+	return cert.Raw
 }
 
 // tlsCluster forms a cluster whose members have keys of their own.
@@ -167,7 +176,7 @@ func (m *tlsMember) config(t testing.TB) *tls.Config {
 func another(t testing.TB, set *keys.Set, change func(*x509.Certificate)) tls.Certificate {
 	t.Helper()
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: new(big.Int).Lsh(big.NewInt(1), 120), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		DNSNames: []string{"a"},
 	}
 	change(template)
@@ -182,10 +191,11 @@ func another(t testing.TB, set *keys.Set, change func(*x509.Certificate)) tls.Ce
 func fresh(t testing.TB, n *identity.Node, at time.Time) tls.Certificate {
 	t.Helper()
 	token := &xlreg.Token{Name: n.Name(), SigKey: n.Keys().SigKey, Endpoints: n.Endpoints()}
-	der, err := keys.NewCertificate(n.Keys().Sig, token, at, keys.DefaultCertificateLife)
-	if err != nil {
+	var err error
+	if token.Certificate, err = keys.NewCertificate(n.Keys().Sig, token, at, keys.DefaultCertificateLife); err != nil {
 		t.Fatal(err)
 	}
+	der := must[[]byte](t)(keys.BuildCertificate(token))
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: n.Keys().Sig.Signer()}
 }
 
@@ -222,8 +232,8 @@ func TestTLSRefuses(t *testing.T) {
 		"another cluster's member":   {foreign.shown(), "its key is that of no member of cluster \"c\""},
 		"an expired certificate":     {fresh(t, b.Node(), time.Now().Add(-most)), `certificate of "b" expired at`},
 		"one that is not valid yet":  {fresh(t, b.Node(), time.Now().Add(2*time.Hour)), `certificate of "b" is not valid before`},
-		"another form":               {another(t, b.Node().Keys(), func(*x509.Certificate) {}), "subject is not that of the name and key"},
-		"an authority":               {another(t, b.Node().Keys(), func(c *x509.Certificate) { c.IsCA, c.BasicConstraintsValid = true, true }), `certificate of "b"`},
+		"another form":               {another(t, b.Node().Keys(), func(*x509.Certificate) {}), "not in the one form that there is"},
+		"an authority":               {another(t, b.Node().Keys(), func(c *x509.Certificate) { c.IsCA, c.BasicConstraintsValid = true, true }), "not in the one form that there is"},
 		"the member's name on a key": {another(t, stranger.Keys(), func(c *x509.Certificate) { c.Subject.CommonName = "b" }), "its key is that of no member"},
 	} {
 		_, err := shake(t, lax(c.shows), a.config(t))
@@ -256,7 +266,7 @@ func TestTLSLooksAtTheLeafAlone(t *testing.T) {
 	t.Parallel()
 	members := tlsCluster(t, xlregtest.Start(t), "c", "a", "b")
 	stranger := fresh(t, xlregtest.Node(t, "b"), time.Now())
-	stranger.Certificate = append(stranger.Certificate, members[1].Self().Token.Certificate)
+	stranger.Certificate = append(stranger.Certificate, members[1].der())
 	_, err := shake(t, lax(stranger), members[0].config(t))
 	wantRefused(t, "a stranger with a member's certificate", err, "no member")
 }
@@ -272,11 +282,11 @@ func TestTLSWithRenewedCertificates(t *testing.T) {
 	// The node would make a new one now, but others may have a file with the old.
 	const old = keys.DefaultCertificateLife * 3 / 4
 	b.clock.forward(old)
-	if cert := must[[]byte](t)(b.Node().Certificate(b.clock.now())); slices.Equal(cert, b.Self().Token.Certificate) {
+	if cert := must[[]byte](t)(b.Node().Certificate(b.clock.now())); slices.Equal(cert, b.der()) {
 		t.Fatal("the node has not made a new certificate")
 	}
 	shown := must[*tls.Certificate](t)(configs[1].GetClientCertificate(nil))
-	if !slices.Equal(shown.Certificate[0], b.Self().Token.Certificate) {
+	if !slices.Equal(shown.Certificate[0], b.der()) {
 		t.Error("not what the others have is shown, though it is valid")
 	}
 
@@ -352,13 +362,13 @@ func TestFormWithoutWaiting(t *testing.T) {
 	}
 }
 
-// A member may have signed for a certificate that is no good as an anchor.
+// A member may come with something from which no certificate follows.
 func TestTLSNamesWhoseCertificateWillNotDo(t *testing.T) {
 	t.Parallel()
 	members := tlsCluster(t, xlregtest.Start(t), "c", "a", "b")
-	authority := another(t, members[1].Node().Keys(), func(c *x509.Certificate) { c.IsCA, c.BasicConstraintsValid = true, true })
 	roster := &client.Roster{Members: slices.Clone(members[0].Roster().Members)}
-	roster.ByName("b").Token.Certificate = authority.Certificate[0]
+	b := roster.ByName("b")
+	b.Token.Certificate = b.Token.Certificate[:16]
 	_, tlsErr := roster.ClientTLSConfig(nil)
 	_, pemErr := roster.CertificatesPEM()
 	_, dialErr := roster.Dial(t.Context(), "b", nil)

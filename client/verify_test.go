@@ -41,11 +41,10 @@ func signedRoster(t *testing.T, n int) *xlreg.Roster {
 		if err != nil {
 			t.Fatal(err)
 		}
-		token, certificate, err := node.Token(xlreg.Protocol20, xlreg.NodeID(fmt.Sprintf("%-20d", i)), time.Now())
+		token, _, err := node.Token(xlreg.Protocol20, xlreg.NodeID(fmt.Sprintf("%-20d", i)), time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
-		token.Certificate = certificate
 		r.Members = append(r.Members, xlreg.Member{Index: i, Token: *token})
 	}
 	return r
@@ -57,7 +56,7 @@ func TestVerifyNamesTheFirstThatFails(t *testing.T) {
 		r.Members[i].Token.Attrs = 1
 	}
 	v := verifier{protocol: xlreg.Protocol20}
-	if _, err := v.verify(r); !errors.Is(err, xlreg.ErrBadSignature) || !strings.Contains(err.Error(), `"m5"`) {
+	if _, err := v.verify(&received{Roster: *r}, false); !errors.Is(err, xlreg.ErrBadSignature) || !strings.Contains(err.Error(), `"m5"`) {
 		t.Fatalf("got %v", err)
 	}
 }
@@ -73,7 +72,7 @@ func TestVerifyRemembersByContent(t *testing.T) {
 	v := verifier{protocol: xlreg.Protocol20}
 	v.last = map[xlreg.NodeID]*Member{good.ID: {Member: xlreg.Member{Token: forged}, Verified: true}}
 	r.Members[0].Token = forged
-	if _, err := v.verify(r); err != nil {
+	if _, err := v.verify(&received{Roster: *r}, false); err != nil {
 		t.Fatalf("verified again: %v", err)
 	}
 	for name, change := range map[string]func(*xlreg.Token){
@@ -89,7 +88,8 @@ func TestVerifyRemembersByContent(t *testing.T) {
 		changed := forged
 		change(&changed)
 		r.Members[0].Token = changed
-		if _, err := v.verify(r); !errors.Is(err, xlreg.ErrBadSignature) {
+		_, err := v.verify(&received{Roster: *r}, false)
+		if !errors.Is(err, xlreg.ErrBadSignature) && !(strings.HasSuffix(name, "key") && errors.Is(err, xlreg.ErrIllFormedToken)) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
@@ -99,13 +99,13 @@ func TestVerifyRemembersByContent(t *testing.T) {
 func TestVerifyForgetsNothingOnFailure(t *testing.T) {
 	r := signedRoster(t, 2)
 	v := verifier{protocol: xlreg.Protocol20}
-	if _, err := v.verify(r); err != nil {
+	if _, err := v.verify(&received{Roster: *r}, false); err != nil {
 		t.Fatal(err)
 	}
 	before := v.last
 	bad := &xlreg.Roster{Cluster: r.Cluster, Members: append([]xlreg.Member(nil), r.Members...)}
 	bad.Members[1].Token.Attrs = 1
-	if _, err := v.verify(bad); err == nil {
+	if _, err := v.verify(&received{Roster: *bad}, false); err == nil {
 		t.Fatal("no error")
 	}
 	if len(v.last) != 2 || v.last[r.Members[1].Token.ID] != before[r.Members[1].Token.ID] {
@@ -120,13 +120,19 @@ func TestVerifyLooksAtTheCommsKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	token := &xlreg.Token{Name: "m0", CommsKey: set.CommsKey, SigKey: set.SigKey, Certificate: []byte("shown")}
+	token := &xlreg.Token{Name: "m0", CommsKey: set.CommsKey, SigKey: set.SigKey}
+	if token.Certificate, err = keys.NewCertificate(sig, token, time.Now(), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if token.CommsSig, err = keys.SignComms(comms, token); err != nil {
+		t.Fatal(err)
+	}
 	for _, key := range []xlreg.CommsKey{set.CommsKey, "none"} {
 		token.CommsKey = key
-		if token.DigSig2, err = keys.SignToken(sig, token, token.Certificate); err != nil {
+		if token.DigSig2, err = keys.SignToken(sig, token); err != nil {
 			t.Fatal(err)
 		}
-		if err := checkToken(token, true); !errors.Is(err, xlreg.ErrBadKey) {
+		if err := checkToken(token, true); !errors.Is(err, xlreg.ErrIllFormedToken) {
 			t.Errorf("got %v", err)
 		}
 	}

@@ -27,15 +27,20 @@ var errSizeUnknown = errors.New("size of the cluster is not known: say how many 
 // cluster of this session's last Create or Join. Over 2.0 anyone may ask; over a
 // classic carrier the node has to have registered or logged in.
 func (c *Client) Members(ctx context.Context, ref xlreg.ClusterRef) (*Roster, error) {
+	ref = clusterNamed(ref, c.ticket)
 	return call(ctx, c, "get members of "+refText(ref), func() (*Roster, error) { return c.members(ctx, ref) })
 }
 
 func (c *Client) members(ctx context.Context, ref xlreg.ClusterRef) (*Roster, error) {
-	received, err := c.receive(ctx, wire.GetRequest{Ref: ref, Which: xlreg.AllSeats()}, c.silence)
+	received, err := c.receive(ctx, wire.GetRequest{Ref: ref, Which: xlreg.AllSeats()}, nil, c.silence)
 	if err != nil {
 		return nil, err
 	}
-	return c.verifier.verify(received)
+	return c.verify(received)
+}
+
+func (c *Client) verify(r *received) (*Roster, error) {
+	return c.verifier.verify(r, c.pinned[r.Cluster.ID])
 }
 
 // Wait returns the verified roster as soon as the cluster has size members, or
@@ -48,7 +53,7 @@ func (c *Client) members(ctx context.Context, ref xlreg.ClusterRef) (*Roster, er
 // answers at once, as those before 2.0 do, is asked again after pauses that grow
 // from 50 milliseconds to a second.
 func (c *Client) Wait(ctx context.Context, ref xlreg.ClusterRef, size int) (*Roster, error) {
-	w := waiter{c: c, ref: ref, size: size}
+	w := waiter{c: c, ref: clusterNamed(ref, c.ticket), size: size}
 	return w.wait(ctx)
 }
 
@@ -58,6 +63,9 @@ type waiter struct {
 	ref  xlreg.ClusterRef
 	size int           // 0: the cluster's
 	seen func(*Roster) // told of each roster with other members; nil to be told of none
+
+	check func(*Roster) error // of each roster: an error ends the wait; nil: none does
+	epoch *uint64             // another one ends the wait, with errEpochMoved; nil: none does
 
 	last *Roster
 	poll backoff
@@ -113,6 +121,9 @@ func (w *waiter) look(ctx context.Context) error {
 	return nil
 }
 
+// errEpochMoved ends a wait for members of one epoch when another one has begun.
+var errEpochMoved = errors.New("another epoch has begun")
+
 // errTimeUp ends a wait whose deadline is so near that asking again is no use.
 var errTimeUp = errors.New("time is up")
 
@@ -131,7 +142,7 @@ func endOf(ctx context.Context) error {
 func (w *waiter) ask(ctx context.Context) error {
 	get, patience := w.request(ctx)
 	began := time.Now()
-	received, err := w.c.receive(ctx, get, patience+w.c.silence/3)
+	received, err := w.c.receive(ctx, get, w.last, patience+w.c.slack())
 	if err != nil {
 		return err
 	}
@@ -139,7 +150,7 @@ func (w *waiter) ask(ctx context.Context) error {
 	if err := w.settleSize(&received.Cluster); err != nil {
 		return err
 	}
-	if get.Which != xlreg.AllSeats() {
+	if w.c.protocol.Classic() && get.Which != xlreg.AllSeats() {
 		if received, err = w.join(ctx, received); err != nil {
 			return err
 		}
@@ -157,10 +168,10 @@ func (w *waiter) ask(ctx context.Context) error {
 	return w.poll.pause(ctx, 0)
 }
 
-// join adds the members received to those known. A member may have come back meanwhile
+// join adds, over a classic carrier, the members received to those known. A member may have come back meanwhile
 // with other endpoints, or left, so once everybody seems to be there all are asked for
 // again.
-func (w *waiter) join(ctx context.Context, received *xlreg.Roster) (*xlreg.Roster, error) {
+func (w *waiter) join(ctx context.Context, received *received) (*received, error) {
 	known := make([]xlreg.Member, len(w.last.Members))
 	for i := range known {
 		known[i] = w.last.Members[i].Member
@@ -169,7 +180,7 @@ func (w *waiter) join(ctx context.Context, received *xlreg.Roster) (*xlreg.Roste
 	if len(received.Members) < w.size {
 		return received, nil
 	}
-	return w.c.receive(ctx, wire.GetRequest{Ref: w.ref, Which: xlreg.AllSeats()}, w.c.silence)
+	return w.c.receive(ctx, wire.GetRequest{Ref: w.ref, Which: xlreg.AllSeats()}, nil, w.c.silence)
 }
 
 // settleSize fills in the size if it was not given, and refuses one that the
@@ -198,13 +209,13 @@ func (w *waiter) request(ctx context.Context) (wire.GetRequest, time.Duration) {
 	if w.seen != nil {
 		size = min(size, uint32(w.count()+1))
 	}
-	most := longest(w.c.silence)
+	most := w.c.longestWait()
 	if w.last == nil {
 		most = min(most, longestFirst) // it shows that the node is in, and with which index
 	}
 	patience := waitTime(ctx, most)
 	millis := uint32(patience.Milliseconds())
-	return wire.GetRequest{Ref: w.ref, Which: w.unknown(), Wait: true, WaitSize: &size, WaitMillis: &millis}, patience
+	return wire.GetRequest{Ref: w.ref, Which: w.unknown(), Wait: true, WaitSize: &size, WaitMillis: &millis, WaitEpoch: w.epoch}, patience
 }
 
 // unknown returns the seats of which nobody is known. Original servers are asked for all,
@@ -229,10 +240,18 @@ func (w *waiter) count() int {
 
 // keep verifies what was received, and reports whether it shows other members
 // than before.
-func (w *waiter) keep(received *xlreg.Roster) (news bool, err error) {
-	roster, err := w.c.verifier.verify(received)
+func (w *waiter) keep(received *received) (news bool, err error) {
+	if w.epoch != nil && received.State.Epoch != *w.epoch {
+		return false, errEpochMoved
+	}
+	roster, err := w.c.verify(received)
 	if err != nil {
 		return false, err
+	}
+	if w.check != nil {
+		if err := w.check(roster); err != nil {
+			return false, err
+		}
 	}
 	first := w.last == nil
 	news = w.count() != len(roster.Members)
@@ -243,9 +262,32 @@ func (w *waiter) keep(received *xlreg.Roster) (news bool, err error) {
 	return news, nil
 }
 
-// longest returns how long one request may wait, of the time after which a registry that
-// is silent is taken for gone: the rest is for the answer to arrive on a slow line.
+// longestWait returns how long one request may wait, of the time after which a registry
+// that is silent is taken for gone: the rest is for the answer to arrive on a slow line.
+// Where the seat has a lease, less than a third of that, since requests renew it.
+func (c *Client) longestWait() time.Duration {
+	most := longest(c.silence)
+	if c.lease > 0 {
+		most = min(most, c.lease*3/10)
+	}
+	return most
+}
+
+// longest is longestWait without a lease.
 func longest(silence time.Duration) time.Duration { return silence * 2 / 3 }
+
+// shortestSlack is how long an answer may be under way at least.
+const shortestSlack = 500 * time.Millisecond
+
+// slack returns how long after the end of a wait its answer may come. With a lease there
+// has to be time left then to find the registry anew.
+func (c *Client) slack() time.Duration {
+	slack := c.silence / 3
+	if c.lease > 0 {
+		slack = min(slack, max(c.lease/5, shortestSlack))
+	}
+	return slack
+}
 
 // waitTime returns how long a request that begins now may wait: so long that the
 // answer arrives while ctx lasts, and no longer than most.

@@ -41,7 +41,7 @@ func TestWaitIsOneRequest(t *testing.T) {
 					t.Fatalf("got %v, %v after %v", r, err, time.Since(start))
 				}
 				asked := f.requests(wire.OpGetCluster)
-				if len(asked) != 1 || *asked[0].Get().WaitSize != 3 {
+				if len(asked) != 1 || *asked[0].get().WaitSize != 3 {
 					t.Fatalf("%d requests", len(asked))
 				}
 			})
@@ -81,7 +81,7 @@ func checkLongWait(t *testing.T, asked []request) {
 		t.Errorf("%d requests in 12 minutes", n)
 	}
 	for i, r := range asked {
-		get := r.Get()
+		get := r.get()
 		last := i > 0 && !get.Wait
 		if all := get.Which.Has(0); all != (i == 0 || last) {
 			t.Errorf("request %d asks for the member that is known: %v", i, all)
@@ -105,12 +105,12 @@ func TestALongWaitShowsTheClusterAsItIs(t *testing.T) {
 			f.mu.Lock()
 			f.roster.Members = nil
 			f.mu.Unlock()
-			moved := newNode(t, "alice", "127.0.0.1:4999")
-			token, certificate, err := moved.Token(f.protocol, "", time.Now())
+			moved := newNodeOf(t, memberKeys()[0], "alice", "127.0.0.1:4999")
+			token, _, err := moved.Token(f.protocol, "", time.Now())
 			if err != nil {
 				t.Error(err)
 			}
-			f.add(*token, xlreg.NodeID(id("alice")), certificate)
+			f.add(*token, xlreg.NodeID(id("alice")))
 			f.addOther("bob")
 		})
 		after(t, 2*time.Minute, func() { f.addOther("carol") })
@@ -168,7 +168,7 @@ func TestWaitPollsAServerThatAnswersAtOnce(t *testing.T) {
 				if n := len(asked); n < 13 || n > 27 {
 					t.Fatalf("%d requests in 10 s", n)
 				}
-				if last := asked[len(asked)-1]; !last.Get().Wait {
+				if last := asked[len(asked)-1]; !last.get().Wait {
 					asked = asked[:len(asked)-1] // for all members, when they are there
 				}
 				checkPauses(t, asked)
@@ -241,7 +241,7 @@ func TestWaitSaysWhoHasJoinedAtTheDeadline(t *testing.T) {
 				f.tell(wire.OpGetCluster, f.wait)
 			}
 			f.addOther("alice")
-			joined := f.roster.Members[0].Token.Joined.UTC().Format(time.RFC3339)
+			joined := f.roster.Members[0].Token.Seat.Joined.UTC().Format(time.RFC3339)
 			c := f.dial(nil)
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()
@@ -266,7 +266,7 @@ func TestWaitSaysWhoHasJoinedAtTheDeadline(t *testing.T) {
 			if waits && len(asked) > 4 {
 				t.Errorf("%d requests", len(asked))
 			}
-			if first := *asked[0].Get().WaitMillis; first != 5_000 {
+			if first := *asked[0].get().WaitMillis; first != 5_000 {
 				t.Errorf("first asked to wait for %d ms", first)
 			}
 			if !waits {
@@ -308,9 +308,9 @@ func TestWaitNeedsASizeThatIsKnown(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	f.tell(wire.OpJoin, func(r request) *wire.Message {
-		f.add(*r.node, r.nodeID(), nil)
+		f.add(*r.node, r.nodeID())
 		f.addOther("bob")
-		return wire.NewClusterReply(wire.OpJoinReply, &full)
+		return wire.NewClusterReply(wire.OpJoinReply, &full, xlreg.ClusterState{}, f.protocol)
 	})
 	must[xlreg.Cluster](t)(c.Join(t.Context(), clusterC))
 	r, err := c.Wait(t.Context(), xlreg.ClusterRef{ID: full.ID}, 0)

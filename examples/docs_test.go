@@ -36,7 +36,7 @@ func TestDocs(t *testing.T) {
 		}
 		t.Run(filepath.Base(page), func(t *testing.T) { runPage(t, blocks) })
 	}
-	if ran < 25 {
+	if ran < 32 {
 		t.Errorf("only %d blocks of commands in all pages", ran)
 	}
 }
@@ -165,6 +165,7 @@ func (p *page) install(t *testing.T) {
 	stand := map[string]string{
 		"sudo":    "exec \"$@\"\n",
 		"apt-get": "shift; for package; do grep -q \"[:,]$package\\b\" " + absolute(t, "../Makefile") + " || exit 1; done\n",
+		"nats":    natsRTT,
 		"scp":     "from=$1; exec cp " + filepath.Dir(p.machines["db1"].dir) + "/\"${from%%:*}\"/lib/\"${from#*:/var/lib/}\" \"$2\"\n",
 	}
 	for name, m := range p.machines {
@@ -178,6 +179,32 @@ func (p *page) install(t *testing.T) {
 		}
 	}
 }
+
+// natsRTT stands in for the command line of NATS, which Debian does not have. It is strict
+// about its flags, and speaks with the real server.
+const natsRTT = `exec python3 - "$@" <<'END'
+import argparse, socket, ssl, sys, time, urllib.parse
+
+flags = argparse.ArgumentParser(allow_abbrev=False)
+for flag in "--server", "--tlsca", "--tlscert", "--tlskey":
+    flags.add_argument(flag, required=True)
+flags.add_argument("command", choices=["rtt"])
+args = flags.parse_args()
+url = urllib.parse.urlparse(args.server)
+assert url.scheme == "tls", url
+raw = socket.create_connection((url.hostname, url.port), timeout=10)
+while raw.recv(1) != b"\n":
+    pass
+context = ssl.create_default_context(cafile=args.tlsca)
+context.load_cert_chain(args.tlscert, args.tlskey)
+tls = context.wrap_socket(raw, server_hostname=url.hostname)
+begun = time.monotonic()
+tls.sendall(b'CONNECT {"verbose":false}\r\nPING\r\n')
+if not tls.recv(6).startswith(b"PONG"):
+    sys.exit("no PONG")
+print(f"{args.server}:\n\n   {url.hostname}: {(time.monotonic() - begun) * 1e6:.2f}µs")
+END
+`
 
 func absolute(t *testing.T, path string) string {
 	t.Helper()

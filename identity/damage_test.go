@@ -102,7 +102,9 @@ func TestStaleCertificateIsMadeAnew(t *testing.T) {
 	renamed := testToken(testKeys())
 	renamed.Name = "before"
 	stale := string(pemOf("CERTIFICATE", newCertificate(t, testKeys(), renamed)))
-	unsigned := newCertificate(t, testKeys(), testToken(testKeys()))
+	own := testToken(testKeys())
+	own.Endpoints = testOptions().Endpoints
+	unsigned := newCertificate(t, testKeys(), own)
 	unsigned[len(unsigned)-1] ^= 1
 	for name, change := range map[string]func(*testing.T, string){
 		"missing":    remove("cert.pem"),

@@ -199,7 +199,13 @@ func open(dir string, registry bool) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n, err := readAs(dir, registry)
+	var n *Node
+	if registry {
+		err = takeOver(dir)
+	}
+	if err == nil {
+		n, err = readAs(dir, registry)
+	}
 	if err == nil && n.recovered {
 		err = writeRecord(dir, n.record)
 	}
@@ -231,7 +237,7 @@ func lockDir(dir string) (*filelock.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, file := range []string{recordFile, commsFile, sigFile, certificateFile} {
+	for _, file := range append([]string{recordFile, commsFile, sigFile, certificateFile}, successionFiles...) {
 		if err := atomicfile.RemoveLeftovers(filepath.Join(dir, file)); err != nil {
 			lock.Close()
 			return nil, err

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -42,6 +43,12 @@ type KnownRegistry struct {
 	Name      xlreg.Name // of the registry; may be empty
 	Endpoints []xlreg.Endpoint
 	ID        xlreg.NodeID
+
+	// Next is the fingerprint of the sig key that follows Sig, for which Sig has vouched
+	// until NextUntil. From then on the registry is known by Next alone. Empty: Sig is
+	// still the registry's key, as far as is known.
+	Next      string
+	NextUntil time.Time
 }
 
 // Node is one party to registries: a name, keys, endpoints, a certificate, and an
@@ -165,14 +172,14 @@ func (n *Node) SetEndpoints(endpoints []xlreg.Endpoint) error {
 }
 
 // SetLabels replaces the labels of the node's tokens over 2.0, in the form in which they
-// travel; nil is none. They are a matter of this program's run, and not kept on disk.
+// travel; no bytes are none. They are a matter of this program's run, and not kept on disk.
 func (n *Node) SetLabels(labels []byte) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if labels != nil {
-		labels = append([]byte{}, labels...) // not nil even if empty, which is another token
+	n.labels, n.modernSig = bytes.Clone(labels), nil
+	if len(labels) == 0 {
+		n.labels = nil
 	}
-	n.labels, n.modernSig = labels, nil
 }
 
 // Registry returns what the node knows of the registry whose sig key has the

@@ -15,7 +15,7 @@ import (
 )
 
 // ErrNoOriginal says that a directory is not one of the original programs.
-var ErrNoOriginal = errors.New("no node.config or reg.config of an original program here")
+var ErrNoOriginal = errors.New("no node.config, cluster.member.config or reg.config of an original program here")
 
 // Original is what a node or a registry of 2014-2018 kept of itself.
 type Original struct {
@@ -25,11 +25,13 @@ type Original struct {
 	Keys      *keys.Set
 }
 
-// The directory of the original programs, and their files in it: that of a registry, and
-// that of a node.
+// The directory of the original programs, and their files in it: that of a registry, that
+// of a node, and that of a member, which has the node in it.
 const originalDir = ".xlattice"
 
-func originalFiles() []string { return []string{"reg.config", "node.config"} }
+func originalFiles() []string {
+	return []string{"reg.config", "node.config", "cluster.member.config"}
+}
 
 // ReadOriginal reads what an original program kept in dir, which is its .xlattice
 // directory or the one above that. Nothing is written there.
@@ -66,8 +68,8 @@ func findOriginal(dir string) (string, error) {
 }
 
 // originalFile is one reading of such a file: lines of "key: value", blocks in braces, and
-// keys in PEM that begin on the line of their key. A registry's file has a node in it and
-// repeats the private keys behind that; what comes first counts.
+// keys in PEM that begin on the line of their key. The file of a registry or a member
+// begins with a node; what that says counts, although the rest repeats some of it.
 type originalFile struct {
 	lines []string
 	at    int
@@ -109,7 +111,7 @@ func (p *originalFile) blocks() error {
 			open = open[:len(open)-1]
 		case strings.HasSuffix(line, " {"):
 			open = append(open, strings.TrimSuffix(line, " {"))
-		case slices.Contains(open, "peers"), slices.Contains(open, "overlays"), !isField:
+		case slices.ContainsFunc(open, isOthers), !isField:
 		case slices.Contains(open, "endPoints"):
 			p.ends = append(p.ends, line)
 		default:
@@ -120,6 +122,11 @@ func (p *originalFile) blocks() error {
 		return errors.New("not the whole description of a node")
 	}
 	return nil
+}
+
+// isOthers reports whether a block says nothing about the node itself.
+func isOthers(block string) bool {
+	return block == "peers" || block == "overlays" || block == "members"
 }
 
 // field keeps a field, and with it the lines of the key that begins on it.

@@ -52,7 +52,8 @@ func writeOriginal(t *testing.T, file, text string) string {
 func TestReadOriginal(t *testing.T) {
 	c := originalConfig()
 	for text, file := range map[string]string{
-		c.Registry(): "reg.config", c.Node(): "node.config", strings.ReplaceAll(c.Node(), "\n", "\r\n"): "node.config",
+		c.Registry(): "reg.config", c.Node(): "node.config", c.Member("web", c.ID): "cluster.member.config",
+		strings.ReplaceAll(c.Node(), "\n", "\r\n"): "node.config",
 	} {
 		dir := writeOriginal(t, file, text)
 		for _, at := range []string{dir, filepath.Dir(dir)} {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/keys"
@@ -24,8 +25,8 @@ type record struct {
 	attrs      xlreg.NodeAttrs
 	endpoints  []xlreg.Endpoint
 	registries []entry
-	serving    *serving // nil: the node is no registry's
-	extra      members  // what newer or other programs added; written back unchanged
+	serving    *serving // nil unless this is the identity of a registry
+	extra      members  // fields that newer or other programs added; written back unchanged
 }
 
 // entry is one registry in node.json.
@@ -34,9 +35,9 @@ type entry struct {
 	extra members // as in record
 }
 
-// serving is what node.json says about the registry whose node it is.
+// serving is what node.json says about the registry that has this identity.
 type serving struct {
-	data  string  // the file with its data, in the same directory; empty: there is none yet
+	data  string  // the file with its data, in the same directory; empty if there is none yet
 	extra members // as in record
 }
 
@@ -95,7 +96,24 @@ func (r *KnownRegistry) normalize() error {
 			return err
 		}
 	}
+	if err := r.normalizeNext(); err != nil {
+		return err
+	}
 	return xlreg.ValidateEndpoints(r.Endpoints)
+}
+
+func (r *KnownRegistry) normalizeNext() error {
+	r.NextUntil = r.NextUntil.UTC().Truncate(time.Second)
+	if r.Next == "" {
+		r.NextUntil = time.Time{}
+		return nil
+	}
+	sum, err := keys.ParseFingerprint(r.Next)
+	if err != nil {
+		return fmt.Errorf("next: %w", err)
+	}
+	r.Next = keys.FormatFingerprint(sum)
+	return nil
 }
 
 func (r *KnownRegistry) clone() KnownRegistry {
@@ -105,7 +123,8 @@ func (r *KnownRegistry) clone() KnownRegistry {
 }
 
 func (r *KnownRegistry) equal(o KnownRegistry) bool {
-	return r.Sig == o.Sig && r.Name == o.Name && r.ID == o.ID && slices.Equal(r.Endpoints, o.Endpoints)
+	return r.Sig == o.Sig && r.Name == o.Name && r.ID == o.ID && slices.Equal(r.Endpoints, o.Endpoints) &&
+		r.Next == o.Next && r.NextUntil.Equal(o.NextUntil)
 }
 
 func parseRecord(data []byte) (record, error) {
@@ -197,6 +216,8 @@ func parseEntry(m members) (entry, error) {
 		m.take("name", &e.Name),
 		m.take("endpoints", &e.Endpoints),
 		m.take("id", &id),
+		m.take("next", &e.Next),
+		m.take("next_until", &e.NextUntil),
 	)
 	if err != nil {
 		return entry{}, err
@@ -258,12 +279,16 @@ func (r *record) marshal() ([]byte, error) {
 }
 
 func (e *entry) marshal() ([]byte, error) {
-	return marshalObject([]member{
+	known := []member{
 		{"sig", e.Sig},
 		{"name", e.Name},
 		{"endpoints", orEmpty(e.Endpoints)},
 		{"id", e.ID.String()},
-	}, e.extra)
+	}
+	if e.Next != "" {
+		known = append(known, member{"next", e.Next}, member{"next_until", e.NextUntil})
+	}
+	return marshalObject(known, e.extra)
 }
 
 // orEmpty returns an empty list for nil, which JSON would write as null.

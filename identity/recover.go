@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/xlattice/xlreg"
@@ -12,8 +13,11 @@ import (
 	"github.com/xlattice/xlreg/regcred"
 )
 
-// credFile is what a registry writes into its directory beside the node's files.
-const credFile = "regCred.dat"
+// What a registry has in its directory beside the node's files.
+const (
+	credFile = "regCred.dat"
+	dataFile = "xlreg.db"
+)
 
 // errRecordEmpty says that node.json is there and has nothing in it, which is what a
 // power cut leaves of a file that was new to a disk without a journal.
@@ -33,7 +37,8 @@ func isBlank(data []byte) bool { return len(bytes.Trim(data, "\x00 \t\r\n")) == 
 func (n *Node) Recovered() bool { return n.recovered }
 
 // recoverRecord makes a record in place of an empty one. Only what another file
-// proves to belong to the keys is believed.
+// proves to belong to the keys is believed, and a registry's certificate does not make
+// a node of it.
 func (n *Node) recoverRecord() (record, error) {
 	cred, err := regcred.Read(filepath.Join(n.dir, credFile))
 	if err == nil && cred.SigKey == n.keys.SigKey {
@@ -41,6 +46,10 @@ func (n *Node) recoverRecord() (record, error) {
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return record{}, n.cannotRecover(err)
+	}
+	if _, err := os.Lstat(filepath.Join(n.dir, dataFile)); err == nil {
+		return record{}, fmt.Errorf("%s is empty, as after a power cut, and the %s of which a registry's is made anew is not there: restore it from a backup",
+			filepath.Join(n.dir, recordFile), credFile)
 	}
 	c, err := loadCertificate(filepath.Join(n.dir, certificateFile))
 	if err != nil {

@@ -83,8 +83,11 @@ func NewCertificate(key Private, t *xlreg.Token, now time.Time, life time.Durati
 
 func newCertificate(key Private, t *xlreg.Token, now time.Time, life time.Duration) ([]byte, error) {
 	from := now.Add(-certificateBackdate)
+	if epoch := time.Unix(0, 0); from.Before(epoch) {
+		from = epoch // a machine without a clock of its own begins in 1970
+	}
 	until := from.Add(life)
-	if from.Unix() < 0 || until.Unix() < 0 {
+	if now.Unix() < 0 || until.Unix() < 0 {
 		return nil, errors.New("a date before the year 1970")
 	}
 	v := varying{serial: newSerial(), notBefore: uint64(from.Unix()), notAfter: uint64(until.Unix())}

@@ -88,7 +88,12 @@ func (o *Owner) Public() xlreg.ClusterKey { return o.secret.public() }
 func (o *Owner) Seed() []byte { return o.secret.seed() }
 
 // String names the public half.
-func (o Owner) String() string { return "owner of " + FormatClusterKey(o.secret.public()) }
+func (o Owner) String() string {
+	if o.secret == nil {
+		return "no owner"
+	}
+	return "owner of " + FormatClusterKey(o.secret.public())
+}
 
 // Format writes what String returns, whatever the verb.
 func (o Owner) Format(f fmt.State, _ rune) { fmt.Fprint(f, o.String()) }

@@ -202,13 +202,13 @@ func TestInvites(t *testing.T) {
 	if !signedBy25519(o.Public(), covered, unbounded.Invite().Sig) {
 		t.Error("without an end: covers something else")
 	}
-	for what, make := range map[string]func() (*Inviter, error){
+	for what, made := range map[string]func() (*Inviter, error){
 		"no name":       func() (*Inviter, error) { return o.Invite("", testTime, 1) },
 		"negative uses": func() (*Inviter, error) { return o.Invite("c0", testTime, -1) },
 		"1001 uses":     func() (*Inviter, error) { return o.Invite("c0", testTime, 1001) },
 		"before 1970":   func() (*Inviter, error) { return o.Invite("c0", time.Unix(0, 0), 1) },
 	} {
-		if i, err := make(); err == nil || i != nil {
+		if i, err := made(); err == nil || i != nil {
 			t.Errorf("%s: made", what)
 		}
 	}
@@ -225,13 +225,13 @@ func TestNewInviter(t *testing.T) {
 	}
 	less := i.Invite()
 	less.Uses = 2
-	for what, make := range map[string]func() (*Inviter, error){
+	for what, made := range map[string]func() (*Inviter, error){
 		"another name":    func() (*Inviter, error) { return NewInviter("c1", i.Cluster(), i.Seed(), i.Invite()) },
 		"another cluster": func() (*Inviter, error) { return NewInviter("c0", NewOwner().Public(), i.Seed(), i.Invite()) },
 		"another seed":    func() (*Inviter, error) { return NewInviter("c0", i.Cluster(), testInviter(t).Seed(), i.Invite()) },
 		"other uses":      func() (*Inviter, error) { return NewInviter("c0", i.Cluster(), i.Seed(), less) },
 	} {
-		got, err := make()
+		got, err := made()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -304,6 +304,9 @@ func TestSeedsAreNotShown(t *testing.T) {
 				t.Errorf("the seed of the %s is shown as %.12q", what, form)
 			}
 		}
+	}
+	if got := fmt.Sprint(Owner{}, Inviter{}); got != "no owner invite " {
+		t.Errorf("of nobody: %q", got)
 	}
 	if !strings.Contains(out.String(), FormatClusterKey(o.Public())) || !strings.Contains(out.String(), FormatClusterKey(i.Invite().Key)) {
 		t.Error("not even the public halves are shown")

@@ -120,6 +120,9 @@ func TestP256SignaturesAreStrict(t *testing.T) {
 			t.Errorf("%s: taken", name)
 		}
 	}
+	if key.Public().Verify(SchemeClassic, digest, sig) {
+		t.Error("taken for a classic signature, which is RSA")
+	}
 	if again := pair(numbers.R, numbers.S); !key.Public().Verify(SchemeToken, digest, again) {
 		t.Error("the signature that the others are made from is refused")
 	}

@@ -211,7 +211,7 @@ func tokenDigest(t *xlreg.Token, certificate []byte) [sha256.Size]byte {
 		b = appendField(b, e)
 	}
 	// Labels came later. Without them the signature is what it was.
-	if t.Labels != nil {
+	if len(t.Labels) > 0 {
 		b = appendField(b, t.Labels)
 	}
 	return sha256.Sum256(b)

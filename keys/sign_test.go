@@ -193,7 +193,7 @@ func TestTokenSignatureInput(t *testing.T) {
 		covered := "xlreg token 2.0\x00" + lp("m0") + lp("\x05\x00\x00\x00\x00\x00\x00\x00") +
 			lp(string(keys.CommsKey)) + lp(string(keys.SigKey)) + lp(string(shown[:])) +
 			"\x00\x00\x00\x02" + lp("127.0.0.1:4001") + lp("node-0.example.org:4002")
-		for labels, more := range map[string]string{"none": "", "": lp(""), "some": lp("some")} {
+		for labels, more := range map[string]string{"none": "", "": "", "some": lp("some")} {
 			if token.Labels = []byte(labels); labels == "none" {
 				token.Labels = nil
 			}

@@ -21,7 +21,11 @@ func writePeers(t *testing.T, path string, set *keys.Set, now time.Time, lives .
 	var b bytes.Buffer
 	for i, life := range lives {
 		token := &xlreg.Token{Name: xlreg.Name([]string{"m0", "m1", "m2"}[i]), SigKey: set.SigKey}
-		der, err := keys.NewCertificate(set.Sig, token, now, life)
+		var err error
+		if token.Certificate, err = keys.NewCertificate(set.Sig, token, now, life); err != nil {
+			t.Fatal(err)
+		}
+		der, err := keys.BuildCertificate(token)
 		if err != nil {
 			t.Fatal(err)
 		}

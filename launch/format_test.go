@@ -24,7 +24,7 @@ func exampleRoster(d *Data) *client.Roster {
 	for i, m := range d.Members {
 		token := xlreg.Token{
 			Name: xlreg.Name(m.Name), ID: xlreg.NodeID(strings.Repeat(string(rune(0x11*i)), 32)),
-			CommsKey: "a key in DER", SigKey: "another key in DER", Endpoints: m.Endpoints, Joined: time.Unix(0, 0),
+			CommsKey: "a key in DER", SigKey: "another key in DER", Endpoints: m.Endpoints, Seat: xlreg.SeatState{Joined: time.Unix(0, 0)},
 		}
 		r.Members = append(r.Members, client.Member{Member: xlreg.Member{Index: i, Token: token}, Verified: i != 2})
 	}

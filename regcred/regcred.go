@@ -41,6 +41,10 @@ func NewTarget(c *xlreg.Credentials) (*Target, error) {
 	return &Target{Endpoints: c.Endpoints, Fingerprint: fingerprint, Cred: c}, nil
 }
 
+// Target returns t. With it *Target and *ticket.Ticket have one method in common, and
+// package client takes either.
+func (t *Target) Target() *Target { return t }
+
 // URL returns the one line for people that stands for c.
 func URL(c *xlreg.Credentials) (string, error) {
 	if err := c.Validate(); err != nil {
@@ -116,8 +120,8 @@ func Load(fileOrURL string) (*Target, error) {
 	if url, ok := Line(fileOrURL); ok {
 		return ParseURL(url)
 	}
-	if strings.Contains(fileOrURL, urlPrefix) { // its end may be secret, so it is not shown
-		return nil, fmt.Errorf("read registry credentials: there is something before %s", urlPrefix)
+	if looksLikeLine(fileOrURL) {
+		return nil, fmt.Errorf("read registry credentials: neither a file nor a line that begins with %s", urlPrefix)
 	}
 	path := fileOrURL
 	data, err := readFile(path)
@@ -143,6 +147,17 @@ func Load(fileOrURL string) (*Target, error) {
 		return nil, err
 	}
 	return NewTarget(c)
+}
+
+// looksLikeLine reports whether s is a line that was damaged on its way. It is not taken
+// for the name of a file, which an error would show: the end of a ticket is secret.
+func looksLikeLine(s string) bool {
+	for _, part := range []string{urlPrefix, urlSig + "=", urlCluster + "="} {
+		if strings.Contains(s, part) {
+			return true
+		}
+	}
+	return false
 }
 
 // explainAddress adds to the error of a file that does not exist what to do with an

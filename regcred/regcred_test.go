@@ -302,3 +302,33 @@ func TestFingerprintOfARecordedKey(t *testing.T) {
 		t.Errorf("got %s, want %s", got, recordedFingerprint)
 	}
 }
+
+// No deployed client reads another kind of key here.
+func TestOnlyRSA(t *testing.T) {
+	set, err := keys.Generate(keys.P256, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := testCred()
+	c.SigKey = set.SigKey
+	if _, err := Marshal(c); err == nil || !strings.Contains(err.Error(), "sig key: key of kind P-256") {
+		t.Errorf("written: %v", err)
+	}
+	c = testCred()
+	c.CommsKey = set.CommsKey
+	if _, err := Marshal(c); err == nil || !strings.Contains(err.Error(), "comms key: key of kind P-256") {
+		t.Errorf("written: %v", err)
+	}
+	file, err := Marshal(testCred())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, word := range []string{"CommsPubKey", "SigPubKey"} {
+		rsa := strings.SplitAfter(string(file), word+": ")[1]
+		rsa, _, _ = strings.Cut(rsa, "\r\n")
+		text := strings.Replace(string(file), word+": "+rsa, word+": "+keys.FormatSSH(set.Sig.Public()), 1)
+		if _, err := Parse([]byte(text)); err == nil || !strings.Contains(err.Error(), word+": key of kind P-256") {
+			t.Errorf("read: %v", err)
+		}
+	}
+}

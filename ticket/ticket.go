@@ -89,6 +89,14 @@ func (t *Ticket) check() error {
 	return nil
 }
 
+// Target returns where the registry is and how to know it.
+func (t *Ticket) Target() *regcred.Target {
+	if t == nil {
+		return nil
+	}
+	return &t.Registry
+}
+
 // Kind returns what the holder of the ticket may do.
 func (t *Ticket) Kind() Kind {
 	switch {

@@ -40,11 +40,8 @@ func parseOwnAddresses(flag string, list []string, anywhere bool) ([]ownAddress,
 }
 
 func (a ownAddress) check(anywhere bool) error {
-	if a.host == "" {
-		return xlreg.Endpoint("localhost:" + a.port).Validate() // of the port alone
-	}
-	if _, err := net.InterfaceByName(a.host); err == nil {
-		return xlreg.Endpoint("localhost:" + a.port).Validate()
+	if _, err := net.InterfaceByName(a.host); a.host == "" || err == nil {
+		return a.checkPort()
 	}
 	e, err := xlreg.ParseEndpoint(a.host + ":" + a.port)
 	if err != nil {
@@ -52,6 +49,15 @@ func (a ownAddress) check(anywhere bool) error {
 	}
 	if addr, ok := e.Addr(); ok && !(anywhere && addr.Unmap().IsUnspecified()) {
 		return client.CheckAddress(e, addr)
+	}
+	return nil
+}
+
+// checkPort holds the port against the rules for endpoints, when the host is still to be
+// found.
+func (a ownAddress) checkPort() error {
+	if xlreg.Endpoint("localhost:"+a.port).Validate() != nil {
+		return fmt.Errorf("%q: port %q: want 1 to 65535", a.host+":"+a.port, a.port)
 	}
 	return nil
 }

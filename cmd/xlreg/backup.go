@@ -14,10 +14,10 @@ import (
 func newCheck(g *globals) *cobra.Command {
 	return &cobra.Command{
 		Use:   "check DIR|FILE",
-		Short: "Look over a registry's directory, or a backup",
-		Long: "Look over the data directory of a registry that is stopped, or the FILE of a backup:\n" +
-			"its keys, their permissions, regCred.dat, and every page and record of its data.\n" +
-			"Nothing is changed. With exit code 0 nothing is wrong.",
+		Short: "Check a registry's directory, or a backup",
+		Long: "Check the data directory of a registry that is stopped, or a backup FILE: the keys, their\n" +
+			"permissions, regCred.dat, and every page and record of the data. Nothing is changed.\n" +
+			"Exit code 0 means that everything is in order.",
 		Example: "  xlreg check /var/lib/xlreg",
 		Args:    oneArg("DIR"),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -42,9 +42,9 @@ func newBackup(g *globals) *cobra.Command {
 	return &cobra.Command{
 		Use:   "backup DIR FILE",
 		Short: "Copy a registry, running or not, into one file",
-		Long: "Copy a registry into one file: its keys, its name and ID, regCred.dat, and its data as\n" +
-			"they are at one moment. The registry may go on serving meanwhile. FILE is checked and\n" +
-			"appears when it is whole. It has the registry's private keys in it: keep it as safe.",
+		Long: "Copy a registry into one file: its keys, its name and ID, regCred.dat, and a consistent\n" +
+			"snapshot of its data. The registry can go on serving meanwhile. FILE appears when it is\n" +
+			"complete and has been checked. Keep it safe: it contains the registry's private keys.",
 		Example: "  xlreg backup /var/lib/xlreg /backup/xlreg.tar",
 		Args:    twoArgs("DIR", "FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -60,10 +60,10 @@ func newBackup(g *globals) *cobra.Command {
 func newRestore(g *globals) *cobra.Command {
 	return &cobra.Command{
 		Use:   "restore FILE DIR",
-		Short: "Put a registry back from a backup",
-		Long: "Put a registry back from the FILE of a backup into DIR, which must be empty or not be\n" +
-			"there. FILE is checked before anything is written, and DIR after. See that the\n" +
-			"registry it was made of does not run any more: both would give out IDs in one name.",
+		Short: "Restore a registry from a backup",
+		Long: "Restore a registry from a backup FILE into DIR, which must be empty or not exist. FILE is\n" +
+			"checked before anything is written, and DIR afterwards. Make sure that the registry the\n" +
+			"backup was made of no longer runs: both would give out IDs under the same name.",
 		Example: "  xlreg restore /backup/xlreg.tar /var/lib/xlreg",
 		Args:    twoArgs("FILE", "DIR"),
 		RunE: func(_ *cobra.Command, args []string) error {

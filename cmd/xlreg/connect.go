@@ -50,7 +50,7 @@ func (g *globals) checkName(node *identity.Node) (*identity.Node, error) {
 
 // addName gives cmd the flag of those that may have to make a node.
 func addName(cmd *cobra.Command, name *xlreg.Name) {
-	cmd.Flags().Var((*nameFlag)(name), "name", "the `NAME` of a node that is made now (default this machine's, if need be with digits of the key)")
+	cmd.Flags().Var((*nameFlag)(name), "name", "the `NAME` of a new node (default this machine's, with digits of the key if needed)")
 }
 
 // nameFlag is a flag that holds a name.

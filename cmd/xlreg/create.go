@@ -26,10 +26,10 @@ func newCreate(g *globals) *cobra.Command {
 	var f createFlags
 	cmd := &cobra.Command{
 		Use:   "create [NAME] --size N",
-		Short: "Make a cluster",
-		Long: "Make a cluster. If there is one of that name and size already it is shown, so any\n" +
-			"number of nodes may make the same one. With --unique, or without a name, the\n" +
-			"registry makes up a name that is new.",
+		Short: "Create a cluster",
+		Long: "Create a cluster. If one with that name and size exists already, it is shown, so any\n" +
+			"number of nodes can create the same cluster. With --unique, or without a name, the\n" +
+			"registry makes up a new name.",
 		Example: "  xlreg create web --size 5\n  xlreg create web --size 5 --unique -o json",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -40,16 +40,16 @@ func newCreate(g *globals) *cobra.Command {
 			return g.create(cmd.Context(), o)
 		},
 	}
-	cmd.Flags().IntVar(&f.size, "size", 0, "how many `MEMBERS` the cluster is made for, 2 to 64")
+	cmd.Flags().IntVar(&f.size, "size", 0, "how many `MEMBERS` the cluster has, 2 to 64")
 	cmd.Flags().IntVar(&f.endpoints, "endpoints", 1, "how many `ADDRESSES` each member must have, 1 to 16")
-	cmd.Flags().BoolVar(&f.unique, "unique", false, "append to the name what makes it new")
+	cmd.Flags().BoolVar(&f.unique, "unique", false, "append something to the name that makes it unique")
 	addName(cmd, &g.name)
 	return cmd
 }
 
 // openCreator opens the node to create as. The user's own may be where nothing can be
 // kept, in a container for example, or be at work; then one that is forgotten is as
-// good, since a cluster does not belong to whoever created it.
+// good, because a cluster does not belong to its creator.
 func (g *globals) openCreator(ctx context.Context) (*identity.Node, error) {
 	node, err := g.openNode(ctx)
 	var files *fs.PathError

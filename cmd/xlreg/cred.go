@@ -22,7 +22,7 @@ func newCred(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cred",
 		Short: "Show and fetch registry credentials",
-		Long:  "Registry credentials, a regCred.dat file, say where a registry is and how to know it:\nits public keys. They are no secret, but must come from someone you trust.",
+		Long:  "Registry credentials, a regCred.dat file, say where a registry is and how to recognise\nit: they contain its public keys. They are not secret, but must come from someone you trust.",
 	}
 	cmd.AddCommand(newCredShow(g), newCredFetch(g), newCredURL(g))
 	return cmd
@@ -46,7 +46,7 @@ func newCredShow(g *globals) *cobra.Command {
 func newCredURL(g *globals) *cobra.Command {
 	return &cobra.Command{
 		Use:   "url FILE",
-		Short: "Print the xlreg:// line with which a 2.0 client finds and knows the registry",
+		Short: "Print the xlreg:// line with which a 2.0 client finds and recognises the registry",
 		Args:  oneArg("FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			cred, err := regcred.Read(args[0])
@@ -113,10 +113,10 @@ func newCredFetch(g *globals) *cobra.Command {
 	var sig, out string
 	cmd := &cobra.Command{
 		Use:   "fetch HOST:PORT",
-		Short: "Get the credentials of a 2.0 registry from itself",
-		Long: "Get the credentials of a 2.0 registry from itself, as a regCred file.\n\n" +
-			"With --sig the registry must prove to hold the key with that fingerprint. Without,\n" +
-			"you are shown the fingerprint and asked whether you trust it.",
+		Short: "Fetch the credentials of a 2.0 registry from the registry",
+		Long: "Fetch the credentials of a 2.0 registry from the registry itself, as a regCred file.\n\n" +
+			"With --sig the registry must prove that it has the key with that fingerprint. Without\n" +
+			"--sig you are shown the fingerprint and asked whether you trust it.",
 		Example: "  xlreg cred fetch registry.example.org:56789 --sig SHA256:… --out regCred.dat",
 		Args:    oneArg("HOST:PORT"),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -44,12 +44,8 @@ func openRegistryNode(ctx context.Context, cfg *serveConfig, c *cli.Console) (*i
 // firstNode makes the identity of a registry that has none, unless there are files
 // that another one left: its ID would be lost on them.
 func firstNode(ctx context.Context, cfg *serveConfig, c *cli.Console) (*identity.Node, error) {
-	for _, name := range []string{datadir.StoreFile, datadir.CredFile} {
-		path := filepath.Join(cfg.data, name)
-		if _, err := os.Stat(path); err == nil {
-			return nil, fmt.Errorf("%s has no node.json, which names the registry that %s belongs to: restore it from a backup, or move %s away to begin anew",
-				cfg.data, name, path)
-		}
+	if err := datadir.Orphaned(cfg.data); err != nil {
+		return nil, err
 	}
 	if cfg.importDir != "" {
 		return importRegistry(ctx, cfg, c)
@@ -64,6 +60,9 @@ func openStore(cfg *serveConfig, node *identity.Node) (store.Store, error) {
 		return memory.New(), nil
 	}
 	path := filepath.Join(cfg.data, datadir.StoreFile)
+	if err := datadir.Private(path); err != nil {
+		return nil, err
+	}
 	if cfg.newData {
 		if err := setAside(path, cfg); err != nil {
 			return nil, err

@@ -31,7 +31,7 @@ func newDemo(g *globals) *cobra.Command {
 	var testKeys bool
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Form a cluster right here: a registry and n members over real TCP",
+		Short: "Form a cluster in this process: a registry and n members, over TCP",
 		Long: "Form a cluster in this process: a registry in memory, and n members, each with keys,\n" +
 			"a listening port and a TLS connection of its own.",
 		Example: "  xlreg demo -n 5",
@@ -43,7 +43,7 @@ func newDemo(g *globals) *cobra.Command {
 		},
 	}
 	cmd.Flags().IntVarP(&n, "members", "n", 5, "how many members, `N`")
-	cmd.Flags().BoolVar(&testKeys, "test-keys", false, "take keys from the cache of test keys, which are no secret but quick")
+	cmd.Flags().BoolVar(&testKeys, "test-keys", false, "take keys from the cache of test keys: fast, but not secret")
 	return cmd
 }
 

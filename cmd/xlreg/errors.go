@@ -123,10 +123,10 @@ type seatKeptError struct {
 func (e *seatKeptError) Error() string { return "interrupted; " + e.note }
 func (e *seatKeptError) Unwrap() error { return e.cause }
 
-// seatKept says of an interrupted wait that the node has its place all the same, and how
+// seatKept says of an interrupted wait that the node keeps its seat all the same, and how
 // to give it up.
 func (g *globals) seatKept(err error, node, cluster xlreg.Name) error {
-	note := fmt.Sprintf("%s keeps its place in %s: the same command goes on waiting", node, cluster)
+	note := fmt.Sprintf("%s keeps its seat in %s: run the same command again to go on waiting", node, cluster)
 	if !g.Protocol.Classic() {
 		note += fmt.Sprintf(", and 'xlreg leave %s%s' gives it up", cluster, g.nodeFlag())
 	}
@@ -199,6 +199,7 @@ var advices = []struct {
 	{xlreg.ErrIllFormedName, "use a letter or '_' first, then letters, digits, '_', '-' and '.'"},
 	{xlreg.ErrTryLater, "if that goes on, see whether the registry's disk is full"},
 	{client.ErrOriginalRegistry, "say which with --protocol"},
+	{xlreg.ErrWrongState, "a registry older than protocol 2.0 shows a cluster to its members only: join it with 'xlreg join'"},
 	{client.ErrNeeds20, "leave --protocol away, if the registry speaks 2.0"},
 	{client.ErrAddress, "give with --endpoint an address where the others reach this member"},
 	{client.ErrUnverified, "let those members join over 2.0, or accept them with --allow-unverified"},

@@ -21,9 +21,9 @@ func newGet(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get NAME",
 		Short: "Show who is in a cluster",
-		Long: "Show who is in a cluster, given by name or ID. Over 2.0 nobody has to be a member,\n" +
-			"or a node, to ask. With --wait the command ends when everybody is there, or with\n" +
-			"exit code 3 and who is missing when the time has passed.",
+		Long: "Show who is in a cluster, named by name or ID. Over 2.0 you do not have to be a member or\n" +
+			"have a node to ask. With --wait the command waits until all members have joined. If the\n" +
+			"time is up first, it says who has joined, and exits with 3.",
 		Example: "  xlreg get web\n  xlreg get web --wait 30s -o json",
 		Args:    oneArg("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -47,7 +47,7 @@ func newGet(g *globals) *cobra.Command {
 
 // addWait gives cmd the flag that get and join have.
 func addWait(cmd *cobra.Command, wait *time.Duration) {
-	cmd.Flags().DurationVar(wait, "wait", 0, "wait this `TIME`, such as 30s, for all members (default not at all)")
+	cmd.Flags().DurationVar(wait, "wait", 0, "how much `TIME`, such as 30s, to wait for all members (default none)")
 }
 
 func checkWait(wait time.Duration) error {

@@ -15,10 +15,12 @@ import (
 func newNodeImport(g *globals) *cobra.Command {
 	return &cobra.Command{
 		Use:   "import ORIGINAL DIR",
-		Short: "Make a node of one that an original client left",
-		Long: "Make a node in DIR that has the name, the keys and the addresses of the original node\n" +
-			"whose .xlattice directory, with node.config in it, is ORIGINAL or in it. With --registry\n" +
-			"it keeps the ID that it has there, too. ORIGINAL stays as it is.",
+		Short: "Import the node of an original client",
+		Long: "Make a node in DIR with the name, the keys and the addresses of an original node.\n" +
+			"ORIGINAL is its .xlattice directory, or the one above that, and has node.config or\n" +
+			"cluster.member.config in it. With --registry the new node also keeps the ID that the\n" +
+			"original had there. Its seat in a cluster is not taken over: join again. Nothing in\n" +
+			"ORIGINAL is changed.",
 		Example: "  xlreg node import /var/app/alice ./alice --registry regCred.dat",
 		Args:    originalAndDir,
 		RunE: func(_ *cobra.Command, args []string) error {

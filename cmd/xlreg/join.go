@@ -30,11 +30,11 @@ func newJoin(g *globals) *cobra.Command {
 	var f joinFlags
 	cmd := &cobra.Command{
 		Use:   "join NAME --endpoint HOST:PORT [-- COMMAND ARG…]",
-		Short: "Become a member of a cluster, and start a program as one",
-		Long: "Become a member of a cluster, given by name or ID, and show who is in it.\n\n" +
-			"The addresses are those at which the other members find this one; the node keeps\n" +
-			"those it has if none is given. With --wait the command ends when everybody is\n" +
-			"there, or with exit code 3 and who is missing when the time has passed.\n\n" + joinLaunchHelp,
+		Short: "Join a cluster, and start a program as its member",
+		Long: "Join a cluster, named by name or ID, and show who is in it.\n\n" +
+			"--endpoint says where the other members find this one; without it the node keeps the\n" +
+			"addresses it has. With --wait the command waits until all members have joined. If the\n" +
+			"time is up first, it says who has joined, and exits with 3.\n\n" + joinLaunchHelp,
 		Example: "  xlreg join web --endpoint 192.0.2.7:4000 --wait 30s\n" +
 			"  xlreg join web --create --size 5 --endpoint 192.0.2.7:4000 --wait 30s\n" +
 			"  xlreg join web --create --size 3 --endpoint 192.0.2.7:4000 -- sh -c 'echo {{.Self.Index}}'",
@@ -57,12 +57,12 @@ func newJoin(g *globals) *cobra.Command {
 			return g.join(cmd.Context(), o, f.wait, l)
 		},
 	}
-	cmd.Flags().StringSliceVar(&f.endpoints, "endpoint", nil, "`HOST:PORT` of this member, repeatable; INTERFACE:PORT or :PORT find the host")
+	cmd.Flags().StringSliceVar(&f.endpoints, "endpoint", nil, "`HOST:PORT` of this member, repeatable; with INTERFACE:PORT or :PORT the host is found")
 	cmd.Flags().StringSliceVar(&f.listen, "listen", nil, "`ADDR` where COMMAND listens if that is not --endpoint, repeatable and in the same order")
 	addName(cmd, &g.name)
-	cmd.Flags().BoolVar(&f.unverified, "allow-unverified", false, "take members of classic carriers too, and start COMMAND without TLS if there are any")
-	cmd.Flags().IntVar(&f.size, "size", 0, "how many `MEMBERS` the cluster must be made for (default any)")
-	cmd.Flags().BoolVar(&f.create, "create", false, "make the cluster, of --size members, if it does not exist")
+	cmd.Flags().BoolVar(&f.unverified, "allow-unverified", false, "accept members that joined over classic carriers, and start COMMAND without TLS if there are any")
+	cmd.Flags().IntVar(&f.size, "size", 0, "how many `MEMBERS` the cluster must have (default any)")
+	cmd.Flags().BoolVar(&f.create, "create", false, "create the cluster, of --size members, if it does not exist")
 	addWait(cmd, &f.wait)
 	f.launch.register(cmd)
 	addCertLife(cmd, &g.certLife)

@@ -19,10 +19,10 @@ import (
 	"github.com/xlattice/xlreg/regcred"
 )
 
-const joinLaunchHelp = "With COMMAND it waits, 5 minutes unless --wait says otherwise, and then starts COMMAND as\n" +
-	"a member, with its port held until then. Every ARG is a template, as with 'xlreg run'.\n" +
-	"COMMAND, --format, --dir and --refresh write files for programs that are not ours:\n" +
-	"cert.pem, key.pem and peers.pem for mutual TLS among the members, and roster.json."
+const joinLaunchHelp = "With COMMAND, join waits for all members, 5 minutes unless --wait says otherwise, and then\n" +
+	"starts COMMAND. Until then it keeps the member's ports. Every ARG is a template, as with\n" +
+	"'xlreg run'. With COMMAND, --format, --dir or --refresh, join also writes files for other\n" +
+	"programs: cert.pem, key.pem and peers.pem for mutual TLS, and roster.json."
 
 // joinLaunchFlags are the flags of join about programs and files, as given.
 type joinLaunchFlags struct {
@@ -35,7 +35,7 @@ type joinLaunchFlags struct {
 func (f *joinLaunchFlags) register(cmd *cobra.Command) {
 	addFormat(cmd, &f.format)
 	cmd.Flags().StringVar(&f.dir, "dir", "", "write the files for programs in `DIR` (default clusters/NAME in the node's)")
-	cmd.Flags().BoolVar(&f.refresh, "refresh", false, "renew the certificate if it is time, and write a member's files anew")
+	cmd.Flags().BoolVar(&f.refresh, "refresh", false, "renew the certificate if it is time, and rewrite the member's files")
 	f.program.register(cmd)
 }
 

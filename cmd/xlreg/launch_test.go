@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -114,6 +115,13 @@ const stayers = `exec 9>"$FIFO"; sleep 1000 & (trap '' TERM; while :; do sleep 0
 
 func startRun(t *testing.T, args ...string) *launched {
 	t.Helper()
+	return startRunIgnoring(t, "", args...)
+}
+
+// startRunIgnoring starts a run with signals ignored, as nohup and the shells' & do. It
+// ignores no others, however the tests were started.
+func startRunIgnoring(t *testing.T, ignored string, args ...string) *launched {
+	t.Helper()
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		t.Fatal(err)
@@ -132,6 +140,10 @@ func startRun(t *testing.T, args ...string) *launched {
 		t.Fatal(err)
 	}
 	l.Cmd = exec.Command(program, append([]string{"run", "--test-keys"}, args...)...)
+	if ignored != "" {
+		ignore := []string{"-c", "trap '' " + ignored + `; exec "$@"`, "sh", program}
+		l.Cmd = exec.Command("sh", append(ignore, l.Args[1:]...)...)
+	}
 	l.Env = append(os.Environ(), l.mark, "TMPDIR="+dir, "XDG_CACHE_HOME="+cache, "GORACE=atexit_sleep_ms=10")
 	l.Stderr = t.Output()
 	out, err := l.StdoutPipe()
@@ -139,6 +151,10 @@ func startRun(t *testing.T, args ...string) *launched {
 		t.Fatal(err)
 	}
 	l.out = bufio.NewReader(out)
+	// What this process handles, and no longer ignores, its children begin with as usual.
+	heeded := make(chan os.Signal, 1)
+	signal.Notify(heeded, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(heeded)
 	if err := l.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -238,6 +254,32 @@ func TestRunStopped(t *testing.T) {
 			t.Parallel()
 			l := startRun(t, "-n", "2", "--", "sh", "-c", `exec 9>"$FIFO"; sleep 1000 & echo up; exec sleep 1000`)
 			l.lines(t, 2)
+			if err := l.Process.Signal(c.signal); err != nil {
+				t.Fatal(err)
+			}
+			wantStatus(t, l.Wait(), c.status)
+			l.wantGone(t)
+		})
+	}
+}
+
+// A run stops when it is told to, also if it was started in the background by a script,
+// which has Ctrl-C ignored, or by nohup. To go on when the terminal is closed is what
+// nohup is for, and it holds for the programs too.
+func TestRunStoppedWithSignalsIgnored(t *testing.T) {
+	for _, c := range []struct {
+		signal syscall.Signal
+		status int
+	}{
+		{syscall.SIGINT, 130}, {syscall.SIGTERM, 143},
+	} {
+		t.Run(c.signal.String(), func(t *testing.T) {
+			t.Parallel()
+			l := startRunIgnoring(t, "INT TERM HUP QUIT", "-n", "2", "--", "sh", "-c", `exec 9>"$FIFO"; echo up; exec sleep 1000`)
+			l.lines(t, 2)
+			if err := l.Process.Signal(syscall.SIGHUP); err != nil {
+				t.Fatal(err)
+			}
 			if err := l.Process.Signal(c.signal); err != nil {
 				t.Fatal(err)
 			}

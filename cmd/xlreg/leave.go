@@ -14,9 +14,10 @@ import (
 
 func newLeave(g *globals) *cobra.Command {
 	return &cobra.Command{
-		Use:     "leave NAME",
-		Short:   "Give a place in a cluster up",
-		Long:    "Give the node's place in a cluster, given by name or ID, up for another member.",
+		Use:   "leave NAME",
+		Short: "Give up a seat in a cluster",
+		Long: "Give up the node's seat in a cluster, so that another node can take it. The cluster is\n" +
+			"named by name or ID.",
 		Example: "  xlreg leave web --node ./m0",
 		Args:    oneArg("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -139,7 +139,7 @@ func TestFitMemory(t *testing.T) {
 		"little":           {256 << 20, "x", false, 1536, 1152, 65536},
 		"hardly any":       {16 << 20, "x", false, 1, 1, 65536},
 		"kept in memory":   {8 << 30, "x", true, 16384, 12288, 2048},
-		"little, for both": {256 << 20, "x", true, 1536, 1152, 64},
+		"little, for both": {256 << 20, "x", true, 1024, 768, 64},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
@@ -236,6 +236,7 @@ func TestFlagErrorsAreInPlainWords(t *testing.T) {
 		"create web --size x":                    `--size: "x": want a whole number`,
 		"create web --size 99999999999999999999": `--size: "99999999999999999999": want a whole number`,
 		"get web --wait soon":                    `--wait: "soon": want a time with its unit, such as 30s or 5m`,
+		"bench formation --sizes 3,x":            `--sizes: "3,x": want whole numbers separated by commas`,
 		"create web --unique=maybe":              `--unique: "maybe": want true or false`,
 		"get web --protocol 9":                   `--protocol: protocol "9": want 2.0, 1.9 or 1.8`,
 	} {

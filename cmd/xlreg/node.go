@@ -18,7 +18,7 @@ func newNode(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "node",
 		Short: "Make and show nodes",
-		Long:  "A node is a directory: its name, its two keys, its addresses, and the ID that each\nregistry gave it.",
+		Long:  "A node is a directory with a name, two keys, addresses, and the ID that each registry\ngave it.",
 	}
 	cmd.AddCommand(newNodeInit(g), newNodeImport(g), newNodeShow(g))
 	return cmd

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/xlattice/xlreg"
@@ -47,7 +48,9 @@ func (g *globals) describeRoster(w io.Writer, r *client.Roster, on any) error {
 		return err
 	}
 	fmt.Fprintln(w)
-	return view.WriteTable(w, rows, view.Layout{Width: cli.Width(on), Fold: cli.IsTerminal(on), Wide: wide, Now: time.Now()})
+	// Other programs read one line for each member, unless COLUMNS says how wide it may be.
+	fold := cli.IsTerminal(on) || os.Getenv("COLUMNS") != ""
+	return view.WriteTable(w, rows, view.Layout{Width: cli.Width(on), Fold: fold, Wide: wide, Now: time.Now()})
 }
 
 func rosterRows(r *client.Roster) ([]view.Row, error) {

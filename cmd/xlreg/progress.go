@@ -25,6 +25,7 @@ const (
 type progress struct {
 	line     *cli.StatusLine
 	out      io.Writer
+	asJSON   bool
 	what     string
 	deadline time.Time
 	stop     context.CancelFunc
@@ -35,15 +36,11 @@ type progress struct {
 	about string // guarded by mu; the last trouble that was told in a log
 }
 
-// newProgress begins to show the time left until ctx ends. It must be ended. Scripts
-// that read JSON get the outcome alone.
+// newProgress begins to show the time left until ctx ends. It must be ended.
 func (g *globals) newProgress(ctx context.Context, what string) *progress {
 	ctx, stop := context.WithCancel(ctx)
-	p := &progress{line: cli.NewStatusLine(g.Console), out: g.Err, what: what, stop: stop, last: "looking for the registry"}
+	p := &progress{line: cli.NewStatusLine(g.Console), out: g.Err, asJSON: g.Output == "json", what: what, stop: stop, last: "looking for the registry"}
 	p.deadline, _ = ctx.Deadline()
-	if g.Output == "json" {
-		p.out = io.Discard
-	}
 	if p.line.Visible() {
 		p.ticker.Go(func() { every(ctx, 0, time.Second, p.write) })
 	} else {
@@ -95,8 +92,11 @@ func describeProgress(now *client.Progress) string {
 	for i := range now.Roster.Members {
 		names[i] = string(now.Roster.Members[i].Token.Name)
 	}
-	return fmt.Sprintf("%d of %d joined, %d missing: %s", len(names), now.Size,
-		max(0, now.Size-len(names)), strings.Join(names, " "))
+	joined := ""
+	if len(names) > 0 {
+		joined = " (" + strings.Join(names, " ") + ")"
+	}
+	return fmt.Sprintf("%d of %d joined%s, %d missing", len(names), now.Size, joined, max(0, now.Size-len(names)))
 }
 
 func (p *progress) write() {
@@ -108,7 +108,29 @@ func (p *progress) write() {
 func (p *progress) left() time.Duration { return max(0, time.Until(p.deadline)).Round(time.Second) }
 
 // log says that the wait goes on.
-func (p *progress) log() { fmt.Fprintf(p.out, "xlreg: waiting for %s, %v left\n", p.what, p.left()) }
+func (p *progress) log() {
+	if p.asJSON {
+		tellJSON(p.out, waitingJSON{Waiting: p.what, LeftMillis: p.left().Milliseconds()})
+		return
+	}
+	fmt.Fprintf(p.out, "xlreg: waiting for %s, %v left\n", p.what, p.left())
+}
+
+// logTrouble says why the wait does not get on.
+func (p *progress) logTrouble(text string) {
+	if p.asJSON {
+		tellJSON(p.out, waitingJSON{Waiting: p.what, TryingAgain: text, LeftMillis: p.left().Milliseconds()})
+		return
+	}
+	fmt.Fprintf(p.out, "xlreg: trying again, %v left: %s\n", p.left(), text)
+}
+
+// waitingJSON is a line about a wait as scripts read it.
+type waitingJSON struct {
+	Waiting     string `json:"waiting"`
+	TryingAgain string `json:"tryingAgain,omitempty"` // what went wrong
+	LeftMillis  int64  `json:"leftMillis"`
+}
 
 // trouble says what has to be tried again. In a log the same is said once.
 func (p *progress) trouble(text string) {
@@ -120,7 +142,7 @@ func (p *progress) trouble(text string) {
 	}
 	if text != p.about {
 		p.about = text
-		fmt.Fprintf(p.out, "xlreg: trying again, %v left: %s\n", p.left(), text)
+		p.logTrouble(text)
 	}
 }
 

@@ -24,12 +24,13 @@ func newRoot(c *cli.Console) *cobra.Command {
 	g := &globals{Globals: &cli.Globals{Console: c}}
 	root := &cobra.Command{
 		Use:   "xlreg",
-		Short: "A cluster registry: n processes become a cluster in which all know each other",
-		Long: "A cluster registry: n processes become a cluster in which all know each other.\n\n" +
+		Short: "A cluster registry: turns n processes into a cluster",
+		Long: "xlreg is a cluster registry: it turns n processes into a cluster whose members know each\n" +
+			"other's names, addresses and keys.\n\n" +
 			"Every flag can be set in the environment: --registry is XLREG_REGISTRY,\n" +
 			"--id-bits is XLREG_ID_BITS, and so on; a list is separated by commas.\n\n" +
-			"Exit codes: 0 done, 1 refused or failed, 2 usage, 3 deadline passed,\n" +
-			"130 interrupted; of 'run' and 'join -- COMMAND' that of the COMMAND.",
+			"Exit codes: 0 success, 1 refused or failed, 2 wrong usage, 3 time is up, 130 interrupted.\n" +
+			"'run' and 'join -- COMMAND' exit like the COMMAND.",
 		Version:           buildVersion().Version,
 		Args:              knownCommand,
 		SilenceErrors:     true,
@@ -91,8 +92,8 @@ func markUsageErrors(cmd *cobra.Command) {
 	}
 }
 
-// knownCommand is the check of a command that takes no arguments: one that is
-// there was meant for a subcommand.
+// knownCommand checks the arguments of a command that takes none. An argument was probably
+// meant as a subcommand.
 func knownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil

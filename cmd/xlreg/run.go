@@ -43,7 +43,7 @@ type programFlags struct {
 
 func (f *programFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&f.env, "env", nil, "set `NAME=VALUE` in COMMAND's environment, VALUE being a template; repeatable")
-	cmd.Flags().BoolVar(&f.pass, "pass-listeners", false, "hand COMMAND its ports open, as systemd does (LISTEN_FDS)")
+	cmd.Flags().BoolVar(&f.pass, "pass-listeners", false, "pass the open ports to COMMAND, as systemd does (LISTEN_FDS)")
 }
 
 func newRun(g *globals) *cobra.Command {
@@ -51,14 +51,14 @@ func newRun(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run -n N -- COMMAND ARG…",
 		Short: "Start a program N times, as the members of a cluster",
-		Long: "Make N members on this machine, each with keys and ports of its own, let them form a\n" +
-			"cluster, and then start COMMAND once for each. Without --registry a registry runs along,\n" +
-			"which admits these members only.\n\n" +
+		Long: "Create N members on this machine, each with its own keys and ports, form a cluster of\n" +
+			"them, and then start COMMAND once for each. Without --registry, run starts a registry of\n" +
+			"its own that admits only these members.\n\n" +
 			"Every ARG is a template: {{.Self.Name}}, {{.Self.Index}}, {{(index .Self.Endpoints 0).Port}},\n" +
 			"{{range .Members}}…{{end}}, {{.Dir}}, {{.TLS.Cert}}, {{.TLS.Key}}, {{.TLS.Peers}}, and\n" +
-			"{{args \"etcd\"}} for all that etcd wants to be told. docs/launch.md has the rest.\n\n" +
-			"When one COMMAND fails the others are stopped, and its exit status is that of xlreg. When\n" +
-			"one ends well the others have 2 seconds to end too. --keep-going leaves them alone.\n" +
+			"{{args \"etcd\"}} for all flags that etcd needs. See docs/launch.md for the rest.\n\n" +
+			"When one COMMAND fails, the others are stopped, and xlreg exits with its status. When one\n" +
+			"succeeds, the others have 2 seconds to end too. --keep-going lets the others run.\n" +
 			"Ctrl-C is passed on to all; the second one kills them.",
 		Example: "  xlreg run -n 3 --ports 2 -- etcd '{{args \"etcd\"}}' --data-dir '{{.Dir}}/etcd'\n" +
 			"  xlreg run -n 5 -- sh -c 'echo {{.Self.Index}} of {{len .Members}}'",
@@ -85,16 +85,16 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	flags.IntVarP(&f.members, "members", "n", 0, "how many members to start, `N`")
 	flags.StringVar(&f.cluster, "cluster", "", "the cluster's `NAME` (default a new one)")
 	flags.IntVar(&f.ports, "ports", 1, "how many ports to reserve for each member, `K`")
-	flags.IntVar(&f.size, "size", 0, "how many `MEMBERS` the cluster is made for, if others come from elsewhere (default N)")
+	flags.IntVar(&f.size, "size", 0, "how many `MEMBERS` the cluster has, if others are started elsewhere (default N)")
 	flags.StringVar(&f.prefix, "prefix", "m", "members are named `PREFIX`0, PREFIX1 and so on")
-	flags.DurationVar(&f.wait, "wait", formTime, "wait this `TIME` for all members")
+	flags.DurationVar(&f.wait, "wait", formTime, "how much `TIME` to wait for all members")
 	flags.StringVar(&f.dir, "dir", "", "keep the members and their files in `DIR` (default a temporary directory)")
-	flags.BoolVar(&f.keepGoing, "keep-going", false, "leave the others alone when one COMMAND ends")
+	flags.BoolVar(&f.keepGoing, "keep-going", false, "let the others run when one COMMAND ends")
 	flags.BoolVarP(&f.quiet, "quiet", "q", false, "do not show who is in the cluster before it starts")
 	flags.BoolVar(&f.unverified, "allow-unverified", false, "start COMMAND without TLS if a member came over a classic carrier")
 	f.program.register(cmd)
 	addCertLife(cmd, &f.certLife)
-	flags.BoolVar(&f.testKeys, "test-keys", false, "take keys from the cache of test keys, which are no secret but quick")
+	flags.BoolVar(&f.testKeys, "test-keys", false, "take keys from the cache of test keys: fast, but not secret")
 }
 
 func needCommand(_ *cobra.Command, args []string) error {
@@ -117,6 +117,8 @@ func (f *runFlags) options() (*runOptions, error) {
 	switch {
 	case f.members == 0:
 		return nil, cli.UsageError(errors.New("say how many members to start with -n N"))
+	case f.members == 1 && f.size == 0:
+		return nil, cli.UsageError(errors.New("-n 1: a cluster has at least 2 members; if others come from elsewhere, say how many there are with --size"))
 	case f.members < 0 || f.members > xlreg.MaxClusterSize:
 		return nil, cli.UsageError(fmt.Errorf("-n %d: want 1 to %d", f.members, xlreg.MaxClusterSize))
 	case f.size != 0 && f.size < f.members:
@@ -147,7 +149,7 @@ func (f *runFlags) options() (*runOptions, error) {
 
 // addCertLife gives cmd the flag of those that make nodes.
 func addCertLife(cmd *cobra.Command, life *time.Duration) {
-	cmd.Flags().DurationVar(life, "cert-life", 0, "`TIME` that the certificates of a new node are valid (default 2160h, which is 90 days)")
+	cmd.Flags().DurationVar(life, "cert-life", 0, "`TIME` for which the certificates of a new node are valid (default 2160h, which is 90 days)")
 }
 
 // checkCertLife refuses lives that no certificate is given; 0 is the default.

@@ -222,7 +222,7 @@ func (r *clusterRun) leave() error {
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
 	defer cancel()
 	if err := leaveAll(ctx, r.members); err != nil && !r.Protocol.Classic() {
-		fmt.Fprintf(r.Err, "xlreg: the members' places in the cluster are not given up: %s\n", oneLine(err))
+		fmt.Fprintf(r.Err, "xlreg: the members' seats in the cluster are not given up: %s\n", oneLine(err))
 	}
 	return nil
 }

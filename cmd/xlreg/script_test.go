@@ -56,8 +56,10 @@ func (t tests) Run() int {
 //   - key N DIR puts the test key N into DIR, as both keys of a node that is to be
 //     made there: making new ones takes long
 //   - node N DIR makes a node in DIR that has the test key N and the folder's name
-//   - original registry|node N DIR makes what an original program left in DIR, which is
-//     its name too, with the test key N as both keys
+//   - original registry|node|member N DIR makes what an original program left in DIR,
+//     which is its name too, with the test key N as both keys
+//   - original 1.8|1.9 N FILE starts a fake of an original registry with the test key N as
+//     both keys, and writes its credentials
 //   - start NAME PROGRAM ARG… starts a registry in the background and waits until
 //     it is open; $NAME_at, $NAME_id, $NAME_sig and $NAME_cred say where and who
 //   - finish [-KILL] NAME ends it: with SIGTERM, and then it has to exit with 0, or
@@ -169,16 +171,26 @@ func cmdNode(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func cmdOriginal(ts *testscript.TestScript, neg bool, args []string) {
-	want(ts, neg, args, 3, "original registry|node N DIR")
+	want(ts, neg, args, 3, "original registry|node|member|1.8|1.9 N DIR|FILE")
 	block, _ := pem.Decode([]byte(ts.ReadFile(filepath.Join(ts.Getenv("KEYS"), args[1]+".pkcs1"))))
 	key, err := x509.ParsePKCS1PrivateKey(block.Bytes)
 	ts.Check(err)
+	if generation, ok := map[string]original.Generation{"1.8": original.V18, "1.9": original.V19}[args[0]]; ok {
+		server, err := original.Start(original.Options{Generation: generation, Comms: key, Sig: key})
+		ts.Check(err)
+		ts.Defer(func() { ts.Check(server.Close()) })
+		ts.Check(os.WriteFile(ts.MkAbs(args[2]), server.RegCred(), 0o600))
+		return
+	}
 	id := bytes.Repeat([]byte{0x9a}, xlreg.ShortIDLen)
 	c := original.Config{Name: args[2], ID: id, Comms: key, Sig: key, Endpoints: []string{"127.0.0.1:5001", "127.0.0.1:5002"}}
 	file, text := "reg.config", c.Registry()
-	if args[0] == "node" {
+	switch args[0] {
+	case "node":
 		id[len(id)-1]++
 		file, text = "node.config", c.Node()
+	case "member":
+		file, text = "cluster.member.config", c.Member("web", id)
 	}
 	dir := filepath.Join(ts.MkAbs(args[2]), ".xlattice")
 	ts.Check(os.MkdirAll(dir, 0o740))

@@ -28,9 +28,9 @@ func newServe(g *globals) *cobra.Command {
 		Use:   "serve",
 		Short: "Run a registry",
 		Long: "Run a registry until SIGTERM or Ctrl-C.\n\n" +
-			"Its keys, its ID, its data and regCred.dat, which clients need, are in the data\n" +
-			"directory. regCred.dat is brought up to date at every start, once the port is open.\n" +
-			"Data that are missing or damaged are an error; see 'xlreg restore'.",
+			"Its keys, ID and data are in the data directory, and so is regCred.dat, which clients\n" +
+			"need and which is updated at every start. If data is missing or damaged, the registry\n" +
+			"does not start; see 'xlreg restore'.",
 		Example: "  xlreg serve --data /var/lib/xlreg --public registry.example.org:56789\n" +
 			"  xlreg serve --dev",
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -75,6 +75,7 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	h, err := host.Open(host.Config{
 		Node: node, Store: st, Listen: cfg.listen, Public: cfg.public, IDLen: cfg.idLen,
 		Protocols: cfg.protocols, MaxWait: cfg.maxWait, Limits: cfg.limits, Logger: cfg.log,
+		MinLease: cfg.leases.least, MaxLease: cfg.leases.most, Forget: cfg.leases.forget.forget(), ProxyFrom: cfg.proxyFrom,
 		OwnProcess: !cfg.dev,
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {

@@ -71,9 +71,10 @@ func joinNew(err, next error) error {
 
 // heedHangup keeps SIGHUP, which is sent to daemons that are to read their
 // configuration anew, from ending a registry. A registry for trying out ends with the
-// terminal that it was started in, as by Ctrl-C. The caller calls done at its end.
+// terminal that it was started in, as by Ctrl-C, unless nohup has it ignore that. The
+// caller calls done at its end.
 func heedHangup(ctx context.Context, cfg *serveConfig) (_ context.Context, done func()) {
-	if cfg.dev {
+	if cfg.dev && !signal.Ignored(syscall.SIGHUP) {
 		return signal.NotifyContext(ctx, syscall.SIGHUP)
 	}
 	signals := make(chan os.Signal, 1)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/internal/guard"
+	"github.com/xlattice/xlreg/internal/registry"
 )
 
 // serveFlags are the flags of serve, as given.
@@ -32,6 +34,41 @@ type serveFlags struct {
 	maxWait   time.Duration
 	logLevel  string
 	limits    guard.Limits
+	leases    leaseFlags
+	proxyFrom []string
+}
+
+// leaseFlags are for how long what is kept is kept.
+type leaseFlags struct {
+	least, most time.Duration
+	forget      orNever
+}
+
+// orNever is a flag for a time that may be 0, which is never.
+type orNever time.Duration
+
+// String implements pflag.Value.
+func (n *orNever) String() string { return time.Duration(*n).String() }
+
+// Set implements pflag.Value.
+func (n *orNever) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if err == nil && d < 0 {
+		err = errors.New("want 0 or more")
+	}
+	*n = orNever(d)
+	return err
+}
+
+// Type implements pflag.Value.
+func (n *orNever) Type() string { return "time" }
+
+// forget returns the time in the form of host.Config.
+func (n orNever) forget() time.Duration {
+	if n == 0 {
+		return -1
+	}
+	return time.Duration(n)
 }
 
 // serveConfig is what serve runs on: the flags, checked.
@@ -50,6 +87,8 @@ type serveConfig struct {
 	protocols []xlreg.Protocol
 	maxWait   time.Duration
 	limits    guard.Limits
+	leases    leaseFlags
+	proxyFrom []netip.Prefix
 	log       *slog.Logger
 }
 
@@ -58,18 +97,20 @@ func (f *serveFlags) register(cmd *cobra.Command) {
 	flags.SortFlags = false
 	flags.StringVar(&f.data, "data", "", "`DIR` for keys, data and regCred.dat; made if it does not exist")
 	flags.StringSliceVar(&f.listen, "listen", []string{":" + strconv.Itoa(xlreg.DefaultPort)}, "`ADDR` to listen on, repeatable; port 0 takes a free one")
-	flags.StringSliceVar(&f.public, "public", nil, "`HOST:PORT` where clients find the registry, repeatable (default what is bound)")
-	flags.StringVar(&f.importDir, "import", "", "when it is first started, be the original registry whose .xlattice `DIR` this is")
-	flags.StringVar(&f.name, "name", "xlReg", "the registry's `NAME`, when it is first started")
+	flags.StringSliceVar(&f.public, "public", nil, "`HOST:PORT` where clients find the registry, repeatable (default the addresses it listens on)")
+	flags.StringVar(&f.importDir, "import", "", "at the first start, take over the identity of the original registry whose .xlattice `DIR` this is")
+	flags.StringVar(&f.name, "name", "xlReg", "the registry's `NAME`, at the first start")
 	flags.BoolVar(&f.ephemeral, "ephemeral", false, "keep nodes and clusters in memory only")
 	flags.BoolVar(&f.dev, "dev", false, "for trying out: ephemeral, on loopback, on a free port")
-	flags.BoolVar(&f.newData, "new-data", false, "begin without nodes and clusters where the data of before are lost; damaged ones are kept under another name")
+	flags.BoolVar(&f.newData, "new-data", false, "start without nodes and clusters because the data is lost; a damaged file is kept under another name")
 	flags.IntVar(&f.idBits, "id-bits", 256, "size of new IDs in `BITS`: 256 or 160")
-	flags.IntVar(&f.keyBits, "key-bits", 2048, "size of the registry's keys in `BITS`, when it is first started: 2048, 3072 or 4096")
+	flags.IntVar(&f.keyBits, "key-bits", 2048, "size of the registry's keys in `BITS`, at the first start: 2048, 3072 or 4096")
 	flags.StringSliceVar(&f.carriers, "carriers", []string{"2.0", "1.9", "1.8"}, "the `GENERATIONS` to speak")
 	flags.StringVar(&f.logLevel, "log-level", "info", "`LEVEL` to log from: debug, info, warn or error")
 	flags.DurationVar(&f.maxWait, "max-wait", xlreg.DefaultMaxWait, "`TIME` that one request may wait for a cluster to fill")
+	flags.StringSliceVar(&f.proxyFrom, "proxy-from", nil, "`CIDR` of load balancers, repeatable: they must use version 2 of the PROXY protocol, and nobody else is believed")
 	f.registerLimits(flags)
+	f.registerLeases(flags)
 	cli.Complete(cmd, "log-level", "debug", "info", "warn", "error")
 	cli.Complete(cmd, "id-bits", "256", "160")
 	cli.Complete(cmd, "key-bits", "2048", "3072", "4096")
@@ -79,32 +120,41 @@ func (f *serveFlags) register(cmd *cobra.Command) {
 func (f *serveFlags) registerLimits(flags *pflag.FlagSet) {
 	d := guard.DefaultLimits()
 	l := &f.limits
-	flags.IntVar(&l.Connections, "max-connections", d.Connections, "most connections open at once, `N`")
-	flags.IntVar(&l.ConnectionsPerAddress, "max-connections-per-address", d.ConnectionsPerAddress, "most of those from one IPv4 address or IPv6 /64, `N`")
+	flags.IntVar(&l.Connections, "max-connections", d.Connections, "maximum of connections open at once, `N`")
+	flags.IntVar(&l.ConnectionsPerAddress, "max-connections-per-address", d.ConnectionsPerAddress, "maximum of connections from one IPv4 address or IPv6 /64, `N`")
 	flags.IntVar(&l.ConnectionsLoopback, "max-connections-loopback", d.ConnectionsLoopback, "the same for each loopback address, `N`")
 	flags.IntVar(&l.NodesPerMinute, "new-nodes-per-minute", d.NodesPerMinute, "new nodes from one address, `N`")
 	flags.IntVar(&l.ClustersPerMinute, "new-clusters-per-minute", d.ClustersPerMinute, "new clusters from one address, `N`")
 	flags.IntVar(&l.LoopbackPerMinute, "new-per-minute-loopback", d.LoopbackPerMinute, "new nodes, and new clusters, from each loopback address, `N`")
 	flags.IntVar(&l.WritesPerMinute, "writes-per-minute", d.WritesPerMinute, "writes from one address, each of up to 4 KiB, `N`")
+	flags.DurationVar(&l.WriteBurst, "write-burst", d.WriteBurst, "`TIME` whose worth of writes one address may make at once")
 	flags.IntVar(&l.WritesPerMinuteLoopback, "writes-per-minute-loopback", d.WritesPerMinuteLoopback, "the same from each loopback address, `N`")
 	flags.IntVar(&l.WritesPerMinuteTotal, "writes-per-minute-total", d.WritesPerMinuteTotal, "the same from all addresses but loopback, `N`")
 	flags.IntVar(&l.ReadMiBPerMinute, "read-mib-per-minute", d.ReadMiBPerMinute, "what one address may read, `MIB`")
 	flags.IntVar(&l.ReadMiBPerMinuteLoopback, "read-mib-per-minute-loopback", d.ReadMiBPerMinuteLoopback, "the same for each loopback address, `MIB`")
-	flags.IntVar(&l.Nodes, "max-nodes", d.Nodes, "most nodes that are kept, `N`")
-	flags.IntVar(&l.Clusters, "max-clusters", d.Clusters, "most clusters that are kept, `N`")
-	flags.IntVar(&l.DataMiB, "max-data-mib", d.DataMiB, "most data that is kept, `MIB`")
+	flags.IntVar(&l.Nodes, "max-nodes", d.Nodes, "maximum of nodes, `N`")
+	flags.IntVar(&l.Clusters, "max-clusters", d.Clusters, "maximum of clusters, `N`")
+	flags.IntVar(&l.DataMiB, "max-data-mib", d.DataMiB, "maximum of data, `MIB`")
 	flags.DurationVar(&l.Hello, "hello-timeout", d.Hello, "`TIME` for a connection to say hello; the rest of a TLS handshake has three times as long")
-	flags.DurationVar(&l.CrowdedHello, "crowded-hello-timeout", d.CrowdedHello, "the same `TIME` while most connections have not")
-	flags.DurationVar(&l.Message, "message-timeout", d.Message, "`TIME` without a byte of a message that has begun")
+	flags.DurationVar(&l.CrowdedHello, "crowded-hello-timeout", d.CrowdedHello, "the same `TIME`, while most connections have not said hello")
+	flags.DurationVar(&l.Message, "message-timeout", d.Message, "`TIME` between two bytes of a message")
 	flags.DurationVar(&l.Idle, "idle-timeout", d.Idle, "`TIME` between two messages")
-	flags.DurationVar(&l.Write, "write-timeout", d.Write, "`TIME` without a byte taken of a message that is sent")
+	flags.DurationVar(&l.Write, "write-timeout", d.Write, "`TIME` in which the peer must take a byte of an answer")
+}
+
+func (f *serveFlags) registerLeases(flags *pflag.FlagSet) {
+	l := &f.leases
+	l.forget = orNever(registry.DefaultForget)
+	flags.DurationVar(&l.least, "min-lease", registry.DefaultMinLease, "least `TIME` that a member's lease lasts")
+	flags.DurationVar(&l.most, "max-lease", registry.DefaultMaxLease, "most `TIME` that a member's lease lasts")
+	flags.Var(&l.forget, "forget", "`TIME` after which nodes without a seat and clusters without members that nobody has asked for are forgotten; 0 is never")
 }
 
 // config checks the flags and returns what to run on.
 func (f *serveFlags) config(flags *pflag.FlagSet, c *cli.Console) (*serveConfig, error) {
 	cfg := &serveConfig{
 		listen: f.listen, nameGiven: flags.Changed("name"), importDir: f.importDir, ephemeral: f.ephemeral || f.dev, dev: f.dev, newData: f.newData,
-		idLen: f.idBits / 8, keyBits: f.keyBits, maxWait: f.maxWait, limits: f.limits,
+		idLen: f.idBits / 8, keyBits: f.keyBits, maxWait: f.maxWait, limits: f.limits, leases: f.leases,
 	}
 	if f.dev && !flags.Changed("listen") {
 		cfg.listen = []string{"127.0.0.1:0"}
@@ -131,11 +181,30 @@ func (f *serveFlags) config(flags *pflag.FlagSet, c *cli.Console) (*serveConfig,
 	if cfg.public, err = parseEndpoints("public", f.public); err != nil {
 		return nil, err
 	}
+	if cfg.proxyFrom, err = parseNetworks("proxy-from", f.proxyFrom); err != nil {
+		return nil, err
+	}
 	if cfg.protocols, err = cli.ParseCarriers(f.carriers); err != nil {
 		return nil, err
 	}
 	cfg.log, err = newLogger(c, f.logLevel)
 	return cfg, err
+}
+
+// parseNetworks reads networks; a single address is one, too.
+func parseNetworks(flag string, given []string) ([]netip.Prefix, error) {
+	networks := make([]netip.Prefix, 0, len(given))
+	for _, text := range given {
+		network, err := netip.ParsePrefix(text)
+		if addr, addrErr := netip.ParseAddr(text); addrErr == nil && addr.Zone() == "" {
+			network, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("--%s %q: want an address or a network such as 10.0.0.0/8", flag, text)
+		}
+		networks = append(networks, network.Masked())
+	}
+	return networks, nil
 }
 
 // absolute makes dir good for the log, whatever folder its reader is in.
@@ -152,6 +221,9 @@ func (f *serveFlags) checkSizes(flags *pflag.FlagSet) error {
 	}
 	if err := checkKeyBits("key-bits", f.keyBits); err != nil {
 		return err
+	}
+	if f.leases.least > f.leases.most {
+		return fmt.Errorf("--min-lease %v: want no more than --max-lease %v", f.leases.least, f.leases.most)
 	}
 	return cli.CheckPositive(flags)
 }
@@ -190,16 +262,18 @@ const (
 
 // fitMemory lowers the limits on connections to what fits into memory, since beyond
 // that strangers could have the system end the registry. Data that is kept in memory
-// may have a quarter of it.
+// may have a quarter of it, and connections the rest.
 func (cfg *serveConfig) fitMemory(allowed int64, by string) {
 	l := &cfg.limits
 	if by == "" {
 		return
 	}
+	left := allowed - ownMemory
 	if cfg.ephemeral {
 		l.DataMiB = min(l.DataMiB, max(1, int(allowed>>20/4)))
+		left -= int64(l.DataMiB) << 20
 	}
-	fit := max(1, int((allowed-ownMemory)/connectionMemory))
+	fit := max(1, int(left/connectionMemory))
 	if l.Connections <= fit {
 		return
 	}

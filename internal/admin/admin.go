@@ -1,5 +1,5 @@
 // Package admin is HTTP for those who run a registry, on a Unix socket in its data
-// directory: whoever may open the socket may do what it offers.
+// directory. Access to the socket is all that is checked.
 package admin
 
 import (

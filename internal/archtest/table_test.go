@@ -31,6 +31,11 @@ var rows = map[string]row{
 		never: []string{"net"},
 		why:   "a file format, and the keys in it",
 	},
+	"ticket": {
+		may:   []string{".", "keys", "regcred"},
+		never: []string{"net", "os"},
+		why:   "a line of text; who asks a registry for anything is above it",
+	},
 	"internal/wire": {
 		may:   []string{".", "internal/wire/xlregpb", "keys"},
 		never: []string{"net", "os"},
@@ -81,7 +86,7 @@ var rows = map[string]row{
 		why:   "a driver for tests, with what a store over the network has and has not",
 	},
 	"internal/records": {
-		may:   []string{".", "internal/records/recordspb", "internal/store"},
+		may:   []string{".", "internal/records/recordspb", "internal/store", "keys"},
 		tests: []string{"internal/store/memory"},
 		never: []string{"net", "os"},
 		why:   "records are the same on every driver",
@@ -105,7 +110,7 @@ var rows = map[string]row{
 		why:   "one place from request to rule to reply, over whatever store it was given",
 	},
 	"client": {
-		may:   []string{".", "identity", "internal/session", "internal/wire", "keys", "regcred"},
+		may:   []string{".", "identity", "internal/session", "internal/wire", "keys", "regcred", "ticket"},
 		tests: []string{"internal/original", "internal/registry", "internal/server", "internal/store", "internal/store/memory", "xlregtest"},
 		why:   "what users import must not bring the server along",
 	},
@@ -125,7 +130,7 @@ var rows = map[string]row{
 		why: "HTTP over whatever keeps the data",
 	},
 	"internal/host": {
-		may:   []string{".", "identity", "internal/guard", "internal/registry", "internal/server", "internal/store", "keys"},
+		may:   []string{".", "identity", "internal/guard", "internal/registry", "internal/server", "internal/session", "internal/store", "keys"},
 		tests: []string{"client", "internal/store/bolt", "internal/store/memory", "internal/wire", "regcred"},
 		why:   "puts a server together, over whatever store it was given",
 	},
@@ -178,7 +183,7 @@ var rows = map[string]row{
 		why: "vectors made by the code they test would prove nothing",
 	},
 	"docs/vectors": {
-		tests: []string{".", "internal/registry", "internal/store/memory", "internal/vectorgen", "internal/wire", "internal/wire/xlregpb", "keys", "regcred"},
+		tests: []string{".", "internal/registry", "internal/store/memory", "internal/vectorgen", "internal/wire", "internal/wire/xlregpb", "keys", "regcred", "ticket"},
 		never: []string{"net", "os"},
 		why:   "files for every language; their tests run them through every layer",
 	},

@@ -73,7 +73,7 @@ func joinAndWait(ctx context.Context, conn session.Conn, ref xlreg.ClusterRef, s
 }
 
 // leastToken is less than what any token takes, with its two keys.
-const leastToken = 512
+const leastToken = 384
 
 // readAll asks until it has the tokens of n members, which over a classic carrier
 // may take several messages.

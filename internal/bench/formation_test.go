@@ -15,6 +15,7 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/bench"
+	"github.com/xlattice/xlreg/internal/guard"
 	"github.com/xlattice/xlreg/internal/host"
 	"github.com/xlattice/xlreg/internal/session"
 	"github.com/xlattice/xlreg/internal/store/memory"
@@ -27,31 +28,55 @@ const members = 64
 
 // BenchmarkFormation64 forms clusters of 64 over 2.0 in one process, and holds
 // the time against the same 64 mutual TLS handshakes alone, and against those
-// and the 64 × 64 signature checks that all members together have to make. The
-// goals are 1.5 for received/handshakes and 1.3 for verified/work.
+// and the 64 × 64 verifications that all members together have to make. The goals are
+// 1.35 for received/handshakes with RSA keys and 1.6 with keys on P-256.
 func BenchmarkFormation64(b *testing.B) {
-	all := nodes(b, members+1)
-	h := startHost(b, all[members])
+	for kind, all := range map[string][]*identity.Node{"RSA": nodes(b, members), "P-256": modernNodes(b, members)} {
+		b.Run(kind, func(b *testing.B) { formation(b, all, true) })
+	}
+}
+
+// BenchmarkFormation1024 forms clusters of the largest size, of members with keys on P-256.
+// The goal for received/handshakes is 3.
+func BenchmarkFormation1024(b *testing.B) {
+	formation(b, modernNodes(b, xlreg.MaxClusterSize), false)
+}
+
+// formation measures clusters of these members; verify says whether each of them checks
+// each, too.
+func formation(b *testing.B, all []*identity.Node, verify bool) {
+	b.Helper()
+	registry := nodes(b, 1)[0]
+	h := startHost(b, registry)
 	target, err := regcred.NewTarget(h.Cred())
 	if err != nil {
 		b.Fatal(err)
 	}
-	shaker := newShaker(b, all)
+	shaker := newShaker(b, registry.Keys(), all)
 	r := &bench.Registry{Target: target}
 	took := must[time.Duration](b)
 	runs := max(rounds, b.N)
 	var shakes, received, verified, checks []time.Duration
 	for i := range runs {
-		f := bench.Formation{Registry: r, Nodes: all[:members], Protocol: xlreg.Protocol20}
+		f := bench.Formation{Registry: r, Nodes: all, Protocol: xlreg.Protocol20}
 		shakes = append(shakes, shaker.run(b))
 		f.Cluster = name("received", i)
 		received = append(received, took(f.Receive(b.Context())))
+		if !verify {
+			continue
+		}
 		f.Cluster = name("verified", i)
 		verified = append(verified, took(f.Verify(b.Context())))
-		checks = append(checks, checkAll(b, all[:members]))
+		checks = append(checks, checkAll(b, all))
 	}
-	report(b, shakes, received, verified, checks)
-	stats(b, h, 2*members*runs)
+	b.ReportMetric(ms(shakes), "ms/handshakes")
+	b.ReportMetric(ms(received), "ms/last-received")
+	b.ReportMetric(bench.Median(bench.Ratios(received, shakes)), "received/handshakes")
+	if verify {
+		reportVerified(b, shakes, verified, checks)
+		stats(b, h, 2*len(all)*runs)
+	}
+	b.ReportMetric(0, "ns/op") // says nothing here
 }
 
 func name(what string, i int) xlreg.Name { return xlreg.Name(fmt.Sprintf("%s-%d", what, i)) }
@@ -59,19 +84,15 @@ func name(what string, i int) xlreg.Name { return xlreg.Name(fmt.Sprintf("%s-%d"
 // ms returns the median in milliseconds.
 func ms(list []time.Duration) float64 { return bench.Median(list).Seconds() * 1000 }
 
-func report(b *testing.B, shakes, received, verified, checks []time.Duration) {
+func reportVerified(b *testing.B, shakes, verified, checks []time.Duration) {
 	b.Helper()
 	work := make([]time.Duration, len(shakes))
 	for i := range work {
 		work[i] = shakes[i] + checks[i]
 	}
-	b.ReportMetric(ms(shakes), "ms/64-handshakes")
-	b.ReportMetric(ms(received), "ms/last-received")
 	b.ReportMetric(ms(verified), "ms/all-verified")
 	b.ReportMetric(ms(checks), "ms/64x64-checks")
-	b.ReportMetric(bench.Median(bench.Ratios(received, shakes)), "received/handshakes")
 	b.ReportMetric(bench.Median(bench.Ratios(verified, work)), "verified/work")
-	b.ReportMetric(0, "ns/op") // says nothing here
 }
 
 // stats fails the benchmark if a member asked more often than once.
@@ -115,7 +136,9 @@ func BenchmarkFormationStores(b *testing.B) {
 // startHost serves a registry in memory until the benchmark ends.
 func startHost(tb testing.TB, node *identity.Node) *host.Host {
 	tb.Helper()
-	r, err := host.Start(host.Config{Node: node, Store: memory.New()})
+	// All clients are in this process, and may be slow to say hello for that.
+	patient := guard.Limits{Hello: time.Minute, CrowdedHello: time.Minute}
+	r, err := host.Start(host.Config{Node: node, Store: memory.New(), Limits: patient})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -134,9 +157,8 @@ type shaker struct {
 	accepts chan error
 }
 
-func newShaker(b *testing.B, all []*identity.Node) *shaker {
+func newShaker(b *testing.B, set *keys.Set, all []*identity.Node) *shaker {
 	b.Helper()
-	set := all[members].Keys()
 	authority, err := session.NewAuthority(set.Sig, time.Now)
 	if err != nil {
 		b.Fatal(err)
@@ -151,14 +173,14 @@ func newShaker(b *testing.B, all []*identity.Node) *shaker {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s := &shaker{addr: l.Addr().String(), accepts: make(chan error, members)}
+	s := &shaker{addr: l.Addr().String(), accepts: make(chan error, len(all))}
 	var serving sync.WaitGroup
 	serving.Go(func() { s.serve(l, server, &serving) })
 	b.Cleanup(func() {
 		l.Close()
 		serving.Wait()
 	})
-	for _, node := range all[:members] {
+	for _, node := range all {
 		s.configs = append(s.configs, clientConfig(b, node, set.SigKey))
 	}
 	return s
@@ -227,21 +249,20 @@ func (s *shaker) shake(ctx context.Context, cfg session.ClientConfig) error {
 // and parses its keys each time.
 func checkAll(b *testing.B, list []*identity.Node) time.Duration {
 	tokens := make([]*xlreg.Token, len(list))
-	certificates := make([][]byte, len(list))
 	for i, node := range list {
-		t, der, err := node.Token(xlreg.Protocol20, "", time.Now())
+		t, _, err := node.Token(xlreg.Protocol20, "", time.Now())
 		if err != nil {
 			b.Fatal(err)
 		}
-		tokens[i], certificates[i] = t, der
+		tokens[i] = t
 	}
 	begun := time.Now()
 	var group errgroup.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for range list {
 		group.Go(func() error {
-			for i, t := range tokens {
-				if err := keys.VerifyToken(t, certificates[i]); err != nil {
+			for _, t := range tokens {
+				if err := keys.VerifyMember(t); err != nil {
 					return err
 				}
 			}

@@ -118,14 +118,15 @@ func measurePairs(b *testing.B, large, empty *child.Registry, all []*identity.No
 	b.ReportMetric(bench.Median(bench.Ratios(received[0], received[1])), "large/empty")
 }
 
-// fill puts a million nodes, which all have the keys of one, into a store.
+// fill puts a million nodes into a store. Their keys are as long as that of one, and are
+// none.
 func fill(b *testing.B, path string, node *identity.Node) {
 	b.Helper()
-	token, der, err := node.Token(xlreg.Protocol20, "", time.Now())
+	token, _, err := node.Token(xlreg.Protocol20, "", time.Now())
 	if err != nil {
 		b.Fatal(err)
 	}
-	token.Certificate, token.Joined = der, time.Now()
+	token.Seat.Joined = time.Now()
 	st, err := bolt.Open(path, bolt.Options{})
 	if err != nil {
 		b.Fatal(err)
@@ -145,30 +146,33 @@ func putCluster(st store.Store, token xlreg.Token, n int) error {
 	c := records.Cluster{Cluster: xlreg.Cluster{
 		ID: xlreg.ClusterID(randomID()), Name: name("cluster", n), MaxSize: largeSize, EndpointCount: 1,
 	}}
-	members := make([]xlreg.Member, largeSize)
-	for index := range members {
+	c.State.Epoch = 1
+	seats := make([]records.Seat, largeSize)
+	for index := range seats {
 		token.ID, token.Name = xlreg.NodeID(randomID()), xlreg.Name(fmt.Sprintf("n%d", index))
-		members[index] = xlreg.Member{Index: index, Token: token}
+		token.SigKey = token.SigKey[xlreg.LongIDLen:] + xlreg.SigKey(randomID())
+		seats[index] = records.Seat{Member: xlreg.Member{Index: index, Token: token}, Epoch: 1}
 	}
-	put := func(each func(records.Writer, *xlreg.Member) error) error {
+	put := func(each func(records.Writer, *records.Seat) error) error {
 		return st.Update(context.Background(), func(tx store.Writer) error {
-			for i := range members {
-				if err := each(records.NewWriter(tx), &members[i]); err != nil {
+			w := records.NewWriter(tx)
+			for i := range seats {
+				if err := each(w, &seats[i]); err != nil {
 					return err
 				}
 			}
-			return nil
+			return w.PutCluster(&c)
 		})
 	}
-	add := func(tx store.Writer) error { return records.NewWriter(tx).AddCluster(&c.Cluster) }
+	add := func(tx store.Writer) error { return records.NewWriter(tx).AddCluster(&c) }
 	if err := st.Update(context.Background(), add); err != nil {
 		return err
 	}
-	err := put(func(w records.Writer, m *xlreg.Member) error { return w.PutNode(&m.Token, nil) })
+	err := put(func(w records.Writer, s *records.Seat) error { return w.PutNode(&records.Node{Token: s.Token}) })
 	if err != nil {
 		return err
 	}
-	return put(func(w records.Writer, m *xlreg.Member) error { return w.PutSeat(&c, m) })
+	return put(func(w records.Writer, s *records.Seat) error { return w.PutSeat(&c, s) })
 }
 
 func randomID() []byte {

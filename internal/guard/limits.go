@@ -29,9 +29,10 @@ type Limits struct {
 	LoopbackPerMinute int // new nodes, and new clusters, from each loopback address
 
 	// Every change of a record is a write, and as many more as it fills WriteUnits.
-	WritesPerMinute         int // from one address
-	WritesPerMinuteLoopback int // from each loopback address
-	WritesPerMinuteTotal    int // from all addresses but loopback
+	WritesPerMinute         int           // from one address, in the long run
+	WriteBurst              time.Duration // one address may write this long's worth at once
+	WritesPerMinuteLoopback int           // from each loopback address
+	WritesPerMinuteTotal    int           // from all addresses but loopback
 
 	ReadMiBPerMinute         int // of rosters to one address
 	ReadMiBPerMinuteLoopback int // to each loopback address
@@ -63,13 +64,14 @@ func DefaultLimits() Limits {
 		ClustersPerMinute:     240,
 		LoopbackPerMinute:     600_000,
 
-		WritesPerMinute:          2400, // a node and its seat, for as many as may be new
+		WritesPerMinute:          600,
+		WriteBurst:               4 * time.Minute, // a node and its seat, for as many as may be new
 		WritesPerMinuteLoopback:  2_400_000,
 		WritesPerMinuteTotal:     240_000,
 		ReadMiBPerMinute:         1024,
 		ReadMiBPerMinuteLoopback: 1 << 20,
-		Nodes:                    10_000_000,
-		Clusters:                 10_000_000,
+		Nodes:                    1_000_000,
+		Clusters:                 1_000_000,
 		DataMiB:                  64 << 10,
 
 		Hello:        xlreg.DefaultHelloTimeout,
@@ -92,6 +94,7 @@ func (l Limits) WithDefaults() Limits {
 	orDefault(&l.ClustersPerMinute, d.ClustersPerMinute)
 	orDefault(&l.LoopbackPerMinute, d.LoopbackPerMinute)
 	orDefault(&l.WritesPerMinute, d.WritesPerMinute)
+	orDefault(&l.WriteBurst, d.WriteBurst)
 	orDefault(&l.WritesPerMinuteLoopback, d.WritesPerMinuteLoopback)
 	orDefault(&l.WritesPerMinuteTotal, d.WritesPerMinuteTotal)
 	orDefault(&l.ReadMiBPerMinute, d.ReadMiBPerMinute)

@@ -14,12 +14,16 @@ import (
 // quiet long enough to be forgotten.
 const sweepEvery = 1024
 
-// Rate is how many units of something there may be in a minute. The first minute's
-// worth may come at once.
+// Rate is how many units of something there may be in a minute. A minute's worth may
+// come at once.
 type Rate struct {
 	Source   int // for one source
 	Loopback int // the same for a loopback address
 	Total    int // for all sources but loopback together; 0 is no bound
+
+	// Burst is how long a source other than loopback has to be quiet to be allowed
+	// the most at once, which is that long's worth; 0 is a minute.
+	Burst time.Duration
 }
 
 // Quota bounds how much of something a source may have in a minute: new records,
@@ -33,16 +37,26 @@ type Quota struct {
 	claims   int                      // guarded by mu; so far
 }
 
+// burst returns how many units one source other than loopback may have at once.
+func (r *Rate) burst() int {
+	if r.Burst == 0 {
+		return r.Source
+	}
+	return max(1, int(float64(r.Source)*r.Burst.Minutes()))
+}
+
 // NewQuota returns a quota of which nothing has been claimed.
 func NewQuota(r Rate) *Quota {
 	q := &Quota{rate: r, bySource: make(map[Source]*rate.Limiter)}
 	if r.Total > 0 {
-		q.total = perMinute(r.Total)
+		q.total = perMinute(r.Total, r.Total)
 	}
 	return q
 }
 
-func perMinute(n int) *rate.Limiter { return rate.NewLimiter(rate.Limit(float64(n)/60), n) }
+func perMinute(n, burst int) *rate.Limiter {
+	return rate.NewLimiter(rate.Limit(float64(n)/60), burst)
+}
 
 // Claim is the right to some units, or the time after which to ask for it again.
 // Settle has to follow.
@@ -52,8 +66,8 @@ type Claim struct {
 	retry    time.Duration // 0 if it is allowed
 }
 
-// Claim takes n units from what the source may have. More than a minute's worth is
-// taken for a minute's worth, or nothing would ever be enough.
+// Claim takes n units from what the source may have. More than it may ever have at
+// once is taken for that much, or nothing would ever be enough.
 func (q *Quota) Claim(from Source, now time.Time, n int) Claim {
 	c := Claim{now: now}
 	c.take(q.limiter(from, now), n)
@@ -102,14 +116,17 @@ func (q *Quota) limiter(from Source, now time.Time) *rate.Limiter {
 	}
 	l := q.bySource[from]
 	if l == nil {
-		n := q.rate.Source
-		if from.loopback {
-			n = q.rate.Loopback
-		}
-		l = perMinute(n)
+		l = q.newLimiter(from)
 		q.bySource[from] = l
 	}
 	return l
+}
+
+func (q *Quota) newLimiter(from Source) *rate.Limiter {
+	if from.loopback {
+		return perMinute(q.rate.Loopback, q.rate.Loopback)
+	}
+	return perMinute(q.rate.Source, q.rate.burst())
 }
 
 // sweep forgets the sources whose whole quota is there again. mu is held.

@@ -90,6 +90,37 @@ func TestQuotaOfManyUnits(t *testing.T) {
 	}
 }
 
+// A source that was quiet may have some minutes' worth at once, and in the long run no
+// more than others.
+func TestQuotaOfBursts(t *testing.T) {
+	q := NewQuota(Rate{Source: 60, Loopback: 600, Burst: 4 * time.Minute})
+	now := time.Unix(1_700_000_000, 0)
+	for _, tc := range []struct {
+		addr  string
+		after time.Duration
+		units int
+		want  bool
+	}{
+		{"192.0.2.1", 0, 240, true},
+		{"192.0.2.1", 0, 1, false},
+		{"192.0.2.1", time.Minute, 61, false},
+		{"192.0.2.1", time.Minute, 60, true},
+		{"192.0.2.1", time.Hour, 241, true}, // taken for 240, the most there is
+		{"192.0.2.1", time.Hour, 1, false},
+		{"127.0.0.1", 0, 600, true}, // loopback has a minute's worth, as ever
+		{"127.0.0.1", 0, 1, false},
+	} {
+		c := q.Claim(src(tc.addr), now.Add(tc.after), tc.units)
+		if c.Allowed() != tc.want {
+			t.Errorf("%d units for %s after %v: %v, want %v", tc.units, tc.addr, tc.after, c.Allowed(), tc.want)
+		}
+	}
+	q = NewQuota(Rate{Source: 1, Burst: time.Second})
+	if !allowed(q, src("192.0.2.1"), now) {
+		t.Error("a short burst allows nothing at all")
+	}
+}
+
 // All sources together have so much, loopback aside; and who is refused for want of
 // that pays nothing of its own.
 func TestQuotaInTotal(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -37,7 +38,14 @@ type Config struct {
 	Limits    guard.Limits
 	Logger    *slog.Logger
 	Admit     func(xlreg.SigKey) bool // whose keys may be registered; nil: anybody's
+	MinLease  time.Duration           // shorter leases are made as long
+	MaxLease  time.Duration           // longer leases are made as short
+	Forget    time.Duration           // after which what nobody needs is forgotten; less than 0: never
 	Now       func() time.Time        // the time of joins, certificates and limits; nil: time.Now
+
+	// ProxyFrom are the networks of load balancers, which say by version 2 of the PROXY
+	// protocol for whom they connect. They have to, and nobody else is believed.
+	ProxyFrom []netip.Prefix
 
 	// OwnProcess says that the process is this registry and nothing else, so that
 	// the Host may look after its memory.
@@ -67,9 +75,10 @@ func Open(cfg Config) (*Host, error) {
 }
 
 func (h *Host) open(cfg *Config, id xlreg.NodeID) (err error) {
+	log := bounded(cfg.Logger)
 	h.registry, err = registry.New(registry.Config{
-		Store: cfg.Store, Self: id, IDLen: cfg.IDLen, MaxWait: cfg.MaxWait, Logger: cfg.Logger, Admit: cfg.Admit,
-		Clock: clockOf(cfg.Now), Bounds: bounds(cfg.Limits.WithDefaults()),
+		Store: cfg.Store, Self: id, IDLen: cfg.IDLen, MaxWait: cfg.MaxWait, Logger: log, Admit: cfg.Admit,
+		Clock: clockOf(cfg.Now), Bounds: cfg.bounds(),
 	})
 	if err != nil {
 		return err
@@ -77,7 +86,7 @@ func (h *Host) open(cfg *Config, id xlreg.NodeID) (err error) {
 	if cfg.OwnProcess {
 		h.process = newProcess(cmp.Or(cfg.Limits.Connections, guard.DefaultLimits().Connections))
 	}
-	if err := h.listen(cfg.Listen); err != nil {
+	if err := h.listen(cfg, log); err != nil {
 		return err
 	}
 	endpoints, err := h.endpoints(cfg.Public)
@@ -85,20 +94,29 @@ func (h *Host) open(cfg *Config, id xlreg.NodeID) (err error) {
 		return err
 	}
 	own := cfg.Node.Keys()
+	former, succession, err := successionOf(cfg.Node)
+	if err != nil {
+		return err
+	}
 	h.cred = &xlreg.Credentials{
 		Name: cfg.Node.Name(), ID: id, CommsKey: own.CommsKey, SigKey: own.SigKey,
 		Endpoints: endpoints, Version: xlreg.Version20,
 	}
 	h.server, err = server.New(server.Config{
 		Registry: h.registry, Comms: own.Comms, Sig: own.Sig, Describe: *h.cred,
-		Protocols: cfg.Protocols, Limits: cfg.Limits, Logger: cfg.Logger, Now: cfg.Now,
+		FormerComms: former, Succession: succession,
+		Protocols: cfg.Protocols, Limits: cfg.Limits, Logger: log, Now: cfg.Now,
 	})
 	return err
 }
 
-// bounds returns how much the rules keep at most.
-func bounds(l guard.Limits) registry.Bounds {
-	return registry.Bounds{Nodes: l.Nodes, Clusters: l.Clusters, Bytes: int64(l.DataMiB) << 20}
+// bounds returns how much the rules keep at most, and for how long.
+func (cfg *Config) bounds() registry.Bounds {
+	l := cfg.Limits.WithDefaults()
+	return registry.Bounds{
+		Nodes: l.Nodes, Clusters: l.Clusters, Bytes: int64(l.DataMiB) << 20,
+		MinLease: cfg.MinLease, MaxLease: cfg.MaxLease, Forget: cfg.Forget,
+	}
 }
 
 // clockOf returns the clock of the rules: the machine's, which may tell another
@@ -118,14 +136,17 @@ type clock struct {
 // Now implements registry.Clock.
 func (c clock) Now() time.Time { return c.now() }
 
-func (h *Host) listen(addrs []string) error {
-	if len(addrs) == 0 {
+func (h *Host) listen(cfg *Config, log *slog.Logger) error {
+	if len(cfg.Listen) == 0 {
 		return errors.New("no address to listen on")
 	}
-	for _, addr := range addrs {
+	for _, addr := range cfg.Listen {
 		l, err := listenTCP(addr)
 		if err != nil {
 			return err // names the address
+		}
+		if len(cfg.ProxyFrom) > 0 {
+			l = newProxyListener(l, cfg.ProxyFrom, cfg.Limits.WithDefaults().Hello, log)
 		}
 		h.listeners = append(h.listeners, l)
 	}

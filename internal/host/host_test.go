@@ -25,7 +25,7 @@ import (
 func TestFormationWithoutPolling(t *testing.T) {
 	const n = 64
 	data := newStore(t)
-	r := start(t, newNode(t, 0, "xlReg"), data, "127.0.0.1:0", nil)
+	r := start(t, newNode(t, "xlReg"), data, "127.0.0.1:0", nil)
 	checkRosters(t, r.formAll(t, n, xlreg.Protocol20), xlreg.Protocol20)
 
 	if err := r.stop(); err != nil {
@@ -57,7 +57,7 @@ func TestMixedFormation(t *testing.T) {
 	for _, n := range []int{24, 64} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			data := newStore(t)
-			r := start(t, newNode(t, 0, "xlReg"), data, "127.0.0.1:0", nil)
+			r := start(t, newNode(t, "xlReg"), data, "127.0.0.1:0", nil)
 			checkRosters(t, r.formAll(t, n, protocols...), protocols...)
 			stats := r.Stats()
 			if stats.Panics != 0 || stats.Replies[wire.OpError] != 0 {
@@ -72,7 +72,7 @@ func TestMixedFormation(t *testing.T) {
 func TestStopWhileMembersWait(t *testing.T) {
 	const n, drain = 5, 20 * time.Second
 	data := newStore(t)
-	r := start(t, newNode(t, 0, "xlReg"), data, "127.0.0.1:0", func(cfg *host.Config) {
+	r := start(t, newNode(t, "xlReg"), data, "127.0.0.1:0", func(cfg *host.Config) {
 		cfg.Limits = guard.Limits{Drain: drain}
 	})
 	silent, err := net.Dial("tcp", string(r.Cred().Endpoints[0]))
@@ -110,7 +110,7 @@ func TestStopWhileMembersWait(t *testing.T) {
 
 func dial(t *testing.T, r *running, p xlreg.Protocol, name string) *client.Client {
 	t.Helper()
-	node := newNode(t, 1, name)
+	node := member(t, name, p)
 	if err := node.SetEndpoints([]xlreg.Endpoint{"127.0.0.1:4001"}); err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,10 @@ func TestRestartWhileMembersWait(t *testing.T) {
 	defer cancel()
 	nodes := make([]*identity.Node, n)
 	for i := range nodes {
-		nodes[i] = newNode(t, 1, memberName(i))
+		nodes[i] = nodeWith(t, testKeys()[1], memberName(i))
+		if p := protocols[i%len(protocols)]; !p.Classic() {
+			nodes[i] = nodeWith(t, mixedKeys()[i], memberName(i))
+		}
 	}
 	var members errgroup.Group
 	rosters := make([]*client.Roster, n)
@@ -232,7 +235,7 @@ func registered(t *testing.T, nodes []*identity.Node) []xlreg.NodeID {
 
 func TestOpenRefuses(t *testing.T) {
 	data := newStore(t)
-	node := newNode(t, 0, "xlReg")
+	node := newNode(t, "xlReg")
 	taken := start(t, node, data, "127.0.0.1:0", nil)
 	for name, change := range map[string]func(*host.Config){
 		"no address":   func(c *host.Config) { c.Listen = nil },
@@ -252,7 +255,7 @@ func TestOpenRefuses(t *testing.T) {
 // A Host that never serves frees what it has taken.
 func TestCloseWithoutServe(t *testing.T) {
 	data := newStore(t)
-	cfg := host.Config{Node: newNode(t, 0, "xlReg"), Store: data, Listen: []string{"127.0.0.1:0"}, IDLen: xlreg.ShortIDLen}
+	cfg := host.Config{Node: newNode(t, "xlReg"), Store: data, Listen: []string{"127.0.0.1:0"}, IDLen: xlreg.ShortIDLen}
 	h, err := host.Open(cfg)
 	if err != nil {
 		t.Fatal(err)

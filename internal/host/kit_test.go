@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// testKeys are the registry's, and those that all members share, who are told
+// testKeys are the registry's, and those that all classic members share, who are told
 // apart by their names.
 var testKeys = sync.OnceValue(func() []*keys.Set {
 	all := make([]*keys.Set, 2)
@@ -42,6 +42,22 @@ var testKeys = sync.OnceValue(func() []*keys.Set {
 			panic(err)
 		}
 		all[i] = set
+	}
+	return all
+})
+
+// mixedKeys are RSA keys of members over 2.0 whom those over classic carriers are to see,
+// who know no other kind. What takes long is a key, so all have one comms key.
+var mixedKeys = sync.OnceValue(func() []*keys.Set {
+	all := make([]*keys.Set, 22)
+	for i := range all {
+		made, err := keys.Generate(keys.RSA, keys.DefaultBits)
+		if err != nil {
+			panic(err)
+		}
+		if all[i], err = keys.NewSet(testKeys()[1].Comms, made.Sig); err != nil {
+			panic(err)
+		}
 	}
 	return all
 })
@@ -88,11 +104,28 @@ func start(t *testing.T, node *identity.Node, data store.Store, listen string, c
 	return r
 }
 
-// newNode makes a node in memory: the registry's with the test keys 0, a member
-// with those of 1.
-func newNode(t *testing.T, set int, name string) *identity.Node {
+// newNode makes the node of a registry in memory.
+func newNode(t *testing.T, name string) *identity.Node {
 	t.Helper()
-	n, err := identity.NewNode(identity.Options{Name: xlreg.Name(name), Keys: testKeys()[set]})
+	return nodeWith(t, testKeys()[0], name)
+}
+
+// member makes a node in memory that is to speak p.
+func member(t *testing.T, name string, p xlreg.Protocol) *identity.Node {
+	t.Helper()
+	if p.Classic() {
+		return nodeWith(t, testKeys()[1], name)
+	}
+	set, err := keys.Generate(keys.P256, 256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return nodeWith(t, set, name)
+}
+
+func nodeWith(t *testing.T, set *keys.Set, name string) *identity.Node {
+	t.Helper()
+	n, err := identity.NewNode(identity.Options{Name: xlreg.Name(name), Keys: set})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,9 +161,13 @@ func (r *running) formAll(t *testing.T, n int, speaks ...xlreg.Protocol) []*clie
 	rosters := make([]*client.Roster, n)
 	group, ctx := errgroup.WithContext(ctx)
 	for i := range n {
-		node := newNode(t, 1, memberName(i))
+		p := speaks[i%len(speaks)]
+		node := member(t, memberName(i), p)
+		if !p.Classic() && len(speaks) > 1 {
+			node = nodeWith(t, mixedKeys()[i/len(speaks)], memberName(i))
+		}
 		group.Go(func() (err error) {
-			rosters[i], err = r.form(ctx, node, speaks[i%len(speaks)], n)
+			rosters[i], err = r.form(ctx, node, p, n)
 			return err
 		})
 	}

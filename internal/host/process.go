@@ -10,27 +10,26 @@ import (
 // process looks after the memory of a process that is a registry and nothing else.
 // What each part of it is worth is measured in docs/performance.md.
 type process struct {
-	ballast []byte // never written, so the system has no memory to give for it
+	ballast []byte // never written, so it takes addresses but no memory
 }
 
-// ballastLen is how much the Go heap seems to hold without holding it. The runtime
-// collects when the heap has doubled; a registry's is so small that this would be
-// every few dozen sessions.
+// ballastLen is how much larger the Go heap looks than it is. The runtime collects garbage
+// when the heap has doubled in size; a registry's heap is so small that without the
+// ballast this would happen every few dozen sessions.
 const ballastLen = 16 << 20
 
-// newProcess prepares for at most so many connections, as if half of them had come
-// and gone already: that is more than a registry sees in quiet times, and what the
-// other half would leave behind is little beside it.
+// newProcess prepares for a number of connections as if half of them had come and gone
+// already. Most registries never see more, and what the other half would leave behind is
+// small in comparison.
 func newProcess(connections int) *process {
 	p := &process{ballast: make([]byte, ballastLen)} // first, from memory that needs no clearing
 	reserve(connections / 2)
 	return p
 }
 
-// reserve runs n goroutines at once and lets them end. The runtime keeps half a
-// kilobyte for each goroutine it ever had, and gives none of it back. So a registry
-// takes at its start what a flood would make it keep, and a flood leaves it about as
-// large as it was.
+// reserve runs n goroutines at once and lets them end. The runtime keeps half a kilobyte
+// for each goroutine it ever had and never gives it back. So a registry takes this memory
+// when it starts, and is about as large after a flood as it was before.
 func reserve(n int) {
 	release := make(chan struct{})
 	var waiting sync.WaitGroup

@@ -25,7 +25,7 @@ func (c *closing) Close() error {
 
 func TestStart(t *testing.T) {
 	data := &closing{Store: memory.New()}
-	r, err := host.Start(host.Config{Node: newNode(t, 0, "xlReg"), Store: data})
+	r, err := host.Start(host.Config{Node: newNode(t, "xlReg"), Store: data})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func TestStart(t *testing.T) {
 // A registry that cannot start leaves no store open, as nobody is left to close it.
 func TestStartFails(t *testing.T) {
 	data := &closing{Store: memory.New()}
-	cfg := host.Config{Node: newNode(t, 0, "xlReg"), Store: data, Listen: []string{"192.0.2.1:0"}}
+	cfg := host.Config{Node: newNode(t, "xlReg"), Store: data, Listen: []string{"192.0.2.1:0"}}
 	if _, err := host.Start(cfg); err == nil {
 		t.Error("started at an address that this machine does not have")
 	}

@@ -144,7 +144,7 @@ func askWithoutReading(o *orders, nc net.Conn) {
 	if err != nil {
 		return
 	}
-	get := wire.NewGet(wire.GetRequest{Ref: xlreg.ClusterRef{Name: xlreg.Name(o.Cluster)}, Which: xlreg.AllSeats})
+	get := wire.NewGet(wire.GetRequest{Ref: xlreg.ClusterRef{Name: xlreg.Name(o.Cluster)}, Which: xlreg.AllSeats()}, xlreg.Protocol20)
 	for range 50 {
 		if c.Send(ctx, get) != nil {
 			return

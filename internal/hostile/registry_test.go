@@ -79,7 +79,7 @@ func (r *liar) serve(s *session.Server, nc net.Conn) {
 			if err != nil {
 				return
 			}
-			reply = encoded.Message(xlreg.AllSeats, xlreg.MaxReplyFrame)
+			reply = encoded.Message(xlreg.AllSeats(), xlreg.MaxReplyFrame)
 		}
 		if c.Send(ctx, reply) != nil {
 			return

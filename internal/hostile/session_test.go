@@ -147,14 +147,14 @@ var script = []func(*talker, *choices) *wire.Message{
 	func(_ *talker, c *choices) *wire.Message {
 		return wire.NewCreate(xlreg.ClusterSpec{Name: clusterName(c), MaxSize: uint32(2 + c.below(2)), EndpointCount: 1})
 	},
-	func(*talker, *choices) *wire.Message { return wire.NewJoin(xlreg.ClusterRef{}) },
-	func(*talker, *choices) *wire.Message { return wire.NewGet(wire.GetRequest{Which: xlreg.AllSeats}) },
+	func(*talker, *choices) *wire.Message { return wire.NewJoin(wire.JoinRequest{}) },
+	func(*talker, *choices) *wire.Message { return wire.NewGet(wire.GetRequest{Which: xlreg.AllSeats()}, xlreg.Protocol20) },
 	func(_ *talker, c *choices) *wire.Message {
 		name := xlreg.Name(clusterName(c))
-		return wire.NewGet(wire.GetRequest{Ref: xlreg.ClusterRef{Name: name}, Which: xlreg.AllSeats, Wait: true})
+		return wire.NewGet(wire.GetRequest{Ref: xlreg.ClusterRef{Name: name}, Which: xlreg.AllSeats(), Wait: true}, xlreg.Protocol20)
 	},
 	func(_ *talker, c *choices) *wire.Message {
-		return wire.NewJoin(xlreg.ClusterRef{Name: xlreg.Name(clusterName(c))})
+		return wire.NewJoin(wire.JoinRequest{Ref: xlreg.ClusterRef{Name: xlreg.Name(clusterName(c))}})
 	},
 	func(*talker, *choices) *wire.Message { return wire.NewLeave(xlreg.ClusterRef{}) },
 	(*talker).logIn,

@@ -119,8 +119,8 @@ func (w *world) converse(addr string, p xlreg.Protocol) (*wire.Message, error) {
 	for _, m := range []*wire.Message{
 		wire.NewMember(token),
 		wire.NewCreate(xlreg.ClusterSpec{Name: "c0", MaxSize: 2, EndpointCount: 1}),
-		wire.NewJoin(xlreg.ClusterRef{}),
-		wire.NewGet(wire.GetRequest{Which: xlreg.AllSeats}),
+		wire.NewJoin(wire.JoinRequest{}),
+		wire.NewGet(wire.GetRequest{Which: xlreg.AllSeats()}, xlreg.Protocol20),
 	} {
 		if reply, err = ask(ctx, c, m); err != nil {
 			return nil, err

@@ -82,8 +82,8 @@ func (b *book) findName(name string) (*cluster, error) {
 	return c, nil
 }
 
-// join adds a member. A name that is there already stays as it is, and whoever
-// comes with it again is told nothing of that.
+// join adds a member. A name that is taken stays with the member that has it, and a second
+// member with that name is not told.
 func (b *book) join(c *cluster, m member) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

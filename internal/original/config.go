@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
+	"fmt"
 	"strings"
 )
 
@@ -26,6 +27,24 @@ func (c *Config) Registry() string {
 	lines := append([]string{"regNode {"}, indented(c.node())...)
 	lines = append(lines, "    ckPriv: "+privatePEM(c.Comms), "    skPriv: "+privatePEM(c.Sig), "}")
 	return strings.Join(lines, "\n")
+}
+
+// Member returns the content of a member's file, cluster.member.config: the node that it
+// is, and its cluster, of which its peers are the other members.
+func (c *Config) Member(cluster string, id []byte) string {
+	lines := append([]string{"clusterMember {"}, indented(c.node())...)
+	lines = append(lines, "    attrs: 0", "    clusterName: "+cluster, "    clusterAttrs: 0", "    clusterID: "+hex.EncodeToString(id),
+		fmt.Sprintf("    clusterSize: %d", len(c.Peers)+1), "    selfIndex: 0", "    members {")
+	for i := range c.Peers {
+		lines = append(lines, "        memberInfo {")
+		lines = append(lines, indented(indented(indented(c.Peers[i].base())))...)
+		lines = append(lines, "            attrs: 0", "            endPoints {")
+		for _, e := range c.Peers[i].Endpoints {
+			lines = append(lines, "                "+e)
+		}
+		lines = append(lines, "            }", "        }")
+	}
+	return strings.Join(append(lines, "    }", "    epCount: 1", "}"), "\n")
 }
 
 func (c *Config) node() []string {

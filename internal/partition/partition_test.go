@@ -154,16 +154,18 @@ func elapse(d time.Duration) { <-time.After(d) }
 type event struct {
 	name   string
 	happen func(w *world)
+	relay  func(r *relay) // instead, where the clients come through a relay
 }
 
 // events are told by how much longer they take than the moment that they need.
 func events(pause func(time.Duration)) []event {
 	hole := func(d time.Duration) event {
-		return event{fmt.Sprintf("hole of %v", d), func(w *world) { w.drop(); pause(d); w.pass() }}
+		return event{name: fmt.Sprintf("hole of %v", d), happen: func(w *world) { w.drop(); pause(d); w.pass() }}
 	}
 	return []event{
-		{"power cycle", func(w *world) { w.lose(); pause(20 * time.Second); w.start(0); w.pass() }},
-		{"another machine takes over the address", func(w *world) {
+		{name: "power cycle", happen: func(w *world) { w.lose(); pause(20 * time.Second); w.start(0); w.pass() }},
+		{name: "half-open relay", relay: (*relay).freeze},
+		{name: "another machine takes over the address", happen: func(w *world) {
 			first := w.stop
 			w.start(1)
 			w.t.Cleanup(func() {
@@ -173,7 +175,7 @@ func events(pause func(time.Duration)) []event {
 			})
 			w.leadTo(1)
 		}},
-		{"address gone and back", func(w *world) {
+		{name: "address gone and back", happen: func(w *world) {
 			w.in(w.machines[0], "ip", "addr", "del", registryAddr+"/32", "dev", "eth0")
 			pause(20 * time.Second)
 			w.address(w.machines[0], registryAddr, "eth0", w.gateways[0])
@@ -201,7 +203,7 @@ func TestFormPastEventsForReal(t *testing.T) {
 		t.Skip("takes minutes: XLREG_LONG=1")
 	}
 	for _, e := range events(elapse) {
-		for _, at := range []time.Duration{time.Second, 24 * time.Second} {
+		for _, at := range []time.Duration{time.Second, 6 * time.Second, 24 * time.Second} {
 			t.Run(fmt.Sprintf("%s after %v", e.name, at), func(t *testing.T) {
 				t.Parallel()
 				formPast(t, e, at, client.Limits{}, goal)
@@ -214,6 +216,10 @@ func TestFormPastEventsForReal(t *testing.T) {
 // over.
 func formPast(t *testing.T, e event, at time.Duration, limits client.Limits, goal time.Duration) {
 	w := newWorld(t)
+	if e.relay != nil {
+		r := relayed(t, w)
+		e.happen = func(*world) { e.relay(r) }
+	}
 	n := len(protocols) + 1
 	var g errgroup.Group
 	for i, p := range protocols {

@@ -46,7 +46,7 @@ func NewChecker() *Checker {
 func (c *Checker) Add(key string, value []byte) error {
 	err := c.add(key, value)
 	if err != nil {
-		return fmt.Errorf("record %.80q: %w", key, err)
+		return fmt.Errorf("%s: %w", describe(key), err)
 	}
 	return nil
 }

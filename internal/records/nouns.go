@@ -17,6 +17,7 @@ type Cluster struct {
 
 	Taken     xlreg.Seats // the indexes of the current epoch's seats: the members
 	Reserved  xlreg.Seats // those of earlier epochs, kept for their owners
+	First     uint64      // revision, with which it was made; 0: unknown
 	Lowest    uint64      // seats of an epoch before it are gone
 	Completed uint64      // the last epoch that has held as many members as there may be; 0: none
 
@@ -30,6 +31,9 @@ type Cluster struct {
 
 // Complete reports whether the current epoch has been complete.
 func (c *Cluster) Complete() bool { return c.Completed == c.State.Epoch }
+
+// has reports whether an index is somebody's.
+func (c *Cluster) has(index int) bool { return c.Taken.Has(index) || c.Reserved.Has(index) }
 
 // Free returns the indexes that are nobody's.
 func (c *Cluster) Free() xlreg.Seats {
@@ -97,7 +101,7 @@ func clusterToPB(c *Cluster) *recordspb.Cluster {
 		Epoch: c.State.Epoch, Revision: c.State.Revision, Orders: c.State.Orders,
 		LowestEpoch: c.Lowest, CompletedEpoch: c.Completed,
 		LastOrder: c.LastOrder, LastEpoch: c.LastAnswer.Epoch, LastRevision: c.LastAnswer.Revision,
-		Kept: uint32(c.Kept), TouchedDay: toDay(c.Touched), DeletedMillis: toMillis(c.Deleted),
+		Kept: uint32(c.Kept), TouchedDay: toDay(c.Touched), DeletedMillis: toMillis(c.Deleted), FirstRevision: c.First,
 	}
 }
 
@@ -119,7 +123,7 @@ func clusterFromPB(pb *recordspb.Cluster) (Cluster, error) {
 			Attrs: xlreg.ClusterAttrs(pb.GetAttrs()), MaxSize: int(pb.GetMaxSize()), EndpointCount: int(pb.GetEndpointCount()),
 		},
 		State: xlreg.ClusterState{Epoch: max(1, pb.GetEpoch()), Revision: pb.GetRevision(), Orders: pb.GetOrders()},
-		Taken: taken, Reserved: reserved, Lowest: pb.GetLowestEpoch(), Completed: pb.GetCompletedEpoch(),
+		Taken: taken, Reserved: reserved, First: pb.GetFirstRevision(), Lowest: pb.GetLowestEpoch(), Completed: pb.GetCompletedEpoch(),
 		LastOrder:  nilIfEmpty(pb.GetLastOrder()),
 		LastAnswer: xlreg.ClusterState{Epoch: pb.GetLastEpoch(), Revision: pb.GetLastRevision(), Orders: pb.GetOrders()},
 		Kept:       int(pb.GetKept()), Touched: fromDay(pb.GetTouchedDay()), Deleted: fromMillis(pb.GetDeletedMillis()),

@@ -163,6 +163,10 @@ func (r Reader) SeatsOfKey(c *Cluster, sum xlreg.KeySum) (seats []Seat, left xlr
 		return nil, left, err
 	}
 	for _, index := range refs.GetIndexes() {
+		if !c.has(int(index)) {
+			left = left.With(int(index)) // nobody has had it since, or this would not lead there
+			continue
+		}
 		found, err := r.trace(c.ID, int(index))
 		switch {
 		case err != nil:

@@ -363,7 +363,7 @@ func TestSeatChangesHands(t *testing.T) {
 	})
 	look(&first, 0, xlreg.Seats{})
 	look(&second, 1, xlreg.Seats{})
-	update(func(w Writer) error { return w.VacateSeat(&c, 4) })
+	update(func(w Writer) error { return w.VacateSeats(&c, []Seat{second}) })
 	look(&second, 0, xlreg.SeatsOf(4)) // its key is known again
 	update(func(w Writer) error { return w.PutSeat(&c, &first) })
 	look(&first, 1, xlreg.Seats{})

@@ -103,27 +103,20 @@ func (w Writer) PutSeat(c *Cluster, s *Seat) error {
 		w.link(c.ID, s.Index, sum, s.Token.Name))
 }
 
-// VacateSeat frees the seat with this index, which leaves its key behind, and says so in
-// the sets of c, whose record is the caller's to put.
-func (w Writer) VacateSeat(c *Cluster, index int) error {
-	before, err := w.trace(c.ID, index)
-	if err != nil {
-		return err
+// VacateSeats frees seats that have been read, and says so in the sets of c, whose record
+// is the caller's to put. Each leaves its key and its name behind, by which it can be
+// found until somebody else takes the place: a key that came over a classic carrier may
+// have so many seats that an Update could not do more for each.
+func (w Writer) VacateSeats(c *Cluster, seats []Seat) error {
+	var errs []error
+	for i := range seats {
+		index, token := seats[i].Index, &seats[i].Token
+		c.Taken, c.Reserved = c.Taken.Without(index), c.Reserved.Without(index)
+		errs = append(errs, w.put(seatKey(c.ID, index), &recordspb.Seat{
+			Index: uint32(index), Token: &recordspb.Token{Name: string(token.Name)}, LastKeySum: []byte(keys.KeySum(token.SigKey)),
+		}))
 	}
-	c.Taken, c.Reserved = c.Taken.Without(index), c.Reserved.Without(index)
-	sum := before.keySum()
-	return errors.Join(
-		w.unlink(c.ID, &before, sum, ""),
-		w.put(seatKey(c.ID, index), &recordspb.Seat{Index: uint32(index), LastKeySum: []byte(sum)}))
-}
-
-// ClearSeat takes away what lies under the key of a seat that is free, and what leads to it.
-func (w Writer) ClearSeat(c *Cluster, index int) error {
-	before, err := w.trace(c.ID, index)
-	if err != nil {
-		return err
-	}
-	return errors.Join(w.unlink(c.ID, &before, "", ""), w.remove(seatKey(c.ID, index)))
+	return errors.Join(errs...)
 }
 
 // unlink takes away by what a seat is found, as far as its next owner is not found by

@@ -27,18 +27,18 @@ func (r *Registry) checkAdmission(ctx context.Context, s *Session, req *JoinRequ
 		return nil, err
 	}
 	if c.Key == "" {
-		return refused("this cluster is open, and takes no admission"), nil
+		return refused("none is taken: this cluster is open"), nil
 	}
 	key := s.SigKey
 	p := proofOf("admission", string(c.Name), string(c.Key), string(key), string(req.Admission))
 	err = r.prove(ctx, s, p, func() error { return keys.VerifyAdmission(c.Name, c.Key, key, req.Parsed) })
 	if errors.Is(err, xlreg.ErrNotAdmitted) || errors.Is(err, xlreg.ErrBadSignature) {
-		return refused("its signature does not verify"), nil
+		return refused("bad signature"), nil
 	}
 	return nil, err
 }
 
-// admit decides whether a key may sit down in a cluster, in the order of section 5.11,
+// admit decides whether a key may sit down in a cluster, in the order of section 9.3,
 // and counts the use of an invite if it is the first of this key.
 func (j *joining) admit(tx records.Writer, cl *claim) error {
 	c, req := &j.cluster, j.req
@@ -52,7 +52,7 @@ func (j *joining) admit(tx records.Writer, cl *claim) error {
 	case banned:
 		return refused("banned")
 	case len(req.Admission) == 0:
-		return refused("there is none")
+		return refused("none")
 	case j.leave != nil:
 		return j.leave
 	}
@@ -76,7 +76,7 @@ func (j *joining) admitByInvite(tx records.Writer, seated bool) error {
 		return err
 	}
 	if known.Revoked {
-		return refused("its invite is revoked")
+		return refused("revoked")
 	}
 	if seated && invite.Uses == 0 {
 		return nil
@@ -94,11 +94,11 @@ func (j *joining) firstUse(tx records.Writer, known *records.Invite) error {
 	c, invite := &j.cluster, &j.req.Parsed.Invite
 	switch {
 	case expired(invite.NotAfter, j.now):
-		return refused("its invite has expired")
+		return refused("expired")
 	case invite.Uses == 0:
 		return nil
 	case known.Uses >= invite.Uses:
-		return refused("its invite is used up")
+		return refused("used up")
 	case c.Kept >= maxKept:
 		return &xlreg.Error{Kind: xlreg.ErrRegistryFull, Detail: "uses of invites", Retry: retryFull}
 	}

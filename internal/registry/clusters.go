@@ -20,6 +20,9 @@ type Created struct {
 // none, and whether it did. What exists is returned as it is, whatever was asked; what is
 // made has its numbers brought into range, and no unknown attribute.
 func (r *Registry) Create(ctx context.Context, s *Session, spec xlreg.ClusterSpec, allow Allowance) (c Created, did Effect, err error) {
+	if s.Protocol.Classic() {
+		spec.Attrs = 0 // deployed clients send random ones
+	}
 	if err := r.checkSpec(ctx, s, &spec); err != nil {
 		return Created{}, Unchanged, err
 	}
@@ -93,6 +96,7 @@ func (r *Registry) create(tx records.Writer, s *Session, spec *xlreg.ClusterSpec
 		Touched: records.Day(now),
 	}
 	raise(&c, now)
+	c.First = c.State.Revision
 	return c, MadeNew, tx.AddCluster(&c)
 }
 

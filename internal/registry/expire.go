@@ -5,24 +5,38 @@ import (
 	"errors"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/records"
-	"github.com/xlattice/xlreg/keys"
 )
 
 const (
 	leasePace  = 250 * time.Millisecond // between two looks at what has run out
 	leaseRetry = 5 * time.Second        // until a seat is looked at again that could not be freed
-	leaseBatch = 256                    // seats that are freed between two looks at the clock
+	leaseBatch = 256                    // leases that are looked at together
+	leaseTurns = 32                     // seats that are freed at once, which a store may do together
 )
 
 // expire frees the seats whose leases have run out, until ctx ends.
 func (r *Registry) expire(ctx context.Context) {
 	for r.pause(ctx, leasePace) {
-		for _, l := range r.leases.over(leaseBatch) {
-			r.endLease(ctx, &l, eventExpired)
+		for over := r.leases.over(leaseBatch); len(over) > 0; over = r.leases.over(leaseBatch) {
+			r.endLeases(ctx, over)
 		}
 	}
+}
+
+func (r *Registry) endLeases(ctx context.Context, over []lease) {
+	var ending errgroup.Group
+	ending.SetLimit(leaseTurns)
+	for i := range over {
+		ending.Go(func() error {
+			r.endLease(ctx, &over[i], eventExpired)
+			return nil
+		})
+	}
+	_ = ending.Wait() // none fails
 }
 
 // pause waits by the registry's clock, and reports whether it has not been ended.
@@ -68,7 +82,10 @@ func (r *Registry) endLease(ctx context.Context, l *lease, event string) {
 		if err != nil {
 			return err
 		}
-		if keys.KeySum(seat.Token.SigKey) != l.sum || seat.Run() != l.run || !r.leases.still(l) {
+		switch {
+		case keySum(&seat) != l.sum || seat.Run() != l.run:
+			return errAnothers
+		case !r.leases.still(l):
 			return errRenewed
 		}
 		if l.waiting && seat.Epoch <= c.Completed && (l.asked == 0 || now.Before(l.seen.Add(l.asked))) {
@@ -80,7 +97,7 @@ func (r *Registry) endLease(ctx context.Context, l *lease, event string) {
 	switch {
 	case err == nil:
 		r.freed(event, &c, freed)
-	case records.IsNotFound(err), errors.Is(err, xlreg.ErrNoSuchClusterID):
+	case records.IsNotFound(err), errors.Is(err, errAnothers):
 		r.leases.dropLease(l)
 	case errors.Is(err, errCompleted):
 		r.leases.completed(c.ID, l.epoch)
@@ -92,6 +109,7 @@ func (r *Registry) endLease(ctx context.Context, l *lease, event string) {
 // Why a lease does not end.
 var (
 	errRenewed   = errors.New("the seat is in use")
+	errAnothers  = errors.New("the seat is another's, or of another run, which has a lease of its own")
 	errCompleted = errors.New("all have come, and the seat needs no connection")
 )
 

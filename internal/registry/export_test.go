@@ -10,3 +10,10 @@ func (r *Registry) Totals() records.Totals {
 
 // StockTaken returns when the leases from before the start are known.
 func (r *Registry) StockTaken() { <-r.stocked }
+
+// Leases returns how many seats may end, as far as is known.
+func (r *Registry) Leases() int {
+	r.leases.mu.Lock()
+	defer r.leases.mu.Unlock()
+	return len(r.leases.seats)
+}

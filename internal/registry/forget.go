@@ -57,15 +57,19 @@ func (r *Registry) pauseOrPurge(ctx context.Context) bool {
 // drop ends a cluster in the Update that took its last member away. What is left of it
 // is taken away later, since there may be too much of it for one Update.
 func (r *Registry) drop(tx records.Writer, c *records.Cluster, now time.Time) error {
-	c.Deleted = now
+	c.Deleted, c.LastOrder = now, nil // no stone is left of it
 	if err := tx.FreeName(c); err != nil {
 		return err
 	}
+	r.purgeSoon(c.ID)
+	return tx.PutCluster(c)
+}
+
+func (r *Registry) purgeSoon(id xlreg.ClusterID) {
 	select {
-	case r.purges <- c.ID:
+	case r.purges <- id:
 	default: // the next look finds it
 	}
-	return tx.PutCluster(c)
 }
 
 func (r *Registry) forgetClusters(ctx context.Context, now time.Time) error {
@@ -114,7 +118,9 @@ func (r *Registry) forgetCluster(ctx context.Context, c *records.Cluster, now ti
 			return touch(tx, &found, now) // written by a version that did not say; its time begins now
 		}
 		gone = true
-		found.Deleted = now
+		if found.Deleted.IsZero() {
+			found.Deleted, found.LastOrder = now, nil
+		}
 		return errors.Join(tx.FreeName(&found), tx.PutCluster(&found))
 	})
 	if err != nil || !gone {
@@ -124,7 +130,8 @@ func (r *Registry) forgetCluster(ctx context.Context, c *records.Cluster, now ti
 	return r.purge(ctx, c.ID)
 }
 
-// purge takes away all that is kept of a cluster that is gone.
+// purge takes away all that is kept of a cluster that is gone, but for the stone of one
+// that its owner has deleted.
 func (r *Registry) purge(ctx context.Context, id xlreg.ClusterID) error {
 	for done := false; !done; {
 		var left []string
@@ -137,10 +144,11 @@ func (r *Registry) purge(ctx context.Context, id xlreg.ClusterID) error {
 		}
 		done = len(left) < forgetBatch
 		err = r.update(ctx, func(tx records.Writer) error {
-			if c, err := tx.Cluster(id); err != nil || c.Deleted.IsZero() {
+			c, err := tx.Cluster(id)
+			if err != nil || c.Deleted.IsZero() {
 				return err
 			}
-			return tx.Purge(id, left, done)
+			return tx.Purge(id, left, done && r.isOver(&c, r.clock.Now()))
 		})
 		if err != nil {
 			return ignoreNotFound(err)

@@ -31,7 +31,8 @@ type Seat struct {
 
 // joinedWithin is how old the time of a member's last Join may become before a Join
 // that changes nothing else is written down: a member that asks again and again costs
-// a write a minute, and the time in a roster is that of its last Join give or take so much.
+// a write a minute, and its time is right to the minute. The Join that takes a seat is
+// always written, with its exact time.
 const joinedWithin = time.Minute
 
 // Join gives the session's node a seat in the cluster, or the seat it has already, with
@@ -131,8 +132,10 @@ func (j *joining) take(tx records.Writer, cl *claim, p *place) error {
 	s.Token.Seat.Joined, s.Token.Seat.Lease, s.Token.Seat.Admission = j.now, j.bounds.lease(j.req.Lease), j.req.Admission
 	j.event, j.seat = eventOf(p.before, s.Token.ID), s
 	same := p.before != nil && len(p.frees) == 0 && sameSeat(p.before, &s)
+	if p.before != nil { // from now on it does not go with the connection that it came with
+		j.leases.alive(j.session, c.ID)
+	}
 	if same {
-		j.seat.Revision = p.before.Revision
 		return j.confirm(tx, p.before)
 	}
 	if p.before == nil {
@@ -143,10 +146,8 @@ func (j *joining) take(tx records.Writer, cl *claim, p *place) error {
 	j.did = Changed
 	raise(c, j.now)
 	j.seat.Revision = c.State.Revision
-	for _, index := range p.frees {
-		if err := tx.VacateSeat(c, index); err != nil {
-			return err
-		}
+	if err := tx.VacateSeats(c, p.frees); err != nil {
+		return err
 	}
 	if err := tx.PutSeat(c, &j.seat); err != nil {
 		return err
@@ -158,13 +159,16 @@ func (j *joining) take(tx records.Writer, cl *claim, p *place) error {
 	return tx.PutCluster(c)
 }
 
-// confirm writes down the time of a Join that changes nothing else, if that is due.
+// confirm writes down the time of a Join that changes nothing else, if that is due. The
+// seat keeps the signatures that it has: new ones would be another sum of one revision.
 func (j *joining) confirm(tx records.Writer, before *records.Seat) error {
-	if before.Fresh == j.seat.Fresh && isRecent(before.Token.Seat.Joined, j.now) {
-		j.seat.Token.Seat.Joined = before.Token.Seat.Joined
+	joined, fresh := j.seat.Token.Seat.Joined, j.seat.Fresh
+	j.seat = *before
+	if before.Fresh == fresh && isRecent(before.Token.Seat.Joined, j.now) {
 		return nil
 	}
 	j.did = Changed
+	j.seat.Token.Seat.Joined, j.seat.Fresh = joined, fresh
 	return tx.PutSeat(&j.cluster, &j.seat)
 }
 
@@ -244,18 +248,23 @@ func (r *Registry) Leave(ctx context.Context, s *Session, ref xlreg.ClusterRef, 
 // member goes. Seats of earlier epochs are seen by nobody, so that they raise no revision.
 func (r *Registry) free(tx records.Writer, c *records.Cluster, seats []records.Seat, now time.Time) error {
 	members := c.Taken.Len()
-	for i := range seats {
-		if err := tx.VacateSeat(c, seats[i].Index); err != nil {
-			return err
-		}
+	if err := tx.VacateSeats(c, seats); err != nil {
+		return err
 	}
-	if left := c.Taken.Len(); left != members {
-		raise(c, now)
-		if left == 0 && c.Attrs&xlreg.ClusterEphemeral != 0 && c.Kept == 0 {
-			return r.drop(tx, c, now)
-		}
+	c.Touched = records.Day(now)
+	if c.Taken.Len() == members {
+		return tx.PutCluster(c)
+	}
+	raise(c, now)
+	if goesWithLast(c) {
+		return r.drop(tx, c, now)
 	}
 	return tx.PutCluster(c)
+}
+
+// goesWithLast reports whether a cluster that has just lost a member goes with it.
+func goesWithLast(c *records.Cluster) bool {
+	return c.Taken.IsEmpty() && c.Attrs&xlreg.ClusterEphemeral != 0 && c.Kept == 0
 }
 
 // freed says what has happened to seats, and forgets their leases.

@@ -101,15 +101,15 @@ func TestAStrangerIsNotAdmitted(t *testing.T) {
 	k := w.keyed("c", 3)
 	a := w.person("a")
 	_, err := a.try(k.cluster, registry.JoinRequest{})
-	wantRefusal(t, err, "there is none")
+	wantRefusal(t, err, "none")
 
 	other := keys.NewOwner()
 	forged, _ := other.Admit("c", a.set.SigKey)
 	_, err = a.try(k.cluster, admission(forged))
-	wantRefusal(t, err, "signature")
+	wantRefusal(t, err, "bad signature")
 	b := w.person("b")
 	_, err = b.try(k.cluster, k.admitted(a))
-	wantRefusal(t, err, "signature")
+	wantRefusal(t, err, "bad signature")
 	if _, err := a.try(k.cluster, k.admitted(a)); err != nil {
 		t.Errorf("who is admitted: %v", err)
 	}

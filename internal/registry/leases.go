@@ -20,6 +20,7 @@ type leases struct {
 	holders map[*Session]map[*lease]bool        // guarded by mu
 	waiting map[xlreg.ClusterID]map[*lease]bool // guarded by mu; those that wait for a new start
 	queue   leaseQueue                          // guarded by mu
+	trouble time.Time                           // guarded by mu; when the store last failed
 }
 
 // seatID is the seat of a sig key in a cluster. It has one: leases are for 2.0.
@@ -37,6 +38,8 @@ type lease struct {
 	asked   time.Duration // 0: for ever
 	waiting bool          // it was taken for a new start that has not come about
 	holder  *Session      // the connection that took or last renewed it; nil is unknown
+
+	renewals uint64 // how often it has been given its whole term
 
 	seen  time.Time
 	due   time.Time // when the seat ends
@@ -101,6 +104,7 @@ func (ls *leases) add(l *lease) {
 // renew gives a lease its whole term anew, and binds it to the session.
 func (ls *leases) renew(l *lease, s *Session) {
 	ls.hold(l, s)
+	l.renewals++
 	l.seen = ls.clock.Now()
 	l.due = l.seen.Add(l.term())
 	if l.place < 0 {
@@ -244,6 +248,7 @@ func (ls *leases) over(limit int) (over []lease) {
 	now := ls.clock.Now()
 	for len(ls.queue) > 0 && len(over) < limit && !ls.queue[0].at.After(now) {
 		l := ls.queue[0]
+		l.due = later(l.due, ls.trouble.Add(l.term()))
 		if l.at = l.due; !l.due.After(now) {
 			over = append(over, *l)
 			l.at = now.Add(leaseRetry)
@@ -258,7 +263,22 @@ func (ls *leases) still(l *lease) bool {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	now := ls.seats[l.seatID]
-	return now != nil && now.seen.Equal(l.seen) && now.run == l.run
+	return now != nil && now.renewals == l.renewals && now.run == l.run
+}
+
+// troubled notes that the store has failed: whoever could not be heard meanwhile has the
+// whole term when it is back.
+func (ls *leases) troubled() {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	ls.trouble = ls.clock.Now()
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // leaseQueue is a heap of leases, by when they are looked at. One that was renewed is due

@@ -41,6 +41,9 @@ func (r *Registry) Order(ctx context.Context, s *Session, req OrderRequest, allo
 	if o.did == Changed {
 		r.log.Info("order done", "order", req.Order.Kind.String(), "cluster", o.cluster.Name, "cluster_id", o.cluster.ID, "serial", req.Order.Serial)
 		r.freed(eventEvicted, &o.cluster, o.seats)
+		if !o.cluster.Deleted.IsZero() {
+			r.purgeSoon(o.cluster.ID)
+		}
 	}
 	return Ordered{o.cluster.Cluster, o.cluster.LastAnswer}, o.did, nil
 }
@@ -48,6 +51,9 @@ func (r *Registry) Order(ctx context.Context, s *Session, req OrderRequest, allo
 // checkOrder verifies the owner's signature. The key of a cluster never changes, so this
 // need not be in the Update that does the order.
 func (r *Registry) checkOrder(ctx context.Context, s *Session, req *OrderRequest) error {
+	if err := checkSubject(&req.Order); err != nil {
+		return err
+	}
 	var c records.Cluster
 	err := r.view(ctx, func(tx records.Reader) (err error) {
 		c, err = tx.Cluster(req.Order.Cluster)
@@ -56,11 +62,25 @@ func (r *Registry) checkOrder(ctx context.Context, s *Session, req *OrderRequest
 	if err != nil {
 		return err
 	}
+	if !c.Deleted.IsZero() && !bytes.Equal(c.LastOrder, req.Signed.Bytes) {
+		return xlreg.ErrNoSuchClusterID
+	}
 	if c.Key == "" {
 		return xlreg.Errorf(xlreg.ErrBadSignature, "an open cluster has no owner")
 	}
 	p := proofOf("order", string(c.Key), string(req.Signed.Bytes), string(req.Signed.Sig))
 	return r.prove(ctx, s, p, func() error { return keys.VerifyOrder(c.Key, req.Signed) })
+}
+
+// checkSubject holds what an order is about against what its kind needs.
+func checkSubject(o *xlreg.Order) error {
+	switch {
+	case (o.Kind == xlreg.OrderEvict || o.Kind == xlreg.OrderBan) && len(o.KeySum) != xlreg.KeySumLen:
+		return xlreg.Errorf(xlreg.ErrBadSignature, "the sum of a key has %d bytes, not %d", xlreg.KeySumLen, len(o.KeySum))
+	case o.Kind == xlreg.OrderRevoke && len(o.Invite) != xlreg.ClusterKeyLen:
+		return xlreg.Errorf(xlreg.ErrBadSignature, "the key of an invite has %d bytes, not %d", xlreg.ClusterKeyLen, len(o.Invite))
+	}
+	return nil
 }
 
 // ordering is one order on its way. Its closure may run more than once.
@@ -108,7 +128,14 @@ func (o *ordering) act(tx records.Writer) (end func() error, err error) {
 	end = func() error { return tx.PutCluster(c) }
 	switch o.order.Kind {
 	case xlreg.OrderEvict:
-		return end, o.evict(tx, xlreg.ErrNotMember)
+		members := c.Taken.Len()
+		if err := o.evict(tx, xlreg.ErrNotMember); err != nil {
+			return nil, err
+		}
+		if members > 0 && goesWithLast(c) {
+			end = func() error { return o.drop(tx, c, o.now) }
+		}
+		return end, nil
 	case xlreg.OrderBan:
 		if err := o.keepOne(tx.Banned(c.ID, o.order.KeySum)); err != nil {
 			return nil, err
@@ -131,28 +158,17 @@ func (o *ordering) act(tx records.Writer) (end func() error, err error) {
 
 // evict frees the seats of a key; where it has none, the result is missing.
 func (o *ordering) evict(tx records.Writer, missing error) (err error) {
-	if len(o.order.KeySum) != xlreg.KeySumLen {
-		return xlreg.Errorf(xlreg.ErrIllFormedToken, "the sum of a key has %d bytes, not %d", xlreg.KeySumLen, len(o.order.KeySum))
-	}
 	if o.seats, _, err = tx.SeatsOfKey(&o.cluster, o.order.KeySum); err != nil {
 		return err
 	}
 	if len(o.seats) == 0 {
 		return missing
 	}
-	for i := range o.seats {
-		if err := tx.VacateSeat(&o.cluster, o.seats[i].Index); err != nil {
-			return err
-		}
-	}
-	return nil
+	return tx.VacateSeats(&o.cluster, o.seats)
 }
 
 func (o *ordering) revoke(tx records.Writer) error {
 	c, key := &o.cluster, o.order.Invite
-	if len(key) != xlreg.ClusterKeyLen {
-		return xlreg.Errorf(xlreg.ErrIllFormedToken, "the key of an invite has %d bytes, not %d", xlreg.ClusterKeyLen, len(key))
-	}
 	known, err := tx.Invite(c.ID, key)
 	if err != nil && !records.IsNotFound(err) {
 		return err

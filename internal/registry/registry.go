@@ -5,6 +5,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -134,8 +135,7 @@ func (r *Registry) Close() error {
 	return nil
 }
 
-// update runs f in a transaction, and gives an error that is not a rule's the
-// kind that clients are told.
+// update runs f in a transaction.
 func (r *Registry) update(ctx context.Context, f func(records.Writer) error) error {
 	var grown records.Totals
 	err := r.store.Update(ctx, func(tx store.Writer) error {
@@ -147,21 +147,35 @@ func (r *Registry) update(ctx context.Context, f func(records.Writer) error) err
 	if err == nil {
 		r.totals.add(grown)
 	}
-	return explain(ctx, err)
+	return r.explain(ctx, err)
 }
 
 func (r *Registry) view(ctx context.Context, f func(records.Reader) error) error {
-	return explain(ctx, r.store.View(ctx, func(tx store.Reader) error { return f(records.NewReader(tx)) }))
+	return r.explain(ctx, r.store.View(ctx, func(tx store.Reader) error { return f(records.NewReader(tx)) }))
 }
 
-func explain(ctx context.Context, err error) error {
+// explain gives an error that is not a rule's the kind that clients are told.
+func (r *Registry) explain(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
 	if _, ok := xlreg.KindOf(err); ok {
 		return err
 	}
+	if !isOurs(err) {
+		r.leases.troubled()
+	}
 	return fmt.Errorf("%w: %w", &xlreg.Error{Kind: xlreg.ErrTryLater, Retry: retryLater}, err)
+}
+
+// isOurs reports whether an error is no failure of the store, but what it has in it.
+func isOurs(err error) bool {
+	for _, ours := range []error{errAnothers, errRenewed, errCompleted, records.ErrDamaged, errNoFreeDraw} {
+		if errors.Is(err, ours) {
+			return true
+		}
+	}
+	return records.IsNotFound(err)
 }
 
 // orKind puts kind in the place of an error that says there is no such record.

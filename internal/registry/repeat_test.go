@@ -109,18 +109,22 @@ func TestTheSameJoinCostsNothing(t *testing.T) {
 	meter := storetest.NewMeter(memory.New())
 	w := newWorldOn(t, meter)
 	c := w.create("c", 2)
-	id := w.node("a", testKeys()[0], end)
+	p := w.person("a")
 	join := func(want registry.Effect) {
 		t.Helper()
 		meter.Take()
-		_, did, err := w.Join(t.Context(), w.sessions[id], registry.JoinRequest{Ref: xlreg.ClusterRef{ID: c.ID}}, registry.AllowAll)
+		_, did, err := w.Join(t.Context(), p.s, registry.JoinRequest{Ref: xlreg.ClusterRef{ID: c.ID}}, registry.AllowAll)
 		_, used := meter.Take()
 		if err != nil || did != want || (used.Writes == 0) != (want == registry.Unchanged) {
 			t.Errorf("Join did %v with %d writes, %v; want %v", did, used.Writes, err, want)
 		}
 	}
+	w.clock.advance(34567 * time.Millisecond)
 	join(registry.Changed)
 	first := w.roster(c)
+	if got := first.Members[0].Token.Seat.Joined; !got.Equal(w.clock.Now()) {
+		t.Errorf("seat taken at %v, and the roster says %v", w.clock.Now(), got)
+	}
 	w.clock.advance(59 * time.Second)
 	join(registry.Unchanged)
 	if w.roster(c) != first {
@@ -133,6 +137,16 @@ func TestTheSameJoinCostsNothing(t *testing.T) {
 	}
 	w.clock.advance(-time.Hour)
 	join(registry.Changed)
+
+	// A seat that is taken anew has its own time, however soon that is.
+	if _, err := w.Leave(t.Context(), p.s, xlreg.ClusterRef{ID: c.ID}, registry.AllowAll); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.advance(1234 * time.Millisecond)
+	join(registry.Changed)
+	if got := w.roster(c).Members[0].Token.Seat.Joined; !got.Equal(w.clock.Now()) {
+		t.Errorf("seat taken anew at %v, and the roster says %v", w.clock.Now(), got)
+	}
 }
 
 // Whoever may write no more is told what is there, and refused all else.

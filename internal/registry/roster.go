@@ -12,9 +12,9 @@ import (
 	"github.com/xlattice/xlreg/keys"
 )
 
-// maxRosters bounds the rosters kept for the next reader, each of which may
-// take some 100 KiB.
-const maxRosters = 128
+// maxKeptMembers bounds the rosters kept for the next reader: so many members, each of
+// which may take some 2 KiB, and as many as one for each roster.
+const maxKeptMembers = 1 << 14
 
 // Roster is who is in a cluster. Until the cluster changes every reader gets
 // the same one, so that what is derived from it can be kept with it.
@@ -23,13 +23,14 @@ type Roster struct {
 	Changed []uint64 // of each member, the revision of the cluster at which it last changed
 	Sum     keys.Sum
 
-	read time.Time // when signs of life were last looked up; zero if no member has a lease
+	first uint64    // revision of the cluster; 0: unknown
+	read  time.Time // when signs of life were last looked up; zero if no member has a lease
 }
 
 // ChangedSince returns the indexes of the members that have changed since a revision,
 // and false if the registry does not know.
 func (r *Roster) ChangedSince(revision uint64) (changed xlreg.Seats, ok bool) {
-	if revision > r.State.Revision {
+	if revision > r.State.Revision || revision < r.first {
 		return changed, false
 	}
 	for i := range r.Members {
@@ -50,7 +51,7 @@ func (r *Registry) Roster(ctx context.Context, ref xlreg.ClusterRef, p xlreg.Pro
 	if c.Taken.IsEmpty() {
 		r.touched(ctx, &c)
 	}
-	if kept := r.kept(&c); kept != nil {
+	if kept := r.rosters.get(&c); kept != nil {
 		return kept, nil
 	}
 	key := fmt.Sprint(string(c.ID), c.State.Revision)
@@ -93,7 +94,7 @@ func (r *Registry) readRoster(ctx context.Context, id xlreg.ClusterID) (*Roster,
 		if c, err = tx.Cluster(id); err != nil {
 			return orKind(err, xlreg.ErrNoSuchClusterID)
 		}
-		if kept = r.kept(&c); kept != nil {
+		if kept = r.rosters.get(&c); kept != nil {
 			return nil // somebody has read it since
 		}
 		seats, err = tx.Members(&c)
@@ -111,7 +112,7 @@ func (r *Registry) readRoster(ctx context.Context, id xlreg.ClusterID) (*Roster,
 // newRoster is called outside of the transaction that read the seats: it is most of the
 // work, since it sums up every member.
 func (r *Registry) newRoster(c *records.Cluster, seats []records.Seat) *Roster {
-	roster := &Roster{Roster: xlreg.Roster{Cluster: c.Cluster, State: c.State}}
+	roster := &Roster{Roster: xlreg.Roster{Cluster: c.Cluster, State: c.State}, first: c.First}
 	roster.Members = make([]xlreg.Member, len(seats))
 	roster.Changed = make([]uint64, len(seats))
 	for i := range seats {
@@ -134,17 +135,16 @@ func (r *Registry) stamp(roster *Roster) {
 	}
 }
 
-// kept returns the roster of a cluster that is known already. What it says of signs of life
-// is not much older than they are told.
-func (r *Registry) kept(c *records.Cluster) *Roster {
-	kept := r.rosters.get(c)
-	if kept == nil || kept.read.IsZero() || r.clock.Now().Sub(kept.read) < seenWithin {
-		return kept
+// Seen returns a roster with the last sign of life of each member that has a lease, as of
+// a moment ago. It is for those who read tokens: news say nothing of it.
+func (r *Registry) Seen(roster *Roster) *Roster {
+	if roster.read.IsZero() || r.clock.Now().Sub(roster.read) < seenWithin {
+		return roster
 	}
-	again := *kept
-	again.Members = slices.Clone(kept.Members)
+	again := *roster
+	again.Members = slices.Clone(roster.Members)
 	r.stamp(&again)
-	r.rosters.replace(kept, &again)
+	r.rosters.replace(roster, &again)
 	return &again
 }
 
@@ -156,6 +156,7 @@ const seenWithin = time.Second
 type rosterCache struct {
 	mu      sync.Mutex
 	rosters map[xlreg.ClusterID]*Roster // guarded by mu
+	members int                         // guarded by mu; of all of them, and one for each
 }
 
 func (rc *rosterCache) get(c *records.Cluster) *Roster {
@@ -183,8 +184,10 @@ func (rc *rosterCache) put(roster *Roster) *Roster {
 	if rc.rosters == nil {
 		rc.rosters = make(map[xlreg.ClusterID]*Roster)
 	}
-	rc.evict()
+	rc.remove(id)
+	rc.evict(weight(roster))
 	rc.rosters[id] = roster
+	rc.members += weight(roster)
 	return roster
 }
 
@@ -201,16 +204,27 @@ func (rc *rosterCache) replace(kept, roster *Roster) {
 func (rc *rosterCache) drop(id xlreg.ClusterID) {
 	rc.mu.Lock()
 	defer rc.mu.Unlock()
-	delete(rc.rosters, id)
+	rc.remove(id)
 }
 
-// evict makes room for one more. Which one goes does not matter: it costs its
-// next reader one look at the store.
-func (rc *rosterCache) evict() {
+// weight is what a roster counts as.
+func weight(r *Roster) int { return 1 + len(r.Members) }
+
+// remove is called with mu held.
+func (rc *rosterCache) remove(id xlreg.ClusterID) {
+	if kept := rc.rosters[id]; kept != nil {
+		rc.members -= weight(kept)
+		delete(rc.rosters, id)
+	}
+}
+
+// evict makes room for one more. Which ones go does not matter: each costs its next
+// reader one look at the store.
+func (rc *rosterCache) evict(room int) {
 	for id := range rc.rosters {
-		if len(rc.rosters) < maxRosters {
+		if rc.members+room <= maxKeptMembers {
 			return
 		}
-		delete(rc.rosters, id)
+		rc.remove(id)
 	}
 }

@@ -30,13 +30,13 @@ type claim struct {
 // place is the answer to a claim.
 type place struct {
 	index  int
-	before *records.Seat // who had it, if that goes on: the claimant's own seat
-	opens  bool          // the next epoch begins, with this seat as its first
-	frees  []int         // other seats that go
+	before *records.Seat  // who had it, if that goes on: the claimant's own seat
+	opens  bool           // the next epoch begins, with this seat as its first
+	frees  []records.Seat // others that go
 }
 
 // choose returns the place of a claim in c, or why there is none. It is the heart of
-// sections 5.6 and 5.14: the claimant's own seat first, then faults in their order.
+// sections 5.6 and 10.5: the claimant's own seat first, then faults in their order.
 func choose(c *records.Cluster, cl *claim) (place, error) {
 	own, others := cl.own()
 	if own != nil && slices.Contains(own.Past, cl.run) && cl.run != "" {
@@ -44,14 +44,13 @@ func choose(c *records.Cluster, cl *claim) (place, error) {
 	}
 	p := place{before: own, frees: others, opens: cl.opens(c, own)}
 	switch h := cl.holder; {
-	case h == nil || own != nil && h.Index == own.Index || slices.Contains(others, h.Index):
-	case h.Token.SigKey == cl.token.SigKey:
+	case h == nil || h.Token.SigKey == cl.token.SigKey:
 	case !cl.mayDisplace(c, h):
 		return place{}, xlreg.ErrMemberNameInUse
 	case own == nil:
-		return p.at(h.Index), nil
+		return p.enter(c, cl, xlreg.SeatsOf(h.Index))
 	default:
-		p.frees = append(p.frees, h.Index) // it keeps a name that is needed
+		p.frees = append(slices.Clone(p.frees), *h) // it keeps a name that is needed
 	}
 	if own != nil {
 		return p.at(own.Index), nil
@@ -60,6 +59,12 @@ func choose(c *records.Cluster, cl *claim) (place, error) {
 	if free.IsEmpty() && cl.fresh && c.Key != "" {
 		free = c.Reserved
 	}
+	return p.enter(c, cl, free)
+}
+
+// enter takes the lowest of the seats that there are for one who has none: who has too few
+// endpoints gets none of them.
+func (p place) enter(c *records.Cluster, cl *claim, free xlreg.Seats) (place, error) {
 	switch {
 	case free.IsEmpty():
 		return place{}, xlreg.ErrClusterFull
@@ -74,18 +79,13 @@ func (p place) at(index int) place {
 	return p
 }
 
-// own returns the claimant's seat, and the indexes of others that its key has, from
-// classic times: a key has one seat.
-func (cl *claim) own() (own *records.Seat, others []int) {
-	for i := range cl.seats {
-		if i > 0 {
-			others = append(others, cl.seats[i].Index)
-		}
+// own returns the claimant's seat, and the others that its key has, from classic times: a
+// key has one seat.
+func (cl *claim) own() (own *records.Seat, others []records.Seat) {
+	if len(cl.seats) == 0 {
+		return nil, nil
 	}
-	if len(cl.seats) > 0 {
-		own = &cl.seats[0]
-	}
-	return own, others
+	return &cl.seats[0], cl.seats[1:]
 }
 
 // opens reports whether a Join that succeeds begins the next epoch: its node has been
@@ -122,13 +122,8 @@ func chooseClassic(c *records.Cluster, cl *claim) (place, error) {
 		return place{index: h.Index, before: h}, nil
 	case h != nil:
 		return place{}, xlreg.ErrMemberNameInUse
-	case c.Free().IsEmpty():
-		return place{}, xlreg.ErrClusterFull
-	case len(cl.token.Endpoints) < c.EndpointCount:
-		return place{}, xlreg.Errorf(xlreg.ErrTooFewEndpoints, "%d given, %d wanted", len(cl.token.Endpoints), c.EndpointCount)
-	default:
-		return place{index: c.Free().Lowest()}, nil
 	}
+	return place{}.enter(c, cl, c.Free())
 }
 
 // seatFor returns the seat that a claim gets in its place, of the epoch that is current

@@ -67,8 +67,8 @@ func (r *Registry) watch(ctx context.Context) {
 	}
 }
 
-// changed wakes those for whom a change of the store is the one they wait for. The
-// change has the cluster's new record with it, so waking reads nothing.
+// changed ends the waits that a change of the store fulfils. The change includes the
+// cluster's new record, so nothing has to be read for that.
 func (r *Registry) changed(ctx context.Context, change store.Change) error {
 	if !change.IsZero() {
 		return r.wake(change)

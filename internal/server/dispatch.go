@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -145,7 +146,7 @@ func (p *peerSession) order(ctx context.Context, m *wire.Message) (*wire.Message
 	if err != nil {
 		return nil, err
 	}
-	claim := p.server.meters.writes.Claim(p.from, p.server.now(), 1)
+	claim := p.server.meters.writes.Claim(p.from, p.server.now(), 1+len(signed.Bytes)/writeUnit)
 	done, did, err := p.server.registry.Order(ctx, &p.rules, registry.OrderRequest{Signed: signed, Order: order}, allowance(&claim))
 	if err := claim.Settle(did != registry.Unchanged, err); err != nil {
 		return nil, err
@@ -162,13 +163,23 @@ func (p *peerSession) get(e ends, m *wire.Message) (reply *wire.Message, w *wait
 	if err != nil {
 		return nil, nil, err
 	}
-	req.Ref = xlreg.ClusterRef{ID: c.ID}
+	w = &wait{req: req, byName: req.Ref.ID == "" && req.Ref.Name != ""}
+	w.req.Ref = xlreg.ClusterRef{ID: c.ID}
 	p.server.registry.Alive(&p.rules, c.ID)
 	if req.Wait && (req.WaitSize == nil || *req.WaitSize > 0) {
-		return p.await(e, req, &c)
+		return p.await(e, w, &c)
 	}
-	reply, err = p.roster(e.hard, req)
+	reply, err = p.rosterFor(e.hard, w)
 	return reply, nil, err
+}
+
+// rosterFor answers a request whose cluster may have gone since it was looked up.
+func (p *peerSession) rosterFor(ctx context.Context, w *wait) (*wire.Message, error) {
+	reply, err := p.roster(ctx, w.req)
+	if w.byName && errors.Is(err, xlreg.ErrNoSuchClusterID) {
+		err = xlreg.ErrNoSuchClusterName
+	}
+	return reply, err
 }
 
 // roster answers a reader with what there is now: of one who knows an earlier revision
@@ -177,6 +188,9 @@ func (p *peerSession) roster(ctx context.Context, req wire.GetRequest) (*wire.Me
 	roster, err := p.server.registry.Roster(ctx, req.Ref, p.peer.Protocol)
 	if err != nil {
 		return nil, err
+	}
+	if req.Since == nil {
+		roster = p.server.registry.Seen(roster)
 	}
 	encoded, err := p.server.rosters.encoded(roster, p.peer.Protocol)
 	if err != nil {
@@ -220,25 +234,26 @@ func (p *peerSession) sign(ctx context.Context, encoded *wire.EncodedRoster) (si
 	return signed, nil
 }
 
-// wait is a request that waits.
+// wait is a request for a roster, which may have to wait.
 type wait struct {
 	req     wire.GetRequest
+	byName  bool            // that is how its cluster was named
 	ready   context.Context //nolint:containedctx // what is waited for
 	release func()
 }
 
 // await is for a reader who wants to wait until there is what it asks for or its time is
 // over. If there is nothing to wait for it gets its reply at once.
-func (p *peerSession) await(e ends, req wire.GetRequest, c *xlreg.Cluster) (reply *wire.Message, w *wait, err error) {
-	ready, release, err := p.server.registry.Await(e.stop, c, waitFor(&req, c.MaxSize))
+func (p *peerSession) await(e ends, w *wait, c *xlreg.Cluster) (*wire.Message, *wait, error) {
+	var err error
+	w.ready, w.release, err = p.server.registry.Await(e.stop, c, waitFor(&w.req, c.MaxSize))
 	if err != nil {
 		return nil, nil, err
 	}
-	w = &wait{req, ready, release}
-	if ready.Err() == nil {
+	if w.ready.Err() == nil {
 		return nil, w, nil
 	}
-	reply, err = p.awaited(e, w)
+	reply, err := p.awaited(e, w)
 	return reply, nil, err
 }
 
@@ -264,7 +279,7 @@ func (p *peerSession) awaited(e ends, w *wait) (*wire.Message, error) {
 		told := &xlreg.Error{Kind: xlreg.ErrTryLater, Detail: errStopping.Error(), Retry: stopRetry}
 		return nil, fmt.Errorf("%w: %w", told, errStopping)
 	}
-	return p.roster(e.hard, w.req)
+	return p.rosterFor(e.hard, w)
 }
 
 // refOr returns ref, or the session's own cluster if ref names none.

@@ -13,6 +13,7 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/guard"
 	"github.com/xlattice/xlreg/internal/wire"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // Every write is counted, and who has none left is told when to come back. What changes
@@ -27,7 +28,7 @@ func TestLimitOfWrites(t *testing.T) {
 	}
 	a.create("c", 2)
 	ref := xlreg.ClusterRef{Name: "c"}
-	a.ask(wire.NewJoin(ref))
+	a.ask(wire.NewJoin(wire.JoinRequest{Ref: ref}))
 
 	over := func(m *wire.Message) {
 		t.Helper()
@@ -37,8 +38,11 @@ func TestLimitOfWrites(t *testing.T) {
 			t.Errorf("%v over the limit: %v, retry after %v", m.Op(), err, retry)
 		}
 	}
-	changed := a.token("b")
-	changed.ID = id
+	changed := a.token("a")
+	changed.ID, changed.Attrs = id, xlreg.AttrSolo
+	if changed.DigSig2, err = keys.SignToken(a.keys.Sig, changed); err != nil {
+		t.Fatal(err)
+	}
 	over(wire.NewMember(changed))
 	over(wire.NewCreate(xlreg.ClusterSpec{Name: "d"}))
 	over(wire.NewLeave(ref))
@@ -46,8 +50,8 @@ func TestLimitOfWrites(t *testing.T) {
 	token.ID = id
 	a.ask(wire.NewMember(token))
 	a.create("c", 2)
-	a.ask(wire.NewJoin(ref))
-	a.ask(wire.NewGet(wire.GetRequest{Ref: ref, Which: xlreg.AllSeats}))
+	a.ask(wire.NewJoin(wire.JoinRequest{Ref: ref}))
+	a.ask(wire.NewGet(wire.GetRequest{Ref: ref, Which: xlreg.AllSeats()}, xlreg.Protocol20))
 }
 
 // What one source reads is counted, too, whoever it is.
@@ -56,9 +60,9 @@ func TestLimitOfReads(t *testing.T) {
 	a := w.connect(xlreg.Protocol20, testKeys()[1])
 	a.register("a")
 	a.create("c", 2)
-	a.ask(wire.NewJoin(xlreg.ClusterRef{}))
+	a.ask(wire.NewJoin(wire.JoinRequest{}))
 	reader := w.connect(xlreg.Protocol20, nil)
-	get := wire.NewGet(wire.GetRequest{Ref: xlreg.ClusterRef{Name: "c"}, Which: xlreg.AllSeats})
+	get := wire.NewGet(wire.GetRequest{Ref: xlreg.ClusterRef{Name: "c"}, Which: xlreg.AllSeats()}, xlreg.Protocol20)
 	read := 0
 	for {
 		reader.send(get)
@@ -76,7 +80,7 @@ func TestLimitOfReads(t *testing.T) {
 	if read < 1<<19 {
 		t.Errorf("refused after %d bytes, of 1 MiB", read)
 	}
-	a.ask(wire.NewJoin(xlreg.ClusterRef{})) // it is reading that is over
+	a.ask(wire.NewJoin(wire.JoinRequest{})) // it is reading that is over
 }
 
 // logLines is a log that tests read.

@@ -22,6 +22,7 @@ func newMeters(l *guard.Limits) meters {
 		clusters: guard.NewQuota(guard.Rate{Source: l.ClustersPerMinute, Loopback: l.LoopbackPerMinute}),
 		writes: guard.NewQuota(guard.Rate{
 			Source: l.WritesPerMinute, Loopback: l.WritesPerMinuteLoopback, Total: l.WritesPerMinuteTotal,
+			Burst: l.WriteBurst,
 		}),
 		reads: guard.NewQuota(guard.Rate{
 			Source: l.ReadMiBPerMinute * readUnits, Loopback: l.ReadMiBPerMinuteLoopback * readUnits,
@@ -88,12 +89,12 @@ func (p *peerSession) read(reply *wire.Message) (*wire.Message, error) {
 	return nil, c.Settle(false, xlreg.ErrTooManyRequests)
 }
 
-// signatureRetry is when a peer is told to come back whose signature's turn did not
-// come in time.
+// signatureRetry is when a peer is told to come back if there was no turn in time to verify
+// its signature.
 const signatureRetry = time.Second
 
-// turn is for registry.Credential: a peer's signatures are verified in the same turns
-// as handshakes are computed, so that whoever sends bad ones waits for others.
+// turn is for registry.Credential. Signatures are verified in the same turns as handshakes,
+// so a client that sends bad ones has to wait for the others.
 func (p *peerSession) turn(ctx context.Context) (release func(good bool), err error) {
 	s := p.server
 	ctx, cancel := context.WithTimeout(ctx, s.limits.Hello)

@@ -39,11 +39,28 @@ func TestSignaturesTakeTurns(t *testing.T) {
 	})
 }
 
+// To sign a roster takes a turn, too: it is a computation that anybody may ask for.
+func TestSigningTakesTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &Server{limits: guard.DefaultLimits(), turns: guard.NewTurns(1)}
+		p := &peerSession{server: s, from: guard.SourceOf(netip.MustParseAddr("192.0.2.1"))}
+		release, err := p.turn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.sign(t.Context(), nil); xlreg.RetryAfter(err) == 0 {
+			t.Errorf("signed while all turns were taken: %v", err)
+		}
+		release(true)
+	})
+}
+
 func TestCostOfATokenIsItsPages(t *testing.T) {
 	token := &xlreg.Token{Name: "a", CommsKey: xlreg.CommsKey(make([]byte, 294)), SigKey: xlreg.SigKey(make([]byte, 294))}
 	for n, want := range map[int]int{0: 1, 1200: 1, 3507: 2, 4096: 2} {
-		if got := cost(token, make([]byte, n)); got != want {
-			t.Errorf("a certificate of %d bytes: %d writes, want %d", n, got, want)
+		token.Labels = make([]byte, n)
+		if got := cost(token); got != want {
+			t.Errorf("labels of %d bytes: %d writes, want %d", n, got, want)
 		}
 	}
 }

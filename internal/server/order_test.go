@@ -39,7 +39,9 @@ func TestOrder(t *testing.T) {
 		{wire.OpError, no, no, no, no},
 		{wire.OpLeave, no, no, who, yes},
 		{wire.OpLeaveReply, no, no, no, no},
-		{16, what, what, what, what},
+		{wire.OpOrder, what, what, yes, yes},
+		{wire.OpOrderReply, what, what, no, no},
+		{18, what, what, what, what},
 		{64, what, what, what, what},
 		{1<<31 - 1, what, what, what, what},
 	} {

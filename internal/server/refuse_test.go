@@ -17,7 +17,7 @@ func TestLimitOfConnections(t *testing.T) {
 	first.ask(wire.NewRegCredRequest())
 
 	second := w.connect(xlreg.Protocol20, testKeys()[1])
-	second.send(wire.NewMember(second.token("b")))
+	second.send(wire.NewMember(second.token("a")))
 	err := second.receive().Err()
 	if !errors.Is(err, xlreg.ErrTooManyRequests) || xlreg.RetryAfter(err) <= 0 {
 		t.Errorf("a connection over the limit is told %v, retry %v", err, xlreg.RetryAfter(err))

@@ -8,14 +8,16 @@ import (
 	"github.com/xlattice/xlreg/internal/wire"
 )
 
-// maxEncoded bounds the encoded rosters kept for the next reader.
-const maxEncoded = 128
+// maxEncodedMembers bounds the encoded rosters kept for the next reader: so many members,
+// and as many as one for each roster.
+const maxEncodedMembers = 1 << 14
 
 // rosterCache keeps rosters as they travel, so that one is encoded once for
 // each change and not once for each reader.
 type rosterCache struct {
-	mu   sync.Mutex
-	kept map[rosterKey]keptRoster // guarded by mu
+	mu      sync.Mutex
+	kept    map[rosterKey]keptRoster // guarded by mu
+	members int                      // guarded by mu; of all of them, and one for each
 }
 
 type rosterKey struct {
@@ -43,14 +45,27 @@ func (rc *rosterCache) encoded(roster *registry.Roster, p xlreg.Protocol) (*wire
 	if rc.kept == nil {
 		rc.kept = make(map[rosterKey]keptRoster)
 	}
+	rc.remove(key)
 	for old := range rc.kept {
-		if len(rc.kept) < maxEncoded {
+		if rc.members+weight(roster) <= maxEncodedMembers {
 			break
 		}
-		delete(rc.kept, old)
+		rc.remove(old)
 	}
 	rc.kept[key] = keptRoster{roster, encoded}
+	rc.members += weight(roster)
 	return encoded, nil
+}
+
+// weight is what a roster counts as.
+func weight(r *registry.Roster) int { return 1 + len(r.Members) }
+
+// remove is called with mu held.
+func (rc *rosterCache) remove(key rosterKey) {
+	if kept, ok := rc.kept[key]; ok {
+		rc.members -= weight(kept.roster)
+		delete(rc.kept, key)
+	}
 }
 
 // encode uses what is known of the cluster's roster before.

@@ -55,6 +55,7 @@ const self = xlreg.NodeID("the registry, itself")
 type world struct {
 	t      *testing.T
 	server *server.Server
+	rules  *registry.Registry
 	addr   string
 	stop   context.CancelFunc
 	served chan error // what Serve returned
@@ -67,10 +68,17 @@ func newWorld(t *testing.T, st store.Store, l guard.Limits) *world {
 
 func newWorldLogging(t *testing.T, st store.Store, l guard.Limits, log *slog.Logger) *world {
 	t.Helper()
-	if st == nil {
-		st = memory.New()
+	return newWorldOf(t, registry.Config{Store: st}, l, log)
+}
+
+// newWorldOf makes a world whose rules have a config of their own.
+func newWorldOf(t *testing.T, cfg registry.Config, l guard.Limits, log *slog.Logger) *world {
+	t.Helper()
+	if cfg.Store == nil {
+		cfg.Store = memory.New()
 	}
-	reg, err := registry.New(registry.Config{Store: st, Self: self})
+	cfg.Self = self
+	reg, err := registry.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +98,7 @@ func newWorldLogging(t *testing.T, st store.Store, l guard.Limits, log *slog.Log
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	w := &world{t: t, server: s, addr: listener.Addr().String(), stop: stop, served: make(chan error, 1)}
+	w := &world{t: t, server: s, rules: reg, addr: listener.Addr().String(), stop: stop, served: make(chan error, 1)}
 	go func() { w.served <- s.Serve(ctx, listener) }() // awaited in the cleanup
 	t.Cleanup(func() {
 		stop()
@@ -99,7 +107,7 @@ func newWorldLogging(t *testing.T, st store.Store, l guard.Limits, log *slog.Log
 		}
 		w.served <- nil
 		reg.Close()
-		st.Close()
+		cfg.Store.Close()
 	})
 	return w
 }
@@ -114,8 +122,30 @@ func (w *world) tcp() net.Conn {
 	return nc
 }
 
-// connect opens a session, over 2.0 with a certificate of the given keys.
+// connect opens a session, over 2.0 with a certificate of the given keys, as the node
+// that is called a or, with the third keys, b.
 func (w *world) connect(p xlreg.Protocol, set *keys.Set) *peer {
+	w.t.Helper()
+	name := "a"
+	if set == testKeys()[2] {
+		name = "b"
+	}
+	return w.connectAs(p, set, name)
+}
+
+// guest opens a session over 2.0 with keys of its own, and registers.
+func (w *world) guest(name string) *peer {
+	w.t.Helper()
+	set, err := keys.Generate(keys.P256, 256)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	p := w.connectAs(xlreg.Protocol20, set, name)
+	p.register(name)
+	return p
+}
+
+func (w *world) connectAs(p xlreg.Protocol, set *keys.Set, name string) *peer {
 	w.t.Helper()
 	cfg := session.ClientConfig{
 		Protocol: p, CommsKey: testKeys()[0].CommsKey, SigKey: testKeys()[0].SigKey,
@@ -123,8 +153,12 @@ func (w *world) connect(p xlreg.Protocol, set *keys.Set) *peer {
 	}
 	pr := &peer{t: w.t, protocol: p, keys: set}
 	if p == xlreg.Protocol20 && set != nil {
-		pr.certificate = newCertificate(w.t, set)
-		cfg.Certificate = &tls.Certificate{Certificate: [][]byte{pr.certificate}, PrivateKey: set.Sig.Signer()}
+		pr.modern = modernToken(w.t, set, name)
+		der, err := keys.BuildCertificate(pr.modern)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		cfg.Certificate = &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: set.Sig.Signer()}
 	}
 	conn, err := session.Connect(w.t.Context(), w.tcp(), cfg)
 	if err != nil {
@@ -135,23 +169,44 @@ func (w *world) connect(p xlreg.Protocol, set *keys.Set) *peer {
 	return pr
 }
 
-func newCertificate(t *testing.T, set *keys.Set) []byte {
+// modernToken returns a token with all that 2.0 asks for.
+func modernToken(t *testing.T, set *keys.Set, name string) *xlreg.Token {
 	t.Helper()
-	tok := &xlreg.Token{Name: "m", SigKey: set.SigKey, CommsKey: set.CommsKey}
-	der, err := keys.NewCertificate(set.Sig, tok, time.Now(), time.Hour)
-	if err != nil {
+	tok := unsigned(set, name)
+	tok.Labels, _ = wire.EncodeLabels([]xlreg.Label{{Key: "role", Value: []byte(name)}})
+	prove(t, tok, set)
+	return tok
+}
+
+// prove signs a token in every way, and returns the certificate that follows from it.
+func prove(t *testing.T, tok *xlreg.Token, set *keys.Set) []byte {
+	t.Helper()
+	var errs [4]error
+	var der []byte
+	tok.Certificate, errs[0] = keys.NewCertificate(set.Sig, tok, time.Now(), time.Hour)
+	tok.DigSig2, errs[1] = keys.SignToken(set.Sig, tok)
+	tok.CommsSig, errs[2] = keys.SignComms(set.Comms, tok)
+	der, errs[3] = keys.BuildCertificate(tok)
+	if err := errors.Join(errs[:]...); err != nil {
 		t.Fatal(err)
 	}
 	return der
 }
 
+func unsigned(set *keys.Set, name string) *xlreg.Token {
+	return &xlreg.Token{
+		Name: xlreg.Name(name), CommsKey: set.CommsKey, SigKey: set.SigKey,
+		Endpoints: []xlreg.Endpoint{"127.0.0.1:4000"},
+	}
+}
+
 // peer is a client that says what a test wants it to.
 type peer struct {
-	t           *testing.T
-	protocol    xlreg.Protocol
-	keys        *keys.Set
-	certificate []byte
-	conn        session.Conn
+	t        *testing.T
+	protocol xlreg.Protocol
+	keys     *keys.Set
+	modern   *xlreg.Token // over 2.0, what its certificate is of
+	conn     session.Conn
 }
 
 func (p *peer) send(m *wire.Message) {
@@ -198,19 +253,19 @@ func (p *peer) refused(m *wire.Message, kind xlreg.Kind, goesOn bool) {
 	}
 }
 
+// token returns what the peer says of itself; over 2.0 it has one name.
 func (p *peer) token(name string) *xlreg.Token {
 	p.t.Helper()
-	t := &xlreg.Token{
-		Name: xlreg.Name(name), CommsKey: p.keys.CommsKey, SigKey: p.keys.SigKey,
-		Endpoints: []xlreg.Endpoint{"127.0.0.1:4000"},
+	if !p.protocol.Classic() {
+		if p.modern.Name != xlreg.Name(name) {
+			p.t.Fatalf("%s calls itself %s", p.modern.Name, name)
+		}
+		t := *p.modern
+		return &t
 	}
+	t := unsigned(p.keys, name)
 	var err error
-	if p.protocol.Classic() {
-		t.DigSig, err = keys.SignClassic(p.keys.Sig, t)
-	} else {
-		t.DigSig2, err = keys.SignToken(p.keys.Sig, t, p.certificate)
-	}
-	if err != nil {
+	if t.DigSig, err = keys.SignClassic(p.keys.Sig, t); err != nil {
 		p.t.Fatal(err)
 	}
 	return t
@@ -227,7 +282,8 @@ func (p *peer) register(name string) xlreg.NodeID {
 
 func (p *peer) create(name string, size uint32) xlreg.Cluster {
 	p.t.Helper()
-	c, err := p.ask(wire.NewCreate(xlreg.ClusterSpec{Name: name, MaxSize: size, EndpointCount: 1, Attrs: 1})).Cluster()
+	spec := xlreg.ClusterSpec{Name: name, MaxSize: size, EndpointCount: 1, Attrs: xlreg.ClusterDeleted} // which has no effect
+	c, err := p.ask(wire.NewCreate(spec)).Cluster(p.protocol)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -264,20 +320,20 @@ func TestWholeSession(t *testing.T) {
 		id := a.register("a")
 		name := "c" + strings.ReplaceAll(p.String(), ".", "")
 		c := a.create(name, 3)
-		if wantAttrs := xlreg.ClusterAttrs(1); p.Classic() && c.Attrs != 0 || !p.Classic() && c.Attrs != wantAttrs {
+		if wantAttrs := xlreg.ClusterDeleted; p.Classic() && c.Attrs != 0 || !p.Classic() && c.Attrs != wantAttrs {
 			t.Errorf("attrs %v over %v", c.Attrs, p)
 		}
-		joined, err := a.ask(wire.NewJoin(xlreg.ClusterRef{})).Cluster() // of the last Create
+		joined, err := a.ask(wire.NewJoin(wire.JoinRequest{})).Cluster(p) // of the last Create
 		if err != nil || joined != c {
 			t.Fatalf("JoinReply %+v, %v; want %+v", joined, err, c)
 		}
-		got := a.ask(wire.NewGet(wire.GetRequest{Which: xlreg.AllSeats}))
-		members, err := got.Roster()
-		if err != nil || len(members) != 1 || members[0].Token.ID != id {
-			t.Fatalf("ClusterMembers: %+v, %v", members, err)
+		got := a.ask(wire.NewGet(wire.GetRequest{Which: xlreg.AllSeats()}, xlreg.Protocol20))
+		roster, err := got.Roster(p)
+		if err != nil || len(roster.Members) != 1 || roster.Members[0].Token.ID != id {
+			t.Fatalf("ClusterMembers: %+v, %v", roster, err)
 		}
-		if signed := members[0].Token.DigSig2 != nil; signed == p.Classic() {
-			t.Errorf("token over %v carries a 2.0 signature: %v", p, signed)
+		if signed := keys.HasProofs(&roster.Members[0].Token); signed == p.Classic() {
+			t.Errorf("token over %v carries the proofs of 2.0: %v", p, signed)
 		}
 		a.ask(wire.NewBye())
 		if _, err := a.conn.Receive(t.Context()); !errors.Is(err, session.ErrClosed) {
@@ -298,7 +354,9 @@ func TestDescribesItself(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	w := newWorld(t, nil, guard.Limits{})
-	join := func(*testing.T) *wire.Message { return wire.NewJoin(xlreg.ClusterRef{Name: "nothing"}) }
+	join := func(*testing.T) *wire.Message {
+		return wire.NewJoin(wire.JoinRequest{Ref: xlreg.ClusterRef{Name: "nothing"}})
+	}
 	for _, tc := range []struct {
 		name   string
 		known  bool // after Member
@@ -309,7 +367,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"join before member", false, join, xlreg.ErrWrongState, xlreg.ErrIdentityRequired, false},
 		{"join what is not there", true, join, xlreg.ErrNoSuchClusterName, xlreg.ErrNoSuchClusterName, false},
-		{"join nothing", true, func(*testing.T) *wire.Message { return wire.NewJoin(xlreg.ClusterRef{}) },
+		{"join nothing", true, func(*testing.T) *wire.Message { return wire.NewJoin(wire.JoinRequest{}) },
 			xlreg.ErrNoClusterNamed, xlreg.ErrNoClusterNamed, false},
 		{"leave", true, func(*testing.T) *wire.Message { return wire.NewLeave(xlreg.ClusterRef{Name: "nothing"}) },
 			xlreg.ErrWrongState, xlreg.ErrNoSuchClusterName, false},
@@ -326,7 +384,7 @@ func TestRefusals(t *testing.T) {
 		{"ill-formed name", true, func(*testing.T) *wire.Message { return wire.NewCreate(xlreg.ClusterSpec{Name: "1"}) },
 			xlreg.ErrIllFormedName, xlreg.ErrIllFormedName, false},
 		{"get what is not there", true, func(*testing.T) *wire.Message {
-			return wire.NewGet(wire.GetRequest{Ref: xlreg.ClusterRef{ID: "x"}, Wait: true})
+			return wire.NewGet(wire.GetRequest{Ref: xlreg.ClusterRef{ID: "x"}, Wait: true}, xlreg.Protocol20)
 		}, xlreg.ErrNoSuchClusterID, xlreg.ErrNoSuchClusterID, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -365,7 +423,7 @@ func TestTokensThatOthersDieOf(t *testing.T) {
 				peer := w.connect(p, testKeys()[1])
 				peer.t = t
 				peer.refused(raw(t, 3, field(11, specs)), xlreg.ErrIllFormedToken, !p.Classic())
-				w.connect(p, testKeys()[1]).register("honest")
+				w.connect(p, testKeys()[1]).register("a")
 			})
 		})
 	}
@@ -387,7 +445,7 @@ func TestGarbageIsClosedInSilence(t *testing.T) {
 			}
 		})
 	}
-	w.connect(xlreg.Protocol19, testKeys()[1]).register("honest")
+	w.connect(xlreg.Protocol19, testKeys()[1]).register("a")
 }
 
 func TestSilenceIsClosed(t *testing.T) {

@@ -19,7 +19,7 @@ type Stats struct {
 	Replies          map[wire.Op]uint64        // sent, Errors included
 }
 
-const opCount = int(wire.OpLeaveReply) + 1
+const opCount = int(wire.OpOrderReply) + 1
 
 type counters struct {
 	refused, failed, panics atomic.Uint64

@@ -19,7 +19,7 @@ import (
 )
 
 func waitFor(size, millis uint32) *wire.Message {
-	return wire.NewGet(wire.GetRequest{Which: xlreg.AllSeats, Wait: true, WaitSize: &size, WaitMillis: &millis})
+	return wire.NewGet(wire.GetRequest{Which: xlreg.AllSeats(), Wait: true, WaitSize: &size, WaitMillis: &millis}, xlreg.Protocol20)
 }
 
 // until looks again and again until ok is true, or the test's time is over.
@@ -40,13 +40,13 @@ func TestWaitEndsWhenTheClusterIsFull(t *testing.T) {
 		a.t, b.t = t, t
 		a.register("a")
 		c := a.create("w"+fmt.Sprint(int(p)), 2)
-		a.ask(wire.NewJoin(xlreg.ClusterRef{}))
+		a.ask(wire.NewJoin(wire.JoinRequest{}))
 		a.send(waitFor(2, forEver))
 		b.register("b")
-		b.ask(wire.NewJoin(xlreg.ClusterRef{ID: c.ID}))
-		members, err := a.receive().Roster()
-		if err != nil || len(members) != 2 {
-			t.Errorf("the wait ended with %d members, %v", len(members), err)
+		b.ask(wire.NewJoin(wire.JoinRequest{Ref: xlreg.ClusterRef{ID: c.ID}}))
+		roster, err := a.receive().Roster(p)
+		if err != nil || len(roster.Members) != 2 {
+			t.Errorf("the wait ended with %+v, %v", roster, err)
 		}
 	})
 }
@@ -58,13 +58,13 @@ func TestWaitEndsWithItsTime(t *testing.T) {
 		a.t = t
 		a.register("a")
 		a.create("t"+fmt.Sprint(int(p)), 2)
-		a.ask(wire.NewJoin(xlreg.ClusterRef{}))
+		a.ask(wire.NewJoin(wire.JoinRequest{}))
 		for _, get := range []*wire.Message{
 			waitFor(2, 0), waitFor(0, forEver), waitFor(1, forEver), waitFor(2, 20),
 		} {
-			members, err := a.ask(get).Roster()
-			if err != nil || len(members) != 1 {
-				t.Errorf("%d members, %v", len(members), err)
+			roster, err := a.ask(get).Roster(p)
+			if err != nil || len(roster.Members) != 1 {
+				t.Errorf("%+v, %v", roster, err)
 			}
 		}
 	})
@@ -76,12 +76,12 @@ func TestRequestsBehindAWait(t *testing.T) {
 	a, b := w.connect(xlreg.Protocol20, testKeys()[1]), w.connect(xlreg.Protocol20, testKeys()[2])
 	a.register("a")
 	c := a.create("p", 2)
-	a.ask(wire.NewJoin(xlreg.ClusterRef{}))
+	a.ask(wire.NewJoin(wire.JoinRequest{}))
 	a.send(waitFor(2, forEver))
 	a.send(wire.NewRegCredRequest())
 	a.send(wire.NewBye())
 	b.register("b")
-	b.ask(wire.NewJoin(xlreg.ClusterRef{ID: c.ID}))
+	b.ask(wire.NewJoin(wire.JoinRequest{Ref: xlreg.ClusterRef{ID: c.ID}}))
 	for _, want := range []wire.Op{wire.OpClusterMembers, wire.OpRegCredReply, wire.OpAck} {
 		if m := a.receive(); m.Op() != want {
 			t.Fatalf("%v, want %v", m.Op(), want)
@@ -109,23 +109,30 @@ func TestPeerThatGoesAwayWaitsNoMore(t *testing.T) {
 // 64 members that wait for each other make 64 requests and get 64 replies.
 func TestFormationDoesNotPoll(t *testing.T) {
 	w := newWorld(t, nil, guard.Limits{})
+	const all = xlreg.MaxClassicClusterSize
 	var wg sync.WaitGroup
-	for i := range xlreg.MaxClusterSize {
-		p := w.connect(protocols[i%3], testKeys()[1])
+	for i := range all {
+		name := fmt.Sprint("m", i)
+		p := w.connectAs(protocols[i%3], testKeys()[1], name)
+		if !p.protocol.Classic() {
+			p = w.guest(name)
+		}
 		wg.Go(func() {
-			p.register(fmt.Sprint("m", i))
-			p.create("all", xlreg.MaxClusterSize)
-			p.ask(wire.NewJoin(xlreg.ClusterRef{}))
-			p.ask(waitFor(xlreg.MaxClusterSize, forEver))
+			if p.protocol.Classic() {
+				p.register(name)
+			}
+			p.create("all", all)
+			p.ask(wire.NewJoin(wire.JoinRequest{}))
+			p.ask(waitFor(all, forEver))
 			p.ask(wire.NewBye())
 		})
 	}
 	wg.Wait()
 	stats := w.server.Stats()
-	if got := stats.Requests[wire.OpGetCluster]; got != xlreg.MaxClusterSize {
+	if got := stats.Requests[wire.OpGetCluster]; got != all {
 		t.Errorf("%d waiting requests, want 64", got)
 	}
-	if got := stats.Replies[wire.OpClusterMembers]; got != xlreg.MaxClusterSize {
+	if got := stats.Replies[wire.OpClusterMembers]; got != all {
 		t.Errorf("%d replies, want 64", got)
 	}
 	if stats.Replies[wire.OpError] != 0 || stats.Panics != 0 {
@@ -237,10 +244,10 @@ func (s *fullStore) Update(ctx context.Context, f func(store.Writer) error) erro
 
 func TestLimitOfNewNodes(t *testing.T) {
 	w := newWorld(t, nil, guard.Limits{LoopbackPerMinute: 2})
+	w.guest("a")
+	w.guest("b")
 	a := w.connect(xlreg.Protocol20, testKeys()[1])
-	a.register("a")
-	a.register("b")
-	a.send(wire.NewMember(a.token("d")))
+	a.send(wire.NewMember(a.token("a")))
 	err := a.receive().Err()
 	if !errors.Is(err, xlreg.ErrTooManyRequests) || xlreg.RetryAfter(err) <= 0 {
 		t.Errorf("the third new node in a minute: %v", err)
@@ -253,17 +260,14 @@ func TestLimitOfNewNodes(t *testing.T) {
 func TestWaitingAgainCostsNoMore(t *testing.T) {
 	const sessions, times = 200, 6
 	w := newWorld(t, nil, guard.Limits{})
-	creator := w.connect(xlreg.Protocol20, testKeys()[1])
-	creator.register("m0")
-	ref := xlreg.ClusterRef{ID: creator.create("w", times+1).ID}
+	ref := xlreg.ClusterRef{ID: w.guest("m0").create("w", times+1).ID}
 	wait := func(size uint32) *wire.Message {
 		millis := uint32(forEver)
-		return wire.NewGet(wire.GetRequest{Ref: ref, Which: xlreg.AllSeats, Wait: true, WaitSize: &size, WaitMillis: &millis})
+		return wire.NewGet(wire.GetRequest{Ref: ref, Which: xlreg.AllSeats(), Wait: true, WaitSize: &size, WaitMillis: &millis}, xlreg.Protocol20)
 	}
 	join := func(i int) {
-		p := w.connect(xlreg.Protocol20, testKeys()[1])
-		p.register(fmt.Sprint("m", i))
-		p.ask(wire.NewJoin(ref))
+		p := w.guest(fmt.Sprint("m", i))
+		p.ask(wire.NewJoin(wire.JoinRequest{Ref: ref}))
 		p.ask(wire.NewBye())
 	}
 	stacks := func() int64 {

@@ -68,9 +68,9 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 
 func (s *Server) serves(p xlreg.Protocol) bool { return slices.Contains(s.cfg.Protocols, p) }
 
-// restTimes is how often the time for a hello a peer has for the rest of its handshake.
-// What it has to read first is large: when a whole cluster shares a slow line, a hello
-// arrives at once, but the answer to it takes half a minute.
+// restTimes is how much longer the rest of a handshake may take than the hello. The server's
+// answer to a hello is large: if a whole cluster shares a slow line, the hellos arrive at
+// once, but sending the answers takes half a minute.
 const restTimes = 3
 
 // AcceptWithin is Accept for a peer that has the given time to say hello, and three

@@ -11,9 +11,9 @@ import (
 	"github.com/xlattice/xlreg/internal/wire"
 )
 
-// stepLen is how many bytes are decrypted at a time in search of a message's end.
-// What is decrypted past that end is thrown away, since the next message is
-// decrypted from its own start, over 1.9 under an IV of its own.
+// stepLen is how many bytes are decrypted at a time while the end of a message is looked
+// for. What has been decrypted beyond the end is discarded, because the next message is
+// decrypted from its own start, and over 1.9 with its own IV.
 const stepLen = 32 * aes.BlockSize
 
 // MaxClassicText returns how long a message may be, encoded, to fit into one
@@ -31,8 +31,8 @@ type classic struct {
 	opener
 }
 
-// encode returns no rest: every session encrypts with keys of its own, so there is
-// nothing that several could share.
+// encode returns no rest. A rest can be shared by several sessions, but here each session
+// encrypts with its own keys.
 func (c *classic) encode(m *wire.Message) (head, rest []byte, err error) {
 	head, err = c.seal(m)
 	return head, nil, err

@@ -150,11 +150,28 @@ func (c *conn) Hold(ctx context.Context) error {
 		}
 		return fmt.Errorf("hold: %w", err)
 	}
-	select {
-	case <-ctx.Done():
-		return nil
-	case <-c.closed:
-		return fmt.Errorf("hold: %w", net.ErrClosed)
+	return c.holdFull(ctx)
+}
+
+// lookEvery is how often a session that reads no more looks whether its peer is there.
+const lookEvery = time.Second
+
+// holdFull is Hold for a peer that has asked for as much as is read ahead. Reading would
+// tell that it has gone, but what it asked for would have to be kept.
+func (c *conn) holdFull(ctx context.Context) error {
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-c.closed:
+			return fmt.Errorf("hold: %w", net.ErrClosed)
+		case <-look.C:
+		}
+		if peerEnded(c.Conn) {
+			return fmt.Errorf("hold: %w with requests unread", ErrClosed)
+		}
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 // headerLen is the length of a frame's length.
 const headerLen = 4
 
-// framing is the codec of 2.0: a message behind its length.
+// framing is the codec of 2.0: the length of a message, then the message.
 type framing struct {
 	readMax, writeMax int
 }
@@ -21,9 +21,9 @@ func (f *framing) limit() int { return headerLen + f.readMax }
 // recordLen is how many bytes fit into one record of TLS.
 const recordLen = 16 << 10
 
-// encode makes the head exactly one full record, if the message is longer than
-// that. TLS begins a new record with each write: a shorter head would be a record
-// that is not full, and so one more record in all.
+// encode makes the head fill one TLS record exactly, if the message is longer than a
+// record. TLS begins a new record with each write, so a shorter head would cost one more
+// record.
 func (f *framing) encode(m *wire.Message) (head, rest []byte, err error) {
 	size := m.Size()
 	if size > f.writeMax {

@@ -67,7 +67,8 @@ func (in *inbox) fill() error {
 	return err
 }
 
-// makeRoom grows the buffer as bytes arrive, never by what a peer announces.
+// makeRoom grows the buffer as bytes arrive, never by what a peer announces, and never
+// past what may be in it.
 func (in *inbox) makeRoom() {
 	if len(in.buf) < cap(in.buf) {
 		return
@@ -77,7 +78,7 @@ func (in *inbox) makeRoom() {
 		in.at = 0
 		return
 	}
-	grown := make([]byte, in.len(), max(chunk, 2*cap(in.buf)))
+	grown := make([]byte, in.len(), max(chunk, min(2*cap(in.buf), in.limit)))
 	copy(grown, in.bytes())
 	in.buf, in.at = grown, 0
 }

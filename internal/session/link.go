@@ -104,11 +104,11 @@ func (l *link) addr() netip.AddrPort {
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }
 
-// clock sets the deadlines of one direction of a connection, for one call of Send,
-// Receive or Hold after another. When the context of a call ends, its reads and
-// writes must fail at once, so the deadline becomes one that has passed. From then
-// on no timeout of the same call moves it; and a context that ends late, when its
-// call is over, does not touch the deadline of the next.
+// clock sets the deadlines of one direction of a connection. One call of Send, Receive or
+// Hold uses it at a time. When the context of a call ends, its reads and writes must fail
+// at once, so the deadline is set to a time in the past. After that, timeouts of the same
+// call cannot move it. A context that ends after its call is over does not touch the
+// deadline of the next call.
 type clock struct {
 	set func(time.Time) error
 
@@ -121,7 +121,7 @@ type clock struct {
 // longAgo is a deadline that has passed.
 var longAgo = time.Unix(1, 0)
 
-// follow begins a call under ctx, and returns what ends it.
+// follow begins a call under ctx. The call ends with release.
 func (c *clock) follow(ctx context.Context) (release func()) {
 	call := c.next()
 	if ctx.Done() == nil {
@@ -143,7 +143,7 @@ func (c *clock) next() uint64 {
 	return c.call
 }
 
-// halt ends the reads or writes of a call, unless that is over.
+// halt ends the reads or writes of a call that is still under way.
 func (c *clock) halt(call uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -388,6 +388,9 @@ func runChainVector(t *testing.T, v vectors.Vector) {
 	}
 	var want struct {
 		SigKey vectors.Hex `json:"sig_key"`
+		Next   vectors.Hex `json:"next_key"`
+		Until  string      `json:"next_until"`
+		Print  string      `json:"next_fingerprint"`
 	}
 	decodeVector(t, v, &input, &want)
 	shown := tls.Certificate{PrivateKey: vectorKey(t, "registry-leaf")}
@@ -409,7 +412,20 @@ func runChainVector(t *testing.T, v vectors.Vector) {
 	if v.Layer != vectors.Success && !errors.Is(err, ErrUntrusted) && !errors.Is(err, ErrClock) {
 		t.Errorf("got %v, want %v or %v", err, ErrUntrusted, ErrClock)
 	}
-	if checkVector(t, v, err) && string(c.Peer().SigKey) != string(want.SigKey) {
+	if !checkVector(t, v, err) {
+		return
+	}
+	if string(c.Peer().SigKey) != string(want.SigKey) {
 		t.Errorf("the registry's key is %x", c.Peer().SigKey)
+	}
+	next := c.Peer().Next
+	if next == nil {
+		next = new(NextKey)
+	}
+	if string(next.SigKey) != string(want.Next) {
+		t.Errorf("the next key is %x", next.SigKey)
+	}
+	if want.Next != nil && (fingerprint(t, next.SigKey) != want.Print || next.Until.UTC().Format(time.RFC3339) != want.Until) {
+		t.Errorf("the next key is good until %v", next.Until)
 	}
 }

@@ -72,7 +72,7 @@ func (e *EncodedRoster) add(m *xlreg.Member, old []encodedMember) error {
 	switch {
 	case len(old) > 0 && old[0].member.Index == m.Index && sameToken(&old[0].member.Token, &m.Token):
 		added.field, added.sum = old[0].field, old[0].sum
-	case e.protocol.Classic() && keys.CheckTokenFor(&m.Token, e.protocol) != nil:
+	case !visible(&m.Token, e.protocol):
 		return nil
 	default:
 		field, err := encodeToken(&m.Token, e.protocol)
@@ -89,6 +89,12 @@ func (e *EncodedRoster) add(m *xlreg.Member, old []encodedMember) error {
 	e.taken = e.taken.With(m.Index)
 	e.members = append(e.members, added)
 	return nil
+}
+
+// visible reports whether readers over p may see a member: over a classic carrier its
+// keys have to be ones that are known there.
+func visible(t *xlreg.Token, p xlreg.Protocol) bool {
+	return !p.Classic() || keys.CheckTokenFor(t, p) == nil
 }
 
 // encodeToken returns a Tokens field.

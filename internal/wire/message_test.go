@@ -81,7 +81,7 @@ func TestRefTravels(t *testing.T) {
 // A cluster key has 32 bytes in every request that names one, and over a classic
 // carrier nobody looks.
 func TestClusterKeyRefuses(t *testing.T) {
-	for _, n := range []int{0, 31, 33} {
+	for _, n := range []int{1, 31, 33} {
 		for o, read := range map[wire.Op]func(*wire.Message, xlreg.Protocol) error{
 			wire.OpCreate:     func(m *wire.Message, p xlreg.Protocol) error { _, err := m.Create(p); return err },
 			wire.OpJoin:       func(m *wire.Message, p xlreg.Protocol) error { _, err := m.Join(p); return err },
@@ -119,7 +119,7 @@ func TestJoinTravels(t *testing.T) {
 
 func TestJoinRefuses(t *testing.T) {
 	for name, pb := range map[string]*xlregpb.XLRegMsg{
-		"empty Run":         {Run: []byte{}},
+		"Fresh, empty Run":  {Run: []byte{}, Fresh: proto.Bool(true)},
 		"Run of 33 bytes":   {Run: make([]byte, 33)},
 		"Fresh without Run": {Fresh: proto.Bool(true)},
 	} {
@@ -131,6 +131,15 @@ func TestJoinRefuses(t *testing.T) {
 		})
 	}
 	must[wire.JoinRequest](t)(raw(t, &xlregpb.XLRegMsg{Op: op(wire.OpJoin), Fresh: proto.Bool(false)}).Join(xlreg.Protocol20))
+}
+
+// Over 2.0 a field of no bytes is as good as none.
+func TestNoBytes(t *testing.T) {
+	empty := &xlregpb.XLRegMsg{ClusterKey: []byte{}, Run: []byte{}, Admission: []byte{}, OwnerSig: []byte{}}
+	empty.Op = op(wire.OpJoin)
+	equal(t, must[wire.JoinRequest](t)(raw(t, empty).Join(xlreg.Protocol20)), wire.JoinRequest{})
+	empty.Op = op(wire.OpCreate)
+	equal(t, must[xlreg.ClusterSpec](t)(raw(t, empty).Create(xlreg.Protocol20)), xlreg.ClusterSpec{})
 }
 
 func TestMessagesWithoutContentTravel(t *testing.T) {

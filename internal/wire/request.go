@@ -76,7 +76,7 @@ func (m *Message) Create(p xlreg.Protocol) (xlreg.ClusterSpec, error) {
 	}
 	var err error
 	spec.Key, err = m.clusterKey()
-	spec.OwnerSig = m.pb.GetOwnerSig()
+	spec.OwnerSig = some(m.pb.GetOwnerSig())
 	return spec, err
 }
 
@@ -110,13 +110,13 @@ func (m *Message) Join(p xlreg.Protocol) (JoinRequest, error) {
 	}
 	r := JoinRequest{
 		Ref:       ref,
-		Admission: m.pb.GetAdmission(),
+		Admission: some(m.pb.GetAdmission()),
 		Run:       xlreg.Run(m.pb.GetRun()),
 		Lease:     duration(m.pb.GetLeaseMillis()),
 		Fresh:     m.pb.GetFresh(),
 	}
-	if n := len(r.Run); m.pb.Run != nil && n == 0 || n > xlreg.MaxRunLen {
-		return JoinRequest{}, xlreg.Errorf(xlreg.ErrIllFormedToken, "Run of %d bytes: want 1 to %d", n, xlreg.MaxRunLen)
+	if n := len(r.Run); n > xlreg.MaxRunLen {
+		return JoinRequest{}, xlreg.Errorf(xlreg.ErrIllFormedToken, "Run of %d bytes, at most %d allowed", n, xlreg.MaxRunLen)
 	}
 	if r.Fresh && r.Run == "" {
 		return JoinRequest{}, xlreg.Errorf(xlreg.ErrIllFormedToken, "Fresh without Run")
@@ -159,15 +159,8 @@ func (m *Message) Ref(p xlreg.Protocol) (xlreg.ClusterRef, error) {
 	return ref, err
 }
 
-// clusterKey reads a cluster's key. One that is there and empty is no key either.
 func (m *Message) clusterKey() (xlreg.ClusterKey, error) {
-	if m.pb.ClusterKey == nil {
-		return "", nil
-	}
 	key := xlreg.ClusterKey(m.pb.GetClusterKey())
-	if key == "" {
-		return "", xlreg.Errorf(xlreg.ErrIllFormedName, "empty cluster key")
-	}
 	return key, key.Validate()
 }
 
@@ -177,6 +170,14 @@ func refToPB(ref xlreg.ClusterRef) *xlregpb.XLRegMsg {
 		pb.ClusterName = proto.String(string(ref.Name))
 	}
 	return pb
+}
+
+// some returns b, and nil if it is empty: over 2.0 a field of no bytes is as good as none.
+func some(b []byte) []byte {
+	if len(b) == 0 {
+		return nil
+	}
+	return b
 }
 
 // optional returns the bytes of s, and nil, which is no field, if there are none.

@@ -51,6 +51,9 @@ func (m *Message) Roster(p xlreg.Protocol) (*RosterReply, error) {
 
 // readSets reads what a ClusterMembers has over 2.0 beside its cluster and its tokens.
 func (m *Message) readSets(r *RosterReply) (err error) {
+	if m.pb.SeatSet == nil || m.pb.WhichSet == nil {
+		return xlreg.Errorf(xlreg.ErrProtocol, "ClusterMembers without SeatSet or WhichSet")
+	}
 	if r.Seats, err = seatsFromPB("SeatSet", m.pb.GetSeatSet()); err != nil {
 		return err
 	}

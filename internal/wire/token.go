@@ -60,20 +60,8 @@ func tokenFromPB(pb *pbToken, maxSize int, p xlreg.Protocol) (*xlreg.Token, erro
 	}
 	t.DigSig2, t.Certificate, t.CommsSig = pb.GetDigSig2(), pb.GetCertificate(), pb.GetCommsSig()
 	t.Labels = pb.GetLabels()
-	return t, checkLabelsField(t.Labels)
-}
-
-// checkLabelsField refuses labels that are ill-formed and, since signatures tell the two
-// apart and not everybody who keeps a token does, a field without any.
-func checkLabelsField(b []byte) error {
-	if b == nil {
-		return nil
-	}
-	labels, err := DecodeLabels(b)
-	if err == nil && len(labels) == 0 {
-		err = xlreg.Errorf(xlreg.ErrIllFormedToken, "Labels without a label")
-	}
-	return err
+	_, err := DecodeLabels(t.Labels)
+	return t, err
 }
 
 func checkTokenSize(pb *pbToken, maxSize int) error {

@@ -147,27 +147,27 @@ func TestClassicTokenHasNoProofs(t *testing.T) {
 	}
 }
 
-// A signature covers labels where they are, so that there is one way to have none.
 func TestLabelsOfToken(t *testing.T) {
+	one := must[[]byte](t)(wire.EncodeLabels([]xlreg.Label{{Key: "a"}}))
 	for name, c := range map[string]struct {
-		labels []byte
-		good   bool
+		labels, want []byte
 	}{
-		"none":       {nil, true},
-		"one":        {must[[]byte](t)(wire.EncodeLabels([]xlreg.Label{{Key: "a"}})), true},
-		"empty":      {[]byte{}, false},
-		"ill-formed": {[]byte("no"), false},
+		"none":       {nil, nil},
+		"one":        {one, one},
+		"empty":      {[]byte{}, []byte{}},
+		"ill-formed": {[]byte("no"), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			specs := goodSpecs()
 			specs.Labels = c.labels
-			_, err := member(t, specs, xlreg.Protocol20)
-			if c.good {
-				equal(t, err, nil)
+			must[wire.MemberRequest](t)(member(t, specs, xlreg.Protocol19))
+			r, err := member(t, specs, xlreg.Protocol20)
+			if name == "ill-formed" {
+				wantKind(t, err, xlreg.ErrIllFormedToken)
 				return
 			}
-			wantKind(t, err, xlreg.ErrIllFormedToken)
-			must[wire.MemberRequest](t)(member(t, specs, xlreg.Protocol19))
+			equal(t, err, nil)
+			equal(t, r.Token.Labels, c.want)
 		})
 	}
 }

@@ -49,7 +49,13 @@ def greet(me: xlreg.Membership, member: xlreg.Member) -> None:
         stream.flush()
         if stream.readline() != f"hello {me.me.name}\n":
             raise SystemExit(f"no greeting from {member.name}")
-    print("to", member.name, flush=True)
+    say(f"to {member.name}")
+
+
+def say(line: str) -> None:
+    """Print a line in one piece: two threads do it."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def be_greeted(me: xlreg.Membership, listener: socket.socket, times: int) -> None:
@@ -67,7 +73,7 @@ def be_greeted(me: xlreg.Membership, listener: socket.socket, times: int) -> Non
                 raise SystemExit(f"{guest.name} says it is someone else")
             stream.write(f"hello {guest.name}\n")
             stream.flush()
-        print("from", guest.name, flush=True)
+        say(f"from {guest.name}")
 
 
 if __name__ == "__main__":

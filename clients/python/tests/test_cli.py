@@ -304,7 +304,9 @@ def test_interrupted_wait_says_that_the_seat_is_kept(
 
 @pytest.mark.usefixtures("_nodes")
 def test_interrupted_by_a_person(xlreg_registry: RegistryProcess) -> None:
-    command = [sys.executable, "-m", "xlreg", "join", "ctrl-c", "--create", "--size", "2", "--node", "a"]
+    # Who runs the tests may ignore the signal, as a shell does for what is in the background.
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "xlreg"]
+    command += ["join", "ctrl-c", "--create", "--size", "2", "--node", "a"]
     command += ["--endpoint", "127.0.0.1:1", "--wait", "60s"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as waiting:
         assert exists(xlreg_registry, "ctrl-c")

@@ -10,6 +10,9 @@ import (
 
 // Check goes through the file at path, which nobody may be writing to; see CheckReader.
 func Check(path string, visit func(key string, value []byte) error) error {
+	if err := regular(path); err != nil {
+		return fmt.Errorf("check %q: %w", path, err)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return err
@@ -23,6 +26,16 @@ func Check(path string, visit func(key string, value []byte) error) error {
 		return fmt.Errorf("check %q: %w", path, err)
 	}
 	return nil
+}
+
+// regular refuses what is no file, such as a pipe, which would be waited for when it is
+// opened.
+func regular(path string) error {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		return ErrForeign
+	}
+	return err
 }
 
 // CheckReader goes through all pages of a file of this size and returns ErrDamaged if

@@ -71,7 +71,7 @@ func (d *driver) prepare(mustExist bool) error {
 	if err := atomicfile.RemoveLeftovers(d.path); err != nil {
 		return err
 	}
-	_, err := os.Stat(d.path)
+	err := regular(d.path)
 	if mustExist || !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

@@ -77,10 +77,21 @@ func verify(walk func(visitor) error) error {
 	if err != nil || !ours {
 		return err
 	}
-	if bad == nil && found != want {
-		bad = fmt.Errorf("%w: it has %d values and should have %d, or other ones", ErrDamaged, found.count, want.count)
+	if bad == nil {
+		bad = found.compare(want)
 	}
 	return bad
+}
+
+// compare holds what was found against what there should be.
+func (t *total) compare(want total) error {
+	switch {
+	case t.count != want.count:
+		return fmt.Errorf("%w: it has %d records and should have %d", ErrDamaged, t.count, want.count)
+	case t.sum != want.sum:
+		return fmt.Errorf("%w: its %d records are not what was written", ErrDamaged, t.count)
+	}
+	return nil
 }
 
 // verifyLarge goes through a file that was too large to do that before it was

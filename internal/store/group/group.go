@@ -2,15 +2,16 @@
 // Updates that come while another is being written share the next one, so that
 // waiting for a disk or a network does not make a queue of them.
 //
-// A goroutine of the store's, the committer, offers turns. Whoever wants to update
-// takes one, runs its closure in its own goroutine over what the turns before it
-// have written, and gives the turn back. As long as somebody waits, the committer
-// offers the next turn in the same batch; when nobody does, it commits. Those who
-// come meanwhile wait, and are the next batch. So nobody waits for anything but the
-// commit before its own, and no timer is involved.
+// A goroutine of the store, the committer, offers turns. A caller of Update takes a turn,
+// runs its closure in its own goroutine on top of what earlier turns have written, and
+// gives the turn back. As long as callers are waiting, the committer offers the next turn in
+// the same batch; when there are none, it commits. Callers that arrive meanwhile wait and
+// form the next batch. So a caller waits for at most the commit before its own, and no timer
+// is involved.
 package group
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,8 +46,14 @@ type Tx interface {
 	Commit(changes []store.Change) error
 }
 
-// maxTurns bounds what one commit carries, and so how long the first of a batch waits.
-const maxTurns = 1000
+// What one commit carries at most, and so how long the first of a batch waits. The turn
+// that passes a bound is the last of its batch, so a commit can be larger by what one
+// closure may do.
+const (
+	maxTurns  = 1000
+	maxWrites = 10 * store.MaxWrites
+	maxBytes  = store.MaxBytes
+)
 
 // Store is a store.Store whose Updates share the transactions of a Driver.
 type Store struct {
@@ -134,23 +141,28 @@ type batch struct {
 	// Owned by whoever has the turn, and by the committer between turns.
 	tx      Tx             // nil before the first turn
 	written *store.Overlay // over tx: the outcome of the turns so far
+	turns   int            // so far
+	writes  int            // by them
+	bytes   int            // read and written by them
 
 	ended chan struct{} // a turn is given back
 	done  chan struct{} // closed after the commit
 	err   error         // how the commit went; set before done is closed
 }
 
-// update is called with the turn. What f returned is not answered before that which
-// f has read is known to last, even if f failed or changed nothing.
+// update is called with the turn. The result of f is returned only when everything that f
+// has read is on disk, even if f failed or changed nothing.
 func (b *batch) update(ctx context.Context, f func(store.Writer) error) error {
-	began, wrote, err := b.turn(f)
+	began, wrote, err := b.turn(ctx, f)
 	if !began {
 		return err
 	}
 	select {
-	case <-ctx.Done():
-		return endOf(ctx, wrote)
 	case <-b.done:
+	case <-ctx.Done():
+		if !b.over() {
+			return endOf(ctx, wrote)
+		}
 	}
 	if b.err != nil {
 		return b.err
@@ -158,7 +170,18 @@ func (b *batch) update(ctx context.Context, f func(store.Writer) error) error {
 	return err
 }
 
-// endOf is the error of an Update whose caller waits no longer.
+// over reports whether the commit is over. What is known is told, even to a caller whose
+// context has ended meanwhile.
+func (b *batch) over() bool {
+	select {
+	case <-b.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// endOf is the error of an Update whose caller does not wait for the commit any longer.
 func endOf(ctx context.Context, wrote bool) error {
 	if !wrote {
 		return ctx.Err()
@@ -166,18 +189,32 @@ func endOf(ctx context.Context, wrote bool) error {
 	return fmt.Errorf("%w: %w", store.ErrUnknown, ctx.Err())
 }
 
-// turn runs f and gives the turn back, also when f panics.
-func (b *batch) turn(f func(store.Writer) error) (began, wrote bool, err error) {
+// turn runs f and gives the turn back, also when f panics. If ctx has ended when f
+// returns, what f wrote is left out of the batch: so the caller knows that it is not kept.
+func (b *batch) turn(ctx context.Context, f func(store.Writer) error) (began, wrote bool, err error) {
 	defer func() { b.ended <- struct{}{} }()
 	if err := b.begin(); err != nil {
 		return false, false, err
 	}
 	own := store.NewOverlay(b.written)
-	if err := f(&store.Bounded{Writer: own}); err != nil {
+	bounded := &store.Bounded{Writer: own}
+	defer func() { b.count(bounded) }()
+	if err := cmp.Or(f(bounded), ctx.Err()); err != nil {
 		return true, false, err
 	}
 	b.written.Merge(own)
 	return true, !own.Empty(), nil
+}
+
+func (b *batch) count(turn *store.Bounded) {
+	b.turns++
+	b.writes += turn.Writes
+	b.bytes += turn.Bytes
+}
+
+// full reports whether the batch takes no more turns.
+func (b *batch) full() bool {
+	return b.turns >= maxTurns || b.writes >= maxWrites || b.bytes >= maxBytes
 }
 
 func (b *batch) begin() error {
@@ -206,7 +243,7 @@ func (s *Store) commitNext() bool {
 	if !s.offerFirst(b) {
 		return false
 	}
-	for n := 1; n < maxTurns && b.tx != nil && s.offerNext(b); n++ {
+	for b.tx != nil && !b.full() && s.offerNext(b) {
 		continue
 	}
 	if b.tx != nil {

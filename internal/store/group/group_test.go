@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -138,6 +139,47 @@ func TestCommitIsBounded(t *testing.T) {
 	})
 }
 
+// So it does of what they write, in number and in bytes.
+func TestCommitIsBoundedInSize(t *testing.T) {
+	many := func(w store.Writer) error {
+		for i := range store.MaxWrites {
+			if err := put(fmt.Sprint(i), "v")(w); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	long := put("long", strings.Repeat("v", store.MaxBytes/2))
+	for name, c := range map[string]struct {
+		closure        func(store.Writer) error
+		turns, commits int
+	}{
+		"writes":   {many, 21, 3},
+		"bytes":    {long, 5, 3},
+		"little":   {put("k", "v"), 20, 1},
+		"no write": {func(store.Writer) error { return errOnPurpose }, 20, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFake()
+				s := on(t, f)
+				closures := make([]func(store.Writer) error, c.turns)
+				for i := range closures {
+					closures[i] = c.closure
+				}
+				for _, err := range together(t, s, closures...) {
+					if err != nil && !errors.Is(err, errOnPurpose) {
+						t.Errorf("Update: %v", err)
+					}
+				}
+				if f.count() != c.commits {
+					t.Errorf("%d commits, want %d", f.count(), c.commits)
+				}
+			})
+		})
+	}
+}
+
 // A driver without a lock must see whether what was read still holds, even if
 // nothing was written.
 func TestReadersCommit(t *testing.T) {
@@ -267,6 +309,40 @@ func TestContextEndsOnTheWay(t *testing.T) {
 		})
 	}
 }
+
+// Whoever is gone when its turn ends has changed nothing, and can know that.
+func TestContextEndsInTheTurn(t *testing.T) {
+	f := newFake()
+	s := on(t, f)
+	ctx, cancel := context.WithCancel(t.Context())
+	err := s.Update(ctx, func(w store.Writer) error { cancel(); return put("k", "v")(w) })
+	if !errors.Is(err, context.Canceled) || errors.Is(err, store.ErrUnknown) || f.has("k") {
+		t.Errorf("Update: %v, kept %v", err, f.has("k"))
+	}
+}
+
+// An outcome that is known is told, also to somebody whose context has ended.
+func TestContextEndsWithTheCommit(t *testing.T) {
+	for _, failure := range []error{nil, errDisk} {
+		for range 100 { // with two ways ready, either may be taken
+			b := &batch{driver: newFake(), ended: make(chan struct{}, 1), done: make(chan struct{}), err: failure}
+			b.tx, b.written = fakeTx{}, store.NewOverlay(nothing{})
+			close(b.done)
+			err := b.update(endsWith{t.Context(), b.done}, put("k", "v"))
+			if !errors.Is(err, failure) {
+				t.Fatalf("Update: %v, want %v", err, failure)
+			}
+		}
+	}
+}
+
+// endsWith is a context that is done at the same moment as something else.
+type endsWith struct {
+	context.Context //nolint:containedctx // it is one itself
+	done            chan struct{}
+}
+
+func (e endsWith) Done() <-chan struct{} { return e.done }
 
 // Nothing is run again for somebody who is gone.
 func TestContextEndsInAConflict(t *testing.T) {

@@ -46,23 +46,24 @@ func New(g *cli.Globals) *cobra.Command {
 	var f benchFlags
 	cmd := &cobra.Command{
 		Use:   "bench [formation|sessions|members|connections]…",
-		Short: "Measure how fast a registry is, and what it costs",
-		Long: "Measure how fast a registry is on this machine, and what it costs:\n\n" +
+		Short: "Measure how fast a registry is, and what it uses",
+		Long: "Measure how fast a registry is on this machine, and what it uses:\n\n" +
 			"  formation    n members connect, register, create or find the cluster, join, wait\n" +
 			"               for each other, and verify the roster, all at once from one address\n" +
 			"  sessions     connect, register and say Bye, 16 at once\n" +
 			"  members      read all members of a cluster over 4 open sessions\n" +
 			"  connections  hold many open at once, idle, and waiting for a cluster's members\n\n" +
-			"Without arguments, all. Without --registry a registry runs along in a process of its\n" +
-			"own, on each of the stores (members and connections on the first), so that what it\n" +
-			"uses of processors and memory is known. Keys are made before. What is compared is\n" +
-			"measured in turns; rates and processor times are those of the run in the middle,\n" +
-			"percentiles are over all operations of all runs, so of 9 formations P90 is the slowest.\n\n" +
-			"At a registry named by --registry the defaults are 2.0 alone and 100 connections.\n" +
-			"What it keeps of each bench is one node for every member, which is as many as the\n" +
-			"largest of --sizes, and one cluster for every formation, which is some more than\n" +
-			"runs × sizes × carriers. Over 2.0 the members leave these again; over classic carriers\n" +
-			"they cannot. Its limits hold: where they refuse something, bench ends with an error.",
+			"Without arguments, all four are measured. Without --registry, bench starts a registry in\n" +
+			"a process of its own on each of the stores (on the first one for members and connections),\n" +
+			"so that its processor time and memory can be measured. Keys are made in advance. Things\n" +
+			"that are compared are measured alternately. Rates and processor times are those of the\n" +
+			"median run; percentiles are over all operations of all runs, so of 9 formations P90 is\n" +
+			"the slowest.\n\n" +
+			"With --registry the defaults are 2.0 only and 100 connections. Each bench leaves some\n" +
+			"records there: a node for each member, as many as the largest of --sizes, and a cluster\n" +
+			"for each formation, a few more than runs × sizes × carriers. Over 2.0 the members leave\n" +
+			"the clusters again; over classic carriers they cannot. If a limit of the registry refuses\n" +
+			"something, bench ends with an error.",
 		Example: "  xlreg bench\n" +
 			"  xlreg bench formation --sizes 16 --carriers 2.0 --stores memory\n" +
 			"  xlreg bench sessions --registry regCred.dat -o json",
@@ -85,11 +86,11 @@ func (f *benchFlags) register(cmd *cobra.Command) {
 	flags.SortFlags = false
 	flags.IntSliceVar(&f.sizes, "sizes", []int{3, 8, 16, 32, 64}, "the `NUMBERS` of members to form clusters of; members reads the largest")
 	flags.StringSliceVar(&f.carriers, "carriers", []string{"2.0", "1.9", "1.8"}, "the `GENERATIONS` to speak")
-	flags.StringSliceVar(&f.stores, "stores", []string{bench.Memory, bench.Bbolt}, "where the registry that runs along keeps its data, `STORES`")
+	flags.StringSliceVar(&f.stores, "stores", []string{bench.Memory, bench.Bbolt}, "where the registry that bench starts keeps its data, `STORES`")
 	flags.IntVar(&f.runs, "runs", 9, "how often to measure each, `N`")
 	flags.IntVar(&f.connections, "connections", 1000, "how many connections to hold open, `N`")
 	flags.StringVar(&f.dir, "dir", "", "keep the data of bbolt below `DIR`, on the disk to measure (default the temporary directory)")
-	flags.BoolVar(&f.testKeys, "test-keys", false, "take keys from the cache of test keys, which are no secret but quick")
+	flags.BoolVar(&f.testKeys, "test-keys", false, "take keys from the cache of test keys: fast, but not secret")
 	cli.Complete(cmd, "carriers", "2.0", "2.0,1.9,1.8")
 	cli.Complete(cmd, "stores", bench.Memory, bench.Bbolt, bench.Memory+","+bench.Bbolt)
 }

@@ -60,6 +60,7 @@ func ExplainValue(f *pflag.Flag, value string, err error) error {
 // wanted says what the values of each type of flag look like.
 var wanted = map[string]string{
 	"int":         "a whole number",
+	"intSlice":    "whole numbers separated by commas",
 	"duration":    "a time with its unit, such as 30s or 5m",
 	"bool":        "true or false",
 	"stringSlice": "a list separated by commas",

@@ -31,7 +31,7 @@ var ErrArchive = errors.New("not a whole backup of a registry")
 
 // smallFiles are those that are read whole, in the order in which they are packed.
 // The first three have to be there.
-var smallFiles = []string{recordFile, "comms.pem", "sig.pem", "cert.pem", CredFile}
+var smallFiles = []string{recordFile, "comms.pem", "sig.pem", "cert.pem", CredFile, "former-comms.pem", "cross.pem"}
 
 const neededFiles = 3
 

@@ -9,7 +9,6 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
-	"github.com/xlattice/xlreg/internal/private"
 	"github.com/xlattice/xlreg/internal/records"
 	"github.com/xlattice/xlreg/internal/store/bolt"
 	"github.com/xlattice/xlreg/keys"
@@ -87,15 +86,23 @@ func checkData(dir string, node *identity.Node, report *Report) error {
 	checker := records.NewChecker()
 	err = bolt.Check(path, checker.Add)
 	if err == nil {
-		report.Counts, err = checker.Finish()
+		report.Counts, err = finish(path, checker)
 	}
-	return errors.Join(private.Owner(path, info), checkMode(path, info), adviseOnCheck(path, err))
+	return errors.Join(Private(path), adviseOnCheck(path, err))
+}
+
+func finish(path string, checker *records.Checker) (records.Counts, error) {
+	counts, err := checker.Finish()
+	if err != nil {
+		err = fmt.Errorf("check %q: %w", path, err)
+	}
+	return counts, err
 }
 
 // adviseOnCheck takes a record that cannot be right for damage of the file.
 func adviseOnCheck(path string, err error) error {
 	if errors.Is(err, records.ErrDamaged) {
-		return fmt.Errorf("%s: %w: %s", path, err, restore)
+		return fmt.Errorf("%w: %s", err, restore)
 	}
 	return Advise(path, err)
 }

@@ -3,6 +3,7 @@
 package datadir
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/filelock"
+	"github.com/xlattice/xlreg/internal/private"
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/bolt"
 	"github.com/xlattice/xlreg/keys"
@@ -75,9 +77,38 @@ func HadData(node *identity.Node) bool {
 	return served
 }
 
+// Orphaned is an error if a registry has left files in a directory without the node.json
+// that says whose they are.
+func Orphaned(dir string) error {
+	for _, name := range []string{StoreFile, CredFile} {
+		path := filepath.Join(dir, name)
+		if _, err := os.Stat(path); err == nil {
+			return fmt.Errorf("%s has no node.json, which names the registry that %s belongs to: restore it from a backup, or move %s away to begin anew",
+				dir, name, path)
+		}
+	}
+	return nil
+}
+
+// Private makes sure that nobody else can change the data file at path, of which there
+// may be none.
+func Private(path string) error {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(private.Owner(path, info), checkMode(path, info))
+}
+
 // load reads the node of the registry in dir.
 func load(dir string) (*identity.Node, error) {
 	node, err := identity.Load(dir)
+	if errors.Is(err, identity.ErrNoNode) {
+		return nil, cmp.Or(Orphaned(dir), err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,114 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/internal/wire"
+)
+
+// follower follows a cluster through sessions: it asks for what is new until its context
+// ends or the cluster is gone. Each request that waits is a sign of life, if the session is
+// the node's own.
+type follower struct {
+	ref  xlreg.ClusterRef
+	o    *Options
+	open func(context.Context) (*Client, error)
+	news func(*Roster) error // told of each roster that is another than the last; an error ends it
+
+	session *Client // one that is open already; nil: none is
+	last    *Roster // nil: nothing is known yet
+}
+
+// run follows. It returns ctx's error, or why there is nothing to follow any more.
+func (f *follower) run(ctx context.Context) error {
+	err := keepTrying(ctx, xlreg.Protocol20, f.attempt, func(err error) {
+		f.o.Logger.Warn("cluster is watched again", "cluster", refText(f.ref), "err", err)
+	})
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+// attempt follows with one session.
+func (f *follower) attempt(ctx context.Context) error {
+	c, err := f.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if f.last != nil {
+		c.verifier.follow(&f.last.Cluster)
+		c.verifier.remember(f.last)
+	}
+	for {
+		if err := f.ask(ctx, c); err != nil {
+			return err
+		}
+	}
+}
+
+func (f *follower) take(ctx context.Context) (*Client, error) {
+	c := f.session
+	if f.session = nil; c != nil {
+		return c, nil
+	}
+	return f.open(ctx)
+}
+
+// ask asks for news once, and passes them on.
+func (f *follower) ask(ctx context.Context, c *Client) error {
+	roster, err := c.news(ctx, f.ref, f.last)
+	if err != nil {
+		return err
+	}
+	if f.last != nil && roster.Sum == f.last.Sum {
+		return nil
+	}
+	f.last = roster
+	return f.news(roster)
+}
+
+// news returns the roster when it is another than last, or after a while; at once if
+// nothing is known, or if this is the first request of the session for it.
+func (c *Client) news(ctx context.Context, ref xlreg.ClusterRef, last *Roster) (*Roster, error) {
+	return call(ctx, c, "watch "+refText(ref), func() (*Roster, error) {
+		get := wire.GetRequest{Ref: ref, Which: xlreg.AllSeats()}
+		patience := c.silence
+		if last != nil {
+			wait := waitTime(ctx, c.longestWait())
+			millis := uint32(wait.Milliseconds())
+			get.Since, get.Wait, get.WaitMillis = &last.State.Revision, true, &millis
+			patience = wait + c.slack()
+		}
+		received, err := c.receive(ctx, get, last, patience)
+		if err != nil {
+			return nil, err
+		}
+		return c.verify(received)
+	})
+}
+
+// warnOfPast tells the log when a registry goes back. Within one session that is an error.
+// In another one it may have been restored from a backup, or it shows what is past.
+func (o *Options) warnOfPast(before, now *Roster) {
+	if before != nil && now.State.Revision < before.State.Revision {
+		o.Logger.Warn("registry shows an older revision of the cluster than before",
+			"cluster", clusterText(&now.Cluster), "revision", now.State.Revision, "before", before.State.Revision)
+	}
+}
+
+// errNoNews says that a registry speaks too old a protocol to be watched.
+var errNoNews = fmt.Errorf("watch a cluster: %w", ErrNeeds20)
+
+// openWatch opens a reader's session for a follower.
+func openWatch(ctx context.Context, target Target, o Options) (*Client, error) {
+	c, err := reach(ctx, target, o)
+	if err == nil && c.Protocol().Classic() {
+		return nil, errors.Join(errNoNews, c.Close())
+	}
+	return c, err
+}

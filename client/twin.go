@@ -1,0 +1,149 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/internal/wire"
+)
+
+// TwinError says that another process runs as this node, with its key, and has taken its
+// seat: a copy of the machine, for example, or a second start of the program. Its kind is
+// xlreg.ErrMemberIDInUse.
+type TwinError struct {
+	Endpoints []xlreg.Endpoint // where the other one says that it is reached
+	Joined    time.Time        // when it took the seat, by the registry's clock
+}
+
+// Error says where the other one is, and since when.
+func (e *TwinError) Error() string {
+	var b strings.Builder
+	b.WriteString("another process runs as this node, with its key")
+	if len(e.Endpoints) > 0 {
+		fmt.Fprintf(&b, ", at %s", e.Endpoints[0])
+	}
+	if !e.Joined.IsZero() {
+		fmt.Fprintf(&b, ", and took its seat at %s", utc(e.Joined))
+	}
+	return b.String()
+}
+
+// Unwrap returns the kind.
+func (e *TwinError) Unwrap() error { return xlreg.ErrMemberIDInUse }
+
+func twinIn(t *xlreg.Token) *TwinError {
+	return &TwinError{Endpoints: t.Endpoints, Joined: t.Seat.Joined}
+}
+
+// place is what a node knows of its own seat.
+type place struct {
+	id    xlreg.NodeID
+	key   xlreg.SigKey
+	run   xlreg.Run // empty: nobody is told apart, as over a classic carrier
+	epoch uint64    // in which the seat was taken
+}
+
+// find returns the node's own seat. Over 2.0 it is that of its key.
+func (p *place) find(r *Roster) *Member {
+	self := r.ByID(p.id)
+	if self == nil && p.run != "" {
+		self = r.ByKey(p.key)
+	}
+	return self
+}
+
+// check returns why the seat in r is not the node's own any more, and nil if it is. What it
+// is told of itself is the one thing that a node can know to be wrong.
+func (p *place) check(r *Roster) error {
+	self := p.find(r)
+	switch {
+	case self == nil && r.State.Epoch != p.epoch:
+		return fmt.Errorf("%w: %w", ErrNewEpoch, xlreg.Errorf(xlreg.ErrNotMember, "epoch %d follows %d", r.State.Epoch, p.epoch))
+	case self == nil:
+		return xlreg.Errorf(xlreg.ErrNotMember, "%s", p.gone())
+	case self.Token.SigKey != p.key:
+		return xlreg.Errorf(xlreg.ErrBadSignature, "the registry shows another key as that of this node")
+	}
+	return p.checkRun(self)
+}
+
+// checkRun reports another process in the node's seat.
+func (p *place) checkRun(self *Member) error {
+	if run := self.Token.Seat.Run; p.run != "" && run != p.run {
+		return twinIn(&self.Token)
+	}
+	return nil
+}
+
+func (p *place) gone() string {
+	if p.run == "" {
+		return fmt.Sprintf("another node of this name and key has taken the place of %v, or it left", p.id)
+	}
+	return "this node left, its lease ran out, or its cluster's owner evicted it"
+}
+
+// replaced is for a node that is refused since another run has taken its seat. If it means
+// it the node takes the seat back, once.
+func (f *formation) replaced(ctx context.Context, c *Client, ref xlreg.ClusterRef, err error) error {
+	if f.o.TakeOver && !f.tookOver && f.place.run != "" {
+		f.place.run, f.tookOver = newRun(), true
+		return f.enter(ctx, c, ref)
+	}
+	other, lookErr := c.ownSeat(ctx, ref, xlreg.AllSeats(), f.place.key)
+	if lookErr != nil || other == nil {
+		return err
+	}
+	return fmt.Errorf("%w: %w", twinIn(&other.Token), err)
+}
+
+// signOfLife is how much later than at half the lease a process that lives can be told
+// from one that does not: registries tell the time of the last sign in whole seconds, and
+// it may lag by another.
+const signOfLife = 2 * time.Second
+
+// refuseTwin returns a *TwinError if another process with the node's key has its seat and
+// lives. One that has a lease gives a sign of life in each third of it. One that has none
+// cannot be told from an earlier start of this program.
+func (f *formation) refuseTwin(ctx context.Context, c *Client, ref xlreg.ClusterRef) error {
+	if f.o.Lease == 0 || f.o.Fresh || f.o.TakeOver || f.joined {
+		return nil
+	}
+	first, err := c.ownSeat(ctx, ref, xlreg.AllSeats(), f.place.key)
+	if err != nil || first == nil || first.Token.Seat.Lease == 0 || first.Token.Seat.Run == f.place.run {
+		return err
+	}
+	lease := first.Token.Seat.Lease
+	for until := time.Now().Add(lease/2 + signOfLife); time.Now().Before(until); {
+		if err := sleep(ctx, min(time.Second, lease/8)); err != nil {
+			return err
+		}
+		now, err := c.ownSeat(ctx, ref, xlreg.SeatsOf(first.Index), f.place.key)
+		if err != nil || now == nil {
+			return err
+		}
+		if now.Token.Seat.Seen.After(first.Token.Seat.Seen) {
+			return twinIn(&now.Token)
+		}
+	}
+	return nil
+}
+
+// ownSeat looks for the seat of a key among some of a cluster; nil if it is not there. It
+// verifies nothing.
+func (c *Client) ownSeat(ctx context.Context, ref xlreg.ClusterRef, among xlreg.Seats, key xlreg.SigKey) (*xlreg.Member, error) {
+	reply, err := call(ctx, c, "look for the own seat", func() (*wire.RosterReply, error) {
+		return c.askRoster(ctx, wire.GetRequest{Ref: ref, Which: among}, c.silence)
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i := range reply.Members {
+		if reply.Members[i].Token.SigKey == key {
+			return &reply.Members[i], nil
+		}
+	}
+	return nil, nil
+}
