@@ -192,6 +192,8 @@ class FakeRegistry:
         try:
             while (message := self._next(wire, codec)) is not None:
                 self.said.append(message.op)
+                if message.op == Op.JOIN and NODE_ID in self.tokens:
+                    self.tokens[NODE_ID] = replace(self.tokens[NODE_ID], run=message.raw.Run)
                 answer = self.script[Op(message.op)](message)
                 if answer is None:
                     return

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from ._address import Listener, UnresolvedError, addresses, concerns
 from ._dial import Options, log
-from ._dialogue import Creation, Dialogue, check_size, made_up_name
+from ._dialogue import Creation, Dialogue, check_size, in_session, made_up_name
 from ._flow import Backoff, Flow, Limit, Sleep, T
 from ._place import EpochMovedError, Place, new_run
 from ._pursuit import Pursuit, Told
@@ -19,6 +20,7 @@ from .errors import (
     MemberNameInUseError,
     Needs20Error,
     NoClusterNamedError,
+    NoSuchClusterError,
     NoSuchClusterNameError,
     RegistryError,
     TooFewEndpointsError,
@@ -32,9 +34,9 @@ from .ticket import Ticket, TicketKind
 from .vocabulary import Cluster, ClusterAttrs, ClusterRef, Endpoint
 
 _FIRST_PAUSE, _MOST_PAUSE = 0.05, 1.0
-# By so much later than at half its lease a process that lives can be told from one that does not:
-# registries tell the time of the last sign in whole seconds, and it may lag by another.
-_SIGN_MARGIN = 2.0
+# By so much the time that a registry tells of a last sign of life can be late: it is in whole
+# seconds, and may lag by another.
+_SIGN_LAG = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +165,7 @@ class _Formation(Pursuit[Formed]):
         self._place = Place(plan.node.keys.sig_key)
         if not plan.classic:
             self._place.run, self._place.fresh = plan.run or new_run(), plan.fresh
-        self._took_over = False
+        self._took_over = self._looked = False
         self._creates = plan.creates
 
     def find_addresses(self, limit: Limit) -> Flow[tuple[Endpoint, ...]]:
@@ -188,7 +190,6 @@ class _Formation(Pursuit[Formed]):
     def _converse(self, dialogue: Dialogue, limit: Limit) -> Flow[Formed]:
         self._id = self._place.id = yield from dialogue.register(limit)
         ref = yield from self._patiently(lambda: self._find(dialogue, limit), limit)
-        yield from self._refuse_twin(dialogue, ref, limit)
         roster = yield from self._meet(dialogue, ref, limit)
         if not dialogue.protocol.classic and not self._plan.allow_unverified:
             check_verified(roster)
@@ -235,22 +236,34 @@ class _Formation(Pursuit[Formed]):
             raise refusal
         raise TwinError(other.endpoints, other.token.joined) from refusal
 
-    def _refuse_twin(self, dialogue: Dialogue, ref: ClusterRef, limit: Limit) -> Flow[None]:
+    def _attempt(self, limit: Limit) -> Flow[Formed]:
+        plan = self._plan
+        if plan.lease and not (plan.fresh or plan.take_over or self._looked):
+            # In a session of its own: asked in the node's, it would be a sign of life.
+            reader = replace(self._options, node=None)
+            yield from in_session(reader, limit, lambda d: self._refuse_twin(d, limit), once=True)
+            self._looked = True
+        return (yield from super()._attempt(limit))
+
+    def _refuse_twin(self, dialogue: Dialogue, limit: Limit) -> Flow[None]:
         """Refuse to take the seat of another process with the node's key that is alive.
 
         One with a lease gives a sign of life in each third of it. One that has none cannot
         be told from an earlier start of this program.
         """
-        plan = self._plan
-        if not plan.lease or plan.fresh or plan.take_over or self._joined:
+        seats = partial(dialogue.receive, self._ref, limit)
+        try:
+            first = self._place.find((yield from seats()))
+        except NoSuchClusterError:
             return
-        first = self._place.find((yield from dialogue.receive(ref, limit)))
         if first is None or not first.token.lease or first.token.run == self._place.run:
             return
-        watch = limit.within(first.token.lease / 2 + _SIGN_MARGIN)
+        yield Sleep(limit.left(_SIGN_LAG))
+        first = self._place.find((yield from seats())) or first
+        watch = limit.within(first.token.lease / 2)
         while not watch.over():
             yield Sleep(watch.left(min(1.0, first.token.lease / 8)))
-            now = self._place.find((yield from dialogue.receive(ref, limit)))
+            now = self._place.find((yield from seats()))
             if now is None:
                 return
             if first.token.seen and now.token.seen and now.token.seen > first.token.seen:
