@@ -217,6 +217,12 @@ module Handshakes
   # Speaks something else altogether.
   def talks_nonsense = ->(socket) { socket.write("HTTP/1.1 400 Bad Request\r\n\r\n" * 4) && nil }
 
+  # Refuses the first message with an alert in the clear.
+  def alert(socket, number)
+    socket.readpartial(4096)
+    socket.write([21, 3, 3, 0, 2, 2, number].pack('C*')) && socket.read && nil
+  end
+
   # @param admit [Boolean] whether the client's certificate will do
   # @param options [Hash] see chain
   def tls(alpn: 'xlreg/2', admit: true, **options)

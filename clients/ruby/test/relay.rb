@@ -18,13 +18,19 @@ class Relay
   # @return [Array<Integer>] how many bytes of the registry's were forwarded on each connection
   attr_reader :counts
 
+  # @return [Boolean] whether new connections are accepted, and nothing is forwarded on them ever
+  attr_writer :mute
+
   # @param cred [Xlreg::RegCred] of the registry
+  # @param besides [Array<String>] what its credentials are to have for endpoints besides the relay
   # @param rate [Integer, nil] bytes a second from the registry, on each connection
   # @param down [Proc, nil] given the number of the connection, where in its stream some bytes of the registry's
   #   are, and them; returns what is forwarded, or nil to break the connection off
   # @param up [Proc, nil] the same for the client's bytes
-  def initialize(cred, rate: nil, down: nil, up: nil)
+  def initialize(cred, besides: [], rate: nil, down: nil, up: nil)
     @cred = cred
+    @besides = besides
+    @mute = false
     @rate = rate
     @down = down || ->(_, _, data) { data }
     @up = up || ->(_, _, data) { data }
@@ -37,7 +43,7 @@ class Relay
   # @return [Xlreg::RegCred] the registry's, with the relay for its address
   def cred
     Xlreg::RegCred.new(name: @cred.name, id: @cred.id, comms_key: @cred.comms_key, sig_key: @cred.sig_key,
-                       endpoints: ["127.0.0.1:#{@port}"], version: @cred.version)
+                       endpoints: [*@besides, "127.0.0.1:#{@port}"], version: @cred.version)
   end
 
   # Listens again where it did.
@@ -69,7 +75,7 @@ class Relay
   def accept(listener)
     loop do
       client = listener.accept
-      @links << Link.new(client, registry, @links.size, self)
+      @links << Link.new(client, registry, @links.size, self, dead: @mute)
     rescue SystemCallError
       client&.close # there is no registry
     end
@@ -122,11 +128,11 @@ class Relay
     # @return [Boolean] whether it forwards nothing more
     attr_writer :dead
 
-    def initialize(client, registry, number, relay)
+    def initialize(client, registry, number, relay, dead:)
       @sockets = [client, registry]
       @number = number
       @relay = relay
-      @dead = false
+      @dead = dead
       @threads = [Thread.new { forward(client, registry, :up) }, Thread.new { forward(registry, client, :down) }]
     end
 

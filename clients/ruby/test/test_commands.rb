@@ -150,17 +150,23 @@ class TestCommands < Minitest::Test
           said, code = interrupt(registry, 'join', "web#{i}", '--create', '--size', '2', '--endpoint', '127.0.0.1:1',
                                  '--node', 'm0', '--name', 'm0', '--wait', '60s', *flags)
           assert_equal 130, code
-          said = JSON.parse(said)['error'] if i == 1
+          said = JSON.parse(said)['error'] if i == 1 # JSON alone
           assert_match(/interrupted; m0 keeps its place in web#{i}: the same command goes on waiting/, said)
           assert_match(/and 'xlreg-rb leave web#{i} --node m0' gives it up/, said)
           refute_match(/cli.rb/, said)
           shown = JSON.parse(run_here('get', "web#{i}", '--registry', registry.url, '-o', 'json')[0])
           assert_equal(['m0'], shown['members'].map { |member| member['name'] })
         end
-        said, code = interrupt(registry, 'get', 'web0', '--wait', '60s')
-        assert_equal [130, "xlreg: interrupted\n"], [code, said]
+        check_interrupted_reader(registry)
       end
     end
+  end
+
+  # There is no place to keep.
+  def check_interrupted_reader(registry)
+    said, code = interrupt(registry, 'get', 'web0', '--wait', '60s')
+    assert_equal [130, "xlreg: interrupted\n"], [code, said.lines.last]
+    assert_match(/\Axlreg: waiting for the members of web0, \d+ s left\n/, said)
   end
 
   # Interrupts a command line when the registry has it waiting.
@@ -221,7 +227,10 @@ class TestCommands < Minitest::Test
         run_here('create', 'a', '--size', '2', '--node', 'n0', *at)
         _, err, code = run_here('join', 'a', '--endpoint', '127.0.0.1:1', '--wait', '2s', '--node', 'n1', *at)
         assert_equal 3, code
-        assert_match(/\Axlreg: register: too many requests; trying again in \d+ s\nxlreg: form cluster "a": /, err)
+        assert_match(/^xlreg: trying again, \d s left: register: too many requests; .*; come back in \d+ s$/, err)
+        assert_match(/^xlreg: form cluster "a": .*too many requests/, err.lines.last)
+        _, err, = run_here('create', 'b', '--size', '2', '--node', 'n2', *at)
+        assert_match(/\Axlreg: register: too many requests; wait.*; come back in \d+ s\n\z/, err)
       end
     end
   end

@@ -97,11 +97,22 @@ class TestForm < Minitest::Test
     with_registry do |registry|
       Addrinfo.stub(:getaddrinfo, look) { form_in_vain(registry, 0, advertise: ['mine.example:7001']) }
       assert_equal 4, asked.size
+    end
+  end
+
+  # Without a timeout it is not looked up for ever: a registry that is away is one thing, a mistake another.
+  def test_a_name_that_is_never_there
+    with_registry do |registry|
       Addrinfo.stub(:getaddrinfo, ->(*) { raise SocketError, 'never' }) do
-        error = assert_raises(Xlreg::UnresolvedError) do
+        error = assert_raises(Xlreg::IncompleteError) do
           Xlreg.form(registry.url, node: node(0), cluster: 'web', size: 2, advertise: ['mine.example:1'], timeout: 0.2)
         end
+        assert_kind_of Xlreg::UnresolvedError, error.obstacle
         assert_match(/mine.example:1 does not resolve: never/, error.message)
+        timing = Xlreg::Timing::DEFAULT.with(dial: 0.2)
+        plan = Xlreg::Plan.new(options: Xlreg::Options.of(registry.url, node: node(0), timing: timing), size: 2,
+                               ref: Xlreg::ClusterRef.of('web'), advertise: ['mine.example:1'])
+        assert_raises(Xlreg::UnresolvedError) { Xlreg::Formation.new(plan, nil).run(Xlreg::Limit.new(nil)) }
       end
     end
   end

@@ -79,19 +79,4 @@ class TestPackage < Minitest::Test
     held.close
     assert_raises(Errno::ECONNREFUSED) { TCPSocket.new('127.0.0.1', port) }
   end
-
-  # Each step runs in a registry of its own, as a reader of the README would run it.
-  def test_the_readme
-    blocks = File.read(File.join(FOLDER, 'README.md')).scan(/^```ruby\n(.*?)^```/m).flatten
-    refute_empty blocks
-    with_registry { |registry| blocks.each { |block| run_block(block, registry) } }
-  end
-
-  def run_block(block, registry)
-    Dir.mktmpdir do |folder|
-      plain = { 'XLREG_REGISTRY' => registry.url, 'XLREG_BIN' => Xlreg::TestHelper.program }
-      out, status = Open3.capture2e(plain, Gem.ruby, '-w', '-I', File.join(FOLDER, 'lib'), '-e', block, chdir: folder)
-      assert_equal 0, status.exitstatus, "#{block}\n#{out}"
-    end
-  end
 end

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative 'real'
+require_relative 'hand'
 
 # Creators, members and readers against the real server.
 class TestReal < Minitest::Test
@@ -80,19 +81,32 @@ class TestReal < Minitest::Test
     end
   end
 
+  # By a clock that the test turns, so that the time is up after the second answer however slow the machine is.
+  # The registry waits a moment by its own.
   def test_wait_says_who_is_missing
     with_registry do |registry|
-      with_client(registry, 0, '2.0') do |client|
+      node = node(0, endpoints: ['127.0.0.1:7001'])
+      options = Xlreg::Options.of(registry.reg_cred, node: node, timing: Xlreg::Timing::DEFAULT.with(wait: 0.2))
+      Xlreg::Dialogue.open(options, Xlreg::Limit.new(nil)) do |dialogue|
+        client = Xlreg::Client.new(dialogue)
         client.register
         client.create('web', size: 3)
         client.join
-        error = assert_raises(Xlreg::IncompleteError) { client.wait(timeout: 2) }
+        error = assert_raises(Xlreg::IncompleteError) { wait_for_two_answers(dialogue) }
         assert_equal [3, 2, ['m0']], [error.size, error.missing, error.roster.members.map(&:name)]
         assert_match(/1 of 3 members joined, 2 missing: time is up; .*nobody at index 1, 2; /, error.message)
         assert_match(/; joined: m0 at 127.0.0.1:7001 since/, error.message)
         assert_equal 'web', client.cluster.name # the session goes on
       end
     end
+  end
+
+  def wait_for_two_answers(dialogue)
+    clock = Hand.new
+    rosters = []
+    seen = ->(roster) { clock.now += PATIENCE if (rosters << roster).size == 2 }
+    waiter = Xlreg::Waiter.new(dialogue, Xlreg::ClusterRef.new, seen: seen, follow: false, look: true)
+    waiter.wait(clock.limit(PATIENCE))
   end
 
   def test_close_ends_a_wait_in_another_thread

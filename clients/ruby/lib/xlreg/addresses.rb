@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Xlreg
-  # What to register for a listening socket, and what not: nobody could reach the node there.
+  # Finds out which addresses to register, and refuses those at which nobody could reach the node.
   # @api private
   module Addresses
     MULTICAST = [IPAddr.new('224.0.0.0/4'), IPAddr.new('ff00::/8')].freeze
@@ -13,19 +13,50 @@ module Xlreg
     # Returns what to register: for each listener the address advertised in its place, or else its own;
     # then what else is advertised.
     # @param listeners [Array<TCPServer, Socket, OpenSSL::SSL::SSLServer>]
-    # @param advertise [Array<String, Endpoint, nil>]
+    # @param advertise [Array<String, Endpoint, nil>] also :PORT and INTERFACE:PORT, see OwnAddress
+    # @param target [Target] the registry
+    # @param limit [Limit]
     # @return [Array<Endpoint>]
     # @raise [AddressError] one of them is not one that others can be sent to
-    def of(listeners, advertise)
+    def of(listeners, advertise, target, limit)
       Array.new([listeners.size, advertise.size].max) do |i|
         if advertise[i] && !advertise[i].to_s.empty?
-          advertised(advertise[i])
+          advertised(OwnAddress.new(advertise[i]).endpoint(target, limit), limit)
         elsif i < listeners.size
           Text.doing("listener #{i}") { listening(listeners[i].to_io) }
         else
           refuse("advertised endpoint #{i} is empty and there is no such listener")
         end
       end
+    rescue EndpointError => e
+      refuse(e.message)
+    end
+
+    # Says which addresses others may not be able to use. Loopback is fine if the registry is reached over it too,
+    # since then all members may be on this machine.
+    # @param endpoints [Array<Endpoint>]
+    # @param target [Target]
+    # @param limit [Limit]
+    # @return [Array<String>]
+    def doubts(endpoints, target, limit)
+      endpoints.filter_map do |endpoint|
+        if loopback?(endpoint)
+          next unless elsewhere?(target, limit)
+
+          "#{endpoint} is this machine's own loopback, and the registry is elsewhere: members on other machines " \
+            "cannot reach it; :#{endpoint.port} in its place is the address that faces the registry"
+        elsif endpoint.address&.link_local?
+          "#{endpoint} is a link-local address: only machines on the same link can reach it"
+        end
+      end
+    end
+
+    def loopback?(endpoint) = endpoint.host == 'localhost' || endpoint.address&.loopback? || false
+
+    def elsewhere?(target, limit)
+      !IPAddr.new(OwnAddress.towards(target, limit)).loopback?
+    rescue UnresolvedError
+      false
     end
 
     def refuse(why) = raise(AddressError, "address cannot be registered: #{why}")
@@ -60,19 +91,16 @@ module Xlreg
       refuse("#{bound.ip_address} is good on this machine only: listen on an address without a zone, or advertise one")
     end
 
-    def advertised(text)
-      endpoint = Endpoint.new(text)
-      found = endpoint.address ? [endpoint.host] : resolve(endpoint)
+    def advertised(endpoint, limit)
+      found = endpoint.address ? [endpoint.host] : resolve(endpoint, limit)
       nobody = found.filter_map { |address| nobody_at(IPAddr.new(address.sub(/%.*/, ''))) }.first
       refuse("#{endpoint} #{nobody}") if nobody
       endpoint
-    rescue EndpointError => e
-      refuse(e.message)
     end
 
-    def resolve(endpoint)
-      Addrinfo.getaddrinfo(endpoint.host, endpoint.port, nil, :STREAM).map(&:ip_address)
-    rescue SocketError => e
+    def resolve(endpoint, limit)
+      Transport.addresses(endpoint, limit).map(&:ip_address)
+    rescue Transport::Broken, Transport::TimeUp => e
       raise UnresolvedError, "address cannot be registered: #{endpoint} does not resolve: #{e.message}"
     end
   end

@@ -4,8 +4,7 @@ require 'fileutils'
 require 'securerandom'
 
 module Xlreg
-  # Replaces files so that a crash at any moment leaves the old content or the new, never a part of
-  # either.
+  # Replaces files in one step: after a crash at any moment there is the old content or the new, never a mixture.
   # @api private
   module AtomicFile
     module_function

@@ -1,8 +1,8 @@
 # frozen_string_literal: true
 
-# Waits of those who only want to know who is there; Xlreg.await is the one call for it.
+# Waiting for the members of a cluster without joining it; Xlreg.await is the one call for it.
 module Xlreg
-  # A reader's wait for a cluster's members, whatever the registry does meanwhile; see Xlreg.await.
+  # A reader's wait for a cluster's members. It survives restarts of the registry; see Xlreg.await.
   # @api private
   class Awaiting
     # @param options [Options]
@@ -23,8 +23,8 @@ module Xlreg
     # @return [Roster]
     def run(limit)
       @limit = limit
-      Persistence.new(limit, incomplete: method(:incomplete), tell: method(:tell), classic: @options.classic?)
-                 .run { attempt(limit) }
+      Persistence.new(limit, incomplete: method(:incomplete), tell: method(:tell), met: -> { @heard_at },
+                             classic: @options.classic?).run { attempt(limit) }
     end
 
     private
@@ -64,7 +64,7 @@ module Xlreg
   #   credentials
   # @param cluster [String, ClusterID, Cluster, ClusterRef] its name or ID
   # @param size [Integer] how many members to wait for; 0 is as many as the cluster is made for
-  # @param node [Node, nil] as whom; a classic carrier needs one
+  # @param node [Node, nil] the node that asks; a classic carrier needs one
   # @param protocol [Protocol, String, nil] 2.0, unless "1.9" or "1.8" is chosen
   # @param timeout [Numeric, nil] seconds; by default it waits for ever
   # @yieldparam progress [Progress] each time that something is new

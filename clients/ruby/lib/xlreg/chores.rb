@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Xlreg
-  # The commands of the command line that are about files more than about clusters: nodes and credentials.
+  # The commands of the command line that deal with files: nodes and credentials.
   # @api private
   module Chores
     private
@@ -47,7 +47,7 @@ module Xlreg
       @output.json? ? Output.encode('url' => cred.url) : "#{cred.url}\n"
     end
 
-    # What stands on standard output with a file, or in JSON, is a description of it.
+    # With --out or in JSON, standard output gets a description instead of the file.
     def cred_fetch
       cred = fetch(Endpoint.new(@command.argument))
       cred.write(@command[:out]) if @command[:out]

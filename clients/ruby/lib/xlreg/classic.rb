@@ -4,7 +4,7 @@ module Xlreg
   # Hello and its reply, with which a classic session begins (sections 3.2 and 3.3).
   #
   # The classic carriers encrypt, and that is all: nothing detects a message that was changed, replayed
-  # or dropped, and whoever learns the registry's comms key later can read every session ever recorded.
+  # or dropped, and anyone who learns the registry's comms key later can read every session ever recorded.
   module Classic
     BLOCK = 16
     KEY = 32

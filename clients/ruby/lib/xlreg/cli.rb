@@ -32,6 +32,7 @@ module Xlreg
       Needs20Error => 'leave --protocol away, if the registry speaks 2.0',
       UnverifiedError => 'let them join over 2.0, or say --allow-unverified if you take them as they are',
       AddressError => 'give with --endpoint an address where the others reach this member',
+      NotARegistryError => 'see that --registry is the right one',
       ClockError => 'set the clock of this machine, or wait until it is',
       UntrustedError => 'if its keys are new, get its credentials anew from someone you trust',
       UnreachableError => 'see that the registry runs there, and that --registry is the right one'
@@ -57,8 +58,8 @@ module Xlreg
       code
     end
 
-    # Tells whether JSON is asked for. It looks by itself, as that counts for command lines that cannot be read
-    # too.
+    # Tells whether JSON is asked for. It does not rely on Command, since errors in command lines that cannot be
+    # parsed are JSON too.
     # @api private
     def self.json?(arguments)
       format = ENV.fetch('XLREG_OUTPUT', '')
@@ -84,7 +85,7 @@ module Xlreg
     def self.tell(err, error, code, cli, json)
       cause = error.is_a?(WaitOver) ? error.cause : error
       line = error.is_a?(SignalException) ? ['interrupted', cli&.kept_seat].compact.join('; ') : one_line(error, cause)
-      err.write(json ? Output.encode(error_json(line, code, cause)) : "xlreg: #{line}\n")
+      err.write(json ? Output.line(error_json(line, code, cause)) : "xlreg: #{line}\n")
     rescue SystemCallError
       nil # there is nobody else to tell
     end
@@ -99,13 +100,15 @@ module Xlreg
       shown
     end
 
+    # Says what is wrong and what to do about it.
     # @api private
-    def self.one_line(error, cause)
+    def self.one_line(error, cause = error)
       causes = [cause, *(cause.failures if cause.is_a?(UnreachableError))]
       _, advice = ADVICE.find { |kind, _| causes.any? { |one| one.is_a?(kind) } }
-      Text.printable([error.message.lines.map(&:chomp).join('; '), advice].compact.join('; '))
+      again = "come back in #{cause.retry_after.ceil} s" if cause.is_a?(RegistryError) && cause.retry_after.positive?
+      Text.printable([error.message.lines.map(&:chomp).join('; '), advice, again].compact.join('; '))
     end
-    private_class_method :json?, :code_of, :tell, :error_json, :one_line
+    private_class_method :json?, :code_of, :tell, :error_json
 
     # @param command [Command]
     def initialize(command, out, err, input)
@@ -177,20 +180,21 @@ module Xlreg
     # Joins and waits for the others.
     def form(node)
       limit = Limit.new(@command.wait)
-      StatusLine.run(@err, limit) do |line|
+      status(limit) do |line|
         @node_name = node.name
-        @formation = Formation.new(plan(node), line.method(:show), follow: line.visible?)
+        @formation = Formation.new(plan(node), line.method(:show), follow: line.visible?, settled: method(:doubt))
         @formation.run(limit).roster
       end
     rescue DeadlineError => e
       raise WaitOver, e.message
     end
 
-    # Joins and does not wait: it calls the formation off as soon as the node has its place.
+    # Joins without waiting: the formation is called off as soon as the node has its place.
     def place(node)
       told = ->(progress) { throw :placed, progress.roster if progress.roster }
       plan = plan(node)
-      roster = catch(:placed) { return Formation.new(plan, told).run(Limit.new(REQUEST_SECONDS)).roster }
+      formation = Formation.new(plan, told, settled: method(:doubt))
+      roster = catch(:placed) { return formation.run(Limit.new(REQUEST_SECONDS)).roster }
       Membership.new(plan.options, roster, nil, allow_unverified: plan.allow_unverified).roster
     end
 
@@ -205,13 +209,15 @@ module Xlreg
       limit = Limit.new(@command.wait)
       as_reader do |node|
         options = Options.of(target, node: node, protocol: @command.protocol)
-        StatusLine.run(@err, limit) do |line|
+        status(limit) do |line|
           Awaiting.new(options, @command.ref, 0, line.method(:show), follow: line.visible?).run(limit)
         end
       end
     rescue DeadlineError => e
       raise WaitOver, e.message
     end
+
+    def status(limit, &) = StatusLine.run(@err, limit, @command.argument, quiet: @output.json?, &)
 
     # Runs the block with nil where reading needs no node.
     def as_reader(&) = @command.protocol&.classic? ? with_node(&) : yield(nil)
@@ -252,6 +258,13 @@ module Xlreg
       @output.roster(roster)
     end
 
-    def note(text) = @err.write("xlreg: warning: #{Text.printable(text)}\n")
+    def doubt(endpoints)
+      Addresses.doubts(endpoints, target, Limit.new(REQUEST_SECONDS)).each { |doubt| note(doubt) }
+    end
+
+    def note(text)
+      text = Text.printable(text)
+      @err.write(@output.json? ? Output.line('warning' => text) : "xlreg: warning: #{text}\n")
+    end
   end
 end

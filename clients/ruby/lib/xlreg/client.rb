@@ -4,9 +4,9 @@ module Xlreg
   # One session with a registry.
   #
   # Its methods may be called from any thread and take turns: a session carries one request at a time, so
-  # a wait keeps others waiting. close may be called at any time, and ends what is under way. A call that
-  # is given up in the middle ends the session; so does, over a classic carrier, every error that the
-  # registry answers with. Later calls are then a SessionEndedError.
+  # other calls have to wait while one waits for members. close may be called at any time, and ends the call
+  # that is under way. A call that is given up in the middle ends the session. So does, over a classic carrier,
+  # every error that the registry answers with. Calls after that raise a SessionEndedError.
   #
   # Every method takes a timeout in seconds; the README says how long each may take without one.
   #
@@ -17,13 +17,14 @@ module Xlreg
     # Opens a session. It tries the registry's endpoints in turn until the time is up.
     # @param target [Target, RegCred, String] the registry: an xlreg:// line, the name of a regCred file,
     #   or credentials
-    # @param node [Node, nil] as whom; nil only reads, which 2.0 alone allows
+    # @param node [Node, nil] the node that speaks; without one the client can only read, and only over 2.0
     # @param protocol [Protocol, String, nil] what to speak; 2.0, unless "1.9" or "1.8" is chosen
     # @param timeout [Numeric, nil] seconds; by default 30
     # @yieldparam client [Client] closed at the end of the block
     # @return [Client, Object] the client, or what the block returns
     # @raise [UntrustedError] a registry cannot prove to be the one wanted
     # @raise [UnreachableError] there was none before the time was up
+    # @raise [NotARegistryError] there is a server of something else at every endpoint
     # @raise [OriginalRegistryError] the credentials are of one older than 2.0, and nobody chose a protocol
     # @raise [NeedsNodeError] a classic carrier needs a node
     # @raise [RegCredError] target is none
@@ -63,7 +64,7 @@ module Xlreg
     # @raise [NodeError] the ID cannot be saved
     def register(timeout: nil) = call(timeout) { |limit| @dialogue.register(limit) }
 
-    # Says who the node is by the ID that register saved. It changes nothing.
+    # Tells the registry who the node is, by the ID that register saved. It changes nothing.
     # @param timeout [Numeric, nil]
     # @return [NodeID] that ID
     # @raise [NotRegisteredError] there is none
@@ -123,7 +124,7 @@ module Xlreg
     # @raise [SessionEndedError] the session is over
     def members(cluster = nil, timeout: nil) = about(cluster, timeout) { |ref, limit| @dialogue.members(ref, limit) }
 
-    # Waits until the cluster has size members. It takes one request for each 25 seconds, which the registry
+    # Waits until the cluster has size members. It takes one request for each 18 seconds, which the registry
     # answers when it is time; one that does not is taken for dead. A server that answers at once, as those before 2.0
     # do, is asked again after pauses that grow from 50 milliseconds to a second.
     # @param cluster [String, ClusterID, Cluster, ClusterRef, nil] nil is that of this session's last

@@ -34,7 +34,7 @@ module Xlreg
       node: ['--node DIR', "the node's directory, made if it does not exist (default the user's own)"],
       name: ['--name NAME', "of a node that is made now (default this machine's, if need be with digits of the key)"],
       protocol: ['--protocol GENERATION', '2.0, 1.9 or 1.8 (default 2.0)'],
-      endpoint: ['--endpoint HOST:PORT', 'of this member, repeatable'],
+      endpoint: ['--endpoint HOST:PORT', 'of this member, repeatable; INTERFACE:PORT and :PORT find the host'],
       size: ['--size MEMBERS', 'how many the cluster is made for, 2 to 64'],
       create: ['--create', 'make the cluster, of --size members, if it does not exist'],
       wait: ['--wait TIME', 'such as 30s, for all members (default not at all)'],
@@ -52,6 +52,9 @@ module Xlreg
     SWITCHES = %i[create unique allow_unverified].freeze
     private_constant :UNITS, :SHARED, :VERBS, :HELP, :COMMANDS, :NUMBERS, :SWITCHES
 
+    # @return [Array<String>] all commands
+    def self.verbs = VERBS.keys
+
     # @return [String] the command, or help
     attr_reader :verb
     # @return [String, nil] what it was given besides flags
@@ -63,12 +66,7 @@ module Xlreg
       @given = {}
       words = parser.permute(arguments.flat_map { |one| apart(one) })
       @verb = @asked || verb_of(words)
-      return if verb == 'help'
-
-      @argument, *more = words
-      check_argument(more)
-      check_flags
-      check
+      verb == 'help' ? check_help(words) : check_all(words)
     rescue OptionParser::ParseError => e
       raise UsageError, "#{e.message}; see 'xlreg-rb --help'"
     end
@@ -155,6 +153,18 @@ module Xlreg
       fail_usage("unknown command #{Text.quote(first)}: want #{COMMANDS}; see 'xlreg-rb --help'") if groups.empty?
       verb = "#{first} #{words.shift}"
       VERBS.key?(verb) ? verb : fail_usage("'#{first}': want #{groups.join(' or ')}; see 'xlreg-rb --help'")
+    end
+
+    def check_all(words)
+      @argument, *more = words
+      check_argument(more)
+      check_flags
+      check
+    end
+
+    # Help is the same for every command.
+    def check_help(words)
+      verb_of(words.dup) unless @asked || words.empty?
     end
 
     def check_argument(more)
@@ -266,20 +276,22 @@ module Xlreg
     def check_join
       fail_usage('--create needs --size N') if create? && size.zero?
       fail_usage("--create needs a name: an ID is the registry's to give") if create? && ref.id
-      check_endpoints
+      check_endpoints { |text| OwnAddress.new(text).given }
     end
 
     def check_node
       bits = @given[:bits]
       fail_usage("--bits #{bits}: want 2048, 3072 or 4096") unless bits.nil? || Keys::SIZES.include?(bits)
       fail_usage('give both --sig-key and --comms-key, or neither') if @given.key?(:sig_key) ^ @given.key?(:comms_key)
-      check_endpoints
+      check_endpoints { |text| Endpoint.new(text) }
     end
 
-    def check_endpoints
-      Endpoint.all(endpoint).each do |one|
+    # The block reads an endpoint; it returns nil for one that has to be found out first.
+    def check_endpoints(&)
+      Endpoint.check_count(endpoint)
+      endpoint.filter_map(&).each do |one|
         nobody = one.address && Addresses.nobody_at(one.address)
-        fail_usage("--endpoint #{one}: #{nobody}; give one where others reach it") if nobody
+        fail_usage("--endpoint #{one} #{nobody}; give one where others reach it") if nobody
       end
     rescue EndpointError => e
       fail_usage("--endpoint: #{e.message}")

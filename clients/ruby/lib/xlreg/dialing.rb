@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Xlreg
-  # Who talks to a registry, and how.
+  # Which registry to talk to, as which node, and how.
   # @api private
   Options = Struct.new(:target, :node, :protocol, :timing, keyword_init: true) do
     include Value
@@ -59,7 +59,7 @@ module Xlreg
       raise Transport::Broken, e.message
     end
 
-    # Ends what is under way in another thread.
+    # Ends the call that is under way in another thread.
     def give_up = @transport.give_up
 
     # Closes the connection. May be called again.
@@ -67,7 +67,7 @@ module Xlreg
 
     private
 
-    # A registry that refuses says why and closes; that may be read when nothing can be written any more.
+    # A registry that refuses a client says why and closes. Its words can still be read after writing has failed.
     def hear_refusal
       pump(Pace.new(Limit.new(HEARING), first: HEARING, stall: HEARING, whole: HEARING)) unless @met
     rescue Transport::Broken, Transport::TimeUp, SessionEndedError
@@ -80,6 +80,7 @@ module Xlreg
   class Dialing
     FIRST_PAUSE = 0.05
     MOST_PAUSE = 0.5
+    REFUSALS = 3 # of something else than a registry, until it is believed: one may be damage on the way
 
     # @return [Options]
     attr_reader :options
@@ -97,13 +98,15 @@ module Xlreg
     def self.probe(endpoint, limit)
       timing = Timing::DEFAULT
       pace = Pace.new(limit, first: timing.stall, stall: timing.stall, whole: timing.handshake)
-      transport = Transport.connect(endpoint, limit, each: timing.connect)
+      transport = Transport.connect(endpoint, limit, timing)
       tls = transport.secure(context, pace)
-      raise HandshakeError, "#{endpoint}: speaks no 2.0" unless tls.alpn_protocol == Session::Modern::ALPN
+      raise NotARegistryError, "#{endpoint}: it does not speak 2.0" unless tls.alpn_protocol == Session::Modern::ALPN
 
       PublicKey.fingerprint(Certificate.check_self_signed(tls.peer_cert_chain.to_a.last.to_der))
     rescue Transport::TimeUp
       raise HandshakeError, "#{endpoint}: no answer in time"
+    rescue Transport::Foreign => e
+      raise NotARegistryError, "#{endpoint}: #{e.message}"
     rescue Transport::Alert, Transport::Broken => e
       raise HandshakeError, "#{endpoint}: #{e.message}"
     ensure
@@ -141,10 +144,11 @@ module Xlreg
       @context = tls_context unless protocol.classic?
     end
 
-    # Tries the endpoints in turn, and all of them again after a pause, until the limit ends.
+    # Tries all endpoints, and all of them again after a pause, until the limit ends.
     # @param limit [Limit]
     # @return [Link] whose session is open
     # @raise [UntrustedError] a registry is not the one wanted, and no other endpoint leads to that
+    # @raise [NotARegistryError] there is something else at every endpoint
     # @raise [UnreachableError] the limit ended
     def open(limit)
       limit = limit.or_within(options.timing.dial)
@@ -161,19 +165,29 @@ module Xlreg
     # @param limit [Limit]
     # @return [Link] whose session is open
     # @raise [UntrustedError] a registry is not the one wanted, and no other endpoint leads to that
+    # @raise [NotARegistryError] there is something else at every endpoint
     # @raise [UnreachableError] there was no session; that may change, also where a clock is wrong
     def open_once(limit)
-      link, failures = try_all(limit)
+      link, failures = Race.run(options.target.endpoints, options.timing.head_start, Error) do |endpoint|
+        Text.doing(endpoint) { connect(endpoint, limit) }
+      end
       return link if link
 
-      raise failures.find { |failure| failure.is_a?(UntrustedError) && !failure.is_a?(ClockError) } ||
-            UnreachableError.new(failures)
+      raise hopeless(failures) || UnreachableError.new(failures)
     end
 
     private
 
-    # Chooses what to speak, and never falls back: who can put old credentials or a broken connection in
-    # a client's way must not gain a carrier without integrity by it.
+    # Returns the error that another try cannot mend; nil if there is hope.
+    def hopeless(failures)
+      untrusted = failures.find { |failure| failure.is_a?(UntrustedError) && !failure.is_a?(ClockError) }
+      return untrusted if untrusted
+
+      failures.first if failures.all?(NotARegistryError)
+    end
+
+    # Chooses the protocol, and never falls back: an attacker who plants old credentials, or breaks connections,
+    # must not get a carrier without integrity out of it.
     def choose_protocol
       chosen = options.protocol
       cred = options.target.cred
@@ -209,20 +223,18 @@ module Xlreg
       context.add_certificate(OpenSSL::X509::Certificate.new(@shown), keys.sig)
     end
 
-    def try_all(limit)
-      failures = []
-      options.target.endpoints.each do |endpoint|
-        return Text.doing(endpoint) { connect(endpoint, limit) }
-      rescue Error => e
-        failures << e
-        break if limit.over?
-      end
-      [nil, failures]
+    def connect(endpoint, limit)
+      refusals ||= 0
+      connect_once(endpoint, limit)
+    rescue Transport::Foreign => e
+      retry if (refusals += 1) < REFUSALS
+
+      raise NotARegistryError, "this is no registry that speaks 2.0: #{e.message}"
     end
 
-    def connect(endpoint, limit)
+    def connect_once(endpoint, limit)
       timing = options.timing
-      transport = Transport.connect(endpoint, limit, each: timing.connect)
+      transport = Transport.connect(endpoint, limit, timing)
       link = shake(transport, Pace.new(limit.within(timing.handshake), first: timing.stall, stall: timing.stall,
                                                                        whole: timing.handshake))
     rescue Transport::TimeUp

@@ -50,7 +50,7 @@ module Xlreg
     # Opens a session; see Dialing.
     # @param options [Options]
     # @param limit [Limit]
-    # @param once [Boolean] whether to try each endpoint once and no more
+    # @param once [Boolean] whether to try each endpoint only once
     # @yieldparam dialogue [Dialogue] closed at the end of the block
     # @return [Dialogue, Object] the dialogue, or what the block returns
     def self.open(options, limit, once: false)
@@ -113,7 +113,7 @@ module Xlreg
     # Closes the connection without a word.
     def disconnect = @link.close
 
-    # Ends what is under way in another thread.
+    # Ends the call that is under way in another thread.
     def give_up = @link.give_up
 
     # Tells the registry who the node is and where; the ID it gives is saved before this returns.
@@ -132,7 +132,7 @@ module Xlreg
       end
     end
 
-    # Says who the node is by the ID that register saved.
+    # Tells the registry who the node is, by the ID that register saved.
     # @return [NodeID]
     def login(limit)
       Text.doing('log in') do
@@ -270,7 +270,7 @@ module Xlreg
       reply = message
       raise
     ensure
-      # Given up in the middle, so that the answer would be taken for that of the next request.
+      # The call was given up in the middle, so its answer would be taken for that of the next request.
       @ended ||= SessionEndedError.new('a call was given up in the middle') unless reply
     end
 
@@ -286,8 +286,8 @@ module Xlreg
       SessionEndedError.new("session with the registry ended: #{cause}")
     end
 
-    # Original servers answer with texts that are not in the list, such as that another creator of the
-    # cluster was faster. That may be gone the next time.
+    # Original servers also answer with texts that are not in the list, for example when another node has just
+    # created the cluster. The next try may succeed.
     def listed(error)
       return error unless original? && error.instance_of?(ProtocolError)
 

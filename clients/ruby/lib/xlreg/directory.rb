@@ -4,8 +4,7 @@ require 'fileutils'
 
 module Xlreg
   # A node's directory: its files, their permissions, and the writer's lock. The Go and Python clients
-  # read and write the same. node.json is written last when a node is made: where it is, all that is
-  # needed is.
+  # read and write the same. A new node's node.json is written last, so a directory that has one is complete.
   # @api private
   class Directory
     RECORD = 'node.json'
@@ -29,7 +28,7 @@ module Xlreg
       @path = path.respond_to?(:to_path) ? path.to_path : path.to_s
     end
 
-    # Makes what goes wrong with files a NodeError that says what was being done.
+    # Turns errors of the file system into a NodeError that says what was being done.
     # @param what [String]
     def self.errors(what)
       yield
@@ -43,8 +42,8 @@ module Xlreg
     # @return [String] the path of one of the files
     def file(name) = File.join(path, name)
 
-    # Makes the directory, or takes an empty one for the node alone. One that holds other things keeps
-    # its permissions, if they are no danger.
+    # Makes the directory, or reserves an empty one for the node. A directory that holds other files keeps its
+    # permissions, provided they are safe.
     def make
       AtomicFile.make_folder(path, 0o700)
       File.chmod(0o700, path) if Dir.empty?(path)
@@ -59,7 +58,7 @@ module Xlreg
       raise NoNodeError, no_node unless File.exist?(file(RECORD))
     end
 
-    # Takes the writer's lock, then clears away what a writer that crashed left.
+    # Takes the writer's lock, then removes what a crashed writer left behind.
     # @return [File] which holds the lock until it is closed
     # @raise [NodeInUseError] someone else has it
     def lock
@@ -129,8 +128,8 @@ module Xlreg
     # Removes the certificate, if one is there.
     def remove_certificate = FileUtils.rm_f(file(CERTIFICATE))
 
-    # Makes sure that a file or directory belongs to this user or to root. It is no exception that this user is
-    # root: what root did not make is somebody else's.
+    # Makes sure that a file or directory belongs to this user or to root. That holds for root as well: files of
+    # other users are not its own.
     # @api private
     def self.check_owner(name, owner, own = Process.euid)
       return if [0, own].include?(owner)

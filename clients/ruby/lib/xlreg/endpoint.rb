@@ -47,8 +47,12 @@ module Xlreg
     # @return [Array<Endpoint>] the endpoints, at most as many as a token may have
     # @raise [EndpointError] one of them is none, or they are too many
     def self.all(texts)
-      endpoints = texts.map { |text| new(text) }.freeze
-      return endpoints if endpoints.size <= Limits::MAX_ENDPOINTS
+      texts.map { |text| new(text) }.freeze.tap { |endpoints| check_count(endpoints) }
+    end
+
+    # @api private
+    def self.check_count(endpoints)
+      return if endpoints.size <= Limits::MAX_ENDPOINTS
 
       raise EndpointError, "#{endpoints.size} endpoints, at most #{Limits::MAX_ENDPOINTS} allowed"
     end

@@ -31,6 +31,7 @@ module Xlreg
   #     │   ├── UnreachableError          no session with the registry; has failures
   #     │   └── IncompleteError           members are missing; says who is there
   #     ├── HandshakeError              no session came about
+  #     │   ├── NotARegistryError         there is a server of something else
   #     │   └── UntrustedError            the registry is not the one wanted
   #     │       └── ClockError              it may be, but a clock is wrong; says by how much
   #     ├── SessionEndedError           the session is over: connect again
@@ -67,8 +68,8 @@ module Xlreg
       @doing = []
     end
 
-    # @return [String] one line: what was being done, outermost first, and what went wrong. There is nothing
-    #   in it that a terminal might obey, whoever said it.
+    # @return [String] one line: what was being done, outermost first, and what went wrong. Nothing in it
+    #   commands a terminal, even if a peer wrote it.
     def to_s = Text.printable([*@doing, super].join(': '))
 
     # Puts what was being done before the text.
@@ -341,11 +342,14 @@ module Xlreg
   # No session came about: the other end is no registry, speaks something else, or refuses this client.
   class HandshakeError < Error; end
 
+  # The other end is a server of something else, so that trying again is no use.
+  class NotARegistryError < HandshakeError; end
+
   # The registry could not prove to be the one wanted.
   class UntrustedError < HandshakeError; end
 
   # The registry showed a certificate of the right key whose dates do not hold: this machine's clock is
-  # wrong, or the registry's. It may be put right, so whoever waits tries again.
+  # wrong, or the registry's. Somebody may set it, so a wait goes on.
   class ClockError < UntrustedError; end
 
   # The session with the registry is over: connect again. The connection broke, a call was given up in

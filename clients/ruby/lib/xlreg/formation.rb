@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# Clusters of processes that find each other through a registry; Xlreg.form is the one call for it.
+# Forming clusters of processes that find each other through a registry; Xlreg.form is the one call for it.
 module Xlreg
   # How far a formation has come.
   #
@@ -16,7 +16,7 @@ module Xlreg
     include Value
   end
 
-  # Which cluster to form, as whom; see Xlreg.form.
+  # Which cluster to form, and as which node; see Xlreg.form.
   # @api private
   Plan = Struct.new(:options, :ref, :size, :join_only, :endpoint_count, :attrs, :listeners, :advertise,
                     :allow_unverified, keyword_init: true) do
@@ -47,19 +47,19 @@ module Xlreg
       creation.check(classic: options.protocol&.classic? || false) unless size.zero?
     end
 
+    # @param limit [Limit]
     # @return [Array<Endpoint>] where the node is to be reached
     # @raise [AddressError] nobody could reach it there
-    def endpoints
+    def endpoints(limit)
       own = listeners.empty? && advertise.empty? ? node.endpoints : advertise
-      found = Addresses.of(listeners, own)
+      found = Addresses.of(listeners, own, options.target, limit.within(options.timing.connect))
       raise TooFewEndpointsError, "#{found.size}, want #{endpoint_count}" if found.size < endpoint_count
 
       found
     end
   end
 
-  # One formation under way: from listening sockets to the verified roster, whatever the registry does
-  # meanwhile.
+  # One formation under way, from listening sockets to the verified roster. It survives restarts of the registry.
   # @api private
   class Formation
     FIRST_PAUSE = 0.05
@@ -72,7 +72,9 @@ module Xlreg
     # @param plan [Plan]
     # @param progress [Proc, nil]
     # @param follow [Boolean] whether progress is to be told of each new member, which takes a request for each
-    def initialize(plan, progress, follow: true)
+    # @param settled [Proc, nil] told of the node's endpoints before it registers
+    def initialize(plan, progress, follow: true, settled: nil)
+      @settled = settled
       @plan = plan
       @follow = follow
       @progress = progress
@@ -91,25 +93,25 @@ module Xlreg
       @limit = limit
       Text.doing("form #{@plan.ref}") do
         @plan.check
-        @plan.node.update_endpoints(endpoints(limit))
-        Persistence.new(limit, incomplete: method(:incomplete), tell: method(:tell), classic: @plan.options.classic?)
-                   .run { attempt(limit) }
+        @plan.node.update_endpoints(endpoints(limit).tap { |found| @settled&.call(found) })
+        Persistence.new(limit, incomplete: method(:incomplete), tell: method(:tell), met: -> { @heard_at },
+                               classic: @plan.options.classic?).run { attempt(limit) }
       end
     end
 
     private
 
-    # Finds out the addresses. A name that has none yet is looked up again for a while.
+    # Finds out the addresses. One that is not known yet is looked up again while there is time.
     def endpoints(limit)
-      limit = limit.within(@plan.options.timing.dial)
+      limit = limit.or_within(@plan.options.timing.dial)
       backoff = Backoff.new(FIRST_PAUSE, MOST_PAUSE)
       begin
-        @plan.endpoints
+        @plan.endpoints(limit)
       rescue UnresolvedError => e
-        raise unless backoff.pause(limit)
-
         tell(e)
-        retry
+        retry if backoff.pause(limit)
+
+        raise @limit.set? ? incomplete(e) : e
       end
     end
 
@@ -156,7 +158,7 @@ module Xlreg
       ClusterRef.new(id: found(cluster).id)
     end
 
-    # An original server tells nothing of a cluster to those who have not joined it.
+    # An original server says nothing about a cluster to nodes that have not joined it.
     def look(dialogue, limit)
       Dialogue.check_size(dialogue.cluster(@ref, limit), @size) unless dialogue.original?
       @ref
@@ -194,13 +196,14 @@ module Xlreg
   #
   # @param target [Target, RegCred, String] the registry: an xlreg:// line, the name of a regCred file, or
   #   credentials
-  # @param node [Node] as whom
+  # @param node [Node] the node to become a member
   # @param cluster [String, ClusterID, Cluster, ClusterRef] its name or ID
   # @param size [Integer] how many members it must have; may be 0 if it is not to be created
   # @param listeners [Array<TCPServer, Socket, OpenSSL::SSL::SSLServer>] where the node is reached: the
   #   first by the other members, the second by their clients. Their addresses are registered.
   # @param advertise [Array<String, nil>] what to register in their place, where that is not nil; without
-  #   either, what the node had before
+  #   either, what the node had before. ":7001" stands for the address by which the registry is reached, and
+  #   "eth1:7001" for that of an interface
   # @param join_only [Boolean] never create the cluster
   # @param endpoint_count [Integer] how many endpoints each member of a new cluster must have
   # @param attrs [Integer] bits of ClusterAttrs for a new cluster
@@ -211,8 +214,8 @@ module Xlreg
   # @yieldparam progress [Progress] each time that something is new
   # @return [Membership]
   # @raise [IncompleteError] time was up first; it says who has joined and how many are missing
-  # @raise [AddressError] nobody could reach the node at one of the addresses. A host name that has no address is
-  #   looked up again for 30 seconds first
+  # @raise [AddressError] nobody could reach the node at one of the addresses. One that is not known yet, as that
+  #   of a host name, is looked up again until time is up; without a timeout for 30 seconds
   # @raise [ClusterSizeError] the cluster exists with another size
   # @raise [UnverifiedError] the cluster is full, and some have proved nothing; its members names them
   # @raise [UntrustedError] the registry is not the one wanted

@@ -1,14 +1,14 @@
 # frozen_string_literal: true
 
 module Xlreg
-  # Asks for the members of a cluster, over a classic carrier in parts.
+  # Asks for the members of a cluster; over a classic carrier in several requests.
   # @api private
   class Gathering
-    # How many to ask for at once over a classic carrier. Original servers put all that were asked for into
-    # one message, also when it gets longer than a message may be.
+    # How many to ask for at once over a classic carrier. Original servers put all of them into one message, even
+    # if that becomes longer than a message may be.
     PART = 12
-    # What a classic reply of the largest size must still have room for to show that no member was left
-    # out of it: one more token, and the message's IV and padding.
+    # A classic reply with less room than this left, for one more token and the message's IV and padding, may
+    # have left members out.
     CLASSIC_ROOM = Limits::MAX_TOKEN + 64
     private_constant :PART, :CLASSIC_ROOM
 
@@ -20,7 +20,7 @@ module Xlreg
       @limit = limit
     end
 
-    # Goes on until nothing is left to ask for, or a reply adds nobody. Only the first request waits.
+    # Asks until every seat is accounted for, or a reply adds nobody. Only the first request waits.
     # @param ref [ClusterRef]
     # @param patience [Float] seconds for the first answer to begin
     # @param wait [Hash] wait_size and wait_millis
@@ -74,7 +74,7 @@ module Xlreg
       raise @dialogue.misbehaved('two members with one ID or name') unless distinct
     end
 
-    # Adds what a later reply shows. A node that moved in between counts where it was seen last.
+    # Adds the members of a later reply. A node that changed its seat in between counts where it was seen last.
     def merge(members, later)
       kept = members.reject { |member| later.any? { |one| one.id == member.id || one.name == member.name } }
       [*kept, *later].sort_by(&:index).freeze

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Xlreg
-  # Where time comes from, and how it is spent. Tests have one that is turned by hand.
+  # The clock and the pauses. Tests have a clock that is turned by hand.
   # @api private
   class Clock
     # @return [Float] seconds since some moment; they never go back
@@ -31,7 +31,7 @@ module Xlreg
     def set? = !@deadline.nil?
 
     # @param most [Numeric]
-    # @return [Float] how many seconds are left, but no more than most and no fewer than none
+    # @return [Float] how many seconds are left, between 0 and most
     def left(most = Float::INFINITY) = @deadline ? [0.0, [most, @deadline - now].min].max : most
 
     # @return [Boolean] whether time is up
@@ -50,8 +50,8 @@ module Xlreg
     def pause(seconds) = @clock.pause(left(seconds))
   end
 
-  # How long something may take that comes or goes in pieces: so long until the first of them, then so long
-  # between any two, and so long for all. What is slow but alive is given its time, and what died is not.
+  # How long something that comes or goes in pieces may take: there is a bound until the first piece, one between
+  # any two, and one for the whole. What is slow but alive is given its time, and what has died is not.
   # @api private
   class Pace
     # @param limit [Limit] never past this
@@ -76,7 +76,7 @@ module Xlreg
   end
 
   # Pauses that double from first to most. Each is between half and the whole of its length at random,
-  # so that members who all lost the registry at once do not come back at once.
+  # so that members that all lost the registry at the same moment do not come back at the same moment.
   # @api private
   class Backoff
     def initialize(first, most)

@@ -24,7 +24,8 @@ module Xlreg
     MIN_KEY_BITS_MODERN = 2048
     # Bits of an RSA modulus, at most.
     MAX_KEY_BITS = 8192
-    # Bits of an RSA modulus over 2.0, at most: whoever asks for signatures to be verified chooses the key.
+    # Bits of an RSA modulus over 2.0, at most. Those whose signatures are verified choose the key, and with it
+    # what that costs.
     MAX_KEY_BITS_MODERN = 4096
     # The least RSA exponent.
     MIN_EXPONENT = 3

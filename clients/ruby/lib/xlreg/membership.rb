@@ -1,8 +1,8 @@
 # frozen_string_literal: true
 
 module Xlreg
-  # A node's place in a cluster that Xlreg.form made complete. It holds no connection: the registry is
-  # called when it is asked something.
+  # A node's place in a cluster that Xlreg.form completed. It keeps no connection open: refresh and leave connect
+  # to the registry anew.
   class Membership
     # @return [Roster] the members as last heard, each signature verified
     attr_reader :roster
@@ -15,7 +15,7 @@ module Xlreg
       @roster = check(roster)
     end
 
-    # Finds the node in a roster, with its own key: of itself it can know what is wrong.
+    # Finds the node in a roster, and checks its key, the only one that it knows for certain.
     # @api private
     def self.check_self(roster, node, id)
       member = roster.by_id(id) or
@@ -37,9 +37,9 @@ module Xlreg
     # @return [Array<Member>] the other members
     def others = roster.members.reject { |member| member.id == @id }
 
-    # Makes a TLS context for connections from the other members, and from nobody else. It accepts those
-    # that are verified, by the certificate in the roster. Make it anew after refresh; peer says which
-    # member a connection is from.
+    # Makes a TLS context for connections from the other verified members, and from nobody else. They are
+    # recognised by their certificates in the roster, so make a new context after refresh. peer tells which member
+    # a connection comes from.
     # @return [OpenSSL::SSL::SSLContext]
     # @raise [UnverifiedError] this node has no certificate that the others know
     # @example
@@ -48,7 +48,7 @@ module Xlreg
     def server_context = MutualTLS.context(node, me, others, server: true)
 
     # Makes a TLS context for connections to the other members, or to one of them alone. In TLS 1.3 a
-    # client learns only from the first byte it reads that the other end has refused it.
+    # client does not know that the other end has refused it until it reads the first byte.
     # @param member [Member, nil] the one to accept; by default each of the others
     # @return [OpenSSL::SSL::SSLContext]
     # @raise [UnverifiedError] this node has no certificate that the others know, or the member is not
@@ -108,8 +108,8 @@ module Xlreg
 
     private
 
-    # Refuses strangers, unless they are asked for: over 2.0 anybody may take a free place over a classic
-    # carrier, where nothing is proved.
+    # Refuses unverified members unless they are allowed: anybody can take a free place over a classic carrier,
+    # which proves nothing.
     def check(roster)
       strangers = @options.classic? || @allow_unverified ? [] : roster.unverified
       return roster if strangers.empty?
@@ -119,8 +119,8 @@ module Xlreg
                                 members: strangers)
     end
 
-    # Asks for the members. An original server tells them to those alone who join in the same session, and
-    # joining again changes nothing there; elsewhere it could take a seat that this node has given up.
+    # Asks for the members. An original server tells them only to a node that joins in the same session. There,
+    # joining again changes nothing; elsewhere it could take a seat that this node has given up.
     def read(limit)
       read_once(limit)
     rescue WrongStateError
@@ -131,14 +131,14 @@ module Xlreg
 
     def read_once(limit)
       Dialogue.open(@options, limit) do |dialogue|
-        # Original servers know no log-in, and registering the same again is one on every server.
+        # Original servers have no log-in. Registering again with the same data does the same on every server.
         dialogue.register(limit) if dialogue.protocol.classic?
         yield dialogue if block_given?
         dialogue.members(ClusterRef.of(cluster), limit)
       end
     end
 
-    # What is known of a cluster where an original server tells nothing but its ID.
+    # An original server tells nothing of a cluster but its ID; the rest is known from before.
     def fuller(heard)
       return heard unless heard.cluster.size.zero?
 
@@ -151,8 +151,8 @@ module Xlreg
   module MutualTLS
     module_function
 
-    # Makes a context for connections between me and the peers that are verified. Names of hosts play no
-    # part, and there are no other roots.
+    # Makes a context for connections between me and the verified peers. Host names are not checked, and there are
+    # no other roots.
     # @raise [UnverifiedError] I have no certificate that the others know
     def context(node, me, peers, server: false)
       unless me.verified?
@@ -167,14 +167,14 @@ module Xlreg
       context
     end
 
-    # Tells which of the peers showed a certificate.
+    # Finds the peer that a certificate belongs to.
     # @raise [StrangerError] none of them
     def peer(shown, peers)
       peers.find { |member| member.verified? && member.token.certificate == shown } or
         raise StrangerError, 'the other end is no other member of the cluster'
     end
 
-    # Each connection proves itself: none is resumed.
+    # No session is resumed, so that every connection proves who it is from.
     def prove_each_time(context)
       context.session_cache_mode = OpenSSL::SSL::SSLContext::SESSION_CACHE_OFF
       context.options |= OpenSSL::SSL::OP_NO_TICKET

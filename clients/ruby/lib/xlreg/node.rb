@@ -3,7 +3,7 @@
 require 'monitor'
 
 module Xlreg
-  # One party to registries: a name, keys, endpoints, a certificate, and an ID from each registry.
+  # The identity of a process: a name, keys, endpoints, a certificate, and an ID from each registry.
   #
   # It lives in memory (Node.new), or in a directory (init, open, load, ensure) that the Go and Python
   # clients read and write too. It may be used from several threads.
@@ -30,9 +30,8 @@ module Xlreg
     end
 
     class << self
-      # Makes a node in a directory, makes that if it is not there, and takes the writer's lock. Key
-      # files that are there, from an earlier try or brought by someone, are used; those that contradict
-      # the arguments are an error.
+      # Makes a node in a directory, which is created if need be, and takes the writer's lock. Key files that
+      # are in the directory already are used; if they contradict the arguments, that is an error.
       # @param path [String] only its owner may write to it
       # @param name [String, nil] by default that in a cert.pem that is there with its keys, or else this machine's,
       #   with digits of the key
@@ -72,7 +71,7 @@ module Xlreg
       # @raise [NodeError] it is damaged, too open, or newer; the text says which file, and the remedy
       def open(path, &)
         node = Directory.errors('open node') do
-          # Looked for first, so that a directory of something else gets no lock file.
+          # Checked first, so that no lock file is left in a directory of something else.
           locked(Directory.new(path).tap(&:check_node)) do |files|
             read(files).tap { |one| files.write_record(one.send(:record)) if one.recovered? }
           end
@@ -170,7 +169,7 @@ module Xlreg
       end
     end
 
-    # Keeps what is known of a registry, in place of what was; on disk when this returns.
+    # Saves what is known about a registry, in place of what was known before. It is on disk when this returns.
     # @param registration [Registration]
     # @return [void]
     # @raise [NodeError] it cannot be saved
@@ -182,8 +181,8 @@ module Xlreg
       end
     end
 
-    # Returns the node's certificate. It is made when there is none yet, when hosts have changed, and
-    # when a third of its life or less is left.
+    # Returns the node's certificate. A new one is made if there is none, if the hosts have changed, or if a third
+    # of its life or less is left.
     # @param now [Time]
     # @return [String] DER
     # @raise [NodeError] a new one cannot be saved
@@ -219,7 +218,7 @@ module Xlreg
       end
     end
 
-    # Gives up the lock: nothing can be changed any more. May be called again.
+    # Releases the lock; after that nothing can be changed. May be called again.
     # @return [void]
     def close
       @monitor.synchronize do

@@ -44,8 +44,8 @@ module Xlreg
     end
   end
 
-  # Names for nodes that were given none: this machine's, with digits of the key where that alone would not tell
-  # them apart.
+  # Names for nodes that were given none: the machine's name, with digits of the key where the name alone would
+  # not tell nodes apart.
   # @api private
   module Naming
     MOST = 48 # of the 128 characters that a name can have
@@ -64,8 +64,8 @@ module Xlreg
       "#{name}-#{Fingerprint.parse(keys.fingerprint).unpack1('H*')[0, DIGITS]}"
     end
 
-    # Makes a name of a host's, and tells whether it tells the machine apart from others. Names begin with a
-    # letter, which those of containers need not.
+    # Makes a valid name from a host name, and says whether it identifies the machine. Names begin with a letter;
+    # host names of containers often do not.
     # @return [Array(String, Boolean)]
     def host_name(host)
       name = host.split('.').first.to_s.gsub(/[^A-Za-z0-9_-]/, '-').gsub(/\A-+|-+\z/, '')[0, MOST]

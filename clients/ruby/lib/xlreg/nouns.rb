@@ -134,7 +134,7 @@ module Xlreg
     def endpoints = token.endpoints
 
     # @return [OpenSSL::X509::Certificate] the one that it signed itself: an anchor for it and nobody
-    #   else. Its dates are for whoever uses it to check.
+    #   else. Its dates are not checked here; those who use it have to.
     # @raise [UnverifiedError] the member has proved nothing
     def certificate
       unless verified? && token.certificate
@@ -156,8 +156,8 @@ module Xlreg
     def inspect = "#<Xlreg::Member #{index} #{name}#{' unverified' unless verified?}>"
   end
 
-  # Who is in a cluster at one moment, in the order of their indexes. Those need not be without gaps:
-  # members may leave.
+  # The members of a cluster at one moment, in the order of their indexes. There may be gaps, since members
+  # may leave.
   #
   # @!attribute [r] cluster
   #   @return [Cluster]
@@ -192,8 +192,22 @@ module Xlreg
 
     # @param now [Time]
     # @return [Array<String>] what is wrong without being an error, in a sentence each: members whose
-    #   certificates are not valid yet, so that nobody will accept them over TLS
-    def warnings(now: Time.now)
+    #   certificates are not valid yet, so that nobody will accept them over TLS, and members that claim the same
+    #   address, where at most one of them can be
+    def warnings(now: Time.now) = not_yet_valid(now) + shared_addresses
+
+    private
+
+    def shared_addresses
+      claims = members.flat_map { |member| member.endpoints.uniq.map { |endpoint| [endpoint, member.name] } }
+      claims.group_by(&:first).filter_map do |endpoint, several|
+        next if several.one?
+
+        "#{several.map(&:last).join(' and ')} say that they are at #{endpoint}: give each an address of its own"
+      end
+    end
+
+    def not_yet_valid(now)
       members.select(&:verified?).filter_map do |member|
         first = member.certificate.not_before
         next if now >= first

@@ -25,7 +25,7 @@ module Xlreg
     # @return [Output]
     def self.for(format, out)
       terminal = out.respond_to?(:tty?) && out.tty?
-      new(format, width: width(out, terminal), fold: terminal)
+      new(format, width: width(out, terminal), fold: terminal || ENV.key?('COLUMNS'))
     end
 
     # @return [Integer] how many columns there are
@@ -42,6 +42,9 @@ module Xlreg
 
     # @return [String] a value for scripts
     def self.encode(value) = "#{JSON.pretty_generate(value).gsub(/\[\n\s*\]/, '[]')}\n"
+
+    # @return [String] the same in one line, since there may be others before and after it
+    def self.line(value) = "#{JSON.generate(value)}\n"
 
     # @param value [Hash] for scripts
     # @param rows [Array<Array<String>>] the same for people

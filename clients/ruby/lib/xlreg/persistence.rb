@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Xlreg
-  # Tries something again, in a new session, as long as that can help: until it is done, until time is up,
+  # Tries something again in a new session for as long as that can help: until it succeeds, until time is up,
   # or until the registry refuses for good.
   # @api private
   class Persistence
@@ -9,11 +9,10 @@ module Xlreg
     MOST_PAUSE = 1.0
     LONGEST_RETRY = 60.0 # however long a registry says to wait
     STEADY = 10.0 # after a session that lasted so long the pauses begin anew
-    # These may be gone in another session: there was none, the connection broke, or the registry says to
-    # come back later. A registry that refuses the node's certificate will again.
+    # Another session may not run into these: the registry was not reached, the connection broke, or the registry
+    # said to come back later. A registry that refuses the node's certificate will do so again.
     RETRYABLE = [UnreachableError, SessionEndedError, TryLaterError, TooManyRequestsError].freeze
-    # Over a classic carrier, which detects no change on the way, a message that makes no sense may be one
-    # that was damaged.
+    # A classic carrier does not detect damage, so there a message that makes no sense may be a damaged one.
     DAMAGED = [ProtocolError, IllFormedTokenError, BadSignatureError].freeze
     private_constant :FIRST_PAUSE, :MOST_PAUSE, :LONGEST_RETRY, :STEADY, :RETRYABLE, :DAMAGED
 
@@ -21,11 +20,14 @@ module Xlreg
     # @param classic [Boolean] whether the sessions are over a classic carrier
     # @param incomplete [Proc] makes the error of having run out of time from the one that came last
     # @param tell [Proc] told of each error that is tried again
-    def initialize(limit, incomplete:, tell:, classic: false)
+    # @param met [Proc] tells whether the registry has answered before. If something else answers after that, a
+    #   proxy for example, the registry may come back.
+    def initialize(limit, incomplete:, tell:, met:, classic: false)
       @limit = limit
       @retryable = classic ? RETRYABLE + DAMAGED : RETRYABLE
       @incomplete = incomplete
       @tell = tell
+      @met = met
       @backoff = Backoff.new(FIRST_PAUSE, MOST_PAUSE)
     end
 
@@ -36,13 +38,17 @@ module Xlreg
       yield
     rescue Error => e
       raise @incomplete.call(e) if @limit.over? || e.is_a?(IncompleteError)
-      raise unless @retryable.any? { |kind| e.is_a?(kind) }
+      raise unless retryable?(e)
 
       prepare(e, lasted: @limit.now - began)
       retry
     end
 
     private
+
+    def retryable?(error)
+      @retryable.any? { |kind| error.is_a?(kind) } || (error.is_a?(NotARegistryError) && @met.call)
+    end
 
     # Tells of an error, and lets some time pass before the next try.
     def prepare(error, lasted:)

@@ -110,9 +110,9 @@ module Xlreg
       # @param alpn [String, nil] the protocol agreed
       # @param now [Time]
       # @raise [UntrustedError] it is another
-      # @raise [HandshakeError] it does not speak 2.0
+      # @raise [NotARegistryError] it is something else
       def secured(chain:, alpn:, now:)
-        raise HandshakeError, "the other end does not speak #{ALPN}" unless alpn == ALPN
+        raise NotARegistryError, "this is no registry: it speaks TLS, but not #{ALPN}" unless alpn == ALPN
         raise UntrustedError, 'no certificate' if chain.empty?
 
         key = @sig_key || RegistryCertificate.find_key(chain, @fingerprint)

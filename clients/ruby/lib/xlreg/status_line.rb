@@ -1,32 +1,38 @@
 # frozen_string_literal: true
 
 module Xlreg
-  # One line on a terminal that says how far a wait has come, and how much time is left. Where there is no
-  # terminal it says only why a registry makes one wait.
+  # Says how far a wait has come and how much time is left: on a terminal in one line that is written over,
+  # elsewhere in a few lines that a log can take.
   # @api private
   class StatusLine
     ERASE = "\r\e[K"
-    private_constant :ERASE
+    QUIET = 1 # second; a shorter wait is not worth a line in a log
+    AGAIN = 30 # seconds between two lines in a log that say the same
+    private_constant :ERASE, :QUIET, :AGAIN
 
     # Runs the block while the line is shown, and takes it away.
     # @param out [IO]
     # @param limit [Limit] until when there is time
+    # @param what [String] the cluster
+    # @param quiet [Boolean] whether a log is told nothing, since it wants the outcome alone
     # @yieldparam line [StatusLine]
-    def self.run(out, limit)
-      line = new(out, limit)
+    def self.run(out, limit, what, quiet: false)
+      line = new(out, limit, what, quiet)
       yield line
     ensure
       line&.close
     end
 
-    def initialize(out, limit)
+    def initialize(out, limit, what, quiet)
       @out = out
       @limit = limit
+      @what = what
       @visible = out.respond_to?(:tty?) && out.tty?
       @mutex = Mutex.new
       @text = 'looking for the registry' # guarded by the mutex
+      @quiet = quiet && !@visible
       @told = nil
-      @ticking = Thread.new { tick } if @visible
+      @ticking = Thread.new { @visible ? tick : log }
     end
 
     # @return [Boolean] whether there is anybody to see it
@@ -35,7 +41,7 @@ module Xlreg
     # Takes note of how far the wait has come.
     # @param now [Progress]
     def show(now)
-      return tell(now.error) unless visible?
+      return (tell(now.error) if now.error) unless visible?
 
       @mutex.synchronize { @text = describe(now) }
       write
@@ -43,23 +49,38 @@ module Xlreg
 
     # Takes the line away. May be called again.
     def close
-      @ticking&.kill&.join
+      @ticking.kill.join
       @out.write(ERASE) if visible?
       @visible = false
     rescue SystemCallError
-      nil # who looked is gone
+      nil # nobody looks any more
     end
 
     private
 
-    # A registry that says to come back later is told once in each of its words.
+    # Tells a log what has to be tried again. The same is told once.
     def tell(error)
-      return unless error.is_a?(TooManyRequestsError) || error.is_a?(TryLaterError)
       return if @told == error.message
 
       @told = error.message
-      @out.write("xlreg: #{error.message}; trying again in #{error.retry_after.ceil} s\n")
+      say("trying again, #{left}: #{CLI.one_line(error)}")
     end
+
+    def log
+      sleep(QUIET)
+      loop do
+        say("waiting for the members of #{@what}, #{left}")
+        sleep(AGAIN)
+      end
+    end
+
+    def say(text)
+      @mutex.synchronize { @out.write("xlreg: #{text}\n") } unless @quiet
+    rescue SystemCallError
+      nil # nobody reads the log
+    end
+
+    def left = "#{@limit.left.round} s left"
 
     def describe(now)
       return "trying again: #{now.error.message}" if now.error
@@ -78,11 +99,11 @@ module Xlreg
 
     def write
       @mutex.synchronize do
-        line = "#{@limit.left.round} s left, #{@text}"
+        line = "#{left}, #{@text}"
         @out.write("#{ERASE}#{line[0, Output.width(@out) - 1]}")
       end
     rescue SystemCallError
-      nil # who looked is gone
+      nil # nobody looks any more
     end
   end
 end

@@ -53,7 +53,7 @@ module Xlreg
     START_SECONDS = 30.0
     STOP_SECONDS = 15.0
     LOG_LINES = 50
-    # Runs a program until its own standard input ends, as it does with whoever holds the other end, even
+    # Runs a program until its own standard input ends, as happens when the process that holds the other end ends, even
     # if that is killed. Ctrl-C is for the tests, which then close the input.
     SUPERVISOR = <<~RUBY
       %w[INT TERM HUP].each { |signal| trap(signal, 'IGNORE') }

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Xlreg
-  # Small help with the texts of errors.
+  # Helpers for the texts of errors.
   # @api private
   module Text
     UNITS = { 'days' => 86_400, 'hours' => 3600, 'minutes' => 60 }.freeze
@@ -15,8 +15,8 @@ module Xlreg
     def quote(text) = printable(valid(text.to_s)[0, 120].inspect)
 
     # @param text [String] from a peer, a file or a user
-    # @return [String] text without what a terminal might obey, such as a change of direction: what is
-    #   neither a letter, a digit, a sign nor a blank is spelt out
+    # @return [String] text in which nothing commands a terminal, for example to change the direction of
+    #   writing: characters other than letters, digits, signs and blanks are escaped
     def printable(text)
       valid(text).gsub(UNPRINTABLE) { |character| format('\\u%04x', character.ord) }
     end
@@ -26,7 +26,7 @@ module Xlreg
     def valid(text) = text.dup.force_encoding(Encoding::UTF_8).scrub('?')
 
     # @param seconds [Numeric]
-    # @return [String] it as people say it
+    # @return [String] as people say it: 3 days
     def duration(seconds)
       UNITS.each do |unit, length|
         return "#{(seconds / length).floor} #{unit}" if seconds >= 2 * length
@@ -39,13 +39,13 @@ module Xlreg
     def time(time) = time.getutc.strftime('%Y-%m-%dT%H:%M:%SZ')
 
     # @param numbers [Array<Integer>] in order
-    # @return [String] them, with those in a row drawn together
+    # @return [String] the numbers, with runs of consecutive ones shortened: 0, 2 to 4
     def list(numbers)
       runs = numbers.slice_when { |one, other| other != one + 1 }
       runs.map { |run| run.size > 2 ? "#{run.first} to #{run.last}" : run.join(', ') }.join(', ')
     end
 
-    # Puts what was being done before the text of whatever Error passes by.
+    # Runs the block, and puts what was being done in front of the text of any Error that it raises.
     # @param what [#to_s]
     def doing(what)
       yield

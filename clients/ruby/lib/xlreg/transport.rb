@@ -3,8 +3,8 @@
 require 'io/wait'
 
 module Xlreg
-  # One connection, plain or in TLS, on which nothing takes longer than it may. It is all the I/O of a
-  # session, and knows nothing of what it carries.
+  # One connection, plain or in TLS, with a bound on the time of each step. It does all the I/O of a session,
+  # and knows nothing about what it carries.
   # @api private
   class Transport
     CHUNK = 64 << 10
@@ -15,31 +15,38 @@ module Xlreg
     class Broken < StandardError; end
     # The other end refused the certificate that it was shown.
     class Alert < StandardError; end
+    # The other end speaks something else.
+    class Foreign < StandardError; end
 
     BREAKS = [SystemCallError, IOError].freeze
     KEEPING = { TCP_KEEPIDLE: 10, TCP_KEEPINTVL: 5, TCP_KEEPCNT: 3, TCP_USER_TIMEOUT: 25_000 }.freeze
-    # The alerts by which a server refuses a certificate. All others say that the connection is broken.
+    # The alerts by which a server refuses a certificate.
     REFUSAL = /alert (?:bad certificate|unsupported certificate|certificate \w+|unknown ca|access denied)/
-    private_constant :BREAKS, :KEEPING, :REFUSAL
+    # The alerts of a server of something else. All others say that the connection is broken.
+    OTHER_SERVER = /alert (?:no application protocol|protocol version)/
+    # How a server without TLS begins its answer. TLS never begins with bytes like these.
+    PLAIN_TEXT = /\A[\t\r\n -~]{5}/n
+    private_constant :BREAKS, :KEEPING, :REFUSAL, :OTHER_SERVER, :PLAIN_TEXT
 
-    # Connects to an endpoint. Its addresses are tried in turn.
+    # Connects to an endpoint. If its host has several addresses, they race.
     # @param endpoint [Endpoint]
     # @param limit [Limit]
-    # @param each [Float] seconds for one address, and for looking them up
+    # @param timing [Timing]
     # @return [Transport]
-    def self.connect(endpoint, limit, each:)
-      failure = Broken.new('host has no address')
-      addresses(endpoint, limit.within(each)).each do |address|
-        return new(dial(address, limit.within(each)))
-      rescue SystemCallError, TimeUp => e
-        failure = e
+    def self.connect(endpoint, limit, timing)
+      found = addresses(endpoint, limit.within(timing.connect))
+      socket, failures = Race.run(found, timing.head_start, SystemCallError, TimeUp) do |address|
+        dial(address, limit.within(timing.connect))
       end
+      return new(socket) if socket
+
+      failure = failures.last || Broken.new('host has no address')
       raise failure if failure.is_a?(TimeUp)
 
       raise Broken, failure.message
     end
 
-    # Looks the addresses of a host up. The system's resolver knows no limit, so a name is looked up in a
+    # Looks up the addresses of a host. The system's resolver takes no timeout, so names are looked up in a
     # thread, which ends when the resolver gives up.
     # @api private
     def self.addresses(endpoint, limit)
@@ -66,8 +73,8 @@ module Xlreg
       raise TimeUp
     end
 
-    # Has the system ask the other end whether it lives, after 10 seconds of silence and then every 5, and
-    # break the connection after 25; so, too, what is sent and not taken.
+    # Has the system probe the other end after 10 seconds of silence and every 5 after that, and break the
+    # connection after 25. The same goes for data that was sent and is not acknowledged.
     # @api private
     def self.prepare(socket)
       socket.setsockopt(:TCP, :NODELAY, true)
@@ -75,7 +82,7 @@ module Xlreg
       KEEPING.select { |name, _| Socket.const_defined?(name) }
              .each { |name, value| socket.setsockopt(:TCP, Socket.const_get(name), value) }
     end
-    private_class_method :addresses, :dial, :prepare
+    private_class_method :dial, :prepare
 
     # @param socket [Socket] connected
     def initialize(socket)
@@ -83,13 +90,17 @@ module Xlreg
       @given_up = false
     end
 
-    # Goes over to TLS.
+    # Switches to TLS.
     # @param context [OpenSSL::SSL::SSLContext]
     # @param pace [Pace]
     # @return [OpenSSL::SSL::SSLSocket] after the handshake
     def secure(context, pace)
       tls = OpenSSL::SSL::SSLSocket.new(@socket, context)
-      attempt(pace) { tls.connect_nonblock(exception: false) }
+      begun = false
+      attempt(pace) do
+        begun ||= look_at_first_bytes
+        tls.connect_nonblock(exception: false)
+      end
       @io = tls
     end
 
@@ -107,7 +118,7 @@ module Xlreg
       end
     end
 
-    # Ends what is under way in another thread.
+    # Ends the call that is under way in another thread.
     def give_up
       @given_up = true
       @socket.shutdown
@@ -142,9 +153,22 @@ module Xlreg
       pace.moved
     end
 
+    # Looks at the first bytes of the other end before TLS reads them.
+    # @return [Boolean] whether there was any
+    def look_at_first_bytes
+      seen = @socket.recv_nonblock(5, Socket::MSG_PEEK, exception: false)
+      raise Foreign, 'it answers in plain text' if seen.is_a?(String) && PLAIN_TEXT.match?(seen)
+
+      seen != :wait_readable
+    end
+
     def failure(error)
       text = error.message.sub(/\A(?:.*error: |SSL_\w+: )/, '')
-      REFUSAL.match?(error.message) ? Alert.new(text) : Broken.new(text)
+      case error.message
+      when REFUSAL then Alert.new(text)
+      when OTHER_SERVER then Foreign.new("it refuses what registries speak: #{text}")
+      else Broken.new(text)
+      end
     end
   end
 end

@@ -51,9 +51,9 @@ module Xlreg
 
     def incomplete(limit) = IncompleteError.new(last, @size, silence: limit.now - @dialogue.heard_at)
 
-    # Makes one waiting request. An answer that is both early and short of what was asked for came from a
-    # server that cannot wait, or will not any more since it is about to stop: after those there is a
-    # pause, shorter when there is news.
+    # Makes one waiting request. An early answer without all members comes from a server that cannot wait, or
+    # that is about to stop and no longer does. After such an answer there is a pause, a shorter one if somebody
+    # new has joined.
     def ask(limit)
       size = wanted
       patience = wait_seconds(limit)
@@ -81,7 +81,7 @@ module Xlreg
       Dialogue.check_size(cluster, @size) if @size > cluster.size
     end
 
-    # For how many to wait: everybody; if someone is told on the way, one more than there were.
+    # For how many members to wait: all of them, or one more than before if each is to be reported.
     def wanted
       return 1 if @look && last.nil?
 
