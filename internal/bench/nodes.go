@@ -11,6 +11,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // protocols are the carriers, the present one first.
@@ -19,6 +20,15 @@ var protocols = []xlreg.Protocol{xlreg.Protocol20, xlreg.Protocol19, xlreg.Proto
 // NewNodes makes n nodes in memory, of new keys, each with one endpoint and with
 // its signatures made. Made is told after each how many there are; it may be nil.
 func NewNodes(ctx context.Context, n int, made func(int)) ([]*identity.Node, error) {
+	return newNodes(ctx, n, made, func(int) *keys.Set { return nil })
+}
+
+// NewNodesOf makes a node of each set of keys, as NewNodes does.
+func NewNodesOf(ctx context.Context, sets []*keys.Set) ([]*identity.Node, error) {
+	return newNodes(ctx, len(sets), nil, func(i int) *keys.Set { return sets[i] })
+}
+
+func newNodes(ctx context.Context, n int, made func(int), setOf func(int) *keys.Set) ([]*identity.Node, error) {
 	list := make([]*identity.Node, n)
 	var count atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
@@ -28,7 +38,7 @@ func NewNodes(ctx context.Context, n int, made func(int)) ([]*identity.Node, err
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			if list[i], err = newNode(i); err == nil && made != nil {
+			if list[i], err = newNode(i, setOf(i)); err == nil && made != nil {
 				made(int(count.Add(1)))
 			}
 			return err
@@ -38,10 +48,11 @@ func NewNodes(ctx context.Context, n int, made func(int)) ([]*identity.Node, err
 }
 
 // newNode makes a node and everything that takes time when it is first used.
-func newNode(i int) (*identity.Node, error) {
+func newNode(i int, set *keys.Set) (*identity.Node, error) {
 	node, err := identity.NewNode(identity.Options{
 		Name:      xlreg.Name(fmt.Sprintf("m%d", i)),
 		Endpoints: []xlreg.Endpoint{xlreg.Endpoint(fmt.Sprintf("127.0.0.1:%d", 1+i%65535))},
+		Keys:      set,
 	})
 	if err != nil {
 		return nil, err
