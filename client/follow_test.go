@@ -102,8 +102,11 @@ func TestWatchEndsWithItsContextAndItsCaller(t *testing.T) {
 	watch := watching(t, m.Watch(ctx))
 	time.AfterFunc(50*time.Millisecond, cancel)
 	watch.wantEnd(context.Canceled)
-	for range client.Watch(t.Context(), to, client.WatchOptions{}) {
-		break // at the first, in which all have come
+	for change, err := range client.Watch(t.Context(), to, client.WatchOptions{}) {
+		if err != nil || len(change.Came) != 2 {
+			t.Errorf("first comes %v, %v", &change, err)
+		}
+		break
 	}
 	if m.Err() != nil {
 		t.Errorf("fate %v", m.Err())
