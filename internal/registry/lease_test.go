@@ -135,7 +135,7 @@ func TestSeen(t *testing.T) {
 	first := w.roster(c)
 	w.clock.advance(10 * time.Second)
 	w.Alive(a.s, c.ID)
-	second := w.roster(c)
+	second := w.Seen(w.roster(c))
 	if got, want := second.Members[0].Token.Seat.Seen, w.clock.Now().Truncate(time.Second); !got.Equal(want) {
 		t.Errorf("seen at %v, want %v", got, want)
 	}

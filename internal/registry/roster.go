@@ -51,7 +51,7 @@ func (r *Registry) Roster(ctx context.Context, ref xlreg.ClusterRef, p xlreg.Pro
 	if c.Taken.IsEmpty() {
 		r.touched(ctx, &c)
 	}
-	if kept := r.kept(&c); kept != nil {
+	if kept := r.rosters.get(&c); kept != nil {
 		return kept, nil
 	}
 	key := fmt.Sprint(string(c.ID), c.State.Revision)
@@ -94,7 +94,7 @@ func (r *Registry) readRoster(ctx context.Context, id xlreg.ClusterID) (*Roster,
 		if c, err = tx.Cluster(id); err != nil {
 			return orKind(err, xlreg.ErrNoSuchClusterID)
 		}
-		if kept = r.kept(&c); kept != nil {
+		if kept = r.rosters.get(&c); kept != nil {
 			return nil // somebody has read it since
 		}
 		seats, err = tx.Members(&c)
@@ -135,17 +135,16 @@ func (r *Registry) stamp(roster *Roster) {
 	}
 }
 
-// kept returns the roster of a cluster that is known already. What it says of signs of life
-// is not much older than they are told.
-func (r *Registry) kept(c *records.Cluster) *Roster {
-	kept := r.rosters.get(c)
-	if kept == nil || kept.read.IsZero() || r.clock.Now().Sub(kept.read) < seenWithin {
-		return kept
+// Seen returns a roster with the last sign of life of each member that has a lease, as of
+// a moment ago. It is for those who read tokens: news say nothing of it.
+func (r *Registry) Seen(roster *Roster) *Roster {
+	if roster.read.IsZero() || r.clock.Now().Sub(roster.read) < seenWithin {
+		return roster
 	}
-	again := *kept
-	again.Members = slices.Clone(kept.Members)
+	again := *roster
+	again.Members = slices.Clone(roster.Members)
 	r.stamp(&again)
-	r.rosters.replace(kept, &again)
+	r.rosters.replace(roster, &again)
 	return &again
 }
 

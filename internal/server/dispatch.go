@@ -189,6 +189,9 @@ func (p *peerSession) roster(ctx context.Context, req wire.GetRequest) (*wire.Me
 	if err != nil {
 		return nil, err
 	}
+	if req.Since == nil {
+		roster = p.server.registry.Seen(roster)
+	}
 	encoded, err := p.server.rosters.encoded(roster, p.peer.Protocol)
 	if err != nil {
 		return nil, fmt.Errorf("encode roster: %w", err)

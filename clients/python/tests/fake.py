@@ -8,7 +8,7 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -17,22 +17,27 @@ from typing import Protocol as Interface
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from vectors import rsa_of
 
-from xlreg import Cluster, ClusterID, Keys, Node, NodeID, Protocol, RegCred, Token
+from xlreg import Cluster, ClusterID, ClusterState, Keys, Node, NodeID, Protocol, RegCred, Token
 from xlreg._codec import Classic, Codec, Framing
 from xlreg._wire import xlreg_pb2 as pb
-from xlreg._wire.messages import Message, Op, token_message, token_of
+from xlreg._wire.messages import Message, Op
+from xlreg._wire.tokens import token_message, token_of
 from xlreg.classic import Hello, HelloReply
 from xlreg.errors import RegistryError
+from xlreg.keys import PrivateKey
+from xlreg.sums import roster_sum
 from xlreg.testing import shared_keys
-from xlreg.vocabulary import endpoints_of
+from xlreg.vocabulary import decode_set, encode_set, endpoints_of, indexes_of
 
 REGISTRY_KEYS = 90  # which of the shared keys are the registry's
 OTHER_KEYS = 91
 
 CLUSTER = Cluster(ClusterID(b"c" * 32), "web", size=2, endpoint_count=1)
+STATE = ClusterState(epoch=1, revision=1767355200000)
 REGISTRY_ID = NodeID(b"r" * 32)
 NODE_ID = NodeID(b"n" * 32)
 OTHER_ID = NodeID(b"o" * 32)
@@ -81,6 +86,37 @@ def cluster_reply(op: Op, cluster: Cluster = CLUSTER) -> Message:
     )
 
 
+def roster_reply(
+    tokens: Iterable[Token], protocol: Protocol, cluster: Cluster = CLUSTER, state: ClusterState = STATE
+) -> Message:
+    """Return a ClusterMembers with these members, from index 0 on."""
+    message, members = cluster_reply(Op.CLUSTER_MEMBERS, cluster), list(enumerate(tokens))
+    which = (1 << len(members)) - 1
+    for _, token in members:
+        raw = token_message(replace(token, digsig=None))
+        if token.admission:
+            raw.Admission = token.admission
+        if token.run:
+            raw.Run = token.run
+        message.raw.Tokens.append(raw)
+    if protocol.classic:
+        message.raw.Which = which
+        return message
+    message.raw.Epoch, message.raw.Revision = state.epoch, state.revision
+    message.raw.SeatSet = message.raw.WhichSet = encode_set(which)
+    seal(message)
+    return message
+
+
+def seal(message: Message) -> None:
+    """Give a ClusterMembers over 2.0 the sum that its members have."""
+    raw, protocol = message.raw, Protocol.V20
+    indexes = indexes_of(decode_set(raw.WhichSet))
+    tokens = [token_of(token, protocol, 1024) for token in raw.Tokens]
+    cluster, state = message.cluster(protocol), message.state(protocol)
+    raw.Sum = roster_sum(cluster, state, zip(indexes, tokens, strict=False))
+
+
 class FakeRegistry:
     """Listens on loopback, and serves one connection after the other in a thread of its own."""
 
@@ -92,7 +128,6 @@ class FakeRegistry:
         self.script: Script = {**self._well_behaved(), **(script or {})}
         self.said: list[int] = []  # the operations that came, in order
         self.tokens: dict[NodeID, Token] = {}
-        self.certificates: dict[bytes, bytes] = {}  # of members, by sig key
         self._handshake = handshake or (shake_tls if protocol is Protocol.V20 else shake_classic)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._connection: socket.socket | None = None
@@ -106,15 +141,10 @@ class FakeRegistry:
         keys = self.keys
         return RegCred("fake", REGISTRY_ID, keys.comms_key, keys.sig_key, ends, Protocol.V20.version)
 
-    def know(self, node: Node) -> None:
-        """Hand node's certificate out when it is a member."""
-        self.certificates[node.keys.sig_key] = node.certificate()
-
     def join(self, node: Node, node_id: NodeID) -> None:
         """Make another node a member."""
         token, _ = node.token(self.protocol, node_id, datetime.now(timezone.utc))
         self.tokens[node_id] = token
-        self.know(node)
 
     def _well_behaved(self) -> Script:
         return {
@@ -129,20 +159,13 @@ class FakeRegistry:
 
     def _member(self, message: Message) -> Message:
         if message.raw.HasField("MemberSpecs"):
-            token = token_of(message.raw.MemberSpecs)
+            token = token_of(message.raw.MemberSpecs, self.protocol)
             self.tokens[NODE_ID] = replace(token, id=NODE_ID)
         return reply(Op.MEMBER_OK, MemberID=NODE_ID, MemberAttrs=0, MemberName="m0")
 
     def roster(self) -> Message:
         """Return the members there are."""
-        message = cluster_reply(Op.CLUSTER_MEMBERS)
-        for token in self.tokens.values():
-            raw = token_message(replace(token, digsig=None))
-            if self.protocol is Protocol.V20:
-                raw.Certificate = self.certificates[token.sig_key]
-            message.raw.Tokens.append(raw)
-        message.raw.Which = (1 << len(self.tokens)) - 1
-        return message
+        return roster_reply(self.tokens.values(), self.protocol)
 
     def reg_cred(self, keys: Keys) -> Message:
         """Return a RegCredReply with these keys."""
@@ -169,6 +192,8 @@ class FakeRegistry:
         try:
             while (message := self._next(wire, codec)) is not None:
                 self.said.append(message.op)
+                if message.op == Op.JOIN and NODE_ID in self.tokens:
+                    self.tokens[NODE_ID] = replace(self.tokens[NODE_ID], run=message.raw.Run)
                 answer = self.script[Op(message.op)](message)
                 if answer is None:
                     return
@@ -214,7 +239,7 @@ def read_hello(fake: FakeRegistry, connection: socket.socket) -> Hello:
     data = b""
     while len(data) < fake.keys.comms.key_size // 8:
         data += connection.recv(1 << 16)
-    return Hello.decrypt(data, fake.keys.comms)
+    return Hello.decrypt(data, rsa_of(fake.keys.comms))
 
 
 def shake_classic(fake: FakeRegistry, connection: socket.socket) -> tuple[Wire, Codec]:
@@ -275,7 +300,7 @@ def _shake_tls(connection: socket.socket, context: ssl.SSLContext) -> tuple[Wire
 
 
 def server_context(
-    signer: rsa.RSAPrivateKey,
+    signer: PrivateKey,
     *,
     days: int = 7,
     ca: bool = False,

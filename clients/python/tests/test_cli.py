@@ -137,7 +137,7 @@ def test_node_init(
         assert life.total_seconds() == 48 * 3600
     assert cli.run(["node", "init", "./m0"]) == cli.FAILED
     assert "there is a node already" in capsys.readouterr().err
-    assert cli.run(["node", "init", "./m1", "--bits", "2048"]) == cli.DONE
+    assert cli.run(["node", "init", "./m1", "--key", "p256"]) == cli.DONE
     assert re.search(r"^name +\S+-[0-9a-f]{6}$", capsys.readouterr().out, re.MULTILINE)
 
 
@@ -461,7 +461,7 @@ def test_exit_codes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monk
         (2, "cred", "show|fetch|url"),
         (2, "cred fetch nowhere", "host:port"),
         (2, "cred fetch a:1 --sig nonsense", "--sig"),
-        (2, "node init x --bits 1024", "--bits 1024"),
+        (2, "node init x --key rsa1024", "--key rsa1024"),
         (2, "node init x --sig-key a", "both --sig-key and --comms-key"),
         (2, "leave codes --protocol 1.9", "needs protocol 2.0"),
         (2, "create codes --size many", "want a whole number"),
@@ -477,7 +477,7 @@ def test_exit_codes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monk
         (2, "get codes --output xml", "--output"),
         (2, "get codes --protocol 3.0", "want 2.0, 1.9 or 1.8"),
         (2, "create codes --node a", "how many members with --size N"),
-        (2, "create codes --size 65", "--size 65: want 2 to 64"),
+        (2, "create codes --size 1025", "--size 1025: want 2 to 1024"),
         (2, "create codes --size 2 --endpoints 17", "--endpoints 17: want 1 to 16"),
         (2, "create codes --size 2 --unique --protocol 1.9", "needs protocol 2.0"),
         (2, "join codes --node d", "--endpoint HOST:PORT"),

@@ -308,7 +308,6 @@ def silent(message: Message) -> None:
 
 def incomplete(fake: FakeRegistry, timeout: float = 1.0) -> IncompleteError:
     wanted = plan(fake.cred, "web", times=replace(QUICK, silence=0.2, wait=0.1))
-    fake.know(wanted.node)
     with pytest.raises(IncompleteError) as caught:
         blocking(lambda limit: form_flow(wanted, limit), timeout)
     return caught.value
@@ -445,7 +444,6 @@ def test_close_takes_no_longer(quick: Times) -> None:
 def test_form_takes_no_longer_than_it_may(quick: Times) -> None:
     with FakeRegistry(Protocol.V20, {Op.GET_CLUSTER: silent, Op.BYE: silent}) as fake:
         node = Node("m", ["127.0.0.1:1"], keys=shared_keys(0))
-        fake.know(node)
 
         def form() -> None:
             xlreg.form(fake.cred, node=node, cluster="web", size=2, timeout=0.5)
@@ -460,7 +458,6 @@ def test_form_takes_no_longer_than_it_may(quick: Times) -> None:
 def test_a_membership_takes_no_longer(quick: Times) -> None:
     with FakeRegistry(Protocol.V20) as fake:
         node = Node("m0", ["127.0.0.1:1"], keys=shared_keys(0))
-        fake.know(node)
         fake.join(Node("m1", ["127.0.0.1:2"], keys=shared_keys(1)), xlreg.NodeID(b"o" * 32))
         membership = xlreg.form(fake.cred, node=node, cluster="web", size=2, timeout=20)
         fake.script[Op.GET_CLUSTER] = fake.script[Op.LEAVE] = silent

@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timezone
 
 import pytest
 from vectors import load
 
 from xlreg import CommsKey, DecimalVersion, Endpoint, NodeID, RegCred, SigKey, Target, Token, _record
+from xlreg._chain import check_chain, find_key
 from xlreg._codec import Framing, Opener
 from xlreg._verify import verify_member
 from xlreg._wire import messages as m
-from xlreg.certificate import check_certificate, check_leaf, check_self_signed, find_key
+from xlreg.certificate import build, check_shown, field_of, name_of, public_key_of
 from xlreg.classic import Hello
 from xlreg.errors import XlregError
 from xlreg.keys import fingerprint, parse_public_key, parse_ssh
@@ -51,12 +53,15 @@ def seeds(kind: str, member: str) -> list[bytes]:
 
 def read_message(data: bytes) -> None:
     message = m.decode(data)
-    for read in (message.error, message.cluster, message.member_ok, message.registry, message.members):
+    for read in (message.error, message.member_ok, message.registry):
         with contextlib.suppress(XlregError):
             read()
-    with contextlib.suppress(XlregError):
-        for member in message.members():
-            verify_member(member, Protocol.V20)
+    for protocol in Protocol:
+        with contextlib.suppress(XlregError):
+            message.cluster(protocol)
+        with contextlib.suppress(XlregError):
+            for member in message.part(protocol).members:
+                verify_member(member, protocol)
 
 
 def read_certificate(data: bytes) -> None:
@@ -64,9 +69,12 @@ def read_certificate(data: bytes) -> None:
     assert key is not None
     token = Token("m0", CommsKey(SIG_KEY), SigKey(SIG_KEY))
     for check in (
-        lambda: check_self_signed(data),
-        lambda: check_certificate(data, token),
-        lambda: check_leaf(data, SigKey(SIG_KEY), NOW),
+        lambda: check_shown(token, data),
+        lambda: build(replace(token, certificate=field_of(data))),
+        lambda: build(replace(token, certificate=data[:400])),
+        lambda: name_of(data),
+        lambda: public_key_of(data),
+        lambda: check_chain([data, data, data], SigKey(SIG_KEY), NOW),
         lambda: find_key([data, data], fingerprint(SIG_KEY)),
     ):
         with contextlib.suppress(XlregError):

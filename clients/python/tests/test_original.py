@@ -136,7 +136,7 @@ def test_join_only(protocol: str, original: Start) -> None:
 
 
 def formed(membership: Membership) -> xlreg._form.Formed:
-    return xlreg._form.Formed(membership._options, membership.node, membership.roster, membership.me.id)
+    return xlreg._form.Formed(membership._options, membership.node, membership.roster, membership._place)
 
 
 @GENERATIONS

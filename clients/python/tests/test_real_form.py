@@ -158,7 +158,7 @@ def test_arguments_that_make_no_sense(
     node = make_node("m")
     for arguments in (
         {"cluster": "x"},
-        {"cluster": "x", "size": 65},
+        {"cluster": "x", "size": 1025},
         {"cluster": "x", "size": 2, "endpoint_count": 17},
     ):
         with pytest.raises(ValueError, match=r"."):

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from fake import CLUSTER, REGISTRY_KEYS, reply, server_context
+from vectors import rsa_of
 
 import xlreg
 from xlreg import Node, Protocol, Roster
@@ -25,6 +26,7 @@ from xlreg._flow import Backoff, Effect, Flow, Limit, Sleep, T
 from xlreg._session import ClassicSession, ModernSession, Pin, Session, State, client_context
 from xlreg._wait import Waiter
 from xlreg._wire import messages as m
+from xlreg._wire.tokens import token_message
 from xlreg.classic import Hello, HelloReply
 from xlreg.errors import (
     ClockError,
@@ -37,7 +39,7 @@ from xlreg.errors import (
 from xlreg.keys import fingerprint
 from xlreg.roster import Member
 from xlreg.testing import RegistryProcess, shared_keys
-from xlreg.vocabulary import ClusterRef, NodeID
+from xlreg.vocabulary import NO_KEY, ClusterKey, ClusterRef, NodeID
 
 
 def now() -> datetime:
@@ -57,7 +59,7 @@ def feed(session: Session, data: bytes, size: int) -> Iterator[m.Message]:
 def test_classic_session_in_pieces(protocol: Protocol, size: int) -> None:
     keys = shared_keys(REGISTRY_KEYS)
     session = ClassicSession(protocol, keys.comms_key)
-    hello = Hello.decrypt(session.outgoing(), keys.comms)
+    hello = Hello.decrypt(session.outgoing(), rsa_of(keys.comms))
     assert (hello.protocol, session.outgoing(), session.state) == (protocol, b"", State.SHAKING)
     answer = HelloReply.make(protocol)
     registry = Classic(answer.key2, answer.iv2)
@@ -123,7 +125,7 @@ def opened(pin: Pin, size: int = 1 << 16) -> tuple[ModernSession, TLSRegistry]:
         token = xlreg.Token(
             "reg", keys.comms_key, keys.sig_key, (xlreg.Endpoint("a:1"),), id=NodeID(bytes(20))
         )
-        told = reply(m.Op.REG_CRED_REPLY, MemberSpecs=m.token_message(token), Version=2)
+        told = reply(m.Op.REG_CRED_REPLY, MemberSpecs=token_message(token), Version=2)
         for _ in feed(session, registry.say(registry.codec.encode(told)), size):
             raise AssertionError("this reply is the session's own")
     assert session.state is State.OPEN
@@ -172,12 +174,12 @@ def test_clock_that_is_wrong(days: int) -> None:
 
 def test_registry_refuses_a_certificate(xlreg_registry: RegistryProcess) -> None:
     """In TLS 1.3 a client learns that after its handshake; it is no broken connection, to be tried again."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = ec.generate_private_key(ec.SECP384R1())  # which is no key that 2.0 knows
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "m")])
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
     dated = builder.serial_number(1).not_valid_before(now()).not_valid_after(now() + timedelta(days=1))
     der = dated.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
-    context = client_context(der, key)  # type: ignore[arg-type]  # no RSA key, as it should be
+    context = client_context(der, key)
     cred = xlreg_registry.cred
     session = ModernSession(Pin(cred.fingerprint, cred.sig_key, now), context)
     with socket.create_connection((cred.endpoints[0].host, cred.endpoints[0].port)) as connection:
@@ -215,9 +217,9 @@ def test_a_session_goes_nowhere_but_by_the_table(pin: Pin) -> None:
 def test_tokens_are_counted_before_they_are_decoded() -> None:
     """Empty ones take a hundred times their three bytes."""
     empty = b"\xaa\x01\x00"
-    assert len(m.decode(b"\x08\x0a" + 64 * empty).raw.Tokens) == 64
-    with pytest.raises(ProtocolError, match="more than 64 tokens"):
-        m.decode(b"\x08\x0a" + 65 * empty)
+    assert len(m.decode(b"\x08\x0a" + 1024 * empty).raw.Tokens) == 1024
+    with pytest.raises(ProtocolError, match="more than 1024 tokens"):
+        m.decode(b"\x08\x0a" + 1025 * empty)
 
 
 GROUP, DEEP = b"\xa3\x06\xa4\x06", b"\xa3\x06" * 10_000
@@ -273,7 +275,9 @@ class Growing(Dialogue):
             Member(i, replace(token, name=f"m{i}", id=NodeID(bytes([i]) * 20))) for i in range(64)
         )
 
-    def receive(self, ref: ClusterRef, limit: Limit, waiting: m.Waiting | None = None) -> Flow[Roster]:
+    def receive(
+        self, ref: ClusterRef, limit: Limit, waiting: m.Waiting | None = None, last: Roster | None = None
+    ) -> Flow[Roster]:
         assert waiting is not None
         assert waiting.size is not None
         assert waiting.millis is not None
@@ -283,7 +287,7 @@ class Growing(Dialogue):
         return Roster(replace(CLUSTER, size=4), self._members[:count])
         yield  # a flow that wants nothing
 
-    def verify(self, roster: Roster) -> Roster:
+    def verify(self, roster: Roster, pinned: ClusterKey = NO_KEY) -> Roster:
         return roster
 
 
@@ -311,7 +315,7 @@ def test_wait_asks_again_after_the_longest() -> None:
     clock = Clock()
     dialogue = Growing(clock, [1, 1, 4], took=25)
     clock.run(Waiter(dialogue, ClusterRef()).wait(Limit(None, lambda: clock.time)))
-    assert dialogue.asked == [(64, 25_000), (4, 25_000), (4, 25_000)]
+    assert dialogue.asked == [(1024, 25_000), (4, 25_000), (4, 25_000)]
     assert clock.slept == []
 
 

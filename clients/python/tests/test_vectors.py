@@ -8,13 +8,25 @@ from typing import Any
 
 import pytest
 import vector_messages as vm
-from vectors import Vector, check_kind, index, key, load, unhex
+import vector_owners as vo
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from vectors import Vector, check_kind, index, key, load, rsa_key, unhex
 
+from xlreg._chain import check_chain, find_key
 from xlreg._codec import Framing, Opener, Sealer
 from xlreg._wire.messages import decode
-from xlreg.certificate import check_certificate, check_leaf, check_self_signed, find_key
+from xlreg.certificate import build, check_shown, field_of, name_of, public_key_of
 from xlreg.classic import Hello, carries_tls
-from xlreg.errors import KINDS, HandshakeError, ProtocolError, RegCredError, UntrustedError, XlregError
+from xlreg.errors import (
+    KINDS,
+    CertificateError,
+    HandshakeError,
+    IllFormedTokenError,
+    ProtocolError,
+    RegCredError,
+    UntrustedError,
+    XlregError,
+)
 from xlreg.keys import fingerprint, marshal_ssh, parse_public_key, public_der
 from xlreg.regcred import RegCred, Target
 from xlreg.signatures import sign_login, verify_login
@@ -71,16 +83,23 @@ TABLES = {
 
 
 def run_key(vector: Vector) -> None:
-    """A key has so many bits and that exponent, or is refused."""
+    """A key is of that kind and size, and good for the carriers that the vector says; or is refused."""
     (der,) = unhex(vector["input"], "der")
-    numbers = parse_public_key(der).public_numbers()
-    want, most = vector["want"], Protocol.V20.key_bounds
-    assert (numbers.n.bit_length(), numbers.e) == (want["bits"], want["exponent"])
-    if want["modern"] and want["bits"] <= 4096 and want["exponent"] <= 65537:
-        parse_public_key(der, most)
-        return
-    with pytest.raises(XlregError):
-        parse_public_key(der, most)
+    found, want = parse_public_key(der), vector["want"]
+    rsa = isinstance(found, RSAPublicKey)
+    assert (found.key_size, "RSA" if rsa else "P-256") == (want["bits"], want["kind"])
+    if isinstance(found, RSAPublicKey):
+        assert found.public_numbers().e == want["exponent"]
+    assert accepts(der, Protocol.V20) == want["modern"]
+    assert accepts(der, Protocol.V19) == rsa
+
+
+def accepts(der: bytes, protocol: Protocol) -> bool:
+    try:
+        parse_public_key(der, protocol.key_bounds)
+    except XlregError:
+        return False
+    return True
 
 
 def run_fingerprint(vector: Vector) -> None:
@@ -121,7 +140,7 @@ def run_hello(vector: Vector) -> None:
     """A Hello decrypts to its fields, and they make its plaintext again."""
     (ciphertext,) = unhex(vector["input"], "ciphertext")
     want = vector.get("want", {})
-    hello = Hello.decrypt(ciphertext, key(vector["input"]["key"]))
+    hello = Hello.decrypt(ciphertext, rsa_key(vector["input"]["key"]))
     assert hello.protocol.value == want["generation"]
     assert [hello.iv1, hello.key1, hello.salt1, hello.text] == unhex(
         want, "iv1", "key1", "salt1", "plaintext"
@@ -203,21 +222,29 @@ def run_serverchain(vector: Vector) -> None:
     sig_key = SigKey(pinned) if pinned else find_key(chain, source["fingerprint"])
     if sig_key is None:
         raise UntrustedError("no such key in the chain")
-    check_leaf(chain[0], sig_key, now)
-    assert sig_key == bytes.fromhex(vector["want"]["sig_key"])
+    found, want = check_chain(chain, sig_key, now), vector["want"]
+    assert sig_key == bytes.fromhex(want["sig_key"])
+    assert (found is None) == ("next_key" not in want)
+    if found is not None:
+        assert found.sig_key.hex() == want["next_key"]
+        assert found.fingerprint == want["next_fingerprint"]
+        assert f"{found.until:%Y-%m-%dT%H:%M:%SZ}" == want["next_until"]
 
 
 def run_certificate(vector: Vector) -> None:
-    """A certificate is good for readers, for the handshake alone, or for nothing."""
+    """A certificate is the one that follows from the token, or is refused."""
     source = vector["input"]
-    der, sig_key = unhex(source, "certificate", "sig_key")
-    if vector["layer"] == "handshake":
-        with pytest.raises(XlregError):
-            check_self_signed(der)
-    else:
-        check_self_signed(der)
-    token = Token(source["name"], CommsKey(sig_key), SigKey(sig_key), endpoints_of(source["endpoints"]))
-    check_certificate(der, token)
+    der, sig_key, field = unhex(source, "certificate", "sig_key", "field9")
+    ends = endpoints_of(source["endpoints"])
+    token = Token(source["name"], CommsKey(sig_key), SigKey(sig_key), ends, certificate=field)
+    try:
+        check_shown(token, der)
+    except CertificateError as err:
+        raise IllFormedTokenError(str(err)) from None  # as a registry says it
+    assert build(token) == der
+    assert field_of(der) == field
+    assert public_key_of(der) == sig_key
+    assert name_of(der) == source["name"]
 
 
 def run_login(vector: Vector) -> None:
@@ -233,7 +260,7 @@ def run_recorded(vector: Vector) -> None:
     steps = [(s["from"], bytes.fromhex(s["wire"])) for s in vector["input"]["steps"]]
     want = [(s["kind"], bytes.fromhex(s["plain"])) for s in vector["want"]["steps"]]
     assert steps
-    hello = Hello.decrypt(steps[0][1], key(vector["input"]["key"]))
+    hello = Hello.decrypt(steps[0][1], rsa_key(vector["input"]["key"]))
     assert want[0] == ("hello", hello.text)
     assert hello.protocol.value == vector["input"]["generation"]
     reply = hello.open(steps[1][1])
@@ -258,6 +285,7 @@ def run_detect(vector: Vector) -> None:
 
 
 RUNNERS: dict[str, Callable[[Vector], None]] = {
+    "admission": vo.run_admission,
     "certificate": run_certificate,
     "classic": run_classic,
     "detect": run_detect,
@@ -266,13 +294,19 @@ RUNNERS: dict[str, Callable[[Vector], None]] = {
     "hello": run_hello,
     "helloreply": run_helloreply,
     "key": run_key,
+    "label": vo.run_label,
     "login": run_login,
     "message": vm.run_message,
+    "owner": vo.run_owner,
     "recorded": run_recorded,
     "regcred": run_regcred,
     "roster": vm.run_roster,
     "serverchain": run_serverchain,
+    "set": vo.run_set,
+    "signed": vo.run_signed,
+    "sum": vo.run_sum,
     "text": run_text,
+    "ticket": vo.run_ticket,
     "token": vm.run_token,
     "url": run_url,
 }

@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from vectors import rsa_of
 
 import xlreg
 from xlreg import (
@@ -35,7 +36,7 @@ VERSIONS = [0, 1 | 8 << 8, 0xFFFFFFFF, 0x01020304]
 @pytest.mark.parametrize("version", VERSIONS)
 def test_old_hello_functions(version: int) -> None:
     """They lead to each other with the arguments and results that they had."""
-    ck_priv = shared_keys(0).comms
+    ck_priv = rsa_of(shared_keys(0).comms)
     ciphertext, iv1, key1, salt1 = classic.client_encrypt_hello(version, ck_priv.public_key())
     assert (len(ciphertext), len(iv1), len(key1), len(salt1)) == (256, 16, 32, 8)
     assert classic.server_decrypt_hello(ciphertext, ck_priv) == (iv1, key1, salt1, version)
@@ -46,23 +47,24 @@ def test_old_hello_functions(version: int) -> None:
 
 def test_old_hello_functions_take_what_they_took() -> None:
     keys = shared_keys(0)
+    comms = rsa_of(keys.comms)
     ciphertext, iv1, key1, salt1 = classic.client_encrypt_hello(DecimalVersion(1, 8), keys.comms_key)
-    assert classic.server_decrypt_hello(bytearray(ciphertext), keys.comms)[3] == 0x0801
+    assert classic.server_decrypt_hello(bytearray(ciphertext), comms)[3] == 0x0801
     answer = classic.server_encrypt_hello_reply(bytearray(iv1), bytearray(key1), bytearray(salt1), 7)[3]
     assert classic.client_decrypt_hello_reply(answer, bytearray(iv1), bytearray(key1))[3:] == (salt1, 7)
-    old_key, old_version = {"ck_": keys.comms.public_key()}, {"version2s": 7}
+    old_key, old_version = {"ck_": comms.public_key()}, {"version2s": 7}
     named = classic.client_encrypt_hello(7, **old_key)
-    assert classic.server_decrypt_hello(named[0], ck_priv=keys.comms)[3] == 7
+    assert classic.server_decrypt_hello(named[0], ck_priv=comms)[3] == 7
     assert len(classic.server_encrypt_hello_reply(iv1, key1, salt1, **old_version)[3]) == 80
     assert len(classic.server_encrypt_hello_reply(iv1, key1, salt1, version2=7)[3]) == 80
     for bad in (b"", answer[:-1], answer[:-16], bytes(80)):
         with pytest.raises(XlregError):
             classic.client_decrypt_hello_reply(bad, iv1, key1)
     with pytest.raises(XlregError):
-        classic.server_decrypt_hello(bytes(256), keys.comms)
-    modern = classic.Hello.make(xlreg.Protocol.V19).encrypt(keys.comms.public_key())
+        classic.server_decrypt_hello(bytes(256), comms)
+    modern = classic.Hello.make(xlreg.Protocol.V19).encrypt(comms.public_key())
     with pytest.raises(XlregError):
-        classic.server_decrypt_hello(modern, keys.comms)
+        classic.server_decrypt_hello(modern, comms)
 
 
 def test_decimal_version() -> None:
@@ -102,8 +104,9 @@ def ssh_line(key: rsa.RSAPublicKey) -> bytes:
 def test_reg_cred_as_it_was_made() -> None:
     """Positional arguments, keys as ssh-keygen writes them, endpoints as in the file, and getters."""
     keys = shared_keys(0)
+    comms = rsa_of(keys.comms)
     ends = ["TcpEndPoint: 127.0.0.1:4001", "TcpEndPoint: 127.0.0.1:4002"]
-    ck, sk = ssh_line(keys.comms.public_key()), ssh_line(keys.sig.public_key())
+    ck, sk = ssh_line(comms.public_key()), ssh_line(rsa_of(keys.sig).public_key())
     cred = RegCred("foo", bytearray(20), ck, sk, ends, DecimalVersion(1, 9, 20))  # type: ignore[arg-type]
     assert (cred.get_name(), cred.get_id(), cred.get_version()) == (
         "foo",
@@ -204,8 +207,8 @@ def test_what_is_printed_are_names() -> None:
 
 
 def test_kinds() -> None:
-    assert list(errors.KINDS) == list(range(1, 21))
-    assert len({kind.kind_text for kind in errors.KINDS.values()}) == 20
+    assert list(errors.KINDS) == list(range(1, 25))
+    assert len({kind.kind_text for kind in errors.KINDS.values()}) == 24
     assert all(issubclass(kind, RegistryError) for kind in errors.KINDS.values())
     assert repr(errors.ClusterFullError("3 of 3")) == "ClusterFullError('cluster is full: 3 of 3')"
 

@@ -9,7 +9,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from xlreg.errors import KINDS, RegistryError
-from xlreg.keys import parse_private_key
+from xlreg.keys import PrivateKey, parse_private_key
 
 FOLDER = Path(__file__).resolve().parents[3] / "docs" / "vectors"
 
@@ -27,9 +27,20 @@ def load(kind: str) -> list[Vector]:
     return [json.loads(path.read_text()) for path in sorted((FOLDER / kind).glob("*.json"))]
 
 
-def key(name: str) -> rsa.RSAPrivateKey:
+def key(name: str) -> PrivateKey:
     """Return one of the vectors' keys."""
     return parse_private_key((FOLDER / "keys" / f"{name}.pem").read_bytes())
+
+
+def rsa_key(name: str) -> rsa.RSAPrivateKey:
+    """Return one of the vectors' keys that is an RSA key."""
+    return rsa_of(key(name))
+
+
+def rsa_of(found: PrivateKey) -> rsa.RSAPrivateKey:
+    """Return a key that is an RSA key."""
+    assert isinstance(found, rsa.RSAPrivateKey)
+    return found
 
 
 def unhex(values: dict[str, Any], *names: str) -> list[bytes]:
@@ -39,7 +50,7 @@ def unhex(values: dict[str, Any], *names: str) -> list[bytes]:
 
 def check_kind(err: Exception, vector: Vector) -> None:
     """Hold an error against what the vector says that the peer gets."""
-    wanted = vector.get("want", {}).get("error")
+    wanted = (vector.get("want") or {}).get("error")
     if wanted is None:
         return
     assert KINDS[wanted["code"]].kind_text == wanted["text"]

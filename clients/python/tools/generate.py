@@ -39,6 +39,7 @@ TYPES = {
     FieldDescriptorProto.TYPE_INT32: "int",
     FieldDescriptorProto.TYPE_UINT32: "int",
     FieldDescriptorProto.TYPE_UINT64: "int",
+    FieldDescriptorProto.TYPE_BOOL: "bool",
 }
 
 
@@ -55,9 +56,16 @@ def compile_proto() -> FileDescriptorProto:
         if field.name == "Op":
             field.type = FieldDescriptorProto.TYPE_INT32
             field.ClearField("type_name")
-    for field in compiled.message_type[0].nested_type[0].field:
-        field.ClearField("json_name")
+    for message in (compiled.message_type[0].nested_type[0], *compiled.message_type[1:]):
+        for field in message.field:
+            field.ClearField("json_name")
     return compiled
+
+
+def names(compiled: FileDescriptorProto) -> dict[str, DescriptorProto]:
+    """Return the messages by the names of their classes, those first that others hold."""
+    outer, *inner = compiled.message_type
+    return {"Token": outer.nested_type[0], outer.name: outer, **{m.name: m for m in reversed(inner)}}
 
 
 def module(compiled: FileDescriptorProto) -> str:
@@ -73,16 +81,20 @@ def module(compiled: FileDescriptorProto) -> str:
             "_pool.AddSerializedFile(",
             *lines,
             ")",
-            'XLRegMsg = message_factory.GetMessageClass(_pool.FindMessageTypeByName("xlreg.XLRegMsg"))',
-            'Token = message_factory.GetMessageClass(_pool.FindMessageTypeByName("xlreg.XLRegMsg.Token"))',
+            *(_class_of(name) for name in names(compiled)),
             "",
         ]
     )
 
 
+def _class_of(name: str) -> str:
+    full = "xlreg.XLRegMsg.Token" if name == "Token" else f"xlreg.{name}"
+    return f'{name} = message_factory.GetMessageClass(_pool.FindMessageTypeByName("{full}"))'
+
+
 def stub(compiled: FileDescriptorProto) -> str:
     """Return the text of the module's stub."""
-    message = compiled.message_type[0]
+    classes = [line for name, message in names(compiled).items() for line in (*_class(name, message), "")]
     return "\n".join(
         [
             HEADER,
@@ -90,10 +102,7 @@ def stub(compiled: FileDescriptorProto) -> str:
             "from google.protobuf.internal.containers import RepeatedScalarFieldContainer as Scalar",
             "from google.protobuf.message import Message",
             "",
-            *_class("Token", message.nested_type[0]),
-            "",
-            *_class("XLRegMsg", message),
-            "",
+            *classes,
         ]
     )
 
@@ -104,10 +113,10 @@ def _class(name: str, message: DescriptorProto) -> list[str]:
 
 
 def _type(field: FieldDescriptorProto) -> str:
-    one = TYPES.get(field.type, "Token")
+    one = TYPES.get(field.type) or field.type_name.rpartition(".")[2]
     if field.label != FieldDescriptorProto.LABEL_REPEATED:
         return one
-    kind = "Composite" if one == "Token" else "Scalar"
+    kind = "Scalar" if field.type in TYPES else "Composite"
     return f"{kind}[{one}]"
 
 

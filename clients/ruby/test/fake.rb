@@ -37,6 +37,18 @@ class FakeRegistry
                                RetryMillis: (error.retry_after * 1000).round)
     end
 
+    # Fills in what a ClusterMembers of 2.0 says of the members that are in it, all of whom are the cluster's.
+    def finish(message)
+      raw = message.raw
+      raw.Epoch = raw.Revision = 1
+      raw.SeatSet = raw.WhichSet = Xlreg::Seats.write(Xlreg::Seats.below(raw.Tokens.size))
+      raw.Sum = ''
+      members = raw.Tokens.each_with_index.map do |token, index|
+        Xlreg::Member.new(index: index, token: Xlreg::Wire::Reading.roster_token(token, classic: false))
+      end
+      raw.Sum = Xlreg::Sum.of(Xlreg::Roster.new(cluster: message.cluster, state: message.state, members: members))
+    end
+
     # @return [Message] one that holds a cluster
     def cluster_reply(code, cluster = CLUSTER)
       Message.build(code, ClusterID: cluster.id.bytes, ClusterName: cluster.name, ClusterMaxSize: cluster.size,
@@ -63,7 +75,6 @@ class FakeRegistry
     @handshake = handshake || (protocol.classic? ? Handshakes.classic : Handshakes.tls)
     @said = []
     @tokens = {}
-    @certificates = {}
     @listener = TCPServer.new('127.0.0.1', 0)
     @serving = ThreadGroup.new
     @accepting = Thread.new { accept }
@@ -79,26 +90,20 @@ class FakeRegistry
                        version: Xlreg::DecimalVersion.new(2))
   end
 
-  # Hands node's certificate out when it is a member.
-  def know(node, now: Time.now) = @certificates[[node.name, node.keys.sig_key]] = node.certificate(now: now)
-
   # Makes a node a member.
   def join(node, id, now: Time.now)
     token, = node.token(protocol: protocol, id: id, now: now)
     @tokens[id] = token
-    know(node, now: now)
   end
 
   # @return [Message] the members that there are
   def roster
     tokens = @tokens.values.map do |token|
-      raw = Xlreg::Wire::Requests.member(token.with(digsig: nil)).raw.MemberSpecs
-      raw.Certificate = @certificates.fetch([token.name, token.sig_key]) unless protocol.classic?
-      raw
+      Xlreg::Wire::Requests.member(token.with(digsig: nil)).raw.MemberSpecs
     end
     message = FakeRegistry.cluster_reply(Op::CLUSTER_MEMBERS, CLUSTER.with(size: [CLUSTER.size, tokens.size].max))
     message.raw.Tokens.replace(tokens)
-    message.raw.Which = (1 << tokens.size) - 1
+    protocol.classic? ? message.raw.Which = (1 << tokens.size) - 1 : FakeRegistry.finish(message)
     message
   end
 

@@ -143,7 +143,6 @@ class TestForm < Minitest::Test
     FakeRegistry.run(protocol, script) do |fake|
       @me = node(0, endpoints: ['127.0.0.1:7001'])
       @told = []
-      fake.know(@me)
       fake.join(node(1, endpoints: ['127.0.0.1:7002']), FakeRegistry::OTHER_ID)
       yield fake
     end

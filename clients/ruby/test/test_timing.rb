@@ -106,7 +106,6 @@ class TestTiming < Minitest::Test
   def test_refresh_and_leave
     FakeRegistry.run('2.0') do |fake|
       me = node(0, endpoints: ['127.0.0.1:7001'])
-      fake.know(me)
       fake.join(node(1), FakeRegistry::OTHER_ID)
       known = Xlreg.form(fake.cred, node: me, cluster: 'web', size: 2).roster
       slow = options(fake.cred, node: me, timing: FAST.with(answer: 100.0))

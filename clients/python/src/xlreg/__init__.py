@@ -20,20 +20,26 @@ Example:
 from ._pursuit import Progress
 from ._record import Registration
 from ._version import __version__
-from .aio import AsyncClient, aform, await_members
-from .client import Client, form, wait_members
+from .aio import AsyncClient, aform, await_members, awatch
+from .changes import Change
+from .client import Client, form, wait_members, watch
 from .errors import RegCredError, XlregError
 from .keys import Keys, fingerprint, parse_private_key
 from .membership import AsyncMembership, Membership
 from .node import Node
+from .owner import AsyncOwner, Owner
 from .regcred import RegCred, Target, parse_reg_cred
 from .roster import Member, Roster
+from .signed import SignedRoster, verify_signed
+from .ticket import Ticket, TicketKind
 from .version import DecimalVersion, Protocol, parse_decimal_version
 from .vocabulary import (
     Cluster,
     ClusterAttrs,
     ClusterID,
+    ClusterKey,
     ClusterRef,
+    ClusterState,
     CommsKey,
     Endpoint,
     NodeAttrs,
@@ -45,11 +51,15 @@ from .vocabulary import (
 __all__ = [
     "AsyncClient",
     "AsyncMembership",
+    "AsyncOwner",
+    "Change",
     "Client",
     "Cluster",
     "ClusterAttrs",
     "ClusterID",
+    "ClusterKey",
     "ClusterRef",
+    "ClusterState",
     "CommsKey",
     "DecimalVersion",
     "Endpoint",
@@ -59,6 +69,7 @@ __all__ = [
     "Node",
     "NodeAttrs",
     "NodeID",
+    "Owner",
     "Progress",
     "Protocol",
     "RegCred",
@@ -66,16 +77,22 @@ __all__ = [
     "Registration",
     "Roster",
     "SigKey",
+    "SignedRoster",
     "Target",
+    "Ticket",
+    "TicketKind",
     "Token",
     "XlregError",
     "__version__",
     "aform",
     "await_members",
+    "awatch",
     "fingerprint",
     "form",
     "parse_decimal_version",
     "parse_private_key",
     "parse_reg_cred",
+    "verify_signed",
     "wait_members",
+    "watch",
 ]

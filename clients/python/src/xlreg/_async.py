@@ -132,6 +132,54 @@ def _first(tasks: list[asyncio.Task[Any]]) -> int | None:
     return None
 
 
+class Background:
+    """A flow in a task of its own, until it ends or is stopped."""
+
+    def __init__(self, flow: Flow[None], ended: Callable[[BaseException | None], None]) -> None:
+        """Start it. Ended is called with why it ended, unless it was stopped."""
+        self._wire, self._flow, self._ended = Wire(), flow, ended
+        self._task = asyncio.ensure_future(self._run())
+
+    async def _run(self) -> None:
+        failure: BaseException | None = None
+        try:
+            await self._wire.run(self._flow)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as err:
+            failure = err
+        finally:
+            await self._wire.close()
+        self._ended(failure)
+
+    async def stop(self) -> None:
+        """Have it end, and wait for that. May be called again."""
+        self._task.cancel()
+        await asyncio.wait({self._task})
+
+
+class Bell:
+    """Tells those who wait that something has happened."""
+
+    def __init__(self) -> None:
+        """Begin in silence."""
+        self._event = asyncio.Event()
+        self.count = 0
+
+    def ring(self) -> None:
+        """Wake all who wait."""
+        self.count += 1
+        self._event.set()
+        self._event = asyncio.Event()
+
+    async def wait(self, count: int, seconds: float | None) -> bool:
+        """Wait until it has rung since it was at count; False if the time is up first."""
+        if self.count == count:
+            with contextlib.suppress(TimeoutError):
+                await within(seconds, self._event.wait())
+        return self.count != count
+
+
 async def perform(request: Request[T]) -> T:
     """Run a request that opens its own sessions."""
     wire = Wire()

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ._address import Listener
 from ._flow import Request
+from ._follow import Follower
 from ._form import Formed, Plan
 from ._form import form as form_flow
 from ._pursuit import Told
 from ._reading import Reading
-from ._requests import AnyCluster, AnyTarget, options
+from ._requests import AnyCluster, AnyTarget, options, ref_of
 from .node import Node
 from .roster import Roster
 from .version import Protocol
-from .vocabulary import ClusterAttrs, ClusterRef
+from .vocabulary import ClusterAttrs
 
 
 def form(
@@ -32,16 +33,23 @@ def form(
     protocol: Protocol | str | None = None,
     allow_unverified: bool = False,
     progress: Told | None = None,
+    lease: float = 0.0,
+    fresh: bool = False,
+    run: bytes = b"",
+    take_over: bool = False,
+    labels: Mapping[str, str | bytes] | None = None,
 ) -> Request[Formed]:
     """Make the node a member of a cluster, and return once every member has joined.
 
     It finds the addresses of the listeners, registers the node, creates the cluster or
     finds it, joins it and waits. A cluster of another size is an error, and is not joined.
     If the registry goes away in the meantime, or says to come back later, it starts over,
-    as the same node, until the time is up. It leaves no connection open.
+    as the same node, until the time is up. It leaves no connection open; with a lease the
+    membership keeps one until it is closed.
 
     Args:
-        target: The registry.
+        target: The registry; or a ticket, which also names the cluster and admits the node to it.
+            Whoever has an invite and comes before the owner waits for the cluster.
         node: The node that joins; its endpoints are replaced.
         cluster: Its name or ID. If it is named and does not exist, it is created. None
             creates a new one, whose name the registry makes up.
@@ -60,11 +68,23 @@ def form(
             carrier none ever is verified, and choosing one implies this.
         progress: Called when the node has joined, when others have, and when something
             has to be tried again. It costs one request for each member that joins.
+        lease: For how many seconds the node stays a member without a sign of life, which
+            its membership then gives until it is closed; 0 is for good. The registry may
+            choose another time.
+        fresh: Meet members of this start alone: a cluster whose members all restart, each
+            with fresh, shows none of them an address of its last run.
+        run: Names this start of the program, in at most 32 random bytes; by default each
+            call has one of its own.
+        take_over: Take the node's seat although another process with its key has it.
+        labels: What the node tells the others besides its addresses; None leaves it as it is.
 
     Returns:
         The node's membership, with the verified roster.
 
     Raises:
+        AdmissionRefusedError: The cluster's owner does not admit the node.
+        TicketError: The ticket is none, or not one that admits the node.
+        TwinError: Another process with the node's key has its seat.
         AddressError: Nobody could reach the node at one of the addresses. A host name that
             has no address yet is looked up again until the time is up, or for 30 seconds.
         ClusterSizeError: The cluster exists with another size.
@@ -80,9 +100,14 @@ def form(
         ...     membership = form("regCred.dat", node=node, cluster="web", size=3,
         ...                       listeners=[listener], timeout=60)
     """
+    if labels is not None:
+        node.set_labels(labels)
+    chosen = options(target, node, protocol)
+    if chosen.ticket is not None:
+        size, endpoint_count = size or chosen.ticket.size, chosen.ticket.endpoint_count
     plan = Plan(
-        options=options(target, node, protocol),
-        ref=ClusterRef.of(cluster),
+        options=chosen,
+        ref=ref_of(chosen, cluster),
         size=size,
         join_only=join_only,
         endpoint_count=endpoint_count,
@@ -91,13 +116,17 @@ def form(
         advertise=advertise,
         allow_unverified=allow_unverified,
         progress=progress,
+        run=run,
+        fresh=fresh,
+        lease=lease,
+        take_over=take_over,
     )
     return Request(lambda limit: form_flow(plan, limit), timeout)
 
 
 def wait_members(
     target: AnyTarget,
-    cluster: AnyCluster,
+    cluster: AnyCluster = None,
     size: int = 0,
     *,
     node: Node | None = None,
@@ -111,8 +140,9 @@ def wait_members(
     again until the time is up. ``Client.wait`` does the same within one session.
 
     Args:
-        target: The registry.
-        cluster: Its name or ID.
+        target: The registry; or a ticket, by which every member has to be admitted. A cluster
+            whose owner has not created it yet is waited for.
+        cluster: Its name or ID; with a ticket it need not be said.
         size: How many members to wait for; 0 is as many as the cluster is for.
         node: The node that asks. Over 2.0 none is needed; over a classic carrier one is, and is registered.
         timeout: Seconds for all of it; None waits forever, both for the registry and for members.
@@ -129,5 +159,12 @@ def wait_members(
         >>> for member in wait_members("regCred.dat", "web", timeout=60).members:  # doctest: +SKIP
         ...     print(member.name, member.endpoints[0])
     """
-    reading = Reading(options(target, node, protocol), ClusterRef.of(cluster), size, progress)
+    chosen = options(target, node, protocol)
+    reading = Reading(chosen, ref_of(chosen, cluster), size, progress)
     return Request(reading.run, timeout)
+
+
+def follower(target: AnyTarget, cluster: AnyCluster, protocol: Protocol | str | None = None) -> Follower:
+    """Return what follows a cluster for a reader."""
+    chosen = options(target, None, protocol)
+    return Follower(chosen, ref_of(chosen, cluster))

@@ -17,7 +17,7 @@ from ._address import nobody_at, own_address
 from ._version import __version__
 from .certificate import DEFAULT_LIFE
 from .errors import XlregError, quote
-from .keys import DEFAULT_KEY_BITS, KEY_SIZES
+from .keys import DEFAULT_KEY_KIND, KEY_KINDS
 from .version import Protocol
 from .vocabulary import ClusterID, ClusterRef, Endpoint, check_name
 
@@ -155,7 +155,7 @@ COMMANDS = {
         "[NAME]",
         "make a cluster; without a name one is made up",
         {
-            "size": Flag(_number, "MEMBERS", "how many it is made for, 2 to 64"),
+            "size": Flag(_number, "MEMBERS", "how many it is made for, 2 to 1024"),
             "endpoints": Flag(_number, "ADDRESSES", "how many each member must have"),
             "unique": Flag(_switch, "", "append to the name what makes it new"),
             "name": _NEW_NAME,
@@ -168,7 +168,7 @@ COMMANDS = {
         {
             "name": Flag(_name, "NAME", "its name (default this machine's, with digits of the key)"),
             "endpoint": _ENDPOINT,
-            "bits": Flag(_number, "BITS", f"of new keys: 2048, 3072 or 4096 (default {DEFAULT_KEY_BITS})"),
+            "key": Flag(str, "KIND", f"of new keys: {', '.join(KEY_KINDS)} (default {DEFAULT_KEY_KIND})"),
             "sig_key": Flag(str, "FILE", "take the key for signatures from FILE"),
             "comms_key": Flag(str, "FILE", "take the key for encryption from FILE"),
             "cert_life": Flag(seconds, "TIME", "for how long its certificates are valid (default 2160h)"),
@@ -252,7 +252,7 @@ class Command:
     wait: float = 0.0
     name: str | None = None
     allow_unverified: bool = False
-    bits: int = 0
+    key: str = ""
     sig_key: str = ""
     comms_key: str = ""
     cert_life: float = DEFAULT_LIFE.total_seconds()
@@ -311,8 +311,8 @@ class Command:
             raise UsageError("--create needs a name: an ID is the registry's to give")
 
     def _check_alone(self) -> None:
-        if self.bits and self.bits not in KEY_SIZES:
-            raise UsageError(f"--bits {self.bits}: want 2048, 3072 or 4096")
+        if self.key and self.key not in KEY_KINDS:
+            raise UsageError(f"--key {self.key}: want {', '.join(KEY_KINDS[:-1])} or {KEY_KINDS[-1]}")
         if bool(self.sig_key) != bool(self.comms_key):
             raise UsageError("give both --sig-key and --comms-key, or neither")
         if self.command == "cred fetch":

@@ -268,7 +268,7 @@ def node_init(command: Command) -> str:
         name=command.name,
         endpoints=command.endpoint,
         keys=keys,
-        bits=command.bits,
+        kind=command.key,
         certificate_life=command.life,
     )
     with made:

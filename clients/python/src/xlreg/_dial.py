@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
-from . import limits
 from ._flow import Backoff, Connect, Disconnect, Failures, Flow, Limit, Race, Receive, Send
 from ._session import ClassicSession, ModernSession, Pin, Session, State, client_context
 from ._times import Times
@@ -25,6 +24,7 @@ from .errors import (
 from .keys import parse_public_key
 from .node import Node
 from .regcred import Target
+from .ticket import Ticket
 from .version import Protocol
 from .vocabulary import Endpoint
 
@@ -48,8 +48,20 @@ class Options:
     protocol: Protocol | None = None
     now: Callable[[], datetime] = field(default=utc_now)
     times: Times = field(default_factory=Times)
+    ticket: Ticket | None = None
+    """By which the registry was given, if it was."""
     unknown: bool = False
     """No key is expected: take the one that the registry shows, and ask a person about it."""
+
+    def need_node(self) -> Node:
+        """Return the node.
+
+        Raises:
+            NeedsNodeError: There is none.
+        """
+        if self.node is None:
+            raise NeedsNodeError
+        return self.node
 
     @property
     def original(self) -> bool:
@@ -79,10 +91,10 @@ class Dialing:
         node = options.node
         if self.protocol.classic and node is None:
             raise NeedsNodeError(f"protocol {self.protocol}: no node: this client can only read")
+        if node is not None:
+            _check_keys(node, self.protocol)
         if self.protocol.classic:
             return
-        if node is not None:
-            _check_keys(node)
         if node is not None:
             self.shown = node.certificate(options.now())
         self._context = client_context(self.shown, node.keys.sig if node else None)
@@ -172,13 +184,13 @@ def flush(session: Session, limit: Limit, patience: float) -> Flow[None]:
         yield Send(data[at : at + _PIECE], limit.left(patience))
 
 
-def _check_keys(node: Node) -> None:
-    """Refuse keys that 2.0 does not accept, before connecting."""
+def _check_keys(node: Node, protocol: Protocol) -> None:
+    """Refuse keys that the protocol does not accept, before connecting."""
     for which, key in (("sig", node.keys.sig_key), ("comms", node.keys.comms_key)):
         try:
-            parse_public_key(key, limits.MODERN_KEYS)
+            parse_public_key(key, protocol.key_bounds)
         except PublicKeyError as err:
-            raise PrivateKeyError(f"{which} key is not for protocol 2.0: {err}") from None
+            raise PrivateKeyError(f"{which} key is not for protocol {protocol}: {err}") from None
 
 
 def _choose_protocol(target: Target, chosen: Protocol | None) -> Protocol:

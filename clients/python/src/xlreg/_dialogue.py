@@ -13,14 +13,13 @@ from ._dial import Dialing, Options, flush, log
 from ._flow import Disconnect, Flow, Limit, Receive
 from ._record import Registration
 from ._session import Session
-from ._verify import Verifier
+from ._verify import Verifier, check_pinned
 from ._wire import messages as m
 from .errors import (
     BadTagError,
     ClusterSizeError,
     HandshakeError,
     Needs20Error,
-    NeedsNodeError,
     NotRegisteredError,
     ProtocolError,
     RegistryError,
@@ -35,15 +34,28 @@ from .node import Node
 from .regcred import RegCred
 from .roster import Member, Roster, warn_of_clock, warn_of_shared
 from .signatures import sign_login
-from .vocabulary import Cluster, ClusterAttrs, ClusterID, ClusterRef, NodeID, check_name
+from .ticket import Ticket
+from .vocabulary import (
+    NO_KEY,
+    Cluster,
+    ClusterAttrs,
+    ClusterID,
+    ClusterKey,
+    ClusterRef,
+    ClusterState,
+    NodeID,
+    check_name,
+    indexes_of,
+)
 
 _T = TypeVar("_T")
 
 # What a classic reply of the largest size must still have room for to show that
 # no member was left out of it: one more token, and the message's IV and padding.
-_CLASSIC_ROOM = limits.MAX_TOKEN + 64
+_CLASSIC_ROOM = limits.MAX_CLASSIC_TOKEN + 64
 # Original servers put all members asked for into one message, also when it gets longer than one may be.
 _CLASSIC_PART = 12
+_CLASSIC_SEATS = (1 << limits.MAX_CLASSIC_CLUSTER) - 1
 # After these a registry ends a 2.0 session; over a classic carrier, after all.
 _ENDING = (WrongStateError, BadTagError, UnexpectedTypeError, ProtocolError)
 
@@ -56,6 +68,22 @@ class Creation:
     size: int
     endpoint_count: int = 1
     attrs: ClusterAttrs = ClusterAttrs.NONE
+    owner: Ticket | None = None
+    """The owner's ticket, for a cluster with a key."""
+
+    @property
+    def ref(self) -> ClusterRef:
+        """The cluster as it is asked for: one whose name the registry changes has none yet."""
+        unique = self.attrs & ClusterAttrs.UNIQUE
+        return ClusterRef(name="" if unique else self.name, key=self.owner.key if self.owner else NO_KEY)
+
+    def request(self) -> m.Message:
+        """Return the Create."""
+        key, signature = b"", b""
+        if self.owner is not None:
+            key = self.owner.key
+            signature = self.owner.sign_create(self.size, self.endpoint_count, self.attrs)
+        return m.new_create(self.name, self.size, self.endpoint_count, self.attrs, key, signature)
 
     def check(self, classic: bool) -> None:
         """Look at it before it is sent.
@@ -66,12 +94,30 @@ class Creation:
         """
         if self.name:
             check_name(self.name)
-        if not limits.MIN_CLUSTER <= self.size <= limits.MAX_CLUSTER:
-            raise ValueError(f"size {self.size}: want {limits.MIN_CLUSTER} to {limits.MAX_CLUSTER}")
+        most = limits.MAX_CLASSIC_CLUSTER if classic else limits.MAX_CLUSTER
+        if not limits.MIN_CLUSTER <= self.size <= most:
+            raise ValueError(f"size {self.size}: want {limits.MIN_CLUSTER} to {most}")
         if not 1 <= self.endpoint_count <= limits.MAX_ENDPOINTS:
             raise ValueError(f"{self.endpoint_count} endpoints: want 1 to {limits.MAX_ENDPOINTS}")
         if classic and self.attrs & ClusterAttrs.UNIQUE:
             raise Needs20Error("unique name: needs protocol 2.0")
+        if classic and self.owner:
+            raise Needs20Error("cluster with an owner: needs protocol 2.0")
+
+
+@dataclass(frozen=True)
+class Joined:
+    """What a registry says to a node that has become a member.
+
+    Attributes:
+        cluster: The cluster.
+        state: Its state, with the epoch that the seat is of.
+        lease: For how many seconds the seat lasts without a sign of life; 0 is for good.
+    """
+
+    cluster: Cluster
+    state: ClusterState
+    lease: float
 
 
 def made_up_name() -> str:
@@ -97,6 +143,7 @@ class Dialogue:
         self.options = dialing.options
         self.heard = heard
         self.protocol = session.protocol
+        self.observed = ""  # from where the registry sees this client, once it has said so
         self.ended: BaseException | None = None  # why the session is over; None while it is not
         self._shown = dialing.shown
         self._session = session
@@ -184,22 +231,18 @@ class Dialogue:
 
     # The node.
 
-    def _node(self) -> Node:
-        if self.options.node is None:
-            raise NeedsNodeError
-        return self.options.node
-
     def register(self, limit: Limit) -> Flow[NodeID]:
         """Tell the registry who the node is and where; the ID it gives is saved before this returns."""
         with doing("register"):
-            node = self._node()
+            node = self.options.need_node()
             token, certificate = node.token(self.protocol, self._proposal(node), self.options.now())
             if not self.protocol.classic and certificate != self._shown:
                 # The signature covers the certificate of this session's handshake.
                 raise self._broken("the certificate of the node was renewed after this session began")
             reply = yield from self.ask(m.new_member(token), limit)
             node_id, _ = self._read(reply.member_ok)
-            self._verifier.know(replace(token, id=node_id, certificate=certificate))
+            self.observed = reply.observed
+            self._verifier.know(replace(token, id=node_id))
             yield from self._remember(node, node_id, limit)
             return node_id
 
@@ -227,7 +270,7 @@ class Dialogue:
     def login(self, limit: Limit) -> Flow[NodeID]:
         """Say who the node is by the ID that register saved."""
         with doing("log in"):
-            node = self._node()
+            node = self.options.need_node()
             known = node.registration(self.options.target.fingerprint)
             if known is None:
                 raise NotRegisteredError
@@ -260,10 +303,8 @@ class Dialogue:
             if self.options.original and not wanted.name:
                 wanted = replace(wanted, name=made_up_name())
             wanted.check(self.protocol.classic)
-            request = m.new_create(wanted.name, wanted.size, wanted.endpoint_count, wanted.attrs)
-            reply = yield from self.ask(request, limit)
-            unique = wanted.attrs & ClusterAttrs.UNIQUE
-            cluster = self._cluster(reply, ClusterRef(name="" if unique else wanted.name))
+            reply = yield from self.ask(wanted.request(), limit)
+            cluster = self._cluster(reply, wanted.ref)
             self._current = cluster.id
             check_size(cluster, wanted.size)
             return cluster
@@ -271,16 +312,30 @@ class Dialogue:
     def cluster(self, ref: ClusterRef, limit: Limit) -> Flow[Cluster]:
         """Ask what is fixed about a cluster."""
         with doing(f"get {ref}"):
-            reply = yield from self.ask(m.new_get(self._known(ref), which=1), limit)
+            # Original servers expect to be asked for somebody.
+            which = 1 if self.protocol.classic else 0
+            reply = yield from self.ask(m.new_get(self.protocol, self._known(ref), which), limit)
             return self._cluster(reply, ref)
 
-    def join(self, ref: ClusterRef, limit: Limit) -> Flow[Cluster]:
+    def look(self, ref: ClusterRef, limit: Limit) -> Flow[tuple[Cluster, ClusterState]]:
+        """Ask for all of a cluster but its members."""
+        with doing(f"get {ref}"):
+            reply = yield from self.ask(m.new_get(self.protocol, ref, 0), limit)
+            return self._cluster(reply, ref), reply.state(self.protocol)
+
+    def order(self, encoded: bytes, signature: bytes, limit: Limit) -> Flow[None]:
+        """Hand over an order of a cluster's owner."""
+        yield from self.ask(m.new_order(encoded, signature), limit)
+
+    def join(self, ref: ClusterRef, limit: Limit, seat: m.Seat | None = None) -> Flow[Joined]:
         """Make the node a member."""
         with doing(f"join {ref}"):
-            reply = yield from self.ask(m.new_join(ref), limit)
+            if self.protocol.classic and seat is not None and (seat.fresh or seat.lease_millis):
+                raise Needs20Error("leases and fresh starts: need protocol 2.0")
+            reply = yield from self.ask(m.new_join(ref, None if self.protocol.classic else seat), limit)
             cluster = self._cluster(reply, ref)
             self._current = cluster.id
-            return cluster
+            return Joined(cluster, reply.state(self.protocol), reply.raw.LeaseMillis / 1000)
 
     def leave(self, ref: ClusterRef, limit: Limit) -> Flow[None]:
         """Give up the node's place."""
@@ -292,18 +347,55 @@ class Dialogue:
     def members(self, ref: ClusterRef, limit: Limit) -> Flow[Roster]:
         """Ask who is in a cluster now, and verify them."""
         with doing(f"get members of {ref}"):
-            return self.verify((yield from self.receive(ref, limit)))
+            return self.verify((yield from self.receive(ref, limit)), ref.key)
 
-    def receive(self, ref: ClusterRef, limit: Limit, waiting: m.Waiting | None = None) -> Flow[Roster]:
-        """Ask for all members, over a classic carrier in parts, of which the first alone waits.
+    def receive(
+        self, ref: ClusterRef, limit: Limit, waiting: m.Waiting | None = None, last: Roster | None = None
+    ) -> Flow[Roster]:
+        """Ask for all members, in as many parts as it takes, of which the first alone waits.
 
-        They are not verified yet.
+        With the last roster it is asked for what has changed since, and that is merged. A
+        request that then waits ends at the first change. They are not verified yet.
         """
-        ref, rest = self._known(ref), m.ALL_SEATS
+        if self.protocol.classic:
+            return (yield from self._receive_classic(ref, limit, waiting))
+        if last is not None and last.sum:
+            waiting = replace(waiting or m.Waiting(), since=last.state.revision)
+        part = yield from self._receive_part(m.new_get(self.protocol, ref, None, waiting), ref, limit)
+        if part.since is not None:
+            merged = part.after(last) if last is not None else None
+            if merged is not None:
+                return merged
+            again = m.new_get(self.protocol, ClusterRef(part.cluster.id, key=ref.key))
+            part = yield from self._receive_part(again, ref, limit)
+        return (yield from self._complete_part(ref, part, limit))
+
+    def _complete_part(self, ref: ClusterRef, part: m.Part, limit: Limit) -> Flow[Roster]:
+        """Ask for the members that are missing from an answer which had no room for them."""
+        while not part.whole:
+            by_id = ClusterRef(part.cluster.id, key=ref.key)
+            rest = m.new_get(self.protocol, by_id, part.seats & ~part.which)
+            part = part.merge((yield from self._receive_part(rest, ref, limit)))
+            if not part.which:  # the cluster has changed in between
+                again = m.new_get(self.protocol, by_id)
+                part = yield from self._receive_part(again, ref, limit)
+        return Roster(part.cluster, part.members, part.state, part.sum)
+
+    def _receive_part(self, get: m.Message, ref: ClusterRef, limit: Limit) -> Flow[m.Part]:
+        reply = yield from self.ask(get, limit)
+        part = self._read(lambda: reply.part(self.protocol))
+        self._check_asked(part.cluster, ref)
+        self._check_members(part.cluster, part.members, part.seats)
+        return part
+
+    def _receive_classic(self, ref: ClusterRef, limit: Limit, waiting: m.Waiting | None) -> Flow[Roster]:
+        ref, rest = self._known(ref), _CLASSIC_SEATS
         found: Roster | None = None
         while rest or found is None:
             part = self._part(rest)
-            some, whole = yield from self._receive_some(m.new_get(ref, part, waiting), ref, part, limit)
+            some, whole = yield from self._receive_some(
+                m.new_get(self.protocol, ref, part, waiting), ref, part, limit
+            )
             found = replace(found, members=_merge(found.members, some.members)) if found else some
             rest &= ~(part if whole or not some.members else _seats(some))
             if found.cluster.size:
@@ -321,10 +413,7 @@ class Dialogue:
 
     def _part(self, seats: int) -> int:
         """Return those of the seats that one request may ask for, the lowest."""
-        if not self.protocol.classic:
-            return seats
-        lowest = [n for n in range(limits.MAX_CLUSTER) if seats >> n & 1][:_CLASSIC_PART]
-        return sum(1 << n for n in lowest)
+        return sum(1 << n for n in indexes_of(seats)[:_CLASSIC_PART])
 
     def _receive_some(
         self, get: m.Message, ref: ClusterRef, which: int, limit: Limit
@@ -332,12 +421,11 @@ class Dialogue:
         """Read one reply, and whether it holds all that was asked for, as far as its size shows."""
         reply = yield from self.ask(get, limit)
         cluster = self._cluster(reply, ref)
-        members = self._read(reply.members)
+        members = self._read(lambda: reply.part(self.protocol)).members
         self._check_members(cluster, members, which)
-        whole = not self.protocol.classic or reply.size() + _CLASSIC_ROOM <= limits.MAX_CLASSIC
-        return Roster(cluster, tuple(members)), whole
+        return Roster(cluster, members), reply.size() + _CLASSIC_ROOM <= limits.MAX_CLASSIC
 
-    def _check_members(self, cluster: Cluster, members: list[Member], which: int) -> None:
+    def _check_members(self, cluster: Cluster, members: tuple[Member, ...], which: int) -> None:
         """Refuse a roster that contradicts itself or the request."""
         for member in members:
             if not which >> member.index & 1 or (cluster.size and member.index >= cluster.size):
@@ -347,9 +435,9 @@ class Dialogue:
         if len({x.id for x in members}) < len(members) or len({x.name for x in members}) < len(members):
             raise self._misbehaved("two members with one ID or name")
 
-    def verify(self, roster: Roster) -> Roster:
+    def verify(self, roster: Roster, pinned: ClusterKey = NO_KEY) -> Roster:
         """Verify a roster; see Verifier. What it warns of is told once."""
-        verified = self._verifier.verify(roster)
+        verified = self._verifier.verify(roster, pinned)
         now, texts = self.options.now(), warn_of_shared(verified)
         for member in verified.members:
             if member.id not in self._dated:
@@ -363,14 +451,20 @@ class Dialogue:
 
     def _cluster(self, reply: m.Message, asked: ClusterRef) -> Cluster:
         """Read the cluster of a reply, which has to be the one asked for."""
-        cluster = self._read(reply.cluster)
+        cluster = self._check_asked(self._read(lambda: reply.cluster(self.protocol)), asked)
+        if asked.id is None and not cluster.name:
+            cluster = replace(cluster, name=asked.name)
+        return self._complete(cluster)
+
+    def _check_asked(self, cluster: Cluster, asked: ClusterRef) -> Cluster:
+        """Refuse a cluster that is not the one asked for."""
         if asked.id is not None and cluster.id != asked.id:
             raise self._misbehaved(f"cluster {cluster.id} instead of {asked.id}")
         if asked.id is None and asked.name and cluster.name not in ("", asked.name):
             raise self._misbehaved(f"{cluster} instead of {asked}")
-        if asked.id is None and not cluster.name:
-            cluster = replace(cluster, name=asked.name)
-        return self._complete(cluster)
+        if asked.key:
+            check_pinned(cluster, asked.key)
+        return cluster
 
     def _complete(self, cluster: Cluster) -> Cluster:
         """Fill in what an original server left out of a cluster, from earlier replies."""

@@ -14,11 +14,9 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric import rsa
-
 from . import _atomicfile, _record
 from ._errors import NodeError, NodeInUseError, NoNodeError, PrivateKeyError, XlregError
-from .keys import encode_private_key, parse_private_key
+from .keys import PrivateKey, encode_private_key, parse_private_key
 
 RECORD, COMMS, SIG, CERTIFICATE, LOCK = "node.json", "comms.pem", "sig.pem", "cert.pem", "lock"
 
@@ -127,7 +125,7 @@ class Directory:
         """Report whether there is a node.json."""
         return os.path.lexists(self.path / RECORD)
 
-    def read_key(self, name: str) -> rsa.RSAPrivateKey:
+    def read_key(self, name: str) -> PrivateKey:
         """Read one of the two keys, which must belong to this user and be readable by nobody else.
 
         Raises:
@@ -141,7 +139,7 @@ class Directory:
             remedy = "put the right file there from a backup, or make a new node"
             raise NodeError(f"{self.path / name}: {err}: {remedy}") from None
 
-    def write_key(self, name: str, key: rsa.RSAPrivateKey) -> None:
+    def write_key(self, name: str, key: PrivateKey) -> None:
         """Write one of the two keys."""
         self._write(name, encode_private_key(key))
 

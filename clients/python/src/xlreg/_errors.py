@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, ClassVar
 
 
@@ -101,6 +102,31 @@ class MemberIDInUseError(RegistryError):
     kind_text = "cluster member id already in use"
 
 
+class TwinError(MemberIDInUseError):
+    """Another process runs as this node, with its key, and has its seat.
+
+    It is a copy of the machine, for example, or a second start of the program.
+
+    Attributes:
+        endpoints: Where the other one says that it is.
+        joined: When it took the seat, by the registry's clock; None if that is not known.
+    """
+
+    def __init__(self, endpoints: Sequence[str] = (), joined: datetime | None = None) -> None:
+        """Make the error of what is known about the other one."""
+        text = "another process runs as this node, with its key"
+        if endpoints:
+            text += f", at {endpoints[0]}"
+        if joined is not None:
+            text += f", and took its seat at {joined:%Y-%m-%dT%H:%M:%SZ}"
+        super().__init__(text)
+        self.endpoints = tuple(endpoints)
+        self.joined = joined
+
+    def _text(self) -> str:
+        return self.detail
+
+
 class TooFewEndpointsError(RegistryError):
     """The node has fewer endpoints than the cluster asks for."""
 
@@ -185,6 +211,10 @@ class NotMemberError(RegistryError):
     kind_text = "not a member"
 
 
+class NewEpochError(NotMemberError):
+    """The cluster has started anew since the node took its seat, without it: start it again."""
+
+
 class IdentityRequiredError(RegistryError):
     """A request to write, before the node has registered or logged in."""
 
@@ -211,6 +241,43 @@ class IllFormedNameError(RegistryError, ValueError):
 
     code = 20
     kind_text = "ill-formed name"
+
+
+class AdmissionRefusedError(RegistryError):
+    """The cluster has an owner, who has not admitted this node, or has banned it."""
+
+    code = 21
+    kind_text = "admission refused"
+
+
+class OrdersChangedError(RegistryError):
+    """Another order of the owner came first.
+
+    Attributes:
+        orders: How many orders are done.
+    """
+
+    code = 22
+    kind_text = "orders have changed"
+
+    def __init__(self, detail: str = "", retry: float = 0.0, orders: int = 0) -> None:
+        """Make the error, with the number of orders that are done."""
+        super().__init__(detail, retry)
+        self.orders = orders
+
+
+class RegistryFullError(RegistryError):
+    """A bound of the registry is reached: of its nodes or clusters, or of what it keeps for one cluster."""
+
+    code = 23
+    kind_text = "registry is full"
+
+
+class KeyNotAdmittedError(RegistryError):
+    """The registry admits some keys only, and this node's is none of them."""
+
+    code = 24
+    kind_text = "key is not admitted"
 
 
 class DeadlineError(XlregError, TimeoutError):
@@ -250,6 +317,14 @@ class SessionEndedError(XlregError, ConnectionError):
     """
 
 
+class ClosedError(XlregError):
+    """The membership was closed."""
+
+    def __init__(self, text: str = "the membership was closed") -> None:
+        """Make the error."""
+        super().__init__(text)
+
+
 class OriginalRegistryError(XlregError):
     """The credentials are of a registry from before 2.0, and no classic protocol was chosen."""
 
@@ -276,6 +351,26 @@ class Needs20Error(XlregError):
     def __init__(self, text: str = "needs protocol 2.0") -> None:
         """Make the error."""
         super().__init__(text)
+
+
+class NeedsRSAError(XlregError):
+    """Classic carriers know RSA keys only."""
+
+    def __init__(self, text: str = "a classic carrier needs an RSA key, and this node's is on P-256") -> None:
+        """Make the error."""
+        super().__init__(text)
+
+
+class NotOwnerError(XlregError):
+    """Only the owner of a cluster can do that."""
+
+    def __init__(self, text: str = "only the owner's ticket can do this") -> None:
+        """Make the error."""
+        super().__init__(text)
+
+
+class DocumentError(XlregError):
+    """A signed roster is not what it has to be, or not signed by the registry that is known."""
 
 
 class UnverifiedError(XlregError):
@@ -307,15 +402,23 @@ class VersionError(FormatError, RuntimeError):
 
 
 class PublicKeyError(FormatError):
-    """Not an RSA public key of an allowed size, in its one form."""
+    """Not a public key of an allowed kind and size, in its one form."""
 
 
 class PrivateKeyError(FormatError):
-    """Not an RSA private key that can be used."""
+    """Not a private key that can be used."""
 
 
 class FingerprintError(FormatError):
     """Not a fingerprint: SHA256: and 43 characters of base64."""
+
+
+class TicketError(FormatError):
+    """Not a ticket, or not one for this. The text shows nothing of it that may be secret."""
+
+    def __str__(self) -> str:
+        """Return one line that says so."""
+        return ": ".join([*self._doing, f"ticket: {self._text()}"])
 
 
 class CertificateError(FormatError):

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from ._address import Listener, UnresolvedError, addresses, concerns
 from ._dial import Options, log
-from ._dialogue import Creation, Dialogue, check_size, made_up_name
-from ._flow import Backoff, Flow, Limit
+from ._dialogue import Creation, Dialogue, check_size, in_session, made_up_name
+from ._flow import Backoff, Flow, Limit, Sleep, T
+from ._place import EpochMovedError, Place, new_run
 from ._pursuit import Pursuit, Told
 from ._wait import Waiter
+from ._wire.messages import Seat
 from .errors import (
-    BadSignatureError,
-    NeedsNodeError,
+    ClusterFullError,
+    MemberIDInUseError,
+    MemberNameInUseError,
+    Needs20Error,
     NoClusterNamedError,
-    NotMemberError,
+    NoSuchClusterError,
+    NoSuchClusterNameError,
+    RegistryError,
     TooFewEndpointsError,
+    TwinError,
     UnverifiedError,
     doing,
 )
 from .node import Node
-from .roster import Member, Roster
-from .vocabulary import Cluster, ClusterAttrs, ClusterRef, Endpoint, NodeID
+from .roster import Roster
+from .ticket import Ticket, TicketKind
+from .vocabulary import Cluster, ClusterAttrs, ClusterRef, Endpoint
 
 _FIRST_PAUSE, _MOST_PAUSE = 0.05, 1.0
+# By so much the time that a registry tells of a last sign of life can be late: it is in whole
+# seconds, and may lag by another.
+_SIGN_LAG = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,18 +53,52 @@ class Plan:
     advertise: Sequence[str | None] = ()
     allow_unverified: bool = False
     progress: Told | None = None
+    run: bytes = b""
+    fresh: bool = False
+    lease: float = 0.0
+    take_over: bool = False
 
     @property
     def node(self) -> Node:
         """The node."""
-        if self.options.node is None:
-            raise NeedsNodeError
-        return self.options.node
+        return self.options.need_node()
 
     @property
     def creates(self) -> bool:
-        """Whether the cluster is to be created if need be. An ID cannot be chosen."""
-        return not self.join_only and self.ref.id is None
+        """Whether the cluster is to be created if need be. An ID cannot be chosen.
+
+        A cluster with an owner is created by the owner alone.
+        """
+        return not self.join_only and self.ref.id is None and (self._ticket is None or self.owns)
+
+    @property
+    def _ticket(self) -> Ticket | None:
+        return self.options.ticket
+
+    @property
+    def owns(self) -> bool:
+        """Whether the ticket is the owner's."""
+        return self._ticket is not None and self._ticket.kind is TicketKind.OWNER
+
+    @property
+    def classic(self) -> bool:
+        """Whether a classic carrier was chosen."""
+        return self.options.protocol is not None and self.options.protocol.classic
+
+    @property
+    def wanted(self) -> Creation:
+        """What the cluster is to be created with."""
+        name = self.ref.name if self.ref.id is None else ""
+        owner = self._ticket if self.owns else None
+        return Creation(name, self.size, self.endpoint_count, self.attrs, owner)
+
+    def admission(self) -> bytes:
+        """Return the node's leave to join; nothing in a cluster without an owner.
+
+        Raises:
+            TicketError: The ticket does not admit the node.
+        """
+        return self._ticket.admission(self.node.keys.sig_key) if self._ticket else b""
 
     def check(self) -> None:
         """Refuse what makes no sense, before anything is done."""
@@ -61,38 +107,22 @@ class Plan:
         if not self.size and self.creates:
             raise ValueError("a cluster that may have to be created needs a size")
         if self.size:
-            protocol = self.options.protocol
-            name = self.ref.name if self.ref.id is None else ""
-            Creation(name, self.size, self.endpoint_count, self.attrs).check(
-                protocol is not None and protocol.classic
-            )
+            self.wanted.check(self.classic)
+        if self.lease < 0:
+            raise ValueError(f"lease of {self.lease} s: want 0 or more")
+        if self.classic and (self.fresh or self.lease or self._ticket):
+            raise Needs20Error("tickets, leases and fresh starts: need protocol 2.0")
+        self.admission()
 
 
 @dataclass(frozen=True)
 class Formed:
-    """A cluster that is complete, and the node's ID in it."""
+    """A cluster that is complete, and the node's place in it."""
 
     options: Options
     node: Node
     roster: Roster
-    id: NodeID
-
-
-def check_self(roster: Roster, node: Node, node_id: NodeID) -> Member:
-    """Find the node in a roster, with its own key: of itself it can know what is wrong.
-
-    Raises:
-        NotMemberError: It is not there.
-        BadSignatureError: It is there with another key.
-    """
-    member = roster.by_id(node_id)
-    if member is None:
-        raise NotMemberError(
-            f"another node of this name and key has taken the place of {node_id}, or it left"
-        )
-    if member.token.sig_key != node.keys.sig_key:
-        raise BadSignatureError("the registry shows another key as that of this node")
-    return member
+    place: Place
 
 
 def check_verified(roster: Roster) -> None:
@@ -132,6 +162,11 @@ class _Formation(Pursuit[Formed]):
             self._ref = ClusterRef(name=made_up_name())  # there, all clusters without a name are one
         self._plan = plan
         self._attrs = plan.attrs
+        self._place = Place(plan.node.keys.sig_key)
+        if not plan.classic:
+            self._place.run, self._place.fresh = plan.run or new_run(), plan.fresh
+        self._took_over = self._looked = False
+        self._creates = plan.creates
 
     def find_addresses(self, limit: Limit) -> Flow[tuple[Endpoint, ...]]:
         """Return where the node is. A name that does not resolve is looked up again while there is time."""
@@ -153,16 +188,108 @@ class _Formation(Pursuit[Formed]):
         return endpoints
 
     def _converse(self, dialogue: Dialogue, limit: Limit) -> Flow[Formed]:
-        self._id = node_id = yield from dialogue.register(limit)
-        ref = yield from self._find(dialogue, limit)
-        cluster = self._found((yield from dialogue.join(ref, limit)))
-        self._joined = True
-        waiter = Waiter(dialogue, ClusterRef.of(cluster), self._size, self._seen)
-        roster = yield from self._wait(waiter, limit)
-        check_self(roster, self._plan.node, node_id)
+        self._id = self._place.id = yield from dialogue.register(limit)
+        ref = yield from self._patiently(lambda: self._find(dialogue, limit), limit)
+        roster = yield from self._meet(dialogue, ref, limit)
         if not dialogue.protocol.classic and not self._plan.allow_unverified:
             check_verified(roster)
-        return Formed(self._options, self._plan.node, roster, node_id)
+        return Formed(self._options, self._plan.node, roster, replace(self._place, fresh=False))
+
+    def _meet(self, dialogue: Dialogue, ref: ClusterRef, limit: Limit) -> Flow[Roster]:
+        """Join, and wait for the others; again each time that the cluster begins its next epoch."""
+        while True:
+            cluster = yield from self._patiently(lambda: self._enter(dialogue, ref, limit), limit)
+            waiter = Waiter(dialogue, ClusterRef.of(cluster), self._size, self._seen, self._place)
+            try:
+                roster = yield from self._wait(waiter, limit)
+            except EpochMovedError:
+                log.info("%s has started anew, and this node joins it again", ref)
+                continue
+            self._place.check(roster)
+            return roster
+
+    def _enter(self, dialogue: Dialogue, ref: ClusterRef, limit: Limit) -> Flow[Cluster]:
+        """Take a seat."""
+        plan, place = self._plan, self._place
+        seat = Seat(plan.admission(), place.run, place.fresh, round(plan.lease * 1000))
+        try:
+            joined = yield from dialogue.join(ref, limit, seat)
+        except MemberIDInUseError as err:
+            if not place.run or dialogue.protocol.classic:
+                raise
+            yield from self._replaced(dialogue, ref, limit, err)
+            return (yield from self._enter(dialogue, ref, limit))
+        place.epoch, place.lease = joined.state.epoch, joined.lease
+        self._joined = True
+        return self._found(joined.cluster)
+
+    def _replaced(
+        self, dialogue: Dialogue, ref: ClusterRef, limit: Limit, refusal: MemberIDInUseError
+    ) -> Flow[None]:
+        """Say who has taken the node's seat; or if that is meant, take it back, once."""
+        if self._plan.take_over and not self._took_over:
+            self._place.run, self._took_over = new_run(), True
+            return
+        roster = yield from dialogue.receive(ref, limit)
+        other = self._place.find(roster)
+        if other is None:
+            raise refusal
+        raise TwinError(other.endpoints, other.token.joined) from refusal
+
+    def _attempt(self, limit: Limit) -> Flow[Formed]:
+        plan = self._plan
+        if plan.lease and not (plan.fresh or plan.take_over or self._looked):
+            # In a session of its own: asked in the node's, it would be a sign of life.
+            reader = replace(self._options, node=None)
+            yield from in_session(reader, limit, lambda d: self._refuse_twin(d, limit), once=True)
+            self._looked = True
+        return (yield from super()._attempt(limit))
+
+    def _refuse_twin(self, dialogue: Dialogue, limit: Limit) -> Flow[None]:
+        """Refuse to take the seat of another process with the node's key that is alive.
+
+        One with a lease gives a sign of life in each third of it. One that has none cannot
+        be told from an earlier start of this program.
+        """
+        seats = partial(dialogue.receive, self._ref, limit)
+        try:
+            first = self._place.find((yield from seats()))
+        except NoSuchClusterError:
+            return
+        if first is None or not first.token.lease or first.token.run == self._place.run:
+            return
+        yield Sleep(limit.left(_SIGN_LAG))
+        first = self._place.find((yield from seats())) or first
+        watch = limit.within(first.token.lease / 2)
+        while not watch.over():
+            yield Sleep(watch.left(min(1.0, first.token.lease / 8)))
+            now = self._place.find((yield from seats()))
+            if now is None:
+                return
+            if first.token.seen and now.token.seen and now.token.seen > first.token.seen:
+                raise TwinError(now.endpoints, now.token.joined)
+
+    def _patiently(self, make: Callable[[], Flow[T]], limit: Limit) -> Flow[T]:
+        """Do something again, in the same session, while others have not done what it needs."""
+        backoff, told = Backoff(_FIRST_PAUSE, _MOST_PAUSE), False
+        while True:
+            try:
+                return (yield from make())
+            except RegistryError as err:
+                if not self._passes(err):
+                    raise
+                failure = err
+            if not told:
+                self._tell_failure(failure)
+            told = True
+            if not (yield from backoff.pause(limit)):
+                raise failure
+
+    def _passes(self, err: RegistryError) -> bool:
+        """Report whether an error passes when others come: the owner, or those who open the next epoch."""
+        if isinstance(err, NoSuchClusterNameError):
+            return self._options.ticket is not None and not self._plan.owns
+        return self._place.fresh and isinstance(err, MemberNameInUseError | ClusterFullError)
 
     def _find(self, dialogue: Dialogue, limit: Limit) -> Flow[ClusterRef]:
         """Create the cluster or look at the one that is there, and return how to join it.
@@ -174,7 +301,7 @@ class _Formation(Pursuit[Formed]):
         if not self._plan.creates:
             check_size((yield from dialogue.cluster(self._ref, limit)), self._size)
             return self._ref
-        wanted = Creation(self._ref.name, self._size, self._plan.endpoint_count, self._attrs)
+        wanted = replace(self._plan.wanted, name=self._ref.name, size=self._size, attrs=self._attrs)
         cluster = yield from dialogue.create(wanted, limit)
         # A name that was made up now is the cluster's name, should the registry
         # have to be asked again.
@@ -182,7 +309,7 @@ class _Formation(Pursuit[Formed]):
             self._ref = replace(self._ref, name=cluster.name)
         self._attrs &= ~ClusterAttrs.UNIQUE
         self._found(cluster)
-        return ClusterRef(cluster.id)
+        return ClusterRef(cluster.id, key=self._ref.key)
 
     def _found(self, cluster: Cluster) -> Cluster:
         check_size(cluster, self._plan.size)

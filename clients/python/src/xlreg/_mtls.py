@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from ._session import load_pair
-from .certificate import load
+from .certificate import dates
 from .errors import StrangerError, UnverifiedError
 from .node import Node
 from .roster import Member
@@ -25,7 +25,7 @@ def context(purpose: int, node: Node, me: Member, peers: Iterable[Member], now: 
     Raises:
         UnverifiedError: I have no certificate that the others know.
     """
-    if not me.verified or me.token.certificate is None:
+    if not me.verified:
         raise UnverifiedError(
             "this node has no certificate that the others know: it joined over a classic carrier"
         )
@@ -36,8 +36,8 @@ def context(purpose: int, node: Node, me: Member, peers: Iterable[Member], now: 
     made.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     if purpose == ssl.PROTOCOL_TLS_SERVER:
         made.num_tickets = 0  # each connection proves itself
-    load_pair(made, _shown(node, me.token.certificate, now), node.keys.sig)
-    anchors = b"".join(p.token.certificate for p in peers if p.verified and p.token.certificate)
+    load_pair(made, _shown(node, me.certificate_der, now), node.keys.sig)
+    anchors = b"".join(p.certificate_der for p in peers if p.verified)
     if anchors:
         made.load_verify_locations(cadata=anchors)
     return made
@@ -45,8 +45,8 @@ def context(purpose: int, node: Node, me: Member, peers: Iterable[Member], now: 
 
 def _shown(node: Node, registered: bytes, now: datetime) -> bytes:
     """Return the certificate that the others have, or once that has expired the node's next."""
-    known = load(registered)
-    if known.not_valid_before_utc <= now <= known.not_valid_after_utc:
+    begin, end = dates(registered)
+    if begin <= now <= end:
         return registered
     return node.certificate(now)
 
@@ -59,6 +59,6 @@ def peer(connection: TLSConnection, peers: Iterable[Member]) -> Member:
     """
     shown = connection.getpeercert(binary_form=True)
     for member in peers:
-        if shown and member.verified and member.token.certificate == shown:
+        if shown and member.verified and member.certificate_der == shown:
             return member
     raise StrangerError("the other end is no other member of the cluster")

@@ -16,6 +16,7 @@ from .errors import (
     IllFormedTokenError,
     IncompleteError,
     NoSuchClusterIDError,
+    NoSuchClusterNameError,
     ProtocolError,
     RegistryError,
     SessionEndedError,
@@ -28,11 +29,11 @@ from .roster import Roster
 from .vocabulary import Cluster, ClusterRef, NodeID
 
 _FIRST_PAUSE, _MOST_PAUSE = 0.05, 1.0
-_LONGEST_RETRY = 60.0  # however long a registry says to wait
+LONGEST_RETRY = 60.0  # however long a registry says to wait
 _STEADY = 10.0  # after a session that lasted so long the pauses begin anew
 
 # There was no connection or it broke, or the registry says to come back later.
-_PASSING = (UnreachableError, SessionEndedError, TryLaterError, TooManyRequestsError)
+PASSING = (UnreachableError, SessionEndedError, TryLaterError, TooManyRequestsError)
 # Nothing notices what is changed on its way over a classic carrier, in either direction: a
 # message that makes no sense here, or made none there, may be one that was damaged.
 _DAMAGED = (ProtocolError, BadTagError, IllFormedTokenError, BadSignatureError)
@@ -75,6 +76,9 @@ class Pursuit(Generic[T]):
         self._heard: float | None = None  # when the registry was
         self._logged = ""
 
+    _creates = False
+    """Whether this pursuit creates the cluster, so that nobody else has to."""
+
     def _converse(self, dialogue: Dialogue, limit: Limit) -> Flow[T]:
         """Go all the way in one session."""
         raise NotImplementedError
@@ -104,7 +108,7 @@ class Pursuit(Generic[T]):
             self._tell_failure(failure)
             if limit.now() - began > _STEADY:
                 backoff.reset()
-            if not (yield from backoff.pause(limit, min(_retry(failure), _LONGEST_RETRY))):
+            if not (yield from backoff.pause(limit, min(retry_of(failure), LONGEST_RETRY))):
                 raise self._incomplete(failure, limit.now())
 
     def _may_pass(self, err: XlregError) -> bool:
@@ -112,8 +116,10 @@ class Pursuit(Generic[T]):
 
         A registry that refuses the node's certificate, say, will do so again.
         """
-        if isinstance(err, _PASSING):
+        if isinstance(err, PASSING):
             return True
+        if isinstance(err, NoSuchClusterNameError) and self._options.ticket is not None:
+            return not self._creates  # its owner may not have created it yet
         if self._options.protocol is None or not self._options.protocol.classic:
             return False
         # An ID that nobody asked for came from the registry, which has to know it.
@@ -147,7 +153,7 @@ class Pursuit(Generic[T]):
 
     def _tell_failure(self, failure: XlregError) -> None:
         if str(failure) != self._logged:  # a registry that is away is so for many attempts
-            later = f" in {_retry(failure):.0f} s" if _retry(failure) else ""
+            later = f" in {retry_of(failure):.0f} s" if retry_of(failure) else ""
             log.warning("%s is tried again%s: %s", self._ref, later, failure)
         self._logged = str(failure)
         self._tell(failure)
@@ -167,6 +173,6 @@ class Pursuit(Generic[T]):
         )
 
 
-def _retry(err: XlregError) -> float:
+def retry_of(err: XlregError) -> float:
     """Return in how many seconds the registry says to come back; 0 if it does not say."""
     return err.retry if isinstance(err, RegistryError) else 0.0

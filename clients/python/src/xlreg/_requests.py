@@ -9,23 +9,52 @@ from ._dial import Options
 from ._dialogue import Creation, Dialogue
 from ._flow import Flow, Limit, Request
 from ._wait import Waiter
+from ._wire.messages import Seat
 from .errors import doing
 from .node import Node
 from .regcred import RegCred, Target
 from .roster import Roster
+from .ticket import Ticket, is_ticket
 from .version import Protocol
-from .vocabulary import Cluster, ClusterAttrs, ClusterID, ClusterRef, NodeID
+from .vocabulary import NO_KEY, Cluster, ClusterAttrs, ClusterID, ClusterRef, NodeID
 
-AnyTarget: TypeAlias = Target | RegCred | str | os.PathLike[str]
-"""A registry: an ``xlreg://`` line, the name of a regCred file, or credentials."""
+AnyTarget: TypeAlias = Ticket | Target | RegCred | str | os.PathLike[str]
+"""A registry: an ``xlreg://`` line, the name of a regCred file, credentials, or a ticket or its line."""
 
 AnyCluster: TypeAlias = ClusterRef | Cluster | ClusterID | str | None
-"""A cluster: its name, its ID, or None for the one that this session was last about."""
+"""A cluster: its name, its ID, or None for the ticket's, or the one that this session was last about."""
 
 
 def options(target: AnyTarget, node: Node | None, protocol: Protocol | str | None) -> Options:
     """Return which node talks to which registry, and how."""
-    return Options(Target.load(target), node, None if protocol is None else Protocol.of(protocol))
+    ticket = ticket_of(target)
+    found = ticket.registry if ticket else Target.load(target)  # type: ignore[arg-type]
+    return Options(found, node, None if protocol is None else Protocol.of(protocol), ticket=ticket)
+
+
+def ticket_of(target: AnyTarget) -> Ticket | None:
+    """Return the ticket that a target is, or whose line it is; None if it is something else.
+
+    Raises:
+        TicketError: It looks like one and is none.
+    """
+    if isinstance(target, Ticket):
+        return target
+    return Ticket.load(target) if isinstance(target, str) and is_ticket(target) else None
+
+
+def ref_of(options: Options, cluster: AnyCluster) -> ClusterRef:
+    """Return the cluster that is meant, which without a word is that of the ticket.
+
+    Raises:
+        ValueError: It is not the ticket's.
+    """
+    ref, ticket = ClusterRef.of(cluster), options.ticket
+    if ticket is None:
+        return ref
+    if ref.name not in ("", ticket.cluster) or ref.key not in (NO_KEY, ticket.key):
+        raise ValueError(f"{ref}: the ticket is for cluster {ticket.cluster}")
+    return ClusterRef(ref.id, ticket.cluster, ticket.key)
 
 
 class BaseClient:
@@ -34,6 +63,9 @@ class BaseClient:
     def __init__(self, dialogue: Dialogue) -> None:
         """Hold a session; use connect."""
         self._dialogue = dialogue
+
+    def _ref(self, cluster: AnyCluster) -> ClusterRef:
+        return ref_of(self._dialogue.options, cluster)
 
     @property
     def protocol(self) -> Protocol:
@@ -84,12 +116,13 @@ def create(  # noqa: D417  # self is no argument
 ) -> Request[Cluster]:
     """Create a cluster, and return it. If there is one of that name, return that unchanged.
 
-    The registry must know the node: register or log in first.
+    The registry must know the node: register or log in first. In a session that was opened
+    with an owner's ticket, and with nothing said here, it is the cluster of the ticket.
 
     Args:
         name: Its name. If that is empty the registry makes one up; with
             ClusterAttrs.UNIQUE it appends what makes it new.
-        size: How many members it is for, 2 to 64.
+        size: How many members it is for, 2 to 1024; over a classic carrier to 64.
         endpoint_count: How many endpoints each member must have, 1 to 16.
         attrs: Its attributes.
         timeout: Seconds.
@@ -102,6 +135,9 @@ def create(  # noqa: D417  # self is no argument
         SessionEndedError: The session is over.
     """
     wanted = Creation(name, size, endpoint_count, attrs)
+    ticket = self._dialogue.options.ticket
+    if ticket is not None and name in ("", ticket.cluster):
+        wanted = Creation(ticket.cluster, ticket.size, ticket.endpoint_count, attrs, ticket)
     return Request(lambda limit: self._dialogue.create(wanted, limit), timeout)
 
 
@@ -114,15 +150,34 @@ def cluster(
         NoSuchClusterError: There is no such cluster.
         SessionEndedError: The session is over.
     """
-    return Request(lambda limit: self._dialogue.cluster(ClusterRef.of(cluster), limit), timeout)
+    return Request(lambda limit: self._dialogue.cluster(self._ref(cluster), limit), timeout)
 
 
-def join(self: BaseClient, cluster: AnyCluster = None, *, timeout: float | None = None) -> Request[Cluster]:
+def join(  # noqa: D417  # self is no argument
+    self: BaseClient,
+    cluster: AnyCluster = None,
+    *,
+    run: bytes = b"",
+    fresh: bool = False,
+    lease: float = 0.0,
+    timeout: float | None = None,
+) -> Request[Cluster]:
     """Make the node a member, and return the cluster. None is that of this session's last create.
 
     Joining again only updates what the others see of the node to what it registered last.
 
+    Args:
+        cluster: The cluster. In a session that was opened with a ticket it need not be said.
+        run: Names this start of the program, in at most 32 random bytes.
+        fresh: Meet members of this start alone; it needs a run. See form.
+        lease: For how many seconds to be a member without a sign of life; 0 is for good.
+            The registry may choose another time.
+        timeout: Seconds.
+
     Raises:
+        AdmissionRefusedError: The cluster's owner has not admitted the node.
+        MemberIDInUseError: Another run has taken the seat of this one.
+        Needs20Error: Over a classic carrier there are no leases and no fresh starts.
         NoSuchClusterError: There is no such cluster.
         ClusterFullError: Every place is taken.
         MemberNameInUseError: Another member, with another key, has the node's name.
@@ -130,7 +185,14 @@ def join(self: BaseClient, cluster: AnyCluster = None, *, timeout: float | None 
         IdentityRequiredError: The node has not registered or logged in.
         SessionEndedError: The session is over.
     """
-    return Request(lambda limit: self._dialogue.join(ClusterRef.of(cluster), limit), timeout)
+    options, ref = self._dialogue.options, self._ref(cluster)
+    admission = options.ticket.admission(options.need_node().keys.sig_key) if options.ticket else b""
+    seat = Seat(admission, run, fresh, round(lease * 1000))
+
+    def flow(limit: Limit) -> Flow[Cluster]:
+        return (yield from self._dialogue.join(ref, limit, seat)).cluster
+
+    return Request(flow, timeout)
 
 
 def members(self: BaseClient, cluster: AnyCluster = None, *, timeout: float | None = None) -> Request[Roster]:
@@ -143,7 +205,7 @@ def members(self: BaseClient, cluster: AnyCluster = None, *, timeout: float | No
         BadSignatureError: A member's signature or certificate is wrong.
         SessionEndedError: The session is over.
     """
-    return Request(lambda limit: self._dialogue.members(ClusterRef.of(cluster), limit), timeout)
+    return Request(lambda limit: self._dialogue.members(self._ref(cluster), limit), timeout)
 
 
 def wait(
@@ -161,7 +223,7 @@ def wait(
         BadSignatureError: A member's signature or certificate is wrong.
         SessionEndedError: The session is over; wait_members goes on in another.
     """
-    ref = ClusterRef.of(cluster)
+    ref = self._ref(cluster)
 
     def flow(limit: Limit) -> Flow[Roster]:
         with doing(f"wait for {ref}"):
@@ -178,7 +240,7 @@ def leave(self: BaseClient, cluster: AnyCluster = None, *, timeout: float | None
         Needs20Error: Over a classic carrier there is no leaving.
         SessionEndedError: The session is over.
     """
-    return Request(lambda limit: self._dialogue.leave(ClusterRef.of(cluster), limit), timeout)
+    return Request(lambda limit: self._dialogue.leave(self._ref(cluster), limit), timeout)
 
 
 def registry(self: BaseClient, *, timeout: float | None = None) -> Request[RegCred]:

@@ -25,11 +25,10 @@ from datetime import datetime
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from . import _codec
+from ._chain import check_chain, find_key
 from ._wire.messages import Message, Op, new_reg_cred_request
-from .certificate import check_leaf, find_key
 from .classic import Hello
 from .errors import (
     HandshakeError,
@@ -39,7 +38,7 @@ from .errors import (
     UntrustedError,
     XlregError,
 )
-from .keys import fingerprint, parse_public_key
+from .keys import PrivateKey, fingerprint, parse_rsa_key
 from .version import Protocol
 from .vocabulary import CommsKey, SigKey
 
@@ -98,7 +97,7 @@ class ClassicSession(_Stateful):
         self.protocol = protocol
         self.salt2 = b""
         self._hello = Hello.make(protocol)
-        self._out = self._hello.encrypt(parse_public_key(comms_key))
+        self._out = self._hello.encrypt(parse_rsa_key(comms_key))
         self._reply = b""
         self._codec = _codec.Classic(b"")  # replaced by the reply's, when that comes
 
@@ -260,7 +259,7 @@ class ModernSession(_Stateful):
         leaf = self._tls.getpeercert(binary_form=True)
         if leaf is None:
             raise UntrustedError("no certificate")
-        check_leaf(leaf, key, self._pin.now())
+        check_chain([leaf], key, self._pin.now())
         self._go(State.OPEN)
 
     def _read(self) -> None:
@@ -361,7 +360,7 @@ def _handshake_error(err: ssl.SSLError) -> HandshakeError:
     return HandshakeError(f"TLS: {_reason(err)}")
 
 
-def client_context(certificate: bytes | None, key: rsa.RSAPrivateKey | None) -> ssl.SSLContext:
+def client_context(certificate: bytes | None, key: PrivateKey | None) -> ssl.SSLContext:
     """Return what a 2.0 session runs on: TLS 1.3 and no system roots, since the session checks the registry.
 
     Args:
@@ -378,7 +377,7 @@ def client_context(certificate: bytes | None, key: rsa.RSAPrivateKey | None) -> 
     return context
 
 
-def load_pair(context: ssl.SSLContext, certificate: bytes, key: rsa.RSAPrivateKey) -> None:
+def load_pair(context: ssl.SSLContext, certificate: bytes, key: PrivateKey) -> None:
     """Give a context a certificate and its key, which it takes from a file only.
 
     On the way the key is in a file that none but this user can read, and under a

@@ -7,7 +7,6 @@ import functools
 import queue
 import socket
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -38,6 +37,7 @@ class Wire:
     def __init__(self) -> None:
         """Begin without a connection."""
         self._socket: socket.socket | None = None
+        self._contest: _Contest | None = None
         self._given_up = threading.Event()
 
     def run(self, flow: Flow[T]) -> T:
@@ -65,23 +65,30 @@ class Wire:
             return self._race(effect)
         if isinstance(effect, Disconnect):
             return self.close()
-        return time.sleep(effect.seconds)
+        if self._given_up.wait(effect.seconds):
+            raise ConnectionAbortedError("connection is closed")
+        return None
 
     def _connect(self, effect: Connect) -> None:
         self.close()
+        if self._given_up.is_set():
+            raise ConnectionAbortedError("connection is closed")
         connected = _dial(effect.endpoint, Limit(effect.timeout))
         watch(connected, effect.silence)
         self._socket = connected
 
     def _race(self, effect: Race) -> Any:
         self.close()
-        contest = _Contest(effect)
+        contest = self._contest = _Contest(effect)
         try:
+            if self._given_up.is_set():
+                raise ConnectionAbortedError("connection is closed")
             winner, outcome = contest.run()
             if winner is not None:
                 self._socket, winner._socket = winner._socket, None
             return outcome
         finally:
+            self._contest = None
             contest.end()
 
     def _exchange(self, effect: Send | Receive) -> bytes | None:
@@ -95,10 +102,17 @@ class Wire:
         self._socket.sendall(effect.data)
         return None
 
+    @property
+    def given_up(self) -> bool:
+        """Whether what is under way was to end."""
+        return self._given_up.is_set()
+
     def give_up(self) -> None:
         """End what is under way in another thread."""
         self._given_up.set()
-        under_way = self._socket
+        under_way, contest = self._socket, self._contest
+        if contest is not None:
+            contest.call_off()
         if under_way is not None:
             with contextlib.suppress(OSError):
                 under_way.shutdown(socket.SHUT_RDWR)
@@ -145,11 +159,62 @@ class _Contest:
         self._over.wait()
         self._wires[i].close()  # the winner's has nothing any more
 
+    def call_off(self) -> None:
+        """Have run end with an error, from another thread."""
+        self._outcomes.put((0, None, ConnectionAbortedError("connection is closed")))
+
     def end(self) -> None:
         """Have all that is still under way end."""
         for wire in self._wires:
             wire.give_up()
         self._over.set()
+
+
+class Background:
+    """A flow in a thread of its own, until it ends or is stopped."""
+
+    def __init__(self, flow: Flow[None], ended: Callable[[BaseException | None], None]) -> None:
+        """Start it. Ended is called in its thread with why it ended, unless it was stopped."""
+        self._wire, self._flow, self._ended = Wire(), flow, ended
+        self._thread = threading.Thread(target=self._run, name="xlreg", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        failure: BaseException | None = None
+        try:
+            self._wire.run(self._flow)
+        except BaseException as err:
+            failure = err
+        finally:
+            self._wire.close()
+        if not self._wire.given_up:
+            self._ended(failure)
+
+    def stop(self) -> None:
+        """Have it end, and wait for that. May be called again."""
+        self._wire.give_up()
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+
+class Bell:
+    """Tells those who wait that something has happened."""
+
+    def __init__(self) -> None:
+        """Begin in silence."""
+        self._condition = threading.Condition()
+        self.count = 0
+
+    def ring(self) -> None:
+        """Wake all who wait."""
+        with self._condition:
+            self.count += 1
+            self._condition.notify_all()
+
+    def wait(self, count: int, seconds: float | None) -> bool:
+        """Wait until it has rung since it was at count; False if the time is up first."""
+        with self._condition:
+            return self._condition.wait_for(lambda: self.count != count, seconds)
 
 
 def perform(request: Request[T]) -> T:

@@ -5,38 +5,34 @@ from __future__ import annotations
 from dataclasses import replace
 
 from . import limits
-from ._errors import BadSignatureError, CertificateError, IllFormedTokenError, PublicKeyError, doing, quote
-from .certificate import check_certificate
+from ._errors import AdmissionRefusedError, BadSignatureError, ProtocolError, PublicKeyError, doing, quote
+from ._wire.inner import decode_admission
 from .keys import parse_public_key
 from .roster import Member, Roster
 from .signatures import verify_token
 from .version import Protocol
-from .vocabulary import NodeID, Token
+from .vocabulary import NO_KEY, Cluster, ClusterKey, NodeID, Token
 
 
 def verify_member(member: Member, protocol: Protocol) -> Member:
-    """Return a member as verified if its token is signed; as not verified if it has no signature.
+    """Return a member as verified if its token has all proofs; as not verified if it has none.
 
     Raises:
-        BadSignatureError: Its signature or certificate does not verify: the roster has been tampered
+        BadSignatureError: One of its proofs is wrong or missing: the roster has been tampered
             with, or its registry does not do its part.
-        IllFormedTokenError: One of its keys is not valid.
+        ProtocolError: One of its keys is not valid.
     """
     token = member.token
-    signed = not protocol.classic and token.digsig2 is not None and token.certificate is not None
+    proofs = [proof is not None for proof in token.proofs]
+    signed = not protocol.classic and any(proofs)
     with doing(f"member {quote(token.name)} ({token.id})"):
-        if token.certificate is not None and signed:
-            _verify_signed(token, token.certificate)
-        _check_keys(token, limits.MODERN_KEYS if signed else limits.CLASSIC_KEYS)
+        if signed and not all(proofs):
+            raise BadSignatureError("some of its proofs are missing")
+        # One that registered over a classic carrier has keys within wider bounds, and proves nothing.
+        _check_keys(token, limits.MODERN_KEYS if signed else limits.ANY_KEYS)
+        if signed:
+            verify_token(token)
     return replace(member, verified=signed)
-
-
-def _verify_signed(token: Token, certificate: bytes) -> None:
-    verify_token(token, certificate)
-    try:
-        check_certificate(certificate, token)
-    except CertificateError as err:
-        raise BadSignatureError(str(err)) from None
 
 
 def _check_keys(token: Token, bounds: limits.KeyBounds) -> None:
@@ -44,7 +40,33 @@ def _check_keys(token: Token, bounds: limits.KeyBounds) -> None:
         try:
             parse_public_key(key, bounds)
         except PublicKeyError as err:
-            raise IllFormedTokenError(f"{what}: {err}") from None
+            raise ProtocolError(f"{what}: {err}") from None
+
+
+def verify_admitted(member: Member, cluster: Cluster) -> None:
+    """Make sure that a member which is verified was admitted by the cluster's owner.
+
+    Raises:
+        BadSignatureError: It was not, or has proved nothing.
+    """
+    token = member.token
+    with doing(f"member {quote(token.name)} ({token.id})"):
+        if not member.verified:
+            raise BadSignatureError("it proves nothing, in a cluster that has an owner")
+        try:
+            decode_admission(token.admission).verify(cluster.name, cluster.key, token.sig_key)
+        except AdmissionRefusedError as err:
+            raise BadSignatureError(f"not admitted by the cluster's owner: {err.detail}") from None
+
+
+def check_pinned(cluster: Cluster, key: ClusterKey) -> None:
+    """Make sure that a cluster is the one with a key.
+
+    Raises:
+        BadSignatureError: It has another, or none.
+    """
+    if cluster.key != key:
+        raise BadSignatureError(f"{cluster} has another key than its owner's")
 
 
 class Verifier:
@@ -54,17 +76,26 @@ class Verifier:
         """Verify what comes over protocol."""
         self._protocol = protocol
         self._last: dict[NodeID, Member] = {}
+        self._admitted: set[tuple[str, bytes, bytes, bytes]] = set()
 
     def know(self, own: Token) -> None:
         """Take a token that the node itself has signed for verified."""
         if own.id is not None:
             self._last = {own.id: Member(0, own, not self._protocol.classic)}
 
-    def verify(self, roster: Roster) -> Roster:
-        """Return the roster with every member verified that can be; see verify_member for errors."""
+    def verify(self, roster: Roster, pinned: ClusterKey = NO_KEY) -> Roster:
+        """Return the roster with every member verified that can be; see verify_member for errors.
+
+        With a key, the cluster has to have that, and its owner to have admitted every member.
+        """
+        if pinned:
+            check_pinned(roster.cluster, pinned)
         members = tuple(map(self._verify, roster.members))
+        if pinned:
+            for member in members:
+                self._verify_admitted(member, roster.cluster)
         self._last = {member.id: member for member in members}
-        return replace(roster, members=members)
+        return replace(roster, members=members, pinned=bool(pinned))
 
     def _verify(self, member: Member) -> Member:
         known = self._last.get(member.id)
@@ -72,7 +103,14 @@ class Verifier:
             return replace(member, verified=known.verified)
         return verify_member(member, self._protocol)
 
+    def _verify_admitted(self, member: Member, cluster: Cluster) -> None:
+        what = (cluster.name, cluster.key, member.token.sig_key, member.token.admission)
+        if what in self._admitted and member.verified:
+            return
+        verify_admitted(member, cluster)
+        self._admitted.add(what)
+
 
 def _proof(token: Token) -> Token:
     """Return a token less what is not verified."""
-    return replace(token, id=None, joined=None, digsig=None)
+    return replace(token, id=None, joined=None, digsig=None, admission=b"", lease=0.0, seen=None, run=b"")

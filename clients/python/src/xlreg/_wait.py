@@ -7,6 +7,7 @@ from collections.abc import Callable
 from . import limits
 from ._dialogue import Dialogue, check_size
 from ._flow import Backoff, Flow, Limit
+from ._place import SIGN_OF_LIFE, Place
 from ._wire import messages as m
 from .errors import IncompleteError, XlregError
 from .roster import Roster
@@ -22,10 +23,18 @@ class Waiter:
     """One wait for a cluster's members."""
 
     def __init__(
-        self, dialogue: Dialogue, ref: ClusterRef, size: int = 0, seen: Callable[[Roster], None] | None = None
+        self,
+        dialogue: Dialogue,
+        ref: ClusterRef,
+        size: int = 0,
+        seen: Callable[[Roster], None] | None = None,
+        place: Place | None = None,
     ) -> None:
-        """Wait for size members; 0 is as many as the cluster is made for. Tell seen of each roster."""
-        self._dialogue, self._ref, self._seen = dialogue, ref, seen
+        """Wait for size members; 0 is as many as the cluster is made for. Tell seen of each roster.
+
+        Whoever has a place in the cluster is told when that is lost.
+        """
+        self._dialogue, self._ref, self._seen, self._place = dialogue, ref, seen, place
         self.size = size
         self.last: Roster | None = None
         self._poll = Backoff(_FIRST_PAUSE, _MOST_PAUSE)
@@ -35,6 +44,7 @@ class Waiter:
 
         Raises:
             IncompleteError: The limit ended first.
+            XlregError: The place is lost; see Place.check.
         """
         while True:
             roster = yield from self._ask_in_time(limit)
@@ -62,9 +72,12 @@ class Waiter:
         after those there is a pause, shorter when there is news.
         """
         size, patience = self._wanted(), self._patience(limit)
-        waiting = m.Waiting(size, int(patience * 1000))
+        epoch = self._place.epoch if self._place and self._place.fresh else None
+        waiting = m.Waiting(size, int(patience * 1000), epoch=epoch)
+        # Whoever is told of each that comes need not hear of all others again.
+        known = self.last if self._seen else None
         began = limit.now()
-        received = yield from self._dialogue.receive(self._ref, limit, waiting)
+        received = yield from self._dialogue.receive(self._ref, limit, waiting, known)
         took = limit.now() - began
         self._settle_size(received.cluster)
         news, roster = self._keep(received)
@@ -87,6 +100,8 @@ class Waiter:
     def _patience(self, limit: Limit) -> float:
         """Return how long a request that begins now may wait: so that its answer arrives in time."""
         left, longest = limit.left(), self._dialogue.options.times.wait
+        if self._place and self._place.lease:
+            longest = min(longest, self._place.lease * SIGN_OF_LIFE)
         return min(left - min(left / 8, _MARGIN), longest) if limit.deadline is not None else longest
 
     def _wanted(self) -> int:
@@ -99,9 +114,11 @@ class Waiter:
 
     def _keep(self, received: Roster) -> tuple[bool, Roster]:
         """Verify what was received, and report whether it shows other members than before."""
-        roster = self._dialogue.verify(received)
+        roster = self._dialogue.verify(received, self._ref.key)
         news = self._count() != len(roster.members)
         self.last = roster
+        if self._place:
+            self._place.check(roster)
         if self._seen:
             self._seen(roster)
         return news, roster

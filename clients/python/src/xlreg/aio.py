@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -13,10 +13,12 @@ from ._dial import Dialing
 from ._dialogue import Dialogue
 from ._flow import Limit, Request, show_as
 from ._form import Formed
-from ._requests import AnyTarget, BaseClient
-from .errors import DeadlineError
+from ._requests import AnyCluster, AnyTarget, BaseClient
+from .changes import Change
+from .errors import DeadlineError, XlregError
 from .membership import AsyncMembership
 from .node import Node
+from .roster import Roster
 from .version import Protocol
 
 _P = ParamSpec("_P")
@@ -55,6 +57,26 @@ def _method(
 
 aform = _forming(_calls.form)
 await_members = _call(_calls.wait_members)
+
+
+async def awatch(
+    target: AnyTarget, cluster: AnyCluster = None, *, timeout: float | None = None
+) -> AsyncIterator[Change]:
+    """Yield each change of a cluster once, without being a member; see watch."""
+    follower, limit, wire = _calls.follower(target, cluster), Limit(timeout), Wire()
+    before: Roster | None = None
+    try:
+        while True:
+            now = await wire.run(follower.next(limit))
+            change = Change.between(before, now)
+            if change or before is None:
+                yield change
+            before = now
+    except XlregError:
+        if not limit.over():
+            raise
+    finally:
+        await wire.close()
 
 
 class AsyncClient(BaseClient):

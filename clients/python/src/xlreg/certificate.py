@@ -1,41 +1,216 @@
-"""Certificates: the one by which a member is known in TLS (section 7.6), and the registry's (7.2)."""
+"""The certificate by which a member is known in TLS, built from its token to the byte (section 7.6)."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
+import struct
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, SignatureAlgorithmOID
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from . import _der, limits
-from ._errors import CertificateError, ClockError, UntrustedError, XlregError, doing, quote
-from .keys import fingerprint, parse_public_key
-from .vocabulary import SigKey, Token
+from ._errors import CertificateError, XlregError, doing, quote
+from .keys import PrivateKey, PublicKey, parse_public_key, public_der
+from .vocabulary import Endpoint, SigKey, Token
 
 DEFAULT_LIFE = timedelta(days=90)
 """How long a certificate is valid unless told otherwise."""
 
 _BACKDATE = timedelta(hours=1)  # for peers whose clocks are behind
-_LEAF_BACKDATE = timedelta(days=1)  # from when a registry has its certificates be valid
-_TOLERANCE = timedelta(hours=1)  # by how much a client's clock may differ from a registry's
-_CN_LENGTH, _HEX_LENGTH, _KEY_ID_LENGTH, _SERIAL_BITS = 64, 32, 20, 128
+_CN_LENGTH, _HEX_LENGTH, _KEY_ID_LENGTH, _SERIAL_LENGTH = 64, 32, 20, 16
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_LATEST = 253402300799  # the last second of the year 9999
+_HEAD = struct.Struct(">16sQQ")
 
-_COMMON_NAME, _SERIAL_NUMBER = b"\x55\x04\x03", b"\x55\x04\x05"
-_SUBJECT_KEY_ID, _KEY_USAGE, _ALT_NAMES = b"\x55\x1d\x0e", b"\x55\x1d\x0f", b"\x55\x1d\x11"
-_BASIC_CONSTRAINTS, _AUTHORITY_KEY_ID, _EXT_KEY_USAGE = b"\x55\x1d\x13", b"\x55\x1d\x23", b"\x55\x1d\x25"
-_USAGES = {b"\x2b\x06\x01\x05\x05\x07\x03\x01", b"\x2b\x06\x01\x05\x05\x07\x03\x02"}  # server, client
-_DNS_NAME, _IP_ADDRESS = 0x82, 0x87
+# Values that are the same in all certificates. What begins with 06 is an object ID.
+_VERSION_3 = bytes.fromhex("a003020102")
+_RSA_SHA256 = bytes.fromhex("300d06092a864886f70d01010b0500")
+_ECDSA_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
+_COMMON_NAME, _SERIAL_NUMBER = bytes.fromhex("0603550403"), bytes.fromhex("0603550405")
+_KEY_USAGE = bytes.fromhex("300e0603551d0f0101ff040403020780")  # critical: digitalSignature
+_EXT_KEY_USAGE = bytes.fromhex("301d0603551d250416301406082b0601050507030106082b06010505070302")
+_NO_CA = bytes.fromhex("300c0603551d130101ff04023000")  # critical
+_SUBJECT_KEY_ID, _AUTHORITY_KEY_ID = bytes.fromhex("0603551d0e"), bytes.fromhex("0603551d23")
+_ALT_NAMES = bytes.fromhex("0603551d11")
 
 
-def _sum(token: Token) -> bytes:
-    """Return what makes a member's certificate its own: no two members share name and key."""
-    return hashlib.sha256(token.sig_key + token.name.encode()).digest()
+def build(token: Token) -> bytes:
+    """Return the certificate that follows from a token, in DER.
+
+    Neither the signature in it nor its dates are looked at.
+
+    Raises:
+        CertificateError: None follows: its Certificate or its sig key is none.
+    """
+    return _build(token.name, token.sig_key, token.endpoints, token.certificate or b"")
+
+
+@functools.lru_cache(maxsize=2 * limits.MAX_CLUSTER)
+def _build(name: str, sig_key: SigKey, endpoints: tuple[Endpoint, ...], field: bytes) -> bytes:
+    _check_field(field)
+    parsed = _parsed(sig_key)
+    signed = _signed_part(name, sig_key, parsed, endpoints, field)
+    der = _der.sequence(signed, _algorithm(parsed), _der.bit_string(field[_HEAD.size :]))
+    if len(der) > limits.MAX_CERTIFICATE:
+        raise CertificateError(f"certificate of {len(der)} bytes, at most {limits.MAX_CERTIFICATE} allowed")
+    return der
+
+
+def _check_field(field: bytes) -> None:
+    if not _HEAD.size < len(field) <= limits.MAX_CERTIFICATE:
+        raise CertificateError(f"certificate of {len(field)} bytes")
+    if not 1 <= field[0] <= 0x7F:
+        raise CertificateError("certificate's serial number begins with another byte than 01 to 7f")
+    if max(_HEAD.unpack_from(field)[1:]) > _LATEST:
+        raise CertificateError("certificate's dates go beyond the year 9999")
+
+
+def _parsed(sig_key: SigKey) -> PublicKey:
+    try:
+        return parse_public_key(sig_key, limits.MODERN_KEYS)
+    except XlregError as err:
+        raise CertificateError(f"certificate: {err}") from None
+
+
+def _algorithm(key: PublicKey) -> bytes:
+    return _RSA_SHA256 if isinstance(key, rsa.RSAPublicKey) else _ECDSA_SHA256
+
+
+def _signed_part(
+    name: str, sig_key: SigKey, parsed: PublicKey, endpoints: Sequence[Endpoint], field: bytes
+) -> bytes:
+    """Return the part of a certificate that its signature covers."""
+    serial, begin, end = _HEAD.unpack_from(field)
+    digest = hashlib.sha256(sig_key + name.encode()).digest()
+    subject = _subject(name, digest)
+    return _der.sequence(
+        _VERSION_3,
+        _der.value(_der.INTEGER, serial),
+        _algorithm(parsed),
+        subject,
+        _der.sequence(_time(begin), _time(end)),
+        subject,
+        sig_key,
+        _der.value(_der.EXPLICIT_3, _der.sequence(*_extensions(name, digest, endpoints))),
+    )
+
+
+def _subject(name: str, digest: bytes) -> bytes:
+    common = _der.sequence(_COMMON_NAME, _der.value(_der.UTF8_STRING, name[:_CN_LENGTH].encode()))
+    text = digest.hex()[:_HEX_LENGTH].encode()
+    serial = _der.sequence(_SERIAL_NUMBER, _der.value(_der.PRINTABLE_STRING, text))
+    return _der.sequence(_der.value(_der.SET, common), _der.value(_der.SET, serial))
+
+
+def _time(seconds: int) -> bytes:
+    at = _EPOCH + timedelta(seconds=seconds)
+    text = f"{at.year:04}{at:%m%d%H%M%SZ}".encode()
+    if at.year < 2050:
+        return _der.value(_der.UTC_TIME, text[2:])
+    return _der.value(_der.GENERALIZED_TIME, text)
+
+
+def _extensions(name: str, digest: bytes, endpoints: Sequence[Endpoint]) -> list[bytes]:
+    key_id = digest[:_KEY_ID_LENGTH]
+    authority = _der.sequence(_der.value(_der.KEY_IDENTIFIER, key_id))
+    return [
+        _KEY_USAGE,
+        _EXT_KEY_USAGE,
+        _NO_CA,
+        _extension(_SUBJECT_KEY_ID, _der.value(_der.OCTET_STRING, key_id)),
+        _extension(_AUTHORITY_KEY_ID, authority),
+        _extension(_ALT_NAMES, _der.sequence(*_alternative_names(name, endpoints))),
+    ]
+
+
+def _extension(oid: bytes, content: bytes) -> bytes:
+    return _der.sequence(oid, _der.value(_der.OCTET_STRING, content))
+
+
+def _alternative_names(name: str, endpoints: Sequence[Endpoint]) -> list[bytes]:
+    """Return the name and the hosts of the endpoints, each once, where it is first."""
+    names = [_der.value(_der.DNS_NAME, name.encode())]
+    for endpoint in endpoints:
+        address = endpoint.address
+        if address is None:
+            names.append(_der.value(_der.DNS_NAME, endpoint.host.encode()))
+        else:
+            names.append(_der.value(_der.IP_ADDRESS, address.packed))
+    return list(dict.fromkeys(names))
+
+
+def new_field(key: PrivateKey, token: Token, now: datetime, life: timedelta = DEFAULT_LIFE) -> bytes:
+    """Return the Certificate of a token for a new certificate, signed with the key, which is the token's.
+
+    It is valid for life, from an hour before now.
+    """
+    serial = bytearray(os.urandom(_SERIAL_LENGTH))
+    serial[0] = serial[0] % 0x7F + 1
+    begin = max(0, int((now - _BACKDATE).timestamp()))  # a machine may take it for 1970
+    end = min(begin + int(life.total_seconds()), _LATEST)
+    head = _HEAD.pack(bytes(serial), begin, end)
+    text = _signed_part(token.name, token.sig_key, key.public_key(), token.endpoints, head)
+    if isinstance(key, rsa.RSAPrivateKey):
+        return head + key.sign(text, padding.PKCS1v15(), hashes.SHA256())
+    return head + key.sign(text, ec.ECDSA(hashes.SHA256()))
+
+
+def verify_own(token: Token) -> bytes:
+    """Return the certificate that follows from a token, if its sig key has signed it.
+
+    Raises:
+        CertificateError: It has not, or none follows.
+    """
+    der = build(token)
+    parsed, field = _parsed(token.sig_key), token.certificate or b""
+    text = _signed_part(token.name, token.sig_key, parsed, token.endpoints, field)
+    if not verifies(parsed, field[_HEAD.size :], text):
+        raise CertificateError(f"certificate of {quote(token.name)}: not signed by its own key")
+    return der
+
+
+def verifies(key: PublicKey, signature: bytes, text: bytes) -> bool:
+    """Report whether a signature as certificates have them verifies by a key."""
+    try:
+        if isinstance(key, rsa.RSAPublicKey):
+            key.verify(signature, text, padding.PKCS1v15(), hashes.SHA256())
+        else:
+            key.verify(strict(signature), text, ec.ECDSA(hashes.SHA256()))
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError):
+        return False
+    return True
+
+
+def strict(signature: bytes) -> bytes:
+    """Return an ECDSA signature that is in DER, minimal and with nothing behind it.
+
+    Raises:
+        InvalidSignature: It is in another form.
+    """
+    try:
+        if encode_dss_signature(*decode_dss_signature(signature)) == signature:
+            return signature
+    except (ValueError, OverflowError):
+        pass
+    raise InvalidSignature
+
+
+def check_shown(token: Token, der: bytes) -> None:
+    """Make sure that a certificate is the one of a token, and signed.
+
+    Raises:
+        CertificateError: It is not.
+    """
+    with doing(f"certificate of {quote(token.name)}"):
+        if verify_own(token) != der:
+            raise CertificateError("it is not the one that follows from the token")
 
 
 def load(der: bytes) -> x509.Certificate:
@@ -44,10 +219,7 @@ def load(der: bytes) -> x509.Certificate:
     Raises:
         CertificateError: It is not a certificate.
     """
-    parts = _der.parse(der)
-    if not parts.same_algorithm:
-        raise CertificateError("certificate with two signature algorithms")
-    if int.from_bytes(parts.serial, "big", signed=True) <= 0:
+    if not _der.has_positive_serial(der):
         raise CertificateError("certificate with a serial number that is not positive")
     try:
         return x509.load_der_x509_certificate(der)
@@ -56,219 +228,68 @@ def load(der: bytes) -> x509.Certificate:
 
 
 def public_key_of(der: bytes) -> bytes:
-    """Return the public key of a certificate as it stands in it.
+    """Return the public key of a certificate, in DER.
 
     Raises:
-        CertificateError: It is not a certificate.
+        CertificateError: It is not a certificate, or its key is of no kind that is known.
     """
-    load(der)
-    return _der.parse(der).public_key
+    try:
+        key = load(der).public_key()
+    except (ValueError, UnsupportedAlgorithm) as err:
+        raise CertificateError(f"certificate's key: {err}") from None
+    if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
+        raise CertificateError(f"certificate's key: {type(key).__name__} is of no kind that is known")
+    return public_der(key)
+
+
+def field_of(der: bytes) -> bytes:
+    """Return what a token has of a certificate: its serial number, dates and signature.
+
+    Raises:
+        CertificateError: It is not a certificate, or no member's.
+    """
+    parsed = load(der)
+    begin, end = ((at - _EPOCH) // timedelta(seconds=1) for at in dates(der))
+    try:
+        serial = parsed.serial_number.to_bytes(_SERIAL_LENGTH, "big")
+        return _HEAD.pack(serial, begin, end) + parsed.signature
+    except (OverflowError, struct.error):
+        raise CertificateError("certificate with a serial number or dates that no member's has") from None
 
 
 def name_of(der: bytes) -> str | None:
     """Return the name of the member whose certificate it is, which its subject proves, or None."""
-    parts, certificate = _der.parse(der), load(der)
-    serial = dict(_der.attributes(parts.subject)).get(_SERIAL_NUMBER)
+    key = public_key_of(der)
     try:
-        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        found = load(der).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        serial = load(der).subject.get_attributes_for_oid(x509.NameOID.SERIAL_NUMBER)
     except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
         return None
     for name in found.get_values_for_type(x509.DNSName):
-        if hashlib.sha256(parts.public_key + name.encode()).hexdigest()[:_HEX_LENGTH] == serial:
+        digest = hashlib.sha256(key + name.encode()).hexdigest()[:_HEX_LENGTH]
+        if [attribute.value for attribute in serial] == [digest]:
             return name
     return None
 
 
-def new_certificate(
-    key: rsa.RSAPrivateKey, token: Token, now: datetime, life: timedelta = DEFAULT_LIFE
-) -> bytes:
-    """Return, in DER, a certificate of token's node in the form of section 7.6.
-
-    The key has to be that of token. The certificate is valid for life, from an hour before now.
-    """
-    digest = _sum(token)
-    name = x509.Name(
-        [
-            x509.NameAttribute(NameOID.COMMON_NAME, token.name[:_CN_LENGTH]),
-            x509.NameAttribute(NameOID.SERIAL_NUMBER, digest.hex()[:_HEX_LENGTH]),
-        ]
-    )
-    key_id = digest[:_KEY_ID_LENGTH]
-    begin = (now - _BACKDATE).replace(microsecond=0)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(int.from_bytes(os.urandom(_SERIAL_BITS // 8), "big") | 1)
-        .not_valid_before(begin)
-        .not_valid_after(begin + life)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_digital_signature(), critical=True)
-        .add_extension(
-            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]), False
-        )
-        .add_extension(x509.SubjectKeyIdentifier(key_id), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier(key_id, None, None), critical=False)
-        .add_extension(x509.SubjectAlternativeName(alternative_names(token)), critical=False)
-    )
-    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
-
-
-def _digital_signature() -> x509.KeyUsage:
-    return x509.KeyUsage(True, False, False, False, False, False, False, False, False)
-
-
-def alternative_names(token: Token) -> list[x509.GeneralName]:
-    """Return token's name and the hosts of its endpoints, each once."""
-    names: list[x509.GeneralName] = [x509.DNSName(token.name)]
-    for endpoint in token.endpoints:
-        address = endpoint.address
-        name = x509.IPAddress(address) if address else x509.DNSName(endpoint.host)
-        if name not in names:
-            names.append(name)
-    return names
-
-
-def check_self_signed(der: bytes) -> SigKey:
-    """Return the key of a certificate that is signed by that very key, an RSA key long enough for 2.0.
-
-    It is all that a TLS handshake with a registry asks of a client.
+def dates(der: bytes) -> tuple[datetime, datetime]:
+    """Return from when and until when a certificate is valid.
 
     Raises:
-        CertificateError: It is not such a certificate.
+        CertificateError: It is not a certificate.
     """
-    certificate, parts = load(der), _der.parse(der)
-    _check_own_signature(certificate, _long_key(parts.public_key))
-    return SigKey(parts.public_key)
+    parsed = load(der)
+    return parsed.not_valid_before_utc, parsed.not_valid_after_utc
 
 
-def check_certificate(der: bytes, token: Token) -> x509.Certificate:
-    """Return the certificate if it has the form of section 7.6, with token's name and sig key.
-
-    Dates are not looked at, nor whether the hosts are those of token.
+def valid_from(field: bytes) -> datetime:
+    """Return from when the certificate of a token with this Certificate is valid.
 
     Raises:
-        CertificateError: It has another form.
+        CertificateError: It is none.
     """
-    with doing(f"certificate of {quote(token.name)}"):
-        if len(der) > limits.MAX_CERTIFICATE:
-            raise CertificateError(f"{len(der)} bytes, at most {limits.MAX_CERTIFICATE} allowed")
-        certificate, parts = load(der), _der.parse(der)
-        if parts.public_key != token.sig_key:
-            raise CertificateError("its key is not the sig key")
-        key = _long_key(parts.public_key)
-        _check_head(certificate, parts, token)
-        _check_extensions(parts.extensions, token)
-        _check_own_signature(certificate, key)
-        return certificate
-
-
-def _long_key(der: bytes) -> rsa.RSAPublicKey:
-    try:
-        return parse_public_key(der, limits.MODERN_KEYS)
-    except XlregError as err:
-        raise CertificateError(f"certificate: {err}") from None
-
-
-def _check_own_signature(certificate: x509.Certificate, key: rsa.RSAPublicKey) -> None:
-    try:
-        parameters = certificate.signature_algorithm_parameters
-        scheme = parameters if isinstance(parameters, padding.PSS) else padding.PKCS1v15()
-        # Without a hash it is an algorithm of another kind of key, and does not verify.
-        algorithm = certificate.signature_hash_algorithm or hashes.SHA256()
-        key.verify(certificate.signature, certificate.tbs_certificate_bytes, scheme, algorithm)
-    except (InvalidSignature, UnsupportedAlgorithm, ValueError):
-        raise CertificateError("not signed by its own key") from None
-
-
-def _check_head(certificate: x509.Certificate, parts: _der.Certificate, token: Token) -> None:
-    if certificate.version is not x509.Version.v3:
-        raise CertificateError("want version 3")
-    if certificate.signature_algorithm_oid != SignatureAlgorithmOID.RSA_WITH_SHA256:
-        raise CertificateError("want a signature with RSA and SHA-256")
-    serial = int.from_bytes(parts.serial, "big", signed=True)
-    if serial >= 1 << _SERIAL_BITS:
-        raise CertificateError(f"serial number: want 1 to {_SERIAL_BITS} bits")
-    if parts.issuer != parts.subject.whole:
-        raise CertificateError("subject and issuer differ")
-    want = [(_COMMON_NAME, token.name[:_CN_LENGTH]), (_SERIAL_NUMBER, _sum(token).hex()[:_HEX_LENGTH])]
-    if _der.attributes(parts.subject) != want:
-        raise CertificateError("subject is not that of the name and key")
-
-
-def _check_extensions(extensions: Sequence[_der.Extension], token: Token) -> None:
-    """Hold the extensions against the form: these six, each once, and no other."""
-    key_id = _sum(token)[:_KEY_ID_LENGTH]
-    want: dict[bytes, tuple[bool, bytes | None]] = {
-        _BASIC_CONSTRAINTS: (True, b"\x30\x00"),  # CA:FALSE
-        _KEY_USAGE: (True, b"\x03\x02\x07\x80"),  # digitalSignature
-        _EXT_KEY_USAGE: (False, None),
-        _SUBJECT_KEY_ID: (False, b"\x04\x14" + key_id),
-        _AUTHORITY_KEY_ID: (False, b"\x30\x16\x80\x14" + key_id),
-        _ALT_NAMES: (False, None),
-    }
-    found = {e.oid: e for e in extensions}
-    if found.keys() != want.keys() or len(extensions) != len(want):
-        raise CertificateError("its extensions are not the six that were agreed")
-    for oid, (critical, content) in want.items():
-        if found[oid].critical != critical or content not in (None, found[oid].content):
-            raise CertificateError("an extension is not as agreed")
-    usages = [v.content for v in _inner(found[_EXT_KEY_USAGE])]
-    if len(usages) != len(_USAGES) or set(usages) != _USAGES:
-        raise CertificateError("extended usage is not server and client authentication")
-    names = [(v.tag, v.content) for v in _inner(found[_ALT_NAMES])]
-    if (_DNS_NAME, token.name.encode()) not in names:
-        raise CertificateError("the name is not among the alternative names")
-    if any(tag not in (_DNS_NAME, _IP_ADDRESS) for tag, _ in names):
-        raise CertificateError("alternative names that are no hosts")
-
-
-def _inner(extension: _der.Extension) -> list[_der.Value]:
-    return list(_der.values(next(_der.values(extension.content)).content))
-
-
-def find_key(chain: Sequence[bytes], wanted: str) -> SigKey | None:
-    """Return the key behind the leaf of a chain that has the fingerprint wanted; None if there is none."""
-    for der in chain[1:]:
-        try:
-            key = SigKey(public_key_of(der))
-            if fingerprint(key) == wanted:
-                return key
-        except XlregError:
-            continue
-    return None
-
-
-def check_leaf(der: bytes, sig_key: SigKey, now: datetime) -> None:
-    """Make sure that a server which proved to hold the key of a leaf is the registry (section 7.2).
-
-    Raises:
-        ClockError: It is, but its certificate is not valid yet.
-        UntrustedError: It is not.
-    """
-    try:
-        key = parse_public_key(sig_key, limits.MODERN_KEYS)
-        leaf = load(der)
-    except XlregError as err:
-        raise UntrustedError(f"registry's certificate: {err}") from None
-    try:
-        signed_by = leaf.signature_algorithm_oid
-        key.verify(leaf.signature, leaf.tbs_certificate_bytes, padding.PKCS1v15(), hashes.SHA256())
-    except InvalidSignature:
-        signed_by = None
-    if signed_by != SignatureAlgorithmOID.RSA_WITH_SHA256:
-        raise UntrustedError("leaf certificate is not signed by the registry's sig key")
-    if now > leaf.not_valid_after_utc + _TOLERANCE:
-        late = f"leaf certificate not valid after {leaf.not_valid_after_utc:%Y-%m-%d %H:%M}"
-        raise UntrustedError(f"{late}, {span(now - leaf.not_valid_after_utc)} ago by this machine's clock")
-    _check_leaf_usage(leaf)
-    if now < leaf.not_valid_before_utc - _TOLERANCE:
-        behind = span(leaf.not_valid_before_utc + _LEAF_BACKDATE - now)
-        raise ClockError(
-            f"the clock of this machine is behind the registry's by {behind} or more: it says "
-            f"{now:%Y-%m-%d %H:%M} UTC, before the registry's certificate was made"
-        )
+    _check_field(field)
+    return _EPOCH + timedelta(seconds=_HEAD.unpack_from(field)[1])
 
 
 def span(time: timedelta) -> str:
@@ -277,25 +298,3 @@ def span(time: timedelta) -> str:
         if time.total_seconds() >= 2 * seconds:
             return f"{time.total_seconds() / seconds:.0f} {unit}"
     return f"{time.total_seconds():.0f} seconds"
-
-
-def valid_from(der: bytes) -> datetime:
-    """Return from when a certificate is valid.
-
-    Raises:
-        CertificateError: It is not a certificate.
-    """
-    return load(der).not_valid_before_utc
-
-
-def _check_leaf_usage(leaf: x509.Certificate) -> None:
-    try:
-        extensions = leaf.extensions
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as err:
-        raise UntrustedError(f"leaf certificate: {err}") from None
-    for extension in extensions:
-        if isinstance(extension.value, x509.BasicConstraints) and extension.value.ca:
-            raise UntrustedError("leaf certificate is a CA's")
-    usages = [e.value for e in extensions if isinstance(e.value, x509.ExtendedKeyUsage)]
-    if not any(ExtendedKeyUsageOID.SERVER_AUTH in usage for usage in usages):
-        raise UntrustedError("leaf certificate is not for servers")

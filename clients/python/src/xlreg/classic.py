@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from ._errors import HandshakeError
-from .keys import parse_public_key
+from .keys import parse_rsa_key
 from .version import DecimalVersion, Protocol
 
 __all__ = [
@@ -251,7 +251,7 @@ def client_encrypt_hello(
         True
     """
     hello = Hello.make(Protocol.V18, int(version.value if isinstance(version, DecimalVersion) else version))
-    key = parse_public_key(ck) if isinstance(ck, bytes) else ck
+    key = parse_rsa_key(ck) if isinstance(ck, bytes) else ck
     return hello.encrypt(key), hello.iv1, hello.key1, hello.salt1
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -12,11 +12,13 @@ from ._dial import Dialing
 from ._dialogue import Dialogue
 from ._flow import Limit, Request, show_as
 from ._form import Formed
-from ._requests import AnyTarget, BaseClient
+from ._requests import AnyCluster, AnyTarget, BaseClient
 from ._sync import Wire, perform
-from .errors import DeadlineError
+from .changes import Change
+from .errors import DeadlineError, XlregError
 from .membership import Membership
 from .node import Node
+from .roster import Roster
 from .version import Protocol
 
 _P = ParamSpec("_P")
@@ -55,6 +57,41 @@ def _method(
 
 form = _forming(_calls.form)
 wait_members = _call(_calls.wait_members)
+
+
+def watch(target: AnyTarget, cluster: AnyCluster = None, *, timeout: float | None = None) -> Iterator[Change]:
+    """Yield each change of a cluster once, without being a member, through restarts of the registry.
+
+    It begins with all who are there.
+
+    Args:
+        target: The registry; or a ticket, by which every member has to be admitted.
+        cluster: Its name or ID; with a ticket it need not be said.
+        timeout: Seconds after which it ends; None watches for good.
+
+    Raises:
+        NoSuchClusterError: There is no such cluster, or it is gone.
+        UntrustedError: The registry is not the one that target names.
+        BadSignatureError: A member's proof is wrong.
+
+    Example:
+        >>> for change in watch("regCred.dat", "web"):      # doctest: +SKIP
+        ...     print(change)
+    """
+    follower, limit, wire = _calls.follower(target, cluster), Limit(timeout), Wire()
+    before: Roster | None = None
+    try:
+        while True:
+            now = wire.run(follower.next(limit))
+            change = Change.between(before, now)
+            if change or before is None:
+                yield change
+            before = now
+    except XlregError:
+        if not limit.over():
+            raise
+    finally:
+        wire.close()
 
 
 class Client(BaseClient):

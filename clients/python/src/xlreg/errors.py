@@ -6,6 +6,7 @@
     │   │   ├── NoSuchClusterIDError       1
     │   │   └── NoSuchClusterNameError     2
     │   ├── MemberIDInUseError             3
+    │   │   └── TwinError                     another process has this node's seat; has endpoints, joined
     │   ├── TooFewEndpointsError           4
     │   ├── MemberNameInUseError           5
     │   ├── IDInUseError                   6
@@ -18,11 +19,16 @@
     │   ├── ClusterFullError              13
     │   ├── TooManyRequestsError          14   retry says when to come back
     │   ├── NotMemberError                15
+    │   │   └── NewEpochError                 the cluster has started anew without this member
     │   ├── IdentityRequiredError         16
     │   ├── ClusterSizeError              17   never sent: raised here; has cluster
     │   ├── TryLaterError                 18   retry says when to come back
     │   ├── ProtocolError                 19
-    │   └── IllFormedNameError            20   also a ValueError
+    │   ├── IllFormedNameError            20   also a ValueError
+    │   ├── AdmissionRefusedError         21
+    │   ├── OrdersChangedError            22   has orders
+    │   ├── RegistryFullError             23   retry says when to come back
+    │   └── KeyNotAdmittedError           24
     ├── DeadlineError                     time was up; also a TimeoutError
     │   ├── UnreachableError               no session with the registry; has failures
     │   └── IncompleteError                members are missing; says who is there
@@ -30,10 +36,14 @@
     │   ├── ClockError                     this machine's clock is behind the registry's
     │   └── UntrustedError                 the registry is not the one wanted
     ├── SessionEndedError                 the session is over: connect again; also a ConnectionError
+    ├── ClosedError                       the membership was closed
     ├── OriginalRegistryError             old credentials, and no classic protocol was chosen
     ├── NeedsNodeError                    a client without a node can only read
     ├── NotRegisteredError                the node has no ID from this registry
     ├── Needs20Error                      a classic carrier cannot carry that
+    ├── NeedsRSAError                     a classic carrier knows RSA keys only
+    ├── NotOwnerError                     only the owner's ticket can do that
+    ├── DocumentError                     a signed roster does not hold
     ├── UnverifiedError                   members have proved nothing
     ├── StrangerError                     the other end of a connection is no member of the cluster
     ├── AddressError                      nobody could reach the node there; also a ValueError
@@ -44,6 +54,7 @@
     │   ├── PublicKeyError
     │   ├── PrivateKeyError
     │   ├── FingerprintError
+    │   ├── TicketError
     │   ├── CertificateError
     │   └── RegCredError                   also a RuntimeError, as it used to be
     └── NodeError                         a node's directory: says which file, and the remedy
@@ -170,5 +181,5 @@ KINDS: dict[int, type[RegistryError]] = {}
 
 for _kind in sorted(set(_below(XlregError)), key=lambda kind: getattr(kind, "code", 0)):
     _kind.__module__ = __name__  # where users find it, and where unpickling looks for it
-    if issubclass(_kind, RegistryError) and _kind.code:
+    if issubclass(_kind, RegistryError) and "code" in vars(_kind):
         KINDS[_kind.code] = _kind

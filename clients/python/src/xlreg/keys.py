@@ -1,4 +1,4 @@
-"""RSA keys: their forms, their fingerprint, and a node's two pairs."""
+"""Keys of two kinds, RSA and P-256: their forms, their fingerprint, and a node's two pairs."""
 
 from __future__ import annotations
 
@@ -6,44 +6,105 @@ import base64
 import binascii
 import hashlib
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeAlias, TypeGuard
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from . import limits
 from ._errors import FingerprintError, PrivateKeyError, PublicKeyError, quote
 from .vocabulary import CommsKey, SigKey
 
-_SSH_ALGORITHM = b"ssh-rsa"
-KEY_SIZES = (2048, 3072, 4096)
-DEFAULT_KEY_BITS = 2048
+PublicKey: TypeAlias = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+"""A public key of one of the two kinds."""
+PrivateKey: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+"""A private key of one of the two kinds."""
+
+_SSH_RSA, _SSH_P256, _SSH_CURVE = b"ssh-rsa", b"ecdsa-sha2-nistp256", b"nistp256"
 
 
-def parse_public_key(der: bytes, bounds: limits.KeyBounds = limits.CLASSIC_KEYS) -> rsa.RSAPublicKey:
-    """Read exactly one PKIX SubjectPublicKeyInfo in DER that holds an RSA key within the limits.
+def _rsa(bits: int) -> Callable[[], PrivateKey]:
+    return lambda: rsa.generate_private_key(public_exponent=65537, key_size=bits)
+
+
+_MAKERS: dict[str, Callable[[], PrivateKey]] = {
+    "p256": lambda: ec.generate_private_key(ec.SECP256R1()),
+    "rsa2048": _rsa(2048),
+    "rsa3072": _rsa(3072),
+    "rsa4096": _rsa(4096),
+}
+KEY_KINDS = tuple(_MAKERS)
+"""The kinds of keys that can be made."""
+DEFAULT_KEY_KIND = "rsa2048"
+"""The kind that every carrier and every cluster takes."""
+
+
+def check_kind(kind: str) -> str:
+    """Return kind if keys of it can be made.
+
+    Raises:
+        ValueError: There is no such kind.
+    """
+    if kind not in _MAKERS:
+        raise ValueError(f"kind of key {quote(kind)}: want {', '.join(KEY_KINDS[:-1])} or {KEY_KINDS[-1]}")
+    return kind
+
+
+def kind_of(key: PublicKey | PrivateKey) -> str:
+    """Return the kind of a key: p256, or rsa and its bits."""
+    if isinstance(key, rsa.RSAPublicKey | rsa.RSAPrivateKey):
+        return f"rsa{key.key_size}"
+    return "p256"
+
+
+def parse_public_key(der: bytes, bounds: limits.KeyBounds = limits.ANY_KEYS) -> PublicKey:
+    """Read exactly one PKIX SubjectPublicKeyInfo in DER that holds a key within the limits.
 
     Raises:
         PublicKeyError: It is not valid; the text says why.
     """
     if len(der) > limits.MAX_TOKEN:
-        raise PublicKeyError(f"ill-formed RSA public key: {len(der)} bytes")
+        raise PublicKeyError(f"ill-formed public key: {len(der)} bytes")
     try:
         key = serialization.load_der_public_key(der)
     except (ValueError, UnsupportedAlgorithm) as err:
-        raise PublicKeyError(f"ill-formed RSA public key: {err}") from None
-    if not isinstance(key, rsa.RSAPublicKey):
-        raise PublicKeyError(f"ill-formed RSA public key: {type(key).__name__} is not an RSA key")
-    check_numbers(key.public_numbers(), bounds)
+        raise PublicKeyError(f"ill-formed public key: {err}") from None
     # Parsers forgive what DER does not, and a key for PSS only is another key.
-    if public_der(key) != der:
-        raise PublicKeyError("ill-formed RSA public key: not the one DER form of the key")
+    if not _check_kind(key, bounds) or public_der(key) != der:
+        raise PublicKeyError("ill-formed public key: not the one DER form of the key")
     return key
 
 
+def parse_rsa_key(der: bytes, bounds: limits.KeyBounds = limits.CLASSIC_KEYS) -> rsa.RSAPublicKey:
+    """Read an RSA key, where no other kind can be; see parse_public_key.
+
+    Raises:
+        PublicKeyError: It is not valid; the text says why.
+    """
+    key = parse_public_key(der, bounds._replace(p256=False))
+    assert isinstance(key, rsa.RSAPublicKey)  # the bounds allow no other kind
+    return key
+
+
+def _check_kind(key: object, bounds: limits.KeyBounds) -> TypeGuard[PublicKey]:
+    """Refuse a key of a kind or size that is not within the bounds."""
+    if isinstance(key, rsa.RSAPublicKey):
+        check_numbers(key.public_numbers(), bounds)
+        return True
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise PublicKeyError(f"ill-formed public key: {type(key).__name__} is of no kind that is known")
+    if not isinstance(key.curve, ec.SECP256R1):
+        raise PublicKeyError(f"ill-formed public key: a key on {key.curve.name}, want P-256")
+    if not bounds.p256:
+        raise PublicKeyError("ill-formed public key: a key on P-256, want an RSA key")
+    return True
+
+
 def check_numbers(numbers: rsa.RSAPublicNumbers, bounds: limits.KeyBounds = limits.CLASSIC_KEYS) -> None:
-    """Hold a key against the limits of section 1.5.
+    """Hold an RSA key against the limits of section 1.5.
 
     Raises:
         PublicKeyError: It breaks one.
@@ -59,7 +120,7 @@ def check_numbers(numbers: rsa.RSAPublicNumbers, bounds: limits.KeyBounds = limi
         raise PublicKeyError(f"ill-formed RSA public key: exponent {numbers.e}")
 
 
-def public_der(key: rsa.RSAPublicKey) -> bytes:
+def public_der(key: PublicKey) -> bytes:
     """Return key as PKIX SubjectPublicKeyInfo in DER."""
     return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
@@ -71,10 +132,15 @@ def public_pem(der: bytes) -> str:
     return "\n".join(["-----BEGIN PUBLIC KEY-----", *lines, "-----END PUBLIC KEY-----", ""])
 
 
-def marshal_ssh(key: rsa.RSAPublicKey) -> bytes:
-    """Return key in the SSH form: algorithm, exponent, modulus, each after its length (RFC 4253, 6.6)."""
-    numbers = key.public_numbers()
-    fields = (_SSH_ALGORITHM, _mpint(numbers.e), _mpint(numbers.n))
+def marshal_ssh(key: PublicKey) -> bytes:
+    """Return key in the SSH form: algorithm and numbers, each after its length (RFC 4253 and 5656)."""
+    fields: tuple[bytes, ...]
+    if isinstance(key, rsa.RSAPublicKey):
+        numbers = key.public_numbers()
+        fields = (_SSH_RSA, _mpint(numbers.e), _mpint(numbers.n))
+    else:
+        point = key.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
+        fields = (_SSH_P256, _SSH_CURVE, point)
     return b"".join(struct.pack(">I", len(f)) + f for f in fields)
 
 
@@ -89,7 +155,7 @@ def parse_ssh(form: bytes) -> rsa.RSAPublicKey:
         PublicKeyError: It is not such a key.
     """
     fields = _cut_ssh(form)
-    if len(fields) != 3 or fields[0] != _SSH_ALGORITHM:
+    if len(fields) != 3 or fields[0] != _SSH_RSA:
         raise PublicKeyError("ill-formed RSA public key: not an ssh-rsa key")
     _, exponent, modulus = fields
     if len(exponent) > 5 or len(modulus) > limits.CLASSIC_KEYS.max_bits // 8 + 1:
@@ -148,7 +214,7 @@ def parse_fingerprint(text: str) -> bytes:
 
 @dataclass(frozen=True)
 class Keys:
-    """The two key pairs of a node; both may be the same.
+    """The two key pairs of a node, each of either kind; both may be the same.
 
     Attributes:
         comms: Others encrypt to it.
@@ -157,15 +223,15 @@ class Keys:
         sig_key: The public half of sig, as it travels.
 
     Raises:
-        PrivateKeyError: The protocol does not accept a key of that size.
+        PrivateKeyError: The protocol does not accept a key of that kind or size.
 
     Example:
-        >>> Keys.generate().sig.key_size
-        2048
+        >>> Keys.generate().kind, Keys.generate("p256").kind
+        ('rsa2048', 'p256')
     """
 
-    comms: rsa.RSAPrivateKey = field(repr=False)
-    sig: rsa.RSAPrivateKey = field(repr=False)
+    comms: PrivateKey = field(repr=False)
+    sig: PrivateKey = field(repr=False)
     comms_key: CommsKey = field(init=False, repr=False)
     sig_key: SigKey = field(init=False, repr=False)
 
@@ -175,16 +241,21 @@ class Keys:
         object.__setattr__(self, "sig_key", SigKey(_checked_der(self.sig, "sig")))
 
     @classmethod
-    def generate(cls, bits: int = DEFAULT_KEY_BITS) -> Keys:
-        """Make two new keys of 2048, 3072 or 4096 bits.
+    def generate(cls, kind: str = DEFAULT_KEY_KIND) -> Keys:
+        """Make two new keys of a kind: p256, rsa2048, rsa3072 or rsa4096.
+
+        Keys on P-256 are made at once, and are for protocol 2.0 only.
 
         Raises:
-            ValueError: Another number of bits.
+            ValueError: There is no such kind.
         """
-        if bits not in KEY_SIZES:
-            raise ValueError(f"generate keys: {bits} bits: want 2048, 3072 or 4096")
-        comms = rsa.generate_private_key(public_exponent=65537, key_size=bits)
-        return cls(comms, rsa.generate_private_key(public_exponent=65537, key_size=bits))
+        make = _MAKERS[check_kind(kind)]
+        return cls(make(), make())
+
+    @property
+    def kind(self) -> str:
+        """The kind of the sig key."""
+        return kind_of(self.sig)
 
     @property
     def fingerprint(self) -> str:
@@ -192,19 +263,25 @@ class Keys:
         return fingerprint(self.sig_key)
 
 
-def _checked_der(key: rsa.RSAPrivateKey, which: str) -> bytes:
+def _checked_der(key: PrivateKey, which: str) -> bytes:
+    public = key.public_key()
     try:
-        check_numbers(key.public_key().public_numbers())
+        _check_kind(public, limits.ANY_KEYS)
     except PublicKeyError as err:
         raise PrivateKeyError(f"{which} key: {err}") from None
-    return public_der(key.public_key())
+    return public_der(public)
 
 
-def parse_private_key(pem: bytes) -> rsa.RSAPrivateKey:
-    """Read an RSA key from PEM: PKCS #1, PKCS #8 or OpenSSH, not encrypted.
+def same_key(one: PrivateKey, other: PrivateKey) -> bool:
+    """Report whether two private keys are the same."""
+    return public_der(one.public_key()) == public_der(other.public_key())
+
+
+def parse_private_key(pem: bytes) -> PrivateKey:
+    """Read an RSA key or one on P-256 from PEM: PKCS #1, SEC 1, PKCS #8 or OpenSSH, not encrypted.
 
     Raises:
-        PrivateKeyError: It is not an RSA key, or it is encrypted.
+        PrivateKeyError: It is no such key, or it is encrypted.
     """
     load = serialization.load_pem_private_key
     if b"BEGIN OPENSSH PRIVATE KEY" in pem:
@@ -212,17 +289,17 @@ def parse_private_key(pem: bytes) -> rsa.RSAPrivateKey:
     try:
         key = load(pem, None)
     except TypeError:
-        text = "the key is encrypted: remove its passphrase, with ssh-keygen -p or openssl rsa"
+        text = "the key is encrypted: remove its passphrase, with ssh-keygen -p or openssl pkey"
         raise PrivateKeyError(f"parse private key: {text}") from None
     except (ValueError, UnsupportedAlgorithm) as err:
         raise PrivateKeyError(f"parse private key: {err}") from None
-    if not isinstance(key, rsa.RSAPrivateKey):
-        raise PrivateKeyError(f"parse private key: {type(key).__name__} is not an RSA key")
+    if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+        raise PrivateKeyError(f"parse private key: {type(key).__name__} is of no kind that is known")
     _checked_der(key, "parse private")
     return key
 
 
-def encode_private_key(key: rsa.RSAPrivateKey) -> bytes:
+def encode_private_key(key: PrivateKey) -> bytes:
     """Return key as PKCS #8 in PEM, not encrypted."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

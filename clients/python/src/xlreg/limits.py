@@ -15,26 +15,43 @@ MAX_ENDPOINT: Final = 261
 MAX_ENDPOINTS: Final = 16
 """Endpoints of one token."""
 MIN_CLUSTER: Final = 2
-MAX_CLUSTER: Final = 64
+MAX_CLUSTER: Final = 1024
 """Members of a cluster."""
-MAX_TOKEN: Final = 8 << 10
-"""Bytes of an encoded token without its certificate."""
+MAX_CLASSIC_CLUSTER: Final = 64
+"""Members of a cluster that exists over a classic carrier."""
+MAX_SET: Final = MAX_CLUSTER // 8
+"""Bytes of a set of indexes."""
+MAX_TOKEN: Final = 12 << 10
+"""Bytes of an encoded token without its Certificate."""
+MAX_CLASSIC_TOKEN: Final = 8 << 10
+"""The same over a classic carrier."""
 MAX_CERTIFICATE: Final = 4 << 10
-"""Bytes of a certificate in DER."""
+"""Bytes of a certificate in DER, and of a token's Certificate."""
+MAX_LABELS: Final = 32
+"""Labels of one token."""
+MAX_LABELS_SIZE: Final = 2048
+"""Bytes of their keys and values together."""
+MAX_RUN: Final = 32
+"""Bytes of a run."""
+MAX_USES: Final = 1000
+"""How many keys an invite can admit, unless it admits any number."""
 
 
 class KeyBounds(NamedTuple):
-    """Which RSA keys are accepted."""
+    """Which keys are accepted: how large RSA keys may be, and whether keys on P-256 are."""
 
     min_bits: int
     max_bits: int
     max_exponent: int
+    p256: bool
 
 
-CLASSIC_KEYS: Final = KeyBounds(1024, 8192, 2**31 - 1)
-"""Over a classic carrier."""
-MODERN_KEYS: Final = KeyBounds(2048, 4096, 65537)
-"""Over 2.0, where every reader of a roster verifies with them. Nothing smaller is ever made."""
+ANY_KEYS: Final = KeyBounds(1024, 8192, 2**31 - 1, p256=True)
+"""Anywhere."""
+CLASSIC_KEYS: Final = ANY_KEYS._replace(p256=False)
+"""Over a classic carrier, and in credentials."""
+MODERN_KEYS: Final = KeyBounds(2048, 4096, 65537, p256=True)
+"""Over 2.0, where every reader of a roster verifies with them. No smaller RSA key is ever made."""
 MIN_EXPONENT: Final = 3
 MAX_CLASSIC: Final = 16384
 """Bytes of ciphertext, IV included, of one classic message."""

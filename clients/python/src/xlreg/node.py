@@ -6,24 +6,29 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import TracebackType
 
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
-
 from . import certificate as certs
 from . import limits
 from ._directory import CERTIFICATE, COMMS, RECORD, SIG, Directory, node_errors
-from ._errors import CertificateError, NodeError, NodeExistsError, NodeReadOnlyError, XlregError
+from ._errors import (
+    CertificateError,
+    NodeError,
+    NodeExistsError,
+    NodeReadOnlyError,
+    PublicKeyError,
+    XlregError,
+)
 from ._naming import new_name
 from ._record import Record, Registration
-from .keys import DEFAULT_KEY_BITS, Keys, public_der
+from ._wire.inner import decode_labels, encode_labels
+from .keys import DEFAULT_KEY_KIND, Keys, PrivateKey, kind_of, parse_public_key, public_der, same_key
 from .regcred import RegCred
-from .signatures import sign_classic, sign_token
+from .signatures import sign_classic, sign_comms, sign_token
 from .version import Protocol
 from .vocabulary import Endpoint, NodeAttrs, NodeID, SigKey, Token, check_name, endpoints_of
 
@@ -38,18 +43,13 @@ class _Certificate:
     """One that a node has for itself, read once."""
 
     der: bytes
+    field: bytes  # what a token has of it
     begin: datetime
     end: datetime
-    names: frozenset[x509.GeneralName]
 
     @classmethod
     def load(cls, der: bytes) -> _Certificate:
-        parsed = certs.load(der)
-        try:
-            names = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
-            names = x509.SubjectAlternativeName([])
-        return cls(der, parsed.not_valid_before_utc, parsed.not_valid_after_utc, frozenset(names))
+        return cls(der, certs.field_of(der), *certs.dates(der))
 
     @property
     def life(self) -> timedelta:
@@ -60,8 +60,12 @@ class _Certificate:
         return self.begin <= now and self.end - now > self.life / 3
 
     def fits(self, token: Token) -> bool:
-        """Report whether it has the alternative names of token."""
-        return self.names == frozenset(certs.alternative_names(token))
+        """Report whether it is the one that follows from token."""
+        try:
+            certs.check_shown(replace(token, certificate=self.field), self.der)
+        except CertificateError:
+            return False
+        return True
 
 
 class Node:
@@ -114,7 +118,8 @@ class Node:
         self._record = record
         self._life = life
         self._certificate: _Certificate | None = None
-        self._signatures: dict[bool, bytes] = {}  # by whether they are classic, while nothing changes
+        self._labels = b""
+        self._signatures: dict[str, bytes] = {}  # by field, while nothing changes that they cover
 
     @classmethod
     def init(
@@ -124,7 +129,7 @@ class Node:
         name: str | None = None,
         endpoints: Iterable[str] = (),
         keys: Keys | None = None,
-        bits: int = 0,
+        kind: str = "",
         attrs: NodeAttrs = NodeAttrs.NONE,
         certificate_life: timedelta = certs.DEFAULT_LIFE,
         only_here: bool = False,
@@ -140,7 +145,7 @@ class Node:
                 key in the directory, and otherwise this machine's with digits of the key.
             endpoints: Where the node is.
             keys: Its keys; new ones by default.
-            bits: The size of new keys; 0 is 2048.
+            kind: That of new keys: rsa2048, which is the default, rsa3072, rsa4096 or p256.
             attrs: Its attributes.
             certificate_life: For how long its certificates are valid.
             only_here: It is the only node on this machine, whose name is then enough.
@@ -162,13 +167,13 @@ class Node:
             with _closing_on_error(lock):
                 if files.has_record():
                     raise NodeExistsError("there is a node already")
-                node, keys = cls.__new__(cls), _fill_keys(files, keys, bits)
+                node, keys = cls.__new__(cls), _fill_keys(files, keys, kind)
                 _refuse_registry(files, keys)
                 record = Record(name or new_name(keys.sig_key, only_here), attrs, ends)
                 node._setup(keys, record, certificate_life)
                 node._directory, node._lock = files, lock
                 files.remove_certificate()  # of an earlier try, perhaps under another name
-                if node.keys.sig.key_size >= limits.MODERN_KEYS.min_bits:
+                if _is_modern(node.keys):
                     node.certificate()
                 files.write_record(record)
         return node
@@ -236,18 +241,17 @@ class Node:
         if der is None:
             return
         try:
-            kept = _Certificate.load(der)
+            begin, end = certs.dates(der)
             key = SigKey(certs.public_key_of(der))
         except CertificateError as err:
             raise NodeError(f"{files.path / 'cert.pem'}: {err}: remove it, and it is made anew") from None
         if key != self._keys.sig_key:
             remedy = "if the latter is right, remove the former, and it is made anew"
             raise NodeError(f"{files.path / 'cert.pem'} and {SIG} hold different keys: {remedy}")
-        self._life = max(kept.life, _MIN_LIFE)
-        token = self._token()
+        self._life = max(end - begin, _MIN_LIFE)
         with contextlib.suppress(CertificateError):
-            certs.check_certificate(der, token)
-            self._certificate = kept if kept.fits(token) else None
+            kept = _Certificate.load(der)
+            self._certificate = kept if kept.fits(self._token()) else None
 
     @property
     def directory(self) -> Path | None:
@@ -304,9 +308,31 @@ class Node:
             if record.endpoints == self._record.endpoints:
                 return
             self._save(record, "set endpoints")
-            self._signatures.clear()
+            self._forget("digsig", "digsig2")
             if self._certificate is not None and not self._certificate.fits(self._token()):
                 self._certificate = None
+
+    @property
+    def labels(self) -> dict[str, bytes]:
+        """What the node tells the others besides its addresses."""
+        return decode_labels(self._labels)
+
+    def set_labels(self, labels: Mapping[str, str | bytes]) -> None:
+        """Replace the node's labels, for rosters that are read after it joins the next time.
+
+        They are not saved: a program says them at each start.
+
+        Args:
+            labels: Keys have the form of names, values are any bytes or text.
+
+        Raises:
+            IllFormedTokenError: There are too many, or they are too long, or a key is no name.
+        """
+        encoded = encode_labels({k: v.encode() if isinstance(v, str) else v for k, v in labels.items()})
+        with self._mutex:
+            if encoded != self._labels:
+                self._labels = encoded
+                self._forget("digsig2")
 
     def set_registration(self, registration: Registration) -> None:
         """Keep what is known of a registry, in place of what was; on disk when this returns.
@@ -339,12 +365,14 @@ class Node:
         with self._mutex:
             if self._certificate is not None and self._certificate.serves(now):
                 return self._certificate.der
-            der = certs.new_certificate(self._keys.sig, self._token(), now, self._life)
+            token = self._token()
+            field = certs.new_field(self._keys.sig, token, now, self._life)
+            der = certs.build(replace(token, certificate=field))
             if self._lock is not None and self._directory is not None:
                 with node_errors("save certificate"):
                     self._directory.write_certificate(der)
             self._certificate = _Certificate.load(der)
-            self._signatures.pop(False, None)
+            self._forget("digsig2")
             return der
 
     def token(self, protocol: Protocol, node_id: NodeID | None, now: datetime) -> tuple[Token, bytes | None]:
@@ -355,22 +383,28 @@ class Node:
         """
         with self._mutex:
             token = self._token(node_id)
+            sig, comms = self._keys.sig, self._keys.comms
             if protocol.classic:
-                return replace(
-                    token, digsig=self._signed(True, lambda: sign_classic(self._keys.sig, token))
-                ), None
+                return replace(token, digsig=self._signed("digsig", lambda: sign_classic(sig, token))), None
             der = self.certificate(now)
-            signature = self._signed(False, lambda: sign_token(self._keys.sig, token, der))
-            return replace(token, digsig2=signature), der
+            modern = replace(token, certificate=certs.field_of(der))
+            digsig2 = self._signed("digsig2", lambda: sign_token(sig, modern))
+            comms_sig = self._signed("comms_sig", lambda: sign_comms(comms, modern))
+            return replace(modern, digsig2=digsig2, comms_sig=comms_sig), der
 
-    def _signed(self, classic: bool, sign: Callable[[], bytes]) -> bytes:
-        if classic not in self._signatures:
-            self._signatures[classic] = sign()
-        return self._signatures[classic]
+    def _signed(self, field: str, sign: Callable[[], bytes]) -> bytes:
+        if field not in self._signatures:
+            self._signatures[field] = sign()
+        return self._signatures[field]
+
+    def _forget(self, *fields: str) -> None:
+        for field in fields:
+            self._signatures.pop(field, None)
 
     def _token(self, node_id: NodeID | None = None) -> Token:
         r, keys = self._record, self._keys
-        return Token(r.name, keys.comms_key, keys.sig_key, r.endpoints, r.attrs, node_id)
+        token = Token(r.name, keys.comms_key, keys.sig_key, r.endpoints, r.attrs, node_id)
+        return replace(token, labels=self._labels)
 
     def close(self) -> None:
         """Give up the lock: nothing can be changed any more. May be called again."""
@@ -438,18 +472,28 @@ def _refuse_registry(files: Directory, keys: Keys) -> None:
         raise NodeError(files.is_registry(_CREDENTIALS))
 
 
-def _read_key(files: Directory, name: str) -> rsa.RSAPrivateKey:
+def _read_key(files: Directory, name: str) -> PrivateKey:
     try:
         return files.read_key(name)
     except FileNotFoundError as err:
         raise NodeError(f"{err}: put the key there, or make a new node") from None
 
 
-def _fill_keys(files: Directory, keys: Keys | None, bits: int) -> Keys:
-    comms = _existing_key(files, COMMS, keys.comms if keys else None, bits)
-    sig = _existing_key(files, SIG, keys.sig if keys else None, bits)
+def _is_modern(keys: Keys) -> bool:
+    """Report whether keys are for protocol 2.0."""
+    try:
+        parse_public_key(keys.sig_key, limits.MODERN_KEYS)
+        parse_public_key(keys.comms_key, limits.MODERN_KEYS)
+    except PublicKeyError:
+        return False
+    return True
+
+
+def _fill_keys(files: Directory, keys: Keys | None, kind: str) -> Keys:
+    comms = _existing_key(files, COMMS, keys.comms if keys else None, kind)
+    sig = _existing_key(files, SIG, keys.sig if keys else None, kind)
     if comms is None or sig is None:
-        made = keys or Keys.generate(bits or DEFAULT_KEY_BITS)
+        made = keys or Keys.generate(kind or DEFAULT_KEY_KIND)
         if comms is None:
             comms = made.comms
             files.write_key(COMMS, comms)
@@ -459,19 +503,15 @@ def _fill_keys(files: Directory, keys: Keys | None, bits: int) -> Keys:
     return Keys(comms, sig)
 
 
-def _existing_key(
-    files: Directory, name: str, given: rsa.RSAPrivateKey | None, bits: int
-) -> rsa.RSAPrivateKey | None:
+def _existing_key(files: Directory, name: str, given: PrivateKey | None, kind: str) -> PrivateKey | None:
     """Return the key in a file of a directory that holds no node yet, or None."""
     try:
         key = files.read_key(name)
     except FileNotFoundError:
         return None
     path = files.path / name
-    if given is not None and given.private_numbers() != key.private_numbers():
+    if given is not None and not same_key(given, key):
         raise NodeError(f"{path} is there and holds another key than given: move it away")
-    if given is None and bits and key.key_size != bits:
-        raise NodeError(
-            f"{path} is there and holds a key of {key.key_size} bits, not of {bits}: move it away"
-        )
+    if given is None and kind and kind_of(key) != kind:
+        raise NodeError(f"{path} is there and holds a key of kind {kind_of(key)}, not {kind}: move it away")
     return key

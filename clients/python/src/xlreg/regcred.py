@@ -21,7 +21,7 @@ from .keys import (
     format_fingerprint,
     marshal_ssh,
     parse_fingerprint,
-    parse_public_key,
+    parse_rsa_key,
     parse_ssh,
     public_der,
 )
@@ -30,7 +30,8 @@ from .vocabulary import CommsKey, Endpoint, NodeID, SigKey, check_name, endpoint
 
 _MAX_FILE = 64 << 10
 _MAX_URL = 8 << 10
-_PREFIX = "xlreg://"
+PREFIX = "xlreg://"
+"""How a line about a registry begins."""
 _TCP = "TcpEndPoint: "
 _HEAD = "regCred {"
 
@@ -95,7 +96,7 @@ class RegCred:
             OSError: The file cannot be read.
             RegCredError: It is not a regCred.dat; the error names the file and the line.
         """
-        return cls.parse_file(path, _read(Path(path)))
+        return cls.parse_file(path, read_file(Path(path)))
 
     @classmethod
     def parse_file(cls, path: str | os.PathLike[str], data: bytes) -> RegCred:
@@ -219,8 +220,10 @@ class Target:
         """
         if len(url) > _MAX_URL:
             raise RegCredError(f"registry url of {len(url)} bytes: at most {_MAX_URL} allowed")
+        if _SECRET.search(url):
+            raise RegCredError("registry url: this is a ticket, which is for a cluster and may be a secret")
         try:
-            return _parse_url("".join(_pasted(url).split()))  # terminals break long lines
+            return _parse_url("".join(pasted(url).split()))  # terminals break long lines
         except XlregError as err:
             raise RegCredError(f"registry url {quote(url)}: {err}") from None
 
@@ -236,13 +239,15 @@ class Target:
             return what
         if isinstance(what, RegCred):
             return what.target
-        text = _pasted(what) if isinstance(what, str) else ""
+        text = pasted(what) if isinstance(what, str) else ""
         if isinstance(what, str) and not text:
-            raise RegCredError(f"{quote(what)} names no registry: want a regCred file or an {_PREFIX} line")
-        if text.startswith(_PREFIX):
+            raise RegCredError(f"{quote(what)} names no registry: want a regCred file or an {PREFIX} line")
+        if text.startswith(PREFIX):
             return cls.parse(text)
         if text.startswith(_HEAD):
             return RegCred.parse(text).target
+        if _SECRET.search(text):
+            raise RegCredError(f"want a regCred file or an {PREFIX} line, and this looks like a ticket")
         path = Path(what)
         if not path.exists() and text:
             _refuse_address(text)
@@ -257,11 +262,11 @@ class Target:
             OSError: The file cannot be read.
             RegCredError: It holds neither; the error names the file.
         """
-        data = _read(Path(path))
-        if not _pasted(data).startswith(_PREFIX):
+        data = read_file(Path(path))
+        if not pasted(data).startswith(PREFIX):
             return RegCred.parse_file(path, data).target
         try:
-            return cls.parse(_pasted(data))
+            return cls.parse(pasted(data))
         except RegCredError as err:
             raise RegCredError(f"{path}: {err}") from err
 
@@ -274,16 +279,17 @@ class Target:
     def url(self) -> str:
         """The line that parse reads."""
         digest = base64.urlsafe_b64encode(parse_fingerprint(self.fingerprint)).decode().rstrip("=")
-        return f"{_PREFIX}{','.join(self.endpoints)}/?sig={digest}"
+        return f"{PREFIX}{','.join(self.endpoints)}/?sig={digest}"
 
 
 _QUOTES = "\"'`<>\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb"
 # Byte order marks, spaces of no width, and marks that say in which direction to write.
 _INVISIBLE = "\ufeff\u200b\u2060\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-_ASSIGNMENT = re.compile(r"\A(export\s+)?XLREG_REGISTRY=")
+_ASSIGNMENT = re.compile(r"\A(export\s+)?XLREG_(REGISTRY|TICKET)=")
+_SECRET = re.compile(r"\b(owner|invite)=", re.IGNORECASE)
 
 
-def _pasted(text: str | bytes) -> str:
+def pasted(text: str | bytes) -> str:
     """Return a text without what surrounds it when people paste it.
 
     That is blanks, line ends, quotes, a byte order mark, and the variable that it is for.
@@ -296,7 +302,8 @@ def _pasted(text: str | bytes) -> str:
     return text
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """Return what is in a file with credentials or a line, and not much more than it may hold."""
     with path.open("rb") as file:
         return file.read(_MAX_FILE + 1)
 
@@ -314,9 +321,9 @@ def _refuse_address(text: str) -> None:
 
 
 def _parse_url(url: str) -> Target:
-    if not url.startswith(_PREFIX):
-        raise RegCredError(f"want {_PREFIX}host:port/?sig=…")
-    hosts, found, query = url.removeprefix(_PREFIX).partition("/?")
+    if not url.startswith(PREFIX):
+        raise RegCredError(f"want {PREFIX}host:port/?sig=…")
+    hosts, found, query = url.removeprefix(PREFIX).partition("/?")
     if not found:
         raise RegCredError("no /?sig=… after the hosts: without it the registry cannot be told from another")
     endpoints = _endpoints(map(_with_port, hosts.split(",")))
@@ -345,7 +352,7 @@ def _endpoints(texts: Iterable[str]) -> tuple[Endpoint, ...]:
 
 
 def _ssh_line(der: bytes) -> str:
-    return "ssh-rsa " + base64.b64encode(marshal_ssh(parse_public_key(der))).decode()
+    return "ssh-rsa " + base64.b64encode(marshal_ssh(parse_rsa_key(der))).decode()
 
 
 def _key_der(key: bytes | str) -> bytes:
@@ -353,7 +360,7 @@ def _key_der(key: bytes | str) -> bytes:
     text = key.encode() if isinstance(key, str) else bytes(key)
     if text.startswith(b"ssh-rsa "):
         return _parse_ssh_line(text.decode("ascii", "replace"))
-    return public_der(parse_public_key(text))
+    return public_der(parse_rsa_key(text))
 
 
 def _parse_ssh_line(text: str) -> bytes:
@@ -379,7 +386,7 @@ class _Parser:
         text = data if isinstance(data, str) else data.decode("utf-8", "replace")
         if not text.startswith(_HEAD):
             before, found, _ = text.partition(_HEAD)
-            text = "\n" * (before.count("\n") if found else 0) + _pasted(data)
+            text = "\n" * (before.count("\n") if found else 0) + pasted(data)
         self._lines = [line.strip() for line in text.split("\n")]
         if not self._lines[-1]:
             self._lines.pop()

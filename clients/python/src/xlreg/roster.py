@@ -8,8 +8,11 @@ from datetime import datetime, timezone
 from cryptography import x509
 
 from ._errors import UnverifiedError, quote
-from .certificate import check_certificate, span, valid_from
-from .vocabulary import Cluster, Endpoint, NodeID, Token
+from ._wire.inner import decode_admission, decode_labels
+from .certificate import build, load, span, valid_from
+from .owning import Invite
+from .sums import short_sum
+from .vocabulary import NO_STATE, Cluster, ClusterState, Endpoint, NodeID, Token
 
 
 @dataclass(frozen=True)
@@ -54,11 +57,37 @@ class Member:
         Raises:
             UnverifiedError: The member has proved nothing.
         """
-        if not self.verified or self.token.certificate is None:
+        return load(self.certificate_der)
+
+    @property
+    def certificate_der(self) -> bytes:
+        """The certificate in DER. It does not travel, and is built from the token.
+
+        Raises:
+            UnverifiedError: The member has proved nothing.
+        """
+        if not self.verified:
             raise UnverifiedError(
                 f"certificate of {quote(self.name)}: member is not verified: no proof over 2.0"
             )
-        return check_certificate(self.token.certificate, self.token)
+        return build(self.token)
+
+    @property
+    def labels(self) -> dict[str, bytes]:
+        """What the member tells the others besides its addresses, signed like all that it says."""
+        return decode_labels(self.token.labels)
+
+    @property
+    def invite(self) -> Invite | None:
+        """The invite that it came with, in a cluster that has an owner; None for none.
+
+        Raises:
+            AdmissionRefusedError: What the registry hands out is no leave to join.
+        """
+        if not self.token.admission:
+            return None
+        invite = decode_admission(self.token.admission).invite
+        return invite if invite.key else None
 
     def __repr__(self) -> str:
         unverified = "" if self.verified else ", not verified"
@@ -83,10 +112,16 @@ class Roster:
     Attributes:
         cluster: The cluster.
         members: Its members.
+        state: Its epoch and revision; all zero over a classic carrier.
+        sum: What is the same for everyone who sees the same cluster; empty over a classic carrier.
+        pinned: Whether the cluster's key was known, and its owner has admitted every member.
     """
 
     cluster: Cluster
     members: tuple[Member, ...]
+    state: ClusterState = NO_STATE
+    sum: bytes = b""
+    pinned: bool = False
 
     def __repr__(self) -> str:
         names = ", ".join(member.name for member in self.members) or "nobody"
@@ -100,6 +135,10 @@ class Roster:
     def by_id(self, node_id: bytes) -> Member | None:
         """Return the member with this ID, or None."""
         return next((m for m in self.members if m.id == node_id), None)
+
+    def by_key(self, sig_key: bytes) -> Member | None:
+        """Return the member with this sig key, or None; over 2.0 there is at most one."""
+        return next((m for m in self.members if m.token.sig_key == sig_key), None)
 
     def by_index(self, index: int) -> Member | None:
         """Return the member with this index, or None."""
@@ -125,6 +164,11 @@ class Roster:
         """
         now = now or datetime.now(timezone.utc)
         return (*filter(None, (warn_of_clock(member, now) for member in self.members)), *warn_of_shared(self))
+
+    @property
+    def short_sum(self) -> str:
+        """The sum as people compare it; empty over a classic carrier."""
+        return short_sum(self.sum) if self.sum else ""
 
     @property
     def unverified(self) -> tuple[Member, ...]:

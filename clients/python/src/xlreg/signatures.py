@@ -1,4 +1,4 @@
-"""The signatures of the protocol: over tokens, and over classic log-ins."""
+"""The signatures of nodes: over their tokens, by both of their keys, and over classic log-ins."""
 
 from __future__ import annotations
 
@@ -7,21 +7,97 @@ import struct
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from . import limits
-from ._errors import BadSignatureError, PublicKeyError, quote
-from .keys import parse_public_key
+from ._errors import BadSignatureError, CertificateError, NeedsRSAError, PublicKeyError, quote
+from .certificate import build, strict
+from .keys import PrivateKey, parse_public_key, parse_rsa_key
 from .vocabulary import NodeID, SigKey, Token
 
-# Separates the signature of a 2.0 token from everything else that the same key may sign.
-_CONTEXT = b"xlreg token 2.0\x00"
+# These separate what is signed over 2.0 from everything else that the same key may sign.
+_TOKEN, _COMMS = b"xlreg token 2.0\x00", b"xlreg comms 2.0\x00"
 _PSS = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=32)
 
 
-def sign_classic(key: rsa.RSAPrivateKey, token: Token) -> bytes:
-    """Return the classic signature of a token, its DigSig (section 4.1)."""
-    return key.sign(_classic_text(token), padding.PKCS1v15(), hashes.SHA1())  # noqa: S303
+def lp(data: bytes) -> bytes:
+    """Return data behind its length, as it is signed and hashed."""
+    return struct.pack(">I", len(data)) + data
+
+
+def sign(key: PrivateKey, text: bytes) -> bytes:
+    """Return a signature of 2.0, by a key of either kind."""
+    if isinstance(key, rsa.RSAPrivateKey):
+        return key.sign(text, _PSS, hashes.SHA256())
+    return key.sign(text, ec.ECDSA(hashes.SHA256()))
+
+
+def verify(key: bytes, signature: bytes, text: bytes, what: str) -> None:
+    """Hold what sign returned against a public key in DER.
+
+    Raises:
+        BadSignatureError: It is not that of the text, or the key is not valid; what says whose it is.
+    """
+    try:
+        public = parse_public_key(key, limits.MODERN_KEYS)
+        if isinstance(public, rsa.RSAPublicKey):
+            public.verify(signature, text, _PSS, hashes.SHA256())
+        else:
+            public.verify(strict(signature), text, ec.ECDSA(hashes.SHA256()))
+    except PublicKeyError as err:
+        raise BadSignatureError(f"{what}: {err}") from None
+    except InvalidSignature:
+        raise BadSignatureError(what) from None
+
+
+def sign_token(key: PrivateKey, token: Token) -> bytes:
+    """Return the 2.0 signature of a token that has its Certificate, its DigSig2 (section 7.5)."""
+    return sign(key, _token_text(token))
+
+
+def sign_comms(key: PrivateKey, token: Token) -> bytes:
+    """Return the signature of a token's comms key, its CommsSig. It depends on the two keys alone."""
+    return sign(key, _comms_text(token))
+
+
+def verify_token(token: Token) -> None:
+    """Hold a token's DigSig2 and CommsSig against its keys and its certificate.
+
+    Raises:
+        BadSignatureError: One of them does not verify, or the token's Certificate gives none.
+    """
+    name = quote(token.name)
+    verify(token.sig_key, token.digsig2 or b"", _token_text(token), f"2.0 signature of {name}")
+    verify(token.comms_key, token.comms_sig or b"", _comms_text(token), f"comms signature of {name}")
+
+
+def _token_text(token: Token) -> bytes:
+    try:
+        certificate = hashlib.sha256(build(token)).digest()
+    except CertificateError as err:
+        raise BadSignatureError(str(err)) from None
+    attrs = struct.pack("<Q", token.attrs)
+    fields = [token.name.encode(), attrs, token.comms_key, token.sig_key, certificate]
+    ends = [endpoint.encode() for endpoint in token.endpoints]
+    count = struct.pack(">I", len(ends))
+    labels = lp(token.labels) if token.labels else b""
+    return _TOKEN + b"".join(map(lp, fields)) + count + b"".join(map(lp, ends)) + labels
+
+
+def _comms_text(token: Token) -> bytes:
+    return _COMMS + lp(token.comms_key) + lp(token.sig_key)
+
+
+# Classic carriers.
+
+
+def sign_classic(key: PrivateKey, token: Token) -> bytes:
+    """Return the classic signature of a token, its DigSig (section 4.1).
+
+    Raises:
+        NeedsRSAError: The key is of another kind.
+    """
+    return _rsa(key).sign(_classic_text(token), padding.PKCS1v15(), hashes.SHA1())  # noqa: S303
 
 
 def verify_classic(token: Token) -> None:
@@ -35,9 +111,13 @@ def verify_classic(token: Token) -> None:
     )
 
 
-def sign_login(key: rsa.RSAPrivateKey, salt2: bytes, node_id: NodeID) -> bytes:
-    """Return what proves over a classic carrier that a client holds the sig key of node_id (section 5.2)."""
-    return key.sign(salt2 + node_id, padding.PKCS1v15(), hashes.SHA1())  # noqa: S303
+def sign_login(key: PrivateKey, salt2: bytes, node_id: NodeID) -> bytes:
+    """Return what proves over a classic carrier that a client holds the sig key of node_id (section 5.2).
+
+    Raises:
+        NeedsRSAError: The key is of another kind.
+    """
+    return _rsa(key).sign(salt2 + node_id, padding.PKCS1v15(), hashes.SHA1())  # noqa: S303
 
 
 def verify_login(sig_key: SigKey, salt2: bytes, node_id: NodeID, digsig: bytes) -> None:
@@ -49,38 +129,17 @@ def verify_login(sig_key: SigKey, salt2: bytes, node_id: NodeID, digsig: bytes) 
     _verify_sha1(sig_key, digsig, salt2 + node_id, f"log-in of {node_id}")
 
 
-def sign_token(key: rsa.RSAPrivateKey, token: Token, certificate: bytes) -> bytes:
-    """Return the 2.0 signature of a token, its DigSig2 (section 7.5).
-
-    It binds the token to the certificate that the client shows in its handshake.
-    """
-    return key.sign(_token_text(token, certificate), _PSS, hashes.SHA256())
-
-
-def verify_token(token: Token, certificate: bytes) -> None:
-    """Hold a token's DigSig2 against its sig key and a certificate. Nothing else in it is looked at.
-
-    Raises:
-        BadSignatureError: The signature or the key is not valid.
-    """
-    key = _signing_key(token.sig_key, limits.MODERN_KEYS)
-    try:
-        key.verify(token.digsig2 or b"", _token_text(token, certificate), _PSS, hashes.SHA256())
-    except InvalidSignature:
-        raise BadSignatureError(f"2.0 signature of {quote(token.name)}") from None
-
-
-def _signing_key(sig_key: SigKey, bounds: limits.KeyBounds) -> rsa.RSAPublicKey:
-    try:
-        return parse_public_key(sig_key, bounds)
-    except PublicKeyError as err:
-        raise BadSignatureError(f"sig key: {err}") from None
+def _rsa(key: PrivateKey) -> rsa.RSAPrivateKey:
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise NeedsRSAError
+    return key
 
 
 def _verify_sha1(sig_key: SigKey, signature: bytes, text: bytes, what: str) -> None:
-    key = _signing_key(sig_key, limits.CLASSIC_KEYS)
     try:
-        key.verify(signature, text, padding.PKCS1v15(), hashes.SHA1())  # noqa: S303
+        parse_rsa_key(sig_key).verify(signature, text, padding.PKCS1v15(), hashes.SHA1())  # noqa: S303
+    except PublicKeyError as err:
+        raise BadSignatureError(f"sig key: {err}") from None
     except InvalidSignature:
         raise BadSignatureError(what) from None
 
@@ -89,20 +148,3 @@ def _classic_text(token: Token) -> bytes:
     """Run the fields together without lengths, as deployed peers do."""
     fields = [token.name.encode(), struct.pack("<Q", token.attrs), token.comms_key, token.sig_key]
     return b"".join(fields) + "".join(token.endpoints).encode()
-
-
-def _token_text(token: Token, certificate: bytes) -> bytes:
-    fields = [
-        token.name.encode(),
-        struct.pack("<Q", token.attrs),
-        token.comms_key,
-        token.sig_key,
-        hashlib.sha256(certificate).digest(),
-    ]
-    ends = [endpoint.encode() for endpoint in token.endpoints]
-    count = struct.pack(">I", len(ends))
-    return _CONTEXT + b"".join(map(_lp, fields)) + count + b"".join(map(_lp, ends))
-
-
-def _lp(data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + data

@@ -235,9 +235,9 @@ def _children(pid: int) -> list[int]:
 
 
 @functools.cache
-def shared_keys(index: int) -> Keys:  # noqa: ARG001  # what tells them apart
-    """Return the index-th keys of this process: made when they are first asked for, and then the same."""
-    return Keys.generate()
+def shared_keys(index: int, kind: str = "rsa2048") -> Keys:  # noqa: ARG001  # what tells them apart
+    """Return the index-th keys of a kind of this process: made when they are first asked for, and kept."""
+    return Keys.generate(kind)
 
 
 class TestCluster:
@@ -268,16 +268,18 @@ class TestCluster:
 
         Args:
             target: The registry.
-            size: How many members, 2 to 64.
+            size: How many members, 2 to 1024; over a classic carrier to 64.
             name: What the name begins with.
-            protocol: What the members speak with the registry.
+            protocol: What the members speak with the registry. Over 2.0 their keys are on P-256.
             timeout: Seconds for all of it.
 
         Raises:
             XlregError: It cannot be formed; see xlreg.form.
         """
         listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(size)]
-        nodes = [Node(f"m{i}", keys=shared_keys(i), attrs=NodeAttrs.EPHEMERAL) for i in range(size)]
+        classic = protocol is not None and Protocol.of(protocol).classic
+        kind = "rsa2048" if classic else "p256"
+        nodes = [Node(f"m{i}", keys=shared_keys(i, kind), attrs=NodeAttrs.EPHEMERAL) for i in range(size)]
         full_name = f"{name}-{os.urandom(8).hex()}"
 
         def join(i: int) -> Membership:

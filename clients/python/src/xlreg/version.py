@@ -166,7 +166,7 @@ class Protocol(enum.Enum):
 
     @property
     def key_bounds(self) -> limits.KeyBounds:
-        """Which RSA keys it accepts."""
+        """Which keys it accepts."""
         return limits.CLASSIC_KEYS if self.classic else limits.MODERN_KEYS
 
     @classmethod

@@ -8,17 +8,29 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NewType, TypeVar
+from typing import Final, NewType, TypeVar
 
 from . import limits
-from ._errors import EndpointError, IDError, IllFormedNameError, IllFormedTokenError, XlregError, quote
+from ._errors import (
+    EndpointError,
+    IDError,
+    IllFormedNameError,
+    IllFormedTokenError,
+    ProtocolError,
+    XlregError,
+    quote,
+)
 
 _ID = TypeVar("_ID", bound="_Identifier")
 
 CommsKey = NewType("CommsKey", bytes)
-"""An RSA public key to encrypt to: PKIX SubjectPublicKeyInfo in DER, as it came."""
+"""A public key to encrypt to: PKIX SubjectPublicKeyInfo in DER, as it came."""
 SigKey = NewType("SigKey", bytes)
-"""An RSA public key for signatures, in the form of a CommsKey."""
+"""A public key for signatures, in the form of a CommsKey."""
+ClusterKey = NewType("ClusterKey", bytes)
+"""The public half of a cluster's own key, Ed25519 in 32 bytes; empty for an open cluster."""
+NO_KEY: Final = ClusterKey(b"")
+"""That of an open cluster."""
 
 
 class _Identifier(bytes):
@@ -191,13 +203,25 @@ class NodeAttrs(enum.IntFlag):
 
 
 class ClusterAttrs(enum.IntFlag):
-    """The attribute bits of a cluster. The first two have no effect yet."""
+    """The attribute bits of a cluster. The second has no effect."""
 
     NONE = 0
     EPHEMERAL = 1
+    """It goes with its last member."""
     DELETED = 2
     UNIQUE = 4
     """The registry makes the name new by appending to it."""
+
+
+def check_cluster_key(key: bytes) -> ClusterKey:
+    """Return the key of a cluster, if it is one or none.
+
+    Raises:
+        IllFormedNameError: It has another length than 32 bytes.
+    """
+    if len(key) not in (0, 32):
+        raise IllFormedNameError(f"cluster key of {len(key)} bytes, want 32")
+    return ClusterKey(key)
 
 
 @dataclass(frozen=True)
@@ -205,6 +229,14 @@ class Cluster:
     """What is fixed about a cluster when it is created.
 
     A size or count of 0 is one that an original server did not tell.
+
+    Attributes:
+        id: Its ID.
+        name: Its name.
+        attrs: Its attributes.
+        size: How many members it is made for.
+        endpoint_count: How many endpoints each of them must have.
+        key: The public half of its own key; empty if it is open to all who know its name.
     """
 
     id: ClusterID
@@ -212,6 +244,7 @@ class Cluster:
     attrs: ClusterAttrs = ClusterAttrs.NONE
     size: int = 0
     endpoint_count: int = 0
+    key: ClusterKey = field(default=NO_KEY, repr=False)
 
     def __str__(self) -> str:
         """Return how errors name it."""
@@ -219,11 +252,38 @@ class Cluster:
 
 
 @dataclass(frozen=True)
+class ClusterState:
+    """What of a cluster changes in the course of time; all zero over a classic carrier.
+
+    Attributes:
+        epoch: Which of its starts it is in, from 1.
+        revision: Grows with each change of its members, its epoch or its orders.
+        orders: How many orders its owner has given.
+    """
+
+    epoch: int = 0
+    revision: int = 0
+    orders: int = 0
+
+
+NO_STATE: Final = ClusterState()
+"""That of a cluster over a classic carrier."""
+
+
+@dataclass(frozen=True)
 class ClusterRef:
-    """Names a cluster by ID or by name. The ID counts if both are given; none names none."""
+    """Names a cluster by ID or by name. The ID counts if both are given; none names none.
+
+    With a key it is the one that has that key, and what others say of it is held against that.
+    """
 
     id: ClusterID | None = None
     name: str = ""
+    key: ClusterKey = field(default=NO_KEY, repr=False)
+
+    def __post_init__(self) -> None:
+        """Check the key."""
+        check_cluster_key(self.key)
 
     @classmethod
     def of(cls, what: ClusterRef | Cluster | ClusterID | str | None) -> ClusterRef:
@@ -233,7 +293,7 @@ class ClusterRef:
         if isinstance(what, ClusterRef):
             return what
         if isinstance(what, Cluster):
-            return cls(what.id, what.name)
+            return cls(what.id, what.name, what.key)
         if isinstance(what, ClusterID):
             return cls(what)
         return cls(name=what)
@@ -261,8 +321,14 @@ class Token:
         id: The ID; None in a token that has not been registered.
         digsig: The classic signature; from client to registry only.
         digsig2: The 2.0 signature; None in a node that registered over a classic carrier.
-        certificate: X.509 in DER; absent as digsig2 is, or if its form was not the agreed one.
+        certificate: What its certificate is built from; absent as digsig2 is.
         joined: When the node last joined the cluster, by the registry's clock; None outside a roster.
+        comms_sig: The signature by the comms key; absent as digsig2 is.
+        labels: What it tells the others besides, as it travels; see Member.labels.
+        admission: By what leave it is in a cluster that has a key, as it travels.
+        lease: For how many seconds it is a member without being heard of; 0 is for good.
+        seen: When the registry last heard of it; that may lag.
+        run: Which start of the program it is.
     """
 
     name: str
@@ -275,6 +341,17 @@ class Token:
     digsig2: bytes | None = field(default=None, repr=False)
     certificate: bytes | None = field(default=None, repr=False)
     joined: datetime | None = None
+    comms_sig: bytes | None = field(default=None, repr=False)
+    labels: bytes = field(default=b"", repr=False)
+    admission: bytes = field(default=b"", repr=False)
+    lease: float = 0.0
+    seen: datetime | None = None
+    run: bytes = field(default=b"", repr=False)
+
+    @property
+    def proofs(self) -> tuple[bytes | None, bytes | None, bytes | None]:
+        """The three proofs of 2.0; a token has all of them or none."""
+        return self.digsig2, self.certificate, self.comms_sig
 
 
 def check_token_form(name: str, endpoints: Iterable[str]) -> tuple[Endpoint, ...]:
@@ -288,3 +365,24 @@ def check_token_form(name: str, endpoints: Iterable[str]) -> tuple[Endpoint, ...
         return endpoints_of(endpoints)
     except XlregError as err:
         raise IllFormedTokenError(str(err)) from None
+
+
+def encode_set(indexes: int) -> bytes:
+    """Return a set of indexes, given as a number with their bits, as it travels (section 4.2)."""
+    return indexes.to_bytes((indexes.bit_length() + 7) // 8, "little")
+
+
+def decode_set(data: bytes) -> int:
+    """Return the number whose bits are the indexes in a set.
+
+    Raises:
+        ProtocolError: The set has more bytes than there may be.
+    """
+    if len(data) > limits.MAX_SET:
+        raise ProtocolError(f"set of {len(data)} bytes, at most {limits.MAX_SET} allowed")
+    return int.from_bytes(data, "little")
+
+
+def indexes_of(bits: int) -> list[int]:
+    """Return the indexes in a set, the lowest first."""
+    return [n for n in range(bits.bit_length()) if bits >> n & 1]

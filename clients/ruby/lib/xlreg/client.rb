@@ -111,7 +111,7 @@ module Xlreg
     # @raise [TooFewEndpointsError] the cluster asks for more
     # @raise [IdentityRequiredError] the node has not registered or logged in
     # @raise [SessionEndedError] the session is over
-    def join(cluster = nil, timeout: nil) = about(cluster, timeout) { |ref, limit| @dialogue.join(ref, limit) }
+    def join(cluster = nil, timeout: nil) = about(cluster, timeout) { |ref, limit| @dialogue.join(ref, limit).cluster }
 
     # Asks who is in the cluster now. Over 2.0 anyone may ask; over a classic carrier the node has to have
     # registered.

@@ -26,7 +26,11 @@ module Xlreg
   #     │   ├── ClusterSizeError             17   never sent: raised here; has cluster
   #     │   ├── TryLaterError                18   retry_after says when to come back
   #     │   ├── ProtocolError                19
-  #     │   └── IllFormedNameError           20
+  #     │   ├── IllFormedNameError           20
+  #     │   ├── AdmissionRefusedError        21   says what is wrong with the owner's leave
+  #     │   ├── OrdersChangedError           22   has orders, the number that are done
+  #     │   ├── RegistryFullError            23   retry_after says when to come back
+  #     │   └── KeyNotAdmittedError          24
   #     ├── DeadlineError               time was up
   #     │   ├── UnreachableError          no session with the registry; has failures
   #     │   └── IncompleteError           members are missing; says who is there
@@ -52,7 +56,8 @@ module Xlreg
   #     │   ├── PrivateKeyError
   #     │   ├── FingerprintError
   #     │   ├── CertificateError
-  #     │   └── RegCredError              has line
+  #     │   ├── RegCredError              has line
+  #     │   └── TicketError               no ticket, or one that is not for this; shows no secret
   #     └── NodeError                   a node's directory: says which file, and the remedy
   #         ├── NodeExistsError
   #         ├── NoNodeError
@@ -240,13 +245,49 @@ module Xlreg
     TEXT = 'ill-formed name'
   end
 
+  # The cluster has an owner, who has not admitted the node: the detail says what is wrong.
+  class AdmissionRefusedError < RegistryError
+    CODE = 21
+    TEXT = 'admission refused'
+  end
+
+  # An order has another number than the next one: somebody else gave one.
+  class OrdersChangedError < RegistryError
+    CODE = 22
+    TEXT = 'orders have changed'
+
+    # @return [Integer] how many are done
+    attr_reader :orders
+
+    # @param detail [String]
+    # @param retry_after [Float]
+    # @param orders [Integer]
+    def initialize(detail = '', retry_after: 0.0, orders: 0)
+      super(detail, retry_after: retry_after)
+      @orders = orders
+    end
+  end
+
+  # The registry keeps as much as it may.
+  class RegistryFullError < RegistryError
+    CODE = 23
+    TEXT = 'registry is full'
+  end
+
+  # The registry admits some keys only, and not this one.
+  class KeyNotAdmittedError < RegistryError
+    CODE = 24
+    TEXT = 'key is not admitted'
+  end
+
   # Every kind by its code.
   KINDS = [
     NoSuchClusterIDError, NoSuchClusterNameError, MemberIDInUseError, TooFewEndpointsError,
     MemberNameInUseError, IDInUseError, NoClusterNamedError, WrongStateError, BadTagError,
     UnexpectedTypeError, IllFormedTokenError, BadSignatureError, ClusterFullError,
     TooManyRequestsError, NotMemberError, IdentityRequiredError, ClusterSizeError, TryLaterError,
-    ProtocolError, IllFormedNameError
+    ProtocolError, IllFormedNameError, AdmissionRefusedError, OrdersChangedError, RegistryFullError,
+    KeyNotAdmittedError
   ].to_h { |kind| [kind::CODE, kind] }.freeze
 
   # The time given was up.
@@ -411,10 +452,10 @@ module Xlreg
   # Not a version: two to four numbers of 0 to 255.
   class VersionError < FormatError; end
 
-  # Not an RSA public key of an allowed size, in its one form.
+  # Not a public key of a kind and size that are allowed, in its one form.
   class PublicKeyError < FormatError; end
 
-  # Not an RSA private key that can be used.
+  # Not a private key that can be used.
   class PrivateKeyError < FormatError; end
 
   # Not a fingerprint: SHA256: and 43 characters of base64.
@@ -435,6 +476,9 @@ module Xlreg
       @line = line
     end
   end
+
+  # Not a ticket, or one that is not for what was asked. The text shows nothing that could be secret.
+  class TicketError < FormatError; end
 
   # A node's directory cannot be used; the text names the file and the remedy.
   class NodeError < Error; end

@@ -131,7 +131,7 @@ module Xlreg
       ref = find(dialogue, limit)
       before = @standing
       @standing = :asked unless before == :joined
-      cluster = found(dialogue.join(ref, limit))
+      cluster = found(dialogue.join(ref, limit).cluster)
       @standing = :joined
       cluster
     rescue RegistryError

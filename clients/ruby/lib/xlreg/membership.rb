@@ -170,7 +170,7 @@ module Xlreg
     # Finds the peer that a certificate belongs to.
     # @raise [StrangerError] none of them
     def peer(shown, peers)
-      peers.find { |member| member.verified? && member.token.certificate == shown } or
+      peers.find { |member| member.verified? && Certificate.build(member.token) == shown } or
         raise StrangerError, 'the other end is no other member of the cluster'
     end
 
@@ -185,7 +185,7 @@ module Xlreg
       store = OpenSSL::X509::Store.new
       store.flags = OpenSSL::X509::V_FLAG_PARTIAL_CHAIN
       peers.each { |member| store.add_cert(member.certificate) }
-      known = peers.map { |member| member.token.certificate }
+      known = peers.map { |member| Certificate.build(member.token) }
       context.cert_store = store
       context.verify_mode = OpenSSL::SSL::VERIFY_PEER | OpenSSL::SSL::VERIFY_FAIL_IF_NO_PEER_CERT
       context.verify_hostname = false

@@ -65,7 +65,7 @@ module Xlreg
       def initialize(protocol, comms_key)
         super(protocol)
         @hello = Xlreg::Classic::Hello.make(protocol)
-        @out << @hello.encrypt(PublicKey.parse(comms_key))
+        @out << @hello.encrypt(PublicKey.parse_rsa(comms_key))
         @reply = +''.b
       end
 
@@ -104,6 +104,9 @@ module Xlreg
         @sig_key = sig_key
       end
 
+      # @return [RegistryCertificate::Verified, nil] what the registry's certificates said
+      attr_reader :verified
+
       # Checks that the server is the registry wanted, right after the handshake, before a byte is sent or
       # believed (section 7.2).
       # @param chain [Array<String>] certificates in DER, leaf first
@@ -113,10 +116,8 @@ module Xlreg
       # @raise [NotARegistryError] it is something else
       def secured(chain:, alpn:, now:)
         raise NotARegistryError, "this is no registry: it speaks TLS, but not #{ALPN}" unless alpn == ALPN
-        raise UntrustedError, 'no certificate' if chain.empty?
 
-        key = @sig_key || RegistryCertificate.find_key(chain, @fingerprint)
-        RegistryCertificate.check_leaf(chain[0], key, now: now)
+        @verified = RegistryCertificate.check(chain, sig_key: @sig_key, fingerprint: @fingerprint, now: now)
         @codec = Codec::Framing.new
         @state = :open
       rescue HandshakeError

@@ -85,14 +85,16 @@ module Xlreg
     def wanted
       return 1 if @look && last.nil?
 
-      size = @size.zero? ? Limits::MAX_CLUSTER : @size # the server lowers it to the cluster's size
+      size = @size.zero? ? most : @size # the server lowers it to the cluster's size
       @follow ? [size, count + 1].min : size
     end
+
+    def most = @dialogue.protocol.classic? ? Limits::MAX_CLUSTER_CLASSIC : Limits::MAX_CLUSTER
 
     def count = last ? last.members.size : 0
 
     def keep(received)
-      @last = @dialogue.verify(received)
+      @last = @dialogue.verify(received, @ref.key)
       @seen&.call(last)
       last
     end

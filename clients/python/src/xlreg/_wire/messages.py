@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from google.protobuf.message import DecodeError
@@ -17,40 +16,43 @@ from google.protobuf.message import DecodeError
 from .. import limits
 from ..errors import (
     KINDS,
-    FormatError,
     IllFormedTokenError,
+    OrdersChangedError,
     ProtocolError,
     RegistryError,
     XlregError,
 )
-from ..keys import parse_public_key
+from ..keys import parse_rsa_key
 from ..regcred import RegCred
-from ..roster import Member
-from ..version import DecimalVersion
+from ..roster import Member, Roster
+from ..sums import LENGTH as SUM_LENGTH
+from ..sums import roster_sum
+from ..version import DecimalVersion, Protocol
 from ..vocabulary import (
     Cluster,
     ClusterAttrs,
     ClusterID,
+    ClusterKey,
     ClusterRef,
-    CommsKey,
+    ClusterState,
     NodeAttrs,
     NodeID,
-    SigKey,
     Token,
+    check_cluster_key,
     check_name,
-    check_token_form,
+    decode_set,
+    encode_set,
+    indexes_of,
 )
 from . import xlreg_pb2 as pb
 from .scan import GroupError, count_tokens
+from .tokens import text_of, token_message, token_of
 
 _T = TypeVar("_T")
 
-ALL_SEATS = (1 << 64) - 1
-# A registry adds ID, JoinedMillis and a missing Attrs to a token that may have
-# been as large as a client's can be.
-_MAX_REPLY_TOKEN = limits.MAX_TOKEN + 64
+# What a registry adds to a token that may have been as large as a client's can be.
+_ADDED = 1024
 _MAX_DETAIL = 1024
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 class Op(enum.IntEnum):
@@ -71,6 +73,8 @@ class Op(enum.IntEnum):
     ERROR = 13
     LEAVE = 14
     LEAVE_REPLY = 15
+    ORDER = 16
+    ORDER_REPLY = 17
 
 
 _OP_NAMES = (
@@ -89,6 +93,8 @@ _OP_NAMES = (
     "Error",
     "Leave",
     "LeaveReply",
+    "Order",
+    "OrderReply",
 )
 
 
@@ -131,58 +137,154 @@ class Message:
         """
         if self.op != Op.ERROR:
             return None
-        kind, detail = _kind_of(_printable(_text(self.raw.ErrDesc)))
+        kind, detail = _kind_of(_printable(text_of(self.raw.ErrDesc)))
         kind = KINDS.get(self.raw.ErrCode, kind)
-        return kind(detail, self.raw.RetryMillis / 1000)
+        err = kind(detail, self.raw.RetryMillis / 1000)
+        if isinstance(err, OrdersChangedError):
+            err.orders = self.raw.Orders
+        return err
 
     def member_ok(self) -> tuple[NodeID, NodeAttrs]:
         """Read the ID and the attributes that the registry bound to the node."""
         return _well_formed(lambda: (NodeID(self.raw.MemberID), NodeAttrs(self.raw.MemberAttrs)), "MemberID")
 
-    def cluster(self) -> Cluster:
-        """Read the cluster of a CreateReply, JoinReply or ClusterMembers.
+    @property
+    def observed(self) -> str:
+        """The address from which the registry sees this client; empty if it does not say."""
+        return text_of(self.raw.Observed)
+
+    def cluster(self, protocol: Protocol) -> Cluster:
+        """Read the cluster of a CreateReply, JoinReply, OrderReply or ClusterMembers.
 
         Original servers leave fields out; those are empty or zero.
         """
         raw = self.raw
         cluster_id = _well_formed(lambda: ClusterID(raw.ClusterID), "ClusterID")
-        name = _text(raw.ClusterName)
+        name = text_of(raw.ClusterName)
         if name:
             _well_formed(lambda: check_name(name), "ClusterName")
-        if raw.ClusterMaxSize > limits.MAX_CLUSTER or raw.EndPointCount > limits.MAX_ENDPOINTS:
+        most = limits.MAX_CLASSIC_CLUSTER if protocol.classic else limits.MAX_CLUSTER
+        if raw.ClusterMaxSize > most or raw.EndPointCount > limits.MAX_ENDPOINTS:
             raise ProtocolError(f"cluster of {raw.ClusterMaxSize} members with {raw.EndPointCount} endpoints")
+        key = ClusterKey(b"")
+        if not protocol.classic:
+            key = _well_formed(lambda: check_cluster_key(raw.ClusterKey), "ClusterKey")
         attrs = ClusterAttrs(raw.ClusterAttrs & 7)
-        return Cluster(cluster_id, name, attrs, raw.ClusterMaxSize, raw.EndPointCount)
+        return Cluster(cluster_id, name, attrs, raw.ClusterMaxSize, raw.EndPointCount, key)
 
-    def members(self) -> list[Member]:
-        """Read the tokens of a ClusterMembers, each with its index.
+    def state(self, protocol: Protocol) -> ClusterState:
+        """Read what changes of the cluster."""
+        if protocol.classic:
+            return ClusterState()
+        return ClusterState(self.raw.Epoch, self.raw.Revision, self.raw.Orders)
+
+    def part(self, protocol: Protocol) -> Part:
+        """Read a ClusterMembers.
 
         Names and endpoints are within the limits; keys, signatures and
         certificates are as they came, and nobody is verified.
         """
+        raw = self.raw
         if self.op != Op.CLUSTER_MEMBERS:
             raise ProtocolError(f"{self.name} instead of ClusterMembers")
-        which = self.raw.Which
-        indexes = [n for n in range(64) if which >> n & 1]
-        if len(indexes) != len(self.raw.Tokens):
-            raise ProtocolError(
-                f"ClusterMembers with {len(indexes)} bits set and {len(self.raw.Tokens)} tokens"
-            )
-        return [Member(n, _roster_token(raw)) for n, raw in zip(indexes, self.raw.Tokens, strict=True)]
+        cluster, state = self.cluster(protocol), self.state(protocol)
+        if protocol.classic:
+            return Part(cluster, state, _members(raw, raw.Which, protocol), raw.Which, raw.Which)
+        for name in ("SeatSet", "WhichSet", "Sum"):
+            if not raw.HasField(name):
+                raise ProtocolError(f"ClusterMembers without {name}")
+        seats, which = decode_set(raw.SeatSet), decode_set(raw.WhichSet)
+        if seats >> cluster.size or which & ~seats:
+            raise ProtocolError("ClusterMembers with seats that the cluster has not")
+        if len(raw.Sum) != SUM_LENGTH:
+            raise ProtocolError(f"sum of {len(raw.Sum)} bytes")
+        since = raw.SinceRevision if raw.HasField("SinceRevision") else None
+        part = Part(cluster, state, _members(raw, which, protocol), seats, which, raw.Sum, since)
+        if part.whole:
+            part.check_sum()
+        return part
 
     def registry(self) -> RegCred:
         """Read a RegCredReply."""
         if not self.raw.HasField("MemberSpecs"):
             raise ProtocolError("RegCredReply without MemberSpecs")
-        token = _well_formed(lambda: token_of(self.raw.MemberSpecs, _MAX_REPLY_TOKEN), "RegCredReply")
+        token = _well_formed(lambda: token_of(self.raw.MemberSpecs, Protocol.V20, _ADDED), "RegCredReply")
         if token.id is None:
             raise ProtocolError("RegCredReply without the registry's ID")
         for key in (token.comms_key, token.sig_key):
-            _well_formed(lambda key=key: parse_public_key(key), "RegCredReply")  # type: ignore[misc]
+            _well_formed(lambda key=key: parse_rsa_key(key), "RegCredReply")  # type: ignore[misc]
         if not token.endpoints:
             raise ProtocolError("RegCredReply without an endpoint")
         version = DecimalVersion.from_value(self.raw.Version)
         return RegCred(token.name, token.id, token.comms_key, token.sig_key, token.endpoints, version)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one ClusterMembers says: some of the members, and over 2.0 whose seats are taken.
+
+    Attributes:
+        cluster: The cluster.
+        state: What changes of it.
+        members: Those members whose tokens are here.
+        seats: The indexes of all members, as bits; over a classic carrier those of members.
+        which: The indexes of members, as bits.
+        sum: The sum of the whole roster.
+        since: If only what changed after that revision is here, the revision.
+    """
+
+    cluster: Cluster
+    state: ClusterState
+    members: tuple[Member, ...]
+    seats: int
+    which: int
+    sum: bytes = b""
+    since: int | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether every member is here."""
+        return self.which == self.seats
+
+    def merge(self, later: Part) -> Part:
+        """Return what this and a later answer of the same revision hold; nobody if it is of another."""
+        if (later.state, later.seats, later.sum) != (self.state, self.seats, self.sum):
+            return replace(later, members=(), which=0)
+        if self.which & later.which or not later.which:
+            raise ProtocolError("other members than those that were asked for")
+        members = sorted((*self.members, *later.members), key=lambda member: member.index)
+        merged = replace(self, members=tuple(members), which=self.which | later.which)
+        if merged.whole:
+            merged.check_sum()
+        return merged
+
+    def after(self, last: Roster) -> Roster | None:
+        """Return the roster that this makes of the last; None if its sum is not that of the result."""
+        members = {member.index: member for member in last.members if self.seats >> member.index & 1}
+        members |= {member.index: member for member in self.members}
+        ordered = [members[index] for index in sorted(members)]
+        pairs = ((member.index, member.token) for member in ordered)
+        if roster_sum(self.cluster, self.state, pairs) != self.sum:
+            return None
+        return Roster(self.cluster, tuple(ordered), self.state, self.sum)
+
+    def check_sum(self) -> None:
+        """Hold the sum against the members, all of whom are here.
+
+        Raises:
+            ProtocolError: It is another.
+        """
+        members = ((member.index, member.token) for member in self.members)
+        if roster_sum(self.cluster, self.state, members) != self.sum:
+            raise ProtocolError("the sum of the roster is not that of its members")
+
+
+def _members(raw: pb.XLRegMsg, which: int, protocol: Protocol) -> tuple[Member, ...]:
+    indexes = indexes_of(which)
+    if len(indexes) != len(raw.Tokens):
+        raise ProtocolError(f"ClusterMembers with {len(indexes)} bits set and {len(raw.Tokens)} tokens")
+    tokens = (_roster_token(token, protocol) for token in raw.Tokens)
+    return tuple(Member(n, token) for n, token in zip(indexes, tokens, strict=True))
 
 
 def decode(data: bytes) -> Message:
@@ -215,11 +317,6 @@ def _well_formed(read: Callable[[], _T], what: str) -> _T:
         raise ProtocolError(f"{what}: {err}") from None
 
 
-def _text(value: str | bytes) -> str:
-    """Return a string field. One that is not UTF-8 comes as bytes, or not at all."""
-    return value if isinstance(value, str) else value.decode("utf-8", "replace")
-
-
 def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text[:_MAX_DETAIL])
 
@@ -233,69 +330,14 @@ def _kind_of(text: str) -> tuple[type[RegistryError], str]:
     return ProtocolError, text
 
 
-def token_of(raw: pb.Token, max_size: int = limits.MAX_TOKEN) -> Token:
-    """Convert a token as it came, and hold it against every limit but those on keys.
-
-    Raises:
-        IllFormedTokenError: It breaks one.
-    """
-    certificate = raw.Certificate
-    if len(certificate) > limits.MAX_CERTIFICATE:
-        raise IllFormedTokenError(
-            f"certificate of {len(certificate)} bytes, at most {limits.MAX_CERTIFICATE} allowed"
-        )
-    alone = pb.Token(Certificate=certificate) if raw.HasField("Certificate") else pb.Token()
-    size = raw.ByteSize() - alone.ByteSize()
-    if size > max_size:
-        raise IllFormedTokenError(f"{size} bytes, at most {max_size} allowed")
-    name = _text(raw.Name)
-    endpoints = check_token_form(name, map(_text, raw.MyEnds))
-    try:
-        node_id = NodeID(raw.ID) if raw.ID else None
-    except FormatError as err:
-        raise IllFormedTokenError(str(err)) from None
-    return Token(
-        name=name,
-        comms_key=CommsKey(raw.CommsKey),
-        sig_key=SigKey(raw.SigKey),
-        endpoints=endpoints,
-        attrs=NodeAttrs(raw.Attrs),
-        id=node_id,
-        digsig=raw.DigSig or None,
-        digsig2=raw.DigSig2 or None,
-        certificate=certificate or None,
-        joined=_time_of(raw.JoinedMillis),
-    )
-
-
-def _time_of(millis: int) -> datetime | None:
-    try:
-        return _EPOCH + timedelta(milliseconds=millis) if millis else None
-    except OverflowError:
-        return None
-
-
-def _roster_token(raw: pb.Token) -> Token:
-    token = _well_formed(lambda: token_of(raw, _MAX_REPLY_TOKEN), "member's token")
+def _roster_token(raw: pb.Token, protocol: Protocol) -> Token:
+    token = _well_formed(lambda: token_of(raw, protocol, _ADDED), "member's token")
     if token.id is None:
         raise ProtocolError("member's token without ID")
     return token
 
 
 # Making.
-
-
-def token_message(token: Token) -> pb.Token:
-    """Return a token as a client sends it, without what only a registry says."""
-    raw = pb.Token(Name=token.name, Attrs=token.attrs, CommsKey=token.comms_key, SigKey=token.sig_key)
-    raw.MyEnds.extend(token.endpoints)
-    if token.id is not None:
-        raw.ID = token.id
-    if token.digsig is not None:
-        raw.DigSig = token.digsig
-    if token.digsig2 is not None:
-        raw.DigSig2 = token.digsig2
-    return raw
 
 
 def new_member(token: Token) -> Message:
@@ -308,8 +350,11 @@ def new_login(node_id: NodeID, digsig: bytes | None) -> Message:
     return Message(pb.XLRegMsg(Op=Op.MEMBER, MemberID=node_id, DigSig=digsig))
 
 
-def new_create(name: str, size: int, endpoint_count: int, attrs: int) -> Message:
-    """Return a Create."""
+def new_create(
+    name: str, size: int, endpoint_count: int, attrs: int, key: bytes = b"", owner_sig: bytes = b""
+) -> Message:
+    """Return a Create; with a key, that of a cluster that has an owner, and the owner's signature."""
+    check_cluster_key(key)
     return Message(
         pb.XLRegMsg(
             Op=Op.CREATE,
@@ -317,17 +362,59 @@ def new_create(name: str, size: int, endpoint_count: int, attrs: int) -> Message
             ClusterMaxSize=size,
             ClusterAttrs=attrs,
             EndPointCount=endpoint_count,
+            ClusterKey=key or None,
+            OwnerSig=owner_sig or None,
         )
     )
 
 
 def _new_about(op: Op, ref: ClusterRef) -> Message:
-    return Message(pb.XLRegMsg(Op=op, ClusterID=ref.id, ClusterName=ref.name or None))
+    return Message(
+        pb.XLRegMsg(Op=op, ClusterID=ref.id, ClusterName=ref.name or None, ClusterKey=ref.key or None)
+    )
 
 
-def new_join(ref: ClusterRef) -> Message:
+@dataclass(frozen=True)
+class Seat:
+    """What a Join says over 2.0 besides the cluster.
+
+    Attributes:
+        admission: The leave to join, encoded.
+        run: Names this start of the program.
+        fresh: Meet members of this start only.
+        lease_millis: For how long to be a member without being heard of; 0 is for good.
+
+    Raises:
+        IllFormedTokenError: The run is too long, or missing where fresh needs one.
+    """
+
+    admission: bytes = field(default=b"", repr=False)
+    run: bytes = field(default=b"", repr=False)
+    fresh: bool = False
+    lease_millis: int = 0
+
+    def __post_init__(self) -> None:
+        """Check it."""
+        if len(self.run) > limits.MAX_RUN:
+            raise IllFormedTokenError(f"run of {len(self.run)} bytes, at most {limits.MAX_RUN} allowed")
+        if self.fresh and not self.run:
+            raise IllFormedTokenError("fresh without a run")
+
+
+def new_join(ref: ClusterRef, seat: Seat | None = None) -> Message:
     """Return a Join."""
-    return _new_about(Op.JOIN, ref)
+    message = _new_about(Op.JOIN, ref)
+    if seat is None:
+        return message
+    if seat.run:
+        message.raw.Run = seat.run
+    if seat.lease_millis:
+        message.raw.LeaseMillis = seat.lease_millis
+    if seat.admission:
+        message.raw.Admission = seat.admission
+    if seat.fresh:
+        message.raw.Fresh = True
+    return message
 
 
 def new_leave(ref: ClusterRef) -> Message:
@@ -335,30 +422,55 @@ def new_leave(ref: ClusterRef) -> Message:
     return _new_about(Op.LEAVE, ref)
 
 
+def new_order(encoded: bytes, signature: bytes) -> Message:
+    """Return an Order of a cluster's owner."""
+    return Message(pb.XLRegMsg(Op=Op.ORDER, OwnerOrder=encoded, OwnerSig=signature))
+
+
 @dataclass(frozen=True)
 class Waiting:
-    """For how many members a registry is asked to wait, and how long; None leaves it to the registry."""
+    """What a registry is asked to wait for, and how long; None leaves it to the registry.
+
+    Attributes:
+        size: For so many members.
+        millis: No longer than this.
+        since: For another revision than this one; and for what has changed since alone.
+        epoch: For another epoch than this one.
+    """
 
     size: int | None = None
     millis: int | None = None
+    since: int | None = None
+    epoch: int | None = None
 
 
 def new_get(
+    protocol: Protocol,
     ref: ClusterRef,
     which: int | None = None,
     waiting: Waiting | None = None,
+    sign: bool = False,
 ) -> Message:
     """Return a GetCluster for some seats, that is answered at once or waits.
 
     Without seats a registry takes it for all of them, and an original server for none.
     """
     message = _new_about(Op.GET_CLUSTER, ref)
-    if which is not None:
-        message.raw.Which = which
-    if waiting is not None and waiting.size is not None:
-        message.raw.WaitSize = waiting.size
-    if waiting is not None and waiting.millis is not None:
-        message.raw.WaitMillis = waiting.millis
+    raw, waiting = message.raw, waiting or Waiting()
+    if which is not None and protocol.classic:
+        raw.Which = which
+    if which is not None and not protocol.classic:
+        raw.WhichSet = encode_set(which)
+    if waiting.size is not None:
+        raw.WaitSize = waiting.size
+    if waiting.millis is not None:
+        raw.WaitMillis = waiting.millis
+    if waiting.since is not None:
+        raw.SinceRevision = waiting.since
+    if waiting.epoch is not None:
+        raw.WaitEpoch = waiting.epoch
+    if sign:
+        raw.Sign = True
     return message
 
 

@@ -117,3 +117,10 @@ def count_tokens(data: bytes) -> int:
 def _refuse_group(scan: Scan) -> None:
     if isinstance(scan.broken, GroupError):
         raise scan.broken
+
+
+def has_group(data: bytes) -> bool:
+    """Report whether an encoded message has a group, on its first level, up to where it is broken."""
+    scan = Scan()
+    scan.whole(data)
+    return isinstance(scan.broken, GroupError)

@@ -15,6 +15,12 @@ class Token(Message):
     DigSig2: bytes
     Certificate: bytes
     JoinedMillis: int
+    CommsSig: bytes
+    Admission: bytes
+    LeaseMillis: int
+    SeenMillis: int
+    Run: bytes
+    Labels: bytes
 
 class XLRegMsg(Message):
     Op: int
@@ -40,3 +46,44 @@ class XLRegMsg(Message):
     WaitMillis: int
     ErrCode: int
     RetryMillis: int
+    ClusterKey: bytes
+    Epoch: int
+    Revision: int
+    SinceRevision: int
+    WaitEpoch: int
+    Run: bytes
+    LeaseMillis: int
+    SeatSet: bytes
+    WhichSet: bytes
+    Admission: bytes
+    OwnerOrder: bytes
+    OwnerSig: bytes
+    Sign: bool
+    SignedMillis: int
+    RosterSig: bytes
+    Chain: Scalar[bytes]
+    Fresh: bool
+    Observed: str
+    Orders: int
+    Sum: bytes
+
+class Label(Message):
+    Key: str
+    Value: bytes
+
+class Labels(Message):
+    Label: Composite[Label]
+
+class OwnerOrder(Message):
+    ClusterID: bytes
+    Serial: int
+    Kind: int
+    SigKeySum: bytes
+    InviteKey: bytes
+
+class Admission(Message):
+    InviteKey: bytes
+    NotAfterMillis: int
+    Uses: int
+    InviteSig: bytes
+    Sig: bytes

@@ -1,0 +1,154 @@
+"""Signed rosters: what a registry said of a cluster, for whoever was not there (section 11.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from ._chain import NextKey, check_chain, find_key
+from ._errors import DocumentError, XlregError, doing
+from ._verify import Verifier
+from ._wire.messages import Message, Part, decode
+from .certificate import public_key_of, verifies
+from .keys import parse_public_key
+from .regcred import RegCred, Target
+from .roster import Roster
+from .version import Protocol
+from .vocabulary import ClusterKey, SigKey
+
+_SIGNED = b"xlreg signed 2.0\x00"
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+@dataclass(frozen=True)
+class SignedRoster:
+    """A roster that its registry has signed, verified.
+
+    Attributes:
+        roster: The roster.
+        signed: When the registry signed it, by its own clock; of several parts the last.
+        sig_key: The registry's key.
+        next_key: The key by way of which it is signed, if that is the registry's next.
+        documents: The parts as they travel.
+    """
+
+    roster: Roster
+    signed: datetime
+    sig_key: SigKey = field(repr=False)
+    next_key: NextKey | None
+    documents: tuple[bytes, ...] = field(repr=False)
+
+    def contradicts(self, other: SignedRoster) -> bool:
+        """Report whether this one and another, both signed, convict their registry.
+
+        They do if they are of one cluster and one revision and show it otherwise: their sums differ.
+        """
+        one, two = self.roster, other.roster
+        same = (one.cluster.id, one.state.revision) == (two.cluster.id, two.state.revision)
+        return same and self.sig_key == other.sig_key and one.sum != two.sum
+
+
+def verify_signed(documents: Sequence[bytes], registry: Target | RegCred, key: bytes = b"") -> SignedRoster:
+    """Verify a signed roster, offline.
+
+    Args:
+        documents: Its parts, each a ClusterMembers as it travels.
+        registry: What is known of the registry: its credentials, or where it is and its fingerprint.
+        key: The cluster's key, if it is known.
+
+    Raises:
+        DocumentError: Something of it does not hold; the text says what.
+    """
+    target = registry.target if isinstance(registry, RegCred) else registry
+    try:
+        with doing("signed roster"):
+            return _verify(tuple(documents), target, ClusterKey(key))
+    except DocumentError:
+        raise
+    except XlregError as err:
+        raise DocumentError(str(err)) from None
+
+
+def _verify(documents: tuple[bytes, ...], target: Target, key: ClusterKey) -> SignedRoster:
+    if not documents:
+        raise DocumentError("there is no part of it")
+    parts, signer = [], _Signer(target)
+    for document in documents:
+        message = decode(document)
+        part = message.part(Protocol.V20)
+        if part.since is not None:
+            raise DocumentError("a part says only what has changed")
+        signer.check(message, part)
+        parts.append(part)
+    merged = _merge(parts)
+    roster = Roster(merged.cluster, merged.members, merged.state, merged.sum)
+    if key and roster.cluster.key != key:
+        raise DocumentError("the cluster has another key")
+    verified = Verifier(Protocol.V20).verify(roster, key or roster.cluster.key)
+    if signer.key is None or signer.last is None:
+        raise AssertionError("there is a part, and it is signed")
+    verified = replace(verified, pinned=bool(key))
+    return SignedRoster(verified, signer.last, signer.key, signer.next_key, documents)
+
+
+class _Signer:
+    """Holds the signatures of parts against what is known of their registry."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self.key: SigKey | None = None
+        self.next_key: NextKey | None = None
+        self.last: datetime | None = None
+
+    def check(self, message: Message, part: Part) -> None:
+        """Look at all that is about the signature of one part."""
+        raw = message.raw
+        if not raw.HasField("SignedMillis") or not raw.RosterSig or not raw.Chain:
+            raise DocumentError("a part is not signed")
+        chain = list(raw.Chain)
+        try:
+            at = _EPOCH + timedelta(milliseconds=raw.SignedMillis)
+        except OverflowError:
+            raise DocumentError("a part is signed at a time that no calendar has") from None
+        self.key = self._known(chain)
+        self.next_key = check_chain(chain, self.key, at)
+        leaf = parse_public_key(public_key_of(chain[0]))
+        text = _SIGNED + part.sum + raw.SignedMillis.to_bytes(8, "big")
+        if not isinstance(leaf, ec.EllipticCurvePublicKey) or not verifies(leaf, raw.RosterSig, text):
+            raise DocumentError("a signature of the registry does not verify")
+        self.last = max(at, self.last or at)
+
+    def _known(self, chain: list[bytes]) -> SigKey:
+        if self._target.cred is not None:
+            return self._target.cred.sig_key
+        key = find_key(chain, self._target.fingerprint)
+        if key is None:
+            raise DocumentError(f"no certificate has a key with fingerprint {self._target.fingerprint}")
+        return key
+
+
+def _merge(parts: Sequence[Part]) -> Part:
+    """Put the parts together, each member of which is in one of them."""
+    first = parts[0]
+    which, members = 0, list(first.members[:0])
+    for part in parts:
+        if (part.cluster, part.state, part.seats, part.sum) != (
+            first.cluster,
+            first.state,
+            first.seats,
+            first.sum,
+        ):
+            raise DocumentError("its parts are not of one roster")
+        if which & part.which:
+            raise DocumentError("a member is in two of its parts")
+        which |= part.which
+        members += part.members
+    if which != first.seats:
+        raise DocumentError("members are missing")
+    members.sort(key=lambda member: member.index)
+    merged = replace(first, members=tuple(members), which=which)
+    merged.check_sum()
+    return merged
