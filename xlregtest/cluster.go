@@ -37,13 +37,12 @@ type Membership struct {
 	TLS *tls.Config
 }
 
-// Cluster returns the n members of a new cluster, 2 to 1024, and to 64 over a classic
-// protocol. They are named m0, m1
-// and so on, in this order; their indexes are as they came to join, as they are in
-// any cluster.
+// Cluster returns the n members of a new cluster, 2 to 1024, or to 64 over a classic
+// protocol. They are named m0, m1 and so on, in this order; their indexes are as they came
+// to join, as they are in any cluster.
 //
-// Without WithRegistry the cluster has a registry of its own. Everything ends with
-// the test.
+// Without WithRegistry the cluster is alone in its registry, as far as a test can tell.
+// Everything ends with the test.
 func Cluster(t testing.TB, n int, opts ...Option) []*Membership {
 	t.Helper()
 	o := collect(opts)
@@ -51,11 +50,7 @@ func Cluster(t testing.TB, n int, opts ...Option) []*Membership {
 		t.Fatalf("xlregtest: cluster of %d: %v", n, err)
 	}
 	if o.registry == nil {
-		set, err := registryKeys.share()
-		if err != nil {
-			t.Fatalf("xlregtest: cluster of %d: %v", n, err)
-		}
-		o.registry = start(t, o, set)
+		o.registry = ownRegistry(t, o)
 	}
 	if o.name == "" {
 		o.name = o.registry.clusterName()
@@ -69,6 +64,24 @@ func Cluster(t testing.TB, n int, opts ...Option) []*Membership {
 		t.Fatalf("xlregtest: cluster of %d: %v", n, err)
 	}
 	return members
+}
+
+// ownRegistry returns a registry that no other test has a part in, as far as one could tell:
+// clusters of names that the registry makes up do not meet.
+func ownRegistry(t testing.TB, o *options) *Registry {
+	t.Helper()
+	if o.name == "" && !o.ofRegistry {
+		r, err := common.use(t)
+		if err != nil {
+			t.Fatalf("xlregtest: start registry: %v", err)
+		}
+		return r
+	}
+	set, err := registryKeys.share()
+	if err != nil {
+		t.Fatalf("xlregtest: start registry: %v", err)
+	}
+	return start(t, o, set)
 }
 
 func (o *options) check(n int) error {

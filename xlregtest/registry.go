@@ -1,6 +1,7 @@
 package xlregtest
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"sync"
@@ -41,24 +42,76 @@ func Start(t testing.TB, opts ...Option) *Registry {
 
 func start(t testing.TB, o *options, set *keys.Set) *Registry {
 	t.Helper()
-	node, err := identity.NewNode(identity.Options{Name: "registry", Keys: set})
-	if err != nil {
-		t.Fatalf("xlregtest: start registry: %v", err)
-	}
-	running, err := host.Start(host.Config{Node: node, Store: memory.New(), Protocols: o.protocols, Logger: o.logger})
+	r, end, err := open(o, set)
 	if err != nil {
 		t.Fatalf("xlregtest: start registry: %v", err)
 	}
 	t.Cleanup(func() {
-		if err := running.Close(); err != nil {
+		if err := end(); err != nil {
 			t.Errorf("xlregtest: stop registry: %v", err)
 		}
 	})
-	r, err := newRegistry(running.Cred(), o)
-	if err != nil {
-		t.Fatalf("xlregtest: start registry: %v", err)
-	}
 	return r
+}
+
+// open starts a registry, which end stops.
+func open(o *options, set *keys.Set) (r *Registry, end func() error, err error) {
+	node, err := identity.NewNode(identity.Options{Name: "registry", Keys: set})
+	if err != nil {
+		return nil, nil, err
+	}
+	running, err := host.Start(host.Config{Node: node, Store: memory.New(), Protocols: o.protocols, Logger: o.logger})
+	if err != nil {
+		return nil, nil, err
+	}
+	if r, err = newRegistry(running.Cred(), o); err != nil {
+		return nil, nil, errors.Join(err, running.Close())
+	}
+	return r, running.Close, nil
+}
+
+// common is the registry of the clusters for which no option asks for another. It runs
+// while there are tests that use it. None of them sees it, or another's cluster: to begin a
+// registry for each would cost as much as three members.
+var common commonRegistry
+
+type commonRegistry struct {
+	mu       sync.Mutex
+	users    int // guarded by mu, as is all below
+	registry *Registry
+	end      func() error
+}
+
+// use returns the registry, which runs until the test ends at least.
+func (c *commonRegistry) use(t testing.TB) (*Registry, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.users == 0 {
+		set, err := registryKeys.share()
+		if err != nil {
+			return nil, err
+		}
+		if c.registry, c.end, err = open(collect(nil), set); err != nil {
+			return nil, err
+		}
+	}
+	c.users++
+	t.Cleanup(func() {
+		if err := c.leave(); err != nil {
+			t.Errorf("xlregtest: stop registry: %v", err)
+		}
+	})
+	return c.registry, nil
+}
+
+// leave stops the registry if nobody else uses it.
+func (c *commonRegistry) leave() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.users--; c.users > 0 {
+		return nil
+	}
+	return c.end()
 }
 
 func newRegistry(cred *xlreg.Credentials, o *options) (*Registry, error) {
@@ -121,7 +174,7 @@ var registryKeys = new(keyring)
 
 // keyring keeps keys of registries, since they are RSA and take long to make: those of a
 // registry that has ended serve the next one. No two registries that a test can name have
-// the same keys at a time. The registries of Cluster, which no test sees, share theirs.
+// the same keys at a time. Those of Cluster, which no test sees, have theirs in common.
 type keyring struct {
 	mu     sync.Mutex
 	free   []*keys.Set // guarded by mu, as is shared

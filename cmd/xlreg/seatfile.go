@@ -56,6 +56,15 @@ func writeSeat(node *identity.Node, cluster xlreg.Name, kept *keptSeat) error {
 	return atomicfile.Write(path, append(data, '\n'), 0o600)
 }
 
+// forgetSeat is for a node that has left: it joins anew with what it is told then.
+func forgetSeat(node *identity.Node, cluster xlreg.Name) error {
+	err := os.Remove(seatPath(node, cluster))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
 func seatPath(node *identity.Node, cluster xlreg.Name) string {
 	return filepath.Join(node.Dir(), seatsDir, string(cluster)+".json")
 }

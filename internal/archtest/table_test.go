@@ -243,6 +243,7 @@ type reservation struct {
 
 // stateful are the package variables that may hold state, as path.name.
 var stateful = map[string]string{
+	"xlregtest.common":       "a registry that tests share ends with the last of them",
 	"xlregtest.registryKeys": "the keys of registries are RSA and slow to make, and the tests of a process know nothing of each other",
 }
 

@@ -33,7 +33,7 @@ func newLiar(t *testing.T) *liar {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &liar{node: xlregtest.Node(t, "registry"), addr: l.Addr().String()}
+	r := &liar{node: rsaNode(t, 0, "registry"), addr: l.Addr().String()}
 	authority, err := session.NewAuthority(r.node.Keys().Sig, nil)
 	if err != nil {
 		t.Fatal(err)

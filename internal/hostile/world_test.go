@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
@@ -27,10 +28,37 @@ import (
 	"github.com/xlattice/xlreg/internal/wire"
 	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/regcred"
-	"github.com/xlattice/xlreg/xlregtest"
 )
 
-// cast is who takes part: made once, since keys are what takes long.
+// rsaKeys are of the kind that registries and classic peers have. They are made once, since
+// that takes long.
+var rsaKeys = sync.OnceValues(func() ([]*keys.Set, error) {
+	all := make([]*keys.Set, 6)
+	var making errgroup.Group
+	for i := range all {
+		making.Go(func() (err error) {
+			all[i], err = keys.Generate(keys.RSA, keys.DefaultBits)
+			return err
+		})
+	}
+	return all, making.Wait()
+})
+
+// rsaNode makes a node with the i-th of the keys.
+func rsaNode(t testing.TB, i int, name xlreg.Name) *identity.Node {
+	t.Helper()
+	sets, err := rsaKeys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	node, err := identity.NewNode(identity.Options{Name: name, Keys: sets[i]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return node
+}
+
+// cast is who takes part.
 type cast struct {
 	registry *identity.Node
 	honest   *identity.Node
@@ -57,14 +85,14 @@ type rogue struct {
 
 func newCast(t testing.TB) *cast {
 	t.Helper()
-	c := &cast{registry: xlregtest.Node(t, "registry"), honest: xlregtest.Node(t, "honest"), owner: keys.NewOwner()}
+	c := &cast{registry: rsaNode(t, 0, "registry"), honest: rsaNode(t, 1, "honest"), owner: keys.NewOwner()}
 	var err error
 	if c.inviter, err = c.owner.Invite(keyed, time.Time{}, 2); err != nil {
 		t.Fatal(err)
 	}
 	setEndpoint(t, c.honest, "127.0.0.1:4000")
 	for i, name := range []xlreg.Name{"m0", "m1", "m2", "m0"} {
-		node := xlregtest.Node(t, name)
+		node := rsaNode(t, 2+i, name)
 		setEndpoint(t, node, xlreg.Endpoint(fmt.Sprintf("127.0.0.1:%d", 5000+i)))
 		der, err := node.Certificate(time.Now())
 		if err != nil {

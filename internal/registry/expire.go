@@ -60,9 +60,10 @@ func (r *Registry) End(ctx context.Context, s *Session) {
 	}
 }
 
-// Alive notes that the session's node asks for a cluster, which renews its lease.
+// Alive notes that the session's node asks for a cluster, which renews its lease. There
+// are no leases over a classic carrier.
 func (r *Registry) Alive(s *Session, id xlreg.ClusterID) {
-	if s.sum != "" {
+	if s.sum != "" && !s.Protocol.Classic() {
 		r.leases.alive(s, id)
 	}
 }

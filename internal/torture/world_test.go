@@ -24,7 +24,7 @@ type world struct {
 	listed   []xlreg.ClusterID // clusters in the order in which they became known
 	places   map[placeKey]*place
 	keys     map[xlreg.SigKey]*keys.Set // of all nodes
-	answered map[string]int // by request
+	answered map[string]int             // by request
 	refused  map[xlreg.Kind]int
 	lost     int
 	faults   []error
