@@ -20,8 +20,9 @@ from relay import Line, Relay
 
 import xlreg
 from xlreg import Client, Node, Progress, Protocol, RegCred, Roster, _async, _sync
+from xlreg._creation import Creation
 from xlreg._dial import Options
-from xlreg._dialogue import Creation, Dialogue, in_session
+from xlreg._dialogue import Dialogue, in_session
 from xlreg._flow import Flow, Limit, Request, T
 from xlreg._form import Formed, Plan
 from xlreg._form import form as form_flow

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import TypeAlias
 
+from ._creation import Creation
 from ._dial import Options
-from ._dialogue import Creation, Dialogue
+from ._dialogue import Dialogue
 from ._flow import Flow, Limit, Request
 from ._wait import Waiter
 from ._wire.messages import Seat
@@ -14,6 +15,7 @@ from .errors import doing
 from .node import Node
 from .regcred import RegCred, Target
 from .roster import Roster
+from .signed import SignedRoster
 from .ticket import Ticket, is_ticket
 from .version import Protocol
 from .vocabulary import NO_KEY, Cluster, ClusterAttrs, ClusterID, ClusterRef, NodeID
@@ -251,3 +253,29 @@ def registry(self: BaseClient, *, timeout: float | None = None) -> Request[RegCr
         SessionEndedError: The session is over.
     """
     return Request(self._dialogue.registry, timeout)
+
+
+def signed(
+    self: BaseClient, cluster: AnyCluster = None, *, timeout: float | None = None
+) -> Request[SignedRoster]:
+    """Return the current members as the registry signs them, verified.
+
+    What its ``document`` holds can be kept in a file, and verified by whoever knows the
+    registry, without asking it; see verify_signed.
+
+    Raises:
+        DocumentError: It does not hold.
+        NoSuchClusterError: There is no such cluster.
+        Needs20Error: Over a classic carrier nothing is signed.
+        SessionEndedError: The session is over.
+    """
+    return Request(lambda limit: self._dialogue.signed(self._ref(cluster), limit), timeout)
+
+
+def observed(self: BaseClient, *, timeout: float | None = None) -> Request[str]:
+    """Return from where the registry sees this client, as host:port; empty if it does not say.
+
+    Raises:
+        SessionEndedError: The session is over.
+    """
+    return Request(self._dialogue.ask_observed, timeout)
