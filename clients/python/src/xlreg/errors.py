@@ -43,6 +43,7 @@
     ├── Needs20Error                      a classic carrier cannot carry that
     ├── NeedsRSAError                     a classic carrier knows RSA keys only
     ├── NotOwnerError                     only the owner's ticket can do that
+    ├── OtherRosterError                  another member sees another cluster; has name
     ├── DocumentError                     a signed roster does not hold
     ├── UnverifiedError                   members have proved nothing
     ├── StrangerError                     the other end of a connection is no member of the cluster
