@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TypeAlias
 
 from ._creation import Creation
@@ -13,7 +14,7 @@ from ._wait import Waiter
 from ._wire.messages import Seat
 from .errors import doing
 from .node import Node
-from .regcred import RegCred, Target
+from .regcred import RegCred, Target, pasted, read_file
 from .roster import Roster
 from .signed import SignedRoster
 from .ticket import Ticket, is_ticket
@@ -21,7 +22,7 @@ from .version import Protocol
 from .vocabulary import NO_KEY, Cluster, ClusterAttrs, ClusterID, ClusterRef, NodeID
 
 AnyTarget: TypeAlias = Ticket | Target | RegCred | str | os.PathLike[str]
-"""A registry: an ``xlreg://`` line, the name of a regCred file, credentials, or a ticket or its line."""
+"""A registry: an ``xlreg://`` line, credentials or the file with them; or a ticket, its line or its file."""
 
 AnyCluster: TypeAlias = ClusterRef | Cluster | ClusterID | str | None
 """A cluster: its name, its ID, or None for the ticket's, or the one that this session was last about."""
@@ -35,14 +36,26 @@ def options(target: AnyTarget, node: Node | None, protocol: Protocol | str | Non
 
 
 def ticket_of(target: AnyTarget) -> Ticket | None:
-    """Return the ticket that a target is, or whose line it is; None if it is something else.
+    """Return the ticket that a target is, or whose line or file it is; None if it is something else.
 
     Raises:
         TicketError: It looks like one and is none.
     """
     if isinstance(target, Ticket):
         return target
-    return Ticket.load(target) if isinstance(target, str) and is_ticket(target) else None
+    if isinstance(target, Target | RegCred):
+        return None
+    if isinstance(target, str) and is_ticket(target):
+        return Ticket.load(target)
+    return Ticket.load(Path(target)) if _holds_ticket(target) else None
+
+
+def _holds_ticket(target: str | os.PathLike[str]) -> bool:
+    """Report whether a target is the name of a file with a ticket. What cannot be read is not."""
+    try:
+        return is_ticket(pasted(read_file(Path(target))))
+    except (OSError, ValueError):
+        return False
 
 
 def ref_of(options: Options, cluster: AnyCluster) -> ClusterRef:
