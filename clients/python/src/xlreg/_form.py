@@ -213,7 +213,10 @@ class _Formation(Pursuit[Formed]):
         roster = yield from self._meet(dialogue, ref, limit)
         if not dialogue.protocol.classic and not self._plan.allow_unverified:
             check_verified(roster)
-        return Formed(self._options, self._plan.node, roster, replace(self._place, fresh=False))
+        # What a fresh seat lasted until all were there is not what was asked for.
+        lease = self._place.lease if self._plan.lease else 0.0
+        place = replace(self._place, fresh=False, lease=lease)
+        return Formed(self._options, self._plan.node, roster, place)
 
     def _meet(self, dialogue: Dialogue, ref: ClusterRef, limit: Limit) -> Flow[Roster]:
         """Join, and wait for the others; again each time that the cluster begins its next epoch."""
