@@ -182,7 +182,7 @@ def test_impostor_with_keys_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     other = shared_keys(OTHER_KEYS)
     with FakeRegistry(Protocol.V20, handshake=tls_with(lambda fake: server_context(other.sig))) as fake:
         fake.script[Op.REG_CRED_REQUEST] = lambda message: fake.reg_cred(other)
-        with pytest.raises(UntrustedError, match="does not have the fingerprint"):
+        with pytest.raises(UntrustedError, match="no certificate has a key with fingerprint"):
             Client.connect(fake.cred.url, timeout=10)
         theirs = xlreg.Target(fake.cred.endpoints, other.fingerprint)
         with Client.connect(theirs, timeout=10) as client:

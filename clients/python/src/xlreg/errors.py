@@ -182,5 +182,5 @@ KINDS: dict[int, type[RegistryError]] = {}
 
 for _kind in sorted(set(_below(XlregError)), key=lambda kind: getattr(kind, "code", 0)):
     _kind.__module__ = __name__  # where users find it, and where unpickling looks for it
-    if issubclass(_kind, RegistryError) and "code" in vars(_kind):
+    if issubclass(_kind, RegistryError) and vars(_kind).get("code"):
         KINDS[_kind.code] = _kind
