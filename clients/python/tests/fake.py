@@ -14,6 +14,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol as Interface
+from typing import TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -115,6 +116,9 @@ def seal(message: Message) -> None:
     tokens = [token_of(token, protocol, 1024) for token in raw.Tokens]
     cluster, state = message.cluster(protocol), message.state(protocol)
     raw.Sum = roster_sum(cluster, state, zip(indexes, tokens, strict=False))
+
+
+_Fake = TypeVar("_Fake", bound="FakeRegistry")
 
 
 class FakeRegistry:
@@ -223,7 +227,7 @@ class FakeRegistry:
         self._thread.join(10)
         assert not self._thread.is_alive()
 
-    def __enter__(self) -> FakeRegistry:
+    def __enter__(self: _Fake) -> _Fake:
         return self
 
     def __exit__(

@@ -112,6 +112,7 @@ def test_fresh_start(form: Form) -> None:
     """A whole cluster that restarts meets members of this start alone, and those of the last are told."""
     before = form_all(form, 3, fresh=True)
     assert {m.roster.state.epoch for m in before} == {before[0].roster.state.epoch}
+    assert {m.lease for m in before} == {0}
     ends = {m.endpoints for m in before[0].roster.members}
     after = form_all(form, 3, fresh=True)
     assert not ends & {m.endpoints for m in after[0].roster.members}
@@ -259,6 +260,20 @@ def test_a_server_context_follows_the_cluster(form: Form) -> None:
     third = form(2)
     next(changes)
     assert greet(server, third) == "m2"
+
+
+def test_observed_address(form: Form) -> None:
+    """The registry says from where it sees this machine."""
+    first, second = form_all(form, 2, advertise=["observed:7001"])
+    assert {m.endpoints for m in first.roster.members} == {("127.0.0.1:7001",)}
+    with pytest.raises(xlreg.errors.AddressError, match="port"):
+        form(0, advertise=["observed:0"])
+    assert second.me.endpoints[0].port == 7001
+
+
+def test_observed_by_a_session(xlreg_registry: RegistryProcess) -> None:
+    with Client.connect(xlreg_registry.url) as client:
+        assert client.observed().startswith("127.0.0.1:")
 
 
 def test_large_cluster(xlreg_registry: RegistryProcess, name: str) -> None:

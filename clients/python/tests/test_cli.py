@@ -78,7 +78,12 @@ def test_same_as_go(program: str, capsys: pytest.CaptureFixture[str]) -> None:
         return ageless(capsys.readouterr().out)
 
     def both(form: str, *args: str) -> None:
-        assert python(*args, "-o", form) == go(*args, "-o", form)
+        ours, theirs = python(*args, "-o", form), go(*args, "-o", form)
+        if form == "json" and "state" not in theirs:  # as of a Go program that tells no sums yet
+            ours = json.dumps({k: v for k, v in json.loads(ours).items() if k != "state"}, indent=2) + "\n"
+        if form != "json" and "sum " not in theirs:
+            ours = re.sub(r"^(sum|epoch) .*\n", "", ours, flags=re.MULTILINE)
+        assert ours == theirs
 
     cred = os.environ["XLREG_REGISTRY"]
     for form in forms(program):
@@ -175,7 +180,7 @@ def test_cred_fetch_asks_whether_to_trust(
     assert RegCred.read(tmp_path / "fetched") == xlreg_registry.cred
     wrong = fingerprint(shared_keys(7).sig_key)
     assert cli.run([*fetch, "--sig", wrong]) == cli.FAILED
-    assert "does not have the fingerprint" in capsys.readouterr().err
+    assert "no certificate has a key with fingerprint" in capsys.readouterr().err
 
 
 def roster(*ends: str) -> Roster:
@@ -455,7 +460,7 @@ def test_exit_codes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monk
         (1, "get none --wait 20s", "cannot find cluster"),
         (1, "get codes --registry nowhere.dat", "nowhere.dat"),
         (1, "get codes --registry xlreg://127.0.0.1:1/?sig=short", "fingerprint"),
-        (2, "", "join|get|create|leave|node|cred"),
+        (2, "", "join|get|verify|create|leave|node|cred"),
         (2, "node", "init|show"),
         (2, "node foo a", "invalid choice"),
         (2, "cred", "show|fetch|url"),

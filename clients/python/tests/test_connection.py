@@ -20,8 +20,9 @@ from relay import Line, Relay
 
 import xlreg
 from xlreg import Client, Node, Progress, Protocol, RegCred, Roster, _async, _sync
+from xlreg._creation import Creation
 from xlreg._dial import Options
-from xlreg._dialogue import Creation, Dialogue, in_session
+from xlreg._dialogue import Dialogue, in_session
 from xlreg._flow import Flow, Limit, Request, T
 from xlreg._form import Formed, Plan
 from xlreg._form import form as form_flow
@@ -360,14 +361,13 @@ def test_error_before_joining() -> None:
 
 
 def test_table_is_that_of_the_defaults() -> None:
-    rows = re.findall(r"^\| (`.*?) \| (.*?) \|$", README, re.MULTILINE)
+    rows = re.findall(r"^\| (\S.*?) \| (.*?) \|$", README, re.MULTILINE)
     table = {call: [float(n) for n in re.findall(r"(\d+) s", most)] for call, most in rows if "s" in most}
     t = Times()
     assert table["`Client.connect`"] == [t.dial]
-    assert table["`register`, `login`, `create`, `cluster`, `join`, `leave`, `registry`"] == [
-        t.silence,
-        t.whole,
-    ]
+    calls = "`register`, `login`, `create`, `cluster`, `join`, `leave`, `registry`, `signed`, `observed`"
+    assert table[calls] == [t.silence, t.whole]
+    assert table["the orders of an `Owner`"] == [t.dial]
     assert table["`members`"] == [t.silence, t.whole]
     assert table["`wait`"] == [t.silence]
     assert table["`close`"] == [t.bye]

@@ -166,7 +166,7 @@ PINNING: dict[str, Callable[[FakeRegistry], Answer]] = {
 @pytest.mark.parametrize("name", PINNING)
 def test_key_that_is_asked_for(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the platform hides the chain, the key comes with a RegCredReply, and is not believed."""
-    monkeypatch.setattr(xlreg._session.ModernSession, "_key_in_chain", lambda self: None)
+    monkeypatch.setattr(xlreg._session.ModernSession, "_chain_shown", lambda self: [])
     with FakeRegistry(Protocol.V20) as fake:
         fake.script[Op.REG_CRED_REQUEST] = lambda message: PINNING[name](fake)
         with pytest.raises(UntrustedError):
@@ -178,11 +178,11 @@ def test_key_that_is_asked_for(name: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_impostor_with_keys_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """All that it says fits together; only the fingerprint is another."""
-    monkeypatch.setattr(xlreg._session.ModernSession, "_key_in_chain", lambda self: None)
+    monkeypatch.setattr(xlreg._session.ModernSession, "_chain_shown", lambda self: [])
     other = shared_keys(OTHER_KEYS)
     with FakeRegistry(Protocol.V20, handshake=tls_with(lambda fake: server_context(other.sig))) as fake:
         fake.script[Op.REG_CRED_REQUEST] = lambda message: fake.reg_cred(other)
-        with pytest.raises(UntrustedError, match="does not have the fingerprint"):
+        with pytest.raises(UntrustedError, match="no certificate has a key with fingerprint"):
             Client.connect(fake.cred.url, timeout=10)
         theirs = xlreg.Target(fake.cred.endpoints, other.fingerprint)
         with Client.connect(theirs, timeout=10) as client:

@@ -8,22 +8,24 @@ import json
 import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 import xlreg
 import xlreg.errors
-from xlreg.testing import RegistryProcess
+from xlreg.testing import RegistryProcess, shared_keys
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
 
 
 def test_there_are_blocks() -> None:
-    assert len(BLOCKS) == 6
+    assert len(BLOCKS) == 9
 
 
 @pytest.mark.parametrize("block", BLOCKS)
@@ -109,6 +111,50 @@ def test_forming_and_talking(
         for name in ("tls", "connection", "listener"):
             if name in names:
                 names[name].close()  # type: ignore[attr-defined]
+
+
+def test_tickets(xlreg_registry: RegistryProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The blocks about tickets and orders; between them the commands, as two other members."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    Path("regCred.dat").write_bytes(xlreg_registry.reg_cred.read_bytes())
+    m0 = xlreg.Node("m0", ["127.0.0.1:1"], keys=shared_keys(0, "p256"))
+    names: dict[str, object] = {"xlreg": xlreg, "Path": Path, "timedelta": timedelta, "node": m0}
+    exec(BLOCKS[2], names)
+    for name in ("invite", "reader"):
+        Path(f"{name}.ticket").touch(mode=0o600)
+        Path(f"{name}.ticket").write_text(names[name].text())  # type: ignore[attr-defined]
+    with xlreg.Client.connect("owner.ticket", m0) as client:
+        client.register()
+        client.create()
+    join, get = commands("Clusters with an owner")
+    sign, verify = commands("Can the registry lie?")
+    for i in (1, 2):
+        line = join.replace("./m1", f"./m{i}").replace("192.0.2.8", f"192.0.2.{i}")
+        subprocess.run(shlex.split(f"{line} --name m{i}"), check=True)
+    shown = [subprocess.check_output(shlex.split(line), text=True) for line in (get, sign, verify)]
+    sums = [re.findall(r"^sum +(\S+)$", text, re.MULTILINE) for text in shown]
+    assert len(sums[0]) == 1
+    assert sums[0] == sums[1] == sums[2]
+    exec(BLOCKS[3], names)
+    with pytest.raises(xlreg.errors.NoSuchClusterError):
+        names["owner"].members()  # type: ignore[attr-defined]
+
+
+def test_watching(xlreg_registry: RegistryProcess, capsys: pytest.CaptureFixture[str]) -> None:
+    """The block about leases and watching, by three members of which one leaves."""
+    block = BLOCKS[4].replace("regCred.dat", str(xlreg_registry.reg_cred)).replace('"web"', '"watched"')
+    block = block.replace("timeout=60", "timeout=3")
+
+    def member(i: int) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            node = xlreg.Node(f"m{i}", keys=shared_keys(i, "p256"))
+            exec(block if i else block.split("    for")[0] + "    me.leave(10)", locals() | {"xlreg": xlreg})
+
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        list(pool.map(member, range(3)))
+    said = capsys.readouterr().out
+    assert len(re.findall(r"^came \(\) went \(<Member \d: m0 .*>,\) changed \(\)$", said, re.MULTILINE)) == 2
 
 
 def test_tests_for_others(pytester: pytest.Pytester) -> None:

@@ -108,7 +108,7 @@ class TLSRegistry:
 def pin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Pin:
     """What a client knows of the registry; with the last also what its platform hides."""
     if "hidden" in request.param:
-        monkeypatch.setattr(ModernSession, "_key_in_chain", lambda self: None)
+        monkeypatch.setattr(ModernSession, "_chain_shown", lambda self: [])
     key = shared_keys(REGISTRY_KEYS).sig_key
     return Pin(fingerprint(key), key if request.param == "key" else None, now)
 

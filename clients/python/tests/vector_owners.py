@@ -30,7 +30,7 @@ from xlreg.owning import (
     verify_create,
 )
 from xlreg.regcred import RegCred, Target
-from xlreg.signed import verify_signed
+from xlreg.signed import split, verify_parts
 from xlreg.sums import roster_sum, short_sum
 from xlreg.ticket import Ticket
 from xlreg.version import DecimalVersion, Protocol
@@ -189,7 +189,8 @@ def run_signed(vector: Vector) -> None:
     source, want = vector["input"], vector["want"]
     documents = [bytes.fromhex(document) for document in source["documents"]]
     sig_key, cluster_key = unhex(source, "sig_key", "cluster_key")
-    signed = verify_signed(documents, known(sig_key, source.get("fingerprint", "")), cluster_key)
+    signed = verify_parts(documents, known(sig_key, source.get("fingerprint", "")), cluster_key)
+    assert split(signed.document) == documents
     roster = signed.roster
     assert (roster.cluster.id.hex(), roster.cluster.name) == (want["cluster_id"], want["cluster_name"])
     assert (roster.cluster.key.hex(), str(roster.state.epoch)) == (want["cluster_key"], want["epoch"])

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import functools
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
 from ._errors import XlregError
@@ -28,6 +28,7 @@ from ._keepalive import watch
 from .vocabulary import Endpoint
 
 _CHUNK = 64 << 10
+_AT_A_TIME = 32
 _Streams: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -187,6 +188,20 @@ async def perform(request: Request[T]) -> T:
         return await wire.run(request.flow(Limit(request.timeout)))
     finally:
         await wire.close()
+
+
+async def perform_all(requests: Sequence[Request[T]]) -> list[T | XlregError]:
+    """Run requests that open their own connections, some at a time; what fails gives its error."""
+    free = asyncio.Semaphore(_AT_A_TIME)
+
+    async def run(request: Request[T]) -> T | XlregError:
+        async with free:
+            try:
+                return await perform(request)
+            except XlregError as err:
+                return err
+
+    return await asyncio.gather(*map(run, requests))
 
 
 async def within(seconds: float | None, doing: Awaitable[T], undo: Callable[[T], object] = bool) -> T:

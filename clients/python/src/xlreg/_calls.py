@@ -57,7 +57,8 @@ def form(
         listeners: The sockets on which others reach the node; their addresses are registered, in order.
         advertise: What replaces the address of the listener at the same place; those
             beyond the listeners follow. ``:7001`` stands for this machine's address on the
-            way to the registry, ``eth1:7001`` for that of an interface. With neither
+            way to the registry, ``eth1:7001`` for that of an interface, ``observed:7001`` for that
+            from which the registry sees this machine. With neither
             listeners nor these, the node keeps its endpoints.
         timeout: Seconds for all of it; None waits forever, both for the registry and for members.
         join_only: Do not create the cluster if it does not exist.

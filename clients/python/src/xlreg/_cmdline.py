@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 import os
 import re
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,9 +17,12 @@ from typing import Any, NoReturn
 from . import limits
 from ._address import nobody_at, own_address
 from ._version import __version__
+from ._wire.inner import encode_labels
 from .certificate import DEFAULT_LIFE
-from .errors import XlregError, quote
+from .errors import TicketError, XlregError, quote
 from .keys import DEFAULT_KEY_KIND, KEY_KINDS
+from .regcred import PREFIX, pasted
+from .ticket import Ticket, TicketKind, is_ticket
 from .version import Protocol
 from .vocabulary import ClusterID, ClusterRef, Endpoint, check_name
 
@@ -123,6 +128,10 @@ _OWN_ENDPOINT = Flag(
     _texts, "HOST:PORT", "where the others find it, repeatable; INTERFACE:PORT or :PORT find the host"
 )
 _WAIT = Flag(seconds, "TIME", "such as 30s, for all members")
+_TICKETS = {
+    "ticket": Flag(str, "TICKET", "the cluster's ticket, or - to read it from standard input"),
+    "ticket_file": Flag(str, "FILE", "read the ticket from FILE"),
+}
 _NEW_NAME = Flag(
     _name, "NAME", "of a node that is made now (default this machine's, if need be with digits of the key)"
 )
@@ -139,18 +148,36 @@ class Form:
 
 COMMANDS = {
     "join": Form(
-        "NAME",
-        "become a member of a cluster, given by name or ID",
+        "[NAME|TICKET]",
+        "become a member of a cluster, given by name, ID or ticket",
         {
+            **_TICKETS,
             "endpoint": _OWN_ENDPOINT,
             "size": Flag(_number, "MEMBERS", "how many it must be made for"),
             "create": Flag(_switch, "", "make it, of --size members, if it is not there"),
             "wait": _WAIT,
             "name": _NEW_NAME,
             "allow_unverified": Flag(_switch, "", "take members of classic carriers too"),
+            "lease": Flag(seconds, "TIME", "for how long to be a member, such as 1h (default for good)"),
+            "fresh": Flag(_switch, "", "meet only members of this start, with --wait"),
+            "take_over": Flag(_switch, "", "take the place although another process has it"),
+            "label": Flag(_texts, "KEY=VALUE", "what to tell the others besides, repeatable"),
         },
     ),
-    "get": Form("NAME", "show who is in a cluster, given by name or ID", {"wait": _WAIT}),
+    "get": Form(
+        "[NAME|TICKET]",
+        "show who is in a cluster, given by name, ID or ticket",
+        {
+            **_TICKETS,
+            "wait": _WAIT,
+            "signed": Flag(str, "FILE", "write to FILE what the registry signs, for verify"),
+        },
+    ),
+    "verify": Form(
+        "FILE...",
+        "verify what get --signed has written, without asking the registry",
+        _TICKETS,
+    ),
     "create": Form(
         "[NAME]",
         "make a cluster; without a name one is made up",
@@ -161,7 +188,7 @@ COMMANDS = {
             "name": _NEW_NAME,
         },
     ),
-    "leave": Form("NAME", "give up a place in a cluster", {}),
+    "leave": Form("[NAME|TICKET]", "give up a place in a cluster", _TICKETS),
     "node init": Form(
         "DIR",
         "make a node, with new keys or with keys you have",
@@ -216,8 +243,12 @@ def _parser() -> _Parser:
         sub = groups.get(group, top).add_parser(
             action, help=form.help, parents=[shared], allow_abbrev=False, argument_default=argparse.SUPPRESS
         )
-        optional = {"nargs": "?", "default": ""} if form.argument.startswith("[") else {}
-        sub.add_argument("argument", metavar=form.argument.strip("[]"), **optional)
+        more: dict[str, Any] = {"metavar": form.argument.strip("[].")}
+        if form.argument.startswith("["):
+            more |= {"nargs": "?", "default": ""}
+        if form.argument.endswith("..."):
+            more["nargs"] = "+"
+        sub.add_argument("files" if "FILE..." in form.argument else "argument", **more)
         for name, flag in form.flags.items():
             flag.add(sub, name)
     return parser
@@ -234,12 +265,58 @@ def wants_json(args: Sequence[str]) -> bool:
     return found == "json"
 
 
+_MAX_TICKET = 16 << 10
+
+
+def _is_ticket_argument(text: str) -> bool:
+    """Report whether an argument stands for a ticket: names and IDs never look like one."""
+    return text == "-" or pasted(text).startswith(PREFIX)
+
+
+def _take_ticket(given: dict[str, Any]) -> bool:
+    """Put a ticket that stands where a name can be where it belongs; whether the line itself gives one."""
+    said = [name for name in ("ticket", "ticket_file") if given.get(name)]
+    if _is_ticket_argument(given.get("argument", "")) and given["command"] in ("join", "get", "leave"):
+        given["ticket"], given["argument"] = given.pop("argument"), ""
+        said.append("argument")
+    if len(said) > 1:
+        raise UsageError("more than one ticket: give it once")
+    if said and given.get("argument"):
+        raise UsageError("a ticket names its cluster: leave the NAME away")
+    if said == ["ticket_file"]:
+        given["ticket"] = ""  # so that none of the environment comes before it
+    elif said:
+        given["ticket_file"] = ""
+    return bool(said)
+
+
+def _one_line(text: str) -> str:
+    """Return the line of a ticket, which no file can be meant by.
+
+    Raises:
+        TicketError: It is none.
+    """
+    if not is_ticket(text):
+        raise TicketError(f"want a line that begins with {PREFIX} and has cluster= in it")
+    return text
+
+
+def _warn_of_readers(path: str, ticket: Ticket) -> None:
+    """Warn if others can read a secret. Some systems hand secrets to programs in such files."""
+    secret = ticket.kind in (TicketKind.OWNER, TicketKind.INVITE)
+    if secret and Path(path).stat().st_mode & 0o077:
+        logging.getLogger("xlreg").warning(
+            "others may read the ticket in %s, which is a secret: run chmod 600 %s", path, path
+        )
+
+
 @dataclass
 class Command:
     """A command line, checked as far as it alone tells."""
 
     command: str
-    argument: str
+    argument: str = ""
+    files: Sequence[str] = ()
     output: str = "table"
     registry: str = ""
     node: str = ""
@@ -258,6 +335,14 @@ class Command:
     cert_life: float = DEFAULT_LIFE.total_seconds()
     sig: str = ""
     out: str = ""
+    signed: str = ""
+    lease: float = 0.0
+    fresh: bool = False
+    take_over: bool = False
+    label: Sequence[str] = ()
+    ticket: str = ""
+    ticket_file: str = ""
+    taken: Ticket | None = None  # the ticket that all of this leads to
 
     @classmethod
     def parse(cls, args: Sequence[str]) -> Command:
@@ -268,6 +353,7 @@ class Command:
         """
         given = vars(_parser().parse_args(args))
         given["command"] = " ".join(filter(None, [given["command"], given.pop("action", "")]))
+        own = _take_ticket(given)
         for name, flag in {**SHARED, **COMMANDS[given["command"]].flags}.items():
             variable = f"XLREG_{name.upper()}"
             text = os.environ.get(variable, "")
@@ -278,6 +364,7 @@ class Command:
             except argparse.ArgumentTypeError as err:
                 raise UsageError(f"{variable}: {err}") from None
         command = cls(**given)
+        command._load_ticket(own)
         command._check()
         return command
 
@@ -291,13 +378,42 @@ class Command:
         if self.command in _ALONE:
             self._check_alone()
             return
-        self._check_cluster()
+        if self.command != "verify":
+            self._check_cluster()
+        if self.fresh and not self.wait:
+            raise UsageError("--fresh: say how long to wait for the others with --wait TIME")
+        _ = self.labels
+        if self.classic and (self.taken or self.lease or self.fresh or self.signed):
+            raise UsageError("tickets, leases, fresh starts and signatures need protocol 2.0")
         if self.classic and (self.unique or self.command == "leave"):
             raise UsageError(f"{'--unique' if self.unique else 'leave'}: needs protocol 2.0")
-        if not self.registry:
+        if not self.registry and not self.taken:
             raise UsageError("say which registry with --registry FILE|URL, or in XLREG_REGISTRY")
 
+    def _load_ticket(self, own: bool) -> None:
+        """Read the ticket, if one is given. What the command line says counts before the environment."""
+        optional = COMMANDS[self.command].flags.keys() >= _TICKETS.keys()
+        if not optional or (not own and (self.argument or (self.command == "verify" and self.registry))):
+            return
+        try:
+            if self.ticket == "-":
+                self.taken = Ticket.load(_one_line(sys.stdin.read(_MAX_TICKET)))
+            elif self.ticket:
+                self.taken = Ticket.load(_one_line(self.ticket))
+            elif self.ticket_file:
+                self.taken = Ticket.load(Path(self.ticket_file))
+                _warn_of_readers(self.ticket_file, self.taken)
+        except TicketError as err:
+            raise UsageError(str(err)) from None
+
     def _check_cluster(self) -> None:
+        if not self.argument and not self.taken and self.command != "create":
+            raise UsageError(
+                f"{self.command}: want a NAME, or a ticket: as TICKET, with --ticket-file FILE, "
+                "in XLREG_TICKET, or - for standard input"
+            )
+        if self.taken and (self.create or self.size):
+            raise UsageError("--create and --size: a ticket says them: leave them away")
         _ = self.ref
         if self.command == "create" and not self.size:
             raise UsageError("say how many members with --size N")
@@ -332,6 +448,18 @@ class Command:
             raise UsageError(f"--endpoint {text}: {stands_for}; give one where others reach it")
 
     @property
+    def labels(self) -> dict[str, str] | None:
+        """What to tell the other members; None for nothing."""
+        if not self.label:
+            return None
+        pairs = dict(text.partition("=")[::2] for text in self.label)
+        try:
+            encode_labels({key: value.encode() for key, value in pairs.items()})
+        except XlregError as err:
+            raise UsageError(f"--label: {err}") from None
+        return pairs
+
+    @property
     def classic(self) -> bool:
         """Whether a classic protocol is chosen."""
         return self.protocol is not None and self.protocol.classic
@@ -344,8 +472,12 @@ class Command:
     @property
     def ref(self) -> ClusterRef:
         """The cluster that is meant, by name or ID."""
+        if self.taken:
+            return self.taken.ref
         if self.command == "create" and not self.argument:
             return ClusterRef()
+        if _is_ticket_argument(self.argument):
+            raise UsageError(f"{self.command}: want a NAME, and this is a ticket")
         with contextlib.suppress(XlregError):
             return ClusterRef(ClusterID.parse(self.argument))
         try:

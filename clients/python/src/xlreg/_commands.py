@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from . import _output, _sync
+from . import _atomicfile, _output, _sync
 from ._cmdline import Command, NoHomeError, UsageError
 from ._dial import Options
 from ._dialogue import in_session
@@ -20,6 +20,7 @@ from .client import Client, form, wait_members
 from .errors import (
     AddressError,
     DeadlineError,
+    DocumentError,
     FingerprintError,
     NodeError,
     NodeExistsError,
@@ -32,6 +33,8 @@ from .membership import Membership
 from .node import Node
 from .regcred import RegCred, Target
 from .roster import Roster
+from .signed import SignedRoster, verify_signed
+from .ticket import Ticket
 from .version import Protocol
 from .vocabulary import ClusterAttrs, Endpoint
 
@@ -46,6 +49,11 @@ class WaitOverError(Exception):
 
 class SeatKeptError(KeyboardInterrupt):
     """A wait was interrupted after the node had joined."""
+
+
+def _target(command: Command) -> Ticket | Target:
+    """Return the registry, or the ticket that leads to it."""
+    return command.taken or Target.load(command.registry)
 
 
 def _open_node(command: Command) -> Node:
@@ -120,7 +128,7 @@ def _telling_of_the_wait(command: Command) -> Iterator[None]:
 @contextlib.contextmanager
 def _session(command: Command) -> Iterator[Client]:
     """Open a session, as the node where that is needed, and have it registered."""
-    target = Target.load(command.registry)
+    target = _target(command)
     with (
         _asking(command) as node,
         Client.connect(target, node, protocol=command.protocol, timeout=_REQUEST_SECONDS) as client,
@@ -148,10 +156,15 @@ def create(command: Command) -> str:
 
 def get(command: Command) -> str:
     """Show the members of a cluster."""
+    if command.signed:
+        with _session(command) as client:
+            signed = client.signed(command.ref, timeout=_REQUEST_SECONDS)
+        _atomicfile.write(Path(command.signed), signed.document, 0o644)
+        return _show(command, signed.roster)
     if not command.wait:
         with _session(command) as client:
             return _show(command, client.members(command.ref, timeout=_REQUEST_SECONDS))
-    target = Target.load(command.registry)
+    target = _target(command)
     with _asking(command) as node, _telling_of_the_wait(command):
         try:
             roster = wait_members(
@@ -187,13 +200,14 @@ class _Watch:
 
 def join(command: Command) -> str:
     """Become a member: with a wait until all are there, without one at once."""
-    target, watch = Target.load(command.registry), _Watch(command)
+    target, watch = _target(command), _Watch(command)
     with _open_node(command) as node:
         if not command.endpoint and not node.endpoints:
             raise UsageError("say where the others find this member with --endpoint HOST:PORT")
         try:
             with _telling_of_the_wait(command):
                 formed = _form(command, target, node, watch)
+            formed.close()
             return _show(command, formed.roster)
         except _JoinedError as done:
             return _show(command, done.roster)
@@ -205,15 +219,19 @@ def join(command: Command) -> str:
             raise _kept(command, node, watch, err) from None
 
 
-def _form(command: Command, target: Target, node: Node, watch: _Watch) -> Membership:
+def _form(command: Command, target: Ticket | Target, node: Node, watch: _Watch) -> Membership:
     return form(
         target,
         node=node,
         cluster=command.ref,
         size=command.size,
         advertise=command.endpoint,
-        join_only=not command.create,
+        join_only=not command.create and command.taken is None,
         allow_unverified=command.allow_unverified,
+        lease=command.lease,
+        fresh=command.fresh,
+        take_over=command.take_over,
+        labels=command.labels,
         timeout=command.wait or _REQUEST_SECONDS,
         protocol=command.protocol,
         progress=watch,
@@ -233,9 +251,36 @@ def _kept(command: Command, node: Node, watch: _Watch, err: KeyboardInterrupt) -
     return SeatKeptError(text)
 
 
+def verify(command: Command) -> str:
+    """Verify signed rosters, each on its own and then against the others."""
+    target, found = _target(command), []
+    for file in command.files:
+        try:
+            found.append(verify_signed(Path(file).read_bytes(), target))
+        except DocumentError as err:
+            raise DocumentError(f"{file}: {err}") from None
+    for i, one in enumerate(found):
+        for j, other in enumerate(found[:i]):
+            if one.contradicts(other):
+                raise DocumentError(_conviction(command.files[j], other, command.files[i], one))
+    if command.output == "json":
+        documents = [_output.document_json(f, s) for f, s in zip(command.files, found, strict=True)]
+        return _output.encode({"documents": documents})
+    return "\n".join(_output.document_text(f, s) for f, s in zip(command.files, found, strict=True))
+
+
+def _conviction(one: str, first: SignedRoster, two: str, second: SignedRoster) -> str:
+    revision, cluster = first.roster.state.revision, first.roster.cluster
+    return (
+        f"{one} and {two} convict the registry: it has signed two different rosters for revision {revision} "
+        f"of {cluster}: {first.roster.short_sum}, signed at {first.signed:%Y-%m-%dT%H:%M:%SZ}, and "
+        f"{second.roster.short_sum}, signed at {second.signed:%Y-%m-%dT%H:%M:%SZ}"
+    )
+
+
 def leave(command: Command) -> str:
     """Give up a place."""
-    target = Target.load(command.registry)
+    target = _target(command)
     with (
         Node.open(command.directory) as node,
         Client.connect(target, node, protocol=command.protocol, timeout=_REQUEST_SECONDS) as client,
@@ -360,6 +405,7 @@ COMMANDS: dict[str, Callable[[Command], str]] = {
     "get": get,
     "join": join,
     "leave": leave,
+    "verify": verify,
     "node init": node_init,
     "node show": node_show,
     "cred show": cred_show,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 
 from ._flow import Backoff, Connect, Disconnect, Failures, Flow, Limit, Race, Receive, Send
@@ -173,8 +173,14 @@ class Dialing:
                 raise AssertionError("checked by the constructor")
             return ClassicSession(self.protocol, target.cred.comms_key)
         sig_key = target.cred.sig_key if target.cred else None
-        wanted = None if self.options.unknown else target.fingerprint
-        return ModernSession(Pin(wanted, sig_key, self.options.now), self._context)
+        if self.options.unknown:
+            return ModernSession(Pin(None, sig_key, self.options.now), self._context)
+        known = self.options.node.registration(target.fingerprint) if self.options.node else None
+        pin = Pin(target.fingerprint, sig_key, self.options.now)
+        if known is not None and known.next:
+            over = known.next_until is not None and self.options.now() > known.next_until
+            pin = replace(pin, next=known.next, overdue=over)
+        return ModernSession(pin, self._context)
 
 
 def flush(session: Session, limit: Limit, patience: float) -> Flow[None]:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from . import limits
+from ._creation import Creation, Joined, check_size, made_up_name
 from ._dial import Dialing, Options, flush, log
 from ._flow import Disconnect, Flow, Limit, Receive
 from ._record import Registration
-from ._session import Session
+from ._session import ModernSession, Session
 from ._verify import Verifier, check_pinned
 from ._wire import messages as m
 from .errors import (
     BadTagError,
-    ClusterSizeError,
     HandshakeError,
     Needs20Error,
     NotRegisteredError,
@@ -34,17 +34,15 @@ from .node import Node
 from .regcred import RegCred
 from .roster import Member, Roster, warn_of_clock, warn_of_shared
 from .signatures import sign_login
-from .ticket import Ticket
+from .signed import SignedRoster, verify_parts
 from .vocabulary import (
     NO_KEY,
     Cluster,
-    ClusterAttrs,
     ClusterID,
     ClusterKey,
     ClusterRef,
     ClusterState,
     NodeID,
-    check_name,
     indexes_of,
 )
 
@@ -58,81 +56,6 @@ _CLASSIC_PART = 12
 _CLASSIC_SEATS = (1 << limits.MAX_CLASSIC_CLUSTER) - 1
 # After these a registry ends a 2.0 session; over a classic carrier, after all.
 _ENDING = (WrongStateError, BadTagError, UnexpectedTypeError, ProtocolError)
-
-
-@dataclass(frozen=True)
-class Creation:
-    """What a cluster is to be created with."""
-
-    name: str
-    size: int
-    endpoint_count: int = 1
-    attrs: ClusterAttrs = ClusterAttrs.NONE
-    owner: Ticket | None = None
-    """The owner's ticket, for a cluster with a key."""
-
-    @property
-    def ref(self) -> ClusterRef:
-        """The cluster as it is asked for: one whose name the registry changes has none yet."""
-        unique = self.attrs & ClusterAttrs.UNIQUE
-        return ClusterRef(name="" if unique else self.name, key=self.owner.key if self.owner else NO_KEY)
-
-    def request(self) -> m.Message:
-        """Return the Create."""
-        key, signature = b"", b""
-        if self.owner is not None:
-            key = self.owner.key
-            signature = self.owner.sign_create(self.size, self.endpoint_count, self.attrs)
-        return m.new_create(self.name, self.size, self.endpoint_count, self.attrs, key, signature)
-
-    def check(self, classic: bool) -> None:
-        """Look at it before it is sent.
-
-        Raises:
-            XlregError: The name is not valid, or the carrier cannot carry it.
-            ValueError: A number is out of range.
-        """
-        if self.name:
-            check_name(self.name)
-        most = limits.MAX_CLASSIC_CLUSTER if classic else limits.MAX_CLUSTER
-        if not limits.MIN_CLUSTER <= self.size <= most:
-            raise ValueError(f"size {self.size}: want {limits.MIN_CLUSTER} to {most}")
-        if not 1 <= self.endpoint_count <= limits.MAX_ENDPOINTS:
-            raise ValueError(f"{self.endpoint_count} endpoints: want 1 to {limits.MAX_ENDPOINTS}")
-        if classic and self.attrs & ClusterAttrs.UNIQUE:
-            raise Needs20Error("unique name: needs protocol 2.0")
-        if classic and self.owner:
-            raise Needs20Error("cluster with an owner: needs protocol 2.0")
-
-
-@dataclass(frozen=True)
-class Joined:
-    """What a registry says to a node that has become a member.
-
-    Attributes:
-        cluster: The cluster.
-        state: Its state, with the epoch that the seat is of.
-        lease: For how many seconds the seat lasts without a sign of life; 0 is for good.
-    """
-
-    cluster: Cluster
-    state: ClusterState
-    lease: float
-
-
-def made_up_name() -> str:
-    """Return a name in the form in which registries make them up: new, distinct and not to be guessed."""
-    return "c-" + base64.b32encode(os.urandom(10)).decode().lower()
-
-
-def check_size(cluster: Cluster, want: int) -> None:
-    """Refuse a cluster of another size than wanted. 0 is one that is not known, or not asked for.
-
-    Raises:
-        ClusterSizeError: It has another.
-    """
-    if want and cluster.size and cluster.size != want:
-        raise ClusterSizeError(f"{cluster} is made for {cluster.size} members, not {want}", cluster=cluster)
 
 
 class Dialogue:
@@ -152,6 +75,15 @@ class Dialogue:
         self._verifier = Verifier(session.protocol)
         self._dated: set[NodeID] = set()  # whose certificates' dates have been looked at
         self._warned: set[str] = set()
+        self.next_key = session.next_key
+        if self.next_key is not None:
+            log.warning(
+                "registry has a new sig key, for which the known one vouches until %s: take %s into the "
+                "configuration in place of %s",
+                f"{self.next_key.until:%Y-%m-%d %H:%M} UTC",
+                self.next_key.fingerprint,
+                self.options.target.fingerprint,
+            )
 
     @classmethod
     def open(cls, dialing: Dialing, limit: Limit, once: bool = False) -> Flow[Dialogue]:
@@ -260,12 +192,16 @@ class Dialogue:
     def _remember(self, node: Node, node_id: NodeID, limit: Limit) -> Flow[None]:
         target = self.options.target
         known = node.registration(target.fingerprint)
-        if known is not None and (known.id, known.endpoints) == (node_id, target.endpoints):
+        following = (known.next, known.next_until) if known else ("", None)
+        if self.next_key is not None:
+            following = (self.next_key.fingerprint, self.next_key.until)
+        told = (node_id, target.endpoints, *following)
+        if known is not None and (known.id, known.endpoints, known.next, known.next_until) == told:
             return
         name = target.cred.name if target.cred else known.name if known else ""
         if not name:
             name = (yield from self._registry(limit)).name
-        node.set_registration(Registration(target.fingerprint, name, target.endpoints, node_id))
+        node.set_registration(Registration(target.fingerprint, name, target.endpoints, node_id, *following))
 
     def login(self, limit: Limit) -> Flow[NodeID]:
         """Say who the node is by the ID that register saved."""
@@ -288,10 +224,20 @@ class Dialogue:
         with doing("get credentials"):
             return (yield from self._registry(limit))
 
+    def ask_observed(self, limit: Limit) -> Flow[str]:
+        """Ask the registry from where it sees this client; empty if it does not say."""
+        with doing("get observed address"):
+            if not self.observed:
+                self.observed = (yield from self.ask(m.new_reg_cred_request(), limit)).observed
+            return self.observed
+
     def _registry(self, limit: Limit) -> Flow[RegCred]:
         reply = yield from self.ask(m.new_reg_cred_request(), limit)
         cred = self._read(reply.registry)
-        if not self.options.unknown and cred.fingerprint != self.options.target.fingerprint:
+        session = self._session
+        proved = session.sig_key if isinstance(session, ModernSession) else None
+        right = cred.sig_key == proved if proved else cred.fingerprint == self.options.target.fingerprint
+        if not right:
             raise self._misbehaved("credentials with another sig key")
         return cred
 
@@ -402,6 +348,28 @@ class Dialogue:
                 rest &= (1 << found.cluster.size) - 1
             ref, waiting = ClusterRef(found.cluster.id), None
         return found
+
+    def signed(self, ref: ClusterRef, limit: Limit) -> Flow[SignedRoster]:
+        """Ask for all members as the registry signs them, and verify that."""
+        with doing(f"get signed roster of {ref}"):
+            if self.protocol.classic:
+                raise Needs20Error
+            parts: list[bytes] = []
+            first: m.Part | None = None
+            left: int | None = None
+            while left != 0:
+                message = yield from self.ask(m.new_get(self.protocol, ref, left, sign=True), limit)
+                part = self._read(partial(message.part, self.protocol))
+                self._check_asked(part.cluster, ref)
+                if first is not None and part.sum != first.sum:  # the cluster has changed meanwhile
+                    first, left, parts = None, None, []
+                    continue
+                if first is not None and not part.which:
+                    raise self._misbehaved("no member of those that were asked for")
+                first = first or part
+                parts.append(message.encode())
+                left = (part.seats if left is None else left) & ~part.which
+            return verify_parts(parts, self.options.target, ref.key)
 
     def _known(self, ref: ClusterRef) -> ClusterRef:
         """Return a cluster by the ID that an earlier reply gave: original servers know no other way."""

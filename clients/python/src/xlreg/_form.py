@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from ._address import Listener, UnresolvedError, addresses, concerns
+from ._creation import Creation, check_size, made_up_name
 from ._dial import Options, log
-from ._dialogue import Creation, Dialogue, check_size, in_session, made_up_name
+from ._dialogue import Dialogue, in_session
 from ._flow import Backoff, Flow, Limit, Sleep, T
 from ._place import EpochMovedError, Place, new_run
 from ._pursuit import Pursuit, Told
 from ._wait import Waiter
 from ._wire.messages import Seat
 from .errors import (
+    AddressError,
     ClusterFullError,
     MemberIDInUseError,
     MemberNameInUseError,
@@ -33,6 +35,7 @@ from .roster import Roster
 from .ticket import Ticket, TicketKind
 from .vocabulary import Cluster, ClusterAttrs, ClusterRef, Endpoint
 
+_OBSERVED = "observed:"  # stands for the host from which the registry sees this machine
 _FIRST_PAUSE, _MOST_PAUSE = 0.05, 1.0
 # By so much the time that a registry tells of a last sign of life can be late: it is in whole
 # seconds, and may lag by another.
@@ -172,6 +175,7 @@ class _Formation(Pursuit[Formed]):
         """Return where the node is. A name that does not resolve is looked up again while there is time."""
         plan, backoff = self._plan, Backoff(_FIRST_PAUSE, _MOST_PAUSE)
         advertise = plan.advertise if plan.listeners or plan.advertise else plan.node.endpoints
+        advertise = yield from self._observe(advertise, limit)
         registry = self._options.target.endpoints
         patience = limit.or_within(self._options.times.dial)
         while True:
@@ -187,13 +191,32 @@ class _Formation(Pursuit[Formed]):
             log.warning("%s", concern)
         return endpoints
 
+    def _observe(self, advertise: Sequence[str | None], limit: Limit) -> Flow[Sequence[str | None]]:
+        """Put the host from which the registry sees this machine where observed stands for it."""
+        if not any(text and text.startswith(_OBSERVED) for text in advertise):
+            return advertise
+        if self._plan.classic:
+            raise AddressError("observed: a classic carrier does not tell it: needs protocol 2.0")
+        reader = replace(self._options, node=None)
+        seen = yield from in_session(reader, limit, lambda d: d.ask_observed(limit))
+        if not seen:
+            raise AddressError("the registry does not say from where it sees this machine")
+        host = seen.rpartition(":")[0] + ":"
+        return [
+            host + text.removeprefix(_OBSERVED) if text and text.startswith(_OBSERVED) else text
+            for text in advertise
+        ]
+
     def _converse(self, dialogue: Dialogue, limit: Limit) -> Flow[Formed]:
         self._id = self._place.id = yield from dialogue.register(limit)
         ref = yield from self._patiently(lambda: self._find(dialogue, limit), limit)
         roster = yield from self._meet(dialogue, ref, limit)
         if not dialogue.protocol.classic and not self._plan.allow_unverified:
             check_verified(roster)
-        return Formed(self._options, self._plan.node, roster, replace(self._place, fresh=False))
+        # What a fresh seat lasted until all were there is not what was asked for.
+        lease = self._place.lease if self._plan.lease else 0.0
+        place = replace(self._place, fresh=False, lease=lease)
+        return Formed(self._options, self._plan.node, roster, place)
 
     def _meet(self, dialogue: Dialogue, ref: ClusterRef, limit: Limit) -> Flow[Roster]:
         """Join, and wait for the others; again each time that the cluster begins its next epoch."""

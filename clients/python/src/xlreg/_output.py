@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -13,6 +14,7 @@ from .keys import fingerprint, public_pem
 from .node import Node
 from .regcred import RegCred
 from .roster import Member, Roster
+from .signed import SignedRoster
 from .version import Protocol
 from .vocabulary import Cluster
 
@@ -23,19 +25,54 @@ _SHORT_ID = 12  # characters of an ID that tell it from others by eye
 
 def cluster_json(cluster: Cluster) -> dict[str, Any]:
     """Return a cluster."""
+    key = {"key": _key_text(cluster)} if cluster.key else {}
     return {
         "id": str(cluster.id),
         "name": cluster.name,
         "size": cluster.size,
         "endpointCount": cluster.endpoint_count,
         "attrs": int(cluster.attrs),
+        **key,
     }
+
+
+def _key_text(cluster: Cluster) -> str:
+    return base64.urlsafe_b64encode(cluster.key).decode().rstrip("=")
 
 
 def roster_json(roster: Roster) -> dict[str, Any]:
     """Return a roster."""
-    members = [_member_json(member) for member in roster.members]
-    return {"cluster": cluster_json(roster.cluster), "members": members}
+    shown: dict[str, Any] = {"cluster": cluster_json(roster.cluster)}
+    if roster.sum:
+        pinned = {"pinned": True} if roster.pinned else {}
+        state = roster.state
+        shown["state"] = {
+            "epoch": state.epoch,
+            "revision": state.revision,
+            "sum": roster.short_sum,
+            **pinned,
+        }
+    return {**shown, "members": [_member_json(member) for member in roster.members]}
+
+
+def document_json(file: str, signed: SignedRoster) -> dict[str, Any]:
+    """Return a signed roster that was verified."""
+    roster = signed.roster
+    return {
+        "file": file,
+        "cluster": cluster_json(roster.cluster),
+        "epoch": roster.state.epoch,
+        "revision": roster.state.revision,
+        "sum": roster.short_sum,
+        "signed": _moment_json(signed.signed),
+        "pinned": roster.pinned,
+        "members": len(roster.members),
+    }
+
+
+def _moment_json(at: datetime) -> str:
+    fraction = f".{at.microsecond:06}".rstrip("0") if at.microsecond else ""
+    return f"{at:%Y-%m-%dT%H:%M:%S}{fraction}Z"
 
 
 def _member_json(member: Member) -> dict[str, Any]:
@@ -50,6 +87,12 @@ def _member_json(member: Member) -> dict[str, Any]:
     }
     if not member.verified:
         shown["unverified"] = True
+    if member.labels:
+        shown["labels"] = {key: value.decode("utf-8", "replace") for key, value in member.labels.items()}
+    if member.token.lease:
+        shown["leaseMillis"] = round(member.token.lease * 1000)
+    if member.token.seen is not None:
+        shown["seen"] = _moment_json(member.token.seen)
     return shown
 
 
@@ -132,10 +175,43 @@ def roster_text(roster: Roster, *, wide: bool = False) -> str:
     cluster = roster.cluster
     count = f"{len(roster.members)} of {cluster.size}" if cluster.size else f"{len(roster.members)}"
     shown = str(cluster.id) if wide else _short(str(cluster.id))
-    text = f"cluster {cluster.name}  {shown}\n{count} members\n"
+    text = f"cluster {cluster.name}  {shown}\n{count} members\n{_state_text(roster, wide)}"
     if not roster.members:
         return text
     return f"{text}\n{_wide(roster) if wide else _fitting(roster)}"
+
+
+def _state_text(roster: Roster, wide: bool) -> str:
+    """Return what there is to say of a cluster over 2.0 besides its members."""
+    text = ""
+    if roster.cluster.key:
+        key = _key_text(roster.cluster)
+        text += f"key {key if wide else _short(key)}{_pin_text(roster)}\n"
+    if wide and roster.state.revision:
+        text += f"epoch {roster.state.epoch}, revision {roster.state.revision}\n"
+    return f"{text}sum {roster.short_sum}\n" if roster.sum else text
+
+
+def _pin_text(roster: Roster) -> str:
+    return "" if roster.pinned else "  (not pinned)"
+
+
+def document_text(file: str, signed: SignedRoster) -> str:
+    """Return a signed roster that was verified, without its members."""
+    roster = signed.roster
+    rows = [
+        ("verified", file),
+        ("cluster", roster.cluster.name),
+        ("id", str(roster.cluster.id)),
+        ("members", f"{len(roster.members)} of {roster.cluster.size}"),
+        ("epoch", str(roster.state.epoch)),
+        ("revision", str(roster.state.revision)),
+        ("signed", f"{signed.signed:%Y-%m-%dT%H:%M:%SZ}"),
+        ("sum", roster.short_sum),
+    ]
+    if roster.cluster.key:
+        rows.append(("key", _key_text(roster.cluster) + _pin_text(roster)))
+    return _table(rows)
 
 
 def _short(text: str) -> str:
@@ -143,12 +219,43 @@ def _short(text: str) -> str:
 
 
 def _wide(roster: Roster) -> str:
-    rows = [("INDEX", "NAME", "ID", "ENDPOINTS", "SIG KEY", "JOINED", "VERIFIED")]
+    heads, cells = _extras(roster, _moment)
+    rows: list[tuple[str, ...]] = [
+        ("INDEX", "NAME", "ID", "ENDPOINTS", "SIG KEY", "JOINED", *heads, "VERIFIED")
+    ]
     for m in roster.members:
-        joined = f"{m.token.joined:%Y-%m-%dT%H:%M:%SZ}" if m.token.joined else "-"
-        key = fingerprint(m.token.sig_key)
-        rows.append((str(m.index), m.name, str(m.id), _endpoints(m.endpoints), key, joined, _yes(m.verified)))
+        first = (str(m.index), m.name, str(m.id), _endpoints(m.endpoints), fingerprint(m.token.sig_key))
+        rows.append((*first, _moment(m.token.joined), *cells(m), _yes(m.verified)))
     return _table(rows)
+
+
+def _moment(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}" if at else "-"
+
+
+def _extras(
+    roster: Roster, when: Callable[[datetime | None], str]
+) -> tuple[tuple[str, ...], Callable[[Member], tuple[str, ...]]]:
+    """Return the columns that are there only if some member has something in them."""
+    seen = any(m.token.seen for m in roster.members)
+    labels = any(m.labels for m in roster.members)
+
+    def cells(member: Member) -> tuple[str, ...]:
+        shown = ",".join(_labels(member)) or "-"
+        return ((when(member.token.seen),) if seen else ()) + ((shown,) if labels else ())
+
+    return (("SEEN",) if seen else ()) + (("LABELS",) if labels else ()), cells
+
+
+def _labels(member: Member) -> list[str]:
+    """Return labels as people read them. What could be taken for something else is quoted."""
+    texts = []
+    for key, value in member.labels.items():
+        text = value.decode("utf-8", "replace")
+        if not text or any(c in ', "' or not c.isprintable() for c in text):
+            text = json.dumps(text)
+        texts.append(f"{key}={text}")
+    return texts
 
 
 def _fitting(roster: Roster) -> str:
@@ -164,19 +271,22 @@ def _fitting(roster: Roster) -> str:
 
 
 def _narrow(roster: Roster, now: datetime, stacked: bool) -> str:
-    rows: list[tuple[str, ...]] = [("INDEX", "NAME", "ENDPOINTS", "JOINED", "VERIFIED")]
+    heads, cells = _extras(roster, lambda at: _age(at, now))
+    rows: list[tuple[str, ...]] = [("INDEX", "NAME", "ENDPOINTS", "JOINED", *heads, "VERIFIED")]
     for m in roster.members:
         first, others = _endpoints(m.endpoints), m.endpoints[1:] if stacked else ()
         if others:
             first = str(m.endpoints[0])
-        rows.append((str(m.index), m.name, first, _age(m.token.joined, now), _yes(m.verified)))
+        rows.append((str(m.index), m.name, first, _age(m.token.joined, now), *cells(m), _yes(m.verified)))
         rows += [("", "", endpoint) for endpoint in others]
     return _table(rows)
 
 
 def _paragraph(member: Member, now: datetime) -> str:
     lines = [f"{member.index}  {member.name}", *(f"   {endpoint}" for endpoint in member.endpoints)]
-    lines.append(f"   joined {_age(member.token.joined, now)}, verified: {_yes(member.verified)}")
+    lines += [f"   {label}" for label in _labels(member)]
+    seen = f"seen {_age(member.token.seen, now)}, " if member.token.seen else ""
+    lines.append(f"   joined {_age(member.token.joined, now)}, {seen}verified: {_yes(member.verified)}")
     return "".join(f"{line}\n" for line in lines)
 
 

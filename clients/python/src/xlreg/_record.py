@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from typing import Any
 
-from ._errors import FormatError, NodeError, XlregError
+from ._errors import FormatError, NodeError, XlregError, quote
 from .keys import format_fingerprint, parse_fingerprint
 from .vocabulary import Endpoint, NodeAttrs, NodeID, check_name, endpoints_of
 
@@ -30,12 +31,17 @@ class Registration:
         name: The registry's name; may be empty.
         endpoints: Where it was last.
         id: The node's ID there.
+        next: The fingerprint of the sig key that follows; empty for none.
+        next_until: How long the key of sig vouches for that; from then on the registry is
+            known by the next one alone.
     """
 
     sig: str
     name: str
     endpoints: tuple[Endpoint, ...]
     id: NodeID
+    next: str = ""
+    next_until: datetime | None = None
     extra: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -44,6 +50,11 @@ class Registration:
         if self.name:
             check_name(self.name)
         object.__setattr__(self, "endpoints", endpoints_of(self.endpoints))
+        if self.next:
+            object.__setattr__(self, "next", format_fingerprint(parse_fingerprint(self.next)))
+        if self.next_until is not None:
+            until = self.next_until.astimezone(timezone.utc).replace(microsecond=0)
+            object.__setattr__(self, "next_until", until)
 
 
 @dataclass(frozen=True)
@@ -95,7 +106,11 @@ class Record:
 
 
 def _encode_registration(r: Registration) -> dict[str, Any]:
-    known = {"sig": r.sig, "name": r.name, "endpoints": list(r.endpoints), "id": str(r.id)}
+    known: dict[str, Any] = {"sig": r.sig, "name": r.name, "endpoints": list(r.endpoints), "id": str(r.id)}
+    if r.next:
+        known["next"] = r.next
+    if r.next_until is not None:
+        known["next_until"] = f"{r.next_until:%Y-%m-%dT%H:%M:%SZ}"
     known.update(sorted(r.extra.items()))
     return known
 
@@ -144,7 +159,18 @@ def _parse_registration(entry: object) -> Registration:
         raise NodeError("not a JSON object")
     sig, name = _take(entry, "sig", str, ""), _take(entry, "name", str, "")
     endpoints, node_id = _texts(entry, "endpoints"), _take(entry, "id", str, "")
-    return Registration(sig, name, tuple(map(Endpoint, endpoints)), NodeID.parse(node_id), entry)
+    following, until = _take(entry, "next", str, ""), _time(_take(entry, "next_until", str, ""))
+    where = tuple(map(Endpoint, endpoints))
+    return Registration(sig, name, where, NodeID.parse(node_id), following, until, entry)
+
+
+def _time(text: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        raise NodeError(f"next_until: {quote(text)} is no time") from None
 
 
 def _take(members: dict[str, Any], key: str, kind: type, default: Any) -> Any:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TypeAlias
 
+from ._creation import Creation
 from ._dial import Options
-from ._dialogue import Creation, Dialogue
+from ._dialogue import Dialogue
 from ._flow import Flow, Limit, Request
 from ._wait import Waiter
 from ._wire.messages import Seat
 from .errors import doing
 from .node import Node
-from .regcred import RegCred, Target
+from .regcred import RegCred, Target, pasted, read_file
 from .roster import Roster
+from .signed import SignedRoster
 from .ticket import Ticket, is_ticket
 from .version import Protocol
 from .vocabulary import NO_KEY, Cluster, ClusterAttrs, ClusterID, ClusterRef, NodeID
 
 AnyTarget: TypeAlias = Ticket | Target | RegCred | str | os.PathLike[str]
-"""A registry: an ``xlreg://`` line, the name of a regCred file, credentials, or a ticket or its line."""
+"""A registry: an ``xlreg://`` line, credentials or the file with them; or a ticket, its line or its file."""
 
 AnyCluster: TypeAlias = ClusterRef | Cluster | ClusterID | str | None
 """A cluster: its name, its ID, or None for the ticket's, or the one that this session was last about."""
@@ -33,14 +36,26 @@ def options(target: AnyTarget, node: Node | None, protocol: Protocol | str | Non
 
 
 def ticket_of(target: AnyTarget) -> Ticket | None:
-    """Return the ticket that a target is, or whose line it is; None if it is something else.
+    """Return the ticket that a target is, or whose line or file it is; None if it is something else.
 
     Raises:
         TicketError: It looks like one and is none.
     """
     if isinstance(target, Ticket):
         return target
-    return Ticket.load(target) if isinstance(target, str) and is_ticket(target) else None
+    if isinstance(target, Target | RegCred):
+        return None
+    if isinstance(target, str) and is_ticket(target):
+        return Ticket.load(target)
+    return Ticket.load(Path(target)) if _holds_ticket(target) else None
+
+
+def _holds_ticket(target: str | os.PathLike[str]) -> bool:
+    """Report whether a target is the name of a file with a ticket. What cannot be read is not."""
+    try:
+        return is_ticket(pasted(read_file(Path(target))))
+    except (OSError, ValueError):
+        return False
 
 
 def ref_of(options: Options, cluster: AnyCluster) -> ClusterRef:
@@ -251,3 +266,29 @@ def registry(self: BaseClient, *, timeout: float | None = None) -> Request[RegCr
         SessionEndedError: The session is over.
     """
     return Request(self._dialogue.registry, timeout)
+
+
+def signed(
+    self: BaseClient, cluster: AnyCluster = None, *, timeout: float | None = None
+) -> Request[SignedRoster]:
+    """Return the current members as the registry signs them, verified.
+
+    What its ``document`` holds can be kept in a file, and verified by whoever knows the
+    registry, without asking it; see verify_signed.
+
+    Raises:
+        DocumentError: It does not hold.
+        NoSuchClusterError: There is no such cluster.
+        Needs20Error: Over a classic carrier nothing is signed.
+        SessionEndedError: The session is over.
+    """
+    return Request(lambda limit: self._dialogue.signed(self._ref(cluster), limit), timeout)
+
+
+def observed(self: BaseClient, *, timeout: float | None = None) -> Request[str]:
+    """Return from where the registry sees this client, as host:port; empty if it does not say.
+
+    Raises:
+        SessionEndedError: The session is over.
+    """
+    return Request(self._dialogue.ask_observed, timeout)

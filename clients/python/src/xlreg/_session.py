@@ -19,7 +19,7 @@ import enum
 import os
 import ssl
 import tempfile
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -27,8 +27,9 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 
 from . import _codec
-from ._chain import check_chain, find_key
+from ._chain import NextKey, check_chain, find_key, is_signed
 from ._wire.messages import Message, Op, new_reg_cred_request
+from .certificate import load
 from .classic import Hello
 from .errors import (
     HandshakeError,
@@ -90,6 +91,9 @@ class _Stateful:
 
 class ClassicSession(_Stateful):
     """A session over 1.8 or 1.9."""
+
+    next_key: NextKey | None = None
+    """Over a classic carrier a registry proves nothing."""
 
     def __init__(self, protocol: Protocol, comms_key: CommsKey) -> None:
         """Begin with a Hello under the registry's comms key."""
@@ -166,11 +170,33 @@ class Pin:
         fingerprint: That of the registry's sig key; None takes whatever key it shows.
         sig_key: The key itself, if it is known.
         now: The time, for the certificate's dates.
+        next: The fingerprint of the key that follows, if that is known; empty otherwise.
+        overdue: Whether the registry is known by the next key alone by now.
     """
 
     fingerprint: str | None
     sig_key: SigKey | None
     now: Callable[[], datetime]
+    next: str = ""
+    overdue: bool = False
+
+    def find(self, chain: Sequence[bytes], told: SigKey | None = None) -> list[SigKey]:
+        """Return the keys of the registry that are known, as far as they can be found.
+
+        Args:
+            chain: The certificates that the registry shows.
+            told: The key that it says is its own.
+        """
+        found = [self.sig_key] if self.sig_key and not self.overdue else []
+        wanted = {self.next} if self.overdue or self.sig_key else {self.fingerprint, self.next}
+        for print_ in filter(None, wanted):
+            key = find_key(chain, print_)
+            if key is None and told is not None and fingerprint(told) == print_:
+                key = told
+            found += [key] if key is not None else []
+        if self.fingerprint is None and told is not None:
+            found.append(told)
+        return found
 
 
 class ModernSession(_Stateful):
@@ -187,6 +213,8 @@ class ModernSession(_Stateful):
         self._tls = context.wrap_bio(self._in, self._network, server_side=False)
         self._codec = _codec.Framing()
         self._met = False  # the registry has sent something inside TLS
+        self.sig_key: SigKey | None = None  # that the registry has proved to hold, once open
+        self.next_key: NextKey | None = None  # the same, if another key than the one known vouches for it
         self._why: XlregError = SessionEndedError("session closed by the registry")
         self._shake()
 
@@ -220,23 +248,33 @@ class ModernSession(_Stateful):
             raise _handshake_error(err) from None
         if self._tls.selected_alpn_protocol() != ALPN:
             raise HandshakeError(f"the other end does not speak {ALPN}")
-        key = self._pin.sig_key or self._key_in_chain()
-        if key is None:
-            # This platform hides the chain: the key is asked for, before anything else.
+        chain = self._shown()
+        keys = self._pin.find(chain)
+        if len(chain) == 1 and not self._is_signed(chain[0], keys):
+            # This platform hides the chain: it is asked for, before anything else.
             self._go(State.PINNING)
             self._say(new_reg_cred_request())
             return
-        self._check(key)
+        self._check(chain, keys)
 
-    def _key_in_chain(self) -> SigKey | None:
-        """Find the registry's key in the chain, where Python shows that (3.13)."""
+    def _shown(self) -> list[bytes]:
+        """Return the certificates that the registry shows; where Python hides them (before 3.13) the leaf."""
+        leaf = self._tls.getpeercert(binary_form=True)
+        if leaf is None:
+            raise UntrustedError("no certificate")
+        return self._chain_shown() or [leaf]
+
+    def _chain_shown(self) -> list[bytes]:
+        """Return the whole chain, where Python shows that and it is of use."""
         unverified = getattr(self._tls, "get_unverified_chain", None)
-        if unverified is None or self._pin.fingerprint is None:
-            return None
-        key = find_key(unverified(), self._pin.fingerprint)
-        if key is None:
-            raise UntrustedError(f"no certificate has a key with fingerprint {self._pin.fingerprint}")
-        return key
+        return [] if unverified is None or self._pin.fingerprint is None else list(unverified())
+
+    def _is_signed(self, leaf: bytes, keys: Sequence[SigKey]) -> bool:
+        """Report whether one of the keys signed the leaf, so that no other certificate is needed."""
+        try:
+            return any(is_signed(load(leaf), parse_rsa_key(key)) for key in keys)
+        except XlregError as err:
+            raise UntrustedError(f"registry's certificate: {err}") from None
 
     def _learn_key(self) -> None:
         message = self._codec.next()
@@ -248,19 +286,28 @@ class ModernSession(_Stateful):
         if message.op != Op.REG_CRED_REPLY:
             raise UntrustedError(f"{message.name} instead of the registry's key")
         try:
-            key = message.registry().sig_key
+            told = message.registry().sig_key
         except ProtocolError as err:
             raise UntrustedError(str(err)) from None
-        if self._pin.fingerprint not in (None, fingerprint(key)):
-            raise UntrustedError(f"the registry's key does not have the fingerprint {self._pin.fingerprint}")
-        self._check(key)
+        leaf, chain = self._shown()[0], list(message.raw.Chain)
+        if chain and chain[0] != leaf:
+            raise UntrustedError("the registry tells of another certificate than it shows")
+        self._check(chain or [leaf], self._pin.find(chain, told))
 
-    def _check(self, key: SigKey) -> None:
-        leaf = self._tls.getpeercert(binary_form=True)
-        if leaf is None:
-            raise UntrustedError("no certificate")
-        check_chain([leaf], key, self._pin.now())
-        self._go(State.OPEN)
+    def _check(self, chain: Sequence[bytes], keys: Sequence[SigKey]) -> None:
+        failure: HandshakeError = UntrustedError(
+            f"no certificate has a key with fingerprint {self._pin.fingerprint}"
+        )
+        for key in keys:
+            try:
+                self.next_key = check_chain(chain, key, self._pin.now())
+            except HandshakeError as err:
+                failure = err
+                continue
+            self.sig_key = self.next_key.sig_key if self.next_key else key
+            self._go(State.OPEN)
+            return
+        raise failure
 
     def _read(self) -> None:
         """Read all that came, and if the registry closed behind it, keep why."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import functools
 import queue
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ._errors import XlregError
@@ -29,6 +30,7 @@ from ._keepalive import watch
 from .vocabulary import Endpoint
 
 _CHUNK = 64 << 10
+_AT_A_TIME = 32
 
 
 class Wire:
@@ -224,6 +226,21 @@ def perform(request: Request[T]) -> T:
         return wire.run(request.flow(Limit(request.timeout)))
     finally:
         wire.close()
+
+
+def perform_all(requests: Sequence[Request[T]]) -> list[T | XlregError]:
+    """Run requests that open their own connections, some at a time; what fails gives its error."""
+
+    def run(request: Request[T]) -> T | XlregError:
+        try:
+            return perform(request)
+        except XlregError as err:
+            return err
+
+    if not requests:
+        return []
+    with concurrent.futures.ThreadPoolExecutor(min(_AT_A_TIME, len(requests))) as pool:
+        return list(pool.map(run, requests))
 
 
 def _dial(endpoint: Endpoint, limit: Limit) -> socket.socket:

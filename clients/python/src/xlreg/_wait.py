@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from . import limits
-from ._dialogue import Dialogue, check_size
+from ._creation import check_size
+from ._dialogue import Dialogue
 from ._flow import Backoff, Flow, Limit
 from ._place import SIGN_OF_LIFE, Place
 from ._wire import messages as m

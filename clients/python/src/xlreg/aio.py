@@ -120,6 +120,8 @@ class AsyncClient(BaseClient):
     wait = _method(_requests.wait)
     leave = _method(_requests.leave)
     registry = _method(_requests.registry)
+    signed = _method(_requests.signed)
+    observed = _method(_requests.observed)
 
     async def close(self) -> None:
         """Say goodbye and end the session, or the call that is under way; see Client.close."""

@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn, TextIO
@@ -37,6 +38,9 @@ _ADVICE: Sequence[tuple[type[XlregError], str]] = (
     (errors.TryLaterError, "if that goes on, see whether the registry's disk is full"),
     (errors.OriginalRegistryError, "say which with --protocol"),
     (errors.Needs20Error, "leave --protocol away, if the registry speaks 2.0"),
+    (errors.TwinError, "give each machine a node of its own, or say --take-over if you mean this one"),
+    (errors.AdmissionRefusedError, "ask the cluster's owner for a ticket"),
+    (errors.KeyNotAdmittedError, "ask the registry's operator to admit this node's key"),
     (errors.AddressError, "give with --endpoint an address where the others reach this member"),
     (errors.UnverifiedError, "let those members join over 2.0, or accept them with --allow-unverified"),
     (errors.ClockError, "set the clock, or have it set by NTP"),
@@ -71,8 +75,12 @@ def _one_line(err: BaseException) -> str:
     return _printable(text)
 
 
+_SECRET = re.compile(r"\b(owner|invite)=[^&\s]+", re.IGNORECASE)
+
+
 def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in text)
+    """Return text in one line, fit for a terminal and without what a ticket must not show."""
+    return _SECRET.sub(r"\1=...", "".join(c if c.isprintable() else "?" for c in text))
 
 
 def _json_line(value: dict[str, Any]) -> str:

@@ -159,6 +159,8 @@ class Client(BaseClient):
     wait = _method(_requests.wait)
     leave = _method(_requests.leave)
     registry = _method(_requests.registry)
+    signed = _method(_requests.signed)
+    observed = _method(_requests.observed)
 
     def close(self) -> None:
         """Say goodbye, wait at most a second for the answer, and end the session. May be called again.

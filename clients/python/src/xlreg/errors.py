@@ -43,6 +43,7 @@
     ├── Needs20Error                      a classic carrier cannot carry that
     ├── NeedsRSAError                     a classic carrier knows RSA keys only
     ├── NotOwnerError                     only the owner's ticket can do that
+    ├── OtherRosterError                  another member sees another cluster; has name
     ├── DocumentError                     a signed roster does not hold
     ├── UnverifiedError                   members have proved nothing
     ├── StrangerError                     the other end of a connection is no member of the cluster
@@ -181,5 +182,5 @@ KINDS: dict[int, type[RegistryError]] = {}
 
 for _kind in sorted(set(_below(XlregError)), key=lambda kind: getattr(kind, "code", 0)):
     _kind.__module__ = __name__  # where users find it, and where unpickling looks for it
-    if issubclass(_kind, RegistryError) and "code" in vars(_kind):
+    if issubclass(_kind, RegistryError) and vars(_kind).get("code"):
         KINDS[_kind.code] = _kind

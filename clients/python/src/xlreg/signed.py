@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
@@ -16,10 +17,12 @@ from .certificate import public_key_of, verifies
 from .keys import parse_public_key
 from .regcred import RegCred, Target
 from .roster import Roster
+from .ticket import Ticket, is_ticket
 from .version import Protocol
 from .vocabulary import ClusterKey, SigKey
 
 _SIGNED = b"xlreg signed 2.0\x00"
+_MAX_DOCUMENT = 32 << 20  # the largest cluster with the longest tokens has half of it
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -32,14 +35,19 @@ class SignedRoster:
         signed: When the registry signed it, by its own clock; of several parts the last.
         sig_key: The registry's key.
         next_key: The key by way of which it is signed, if that is the registry's next.
-        documents: The parts as they travel.
+        parts: The parts as they travel.
     """
 
     roster: Roster
     signed: datetime
     sig_key: SigKey = field(repr=False)
     next_key: NextKey | None
-    documents: tuple[bytes, ...] = field(repr=False)
+    parts: tuple[bytes, ...] = field(repr=False)
+
+    @property
+    def document(self) -> bytes:
+        """What a file of it holds: each part in a frame. It is what verify_signed takes."""
+        return b"".join(struct.pack(">I", len(part)) + part for part in self.parts)
 
     def contradicts(self, other: SignedRoster) -> bool:
         """Report whether this one and another, both signed, convict their registry.
@@ -51,21 +59,57 @@ class SignedRoster:
         return same and self.sig_key == other.sig_key and one.sum != two.sum
 
 
-def verify_signed(documents: Sequence[bytes], registry: Target | RegCred, key: bytes = b"") -> SignedRoster:
+def verify_signed(document: bytes, registry: Ticket | Target | RegCred | str) -> SignedRoster:
     """Verify a signed roster, offline.
 
     Args:
-        documents: Its parts, each a ClusterMembers as it travels.
-        registry: What is known of the registry: its credentials, or where it is and its fingerprint.
-        key: The cluster's key, if it is known.
+        document: What a file of it holds.
+        registry: What is known of the registry: its credentials or the file with them, its
+            ``xlreg://`` line, or a ticket, which also says which cluster it has to be, and
+            then the owner has to have admitted every member.
 
     Raises:
         DocumentError: Something of it does not hold; the text says what.
+
+    Example:
+        >>> verify_signed(Path("web.roster").read_bytes(), "regCred.dat").roster  # doctest: +SKIP
     """
-    target = registry.target if isinstance(registry, RegCred) else registry
+    if isinstance(registry, str) and is_ticket(registry):
+        registry = Ticket.load(registry)
+    if not isinstance(registry, Ticket):
+        return verify_parts(split(document), Target.load(registry))
+    found = verify_parts(split(document), registry.registry, registry.key)
+    if found.roster.cluster.name != registry.cluster:
+        raise DocumentError(f"signed roster: it is that of {found.roster.cluster}")
+    return found
+
+
+def split(document: bytes) -> list[bytes]:
+    """Return the parts of a document.
+
+    Raises:
+        DocumentError: It is too long, or ends within one.
+    """
+    if len(document) > _MAX_DOCUMENT:
+        raise DocumentError(f"signed roster: {len(document)} bytes, at most {_MAX_DOCUMENT} allowed")
+    parts, at = [], 0
+    while at < len(document):
+        begin = at + 4
+        at = begin + int.from_bytes(document[at:begin], "big")
+        if begin > len(document) or at > len(document):
+            raise DocumentError("signed roster: it is cut short, or is none")
+        parts.append(document[begin:at])
+    return parts
+
+
+def verify_parts(parts: Sequence[bytes], target: Target, key: bytes = b"") -> SignedRoster:
+    """Verify the parts of a signed roster, each a ClusterMembers as it travels; see verify_signed.
+
+    With a key, it has to be the cluster's, and its owner to have admitted every member.
+    """
     try:
         with doing("signed roster"):
-            return _verify(tuple(documents), target, ClusterKey(key))
+            return _verify(tuple(parts), target, ClusterKey(key))
     except DocumentError:
         raise
     except XlregError as err:

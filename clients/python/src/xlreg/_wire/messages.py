@@ -17,6 +17,7 @@ from .. import limits
 from ..errors import (
     KINDS,
     IllFormedTokenError,
+    NoSuchClusterIDError,
     OrdersChangedError,
     ProtocolError,
     RegistryError,
@@ -482,3 +483,19 @@ def new_bye() -> Message:
 def new_reg_cred_request() -> Message:
     """Return a RegCredRequest."""
     return Message(pb.XLRegMsg(Op=Op.REG_CRED_REQUEST))
+
+
+# Said between members.
+
+
+def new_sum(cluster_id: bytes, epoch: int, revision: int, seats: int, roster_sum: bytes) -> Message:
+    """Return a ClusterMembers without members, which says what somebody sees of a cluster."""
+    raw = pb.XLRegMsg(Op=Op.CLUSTER_MEMBERS, ClusterID=cluster_id, Epoch=epoch, Revision=revision)
+    raw.SeatSet, raw.WhichSet, raw.Sum = encode_set(seats), b"", roster_sum
+    return Message(raw)
+
+
+def new_unknown_cluster() -> Message:
+    """Return the Error that says that a cluster is not known."""
+    kind = NoSuchClusterIDError
+    return Message(pb.XLRegMsg(Op=Op.ERROR, ErrCode=kind.code, ErrDesc=kind.kind_text))

@@ -1,0 +1,322 @@
+"""What both kinds of membership have in common: all but I/O."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+from . import _mtls
+from ._dial import log
+from ._dialogue import Dialogue, in_session
+from ._flow import Flow, Limit, Request
+from ._follow import Follower
+from ._form import Formed
+from ._mtls import TLSConnection
+from ._wire.messages import Message
+from .changes import Change
+from .comparison import ALPN, Comparison, Other, Seen, answer, ask
+from .errors import (
+    ClosedError,
+    Needs20Error,
+    NotMemberError,
+    OtherRosterError,
+    SessionEndedError,
+    StrangerError,
+    WrongStateError,
+    XlregError,
+    doing,
+    quote,
+)
+from .node import Node
+from .roster import Member, Roster
+from .sums import short_sum
+from .vocabulary import NO_KEY, Cluster, ClusterRef
+
+_KEPT_SUMS = 64  # of revisions, for members that have not heard of the last ones yet
+
+
+class BaseMembership:
+    """What both kinds of membership have in common: all but I/O."""
+
+    def __init__(self, formed: Formed) -> None:
+        self._options = formed.options
+        self._node = formed.node
+        self._place = formed.place
+        self._formed = formed.roster
+        self._mutex = threading.Lock()
+        # Guarded by the mutex, as is all below.
+        self._roster = formed.roster
+        self._fate: XlregError | None = None
+        self._closed = False
+        self._sums = {formed.roster.state.revision: Seen.of(formed.roster)}  # the last few that were seen
+        self._users = 0  # who need the cluster to be followed: the lease, and each watch
+
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster."""
+        return self._roster.cluster
+
+    @property
+    def roster(self) -> Roster:
+        """The members as last heard, each signature verified."""
+        return self._roster
+
+    @property
+    def node(self) -> Node:
+        """The node."""
+        return self._node
+
+    @property
+    def me(self) -> Member:
+        """The node itself as a member."""
+        found = self._place.find(self._roster)
+        if found is None:
+            raise NotMemberError("this node is not in the roster as last heard")
+        return found
+
+    @property
+    def others(self) -> tuple[Member, ...]:
+        """The other members."""
+        me = self._place.find(self._roster)
+        return tuple(m for m in self._roster.members if me is None or m.index != me.index)
+
+    @property
+    def lease(self) -> float:
+        """For how many seconds the node stays a member without a sign of life; 0 is for good."""
+        return self._place.lease
+
+    @property
+    def error(self) -> XlregError | None:
+        """Why the node is no member any more, as far as is known; None while all is well.
+
+        That is a TwinError, a NewEpochError, a NotMemberError, or what keeps the lease from
+        being kept. Without a lease, and with nobody watching, only refresh finds out.
+        """
+        return self._fate
+
+    @property
+    def _ref(self) -> ClusterRef:
+        """The cluster; its key only if it was known before the registry told it."""
+        ticket = self._options.ticket
+        return ClusterRef(self.cluster.id, self.cluster.name, ticket.key if ticket else NO_KEY)
+
+    def server_context(self, alpn: Sequence[str] = ()) -> ssl.SSLContext:
+        """Return a TLS context for connections from the other members, and from nobody else.
+
+        It accepts verified members, each by its certificate in the roster as that is at the
+        moment of the handshake: who has left is refused, and who has come is let in, as soon
+        as a watch, a lease or refresh has shown it. Members that are not verified
+        (``roster.unverified``) have no certificate and are refused. ``peer`` says which member a
+        connection is from.
+
+        Args:
+            alpn: The application protocols that it speaks. That of ``compare`` is always among
+                them: give each connection to ``serve_sum`` first, and the others can compare.
+
+        Raises:
+            UnverifiedError: This node has no certificate that the others know.
+
+        Example:
+            >>> tls = membership.server_context().wrap_socket(connection, server_side=True)  # doctest: +SKIP
+            >>> membership.peer(tls).name                                                  # doctest: +SKIP
+            'm1'
+        """
+
+        def make() -> ssl.SSLContext:
+            made = self._context(ssl.PROTOCOL_TLS_SERVER, self.others)
+            made.set_alpn_protocols([*alpn, ALPN])
+            return made
+
+        context, made_for = make(), self._roster.sum
+
+        def current(connection: TLSConnection, _: str | None, __: ssl.SSLContext) -> None:
+            nonlocal context, made_for
+            now = self._roster.sum
+            if now != made_for:
+                context, made_for = make(), now
+            connection.context = context
+
+        first = context
+        first.sni_callback = current
+        return first
+
+    def client_context(self, member: Member | None = None) -> ssl.SSLContext:
+        """Return a TLS context for connections to the other members, or to one of them alone.
+
+        In TLS 1.3 a client learns only from the first byte it reads that the other
+        end has refused it. The context is for the roster as it is now: make one for each
+        connection, or after a change.
+
+        Args:
+            member: The one to accept; by default each of the others.
+
+        Raises:
+            UnverifiedError: This node has no certificate that the others know, or the member is not verified.
+            StrangerError: The member is not one of the others.
+
+        Example:
+            >>> to = membership.others[0]                                        # doctest: +SKIP
+            >>> endpoint = to.endpoints[0]                                       # doctest: +SKIP
+            >>> plain = socket.create_connection((endpoint.host, endpoint.port)) # doctest: +SKIP
+            >>> tls = membership.client_context(to).wrap_socket(plain)           # doctest: +SKIP
+        """
+        if member is None:
+            return self._context(ssl.PROTOCOL_TLS_CLIENT, self.others)
+        if member not in self.others:
+            raise StrangerError(f"{quote(member.name)} is no other member of the cluster")
+        _ = member.certificate  # it must have one
+        return self._context(ssl.PROTOCOL_TLS_CLIENT, [member])
+
+    def _context(self, purpose: int, peers: Iterable[Member]) -> ssl.SSLContext:
+        return _mtls.context(purpose, self._node, self.me, peers, self._options.now())
+
+    def peer(self, connection: TLSConnection) -> Member:
+        """Return which member is on the other end of a TLS connection.
+
+        Args:
+            connection: ``ssl.SSLSocket``, ``ssl.SSLObject``, or what a stream writer's
+                ``get_extra_info("ssl_object")`` returns; after the handshake.
+
+        Raises:
+            StrangerError: None of the others.
+        """
+        return _mtls.peer(connection, self.others)
+
+    def _answer(self, question: Message) -> Message:
+        """Answer another member that compares."""
+        with self._mutex:
+            known, last = dict(self._sums), Seen.of(self._roster)
+        return answer(question, self.cluster.id, known, last)
+
+    def _questions(self, whom: Iterable[Member], seconds: float) -> list[Request[Seen]]:
+        requests = []
+        for member in whom:
+            context = self.client_context(member)
+            context.set_alpn_protocols([ALPN])
+            flow = partial(ask, member, context, self._roster)
+            requests.append(Request(flow, seconds))
+        return requests
+
+    def _compared(self, seen: Mapping[Member, Seen | XlregError]) -> Comparison:
+        """Hold what the others see against what this node sees.
+
+        Raises:
+            OtherRosterError: One sees another cluster.
+        """
+        ours, same, unknown = Seen.of(self._roster), [], []
+        for member, theirs in seen.items():
+            if isinstance(theirs, XlregError):
+                unknown.append(Other(member, error=theirs))
+            elif theirs.revision != ours.revision:
+                unknown.append(Other(member, theirs.revision))
+            elif theirs == ours:
+                same.append(member)
+            else:
+                raise OtherRosterError(member.name, ours.revision, short_sum(ours.sum), short_sum(theirs.sum))
+        return Comparison(self._roster, tuple(same), tuple(unknown))
+
+    def _is_behind(self, seen: Iterable[Seen | XlregError]) -> bool:
+        revision = self._roster.state.revision
+        return any(isinstance(theirs, Seen) and theirs.revision > revision for theirs in seen)
+
+    def _refresh(self, limit: Limit) -> Flow[Roster]:
+        """Ask for the members. Over 2.0 that takes no identity.
+
+        Original servers know no log-in, and registering the same again is one on
+        every server.
+        """
+        with doing("refresh roster"):
+            try:
+                return (yield from in_session(self._options, limit, lambda d: self._ask_again(d, limit)))
+            except WrongStateError:
+                if not self._options.original:
+                    raise
+            # An original server answers only those that join in the same session, which changes nothing
+            # there. Elsewhere it could take a place that this node has given up.
+            again = in_session(self._options, limit, lambda d: self._ask_again(d, limit, join=True))
+            return (yield from again)
+
+    def _ask_again(self, dialogue: Dialogue, limit: Limit, join: bool = False) -> Flow[Roster]:
+        if dialogue.protocol.classic:
+            yield from dialogue.register(limit)
+        if join:
+            yield from dialogue.join(self._ref, limit)
+        roster = yield from dialogue.members(self._ref, limit)
+        roster = replace(roster, cluster=_fuller(roster.cluster, self.cluster))
+        self._take(roster)
+        return roster
+
+    def _take(self, roster: Roster) -> None:
+        """Keep a roster that is new, if this node is still in it.
+
+        Raises:
+            XlregError: It is not; see Place.check.
+        """
+        try:
+            self._place.check(roster)
+        except XlregError as err:
+            self._ended(err)
+            raise
+        with self._mutex:
+            self._roster = roster
+            self._sums[roster.state.revision] = Seen.of(roster)
+            while len(self._sums) > _KEPT_SUMS:
+                del self._sums[next(iter(self._sums))]
+        self._ring()
+
+    def _ended(self, err: BaseException | None) -> None:
+        """Keep why the cluster cannot be followed any more."""
+        if not isinstance(err, XlregError):
+            err = SessionEndedError(f"following the cluster failed: {err!r}")
+        with self._mutex:
+            known, self._fate = self._fate, self._fate or err
+        if known is None:
+            log.warning("%s is no member any more, as far as can be known: %s", self._node.name, err)
+        self._ring()
+
+    def _ring(self) -> None:
+        """Wake those who watch."""
+        raise NotImplementedError
+
+    def _follow(self) -> Flow[None]:
+        return Follower(self._options, self._ref, self._roster, self.lease).follow(self._take)
+
+    def _news(self, seen: Roster) -> Change | None:
+        """Return what is different from the roster that was seen; None if nothing is.
+
+        Raises:
+            ClosedError: The membership was closed.
+            XlregError: The node is no member any more.
+        """
+        with self._mutex:
+            now, fate, closed = self._roster, self._fate, self._closed
+        if now.sum != seen.sum:
+            return Change.between(seen, now)
+        if closed:
+            raise ClosedError
+        if fate is not None:
+            raise fate
+        return None
+
+    def _leave(self, limit: Limit) -> Flow[None]:
+        ref = self._ref
+
+        def converse(dialogue: Dialogue) -> Flow[None]:
+            yield from dialogue.login(limit)
+            yield from dialogue.leave(ref, limit)
+
+        with doing(f"leave {ref}"):
+            if self._options.protocol is not None and self._options.protocol.classic:
+                raise Needs20Error
+            yield from in_session(self._options, limit, converse)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {quote(self._node.name)} in {self.cluster}>"
+
+
+def _fuller(heard: Cluster, known: Cluster) -> Cluster:
+    """Return what is known of a cluster where an original server tells nothing but its ID."""
+    return heard if heard.size else replace(known, id=heard.id)

@@ -1,0 +1,143 @@
+"""The command line with tickets, leases, labels and signed rosters."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import xlreg
+from xlreg import Client, Node, Ticket, cli
+from xlreg.testing import RegistryProcess, shared_keys
+
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
+    """Run a command line where nodes a, b and c are, and return what it prints on either stream."""
+    monkeypatch.chdir(tmp_path)
+    for i, name in enumerate("abc"):
+        Node.init(tmp_path / name, name=name, keys=shared_keys(i, "p256")).close()
+
+    def ran(line: str, code: int = cli.DONE, stdin: str = "") -> str:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        found = cli.run(line.split())
+        said = capsys.readouterr()
+        assert found == code, said.err
+        return said.out + said.err
+
+    return ran
+
+
+@pytest.fixture
+def ticket(xlreg_registry: RegistryProcess) -> Ticket:
+    return Ticket.new(xlreg_registry.target, f"cli-{os.urandom(4).hex()}", 2)
+
+
+def test_tickets(run: Run, ticket: Ticket, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a file, standard input, the environment or the line itself, in place of registry and name."""
+    owner = Path("owner.ticket")
+    owner.touch(mode=0o600)
+    owner.write_text(ticket.text() + "\n")
+    joined = run(f"join --ticket-file {owner} --node a --endpoint 127.0.0.1:1")
+    assert re.search(r"^sum (\w{4}-){7}\w{4}$", joined, re.MULTILINE)
+    assert "not pinned" not in joined
+    run("join - --node b --endpoint 127.0.0.1:2 --wait 10s", stdin=ticket.invite().text())
+    monkeypatch.setenv("XLREG_TICKET", ticket.reader().text())
+    shown = json.loads(run("get -o json"))
+    assert [m["name"] for m in shown["members"]] == ["a", "b"]
+    assert shown["state"]["pinned"]
+    assert ticket.reader().text().endswith(shown["cluster"]["key"])
+    assert "2 of 2 members" in run("get --wait 5s")
+    assert "key " in run("get -o wide")
+    assert ticket.cluster in run("leave --node b")
+    monkeypatch.delenv("XLREG_TICKET")
+    assert "1 of 2" in run(f"get {ticket.reader().text()}")
+    owner.chmod(0o644)
+    assert "warning: others may read the ticket in owner.ticket" in run(f"get --ticket-file {owner}")
+
+
+def test_nothing_secret_is_shown(run: Run, ticket: Ticket, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = ticket.text()
+    secret = line.partition("owner=")[2]
+    Path("bad.ticket").write_text(line + "A")
+    for args in (
+        f"create {line} --size 2 --registry x",
+        f"get {line}A",
+        f"get {line} more",
+        f"get {line} --ticket-file bad.ticket",
+        "get --ticket-file bad.ticket",
+        f"get --ticket {line[3:]}",
+        f"join {line} --create --size 2 --node a --endpoint a:1",
+        f"leave web {line}",
+        f"get {line} --signed x --protocol 1.9",
+        f"get web --registry {line}",
+    ):
+        said = run(args, cli.USAGE if "--registry xl" not in args else cli.FAILED)
+        assert secret[:12] not in said, args
+    monkeypatch.setenv("XLREG_TICKET", line + "A")
+    assert secret[:12] not in run("get", cli.USAGE)
+
+
+def test_who_is_not_admitted(run: Run, ticket: Ticket) -> None:
+    with Client.connect(ticket, Node("owner", keys=shared_keys(3, "p256"))) as client:
+        client.register()
+        client.create()
+    other = Ticket.new(ticket.registry, ticket.cluster, 2)
+    refused = run(f"join {ticket.reader().text()} --node a --endpoint 127.0.0.1:1", cli.FAILED)
+    assert "looking at the cluster only" in refused
+    assert "cannot find cluster" in run(f"get {other.text()}", cli.FAILED)
+    spent = ticket.invite(uses=1).text()
+    run(f"join {spent} --node a --endpoint 127.0.0.1:1")
+    said = run(f"join {spent} --node b --endpoint 127.0.0.1:1", cli.FAILED)
+    assert "admission refused" in said
+    assert "ask the cluster's owner for a ticket" in said
+
+
+def test_leases_and_labels(run: Run, ticket: Ticket) -> None:
+    line = ticket.text()
+    run(f"join {line} --node a --endpoint 127.0.0.1:1 --lease 1h --label role=worker,zone=b", cli.DONE)
+    member = json.loads(run(f"get {line} -o json"))["members"][0]
+    assert member["labels"] == {"role": "worker", "zone": "b"}
+    assert member["leaseMillis"] == 3600_000
+    assert member["seen"].endswith("Z")
+    table = run(f"get {line} -o wide")
+    assert "SEEN" in table
+    assert "role=worker,zone=b" in table
+    assert "--wait" in run(f"join {line} --node a --endpoint 127.0.0.1:1 --fresh", cli.USAGE)
+    assert "--label" in run(f"join {line} --node a --endpoint 127.0.0.1:1 --label 7=x", cli.USAGE)
+
+
+def test_signed_rosters(run: Run, ticket: Ticket, xlreg_registry: RegistryProcess) -> None:
+    line, cred = ticket.text(), xlreg_registry.reg_cred
+    run(f"join {line} --node a --endpoint 127.0.0.1:1")
+    sum_ = re.search(r"^sum (\S+)$", run(f"get {line} --signed one.roster"), re.MULTILINE)
+    assert sum_ is not None
+    shown = run(f"verify one.roster --registry {cred}")
+    assert re.search(rf"^sum +{sum_[1]}$", shown, re.MULTILINE)
+    assert "not pinned" in shown
+    assert "not pinned" not in run(f"verify --ticket {line} one.roster one.roster")
+    document = json.loads(run(f"verify one.roster --ticket {line} -o json"))["documents"][0]
+    assert (document["sum"], document["members"], document["pinned"]) == (sum_[1], 1, True)
+    run(f"join {line} --node b --endpoint 127.0.0.1:1")
+    run(f"get {line} --signed two.roster")
+    run(f"verify one.roster two.roster --registry {cred}")  # of two revisions nothing can be said
+    changed = Path("one.roster").read_bytes().replace(b"127.0.0.1:1", b"127.0.0.1:2")
+    Path("changed.roster").write_bytes(changed)
+    assert "changed.roster: " in run(f"verify changed.roster --registry {cred}", cli.FAILED)
+    Path("cut.roster").write_bytes(changed[:-1])
+    assert "cut short" in run(f"verify cut.roster --registry {cred}", cli.FAILED)
+    other = Ticket.new(ticket.registry, "other", 2)
+    assert "another key" in run(f"verify one.roster --ticket {other.text()}", cli.FAILED)
+    assert "--registry" in run("verify one.roster", cli.USAGE)
+    with pytest.raises(xlreg.errors.DocumentError, match="no part"):
+        xlreg.verify_signed(b"", xlreg_registry.cred)
