@@ -98,8 +98,10 @@ class FakeRegistry
 
   # @return [Message] the members that there are
   def roster
-    tokens = @tokens.values.map do |token|
-      Xlreg::Wire::Requests.member(token.with(digsig: nil)).raw.MemberSpecs
+    tokens = @tokens.map do |id, token|
+      raw = Xlreg::Wire::Requests.member(token.with(digsig: nil)).raw.MemberSpecs
+      raw.Run = @run if @run && id == NODE_ID
+      raw
     end
     message = FakeRegistry.cluster_reply(Op::CLUSTER_MEMBERS, CLUSTER.with(size: [CLUSTER.size, tokens.size].max))
     message.raw.Tokens.replace(tokens)
@@ -126,11 +128,16 @@ class FakeRegistry
   def well_behaved
     { Op::MEMBER => method(:member),
       Op::CREATE => ->(_) { FakeRegistry.cluster_reply(Op::CREATE_REPLY) },
-      Op::JOIN => ->(_) { FakeRegistry.cluster_reply(Op::JOIN_REPLY) },
+      Op::JOIN => method(:joined),
       Op::GET_CLUSTER => ->(_) { roster },
       Op::LEAVE => ->(_) { FakeRegistry.reply(Op::LEAVE_REPLY, ClusterID: CLUSTER.id.bytes) },
       Op::REG_CRED_REQUEST => ->(_) { reg_cred },
       Op::BYE => ->(_) { FakeRegistry.reply(Op::ACK) } }
+  end
+
+  def joined(message)
+    @run = message.raw.Run
+    FakeRegistry.cluster_reply(Op::JOIN_REPLY)
   end
 
   def member(message)

@@ -30,6 +30,7 @@ module Xlreg
     # @raise [RegCredError] target is none
     # @raise [SystemCallError] the file cannot be read
     def self.open(target, node: nil, protocol: nil, timeout: nil)
+      target = Ticket.load(target) if Ticket.line?(target)
       options = Options.of(target, node: node, protocol: protocol)
       client = new(Dialogue.open(options, Limit.new(timeout)))
       return client unless block_given?

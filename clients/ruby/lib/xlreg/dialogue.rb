@@ -217,6 +217,33 @@ module Xlreg
       Text.doing("get #{ref}") { cluster_of(ask(request, limit), ref) }
     end
 
+    # Looks for the seat of a key; it verifies nothing.
+    # @param sig_key [String]
+    # @param ref [ClusterRef]
+    # @return [Member, nil]
+    def seat_of(sig_key, ref, limit)
+      receive(ref, limit).members.find { |member| member.token.sig_key == sig_key }
+    end
+
+    # Asks how far a cluster has come.
+    # @param ref [ClusterRef]
+    # @return [Array(ClusterID, Integer)] its ID, and how many orders its owner has given
+    def state_of(ref, limit)
+      reply = ask(Wire::Requests.get(ref, classic: false, which: 0), limit)
+      [cluster_of(reply, ref).id, reply.state.orders]
+    end
+
+    # Gives an order of a cluster's owner.
+    # @param bytes [String]
+    # @param sig [String]
+    # @param ref [ClusterRef] what it is about
+    # @return [Cluster]
+    def order(bytes, sig, ref, limit)
+      raise Needs20Error if protocol.classic?
+
+      Text.doing('give order') { cluster_of(ask(Wire::Requests.order(bytes, sig), limit), ref) }
+    end
+
     # Makes the node a member.
     # @param ref [ClusterRef]
     # @param entry [Wire::Entry] how, over 2.0
@@ -264,6 +291,27 @@ module Xlreg
     # @return [Roster] it verified; see Verifier
     def verify(roster, key = nil) = read { @verifier.verify(roster, key) }
 
+    # Makes the verifier know what was verified in an earlier session.
+    # @param roster [Roster]
+    def recall(roster) = @verifier.recall(roster)
+
+    # Asks for the roster when it is another than the last one, or after a while; at once if nothing is known.
+    # @param ref [ClusterRef]
+    # @param last [Roster, nil]
+    # @param most [Numeric, nil] seconds to wait at most
+    # @return [Roster] verified
+    def news(ref, last, limit, most: nil)
+      gathering = Gathering.new(self, limit)
+      return verify(gathering.run(ref, timing.answer, {}), ref.key) unless last
+
+      seconds = [limit.left(timing.wait), most].compact.min
+      part = gathering.ask(ref, nil, seconds + timing.margin, { since_revision: last.state.revision,
+                                                                wait_millis: (seconds * 1000).to_i })
+      roster = part.since ? merged(last, part) : gathering.complete(part, ref)
+      roster ||= gathering.run(ref, timing.answer, {})
+      verify(roster, ref.key)
+    end
+
     # Refuses a cluster of another size than wanted. 0 is one that is not known, or not asked for.
     # @raise [ClusterSizeError] it has another
     def self.check_size(cluster, want)
@@ -294,6 +342,16 @@ module Xlreg
     end
 
     private
+
+    # Brings a roster up to date with what has changed in it; nil if that does not give the roster that the registry
+    # means.
+    def merged(last, part)
+      news = part.members.to_h { |member| [member.index, member] }
+      stayed = last.members.select { |member| part.seats[member.index] == 1 && !news.key?(member.index) }
+      members = [*stayed, *part.members].sort_by(&:index).freeze
+      roster = part.roster.with(members: members)
+      roster if Seats.of(members.map(&:index)) == part.seats && Sum.of(roster) == part.sum
+    end
 
     def named(cluster, asked)
       raise misbehaved("#{cluster} instead of #{asked}") unless ['', asked.name].include?(cluster.name)
