@@ -251,6 +251,22 @@ module Handshakes
     end
   end
 
+  # Is a registry whose next key is at work, for which the old one vouches.
+  def succession
+    leaf, key, root = chain(signer: FakeRegistry::OTHER)
+    _, _, old = chain
+    authority = [['basicConstraints', 'CA:TRUE', true]]
+    cross = certificate('root', FakeRegistry::OTHER, FakeRegistry::SIG, [Time.now - 86_400, 181], authority)
+    lambda do |socket|
+      context = OpenSSL::SSL::SSLContext.new
+      context.min_version = OpenSSL::SSL::TLS1_3_VERSION
+      context.add_certificate(leaf, key, [root, cross, old])
+      context.alpn_select_cb = ->(_) { 'xlreg/2' }
+      [OpenSSL::SSL::SSLSocket.new(socket, context).accept,
+       Xlreg::Codec::Framing.new(read_max: Xlreg::Limits::MAX_REQUEST, write_max: Xlreg::Limits::MAX_REPLY)]
+    end
+  end
+
   # @param signer [OpenSSL::PKey::RSA] the registry's sig key
   # @param days [Numeric] from the first to the last of the leaf, which is valid since a day ago
   # @return [Array] a leaf, its key and its root

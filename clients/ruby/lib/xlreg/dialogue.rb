@@ -67,6 +67,8 @@ module Xlreg
   # One session with a registry: each method says a request and reads its reply.
   # @api private
   class Dialogue
+    include News
+
     # After these a registry ends a 2.0 session; over a classic carrier, after all.
     ENDING = [WrongStateError, BadTagError, UnexpectedTypeError, ProtocolError].freeze
     private_constant :ENDING
@@ -157,6 +159,25 @@ module Xlreg
 
     # Ends the call that is under way in another thread.
     def give_up = @link.give_up
+
+    # @return [Array(String, Time), nil] the fingerprint of the registry's next sig key, and until when the known one
+    #   vouches for it; nil unless the registry has proved itself by it
+    def next_key
+      verified = @session.verified
+      [verified.next_fingerprint, verified.next_until] if verified&.next_key
+    end
+
+    # Asks from where the registry sees this client.
+    # @return [Endpoint]
+    # @raise [AddressError] it does not say
+    def observe(limit)
+      raise Needs20Error, 'observed: needs protocol 2.0' if protocol.classic?
+
+      reply = ask(Wire::Requests.reg_cred, limit)
+      @observed = read do
+        reply.observed
+      end or raise AddressError, 'the registry does not say from where it sees this node'
+    end
 
     # Tells the registry who the node is and where; the ID it gives is saved before this returns.
     # @return [NodeID]
@@ -295,23 +316,6 @@ module Xlreg
     # @param roster [Roster]
     def recall(roster) = @verifier.recall(roster)
 
-    # Asks for the roster when it is another than the last one, or after a while; at once if nothing is known.
-    # @param ref [ClusterRef]
-    # @param last [Roster, nil]
-    # @param most [Numeric, nil] seconds to wait at most
-    # @return [Roster] verified
-    def news(ref, last, limit, most: nil)
-      gathering = Gathering.new(self, limit)
-      return verify(gathering.run(ref, timing.answer, {}), ref.key) unless last
-
-      seconds = [limit.left(timing.wait), most].compact.min
-      part = gathering.ask(ref, nil, seconds + timing.margin, { since_revision: last.state.revision,
-                                                                wait_millis: (seconds * 1000).to_i })
-      roster = part.since ? merged(last, part) : gathering.complete(part, ref)
-      roster ||= gathering.run(ref, timing.answer, {})
-      verify(roster, ref.key)
-    end
-
     # Refuses a cluster of another size than wanted. 0 is one that is not known, or not asked for.
     # @raise [ClusterSizeError] it has another
     def self.check_size(cluster, want)
@@ -343,15 +347,8 @@ module Xlreg
 
     private
 
-    # Brings a roster up to date with what has changed in it; nil if that does not give the roster that the registry
-    # means.
-    def merged(last, part)
-      news = part.members.to_h { |member| [member.index, member] }
-      stayed = last.members.select { |member| part.seats[member.index] == 1 && !news.key?(member.index) }
-      members = [*stayed, *part.members].sort_by(&:index).freeze
-      roster = part.roster.with(members: members)
-      roster if Seats.of(members.map(&:index)) == part.seats && Sum.of(roster) == part.sum
-    end
+    # @return [String] the fingerprint of the key by which the registry is known in this session
+    def proved = @session.verified ? PublicKey.fingerprint(@session.verified.pinned) : fingerprint
 
     def named(cluster, asked)
       raise misbehaved("#{cluster} instead of #{asked}") unless ['', asked.name].include?(cluster.name)
@@ -428,17 +425,20 @@ module Xlreg
     def remember(id, limit)
       target = options.target
       known = node.registration(fingerprint)
-      return if known && known.id == id && known.endpoints == target.endpoints
+      heard = Registration.new(sig: fingerprint, name: known&.name.to_s, endpoints: target.endpoints, id: id,
+                               succession: next_key || known&.succession)
+      return if known == heard
 
-      name = target.cred&.name || known&.name.to_s
+      name = target.cred&.name || heard.name
       name = credentials(limit).name if name.empty?
-      node.update_registration(Registration.new(sig: fingerprint, name: name, endpoints: target.endpoints, id: id))
+      node.update_registration(heard.with(name: name))
     end
 
     def credentials(limit)
       reply = ask(Wire::Requests.reg_cred, limit)
       cred = read { reply.registry }
-      raise misbehaved('credentials with another sig key') unless cred.fingerprint == fingerprint
+      proven = [fingerprint, proved, next_key&.first]
+      raise misbehaved('credentials with another sig key') unless proven.include?(cred.fingerprint)
 
       cred
     end

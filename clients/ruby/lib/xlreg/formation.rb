@@ -88,7 +88,9 @@ module Xlreg
   class Formation
     FIRST_PAUSE = 0.05
     MOST_PAUSE = 1.0
-    private_constant :FIRST_PAUSE, :MOST_PAUSE
+    # The host of an address that is to be the one from which the registry sees this machine.
+    OBSERVED = 'observed:'
+    private_constant :FIRST_PAUSE, :MOST_PAUSE, :OBSERVED
 
     # @return [Symbol] where the node stands: :apart, :asked or :joined
     attr_reader :standing
@@ -123,15 +125,20 @@ module Xlreg
         @plan.check
         @plan.node.update_labels(@plan.labels) if @plan.labels
         @plan.node.update_endpoints(endpoints(limit).tap { |found| @settled&.call(found) })
-        Persistence.new(limit, incomplete: method(:incomplete), tell: method(:tell), met: -> { @heard_at },
-                               classic: @plan.options.classic?).run { attempt(limit) }
+        persist(limit) { attempt(limit) }
       end
     end
 
     private
 
+    def persist(limit, &)
+      Persistence.new(limit, incomplete: method(:incomplete), tell: method(:tell), met: -> { @heard_at },
+                             classic: @plan.options.classic?).run(&)
+    end
+
     # Finds out the addresses. One that is not known yet is looked up again while there is time.
     def endpoints(limit)
+      settle_observed(limit)
       limit = limit.or_within(@plan.options.timing.dial)
       backoff = Backoff.new(FIRST_PAUSE, MOST_PAUSE)
       begin
@@ -141,6 +148,18 @@ module Xlreg
         retry if backoff.pause(limit)
 
         raise @limit.set? ? incomplete(e) : e
+      end
+    end
+
+    # Asks the registry from where it sees this machine, if an address is to be that.
+    def settle_observed(limit)
+      return unless @plan.advertise.any? { |one| one.to_s.start_with?(OBSERVED) }
+
+      persist(limit) do
+        Dialogue.open(@plan.options.with(node: nil), limit, once: true) do |dialogue|
+          host, = dialogue.observe(limit).to_s.rpartition(':')
+          @plan = @plan.with(advertise: @plan.advertise.map { |one| one&.to_s&.sub(/\A#{OBSERVED}/o, "#{host}:") })
+        end
       end
     end
 

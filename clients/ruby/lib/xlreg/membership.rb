@@ -129,6 +129,25 @@ module Xlreg
       end
     end
 
+    # Asks every other member, over mutual TLS and without the registry, what it sees of the cluster: a registry could
+    # show each of them another one. Each is asked at its first endpoint, and has to serve it: see serve_sums.
+    # @param timeout [Numeric, nil] seconds for each; by default 10
+    # @return [Comparison]
+    # @raise [OtherRosterError] a member sees another cluster at a revision that this node knows; it names it
+    def compare(timeout: nil)
+      answers = others.select(&:verified?).map do |member|
+        SumQuestion.new(to_one(member).context, member).ask(cluster.id, roster.state.revision,
+                                                            Limit.new(timeout || 10.0))
+      end
+      SumQuestion.compare(@sums, answers)
+    end
+
+    # Answers another member that compares what it sees of the cluster with what this node sees, until it closes the
+    # connection. Which connections those are, ALPN tells: alpn_protocol is Xlreg::SUM_ALPN.
+    # @param connection [OpenSSL::SSL::SSLSocket] of a server_context, after the handshake
+    # @return [void]
+    def serve_sums(connection) = SumAnswer.new(cluster.id, @sums).serve(connection)
+
     # Gives the node's place up, and closes the membership. The roster stays as it was.
     # @param timeout [Numeric, nil] seconds; by default 60
     # @return [void]

@@ -1,6 +1,9 @@
 # frozen_string_literal: true
 
 module Xlreg
+  # The protocol, over TLS between members, by which they compare what they see of their cluster (section 11.3).
+  SUM_ALPN = 'xlreg-sum/1'
+
   # Mutual TLS from a roster: each member's own certificate is the anchor for it and nobody else. Who is a member is
   # asked at each handshake, so that one that left is refused from the next on, and a new one let in.
   # @api private
@@ -28,7 +31,10 @@ module Xlreg
       context = OpenSSL::SSL::SSLContext.new
       context.min_version = OpenSSL::SSL::TLS1_3_VERSION
       context.add_certificate(me.certificate, @node.keys.sig)
-      prove_each_time(context) if server
+      if server
+        prove_each_time(context)
+        context.alpn_select_cb = ->(offered) { offered.find { |one| one == SUM_ALPN } || offered.first }
+      end
       verify(context)
       context
     end
