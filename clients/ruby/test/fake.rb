@@ -98,8 +98,10 @@ class FakeRegistry
 
   # @return [Message] the members that there are
   def roster
-    tokens = @tokens.values.map do |token|
-      Xlreg::Wire::Requests.member(token.with(digsig: nil)).raw.MemberSpecs
+    tokens = @tokens.map do |id, token|
+      raw = Xlreg::Wire::Requests.member(token.with(digsig: nil)).raw.MemberSpecs
+      raw.Run = @run if @run && id == NODE_ID
+      raw
     end
     message = FakeRegistry.cluster_reply(Op::CLUSTER_MEMBERS, CLUSTER.with(size: [CLUSTER.size, tokens.size].max))
     message.raw.Tokens.replace(tokens)
@@ -126,11 +128,16 @@ class FakeRegistry
   def well_behaved
     { Op::MEMBER => method(:member),
       Op::CREATE => ->(_) { FakeRegistry.cluster_reply(Op::CREATE_REPLY) },
-      Op::JOIN => ->(_) { FakeRegistry.cluster_reply(Op::JOIN_REPLY) },
+      Op::JOIN => method(:joined),
       Op::GET_CLUSTER => ->(_) { roster },
       Op::LEAVE => ->(_) { FakeRegistry.reply(Op::LEAVE_REPLY, ClusterID: CLUSTER.id.bytes) },
       Op::REG_CRED_REQUEST => ->(_) { reg_cred },
       Op::BYE => ->(_) { FakeRegistry.reply(Op::ACK) } }
+  end
+
+  def joined(message)
+    @run = message.raw.Run
+    FakeRegistry.cluster_reply(Op::JOIN_REPLY)
   end
 
   def member(message)
@@ -239,6 +246,22 @@ module Handshakes
       context.alpn_select_cb = ->(_) { alpn } if alpn
       context.verify_mode = OpenSSL::SSL::VERIFY_PEER
       context.verify_callback = ->(*) { admit }
+      [OpenSSL::SSL::SSLSocket.new(socket, context).accept,
+       Xlreg::Codec::Framing.new(read_max: Xlreg::Limits::MAX_REQUEST, write_max: Xlreg::Limits::MAX_REPLY)]
+    end
+  end
+
+  # Is a registry whose next key is at work, for which the old one vouches.
+  def succession
+    leaf, key, root = chain(signer: FakeRegistry::OTHER)
+    _, _, old = chain
+    authority = [['basicConstraints', 'CA:TRUE', true]]
+    cross = certificate('root', FakeRegistry::OTHER, FakeRegistry::SIG, [Time.now - 86_400, 181], authority)
+    lambda do |socket|
+      context = OpenSSL::SSL::SSLContext.new
+      context.min_version = OpenSSL::SSL::TLS1_3_VERSION
+      context.add_certificate(leaf, key, [root, cross, old])
+      context.alpn_select_cb = ->(_) { 'xlreg/2' }
       [OpenSSL::SSL::SSLSocket.new(socket, context).accept,
        Xlreg::Codec::Framing.new(read_max: Xlreg::Limits::MAX_REQUEST, write_max: Xlreg::Limits::MAX_REPLY)]
     end

@@ -137,7 +137,7 @@ class TestOriginal < Minitest::Test
         end
       end
     end
-    assert_equal [1], modern.each_index.select { |i| modern[i].has_WhichSet? }
+    assert_equal([1], modern.each_index.select { |i| modern[i].has_WhichSet? })
     assert_equal ['', ''], modern.map(&:WhichSet)
     assert modern.none?(&:has_Which?)
     assert classic.all?(&:has_Which?)

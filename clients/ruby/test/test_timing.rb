@@ -109,7 +109,8 @@ class TestTiming < Minitest::Test
       fake.join(node(1), FakeRegistry::OTHER_ID)
       known = Xlreg.form(fake.cred, node: me, cluster: 'web', size: 2).roster
       slow = options(fake.cred, node: me, timing: FAST.with(answer: 100.0))
-      membership = Xlreg::Membership.new(slow, known, FakeRegistry::NODE_ID)
+      place = Xlreg::Place.new(id: FakeRegistry::NODE_ID, key: me.keys.sig_key)
+      membership = Xlreg::Membership.new(slow, known, place)
       fake.script.merge!(SILENT)
       takes(REAL.call, Xlreg::SessionEndedError) { membership.refresh }
       takes(REAL.call, Xlreg::SessionEndedError) { membership.leave }

@@ -82,7 +82,9 @@ module VectorOwners
     assert_equal want['canonical'] || false, found.text == text
     again = Xlreg::Ticket.parse(found.text)
     assert_equal [found.text, found.kind], [again.text, again.kind]
-    shown = [found.inspect, found.to_s, capture_io { pp(found) }[0], found.owner.inspect, found.instance_variables].join(' ')
+    shown = [found.inspect, found.to_s, capture_io do
+                                          pp(found)
+                                        end[0], found.owner.inspect, found.instance_variables].join(' ')
     refute_includes shown, Xlreg::Ed25519.text(*Vectors.unhex(want, 'seed')) if want['seed']
   end
 

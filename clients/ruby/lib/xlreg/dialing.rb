@@ -263,7 +263,8 @@ module Xlreg
 
     def shake_modern(transport, pace)
       target = options.target
-      session = Session::Modern.new(fingerprint: target.fingerprint, sig_key: target.cred&.sig_key)
+      session = Session::Modern.new(fingerprint: target.fingerprint, sig_key: target.cred&.sig_key,
+                                    succession: options.node&.registration(target.fingerprint))
       tls = transport.secure(@context, pace)
       session.secured(chain: tls.peer_cert_chain.to_a.map(&:to_der), alpn: tls.alpn_protocol, now: Time.now)
       Link.new(transport, session)

@@ -67,6 +67,8 @@ module Xlreg
   # One session with a registry: each method says a request and reads its reply.
   # @api private
   class Dialogue
+    include News
+
     # After these a registry ends a 2.0 session; over a classic carrier, after all.
     ENDING = [WrongStateError, BadTagError, UnexpectedTypeError, ProtocolError].freeze
     private_constant :ENDING
@@ -158,6 +160,25 @@ module Xlreg
     # Ends the call that is under way in another thread.
     def give_up = @link.give_up
 
+    # @return [Array(String, Time), nil] the fingerprint of the registry's next sig key, and until when the known one
+    #   vouches for it; nil unless the registry has proved itself by it
+    def next_key
+      verified = @session.verified
+      [verified.next_fingerprint, verified.next_until] if verified&.next_key
+    end
+
+    # Asks from where the registry sees this client.
+    # @return [Endpoint]
+    # @raise [AddressError] it does not say
+    def observe(limit)
+      raise Needs20Error, 'observed: needs protocol 2.0' if protocol.classic?
+
+      reply = ask(Wire::Requests.reg_cred, limit)
+      @observed = read do
+        reply.observed
+      end or raise AddressError, 'the registry does not say from where it sees this node'
+    end
+
     # Tells the registry who the node is and where; the ID it gives is saved before this returns.
     # @return [NodeID]
     def register(limit)
@@ -217,6 +238,33 @@ module Xlreg
       Text.doing("get #{ref}") { cluster_of(ask(request, limit), ref) }
     end
 
+    # Looks for the seat of a key; it verifies nothing.
+    # @param sig_key [String]
+    # @param ref [ClusterRef]
+    # @return [Member, nil]
+    def seat_of(sig_key, ref, limit)
+      receive(ref, limit).members.find { |member| member.token.sig_key == sig_key }
+    end
+
+    # Asks how far a cluster has come.
+    # @param ref [ClusterRef]
+    # @return [Array(ClusterID, Integer)] its ID, and how many orders its owner has given
+    def state_of(ref, limit)
+      reply = ask(Wire::Requests.get(ref, classic: false, which: 0), limit)
+      [cluster_of(reply, ref).id, reply.state.orders]
+    end
+
+    # Gives an order of a cluster's owner.
+    # @param bytes [String]
+    # @param sig [String]
+    # @param ref [ClusterRef] what it is about
+    # @return [Cluster]
+    def order(bytes, sig, ref, limit)
+      raise Needs20Error if protocol.classic?
+
+      Text.doing('give order') { cluster_of(ask(Wire::Requests.order(bytes, sig), limit), ref) }
+    end
+
     # Makes the node a member.
     # @param ref [ClusterRef]
     # @param entry [Wire::Entry] how, over 2.0
@@ -264,6 +312,10 @@ module Xlreg
     # @return [Roster] it verified; see Verifier
     def verify(roster, key = nil) = read { @verifier.verify(roster, key) }
 
+    # Makes the verifier know what was verified in an earlier session.
+    # @param roster [Roster]
+    def recall(roster) = @verifier.recall(roster)
+
     # Refuses a cluster of another size than wanted. 0 is one that is not known, or not asked for.
     # @raise [ClusterSizeError] it has another
     def self.check_size(cluster, want)
@@ -294,6 +346,9 @@ module Xlreg
     end
 
     private
+
+    # @return [String] the fingerprint of the key by which the registry is known in this session
+    def proved = @session.verified ? PublicKey.fingerprint(@session.verified.pinned) : fingerprint
 
     def named(cluster, asked)
       raise misbehaved("#{cluster} instead of #{asked}") unless ['', asked.name].include?(cluster.name)
@@ -370,17 +425,20 @@ module Xlreg
     def remember(id, limit)
       target = options.target
       known = node.registration(fingerprint)
-      return if known && known.id == id && known.endpoints == target.endpoints
+      heard = Registration.new(sig: fingerprint, name: known&.name.to_s, endpoints: target.endpoints, id: id,
+                               succession: next_key || known&.succession)
+      return if known == heard
 
-      name = target.cred&.name || known&.name.to_s
+      name = target.cred&.name || heard.name
       name = credentials(limit).name if name.empty?
-      node.update_registration(Registration.new(sig: fingerprint, name: name, endpoints: target.endpoints, id: id))
+      node.update_registration(heard.with(name: name))
     end
 
     def credentials(limit)
       reply = ask(Wire::Requests.reg_cred, limit)
       cred = read { reply.registry }
-      raise misbehaved('credentials with another sig key') unless cred.fingerprint == fingerprint
+      proven = [fingerprint, proved, next_key&.first]
+      raise misbehaved('credentials with another sig key') unless proven.include?(cred.fingerprint)
 
       cred
     end

@@ -10,6 +10,7 @@ module Xlreg
   #     │   │   ├── NoSuchClusterIDError      1
   #     │   │   └── NoSuchClusterNameError    2
   #     │   ├── MemberIDInUseError            3
+  #     │   │   └── TwinError                     another process runs as this node; has endpoints, joined
   #     │   ├── TooFewEndpointsError          4
   #     │   ├── MemberNameInUseError          5
   #     │   ├── IDInUseError                  6
@@ -22,6 +23,7 @@ module Xlreg
   #     │   ├── ClusterFullError             13
   #     │   ├── TooManyRequestsError         14   retry_after says when to come back
   #     │   ├── NotMemberError               15
+  #     │   │   └── NewEpochError                 the cluster has started anew without this member
   #     │   ├── IdentityRequiredError        16
   #     │   ├── ClusterSizeError             17   never sent: raised here; has cluster
   #     │   ├── TryLaterError                18   retry_after says when to come back
@@ -44,6 +46,9 @@ module Xlreg
   #     ├── NotRegisteredError          the node has no ID from this registry
   #     ├── Needs20Error                a classic carrier cannot carry that
   #     ├── UnverifiedError             a member's token carries no proof
+  #     ├── OtherRosterError            members see another cluster: their registry lies; has members
+  #     ├── ContradictionError          a registry has signed two rosters that cannot both be true
+  #     ├── ClosedError                 the membership was closed
   #     ├── StrangerError               the other end of a connection is no member of the cluster
   #     ├── AddressError                nobody could reach the node there
   #     │   └── UnresolvedError           a host name has no address, perhaps not yet
@@ -132,6 +137,36 @@ module Xlreg
     TEXT = 'cluster member id already in use'
   end
 
+  # Another process runs as this node, with its key, and has taken its seat: a copy of the machine, for example, or a
+  # second start of the program.
+  class TwinError < MemberIDInUseError
+    # @return [Array<Endpoint>] where the other one says that it is reached
+    attr_reader :endpoints
+    # @return [Time, nil] when it took the seat, by the registry's clock
+    attr_reader :joined
+
+    # @param detail [String]
+    # @param retry_after [Float]
+    # @param endpoints [Array<Endpoint>]
+    # @param joined [Time, nil]
+    def initialize(detail = '', retry_after: 0.0, endpoints: [], joined: nil)
+      super(detail, retry_after: retry_after)
+      @endpoints = endpoints
+      @joined = joined
+    end
+
+    # @param member [Member] as which the other one is seen
+    # @return [TwinError]
+    # @api private
+    def self.of(member)
+      token = member.token
+      at = ", at #{token.endpoints.first}" unless token.endpoints.empty?
+      since = ", and took its seat at #{Text.time(token.joined)}" if token.joined
+      new("another process runs as this node, with its key#{at}#{since}", endpoints: token.endpoints,
+                                                                          joined: token.joined)
+    end
+  end
+
   # The node has fewer endpoints than the cluster asks for.
   class TooFewEndpointsError < RegistryError
     CODE = 4
@@ -203,6 +238,9 @@ module Xlreg
     CODE = 15
     TEXT = 'not a member'
   end
+
+  # The cluster has started anew since the node took its seat. Started again, the program joins the new epoch.
+  class NewEpochError < NotMemberError; end
 
   # Writing without having said who one is.
   class IdentityRequiredError < RegistryError
@@ -426,6 +464,27 @@ module Xlreg
       super(text)
       @members = members.dup.freeze
     end
+  end
+
+  # Members see another cluster at the same revision: the registry lies to them or to this node.
+  class OtherRosterError < Error
+    # @return [Array<Member>] those that do
+    attr_reader :members
+
+    # @param text [String]
+    # @param members [Array<Member>]
+    def initialize(text = nil, members: [])
+      super(text)
+      @members = members.dup.freeze
+    end
+  end
+
+  # A registry has signed two different rosters of one cluster and revision, which convicts it.
+  class ContradictionError < Error; end
+
+  # A membership was closed.
+  class ClosedError < Error
+    DEFAULT = 'the membership was closed'
   end
 
   # The other end of a TLS connection is none of the other members.

@@ -11,7 +11,7 @@ module Xlreg
   # @!attribute [r] registry
   #   @return [RegistryCertificate::Verified] the keys by which the registry was known
   # @!attribute [r] documents
-  #   @return [Array<String>] the messages, as they came
+  #   @return [Array<String>] the messages, as they came; see document
   SignedRoster = Struct.new(:roster, :signed, :registry, :documents, keyword_init: true) do
     include Value
 
@@ -24,6 +24,23 @@ module Xlreg
       cluster_key ||= target.key if target.is_a?(Ticket)
       Text.doing('signed roster') { SignedParts.new(documents, Target.load(target), cluster_key).verify }
     end
+
+    # Verifies a document, as it is in a file. It asks nobody.
+    # @param document [String] what document returned
+    # @param target [Target, RegCred, Ticket, String] the registry; a ticket says, too, which cluster it has to be
+    # @return [SignedRoster]
+    # @raise [Error] some part of it is not as it has to be
+    def self.load(document, target)
+      target = Ticket.load(target) if Ticket.line?(target)
+      verify(SignedParts.split(document), target).tap do |signed|
+        next if !target.is_a?(Ticket) || signed.roster.cluster.name == target.cluster
+
+        raise ProtocolError, "signed roster: it is that of #{signed.roster.cluster}"
+      end
+    end
+
+    # @return [String] all of it, to be kept in a file: each message behind its length
+    def document = documents.map { |bytes| Der.lp(bytes) }.join
 
     # @return [String] the sum for people
     def short_sum = roster.short_sum
@@ -43,7 +60,27 @@ module Xlreg
   # @api private
   class SignedParts
     CONTEXT = "xlreg signed 2.0\0".b.freeze
-    private_constant :CONTEXT
+    # Bytes of a document: that of the largest cluster with the longest tokens takes half.
+    MOST = 32 << 20
+    private_constant :CONTEXT, :MOST
+
+    # Takes a document to pieces.
+    # @param document [String]
+    # @return [Array<String>] messages
+    # @raise [ProtocolError] it is none
+    def self.split(document)
+      raise ProtocolError, "signed roster of #{document.bytesize} bytes" if document.bytesize > MOST
+
+      framing = Codec::Framing.new
+      framing.feed(document.b)
+      parts = []
+      while (text = framing.next_text)
+        parts << text
+      end
+      raise ProtocolError, 'signed roster: it is cut short' if framing.partial?
+
+      parts
+    end
 
     # @param sum [String] of a roster
     # @param millis [Integer] when it is signed

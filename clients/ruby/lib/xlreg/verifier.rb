@@ -14,6 +14,10 @@ module Xlreg
     # @param own [Token]
     def know(own) = @last = { own.id => Member.new(index: 0, token: own, verified: !@protocol.classic?) }
 
+    # Takes the members of a roster that was verified for what they are there.
+    # @param roster [Roster]
+    def recall(roster) = @last = roster.members.to_h { |member| [member.id, member] }
+
     # @param roster [Roster] whole
     # @param key [String, nil] of the cluster's owner, if that is known
     # @return [Roster] it with every member verified that can be
@@ -82,6 +86,7 @@ module Xlreg
 
     def verify_once(member, cluster, key)
       known = @last[member.id]
+      return member if known.equal?(member)
       return member.with(verified: known.verified) if known && proof(known.token) == proof(member.token)
 
       Verifier.verify(member, @protocol, cluster, key)
