@@ -307,7 +307,7 @@ func TestTLSNamesTheUnverified(t *testing.T) {
 	failed := make([]error, 3)
 	for i, p := range protocols {
 		o := client.FormOptions{
-			Options: client.Options{Node: xlregtest.Node(t, xlreg.Name(fmt.Sprintf("by-%v", p))), Protocol: p},
+			Options: client.Options{Node: xlregtest.Node(t, xlreg.Name(fmt.Sprintf("by-%v", p)), xlregtest.WithKeys(keys.RSA)), Protocol: p},
 			Cluster: xlreg.ClusterRef{Name: "c"}, Size: len(members), Listeners: []net.Listener{listenAnywhere(t)},
 		}
 		g.Go(func() (err error) {
@@ -385,7 +385,7 @@ func TestTLSRefusesWhoComesUnverified(t *testing.T) {
 	r := xlregtest.Start(t)
 	members := tlsCluster(t, r, "c", "a", "b", "c")
 	config := members[0].config(t)
-	late := xlregtest.Node(t, "late")
+	late := xlregtest.Node(t, "late", xlregtest.WithKeys(keys.RSA))
 	if err := members[2].Leave(t.Context()); err != nil {
 		t.Fatal(err)
 	}

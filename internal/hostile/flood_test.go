@@ -15,6 +15,7 @@ import (
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/child"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/regcred"
 	"github.com/xlattice/xlreg/xlregtest"
 )
@@ -182,7 +183,7 @@ func newSiege(t *testing.T, args ...string) *siege {
 func initData(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "data")
-	node, err := identity.Init(dir, identity.Options{Name: "xlReg", Keys: xlregtest.Node(t, "registry").Keys(), Registry: true})
+	node, err := identity.Init(dir, identity.Options{Name: "xlReg", Keys: xlregtest.Node(t, "registry", xlregtest.WithKeys(keys.RSA)).Keys(), Registry: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/session"
 	"github.com/xlattice/xlreg/internal/wire"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/regcred"
 	"github.com/xlattice/xlreg/xlregtest"
 )
@@ -33,7 +34,7 @@ func newLiar(t *testing.T) *liar {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &liar{node: xlregtest.Node(t, "registry"), addr: l.Addr().String()}
+	r := &liar{node: xlregtest.Node(t, "registry", xlregtest.WithKeys(keys.RSA)), addr: l.Addr().String()}
 	authority, err := session.NewAuthority(r.node.Keys().Sig, nil)
 	if err != nil {
 		t.Fatal(err)

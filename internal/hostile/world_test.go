@@ -57,14 +57,14 @@ type rogue struct {
 
 func newCast(t testing.TB) *cast {
 	t.Helper()
-	c := &cast{registry: xlregtest.Node(t, "registry"), honest: xlregtest.Node(t, "honest"), owner: keys.NewOwner()}
+	c := &cast{registry: xlregtest.Node(t, "registry", xlregtest.WithKeys(keys.RSA)), honest: xlregtest.Node(t, "honest", xlregtest.WithKeys(keys.RSA)), owner: keys.NewOwner()}
 	var err error
 	if c.inviter, err = c.owner.Invite(keyed, time.Time{}, 2); err != nil {
 		t.Fatal(err)
 	}
 	setEndpoint(t, c.honest, "127.0.0.1:4000")
 	for i, name := range []xlreg.Name{"m0", "m1", "m2", "m0"} {
-		node := xlregtest.Node(t, name)
+		node := xlregtest.Node(t, name, xlregtest.WithKeys(keys.RSA))
 		setEndpoint(t, node, xlreg.Endpoint(fmt.Sprintf("127.0.0.1:%d", 5000+i)))
 		der, err := node.Certificate(time.Now())
 		if err != nil {
