@@ -57,12 +57,13 @@ func (m *tlsMember) der() []byte {
 	return cert.Raw
 }
 
-// tlsCluster forms a cluster whose members have keys of their own.
+// tlsCluster forms a cluster whose members have RSA keys of their own, so that members over a
+// classic carrier see them.
 func tlsCluster(t testing.TB, r *xlregtest.Registry, cluster xlreg.Name, names ...xlreg.Name) []*tlsMember {
 	t.Helper()
 	var nodes []*identity.Node
 	for _, name := range names {
-		nodes = append(nodes, xlregtest.Node(t, name))
+		nodes = append(nodes, xlregtest.Node(t, name, xlregtest.WithKeys(keys.RSA)))
 	}
 	return tlsClusterOf(t, r, cluster, 1, nodes)
 }

@@ -82,13 +82,14 @@ func need(t *testing.T, path string) string {
 	return abs
 }
 
-// nodeDirs makes node directories, which all languages can use.
+// nodeDirs makes node directories, which all languages can use. Their keys are good for all
+// generations of the protocol.
 func nodeDirs(t *testing.T, names ...string) []string {
 	t.Helper()
 	dirs := make([]string, len(names))
 	for i, name := range names {
 		dirs[i] = filepath.Join(t.TempDir(), name)
-		node, err := identity.Init(dirs[i], identity.Options{Name: xlreg.Name(name), Keys: xlregtest.Node(t, xlreg.Name(name)).Keys()})
+		node, err := identity.Init(dirs[i], identity.Options{Name: xlreg.Name(name), Keys: xlregtest.Node(t, xlreg.Name(name), xlregtest.WithProtocols(xlreg.Protocol19)).Keys()})
 		if err != nil {
 			t.Fatal(err)
 		}
