@@ -52,7 +52,7 @@ func retryable(err error) bool {
 	if !ok {
 		return errors.Is(err, ErrSessionEnded) && !errors.Is(err, ErrHandshake)
 	}
-	return kind == xlreg.ErrTryLater || kind == xlreg.ErrTooManyRequests
+	return kind == xlreg.ErrTryLater || kind == xlreg.ErrTooManyRequests || kind == xlreg.ErrRegistryFull
 }
 
 // nonsense are the kinds that say of a message, of either end, that its bytes are not

@@ -9,14 +9,24 @@
 // Below it stands Client, one session with a registry, whose methods are the
 // requests of the protocol: Register, Login, Create, Join, Members, Wait, Leave.
 //
+// A ticket (package ticket) is one line that leads to the registry, names the cluster
+// with its key, and says what its holder may do there. Whatever takes a Target takes a
+// ticket, too: Form then creates the cluster, if the ticket is its owner's, or joins it
+// by the owner's leave. Owner gives the orders of a cluster's owner.
+//
 // # What a roster proves
 //
 // Over protocol 2.0 the registry has proved that it holds the key which the
 // credentials or the xlreg:// line name, and each member marked Verified has
 // signed its own name, keys, endpoints and certificate. So a registry cannot
-// change what a member says of itself. That a member is in the cluster at all,
-// and under which ID, is the registry's statement; and a name is what the other
-// node chose for itself. Members that registered over a classic carrier are in
+// change what a member says of itself. In a cluster with a key each member has the
+// leave of the cluster's owner besides, which is verified too: whoever has a ticket,
+// which pins that key, is shown no stranger. In an open cluster, that a member is there at
+// all is the registry's statement, as are IDs everywhere; and a name is what the other
+// node chose for itself. A registry can still leave members out, or show one that was
+// evicted. Roster.Sum stands for all that a roster says: Membership.Compare asks the other
+// members for theirs, and Client.Signed has the registry sign it, so that two that
+// contradict each other convict it. Members that registered over a classic carrier are in
 // the roster and not Verified: they are as trustworthy as that carrier, which
 // has no integrity check. Nothing here ever falls back from 2.0 to a classic
 // carrier.
@@ -50,6 +60,14 @@
 // Roster.CertificatesExpire, while the configurations here accept a renewed certificate
 // by its key. For such programs a member goes on showing the certificate that is in the
 // roster as long as that is valid.
+//
+// # A cluster in the course of time
+//
+// Watch tells what changes in a cluster, once each; Membership.Watch does so for a
+// member, whose roster and TLS configurations move along. FormOptions.Lease makes a seat end
+// without signs of life, which the Membership gives until it is closed. With
+// FormOptions.Fresh a whole cluster that restarts under its old name meets without its last
+// run. A process that runs as a node of which there is another one is told by a TwinError.
 //
 // # Errors
 //

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/session"
 )
 
@@ -134,16 +135,37 @@ func (e *IncompleteError) known() string {
 
 // free names the seats that nobody had. Nothing else is known of who is missing.
 func (e *IncompleteError) free() string {
-	var seats []string
-	for i := range e.Roster.Cluster.MaxSize {
-		if e.Roster.ByIndex(i) == nil {
-			seats = append(seats, strconv.Itoa(i))
-		}
+	free := xlreg.SeatsBelow(e.Roster.Cluster.MaxSize)
+	for i := range e.Roster.Members {
+		free = free.Without(e.Roster.Members[i].Index)
 	}
-	if len(seats) == 0 {
+	if free.IsEmpty() {
 		return ""
 	}
-	return "; free seats: " + strings.Join(seats, ", ")
+	return "; free seats: " + ranges(free)
+}
+
+// ranges returns the indexes in s, those that follow one another as one range.
+func ranges(s xlreg.Seats) string {
+	var parts []string
+	for first := range s.All() {
+		if s.Has(first - 1) {
+			continue
+		}
+		last := first
+		for s.Has(last + 1) {
+			last++
+		}
+		switch last - first {
+		case 0:
+			parts = append(parts, strconv.Itoa(first))
+		case 1:
+			parts = append(parts, strconv.Itoa(first), strconv.Itoa(last))
+		default:
+			parts = append(parts, fmt.Sprintf("%d to %d", first, last))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // Unwrap returns the context's error and the cause.
@@ -170,9 +192,12 @@ func isTimeUp(err error) bool {
 	return errors.As(err, &e)
 }
 
+// mostDescribed is how many members an error names.
+const mostDescribed = 64
+
 func describeMembers(members []Member) string {
 	var b strings.Builder
-	for i := range members {
+	for i := range members[:min(len(members), mostDescribed)] {
 		t := &members[i].Token
 		b.WriteString([]string{"; joined: ", ", "}[min(i, 1)])
 		b.WriteString(string(t.Name))
@@ -182,6 +207,9 @@ func describeMembers(members []Member) string {
 		if !t.Seat.Joined.IsZero() {
 			fmt.Fprintf(&b, " since %s", t.Seat.Joined.UTC().Format(time.RFC3339))
 		}
+	}
+	if more := len(members) - mostDescribed; more > 0 {
+		fmt.Fprintf(&b, " and %d more", more)
 	}
 	return b.String()
 }

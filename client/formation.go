@@ -151,7 +151,7 @@ func (f *formation) attempt(ctx context.Context) (m *Membership, err error) {
 	}
 	defer func() {
 		f.heard = c.heard
-		if m == nil || f.lease == 0 {
+		if m == nil || m.lease == 0 {
 			c.Close()
 		}
 	}()
@@ -324,6 +324,18 @@ func (f *formation) found(cluster xlreg.Cluster) error {
 		f.size = f.o.Size
 	}
 	return nil
+}
+
+// lasting returns the lease that the seat has once everybody is there: what was asked for, as
+// the registry has bounded it. A seat of a fresh start has had a shorter one until then.
+func (f *formation) lasting(self *Member) time.Duration {
+	if f.o.Lease == 0 || self == nil {
+		return 0
+	}
+	if f.o.Fresh && self.Token.Seat.Lease > 0 {
+		return self.Token.Seat.Lease
+	}
+	return f.lease
 }
 
 // seen returns what to do with each roster on the way, nil for nothing.

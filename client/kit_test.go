@@ -127,11 +127,11 @@ func must[T any](t testing.TB) func(T, error) T {
 // is in its one cluster, c of three.
 type fake struct {
 	t        testing.TB
-	server   *session.Server
 	protocol xlreg.Protocol
 	sessions sync.WaitGroup
 
 	mu      sync.Mutex // guards all below
+	server  *session.Server
 	dialled int
 	got     []request
 	on      map[wire.Op]func(request) *wire.Message // nil answer: the connection is closed
@@ -208,7 +208,10 @@ func (f *fake) DialContext(context.Context, string, string) (net.Conn, error) {
 
 func (f *fake) serve(nc net.Conn, number int) {
 	ctx := context.Background()
-	conn, err := f.server.Accept(ctx, nc)
+	f.mu.Lock()
+	server := f.server
+	f.mu.Unlock()
+	conn, err := server.Accept(ctx, nc)
 	if err != nil {
 		return
 	}
@@ -319,11 +322,16 @@ func (f *fake) addOther(name string) {
 	f.mu.Lock()
 	n := newNodeOf(f.t, keysFor(f.protocol, len(f.roster.Members)), name, "127.0.0.1:4001")
 	f.mu.Unlock()
+	f.addNode(n)
+}
+
+// addNode puts a node into the roster.
+func (f *fake) addNode(n *identity.Node) {
 	t, _, err := n.Token(f.protocol, "", time.Now())
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	f.add(*t, xlreg.NodeID(id(name)))
+	f.add(*t, xlreg.NodeID(id(string(n.Name()))))
 }
 
 func (f *fake) members(which xlreg.Seats) *wire.Message {
@@ -344,8 +352,14 @@ func (f *fake) members(which xlreg.Seats) *wire.Message {
 // wait answers a GetCluster as a registry does that knows how to wait.
 func (f *fake) wait(r request) *wire.Message {
 	get := r.get()
+	f.waitFor(get)
+	return f.members(get.Which)
+}
+
+// waitFor waits until there is what a request waits for.
+func (f *fake) waitFor(get wire.GetRequest) {
 	if !get.Wait {
-		return f.members(get.Which)
+		return
 	}
 	timeout := time.After(time.Duration(*get.WaitMillis) * time.Millisecond)
 	for {
@@ -354,12 +368,12 @@ func (f *fake) wait(r request) *wire.Message {
 		until := get.Until(f.roster.Cluster.MaxSize)
 		f.mu.Unlock()
 		if until.Met(n, state) {
-			return f.members(get.Which)
+			return
 		}
 		select {
 		case <-changed:
 		case <-timeout:
-			return f.members(get.Which)
+			return
 		}
 	}
 }

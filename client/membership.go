@@ -40,7 +40,7 @@ type Membership struct {
 // for the lease, if there is one.
 func newMembership(f *formation, roster *Roster, c *Client) (*Membership, error) {
 	m := &Membership{
-		target: f.target, o: f.o.Options, place: f.place, lease: f.lease, allowUnverified: f.o.AllowUnverified,
+		target: f.target, o: f.o.Options, place: f.place, lease: f.lasting(f.place.find(roster)), allowUnverified: f.o.AllowUnverified,
 		ref:    xlreg.ClusterRef{ID: roster.Cluster.ID, Name: roster.Cluster.Name, Key: f.ref.Key},
 		formed: roster, moved: make(chan struct{}),
 	}
@@ -49,7 +49,7 @@ func newMembership(f *formation, roster *Roster, c *Client) (*Membership, error)
 		return nil, err
 	}
 	m.accept(roster)
-	if m.lease > 0 {
+	if c.lease = m.lease; m.lease > 0 {
 		m.keeper.hold(c)
 	}
 	return m, nil

@@ -45,8 +45,9 @@ func claimedFingerprint(ctx context.Context, nc net.Conn) (string, error) {
 	if state.NegotiatedProtocol != session.ALPN {
 		return "", errors.New("not a registry that speaks protocol 2.0")
 	}
-	if len(state.PeerCertificates) != 2 {
-		return "", fmt.Errorf("registry sent %d certificates, want leaf and root", len(state.PeerCertificates))
+	// A registry whose key has changed sends two more, for those who know the old one.
+	if n := len(state.PeerCertificates); n != 2 && n != 4 {
+		return "", fmt.Errorf("registry sent %d certificates, want leaf and root", n)
 	}
 	key, err := keys.CertificateKey(state.PeerCertificates[1].Raw)
 	if err != nil {

@@ -168,7 +168,7 @@ func TestCarriersMix(t *testing.T) {
 	rosters := make([]*client.Roster, len(protocols))
 	for i, p := range protocols {
 		o := r.options(p, newNodeWith(t, 1+i, fmt.Sprintf("m%d", i), nil), "c", len(protocols)) // RSA, for all to see
-		o.AllowUnverified = !p.Classic() // over a classic carrier there is nothing else
+		o.AllowUnverified = !p.Classic()                                                        // over a classic carrier there is nothing else
 		g.Go(func() error {
 			m, err := client.Form(t.Context(), r.target(), o)
 			if err == nil {

@@ -34,16 +34,13 @@ func TestMain(m *testing.M) {
 		}
 		goEnv[name] = strings.TrimSpace(string(out))
 	}
-	if cache, err := os.UserCacheDir(); err == nil {
-		goEnv["XDG_CACHE_HOME"] = cache // with the test keys
-	}
 	dir, err := os.MkdirTemp("", "xlreg-examples-")
 	if err != nil {
 		panic(err)
 	}
 	// Debian has nats-server where only root looks.
 	path := strings.Join([]string{dir, os.Getenv("PATH"), "/usr/sbin"}, string(os.PathListSeparator))
-	for name, value := range map[string]string{"PATH": path, "XLREG_TEST_KEYS": "true"} {
+	for name, value := range map[string]string{"PATH": path} {
 		if err := os.Setenv(name, value); err != nil {
 			panic(err)
 		}

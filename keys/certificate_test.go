@@ -520,7 +520,7 @@ func TestNewCertificateRefuses(t *testing.T) {
 	for name, made := range map[string]func() ([]byte, error){
 		"another key":       func() ([]byte, error) { return NewCertificate(otherKeys().Sig, token, testTime, time.Hour) },
 		"a key of its kind": func() ([]byte, error) { return NewCertificate(curveKeys().Sig, token, testTime, time.Hour) },
-		"before 1970":       func() ([]byte, error) { return NewCertificate(testKeys().Sig, token, time.Unix(60, 0), time.Hour) },
+		"before 1970":       func() ([]byte, error) { return NewCertificate(testKeys().Sig, token, time.Unix(-60, 0), time.Hour) },
 		"after 9999": func() ([]byte, error) {
 			return NewCertificate(testKeys().Sig, token, time.Date(9999, 12, 31, 23, 59, 0, 0, time.UTC), 2*time.Hour)
 		},

@@ -21,6 +21,7 @@ type Data struct {
 	Self     *MemberData   // one of Members; nil to a reader
 	Dir      string        // the member's own directory, absolute; empty to a reader
 	Registry string        // an xlreg:// line
+	Sum      string        // what people compare of the roster; empty over a classic carrier
 	Listen   []Endpoint    // where Self listens, as far as that is not its endpoint
 
 	roster     *client.Roster // nil in a sample
@@ -42,6 +43,7 @@ type MemberData struct {
 	Endpoints      []Endpoint
 	SigFingerprint string // SHA256:…, as ssh-keygen -l prints it
 	Verified       bool   // it has signed what stands here
+	Labels         map[string]string
 }
 
 // Endpoint is an address. In a template it is host:port, and has a Host, without
@@ -64,7 +66,7 @@ var ErrNoSelf = errors.New("only a member can tell: say which with 'join'")
 func NewData(roster *client.Roster, self xlreg.NodeID, dir string) (*Data, error) {
 	d := &Data{
 		Cluster: ClusterData{Name: string(roster.Cluster.Name), ID: roster.Cluster.ID.String(), Size: roster.Cluster.MaxSize},
-		Dir:     dir, roster: roster, unverified: roster.Unverified(),
+		Dir:     dir, Sum: roster.ShortSum(), roster: roster, unverified: roster.Unverified(),
 	}
 	for i := range roster.Members {
 		m, err := newMemberData(&roster.Members[i])
@@ -89,7 +91,7 @@ func newMemberData(m *client.Member) (*MemberData, error) {
 	}
 	return &MemberData{
 		Index: m.Index, Name: string(m.Token.Name), ID: m.Token.ID.String(),
-		Endpoints: slices.Clone(m.Token.Endpoints), SigFingerprint: sig, Verified: m.Verified,
+		Endpoints: slices.Clone(m.Token.Endpoints), SigFingerprint: sig, Verified: m.Verified, Labels: m.Labels(),
 	}, nil
 }
 
@@ -139,6 +141,9 @@ func (d *Data) ListenOn(n int) (Endpoint, error) {
 func (d *Data) Others() []*MemberData {
 	return slices.DeleteFunc(slices.Clone(d.Members), func(m *MemberData) bool { return m == d.Self })
 }
+
+// Label returns the value of the member's label with this key, and nothing if it has none.
+func (m *MemberData) Label(key string) string { return m.Labels[key] }
 
 // Endpoint returns the nth endpoint: 0 is for the other members, 1 by convention
 // for clients of the cluster.

@@ -17,6 +17,7 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/internal/view"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/xlregtest"
 )
 
@@ -37,7 +38,7 @@ func TestWriteFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(pair.Certificate[0], m.Self().Token.Certificate) {
+	if !bytes.Equal(pair.Certificate[0], built(t, &m.Self().Token)) {
 		t.Error("cert.pem is not the certificate that the others have")
 	}
 	checkPeers(t, files.Peers, members)
@@ -104,7 +105,7 @@ func checkPeers(t *testing.T, path string, members []*xlregtest.Membership) {
 		if block, rest = pem.Decode(rest); block == nil {
 			t.Fatalf("only %d certificates", i)
 		}
-		if !bytes.Equal(block.Bytes, members[0].Roster().ByIndex(i).Token.Certificate) {
+		if !bytes.Equal(block.Bytes, built(t, &members[0].Roster().ByIndex(i).Token)) {
 			t.Errorf("certificate %d is another member's", i)
 		}
 	}
@@ -220,4 +221,14 @@ func TestPeersAreAPool(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// built returns the certificate that follows from a token.
+func built(t *testing.T, token *xlreg.Token) []byte {
+	t.Helper()
+	der, err := keys.BuildCertificate(token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
 }

@@ -11,9 +11,12 @@ import (
 // the program prints with -o json.
 func EncodeRoster(r *client.Roster) ([]byte, error) {
 	v := view.NewRoster(&r.Cluster)
+	if r.State.Revision > 0 {
+		v.State = &view.State{Epoch: r.State.Epoch, Revision: r.State.Revision, Sum: r.ShortSum(), Pinned: r.Pinned}
+	}
 	for i := range r.Members {
 		m := &r.Members[i]
-		v.Add(&m.Member, m.Verified)
+		v.Add(&m.Member, m.Verified, m.Labels())
 	}
 	var b bytes.Buffer
 	err := view.WriteJSON(&b, v)

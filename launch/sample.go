@@ -31,6 +31,7 @@ func Sample(s Shape) *Data {
 		Cluster:  ClusterData{Name: "sample", ID: strings.Repeat("0", 2*xlreg.LongIDLen), Size: s.Size},
 		Dir:      "/sample",
 		Registry: "xlreg://192.0.2.1:56789/?sig=sample",
+		Sum:      "samp-lesa-mple-samp-lesa-mple-samp-lesa",
 	}
 	for i := range s.Size {
 		count := s.Endpoints

@@ -167,6 +167,7 @@ func (f *functions) table() template.FuncMap {
 	return template.FuncMap{
 		"join":      joinList,
 		"endpoints": f.endpoints,
+		"labelled":  f.labelled,
 		"listen":    func(n int) (Endpoint, error) { return f.d.ListenOn(n) },
 		"format":    f.format,
 		"args":      f.args,
@@ -207,6 +208,18 @@ func (d *Data) endpoints(n int) ([]Endpoint, error) {
 		list = append(list, e)
 	}
 	return list, nil
+}
+
+// labelled is {{labelled KEY VALUE}}: the members that have that label. Those of a sample,
+// whose labels nobody knows, all have it.
+func (f *functions) labelled(key, value string) []*MemberData {
+	var list []*MemberData
+	for _, m := range f.d.Members {
+		if m.Label(key) == value || f.d.roster == nil {
+			list = append(list, m)
+		}
+	}
+	return list
 }
 
 // format is {{format NAME}}: what the format has to say, without its last newline.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // formTime bounds the forming of a cluster, which takes far less than a second.
@@ -35,12 +37,12 @@ type Membership struct {
 	TLS *tls.Config
 }
 
-// Cluster returns the n members of a new cluster, 2 to 64. They are named m0, m1
-// and so on, in this order; their indexes are as they came to join, as they are in
-// any cluster.
+// Cluster returns the n members of a new cluster, 2 to 1024, or to 64 over a classic
+// protocol. They are named m0, m1 and so on, in this order; their indexes are as they came
+// to join, as they are in any cluster.
 //
-// Without WithRegistry the cluster has a registry of its own. Everything ends with
-// the test.
+// Without WithRegistry the cluster is alone in its registry, as far as a test can tell.
+// Everything ends with the test.
 func Cluster(t testing.TB, n int, opts ...Option) []*Membership {
 	t.Helper()
 	o := collect(opts)
@@ -48,21 +50,47 @@ func Cluster(t testing.TB, n int, opts ...Option) []*Membership {
 		t.Fatalf("xlregtest: cluster of %d: %v", n, err)
 	}
 	if o.registry == nil {
-		o.registry = start(t, o)
+		o.registry = ownRegistry(t, o)
 	}
 	if o.name == "" {
 		o.name = o.registry.clusterName()
 	}
-	members, err := form(t, newNodes(t, memberNames(n)...), o)
+	nodes, err := newNodes(n, o.kind(o.registry.protocol))
+	if err != nil {
+		t.Fatalf("xlregtest: cluster of %d: %v", n, err)
+	}
+	members, err := form(t, nodes, o)
 	if err != nil {
 		t.Fatalf("xlregtest: cluster of %d: %v", n, err)
 	}
 	return members
 }
 
+// ownRegistry returns a registry that no other test has a part in, as far as one could tell:
+// clusters of names that the registry makes up do not meet.
+func ownRegistry(t testing.TB, o *options) *Registry {
+	t.Helper()
+	if o.name == "" && !o.ofRegistry {
+		r, err := common.use(t)
+		if err != nil {
+			t.Fatalf("xlregtest: start registry: %v", err)
+		}
+		return r
+	}
+	set, err := registryKeys.share()
+	if err != nil {
+		t.Fatalf("xlregtest: start registry: %v", err)
+	}
+	return start(t, o, set)
+}
+
 func (o *options) check(n int) error {
-	if n < xlreg.MinClusterSize || n > xlreg.MaxClusterSize {
-		return fmt.Errorf("want %d to %d members", xlreg.MinClusterSize, xlreg.MaxClusterSize)
+	most := xlreg.MaxClusterSize
+	if o.protocol().Classic() || o.registry != nil && o.registry.protocol.Classic() {
+		most = xlreg.MaxClassicClusterSize
+	}
+	if n < xlreg.MinClusterSize || n > most {
+		return fmt.Errorf("want %d to %d members", xlreg.MinClusterSize, most)
 	}
 	if o.endpoints < 1 || o.endpoints > xlreg.MaxEndpoints {
 		return fmt.Errorf("%d endpoints for each member: want 1 to %d", o.endpoints, xlreg.MaxEndpoints)
@@ -73,12 +101,18 @@ func (o *options) check(n int) error {
 	return nil
 }
 
-func memberNames(n int) []xlreg.Name {
-	names := make([]xlreg.Name, n)
-	for i := range names {
-		names[i] = xlreg.Name(fmt.Sprintf("m%d", i))
+// newNodes makes n nodes, m0 and on.
+func newNodes(n int, kind keys.Kind) ([]*identity.Node, error) {
+	nodes := make([]*identity.Node, n)
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range nodes {
+		group.Go(func() (err error) {
+			nodes[i], err = newNode(xlreg.Name(fmt.Sprintf("m%d", i)), kind)
+			return err
+		})
 	}
-	return names
+	return nodes, group.Wait()
 }
 
 // form lets every node form the cluster on its own, as real ones do.

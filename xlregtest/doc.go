@@ -11,13 +11,10 @@
 // For a program that is to be tested as a member there is Start, which runs the
 // registry alone; its URL is what the program needs to find it.
 //
-// # Test keys
+// # Keys
 //
-// RSA keys are slow to make, so they are made once, on all processors, and kept in
-// the user's cache directory (on Linux ~/.cache/xlreg/test-keys). The first cluster
-// of 64 takes some seconds for that, and every later one, of any test, a fraction
-// of one. No two nodes that live in a process at the same time have the same keys.
-// Where no cache can be written the keys live as long as the process, and the test's
-// log says so. Whoever runs as the same user can read them, so they are good for
-// tests and for nothing else.
+// Members have keys on P-256, which cost nothing to make, unless WithKeys or a classic
+// protocol asks for RSA. The registry's own keys are always RSA: the first one of a
+// process takes a fraction of a second for them, and later ones reuse what earlier ones
+// had. All keys live in memory, and end with the process.
 package xlregtest

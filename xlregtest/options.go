@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // anyPort is where everything listens: a free port that only this machine reaches.
@@ -17,8 +18,9 @@ type options struct {
 	protocols []xlreg.Protocol
 	logger    *slog.Logger
 
-	ofRegistry bool // an option was given that is about a new registry
-	ofCluster  bool // one was given that Start has no use for
+	ofRegistry bool      // an option was given that is about a new registry
+	ofCluster  bool      // one was given that Start has no use for
+	keys       keys.Kind // of members; empty: what suits the protocol
 	registry   *Registry
 	name       xlreg.Name
 	endpoints  int
@@ -38,6 +40,23 @@ func (o *options) protocol() xlreg.Protocol {
 		return xlreg.Protocol20
 	}
 	return o.protocols[0]
+}
+
+// kind returns the kind of the keys of nodes that speak p.
+func (o *options) kind(p xlreg.Protocol) keys.Kind {
+	switch {
+	case o.keys != "":
+		return o.keys
+	case p.Classic():
+		return keys.RSA
+	}
+	return keys.P256
+}
+
+// WithKeys says of which kind the members' keys are. Without it they are on P-256, which
+// is fast, or RSA where the members speak a classic protocol, which knows nothing else.
+func WithKeys(kind keys.Kind) Option {
+	return func(o *options) { o.keys, o.ofCluster = kind, true }
 }
 
 // WithProtocols says what the registry speaks; without it that is everything. The

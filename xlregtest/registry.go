@@ -1,8 +1,10 @@
 package xlregtest
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -10,7 +12,7 @@ import (
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/host"
 	"github.com/xlattice/xlreg/internal/store/memory"
-	"github.com/xlattice/xlreg/internal/testkeys"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/regcred"
 )
 
@@ -31,26 +33,85 @@ func Start(t testing.TB, opts ...Option) *Registry {
 	if o.ofCluster {
 		t.Fatal("xlregtest: start registry: an option is for Cluster only")
 	}
-	return start(t, o)
+	set, err := registryKeys.take(t)
+	if err != nil {
+		t.Fatalf("xlregtest: start registry: %v", err)
+	}
+	return start(t, o, set)
 }
 
-func start(t testing.TB, o *options) *Registry {
+func start(t testing.TB, o *options, set *keys.Set) *Registry {
 	t.Helper()
-	node := newNodes(t, "registry")[0]
-	running, err := host.Start(host.Config{Node: node, Store: memory.New(), Protocols: o.protocols, Logger: o.logger})
+	r, end, err := open(o, set)
 	if err != nil {
 		t.Fatalf("xlregtest: start registry: %v", err)
 	}
 	t.Cleanup(func() {
-		if err := running.Close(); err != nil {
+		if err := end(); err != nil {
 			t.Errorf("xlregtest: stop registry: %v", err)
 		}
 	})
-	r, err := newRegistry(running.Cred(), o)
-	if err != nil {
-		t.Fatalf("xlregtest: start registry: %v", err)
-	}
 	return r
+}
+
+// open starts a registry, which end stops.
+func open(o *options, set *keys.Set) (r *Registry, end func() error, err error) {
+	node, err := identity.NewNode(identity.Options{Name: "registry", Keys: set})
+	if err != nil {
+		return nil, nil, err
+	}
+	running, err := host.Start(host.Config{Node: node, Store: memory.New(), Protocols: o.protocols, Logger: o.logger})
+	if err != nil {
+		return nil, nil, err
+	}
+	if r, err = newRegistry(running.Cred(), o); err != nil {
+		return nil, nil, errors.Join(err, running.Close())
+	}
+	return r, running.Close, nil
+}
+
+// common is the registry of the clusters for which no option asks for another. It runs
+// while there are tests that use it. None of them sees it, or another's cluster: to begin a
+// registry for each would cost as much as three members.
+var common commonRegistry
+
+type commonRegistry struct {
+	mu       sync.Mutex
+	users    int // guarded by mu, as is all below
+	registry *Registry
+	end      func() error
+}
+
+// use returns the registry, which runs until the test ends at least.
+func (c *commonRegistry) use(t testing.TB) (*Registry, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.users == 0 {
+		set, err := registryKeys.share()
+		if err != nil {
+			return nil, err
+		}
+		if c.registry, c.end, err = open(collect(nil), set); err != nil {
+			return nil, err
+		}
+	}
+	c.users++
+	t.Cleanup(func() {
+		if err := c.leave(); err != nil {
+			t.Errorf("xlregtest: stop registry: %v", err)
+		}
+	})
+	return c.registry, nil
+}
+
+// leave stops the registry if nobody else uses it.
+func (c *commonRegistry) leave() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.users--; c.users > 0 {
+		return nil
+	}
+	return c.end()
 }
 
 func newRegistry(cred *xlreg.Credentials, o *options) (*Registry, error) {
@@ -91,31 +152,67 @@ func (r *Registry) clusterName() xlreg.Name {
 	return xlreg.Name(fmt.Sprintf("cluster%d", r.clusters.Add(1)))
 }
 
-// Node returns a new node, in memory, with test keys: for a test that does itself
-// what Cluster does. It has no endpoints yet; client.Form sets them.
-func Node(t testing.TB, name xlreg.Name) *identity.Node {
+// Node returns a new node, in memory, with new keys: for a test that does itself what
+// Cluster does. It has no endpoints yet; client.Form sets them. Of the options it heeds
+// those about keys and protocols.
+func Node(t testing.TB, name xlreg.Name, opts ...Option) *identity.Node {
 	t.Helper()
-	return newNodes(t, name)[0]
+	o := collect(opts)
+	node, err := newNode(name, o.kind(o.protocol()))
+	if err != nil {
+		t.Fatalf("xlregtest: node %q: %v", name, err)
+	}
+	return node
 }
 
-// newNodes makes nodes whose keys no other node has until the test ends.
-func newNodes(t testing.TB, names ...xlreg.Name) []*identity.Node {
-	t.Helper()
-	pool := testkeys.Shared()
-	keys, err := pool.Take(len(names))
-	if err != nil {
-		t.Fatalf("xlregtest: %v", err)
+func newNode(name xlreg.Name, kind keys.Kind) (*identity.Node, error) {
+	return identity.NewNode(identity.Options{Name: name, Kind: kind})
+}
+
+// registryKeys are the keys of the registries of this process.
+var registryKeys = new(keyring)
+
+// keyring keeps keys of registries, since they are RSA and take long to make: those of a
+// registry that has ended serve the next one. No two registries that a test can name have
+// the same keys at a time. Those of Cluster, which no test sees, have theirs in common.
+type keyring struct {
+	mu     sync.Mutex
+	free   []*keys.Set // guarded by mu, as is shared
+	shared *keys.Set
+}
+
+// take returns keys that nobody else has until the test ends.
+func (k *keyring) take(t testing.TB) (*keys.Set, error) {
+	set, err := k.next()
+	if err == nil {
+		t.Cleanup(func() { k.give(set) })
 	}
-	t.Cleanup(func() { pool.Give(keys...) })
-	if err := pool.Uncached(); err != nil {
-		t.Logf("xlregtest: test keys are not kept for the next time, which will be slow too: %v", err)
+	return set, err
+}
+
+func (k *keyring) next() (*keys.Set, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if last := len(k.free) - 1; last >= 0 {
+		set := k.free[last]
+		k.free = k.free[:last]
+		return set, nil
 	}
-	nodes := make([]*identity.Node, len(names))
-	for i, name := range names {
-		nodes[i], err = identity.NewNode(identity.Options{Name: name, Keys: keys[i]})
-		if err != nil {
-			t.Fatalf("xlregtest: node %q: %v", name, err)
-		}
+	return keys.Generate(keys.RSA, keys.DefaultBits)
+}
+
+func (k *keyring) give(set *keys.Set) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.free = append(k.free, set)
+}
+
+// share returns the keys that the registries of Cluster have in common.
+func (k *keyring) share() (_ *keys.Set, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.shared == nil {
+		k.shared, err = keys.Generate(keys.RSA, keys.DefaultBits)
 	}
-	return nodes
+	return k.shared, err
 }

@@ -14,7 +14,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
-	"github.com/xlattice/xlreg/internal/testkeys"
+	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/regcred"
 	"github.com/xlattice/xlreg/xlregtest"
@@ -69,22 +69,42 @@ func TestEverythingEndsWithTheTest(t *testing.T) {
 	}
 }
 
-// Not parallel: no other test is to take the keys before this one finds them.
-func TestKeysAreGivenBack(t *testing.T) {
-	var lent *keys.Set
-	t.Run("test", func(t *testing.T) { lent = xlregtest.Node(t, "n").Keys() })
-	pool := testkeys.Shared()
-	var taken []*keys.Set
-	defer func() { pool.Give(taken...) }()
-	for !slices.Contains(taken, lent) {
-		if len(taken) == 200 { // far more than a process needs that has run no other test
-			t.Fatal("the keys are gone")
+// Registries that run at once are told apart, and the keys of one that has ended serve
+// another.
+func TestKeysOfRegistries(t *testing.T) {
+	var lent xlreg.SigKey
+	t.Run("test", func(t *testing.T) {
+		a, b := xlregtest.Start(t), xlregtest.Start(t)
+		if lent = a.Cred().SigKey; lent == b.Cred().SigKey {
+			t.Error("two registries have one key")
 		}
-		sets, err := pool.Take(1)
-		if err != nil {
-			t.Fatal(err)
+	})
+	for range 8 { // as many as other tests may have used before
+		if xlregtest.Start(t).Cred().SigKey == lent {
+			return
 		}
-		taken = append(taken, sets...)
+	}
+	t.Error("the keys are gone")
+}
+
+// What kind of keys there are can be chosen, and follows from the protocol.
+func TestWithKeys(t *testing.T) {
+	t.Parallel()
+	classic := xlregtest.WithProtocols(xlreg.Protocol19)
+	for name, c := range map[string]struct {
+		node *identity.Node
+		want keys.Kind
+	}{
+		"default":    {xlregtest.Node(t, "n"), keys.P256},
+		"classic":    {xlregtest.Node(t, "n", classic), keys.RSA},
+		"chosen":     {xlregtest.Node(t, "n", xlregtest.WithKeys(keys.RSA)), keys.RSA},
+		"member":     {xlregtest.Cluster(t, 2)[0].Node(), keys.P256},
+		"rsa member": {xlregtest.Cluster(t, 2, xlregtest.WithKeys(keys.RSA))[0].Node(), keys.RSA},
+		"old member": {xlregtest.Cluster(t, 2, classic)[0].Node(), keys.RSA},
+	} {
+		if got := c.node.Keys().Sig.Public().Kind(); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
 	}
 }
 
@@ -290,8 +310,9 @@ func TestWhatCannotBe(t *testing.T) {
 		run  func(testing.TB)
 		want string
 	}{
-		"one member":     {cluster(1), "cluster of 1: want 2 to 64 members"},
-		"65 members":     {cluster(65), "cluster of 65: want 2 to 64 members"},
+		"one member":     {cluster(1), "cluster of 1: want 2 to 1024 members"},
+		"1025 members":   {cluster(1025), "cluster of 1025: want 2 to 1024 members"},
+		"65 old members": {cluster(65, xlregtest.WithProtocols(xlreg.Protocol18)), "cluster of 65: want 2 to 64 members"},
 		"no endpoint":    {cluster(2, xlregtest.WithEndpoints(0)), "0 endpoints for each member: want 1 to 16"},
 		"17 endpoints":   {cluster(2, xlregtest.WithEndpoints(17)), "17 endpoints for each member: want 1 to 16"},
 		"two registries": {cluster(2, xlregtest.WithRegistry(r), xlregtest.WithProtocols(xlreg.Protocol20)), "WithRegistry brings one that runs"},
@@ -309,7 +330,8 @@ func TestWhatCannotBe(t *testing.T) {
 	}
 }
 
-// What is measured is every cluster but a user's first, which makes the keys.
+// What is measured is every cluster but a process's first, for whose registry keys are
+// made.
 func BenchmarkCluster(b *testing.B) {
 	for _, n := range []int{5, 64} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
@@ -320,4 +342,17 @@ func BenchmarkCluster(b *testing.B) {
 			}
 		})
 	}
+}
+
+// A hundred clusters of five in one test, whose registries all run until its end.
+func BenchmarkHundredClusters(b *testing.B) {
+	const clusters = 100
+	for b.Loop() {
+		t, end := inTest()
+		for range clusters {
+			xlregtest.Cluster(t, 5)
+		}
+		end()
+	}
+	b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N)/clusters, "ms/cluster")
 }

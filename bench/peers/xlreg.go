@@ -21,12 +21,15 @@ import (
 // xlregSystems are ours. A formation ends when the last roster has arrived, or
 // where the name says so when the last member has verified all signatures in it.
 func xlregSystems(progress io.Writer) []system {
-	ring := &keyring{progress: progress}
+	ring := &keyring{progress: progress, kind: keys.RSA, bits: 2048}
+	quick := &keyring{progress: progress, kind: keys.P256, bits: 256}
 	const mutual, classic = "mutual TLS 1.3", "classic, registry's key"
 	return []system{
 		{"xlreg 2.0", "memory", mutual, serveMemory, ring.former(xlreg.Protocol20, receive)},
 		{"xlreg 2.0", "bbolt", mutual, serveBolt, ring.former(xlreg.Protocol20, receive)},
 		{"xlreg 2.0, verified", "memory", mutual, serveMemory, ring.former(xlreg.Protocol20, verify)},
+		{"xlreg 2.0, P-256", "memory", mutual, serveMemory, quick.former(xlreg.Protocol20, receive)},
+		{"xlreg 2.0, P-256, verified", "memory", mutual, serveMemory, quick.former(xlreg.Protocol20, verify)},
 		{"xlreg 1.9", "memory", classic, serveMemory, ring.former(xlreg.Protocol19, receive)},
 		{"xlreg 1.9", "bbolt", classic, serveBolt, ring.former(xlreg.Protocol19, receive)},
 	}
@@ -45,6 +48,8 @@ func verify(ctx context.Context, f *bench.Formation) error {
 // keyring has the members' keys, which are made once. Formations take turns.
 type keyring struct {
 	progress io.Writer
+	kind     keys.Kind
+	bits     int
 	keys     []*keys.Set
 }
 
@@ -69,15 +74,16 @@ func (r *keyring) former(p xlreg.Protocol, form func(context.Context, *bench.For
 }
 
 func (r *keyring) nodes(ctx context.Context, n int) ([]*identity.Node, error) {
-	if len(r.keys) < n {
-		made, err := bench.NewNodes(ctx, n-len(r.keys), nil)
+	made := len(r.keys)
+	for len(r.keys) < n {
+		set, err := keys.Generate(r.kind, r.bits)
 		if err != nil {
 			return nil, fmt.Errorf("make keys: %w", err)
 		}
-		for _, node := range made {
-			r.keys = append(r.keys, node.Keys())
-		}
-		fmt.Fprintf(r.progress, "made the keys of %d members\n", n)
+		r.keys = append(r.keys, set)
+	}
+	if made < n {
+		fmt.Fprintf(r.progress, "made the %s keys of %d members\n", r.kind, n)
 	}
 	return bench.NewNodesOf(ctx, r.keys[:n])
 }

@@ -39,7 +39,27 @@ func parseOwnAddresses(flag string, list []string, anywhere bool) ([]ownAddress,
 	return all, nil
 }
 
+// observedHost stands for the address from which the registry sees this machine.
+const observedHost = "observed"
+
+// listenWhereObserved returns where a member listens. An address that only the registry
+// knows need not be one of this machine's, so unless told otherwise the member listens on
+// all that it has.
+func listenWhereObserved(listen, advertise []xlreg.Endpoint) []xlreg.Endpoint {
+	for i, e := range advertise {
+		if i < len(listen) || e.Host() != observedHost {
+			continue
+		}
+		listen = append(listen, advertise[len(listen):i]...)
+		listen = append(listen, hostPort(netip.IPv4Unspecified(), fmt.Sprint(e.Port())))
+	}
+	return listen
+}
+
 func (a ownAddress) check(anywhere bool) error {
+	if a.host == observedHost {
+		return a.checkPort()
+	}
 	if _, err := net.InterfaceByName(a.host); a.host == "" || err == nil {
 		return a.checkPort()
 	}

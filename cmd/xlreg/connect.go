@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,7 +15,6 @@ import (
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/identity"
-	"github.com/xlattice/xlreg/regcred"
 )
 
 // openNode opens the node that --node names, or the user's own, making it if it
@@ -120,8 +120,11 @@ func (g *globals) nodeDir() (string, error) {
 }
 
 // dial opens a session, as node if it is not nil, and registers the node.
-func (g *globals) dial(ctx context.Context, target *regcred.Target, node *identity.Node) (*client.Client, error) {
+func (g *globals) dial(ctx context.Context, target client.Target, node *identity.Node) (*client.Client, error) {
 	c, err := client.Dial(ctx, target, client.Options{Node: node, Protocol: g.Protocol.Protocol})
+	if err == nil {
+		g.tellNextKey(c)
+	}
 	if err != nil || node == nil {
 		return c, err
 	}
@@ -131,8 +134,17 @@ func (g *globals) dial(ctx context.Context, target *regcred.Target, node *identi
 	return c, nil
 }
 
+// tellNextKey says that the registry has another key than the one that is known, which
+// vouches for it for some time.
+func (g *globals) tellNextKey(c *client.Client) {
+	if sig, until, ok := c.NextFingerprint(); ok {
+		g.warn("the registry has a new key, %s, for which the one that you know vouches until %s: get its new credentials before then",
+			sig, until.UTC().Format(time.DateOnly))
+	}
+}
+
 // inSession runs f in a session, as node if it is not nil.
-func (g *globals) inSession(ctx context.Context, target *regcred.Target, node *identity.Node, f func(context.Context, *client.Client) error) error {
+func (g *globals) inSession(ctx context.Context, target client.Target, node *identity.Node, f func(context.Context, *client.Client) error) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
 	c, err := g.dialSoon(ctx, target, node)
@@ -144,7 +156,7 @@ func (g *globals) inSession(ctx context.Context, target *regcred.Target, node *i
 }
 
 // dialSoon is dial, and shows what it waits for if that takes long.
-func (g *globals) dialSoon(ctx context.Context, target *regcred.Target, node *identity.Node) (*client.Client, error) {
+func (g *globals) dialSoon(ctx context.Context, target client.Target, node *identity.Node) (*client.Client, error) {
 	defer cli.ShowLate(g.Console, "looking for the registry")()
 	return g.dial(ctx, target, node)
 }
@@ -156,7 +168,7 @@ func parseRef(s string) (xlreg.ClusterRef, error) {
 	}
 	name, err := xlreg.ParseName(s)
 	if err != nil {
-		return xlreg.ClusterRef{}, cli.UsageError(fmt.Errorf("cluster %q: %w", s, err))
+		return xlreg.ClusterRef{}, cli.UsageError(fmt.Errorf("cluster %q: %w", shownArg(s), err))
 	}
 	return xlreg.ClusterRef{Name: name}, nil
 }
@@ -184,9 +196,13 @@ func parseEndpoints(flag string, list []string) ([]xlreg.Endpoint, error) {
 }
 
 // checkSize refuses a number of members that no cluster can have.
-func checkSize(n int) error {
-	if n < xlreg.MinClusterSize || n > xlreg.MaxClusterSize {
-		return cli.UsageError(fmt.Errorf("--size %d: want %d to %d", n, xlreg.MinClusterSize, xlreg.MaxClusterSize))
+func (g *globals) checkSize(n int) error {
+	most := xlreg.MaxClusterSize
+	if g.Protocol.Classic() {
+		most = xlreg.MaxClassicClusterSize
+	}
+	if n < xlreg.MinClusterSize || n > most {
+		return cli.UsageError(fmt.Errorf("--size %d: want %d to %d", n, xlreg.MinClusterSize, most))
 	}
 	return nil
 }

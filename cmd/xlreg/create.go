@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,36 +14,54 @@ import (
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/view"
+	"github.com/xlattice/xlreg/launch"
+	"github.com/xlattice/xlreg/regcred"
+	"github.com/xlattice/xlreg/ticket"
 )
 
 // createFlags are the flags of create, as given.
 type createFlags struct {
+	ticket    ticketFlags
 	size      int
 	endpoints int
 	unique    bool
+	printJoin bool
 }
 
 func newCreate(g *globals) *cobra.Command {
 	var f createFlags
 	cmd := &cobra.Command{
-		Use:   "create [NAME] --size N",
+		Use:   "create [NAME|TICKET] --size N",
 		Short: "Create a cluster",
 		Long: "Create a cluster. If one with that name and size exists already, it is shown, so any\n" +
 			"number of nodes can create the same cluster. With --unique, or without a name, the\n" +
-			"registry makes up a new name.",
-		Example: "  xlreg create web --size 5\n  xlreg create web --size 5 --unique -o json",
+			"registry makes up a new name.\n\n" +
+			"Anyone who knows the registry and the name can join such a cluster. 'xlreg ticket new'\n" +
+			"makes the ticket of one that only its owner lets others into. With that ticket create\n" +
+			"makes the cluster as it says.\n\n" + ticketHelp,
+		Example: "  xlreg create web --size 5\n  xlreg create web --size 5 --print-join\n  xlreg create web --size 5 --unique -o json",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o, err := f.options(args, g.Protocol.Classic())
+			if f.ticket.has(g, args) {
+				return f.createKeyed(cmd, g, args)
+			}
+			o, err := f.options(g, args)
 			if err != nil {
 				return err
 			}
-			return g.create(cmd.Context(), o)
+			target, err := g.Target()
+			if err != nil {
+				return err
+			}
+			return g.create(cmd.Context(), target, o, f.printJoin)
 		},
 	}
-	cmd.Flags().IntVar(&f.size, "size", 0, "how many `MEMBERS` the cluster has, 2 to 64")
+	f.ticket.register(cmd)
+	cmd.Flags().IntVar(&f.size, "size", 0, fmt.Sprintf("how many `MEMBERS` the cluster has, %d to %d", xlreg.MinClusterSize, xlreg.MaxClusterSize))
 	cmd.Flags().IntVar(&f.endpoints, "endpoints", 1, "how many `ADDRESSES` each member must have, 1 to 16")
 	cmd.Flags().BoolVar(&f.unique, "unique", false, "append something to the name that makes it unique")
+	cmd.Flags().BoolVar(&f.printJoin, "print-join", false, "print the command that joins the cluster, and nothing else")
 	addName(cmd, &g.name)
 	return cmd
 }
@@ -62,7 +81,7 @@ func (g *globals) openCreator(ctx context.Context) (*identity.Node, error) {
 	})
 }
 
-func (f *createFlags) options(args []string, classic bool) (client.CreateOptions, error) {
+func (f *createFlags) options(g *globals, args []string) (client.CreateOptions, error) {
 	o := client.CreateOptions{Size: f.size, EndpointCount: f.endpoints}
 	if len(args) == 1 {
 		name, err := xlreg.ParseName(args[0])
@@ -74,13 +93,13 @@ func (f *createFlags) options(args []string, classic bool) (client.CreateOptions
 	if f.size == 0 {
 		return o, cli.UsageError(errors.New("say how many members with --size N"))
 	}
-	if err := checkSize(f.size); err != nil {
+	if err := g.checkSize(f.size); err != nil {
 		return o, err
 	}
-	if f.endpoints < 1 || f.endpoints > xlreg.MaxEndpoints {
-		return o, cli.UsageError(fmt.Errorf("--endpoints %d: want 1 to %d", f.endpoints, xlreg.MaxEndpoints))
+	if err := checkEndpointCount(f.endpoints); err != nil {
+		return o, err
 	}
-	if f.unique && classic {
+	if f.unique && g.Protocol.Classic() {
 		return o, cli.UsageError(fmt.Errorf("--unique: %w", client.ErrNeeds20))
 	}
 	if f.unique {
@@ -89,11 +108,27 @@ func (f *createFlags) options(args []string, classic bool) (client.CreateOptions
 	return o, nil
 }
 
-func (g *globals) create(ctx context.Context, o client.CreateOptions) (err error) {
-	target, err := g.Target()
+// createKeyed creates the cluster of an owner's ticket.
+func (f *createFlags) createKeyed(cmd *cobra.Command, g *globals, args []string) error {
+	for _, flag := range []string{"size", "endpoints", "unique", "print-join"} {
+		if cmd.Flags().Changed(flag) && !g.FromEnv(flag) {
+			return cli.UsageError(fmt.Errorf("--%s: the ticket says what the cluster is like: leave it away", flag))
+		}
+	}
+	p, _, err := g.ticketPlace(cmd.Context(), &f.ticket, args)
 	if err != nil {
 		return err
 	}
+	t := p.ticket
+	if t.Owner() == nil {
+		return fmt.Errorf("create %s: %w", t.Cluster, ticket.ErrNotOwner)
+	}
+	return g.create(cmd.Context(), t, client.CreateOptions{
+		Name: t.Cluster, Size: t.Size, EndpointCount: t.EndpointCount, Owner: t.Owner(),
+	}, false)
+}
+
+func (g *globals) create(ctx context.Context, target client.Target, o client.CreateOptions, printJoin bool) (err error) {
 	node, err := g.openCreator(ctx)
 	if err != nil {
 		return err
@@ -104,6 +139,45 @@ func (g *globals) create(ctx context.Context, o client.CreateOptions) (err error
 		if err != nil {
 			return err
 		}
+		if printJoin {
+			return g.printJoin(&cluster, target)
+		}
 		return g.printCluster(&cluster)
 	})
+}
+
+// printJoin writes the command that joins a cluster, which says all there is to know:
+// where the registry is and how to know it, the name, and the size.
+func (g *globals) printJoin(c *xlreg.Cluster, target client.Target) error {
+	line, err := g.registryWord(target.Target())
+	if err != nil {
+		return err
+	}
+	const firstPort = 7001 // an example, as the examples in the docs have it
+	ends := make([]string, max(1, c.EndpointCount))
+	for i := range ends {
+		ends[i] = fmt.Sprintf(":%d", firstPort+i)
+	}
+	command := fmt.Sprintf("xlreg join %s --registry %s --create --size %d --endpoint %s --wait 5m",
+		c.Name, launch.Quote(line), c.MaxSize, strings.Join(ends, ","))
+	if g.Protocol.Classic() {
+		command += " --protocol " + g.Protocol.String()
+	}
+	if g.Output == "json" {
+		return g.PrintJSON(struct {
+			Cluster view.Cluster `json:"cluster"`
+			Join    string       `json:"join"`
+		}{view.NewCluster(c), command})
+	}
+	_, err = fmt.Fprintln(g.Out, command)
+	return err
+}
+
+// registryWord returns what names the registry on another machine: its line, or for a
+// classic carrier the file, which no line can stand for.
+func (g *globals) registryWord(target *regcred.Target) (string, error) {
+	if g.Protocol.Classic() {
+		return g.Registry, nil
+	}
+	return target.URL()
 }

@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -85,28 +82,36 @@ type credJSON struct {
 	URL       string           `json:"url,omitempty"` // of registries that speak 2.0
 	CommsKey  string           `json:"commsKey"`
 	SigKey    string           `json:"sigKey"`
+	Ticket    string           `json:"ticket,omitempty"` // of 'serve --dev', to try out
 }
 
 func (g *globals) printCred(cred *xlreg.Credentials) error {
-	v := credJSON{
+	v, fields, err := newCredJSON(cred)
+	if err != nil {
+		return err
+	}
+	return g.PrintFields(v, fields...)
+}
+
+func newCredJSON(cred *xlreg.Credentials) (v credJSON, fields []view.Field, err error) {
+	v = credJSON{
 		Name: cred.Name, ID: cred.ID.String(), Version: cred.Version.String(), Endpoints: cred.Endpoints,
 		CommsKey: view.KeyPEM(string(cred.CommsKey)), SigKey: view.KeyPEM(string(cred.SigKey)),
 	}
-	var err error
 	if v.Sig, err = keys.Fingerprint(cred.SigKey); err != nil {
-		return err
+		return v, nil, err
 	}
-	fields := []view.Field{
+	fields = []view.Field{
 		{"name", string(v.Name)}, {"id", v.ID}, {"version", v.Version},
 		{"endpoints", view.Endpoints(v.Endpoints)}, {"sig key", v.Sig},
 	}
 	if _, modern := cred.Protocol(); modern {
 		if v.URL, err = regcred.URL(cred); err != nil {
-			return err
+			return v, nil, err
 		}
 		fields = append(fields, view.Field{"url", v.URL})
 	}
-	return g.PrintFields(v, fields...)
+	return v, fields, nil
 }
 
 func newCredFetch(g *globals) *cobra.Command {
@@ -177,17 +182,11 @@ func (g *globals) askTrust(ctx context.Context, e xlreg.Endpoint, sig string) er
 	}
 	fmt.Fprintf(g.Err, "The registry at %s says its key is\n\n  %s\n\n"+
 		"It is the right one only if that is what its operator told you.\nTrust it? [y/N] ", e, sig)
-	answer, err := cli.Interruptible(ctx, func() (string, error) { return bufio.NewReader(g.In).ReadString('\n') })
-	if ctx.Err() != nil || errors.Is(err, io.EOF) {
-		fmt.Fprintln(g.Err)
+	yes, err := g.askYes(ctx)
+	if err == nil && !yes {
+		err = errors.New("not trusted, nothing fetched")
 	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("read the answer: %w", err)
-	}
-	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
-		return errors.New("not trusted, nothing fetched")
-	}
-	return nil
+	return err
 }
 
 // saveCred writes the file, to out or to standard output. What stands on standard

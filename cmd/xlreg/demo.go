@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"runtime"
 	"sync"
 	"time"
 
@@ -28,7 +27,6 @@ const demoTime = time.Minute
 
 func newDemo(g *globals) *cobra.Command {
 	var n int
-	var testKeys bool
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Form a cluster in this process: a registry and n members, over TCP",
@@ -36,30 +34,25 @@ func newDemo(g *globals) *cobra.Command {
 			"a listening port and a TLS connection of its own.",
 		Example: "  xlreg demo -n 5",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if n < xlreg.MinClusterSize || n > xlreg.MaxClusterSize {
-				return cli.UsageError(fmt.Errorf("-n %d: want %d to %d", n, xlreg.MinClusterSize, xlreg.MaxClusterSize))
+			if err := checkDemoSize(n); err != nil {
+				return err
 			}
-			return g.demo(cmd.Context(), n, testKeys)
+			return g.demo(cmd.Context(), n)
 		},
 	}
 	cmd.Flags().IntVarP(&n, "members", "n", 5, "how many members, `N`")
-	cmd.Flags().BoolVar(&testKeys, "test-keys", false, "take keys from the cache of test keys: fast, but not secret")
 	return cmd
 }
 
 // demo makes keys, forms a cluster and shows it.
-func (g *globals) demo(ctx context.Context, n int, testKeys bool) error {
-	get := g.makeNodes
-	if testKeys {
-		get = g.takeNodes
-	}
-	nodes, err := get(ctx, n+1)
+func (g *globals) demo(ctx context.Context, n int) error {
+	nodes, err := g.makeNodes(ctx, n)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, demoTime)
 	defer cancel()
-	formed, err := formDemo(ctx, nodes[n], nodes[:n])
+	formed, err := formDemo(ctx, nodes[0], nodes[1:])
 	if err != nil {
 		return err
 	}
@@ -71,48 +64,28 @@ func (g *globals) demo(ctx context.Context, n int, testKeys bool) error {
 	return err
 }
 
-// makeNodes makes nodes in memory, on all processors, and shows how far it is.
+// makeNodes makes the registry's node, which is the first, and those of n members. The
+// registry's keys are RSA, and the only ones that take time.
 func (g *globals) makeNodes(ctx context.Context, n int) ([]*identity.Node, error) {
 	line := cli.NewStatusLine(g.Console)
 	defer line.End()
-	line.Show(fmt.Sprintf("making keys: 0 of %d", n))
-	var made counter
-	return cli.Interruptible(ctx, func() ([]*identity.Node, error) {
-		nodes := make([]*identity.Node, n)
-		group, ctx := errgroup.WithContext(ctx)
-		group.SetLimit(runtime.GOMAXPROCS(0))
+	line.Show("making keys")
+	return cli.Interruptible(ctx, func() (nodes []*identity.Node, err error) {
+		nodes = make([]*identity.Node, n+1)
 		for i := range nodes {
-			group.Go(func() (err error) {
-				if ctx.Err() != nil {
-					return ctx.Err()
-				}
-				nodes[i], err = demoNode(i, nil)
-				made.next(func(so int) { line.Show(fmt.Sprintf("making keys: %d of %d", so, n)) })
-				return err
-			})
+			if nodes[i], err = demoNode(i); err != nil {
+				return nil, err
+			}
 		}
-		return nodes, group.Wait()
+		return nodes, nil
 	})
 }
 
-// takeNodes makes nodes in memory with test keys, which takes time only when there
-// are not enough of them yet.
-func (g *globals) takeNodes(ctx context.Context, n int) ([]*identity.Node, error) {
-	sets, err := g.TakeTestKeys(ctx, n)
-	if err != nil {
-		return nil, err
+func demoNode(i int) (*identity.Node, error) {
+	if i == 0 {
+		return identity.NewNode(identity.Options{Name: "demo"})
 	}
-	nodes := make([]*identity.Node, n)
-	for i := range nodes {
-		if nodes[i], err = demoNode(i, sets[i]); err != nil {
-			return nil, err
-		}
-	}
-	return nodes, nil
-}
-
-func demoNode(i int, set *keys.Set) (*identity.Node, error) {
-	return identity.NewNode(identity.Options{Name: xlreg.Name(fmt.Sprintf("m%d", i)), Keys: set})
+	return identity.NewNode(identity.Options{Name: xlreg.Name(fmt.Sprintf("m%d", i-1)), Kind: keys.P256})
 }
 
 // counter counts what goroutines have done, and says so in order.
@@ -204,6 +177,15 @@ func sameRoster(a, b *client.Roster) error {
 		if !same {
 			return fmt.Errorf("two members know different things of %s", x.Token.Name)
 		}
+	}
+	return nil
+}
+
+// checkDemoSize refuses a number of members that no demo is given. Each has a port and
+// connections in this one process.
+func checkDemoSize(n int) error {
+	if n < xlreg.MinClusterSize || n > xlreg.MaxClusterSize {
+		return cli.UsageError(fmt.Errorf("-n %d: want %d to %d", n, xlreg.MinClusterSize, xlreg.MaxClusterSize))
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/run"
 	"github.com/xlattice/xlreg/launch"
+	"github.com/xlattice/xlreg/ticket"
 )
 
 // The exit codes.
@@ -125,10 +126,10 @@ func (e *seatKeptError) Unwrap() error { return e.cause }
 
 // seatKept says of an interrupted wait that the node keeps its seat all the same, and how
 // to give it up.
-func (g *globals) seatKept(err error, node, cluster xlreg.Name) error {
+func (g *globals) seatKept(err error, node, cluster xlreg.Name, words string) error {
 	note := fmt.Sprintf("%s keeps its seat in %s: run the same command again to go on waiting", node, cluster)
 	if !g.Protocol.Classic() {
-		note += fmt.Sprintf(", and 'xlreg leave %s%s' gives it up", cluster, g.nodeFlag())
+		note += fmt.Sprintf(", and 'xlreg leave %s%s' gives it up", words, g.nodeFlag())
 	}
 	return &seatKeptError{note, err}
 }
@@ -188,6 +189,18 @@ var advices = []struct {
 	text  string
 }{
 	{errOtherRun, ""}, // says it itself
+	{client.ErrContradiction, "keep both files, they are the proof; trust this registry no more"},
+	{client.ErrBadDocument, "see that --registry or the ticket is that of the registry which signed it, and that the file is whole"},
+	{client.ErrOtherRoster, "keep what 'xlreg get --signed' writes on each machine, and compare the files with 'xlreg verify'"},
+	{client.ErrNewEpoch, "start it again, and it joins the new epoch"},
+	{ticket.ErrNotOwner, "ask the cluster's owner"},
+	{ticket.ErrReader, ""},   // says it itself
+	{ticket.ErrOtherKey, ""}, // likewise
+	{xlreg.ErrMemberIDInUse, "if the other one is a copy of this machine, make a new node for one of them with --node NEWDIR; if it is an old start of this program, stop it or say --take-over"},
+	{xlreg.ErrNotAdmitted, "ask the cluster's owner for an invite, or for a ticket for this node"},
+	{xlreg.ErrOrdersChanged, "the owner's ticket was used elsewhere at the same time: look with 'xlreg get' and order again"},
+	{xlreg.ErrRegistryFull, "ask the registry's operator for more room, or delete clusters that are not needed"},
+	{xlreg.ErrKeyNotAdmitted, "this registry takes the keys that it was started with, and no others"},
 	{xlreg.ErrNoSuchClusterID, "make the cluster with 'xlreg create'"},
 	{xlreg.ErrNoSuchClusterName, "make the cluster with 'xlreg create', or with 'xlreg join --create --size N'"},
 	{xlreg.ErrTooFewEndpoints, "give more with --endpoint HOST:PORT"},

@@ -2,29 +2,34 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
-	"github.com/xlattice/xlreg/regcred"
+	"github.com/xlattice/xlreg/ticket"
 )
 
-// together is how the nodes of one process form a cluster.
+// together is how the nodes of one process form a cluster. Over 2.0 they start afresh, so
+// members of an earlier run are not taken for some of this one.
 type together struct {
 	client.Options // except Node
-	target         *regcred.Target
+	target         client.Target
 
 	nodes         []*identity.Node // those of this process; their endpoints are set
-	cluster       xlreg.Name       // empty: a new one
+	cluster       xlreg.ClusterRef // zero: a new one
 	size          int              // how many members it is made for, some of which may be elsewhere
 	endpointCount int
-	leaveFirst    bool                  // give up seats that the nodes may have from an earlier run, at other addresses
+	lease         time.Duration         // after which the seats of a process that was killed are free; 0: never
 	unverified    bool                  // take members that came over a classic carrier
 	progress      func(client.Progress) // told how far the first node has come
+
+	runs []xlreg.Run // one for each node; none over a classic carrier
 }
 
 // form makes all nodes members of one cluster and returns when everybody is there.
@@ -33,7 +38,16 @@ type together struct {
 // name, with nodes of the same names, one of them succeeds and the other learns of it
 // before it has taken a seat.
 func (o *together) form(ctx context.Context) ([]*client.Membership, error) {
-	cluster, err := o.takeSeats(ctx)
+	o.runs = make([]xlreg.Run, len(o.nodes))
+	if !o.Protocol.Classic() || o.Protocol == 0 {
+		for i := range o.runs {
+			o.runs[i] = newStart()
+		}
+	}
+	sessions, cluster, err := o.takeSeats(ctx)
+	// Until all are there a seat that was taken afresh goes with the connection that took
+	// it, or, later, with the one that has confirmed it.
+	defer closeSessions(sessions)
 	if err != nil {
 		return nil, err
 	}
@@ -46,10 +60,34 @@ func (o *together) form(ctx context.Context) ([]*client.Membership, error) {
 		})
 	}
 	if err := group.Wait(); err != nil {
+		closeMembers(members)
 		o.giveUpSeats(cluster)
 		return nil, err
 	}
 	return members, nil
+}
+
+// newStart names a start of a program.
+func newStart() xlreg.Run {
+	b := make([]byte, xlreg.MaxRunLen/2)
+	rand.Read(b) // never fails
+	return xlreg.Run(b)
+}
+
+func closeSessions(sessions []*client.Client) {
+	for _, c := range sessions {
+		if c != nil {
+			c.Close()
+		}
+	}
+}
+
+func closeMembers(members []*client.Membership) {
+	for _, m := range members {
+		if m != nil {
+			m.Close()
+		}
+	}
 }
 
 // giveUpSeats is for a formation that failed after the nodes had taken their seats, which
@@ -66,54 +104,117 @@ func (o *together) giveUpSeats(cluster xlreg.Cluster) {
 				return err
 			}
 			defer c.Close()
-			return c.Leave(ctx, xlreg.ClusterRef{ID: cluster.ID})
+			return c.Leave(ctx, refOf(cluster))
 		})
 	}
 	_ = group.Wait()
 }
 
-// takeSeats returns the cluster in which all nodes have a seat now.
-func (o *together) takeSeats(ctx context.Context) (cluster xlreg.Cluster, err error) {
-	sessions, err := o.openSessions(ctx)
-	defer func() {
-		for _, c := range sessions {
-			if c != nil {
-				c.Close()
-			}
-		}
-	}()
-	if err != nil {
-		return cluster, err
-	}
-	cluster, err = sessions[0].Create(ctx, client.CreateOptions{Name: o.cluster, Size: o.size, EndpointCount: o.endpointCount})
-	if err == nil {
-		err = o.checkOthers(ctx, sessions[0], cluster.ID)
-	}
-	if err != nil {
-		return cluster, err
-	}
-	for i, c := range sessions {
-		if _, err := c.Join(ctx, xlreg.ClusterRef{ID: cluster.ID}); err != nil {
-			return cluster, o.of(i, err)
-		}
-	}
-	return cluster, nil
+func refOf(cluster xlreg.Cluster) xlreg.ClusterRef {
+	return xlreg.ClusterRef{ID: cluster.ID, Key: cluster.Key}
 }
 
-// checkOthers keeps the nodes from taking the seats of others that have the same names
-// and even the same keys, as test keys are the same for everyone.
-func (o *together) checkOthers(ctx context.Context, c *client.Client, cluster xlreg.ClusterID) error {
-	roster, err := c.Members(ctx, xlreg.ClusterRef{ID: cluster})
+// takeSeats returns the cluster in which all nodes have a seat now, and the sessions that
+// hold the seats. With an error there may be sessions, too.
+func (o *together) takeSeats(ctx context.Context) (sessions []*client.Client, cluster xlreg.Cluster, err error) {
+	sessions, err = o.openSessions(ctx)
 	if err != nil {
-		return err
+		return sessions, cluster, err
 	}
-	for i, node := range o.nodes {
-		known, _ := node.Registry(c.Fingerprint())
-		if m := roster.ByName(node.Name()); m != nil && m.Token.ID != known.ID {
-			return o.of(i, xlreg.ErrMemberNameInUse)
+	if cluster, err = o.find(ctx, sessions[0]); err != nil {
+		return sessions, cluster, err
+	}
+	for i, c := range sessions {
+		if err := o.takeSeat(ctx, i, c, cluster); err != nil {
+			return sessions, cluster, o.of(i, err)
 		}
 	}
-	return nil
+	return sessions, cluster, nil
+}
+
+// find creates the cluster, or finds it if there is one.
+func (o *together) find(ctx context.Context, c *client.Client) (xlreg.Cluster, error) {
+	create := client.CreateOptions{Name: o.cluster.Name, Size: o.size, EndpointCount: o.endpointCount}
+	t, isTicket := o.target.(*ticket.Ticket)
+	if !isTicket {
+		return c.Create(ctx, create)
+	}
+	if create.Owner = t.Owner(); create.Owner != nil {
+		return c.Create(ctx, create)
+	}
+	return o.awaitOwner(ctx, c)
+}
+
+// awaitOwner waits for the cluster's owner to create it.
+func (o *together) awaitOwner(ctx context.Context, c *client.Client) (xlreg.Cluster, error) {
+	for {
+		cluster, err := c.Cluster(ctx, o.cluster)
+		if !errors.Is(err, xlreg.ErrNoSuchClusterName) {
+			return cluster, err
+		}
+		if pause(ctx, lookAgain) != nil {
+			return cluster, err
+		}
+	}
+}
+
+const lookAgain = 200 * time.Millisecond
+
+// pause waits, and returns ctx's error if that ends first.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// takeSeat takes the seat of one node. If others have the name or the last seat, they may
+// be what a run has left that was killed: then their leases run out.
+func (o *together) takeSeat(ctx context.Context, i int, c *client.Client, cluster xlreg.Cluster) error {
+	join := client.JoinOptions{Cluster: refOf(cluster), Run: o.runs[i], Fresh: o.runs[i] != "", Lease: o.lease}
+	var until time.Time
+	for {
+		_, err := c.JoinWith(ctx, join)
+		if !errors.Is(err, xlreg.ErrMemberNameInUse) && !errors.Is(err, xlreg.ErrClusterFull) || c.Protocol().Classic() {
+			return err
+		}
+		longest := o.leaseOfOthers(ctx, c, cluster)
+		if until.IsZero() {
+			until = time.Now().Add(longest + time.Second)
+		}
+		if longest == 0 || time.Now().After(until) || pause(ctx, lookAgain) != nil {
+			return err
+		}
+	}
+}
+
+// leaseOfOthers returns within which time all members that are not of this process will be
+// gone if they are dead. It is 0 if one of them never goes.
+func (o *together) leaseOfOthers(ctx context.Context, c *client.Client, cluster xlreg.Cluster) time.Duration {
+	own := make(map[xlreg.SigKey]bool)
+	for _, node := range o.nodes {
+		own[node.Keys().SigKey] = true
+	}
+	roster, err := c.Members(ctx, refOf(cluster))
+	if err != nil {
+		return 0
+	}
+	var longest time.Duration
+	for i := range roster.Members {
+		t := &roster.Members[i].Token
+		switch {
+		case own[t.SigKey]:
+		case t.Seat.Lease == 0:
+			return 0
+		default:
+			longest = max(longest, t.Seat.Lease)
+		}
+	}
+	return longest
 }
 
 // of says which member an error is about.
@@ -144,31 +245,20 @@ func (o *together) open(ctx context.Context, i int) (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = c.Register(ctx)
-	if err == nil && o.leaveFirst && !c.Protocol().Classic() {
-		err = o.leaveOld(ctx, c)
-	}
-	if err != nil {
+	if _, err := c.Register(ctx); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
 }
 
-// leaveOld gives up a seat from an earlier run. That the cluster does not know the node,
-// or does not exist, is just as good.
-func (o *together) leaveOld(ctx context.Context, c *client.Client) error {
-	err := c.Leave(ctx, xlreg.ClusterRef{Name: o.cluster})
-	if errors.Is(err, xlreg.ErrNotMember) || errors.Is(err, xlreg.ErrNoSuchClusterName) {
-		return nil
-	}
-	return err
-}
-
 // await waits for the others as one member, which has its seat already.
 func (o *together) await(ctx context.Context, i int, cluster xlreg.Cluster) (*client.Membership, error) {
 	options := client.FormOptions{
-		Options: o.Options, Cluster: xlreg.ClusterRef{Name: cluster.Name},
-		Size: o.size, EndpointCount: o.endpointCount, AllowUnverified: o.unverified,
+		Options: o.Options, Size: o.size, EndpointCount: o.endpointCount, AllowUnverified: o.unverified,
+		Run: o.runs[i], Fresh: o.runs[i] != "", Lease: o.lease,
+	}
+	if _, isTicket := o.target.(*ticket.Ticket); !isTicket {
+		options.Cluster = xlreg.ClusterRef{Name: cluster.Name}
 	}
 	options.Node = o.nodes[i]
 	if i == 0 {

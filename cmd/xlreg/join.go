@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -11,16 +12,20 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
-	"github.com/xlattice/xlreg/regcred"
 )
 
 // joinFlags are the flags of join, as given.
 type joinFlags struct {
+	ticket    ticketFlags
 	endpoints []string
 	listen    []string
+	labels    []string
 	size      int
 	create    bool
 	wait      time.Duration
+	lease     time.Duration
+	fresh     bool
+	takeOver  bool
 	launch    joinLaunchFlags
 
 	unverified bool
@@ -29,26 +34,33 @@ type joinFlags struct {
 func newJoin(g *globals) *cobra.Command {
 	var f joinFlags
 	cmd := &cobra.Command{
-		Use:   "join NAME --endpoint HOST:PORT [-- COMMAND ARG…]",
+		Use:   "join NAME|TICKET --endpoint HOST:PORT [-- COMMAND ARG…]",
 		Short: "Join a cluster, and start a program as its member",
-		Long: "Join a cluster, named by name or ID, and show who is in it.\n\n" +
+		Long: "Join a cluster, named by name, ID or ticket, and show who is in it.\n\n" +
 			"--endpoint says where the other members find this one; without it the node keeps the\n" +
 			"addresses it has. With --wait the command waits until all members have joined. If the\n" +
-			"time is up first, it says who has joined, and exits with 3.\n\n" + joinLaunchHelp,
-		Example: "  xlreg join web --endpoint 192.0.2.7:4000 --wait 30s\n" +
+			"time is up first, it says who has joined, and exits with 3.\n\n" +
+			"With --fresh only members of this start are met: when all members of a cluster are\n" +
+			"started anew, each with --fresh, none is shown an address of the last time.\n\n" +
+			joinLaunchHelp + "\n\n" + ticketHelp,
+		Example: "  xlreg join --ticket-file invite.ticket --endpoint 192.0.2.7:4000 --wait 30s\n" +
 			"  xlreg join web --create --size 5 --endpoint 192.0.2.7:4000 --wait 30s\n" +
 			"  xlreg join web --create --size 3 --endpoint 192.0.2.7:4000 -- sh -c 'echo {{.Self.Index}}'",
-		Args: nameAndCommand,
+		Args: func(cmd *cobra.Command, args []string) error { return f.checkArgs(g, cmd, args) },
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o, err := f.options(g, args[0])
-			if err != nil {
-				return err
-			}
 			if err := checkCertLife(g.certLife); err != nil {
 				return err
 			}
-			l, err := f.launchOptions(cmd, args[1:], o.Size)
+			own, command := splitAtDash(cmd, args)
+			o, err := f.options(g, own, len(command) > 0)
 			if err != nil {
+				return err
+			}
+			l, err := f.launchOptions(cmd, command, o.Size)
+			if err != nil {
+				return err
+			}
+			if o.place, err = g.place(cmd.Context(), &f.ticket, own); err != nil {
 				return err
 			}
 			if l.command != nil {
@@ -57,30 +69,39 @@ func newJoin(g *globals) *cobra.Command {
 			return g.join(cmd.Context(), o, f.wait, l)
 		},
 	}
-	cmd.Flags().StringSliceVar(&f.endpoints, "endpoint", nil, "`HOST:PORT` of this member, repeatable; with INTERFACE:PORT or :PORT the host is found")
-	cmd.Flags().StringSliceVar(&f.listen, "listen", nil, "`ADDR` where COMMAND listens if that is not --endpoint, repeatable and in the same order")
+	f.register(cmd)
 	addName(cmd, &g.name)
-	cmd.Flags().BoolVar(&f.unverified, "allow-unverified", false, "accept members that joined over classic carriers, and start COMMAND without TLS if there are any")
-	cmd.Flags().IntVar(&f.size, "size", 0, "how many `MEMBERS` the cluster must have (default any)")
-	cmd.Flags().BoolVar(&f.create, "create", false, "create the cluster, of --size members, if it does not exist")
-	addWait(cmd, &f.wait)
-	f.launch.register(cmd)
 	addCertLife(cmd, &g.certLife)
 	return cmd
+}
+
+func (f *joinFlags) register(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	f.ticket.register(cmd)
+	flags.StringSliceVar(&f.endpoints, "endpoint", nil, "`HOST:PORT` of this member, repeatable; with INTERFACE:PORT or :PORT the host is found, with observed:PORT it is the one that the registry sees")
+	flags.StringSliceVar(&f.listen, "listen", nil, "`ADDR` where COMMAND listens if that is not --endpoint, repeatable and in the same order")
+	flags.StringArrayVar(&f.labels, "label", nil, "`KEY=VALUE` to tell the other members, repeatable")
+	flags.BoolVar(&f.unverified, "allow-unverified", false, "accept members that joined over classic carriers, and start COMMAND without TLS if there are any")
+	flags.IntVar(&f.size, "size", 0, "how many `MEMBERS` the cluster must have (default any)")
+	flags.BoolVar(&f.create, "create", false, "create the cluster, of --size members, if it does not exist")
+	flags.BoolVar(&f.fresh, "fresh", false, "meet only members of this start")
+	flags.DurationVar(&f.lease, "lease", 0, "lose the seat if COMMAND, or this machine, is gone for this `TIME` (default never)")
+	flags.BoolVar(&f.takeOver, "take-over", false, "take the seat of another process that runs as this node")
+	addWait(cmd, &f.wait)
+	f.launch.register(cmd)
 }
 
 // joining is what join is to do, less what can be known only later.
 type joining struct {
 	client.FormOptions
+	place  *place
 	given  []ownAddress     // where the others find this member; none: as before
 	listen []xlreg.Endpoint // where it listens itself, if that is elsewhere
 }
 
-func (f *joinFlags) options(g *globals, name string) (o *joining, err error) {
+// options reads the flags. Where the cluster is stays open.
+func (f *joinFlags) options(g *globals, args []string, starts bool) (o *joining, err error) {
 	o = new(joining)
-	if o.Cluster, err = parseRef(name); err != nil {
-		return o, err
-	}
 	if o.given, err = parseOwnAddresses("endpoint", f.endpoints, false); err != nil {
 		return o, err
 	}
@@ -91,24 +112,80 @@ func (f *joinFlags) options(g *globals, name string) (o *joining, err error) {
 	if o.listen, err = listening(listen); err != nil {
 		return o, err
 	}
-	if f.create && f.size == 0 {
-		return o, cli.UsageError(errors.New("--create needs --size N"))
+	if o.Labels, err = parseLabels(f.labels); err != nil {
+		return o, err
+	}
+	ticket := f.ticket.has(g, args)
+	if err := f.check(g, ticket, starts); err != nil {
+		return o, err
+	}
+	if !ticket {
+		if o.Cluster, err = parseRef(args[0]); err != nil {
+			return o, err
+		}
+		o.JoinOnly = !f.create
 	}
 	if f.create && o.Cluster.ID != "" {
 		return o, cli.UsageError(errors.New("--create needs a name: an ID is the registry's to give"))
 	}
-	if f.size != 0 {
-		if err := checkSize(f.size); err != nil {
-			return o, err
-		}
-	}
-	o.Size, o.JoinOnly, o.AllowUnverified = f.size, !f.create, f.unverified
+	o.Size, o.AllowUnverified = f.size, f.unverified
+	o.Fresh, o.Lease, o.TakeOver = f.fresh, f.lease, f.takeOver
 	o.Protocol = g.Protocol.Protocol
-	return o, checkWait(f.wait)
+	return o, nil
+}
+
+// check looks at the flags on their own: with a ticket or a name, and with a program to
+// start or none.
+func (f *joinFlags) check(g *globals, ticket, starts bool) error {
+	if err := checkWait(f.wait); err != nil {
+		return err
+	}
+	classic := g.Protocol.Classic()
+	switch {
+	case f.create && ticket:
+		return cli.UsageError(errors.New("--create: a ticket says whether it can create the cluster: leave it away"))
+	case f.create && f.size == 0:
+		return cli.UsageError(errors.New("--create needs --size N"))
+	case classic && (f.fresh || f.lease != 0 || f.labels != nil || f.takeOver):
+		return cli.UsageError(fmt.Errorf("--fresh, --lease, --label and --take-over: %w", client.ErrNeeds20))
+	case f.lease < 0:
+		return cli.UsageError(fmt.Errorf("--lease %v: want more than 0", f.lease))
+	case f.lease > 0 && !starts:
+		return cli.UsageError(errors.New("--lease is kept for as long as COMMAND runs: give one after --"))
+	case f.fresh && f.wait == 0 && !starts:
+		return cli.UsageError(errors.New("--fresh waits for the others: say how long with --wait TIME"))
+	}
+	if f.size != 0 {
+		return g.checkSize(f.size)
+	}
+	return nil
+}
+
+// parseLabels reads what --label lists; nil if nothing does.
+func parseLabels(list []string) (map[string]string, error) {
+	var labels map[string]string
+	for _, text := range list {
+		key, value, ok := strings.Cut(text, "=")
+		if !ok {
+			return nil, cli.UsageError(fmt.Errorf("--label %q: want KEY=VALUE", text))
+		}
+		if _, err := xlreg.ParseName(key); err != nil {
+			return nil, cli.UsageError(fmt.Errorf("--label %q: %w", text, err))
+		}
+		if labels == nil {
+			labels = make(map[string]string)
+		}
+		if _, twice := labels[key]; twice {
+			return nil, cli.UsageError(fmt.Errorf("--label %s: is there twice", key))
+		}
+		labels[key] = value
+	}
+	return labels, nil
 }
 
 // settle finds out under which addresses the node is to register.
-func (g *globals) settle(ctx context.Context, target *regcred.Target, o *joining) (err error) {
+func (g *globals) settle(ctx context.Context, o *joining) (err error) {
+	target := o.place.registry()
 	if o.Advertise, err = endpoints(ctx, target, o.given); err != nil {
 		return err
 	}
@@ -121,6 +198,7 @@ func (g *globals) settle(ctx context.Context, target *regcred.Target, o *joining
 	if len(o.listen) > len(o.Advertise) {
 		return cli.UsageError(fmt.Errorf("--listen: %d addresses for a member that has %d with --endpoint", len(o.listen), len(o.Advertise)))
 	}
+	o.listen = listenWhereObserved(o.listen, o.Advertise)
 	g.warnOfAddresses(ctx, target, o.Advertise)
 	return nil
 }
@@ -128,26 +206,26 @@ func (g *globals) settle(ctx context.Context, target *regcred.Target, o *joining
 // join makes the node a member, and prints the roster: the whole one with a
 // wait, that of the moment without.
 func (g *globals) join(ctx context.Context, o *joining, wait time.Duration, l *joinLaunch) (err error) {
-	target, err := g.Target()
-	if err != nil {
-		return err
-	}
 	if o.Node, err = g.openNode(ctx); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, o.Node.Close()) }()
-	if err := g.settle(ctx, target, o); err != nil {
+	if err := o.remember(false); err != nil {
+		return err
+	}
+	if err := g.settle(ctx, o); err != nil {
 		return err
 	}
 	joined := g.joinAtOnce
 	if wait > 0 {
 		joined = g.joinAll
 	}
-	m, err := joined(ctx, target, &o.FormOptions, wait)
+	m, err := joined(ctx, o, wait)
 	if err != nil {
 		return err
 	}
-	return g.printJoined(m.Roster(), target, o, l)
+	defer m.Close()
+	return g.printJoined(m.Roster(), o.place.registry(), o, l)
 }
 
 func errNoEndpoint() error {
@@ -155,29 +233,33 @@ func errNoEndpoint() error {
 }
 
 // joinAll joins and waits for the others.
-func (g *globals) joinAll(ctx context.Context, target *regcred.Target, o *client.FormOptions, wait time.Duration) (*client.Membership, error) {
+func (g *globals) joinAll(ctx context.Context, o *joining, wait time.Duration) (*client.Membership, error) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	p := g.newProgress(ctx, membersOf(o.Cluster))
+	p := g.newProgress(ctx, membersOf(o.place.ref))
 	defer p.end()
 	var joined xlreg.Cluster
 	o.Progress, o.Logger = p.callback(), p.logger()
 	o.Joined = func(c xlreg.Cluster) { joined = c }
-	m, err := client.Form(ctx, target, *o)
-	if errors.Is(err, context.Canceled) && joined.Name != "" {
-		return nil, g.seatKept(err, o.Node.Name(), joined.Name)
+	m, err := client.Form(ctx, o.place.target, o.FormOptions)
+	if errors.Is(err, context.Canceled) && joined.Name != "" && !o.Fresh {
+		return nil, g.seatKept(err, o.Node.Name(), joined.Name, o.place.words())
 	}
 	if err != nil {
 		return nil, afterWait(err)
 	}
-	return m, nil
+	return m, o.keep(m.Cluster().Name, m.Self().Token.Seat.Run)
 }
 
 // joinAtOnce joins and does not wait for anybody.
-func (g *globals) joinAtOnce(ctx context.Context, target *regcred.Target, o *client.FormOptions, _ time.Duration) (*client.Membership, error) {
+func (g *globals) joinAtOnce(ctx context.Context, o *joining, _ time.Duration) (*client.Membership, error) {
 	defer cli.ShowLate(g.Console, "looking for the registry")()
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
 	o.NoWait = true
-	return client.Form(ctx, target, *o)
+	m, err := client.Form(ctx, o.place.target, o.FormOptions)
+	if err != nil {
+		return nil, err
+	}
+	return m, o.keep(m.Cluster().Name, m.Self().Token.Seat.Run)
 }

@@ -22,20 +22,24 @@ import (
 const joinLaunchHelp = "With COMMAND, join waits for all members, 5 minutes unless --wait says otherwise, and then\n" +
 	"starts COMMAND. Until then it keeps the member's ports. Every ARG is a template, as with\n" +
 	"'xlreg run'. With COMMAND, --format, --dir or --refresh, join also writes files for other\n" +
-	"programs: cert.pem, key.pem and peers.pem for mutual TLS, and roster.json."
+	"programs: cert.pem, key.pem and peers.pem for mutual TLS, and roster.json. While COMMAND\n" +
+	"runs they follow the cluster. If another process turns out to run as this node, COMMAND is\n" +
+	"stopped, and xlreg exits with 1."
 
 // joinLaunchFlags are the flags of join about programs and files, as given.
 type joinLaunchFlags struct {
-	program programFlags
-	format  string
-	dir     string
-	refresh bool
+	program  programFlags
+	format   string
+	dir      string
+	refresh  bool
+	onChange string
 }
 
 func (f *joinLaunchFlags) register(cmd *cobra.Command) {
 	addFormat(cmd, &f.format)
 	cmd.Flags().StringVar(&f.dir, "dir", "", "write the files for programs in `DIR` (default clusters/NAME in the node's)")
 	cmd.Flags().BoolVar(&f.refresh, "refresh", false, "renew the certificate if it is time, and rewrite the member's files")
+	cmd.Flags().StringVar(&f.onChange, "on-change", "", "run this shell `CMD` while COMMAND runs each time that the members have changed and peers.pem and roster.json are new")
 	f.program.register(cmd)
 }
 
@@ -59,16 +63,26 @@ func checkFormat(format string) error {
 	return nil
 }
 
-// nameAndCommand is the check of join's arguments: NAME, and COMMAND after --.
-func nameAndCommand(cmd *cobra.Command, args []string) error {
-	own := args
+// ownArgs returns how many of the arguments stand before -- and so are join's own.
+func ownArgs(cmd *cobra.Command, args []string) int {
 	if dash := cmd.ArgsLenAtDash(); dash >= 0 {
-		own = args[:dash]
-		if dash == len(args) {
-			return errors.New("say what to start after --")
-		}
+		return dash
 	}
-	return oneArg("NAME")(cmd, own)
+	return len(args)
+}
+
+func splitAtDash(cmd *cobra.Command, args []string) (own, command []string) {
+	n := ownArgs(cmd, args)
+	return args[:n], args[n:]
+}
+
+// checkArgs is the check of join's arguments: NAME or TICKET, and COMMAND after --.
+func (f *joinFlags) checkArgs(g *globals, cmd *cobra.Command, args []string) error {
+	own, command := splitAtDash(cmd, args)
+	if cmd.ArgsLenAtDash() >= 0 && len(command) == 0 {
+		return errors.New("say what to start after --")
+	}
+	return f.ticket.placeArg(g)(cmd, own)
 }
 
 // joinLaunch is what join does besides joining.
@@ -91,6 +105,9 @@ func (f *joinFlags) launchOptions(cmd *cobra.Command, command []string, size int
 	}
 	if len(command) == 0 && len(f.listen) > 0 && f.launch.format == "" {
 		return nil, cli.UsageError(errNoListener)
+	}
+	if len(command) == 0 && f.launch.onChange != "" {
+		return nil, cli.UsageError(errors.New("--on-change is for as long as COMMAND runs: give one after --"))
 	}
 	if len(command) == 0 {
 		return l, nil
@@ -159,44 +176,62 @@ func (g *globals) printFormat(d *launch.Data, format string) error {
 // joinAndStart joins, waits for the others and starts a program as the member. The
 // node is closed by then, so that --refresh can open it.
 func (g *globals) joinAndStart(ctx context.Context, o *joining, l *joinLaunch) (err error) {
-	target, err := g.Target()
+	j, err := g.joinForProgram(ctx, o, l)
 	if err != nil {
 		return err
 	}
-	ports, program, err := g.joinForProgram(ctx, target, o, l)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, ports.Close()) }()
-	programs := []run.Program{*program}
+	defer func() { err = errors.Join(err, j.ports.Close(), j.member.Close()) }()
+	programs := []run.Program{*j.program}
 	options, err := g.launchOptions()
 	if err != nil {
 		return errors.Join(err, run.Abandon(programs))
 	}
-	options.Release = ports.Close
-	return g.supervise(ctx, programs, options)
+	options.Release = j.ports.Close
+	follow := g.newFollowing(j, o, l)
+	defer follow.end()
+	return follow.instead(g.supervise(ctx, programs, options, follow.stop))
+}
+
+// joined is a member that is about to start its program.
+type joined struct {
+	member  *client.Membership
+	ports   *run.Ports
+	program *run.Program
 }
 
 // joinForProgram returns the program to start, and the ports that are held for it.
-func (g *globals) joinForProgram(ctx context.Context, target *regcred.Target, o *joining, l *joinLaunch) (ports *run.Ports, program *run.Program, err error) {
+func (g *globals) joinForProgram(ctx context.Context, o *joining, l *joinLaunch) (j *joined, err error) {
 	if o.Node, err = g.openNode(ctx); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, o.Node.Close()) }()
-	if err := g.settle(ctx, target, o); err != nil {
-		return nil, nil, err
+	if err := o.remember(true); err != nil {
+		return nil, err
 	}
-	if ports, err = holdPorts(o); err != nil {
-		return nil, nil, err
+	if err := g.settle(ctx, o); err != nil {
+		return nil, err
 	}
-	m, err := g.joinAll(ctx, target, &o.FormOptions, l.wait)
+	j = new(joined)
+	if j.ports, err = holdPorts(o); err != nil {
+		return nil, err
+	}
+	j.member, err = g.joinAll(ctx, o, l.wait)
 	if err == nil {
-		program, err = g.memberProgram(m, target, ports, o, l)
+		j.program, err = g.memberProgram(j.member, o.place.registry(), j.ports, o, l)
 	}
 	if err != nil {
-		return nil, nil, errors.Join(err, ports.Close())
+		return nil, errors.Join(err, j.close())
 	}
-	return ports, program, nil
+	return j, nil
+}
+
+// close gives up what is held for a program that is not started after all.
+func (j *joined) close() error {
+	err := j.ports.Close()
+	if j.member != nil {
+		err = errors.Join(err, j.member.Close())
+	}
+	return err
 }
 
 // holdPorts takes the ports where the program will listen, so that nobody else does.

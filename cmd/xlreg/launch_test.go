@@ -14,7 +14,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -24,30 +23,18 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
-	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/regcred"
 	"github.com/xlattice/xlreg/xlregtest"
 )
 
-// TestLaunchScripts runs the scripts about run, and join with a command. Their
-// members have test keys of the user's own cache. Beside the commands of TestScripts
-// they know:
+// TestLaunchScripts runs the scripts about run, and join with a command. Beside the
+// commands of TestScripts they know:
 //
 //   - freeport NAME gives $NAME a port that nobody has
 //   - nothing-left makes sure that no process of the script and no directory of a
 //     run is there any more
 func TestLaunchScripts(t *testing.T) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
 	p := scripts(filepath.Join("testdata", "launch"), makeKeys(t, 4))
-	setup := p.Setup
-	p.Setup = func(env *testscript.Env) error {
-		env.Setenv("XDG_CACHE_HOME", cache)
-		env.Setenv("XLREG_TEST_KEYS", "true")
-		return setup(env)
-	}
 	p.Cmds["freeport"] = cmdFreePort
 	p.Cmds["nothing-left"] = cmdNothingLeft
 	testscript.Run(t, p)
@@ -122,10 +109,6 @@ func startRun(t *testing.T, args ...string) *launched {
 // ignores no others, however the tests were started.
 func startRunIgnoring(t *testing.T, ignored string, args ...string) *launched {
 	t.Helper()
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
 	program, err := exec.LookPath("xlreg") // testscript's
 	if err != nil {
 		t.Fatal(err)
@@ -139,12 +122,12 @@ func startRunIgnoring(t *testing.T, ignored string, args ...string) *launched {
 	if l.gone, err = os.OpenFile(filepath.Join(dir, "fifo"), os.O_RDWR, 0); err != nil {
 		t.Fatal(err)
 	}
-	l.Cmd = exec.Command(program, append([]string{"run", "--test-keys"}, args...)...)
+	l.Cmd = exec.Command(program, append([]string{"run"}, args...)...)
 	if ignored != "" {
 		ignore := []string{"-c", "trap '' " + ignored + `; exec "$@"`, "sh", program}
 		l.Cmd = exec.Command("sh", append(ignore, l.Args[1:]...)...)
 	}
-	l.Env = append(os.Environ(), l.mark, "TMPDIR="+dir, "XDG_CACHE_HOME="+cache, "GORACE=atexit_sleep_ms=10")
+	l.Env = append(os.Environ(), l.mark, "TMPDIR="+dir, "GORACE=atexit_sleep_ms=10")
 	l.Stderr = t.Output()
 	out, err := l.StdoutPipe()
 	if err != nil {
@@ -364,23 +347,10 @@ func TestStrangersAreNotAdmitted(t *testing.T) {
 		t.Fatalf("somebody who reads: %v, %v", roster, err)
 	}
 	_, err = client.Form(t.Context(), target, client.FormOptions{
-		Options: client.Options{Node: strangerTo(t, roster)}, Cluster: xlreg.ClusterRef{Name: xlreg.Name(name)},
+		Options: client.Options{Node: xlregtest.Node(t, "m0")}, Cluster: xlreg.ClusterRef{Name: xlreg.Name(name)},
 		Size: 2, Advertise: []xlreg.Endpoint{"127.0.0.1:1"},
 	})
-	if !errors.Is(err, xlreg.ErrIdentityRequired) || !strings.Contains(err.Error(), "admits only the keys it was started with") {
+	if !errors.Is(err, xlreg.ErrKeyNotAdmitted) {
 		t.Errorf("a stranger: %v", err)
-	}
-}
-
-// strangerTo returns a node whose keys nobody in the cluster has. Test keys are the
-// same for everyone.
-func strangerTo(t *testing.T, roster *client.Roster) *identity.Node {
-	t.Helper()
-	for {
-		node := xlregtest.Node(t, "m0")
-		known := slices.ContainsFunc(roster.Members, func(m client.Member) bool { return m.Token.SigKey == node.Keys().SigKey })
-		if !known {
-			return node
-		}
 	}
 }

@@ -13,43 +13,45 @@ import (
 )
 
 func newLeave(g *globals) *cobra.Command {
-	return &cobra.Command{
-		Use:   "leave NAME",
+	var f ticketFlags
+	cmd := &cobra.Command{
+		Use:   "leave NAME|TICKET",
 		Short: "Give up a seat in a cluster",
 		Long: "Give up the node's seat in a cluster, so that another node can take it. The cluster is\n" +
-			"named by name or ID.",
+			"named by name, ID or ticket.\n\n" + ticketHelp,
 		Example: "  xlreg leave web --node ./m0",
-		Args:    oneArg("NAME"),
+		Args:    f.placeArg(g),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ref, err := parseRef(args[0])
-			if err != nil {
-				return err
-			}
 			if g.Protocol.Classic() {
 				return cli.UsageError(fmt.Errorf("leave: %w", client.ErrNeeds20))
 			}
-			return g.leave(cmd.Context(), ref)
+			p, err := g.place(cmd.Context(), &f, args)
+			if err != nil {
+				return err
+			}
+			return g.leave(cmd.Context(), p)
 		},
 	}
+	f.register(cmd)
+	return cmd
 }
 
-func (g *globals) leave(ctx context.Context, ref xlreg.ClusterRef) (err error) {
-	target, err := g.Target()
-	if err != nil {
-		return err
-	}
+func (g *globals) leave(ctx context.Context, p *place) (err error) {
 	node, err := g.openOldNode()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, node.Close()) }()
-	return g.inSession(ctx, target, node, func(ctx context.Context, c *client.Client) error {
-		cluster, err := c.Cluster(ctx, ref)
+	return g.inSession(ctx, p.target, node, func(ctx context.Context, c *client.Client) error {
+		cluster, err := c.Cluster(ctx, p.ref)
 		if err != nil {
 			return err
 		}
-		if err := c.Leave(ctx, xlreg.ClusterRef{ID: cluster.ID}); err != nil {
+		if err := c.Leave(ctx, xlreg.ClusterRef{ID: cluster.ID, Key: p.ref.Key}); err != nil {
 			return fmt.Errorf("node %s: %w", node.Name(), err)
+		}
+		if err := forgetSeat(node, cluster.Name); err != nil {
+			return err
 		}
 		return g.printLeft(&cluster)
 	})

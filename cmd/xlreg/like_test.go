@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -25,7 +26,7 @@ func cmdLike(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // like compares two values of JSON. Objects have the same keys, arrays the same
-// length; a string of the pattern is a regular expression for the whole string.
+// length; a string of the pattern is a regular expression for the whole string or number.
 func like(got, pattern any) error {
 	switch p := pattern.(type) {
 	case map[string]any:
@@ -34,6 +35,9 @@ func like(got, pattern any) error {
 		return likeArray(got, p)
 	case string:
 		s, ok := got.(string)
+		if n, isNumber := got.(float64); isNumber {
+			s, ok = strconv.FormatFloat(n, 'f', -1, 64), true
+		}
 		if !ok || !regexp.MustCompile(`(?s)\A(?:`+p+`)\z`).MatchString(s) {
 			return fmt.Errorf(": %#v is not like %q", got, p)
 		}

@@ -158,7 +158,7 @@ func TestFitMemory(t *testing.T) {
 }
 
 func TestBannerNamesTheProgram(t *testing.T) {
-	for program, want := range map[string]string{"xlreg": "\n  xlreg create", "./bin/xlreg": "\n  ./bin/xlreg create"} {
+	for program, want := range map[string]string{"xlreg": "\n  xlreg join", "./bin/xlreg": "\n  ./bin/xlreg join"} {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		var errs bytes.Buffer

@@ -14,6 +14,13 @@ import (
 	"github.com/xlattice/xlreg/keys"
 )
 
+// defaultKey is the kind of keys of nodes that are made to last: every generation of the
+// protocol takes it.
+const defaultKey = "rsa2048"
+
+// keyWords are the kinds of keys that can be asked for.
+func keyWords() []string { return []string{"p256", defaultKey, "rsa3072", "rsa4096"} }
+
 func newNode(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "node",
@@ -28,7 +35,7 @@ func newNode(g *globals) *cobra.Command {
 type nodeInitFlags struct {
 	name      string
 	endpoints []string
-	bits      int
+	key       string
 	commsKey  string
 	sigKey    string
 	certLife  time.Duration
@@ -40,7 +47,7 @@ func newNodeInit(g *globals) *cobra.Command {
 		Use:     "init DIR",
 		Short:   "Make a node",
 		Long:    "Make a node in DIR, with new keys or with keys you have: PEM (PKCS #1, PKCS #8) or\nOpenSSH files, without a passphrase.",
-		Example: "  xlreg node init ./m0 --endpoint 192.0.2.7:4000\n  xlreg node init ./m0 --sig-key ~/.ssh/id_rsa --comms-key comms.pem",
+		Example: "  xlreg node init ./m0 --endpoint 192.0.2.7:4000 --key p256\n  xlreg node init ./m0 --sig-key ~/.ssh/id_rsa --comms-key comms.pem",
 		Args:    oneArg("DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o, err := f.options()
@@ -60,8 +67,9 @@ func newNodeInit(g *globals) *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&f.name, "name", "", "the node's `NAME` (default this machine's, with digits of the key)")
 	flags.StringSliceVar(&f.endpoints, "endpoint", nil, "`HOST:PORT` where the node is found, repeatable")
-	flags.IntVar(&f.bits, "bits", keys.DefaultBits, "size of new keys in `BITS`: 2048, 3072 or 4096")
+	flags.StringVar(&f.key, "key", defaultKey, "the `KIND` of new keys: p256, rsa2048, rsa3072 or rsa4096; classic protocols need RSA")
 	flags.StringVar(&f.sigKey, "sig-key", "", "take the key for signatures from `FILE`")
+	cli.Complete(cmd, "key", keyWords()...)
 	addCertLife(cmd, &f.certLife)
 	flags.StringVar(&f.commsKey, "comms-key", "", "take the key for encryption from `FILE`")
 	return cmd
@@ -76,13 +84,13 @@ func (f *nodeInitFlags) options() (o identity.Options, err error) {
 	if o.Endpoints, err = parseEndpoints("endpoint", f.endpoints); err != nil {
 		return o, err
 	}
-	if err := checkKeyBits("bits", f.bits); err != nil {
-		return o, err
+	if o.Kind, o.Bits, err = keys.ParseChoice(f.key); err != nil {
+		return o, cli.UsageError(fmt.Errorf("--%w", err))
 	}
 	if err := checkCertLife(f.certLife); err != nil {
 		return o, err
 	}
-	o.Bits, o.CertificateLife = f.bits, f.certLife
+	o.CertificateLife = f.certLife
 	o.Keys, err = f.keys()
 	return o, err
 }
@@ -116,18 +124,38 @@ func (f *nodeInitFlags) keys() (*keys.Set, error) {
 }
 
 func newNodeShow(g *globals) *cobra.Command {
-	return &cobra.Command{
+	var key bool
+	cmd := &cobra.Command{
 		Use:   "show DIR",
 		Short: "Show a node",
+		Long:  "Show a node, or with --key its public key alone, in the form of OpenSSH.",
 		Args:  oneArg("DIR"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			node, err := identity.Load(args[0])
 			if err != nil {
 				return err
 			}
-			return errors.Join(g.printNode(node), node.Close())
+			show := g.printNode
+			if key {
+				show = g.printNodeKey
+			}
+			return errors.Join(show(node), node.Close())
 		},
 	}
+	cmd.Flags().BoolVar(&key, "key", false, "print the public key alone, for 'xlreg ticket admit'")
+	return cmd
+}
+
+// printNodeKey writes the public sig key in one line.
+func (g *globals) printNodeKey(node *identity.Node) error {
+	key := keys.FormatSSH(node.Keys().Sig.Public())
+	if g.Output == "json" {
+		return g.PrintJSON(struct {
+			Key string `json:"key"`
+		}{key})
+	}
+	_, err := fmt.Fprintln(g.Out, key)
+	return err
 }
 
 // nodeJSON is a node as scripts read it, without its private keys.
@@ -157,11 +185,19 @@ func (g *globals) printNode(node *identity.Node) error {
 	}
 	fields := []view.Field{
 		{"name", string(v.Name)}, {"directory", node.Dir()}, {"sig key", sig},
-		{"key bits", fmt.Sprint(node.Keys().Sig.Public().Bits())}, {"endpoints", view.Endpoints(v.Endpoints)},
+		{"key bits", describeBits(node.Keys().Sig.Public())}, {"endpoints", view.Endpoints(v.Endpoints)},
 	}
 	for _, r := range node.Registries() {
 		v.Registries = append(v.Registries, nodeRegistryJSON{r.Sig, r.Name, view.List(r.Endpoints), r.ID.String()})
 		fields = append(fields, view.Field{"id at " + string(r.Name), r.ID.String()})
 	}
 	return g.PrintFields(v, fields...)
+}
+
+// describeBits says how large a key is, and of which kind unless that is the usual one.
+func describeBits(key keys.Public) string {
+	if key.Kind() == keys.RSA {
+		return fmt.Sprint(key.Bits())
+	}
+	return fmt.Sprintf("%d (%s)", key.Bits(), key.Kind())
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/hex"
 	"errors"
 	"io/fs"
@@ -76,11 +77,11 @@ func newNodeKey(dir string, o *identity.Options) (xlreg.SigKey, error) {
 			return "", err
 		}
 	}
-	bits := o.Bits
-	if bits == 0 {
-		bits = keys.DefaultBits
+	kind, bits := cmp.Or(o.Kind, keys.RSA), o.Bits
+	if kind == keys.RSA {
+		bits = cmp.Or(bits, keys.DefaultBits)
 	}
-	set, err := keys.Generate(keys.RSA, bits)
+	set, err := keys.Generate(kind, bits)
 	if err != nil {
 		return "", err
 	}

@@ -4,7 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/xlattice/xlreg"
@@ -40,6 +44,7 @@ func (g *globals) describeRoster(w io.Writer, r *client.Roster, on any) error {
 		id = r.Cluster.ID.String()
 	}
 	fmt.Fprintf(w, "cluster %s  %s\n%s\n", r.Cluster.Name, id, view.CountMembers(len(r.Members), r.Cluster.MaxSize))
+	describeState(w, r, wide)
 	if len(r.Members) == 0 {
 		return nil
 	}
@@ -53,6 +58,22 @@ func (g *globals) describeRoster(w io.Writer, r *client.Roster, on any) error {
 	return view.WriteTable(w, rows, view.Layout{Width: cli.Width(on), Fold: fold, Wide: wide, Now: time.Now()})
 }
 
+// describeState writes what there is to say of a cluster over 2.0 besides its members.
+func describeState(w io.Writer, r *client.Roster, wide bool) {
+	if key := keys.FormatClusterKey(r.Cluster.Key); key != "" {
+		if !wide {
+			key = key[:12] + "…"
+		}
+		fmt.Fprintf(w, "key %s%s\n", key, pinText(r.Pinned))
+	}
+	if wide && r.State.Revision > 0 {
+		fmt.Fprintf(w, "epoch %d, revision %d\n", r.State.Epoch, r.State.Revision)
+	}
+	if sum := r.ShortSum(); sum != "" {
+		fmt.Fprintf(w, "sum %s\n", sum)
+	}
+}
+
 func rosterRows(r *client.Roster) ([]view.Row, error) {
 	rows := make([]view.Row, len(r.Members))
 	for i := range r.Members {
@@ -64,10 +85,27 @@ func rosterRows(r *client.Roster) ([]view.Row, error) {
 		rows[i] = view.Row{
 			Index: m.Index, Name: m.Token.Name, ID: m.Token.ID, Endpoints: m.Token.Endpoints,
 			Fingerprint: sig, Joined: m.Token.Seat.Joined, Verified: m.Verified,
+			Seen: m.Token.Seat.Seen, Labels: labelTexts(m.Labels()),
 		}
 	}
 	return rows, nil
 }
+
+// labelTexts returns labels as people read them, in the order of their keys. A value that
+// could be taken for something else, or could steer a terminal, is quoted.
+func labelTexts(labels map[string]string) []string {
+	var texts []string
+	for _, key := range slices.Sorted(maps.Keys(labels)) {
+		value := labels[key]
+		if strings.ContainsFunc(value, isOdd) || value == "" {
+			value = strconv.Quote(value)
+		}
+		texts = append(texts, key+"="+value)
+	}
+	return texts
+}
+
+func isOdd(r rune) bool { return r == ',' || r == ' ' || r == '"' || printable(r) != r }
 
 func (g *globals) printCluster(c *xlreg.Cluster) error {
 	v := struct {

@@ -34,6 +34,7 @@ type progress struct {
 	mu    sync.Mutex
 	last  string // guarded by mu; what the line says, without the time left
 	about string // guarded by mu; the last trouble that was told in a log
+	ended bool   // guarded by mu; nothing is waited for any more
 }
 
 // newProgress begins to show the time left until ctx ends. It must be ended.
@@ -136,6 +137,9 @@ type waitingJSON struct {
 func (p *progress) trouble(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.ended {
+		return
+	}
 	if p.line.Visible() {
 		p.last = "trying again: " + text
 		return
@@ -147,10 +151,25 @@ func (p *progress) trouble(text string) {
 }
 
 // logger returns where the client says what it has to try again.
-func (p *progress) logger() *slog.Logger { return slog.New(troubles{p}) }
+func (p *progress) logger() *slog.Logger { return slog.New(troubles{p.trouble}) }
+
+// newTroubles returns the same for what goes on without end: each trouble is a warning,
+// unless it is the one that was told last.
+func newTroubles(g *globals) *slog.Logger {
+	var mu sync.Mutex
+	last := ""
+	return slog.New(troubles{func(text string) {
+		mu.Lock()
+		defer mu.Unlock()
+		if text != last {
+			last = text
+			g.warn("trying again: %s", text)
+		}
+	}})
+}
 
 // troubles is a log of which only the errors are shown.
-type troubles struct{ *progress }
+type troubles struct{ tell func(string) }
 
 // Enabled implements slog.Handler.
 func (troubles) Enabled(context.Context, slog.Level) bool { return true }
@@ -160,7 +179,7 @@ func (t troubles) Handle(_ context.Context, r slog.Record) error {
 	r.Attrs(func(a slog.Attr) bool {
 		err, isErr := a.Value.Any().(error)
 		if isErr && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
-			t.trouble(oneLine(err))
+			t.tell(oneLine(err))
 		}
 		return true
 	})
@@ -175,6 +194,9 @@ func (t troubles) WithGroup(string) slog.Handler { return t }
 
 // end takes the line away.
 func (p *progress) end() {
+	p.mu.Lock()
+	p.ended = true
+	p.mu.Unlock()
 	p.stop()
 	p.ticker.Wait()
 	p.line.End()

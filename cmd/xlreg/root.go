@@ -41,8 +41,9 @@ func newRoot(c *cli.Console) *cobra.Command {
 	root.SetVersionTemplate("xlreg {{.Version}}\n")
 	g.Register(root)
 	root.AddCommand(
-		newServe(g), newCheck(g), newBackup(g), newRestore(g), newDemo(g), newRun(g), newCred(g), newNode(g), newShim(),
-		newCreate(g), newJoin(g), newGet(g), newLeave(g), newVersion(g),
+		newServe(g), newRegistry(g), newCheck(g), newBackup(g), newRestore(g), newDemo(g), newRun(g), newCred(g), newNode(g), newShim(),
+		newTicket(g), newCreate(g), newJoin(g), newGet(g), newLeave(g), newVerify(g), newCompare(g),
+		newEvict(g), newRevoke(g), newReopen(g), newDelete(g), newVersion(g),
 		benchcmd.New(g.Globals), benchcmd.NewServer(g.Globals),
 	)
 	root.InitDefaultCompletionCmd()
@@ -99,9 +100,9 @@ func knownCommand(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	if !cmd.HasSubCommands() {
-		return fmt.Errorf("unexpected argument %q", args[0])
+		return fmt.Errorf("unexpected argument %q", shownArg(args[0]))
 	}
-	err := fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())
+	err := fmt.Errorf("unknown command %q for %q", shownArg(args[0]), cmd.CommandPath())
 	cmd.SuggestionsMinimumDistance = 2
 	if likely := cmd.SuggestionsFor(args[0]); len(likely) > 0 {
 		err = fmt.Errorf("%w (did you mean %s?)", err, strings.Join(likely, " or "))
@@ -120,7 +121,7 @@ func oneArg(what string) cobra.PositionalArgs {
 		case len(args) == 0:
 			return errors.New("missing " + what)
 		case len(args) > 1:
-			return fmt.Errorf("unexpected argument %q after %s", args[1], what)
+			return fmt.Errorf("unexpected argument %q after %s", shownArg(args[1]), what)
 		}
 		return nil
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -8,8 +9,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/internal/run"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/launch"
 )
 
@@ -22,12 +25,13 @@ type runFlags struct {
 	members   int
 	size      int
 	ports     int
+	ticket    ticketFlags
 	cluster   string
 	prefix    string
 	dir       string
 	wait      time.Duration
 	certLife  time.Duration
-	testKeys  bool
+	key       string
 	keepGoing bool
 	quiet     bool
 	program   programFlags
@@ -52,8 +56,9 @@ func newRun(g *globals) *cobra.Command {
 		Use:   "run -n N -- COMMAND ARG…",
 		Short: "Start a program N times, as the members of a cluster",
 		Long: "Create N members on this machine, each with its own keys and ports, form a cluster of\n" +
-			"them, and then start COMMAND once for each. Without --registry, run starts a registry of\n" +
-			"its own that admits only these members.\n\n" +
+			"them, and then start COMMAND once for each. Without --registry or a ticket, run starts a\n" +
+			"registry of its own that admits only these members. At the end, and some seconds after\n" +
+			"it was killed, their seats are free again.\n\n" +
 			"Every ARG is a template: {{.Self.Name}}, {{.Self.Index}}, {{(index .Self.Endpoints 0).Port}},\n" +
 			"{{range .Members}}…{{end}}, {{.Dir}}, {{.TLS.Cert}}, {{.TLS.Key}}, {{.TLS.Peers}}, and\n" +
 			"{{args \"etcd\"}} for all flags that etcd needs. See docs/launch.md for the rest.\n\n" +
@@ -64,8 +69,11 @@ func newRun(g *globals) *cobra.Command {
 			"  xlreg run -n 5 -- sh -c 'echo {{.Self.Index}} of {{len .Members}}'",
 		Args: needCommand,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o, err := f.options()
+			o, err := f.options(g)
 			if err != nil {
+				return err
+			}
+			if err := o.locate(cmd.Context(), g); err != nil {
 				return err
 			}
 			if o.command, err = f.program.parse(args, launch.Shape{Size: o.size, Endpoints: f.ports}); err != nil {
@@ -83,6 +91,7 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	flags.SortFlags = false
 	flags.SetInterspersed(false) // what follows COMMAND is COMMAND's
 	flags.IntVarP(&f.members, "members", "n", 0, "how many members to start, `N`")
+	f.ticket.register(cmd)
 	flags.StringVar(&f.cluster, "cluster", "", "the cluster's `NAME` (default a new one)")
 	flags.IntVar(&f.ports, "ports", 1, "how many ports to reserve for each member, `K`")
 	flags.IntVar(&f.size, "size", 0, "how many `MEMBERS` the cluster has, if others are started elsewhere (default N)")
@@ -94,7 +103,7 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	flags.BoolVar(&f.unverified, "allow-unverified", false, "start COMMAND without TLS if a member came over a classic carrier")
 	f.program.register(cmd)
 	addCertLife(cmd, &f.certLife)
-	flags.BoolVar(&f.testKeys, "test-keys", false, "take keys from the cache of test keys: fast, but not secret")
+	addMemberKey(cmd, &f.key)
 }
 
 func needCommand(_ *cobra.Command, args []string) error {
@@ -110,14 +119,77 @@ type runOptions struct {
 	size    int
 	cluster xlreg.Name
 	command *launch.Command
+	keys    keyChoice
+	place   *place // of a ticket; nil: none was given
 }
 
-func (f *runFlags) options() (*runOptions, error) {
+// ref names the cluster; zero for a new one of a new name.
+func (o *runOptions) ref() xlreg.ClusterRef {
+	if o.place != nil {
+		return o.place.ref
+	}
+	return xlreg.ClusterRef{Name: o.cluster}
+}
+
+// locate reads the ticket, if there is one. What it says of the cluster holds.
+func (o *runOptions) locate(ctx context.Context, g *globals) (err error) {
+	if !o.ticket.has(g, nil) {
+		return nil
+	}
+	if o.place, _, err = g.ticketPlace(ctx, &o.ticket, nil); err != nil {
+		return err
+	}
+	t := o.place.ticket
+	switch {
+	case o.runFlags.size != 0 && o.runFlags.size != t.Size:
+		return cli.UsageError(fmt.Errorf("--size %d: the ticket is for a cluster of %d", o.runFlags.size, t.Size))
+	case o.members > t.Size:
+		return cli.UsageError(fmt.Errorf("-n %d: the ticket is for a cluster of %d", o.members, t.Size))
+	case o.ports < t.EndpointCount:
+		return cli.UsageError(fmt.Errorf("--ports %d: the ticket is for members of %d endpoints each", o.ports, t.EndpointCount))
+	}
+	o.size = t.Size
+	return nil
+}
+
+// keyChoice is which keys new members get.
+type keyChoice struct {
+	kind keys.Kind
+	bits int
+}
+
+// addMemberKey gives cmd the flag of those that make members for a while.
+func addMemberKey(cmd *cobra.Command, key *string) {
+	cmd.Flags().StringVar(key, "key", "", "the `KIND` of new members' keys: p256, rsa2048, rsa3072 or rsa4096 (default p256, over classic protocols rsa2048)")
+	cli.Complete(cmd, "key", keyWords()...)
+}
+
+// memberKeys reads the flag. Keys on P-256 are made in no time, and classic protocols know
+// only RSA.
+func (g *globals) memberKeys(word string) (c keyChoice, err error) {
+	switch {
+	case word != "":
+	case g.Protocol.Classic():
+		word = defaultKey
+	default:
+		word = "p256"
+	}
+	c.kind, c.bits, err = keys.ParseChoice(word)
+	if err != nil {
+		return c, cli.UsageError(fmt.Errorf("--%w", err))
+	}
+	if c.kind != keys.RSA && g.Protocol.Classic() {
+		return c, cli.UsageError(fmt.Errorf("--key %s: classic protocols need RSA: want rsa2048, rsa3072 or rsa4096", word))
+	}
+	return c, nil
+}
+
+func (f *runFlags) options(g *globals) (*runOptions, error) {
 	o := &runOptions{runFlags: f, size: max(f.size, f.members), cluster: xlreg.Name(f.cluster)}
 	switch {
 	case f.members == 0:
 		return nil, cli.UsageError(errors.New("say how many members to start with -n N"))
-	case f.members == 1 && f.size == 0:
+	case f.members == 1 && f.size == 0 && !f.ticket.has(g, nil):
 		return nil, cli.UsageError(errors.New("-n 1: a cluster has at least 2 members; if others come from elsewhere, say how many there are with --size"))
 	case f.members < 0 || f.members > xlreg.MaxClusterSize:
 		return nil, cli.UsageError(fmt.Errorf("-n %d: want 1 to %d", f.members, xlreg.MaxClusterSize))
@@ -129,10 +201,17 @@ func (f *runFlags) options() (*runOptions, error) {
 	if err := checkCertLife(f.certLife); err != nil {
 		return nil, err
 	}
+	var err error
+	if o.keys, err = g.memberKeys(f.key); err != nil {
+		return nil, err
+	}
 	if err := checkFormWait(f.wait); err != nil {
 		return nil, err
 	}
-	if err := checkSize(o.size); err != nil {
+	if f.ticket.has(g, nil) {
+		return o, f.checkTicket(g)
+	}
+	if err := g.checkSize(o.size); err != nil {
 		return nil, err
 	}
 	if o.size > f.members && f.cluster == "" {
@@ -145,6 +224,20 @@ func (f *runFlags) options() (*runOptions, error) {
 		return nil, cli.UsageError(fmt.Errorf("--prefix: %w", err))
 	}
 	return o, nil
+}
+
+// checkTicket looks at the flags of a run with a ticket, which names the cluster.
+func (f *runFlags) checkTicket(g *globals) error {
+	if f.cluster != "" {
+		return cli.UsageError(errors.New("--cluster: the ticket names the cluster: leave it away"))
+	}
+	if g.Protocol.Classic() {
+		return cli.UsageError(fmt.Errorf("--ticket: %w", client.ErrNeeds20))
+	}
+	if err := f.name(0).Validate(); err != nil {
+		return cli.UsageError(fmt.Errorf("--prefix: %w", err))
+	}
+	return nil
 }
 
 // addCertLife gives cmd the flag of those that make nodes.

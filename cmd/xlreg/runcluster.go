@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -23,7 +22,6 @@ import (
 	"github.com/xlattice/xlreg/internal/private"
 	"github.com/xlattice/xlreg/internal/run"
 	"github.com/xlattice/xlreg/internal/store/memory"
-	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/launch"
 	"github.com/xlattice/xlreg/regcred"
 )
@@ -36,10 +34,9 @@ type clusterRun struct {
 	dir     string
 	nodes   []*identity.Node
 	ports   []*run.Ports
-	target  *regcred.Target
+	target  client.Target
 	members []*client.Membership
 	first   *launch.Data // the cluster as its first member sees it
-	old     atomic.Bool  // a node is from an earlier run
 	closers []func() error
 }
 
@@ -86,13 +83,6 @@ func (r *clusterRun) makeDir(context.Context) (err error) {
 // openNodes opens the members' nodes, or makes those that do not exist, and takes
 // their ports.
 func (r *clusterRun) openNodes(ctx context.Context) error {
-	sets := make([]*keys.Set, r.o.members) // nil: made with the node
-	if r.o.testKeys {
-		var err error
-		if sets, err = r.TakeTestKeys(ctx, r.o.members); err != nil {
-			return err
-		}
-	}
 	r.nodes = make([]*identity.Node, r.o.members)
 	r.ports = make([]*run.Ports, r.o.members)
 	r.onClose(r.closeNodes)
@@ -107,19 +97,17 @@ func (r *clusterRun) openNodes(ctx context.Context) error {
 				return ctx.Err()
 			}
 			made.next(func(so int) { line.Show(fmt.Sprintf("making member %d of %d", so, r.o.members)) })
-			return r.openMember(i, sets[i])
+			return r.openMember(i)
 		})
 	}
 	return group.Wait()
 }
 
-func (r *clusterRun) openMember(i int, set *keys.Set) (err error) {
+func (r *clusterRun) openMember(i int) (err error) {
 	dir := filepath.Join(r.dir, string(r.o.name(i)))
 	r.nodes[i], err = r.warnRecovered(identity.Open(dir))
 	if errors.Is(err, identity.ErrNoNode) {
-		r.nodes[i], err = identity.Init(dir, identity.Options{Name: r.o.name(i), Keys: set, CertificateLife: r.o.certLife})
-	} else {
-		r.old.Store(true)
+		r.nodes[i], err = identity.Init(dir, identity.Options{Name: r.o.name(i), Kind: r.o.keys.kind, Bits: r.o.keys.bits, CertificateLife: r.o.certLife})
 	}
 	if err != nil {
 		return err
@@ -163,19 +151,17 @@ func (r *clusterRun) release() error {
 // openRegistry finds the registry that was named, or runs one that admits the keys
 // of these members and no others.
 func (r *clusterRun) openRegistry(ctx context.Context) (err error) {
+	if r.o.place != nil {
+		r.target = r.o.place.target
+		return nil
+	}
 	if r.Registry != "" {
 		r.target, err = r.Target()
 		return err
 	}
-	var set *keys.Set
-	if r.o.testKeys {
-		taken, err := r.TakeTestKeys(ctx, 1)
-		if err != nil {
-			return err
-		}
-		set = taken[0]
-	}
-	node, err := identity.NewNode(identity.Options{Name: "xlreg-run", Keys: set})
+	node, err := cli.Interruptible(ctx, func() (*identity.Node, error) {
+		return identity.NewNode(identity.Options{Name: "xlreg-run"})
+	})
 	if err != nil {
 		return err
 	}
@@ -196,22 +182,30 @@ func (r *clusterRun) isMember(key xlreg.SigKey) bool {
 func (r *clusterRun) form(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, r.o.wait)
 	defer cancel()
-	p := r.newProgress(ctx, membersOf(xlreg.ClusterRef{Name: r.o.cluster}))
+	ref := r.o.ref()
+	p := r.newProgress(ctx, membersOf(ref))
 	defer p.end()
 	all := together{
 		Options: client.Options{Protocol: r.Protocol.Protocol, Logger: p.logger()}, target: r.target,
-		nodes: r.nodes, cluster: r.o.cluster, size: r.o.size, endpointCount: r.o.ports,
-		leaveFirst: r.old.Load() && r.o.cluster != "", progress: p.callback(),
-		unverified: r.o.unverified,
+		nodes: r.nodes, cluster: ref, size: r.o.size, endpointCount: r.o.ports,
+		progress: p.callback(), unverified: r.o.unverified,
+	}
+	if r.isShared() && !r.Protocol.Classic() {
+		all.lease = runLease
 	}
 	if r.members, err = all.form(ctx); err != nil {
 		return explainShared(afterWait(err))
 	}
-	if r.Registry != "" {
-		r.onClose(r.leave)
-	}
+	r.onClose(r.leave)
 	return nil
 }
+
+// runLease is how long seats last after a run that was killed. Others that want the same
+// names wait for that.
+const runLease = 10 * time.Second
+
+// isShared reports whether the registry is one that goes on when the run ends.
+func (r *clusterRun) isShared() bool { return r.o.place != nil || r.Registry != "" }
 
 // leaveTime bounds the giving up of seats at the end.
 const leaveTime = 3 * time.Second
@@ -219,6 +213,10 @@ const leaveTime = 3 * time.Second
 // leave gives up the members' seats once their programs have ended. If the registry is
 // gone by then, nothing is lost.
 func (r *clusterRun) leave() error {
+	defer closeMembers(r.members)
+	if !r.isShared() {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
 	defer cancel()
 	if err := leaveAll(ctx, r.members); err != nil && !r.Protocol.Classic() {
@@ -241,7 +239,7 @@ func (r *clusterRun) launch(ctx context.Context) error {
 		return errors.Join(err, run.Abandon(programs))
 	}
 	o.KeepGoing, o.Release = r.o.keepGoing, r.release
-	return r.supervise(ctx, programs, o)
+	return r.supervise(ctx, programs, o, nil)
 }
 
 // describe says who is in the cluster that is about to start, where its files are, and
@@ -280,7 +278,7 @@ func (r *clusterRun) programs() (programs []run.Program, err error) {
 	mergers := run.NewMergers(r.Out, r.Err)
 	prefixes := [][]string{run.Prefixes(names, hasColor(r.Out)), run.Prefixes(names, hasColor(r.Err))}
 	for i, m := range r.members {
-		p, data, err := r.prepareProgram(m, r.target, memberPlace{allowUnverified: r.o.unverified}, r.o.command)
+		p, data, err := r.prepareProgram(m, r.target.Target(), memberPlace{allowUnverified: r.o.unverified}, r.o.command)
 		if err != nil {
 			return programs, err
 		}

@@ -20,6 +20,7 @@ import (
 	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/launch"
 	"github.com/xlattice/xlreg/regcred"
+	"github.com/xlattice/xlreg/ticket"
 )
 
 func newServe(g *globals) *cobra.Command {
@@ -122,34 +123,62 @@ func (g *globals) announce(cred *xlreg.Credentials, bound []string, cfg *serveCo
 // printOpen writes to standard output what there is to say about an open
 // registry: to scripts in JSON, and to newcomers.
 func (g *globals) printOpen(cred *xlreg.Credentials, cfg *serveConfig) error {
-	switch {
-	case g.Output == "json":
-		return g.printCred(cred)
-	case cfg.dev:
-		return g.printBanner(cred)
+	if !cfg.dev {
+		if g.Output == "json" {
+			return g.printCred(cred)
+		}
+		return nil
 	}
-	return nil
-}
-
-// printBanner tells a newcomer what to paste next.
-func (g *globals) printBanner(cred *xlreg.Credentials) error {
-	url, err := regcred.URL(cred)
+	line, owner, err := devTicket(cred)
 	if err != nil {
 		return err
 	}
+	if g.Output != "json" {
+		return g.printBanner(cred, line, owner)
+	}
+	v, _, err := newCredJSON(cred)
+	if err != nil {
+		return err
+	}
+	v.Ticket = owner.Text()
+	return g.PrintJSON(v)
+}
+
+// devTicket makes the owner's ticket of a cluster for trying out, and returns the
+// registry's line, too.
+func devTicket(cred *xlreg.Credentials) (string, *ticket.Ticket, error) {
+	target, err := regcred.NewTarget(cred)
+	if err != nil {
+		return "", nil, err
+	}
+	line, err := target.URL()
+	if err != nil {
+		return "", nil, err
+	}
+	owner, err := ticket.NewOwner(target, "demo", xlreg.MinClusterSize, 1)
+	return line, owner, err
+}
+
+// printBanner tells a newcomer what to paste next.
+func (g *globals) printBanner(cred *xlreg.Credentials, line string, owner *ticket.Ticket) error {
 	program := "xlreg"
 	if strings.ContainsRune(g.Program, filepath.Separator) { // not found by its name alone
 		program = launch.Quote(g.Program)
 	}
-	_, err = fmt.Fprintf(g.Out, `
+	_, err := fmt.Fprintf(g.Out, `
 A registry for trying out is open at %[1]s; everything is gone when it ends.
-In another terminal:
 
-  export XLREG_REGISTRY='%[2]s'
-  %[3]s create demo --size 2
-  %[3]s join demo --node /tmp/xlreg-a --name a --endpoint 127.0.0.1:7001 --wait 60s &
-  %[3]s join demo --node /tmp/xlreg-b --name b --endpoint 127.0.0.1:7002 --wait 60s
+This ticket pins the registry, names the cluster demo, and admits whoever has it. Paste
+the first line and one of the others into each of two terminals:
 
-`, view.Endpoints(cred.Endpoints), url, program)
+  export XLREG_TICKET='%[2]s'
+  %[3]s join --node /tmp/xlreg-a --name a --endpoint 127.0.0.1:7001 --wait 60s
+  %[3]s join --node /tmp/xlreg-b --name b --endpoint 127.0.0.1:7002 --wait 60s
+
+For all else the registry is
+
+  export XLREG_REGISTRY='%[4]s'
+
+`, view.Endpoints(cred.Endpoints), owner.Text(), program, line)
 	return err
 }

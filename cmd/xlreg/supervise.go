@@ -74,12 +74,13 @@ func (g *globals) prepareProgram(m *client.Membership, target *regcred.Target, p
 		return p, nil, err
 	}
 	p.Env, err = d.Environment()
-	p.Env = append(p.Env, x.Env...)
+	p.Env = append(append(p.Env, noTicket), x.Env...)
 	return p, d, err
 }
 
-// supervise runs programs until all have ended. Signals are theirs from now on.
-func (g *globals) supervise(ctx context.Context, programs []run.Program, o run.Options) error {
+// supervise runs programs until all have ended. Signals are theirs from now on, and what
+// comes from stop, which may be nil, is one, too.
+func (g *globals) supervise(ctx context.Context, programs []run.Program, o run.Options, stop <-chan os.Signal) error {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
@@ -91,8 +92,19 @@ func (g *globals) supervise(ctx context.Context, programs []run.Program, o run.O
 		return ctx.Err()
 	}
 	o.Signals = signals
-	stop := g.warnOfExpiry(&programs[0]) // all have the same peers
-	defer stop()
+	ended := make(chan struct{})
+	var passing sync.WaitGroup
+	passing.Go(func() {
+		select {
+		case sig := <-stop:
+			signals <- sig
+		case <-ended:
+		}
+	})
+	defer passing.Wait()
+	defer close(ended)
+	quiet := g.warnOfExpiry(&programs[0]) // all have the same peers
+	defer quiet()
 	return run.All(programs, o)
 }
 

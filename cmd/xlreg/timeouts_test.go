@@ -19,8 +19,10 @@ import (
 // TestTimeouts holds the table of commands in docs/timeouts.md against the values in use.
 func TestTimeouts(t *testing.T) {
 	inUse := map[string]time.Duration{
-		"`create`, `join`, `get`, `leave`": requestTime,
-		"`cred fetch`":                     2 * requestTime,
+		"`create`, `join`, `get`, `leave`":      requestTime,
+		"`evict`, `revoke`, `reopen`, `delete`": requestTime,
+		"`compare`":                             2*requestTime + compareTime,
+		"`cred fetch`":                          2 * requestTime,
 		"`run`, `join -- COMMAND`, until the members are there": formTime,
 		"`demo`, until the members are there":                   demoTime,
 		"`run`, a program that is told to end":                  run.DefaultGrace,

@@ -139,10 +139,6 @@ func TestRulesFail(t *testing.T) {
 		{"registry on identity", newImport("internal/registry", module+"/identity", false), "must not import identity"},
 		{"identity on slog", newImport("identity", "log/slog", false), "return what they have to say"},
 		{"vectors from our own code", newImport("internal/vectorgen", module+"/internal/wire", false), "would prove nothing"},
-		{"tests of everything on test keys", newImport("internal/bench", module+"/internal/testkeys", true), "for tests alone"},
-		{"client on test keys", newImport("client", module+"/internal/testkeys", false), "for tests alone"},
-		{"test keys on their own", newImport("internal/testkeys", module+"/internal/testkeys", true), ""},
-		{"program on test keys", newImport("cmd/xlreg/internal/cli", module+"/internal/testkeys", false), ""},
 		{"program on all", newImport("cmd/xlreg", module+"/internal/store/bolt", false), ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

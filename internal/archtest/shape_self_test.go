@@ -50,8 +50,8 @@ func TestShapeExcuses(t *testing.T) {
 		dir, name string
 		excused   bool
 	}{
-		{"internal/testkeys", "shared", true},
-		{"internal/testkeys", "other", false},
+		{"xlregtest", "registryKeys", true},
+		{"xlregtest", "other", false},
 		{"p", "shared", false},
 	} {
 		if found := findShape(t, "var "+c.name+once, c.dir); (found == "") != c.excused {

@@ -173,12 +173,6 @@ var rows = map[string]row{
 		may: []string{"internal/original"},
 		why: "the fake as a process",
 	},
-	"internal/testkeys": {
-		may:   []string{"internal/atomicfile", "internal/filelock", "keys"},
-		tests: []string{"."},
-		never: []string{"net"},
-		why:   "keys and files, for whoever may have them",
-	},
 	"internal/vectorgen": {
 		why: "vectors made by the code they test would prove nothing",
 	},
@@ -213,9 +207,8 @@ var rows = map[string]row{
 		why: "a program that knows nothing of xlreg",
 	},
 	"xlregtest": {
-		may:   []string{".", "client", "identity", "internal/host", "internal/store/memory", "internal/testkeys", "regcred"},
-		tests: []string{"keys"},
-		why:   "what users' tests import; keeps nothing on disk, so it needs no other driver",
+		may: []string{".", "client", "identity", "internal/host", "internal/store/memory", "keys", "regcred"},
+		why: "what users' tests import; keeps nothing on disk, so it needs no other driver",
 	},
 	"cmd/xlreg": {
 		may: []string{"*"},
@@ -230,7 +223,7 @@ var rows = map[string]row{
 		why: "what is in a registry's directory, for the subcommands that deal with it whole",
 	},
 	"cmd/xlreg/internal/cli": {
-		may: []string{".", "keys", "internal/testkeys", "internal/view", "launch", "regcred"},
+		may: []string{".", "internal/view", "launch", "regcred"},
 		why: "what subcommands have in common; which of them there are it does not know",
 	},
 }
@@ -241,7 +234,6 @@ var openToTests = []string{"docs/vectors"}
 // reserved are packages of ours that only some may import, whatever the rows say.
 var reserved = map[string]reservation{
 	"internal/original": {to: []string{"client", "cmd/xlreg", "identity", "internal/original/originald"}, why: "a fake is for tests alone"},
-	"internal/testkeys": {to: []string{"cmd/xlreg/internal/cli", "xlregtest"}, why: "keys that every test has are for tests alone"},
 }
 
 type reservation struct {
@@ -251,7 +243,8 @@ type reservation struct {
 
 // stateful are the package variables that may hold state, as path.name.
 var stateful = map[string]string{
-	"internal/testkeys.shared": "the tests of a process know nothing of each other and must not use the same keys",
+	"xlregtest.common":       "a registry that tests share ends with the last of them",
+	"xlregtest.registryKeys": "the keys of registries are RSA and slow to make, and the tests of a process know nothing of each other",
 }
 
 type confinement struct {

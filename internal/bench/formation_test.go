@@ -245,7 +245,7 @@ func (s *shaker) shake(ctx context.Context, cfg session.ClientConfig) error {
 	return conn.Close()
 }
 
-// checkAll verifies each node's token once for each node, on all processors,
+// checkAll verifies each node's token, and what else it proves, once for each node, on all processors,
 // and parses its keys each time.
 func checkAll(b *testing.B, list []*identity.Node) time.Duration {
 	tokens := make([]*xlreg.Token, len(list))

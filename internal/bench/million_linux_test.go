@@ -22,6 +22,7 @@ import (
 	"github.com/xlattice/xlreg/internal/records"
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/bolt"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/regcred"
 )
 
@@ -118,8 +119,8 @@ func measurePairs(b *testing.B, large, empty *child.Registry, all []*identity.No
 	b.ReportMetric(bench.Median(bench.Ratios(received[0], received[1])), "large/empty")
 }
 
-// fill puts a million nodes into a store. Their keys are as long as that of one, and are
-// none.
+// fill puts a million nodes, which differ from one in their names and, as far as nobody
+// looks into them, their keys, into a store.
 func fill(b *testing.B, path string, node *identity.Node) {
 	b.Helper()
 	token, _, err := node.Token(xlreg.Protocol20, "", time.Now())
@@ -143,36 +144,49 @@ func fill(b *testing.B, path string, node *identity.Node) {
 
 // putCluster puts a cluster and its members, first as nodes and then in their seats.
 func putCluster(st store.Store, token xlreg.Token, n int) error {
-	c := records.Cluster{Cluster: xlreg.Cluster{
-		ID: xlreg.ClusterID(randomID()), Name: name("cluster", n), MaxSize: largeSize, EndpointCount: 1,
-	}}
-	c.State.Epoch = 1
+	c := records.Cluster{
+		Cluster: xlreg.Cluster{
+			ID: xlreg.ClusterID(randomID()), Name: name("cluster", n), MaxSize: largeSize, EndpointCount: 1,
+		},
+		State: xlreg.ClusterState{Epoch: 1, Revision: 1}, Touched: records.Day(time.Now()),
+	}
 	seats := make([]records.Seat, largeSize)
 	for index := range seats {
 		token.ID, token.Name = xlreg.NodeID(randomID()), xlreg.Name(fmt.Sprintf("n%d", index))
-		token.SigKey = token.SigKey[xlreg.LongIDLen:] + xlreg.SigKey(randomID())
-		seats[index] = records.Seat{Member: xlreg.Member{Index: index, Token: token}, Epoch: 1}
+		token.SigKey = token.SigKey[:len(token.SigKey)-xlreg.LongIDLen] + xlreg.SigKey(token.ID)
+		seats[index] = records.Seat{Member: xlreg.Member{Index: index, Token: token}, Epoch: 1, Revision: 1}
 	}
-	put := func(each func(records.Writer, *records.Seat) error) error {
-		return st.Update(context.Background(), func(tx store.Writer) error {
-			w := records.NewWriter(tx)
-			for i := range seats {
-				if err := each(w, &seats[i]); err != nil {
+	put := func(f func(records.Writer) error) error {
+		return st.Update(context.Background(), func(tx store.Writer) error { return f(records.NewWriter(tx)) })
+	}
+	if err := put(func(w records.Writer) error { return w.AddCluster(&c) }); err != nil {
+		return err
+	}
+	for some := range slices.Chunk(seats, largeBatch) {
+		err := put(func(w records.Writer) error {
+			for i := range some {
+				if err := putMember(w, &c, &some[i]); err != nil {
 					return err
 				}
 			}
 			return w.PutCluster(&c)
 		})
+		if err != nil {
+			return err
+		}
 	}
-	add := func(tx store.Writer) error { return records.NewWriter(tx).AddCluster(&c) }
-	if err := st.Update(context.Background(), add); err != nil {
-		return err
-	}
-	err := put(func(w records.Writer, s *records.Seat) error { return w.PutNode(&records.Node{Token: s.Token}) })
-	if err != nil {
-		return err
-	}
-	return put(func(w records.Writer, s *records.Seat) error { return w.PutSeat(&c, s) })
+	return nil
+}
+
+// largeBatch is how many members one Update puts, which may do so much and no more.
+const largeBatch = 8
+
+// putMember puts a node and its seat.
+func putMember(w records.Writer, c *records.Cluster, s *records.Seat) error {
+	return errors.Join(
+		w.PutNode(&records.Node{Token: s.Token, Seen: records.Day(time.Now())}),
+		w.BindKey(keys.KeySum(s.Token.SigKey), s.Token.ID),
+		w.PutSeat(c, s))
 }
 
 func randomID() []byte {

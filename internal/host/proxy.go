@@ -36,8 +36,8 @@ type proxyListener struct {
 	log     *slog.Logger
 
 	accepted chan accepted
-	pending  chan struct{} // a place for each header that is waited for
-	closing  context.Context
+	pending  chan struct{}   // a place for each header that is waited for
+	closing  context.Context //nolint:containedctx // ends with Close, which is all that ends it
 	stop     context.CancelFunc
 	running  sync.WaitGroup
 	close    func() error // does it once

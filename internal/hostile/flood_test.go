@@ -182,7 +182,7 @@ func newSiege(t *testing.T, args ...string) *siege {
 func initData(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "data")
-	node, err := identity.Init(dir, identity.Options{Name: "xlReg", Keys: xlregtest.Node(t, "registry").Keys(), Registry: true})
+	node, err := identity.Init(dir, identity.Options{Name: "xlReg", Keys: rsaNode(t, 0, "registry").Keys(), Registry: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func newLiar(t *testing.T) *liar {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &liar{node: xlregtest.Node(t, "registry"), addr: l.Addr().String()}
+	r := &liar{node: rsaNode(t, 0, "registry"), addr: l.Addr().String()}
 	authority, err := session.NewAuthority(r.node.Keys().Sig, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -114,12 +114,12 @@ func (r *liar) tell(t *testing.T, members []xlreg.Member) (*client.Roster, error
 // member makes a member as a registry shows it.
 func member(t *testing.T, node *identity.Node, index int) xlreg.Member {
 	t.Helper()
-	token, der, err := node.Token(xlreg.Protocol20, xlreg.NodeID(slices.Repeat([]byte{byte('a' + index)}, 32)), time.Now())
+	token, _, err := node.Token(xlreg.Protocol20, xlreg.NodeID(slices.Repeat([]byte{byte('a' + index)}, 32)), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
 	shown := *token
-	shown.Certificate, shown.Joined = der, time.Now().Truncate(time.Millisecond)
+	shown.Seat.Joined = time.Now().Truncate(time.Millisecond)
 	return xlreg.Member{Index: index, Token: shown}
 }
 
@@ -193,14 +193,18 @@ func TestMaliciousRegistry(t *testing.T) {
 	}
 }
 
-// A registry that drops a member's proof makes it one that nobody takes for
-// verified.
+// A registry that drops all of a member's proofs makes it one that nobody takes for
+// verified, and dropping some is found out.
 func TestDroppedProofIsSeen(t *testing.T) {
 	r := newLiar(t)
 	alice := xlregtest.Node(t, "alice")
 	setEndpoint(t, alice, "127.0.0.1:1001")
 	m := member(t, alice, 0)
 	m.Token.DigSig2, m.Token.Endpoints = nil, []xlreg.Endpoint{"127.0.0.1:6666"}
+	if _, err := r.tell(t, []xlreg.Member{m}); !errors.Is(err, xlreg.ErrBadSignature) {
+		t.Errorf("a member that lacks one of its proofs: %v", err)
+	}
+	m.Token.Certificate, m.Token.CommsSig = nil, nil
 	roster, err := r.tell(t, []xlreg.Member{m})
 	if err != nil {
 		t.Fatal(err)

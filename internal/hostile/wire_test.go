@@ -189,7 +189,7 @@ func TestClassicMessagesCanBeChanged(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = w.data.View(t.Context(), func(r store.Reader) error {
-			_, err := records.NewReader(r).ClusterByName("d0")
+			_, err := records.NewReader(r).ClusterByName("d0", "")
 			return err
 		})
 		if err != nil {
@@ -248,8 +248,8 @@ func TestSeenTokens(t *testing.T) {
 		}{
 			{"a classic one over 1.9", xlreg.Protocol19, nil, old, nil},
 			{"a classic one over 1.8", xlreg.Protocol18, nil, old, nil},
-			{"a classic one over 2.0", xlreg.Protocol20, thief.cert, old, xlreg.ErrBadSignature},
-			{"one of 2.0 over 2.0", xlreg.Protocol20, thief.cert, modern, xlreg.ErrBadSignature},
+			{"a classic one over 2.0", xlreg.Protocol20, thief.cert, old, xlreg.ErrIllFormedToken},
+			{"one of 2.0 over 2.0", xlreg.Protocol20, thief.cert, modern, xlreg.ErrIllFormedToken},
 			{"one of 2.0 over 1.9", xlreg.Protocol19, nil, modern, xlreg.ErrBadSignature},
 			{"one of 2.0 without a certificate", xlreg.Protocol20, nil, modern, xlreg.ErrIdentityRequired},
 			{"its owner's", xlreg.Protocol20, victim.cert, modern, nil},

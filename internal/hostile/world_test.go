@@ -8,12 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
@@ -23,15 +25,56 @@ import (
 	"github.com/xlattice/xlreg/internal/records"
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/memory"
+	"github.com/xlattice/xlreg/internal/wire"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/regcred"
-	"github.com/xlattice/xlreg/xlregtest"
 )
 
-// cast is who takes part: made once, since keys are what takes long.
+// rsaKeys are of the kind that registries and classic peers have. They are made once, since
+// that takes long.
+var rsaKeys = sync.OnceValues(func() ([]*keys.Set, error) {
+	all := make([]*keys.Set, 6)
+	var making errgroup.Group
+	for i := range all {
+		making.Go(func() (err error) {
+			all[i], err = keys.Generate(keys.RSA, keys.DefaultBits)
+			return err
+		})
+	}
+	return all, making.Wait()
+})
+
+// rsaNode makes a node with the i-th of the keys.
+func rsaNode(t testing.TB, i int, name xlreg.Name) *identity.Node {
+	t.Helper()
+	sets, err := rsaKeys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	node, err := identity.NewNode(identity.Options{Name: name, Keys: sets[i]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return node
+}
+
+// cast is who takes part.
 type cast struct {
 	registry *identity.Node
 	honest   *identity.Node
 	rogues   []*rogue
+	owner    *keys.Owner   // of a cluster with a key, who speaks through the rogues
+	inviter  *keys.Inviter // by whom two of them may come in
+}
+
+// keyed is the name of the cluster that has a key.
+const keyed = "k0"
+
+// admitted reports whether a seat is held by the owner's leave.
+func (c *cast) admitted(cluster *records.Cluster, m *records.Seat) bool {
+	a, err := wire.DecodeAdmission(m.Token.Seat.Admission)
+	return err == nil && cluster.Key == c.owner.Public() &&
+		keys.VerifyAdmission(cluster.Name, cluster.Key, m.Token.SigKey, a) == nil
 }
 
 // rogue is a node whose messages are tampered with on their way.
@@ -42,10 +85,14 @@ type rogue struct {
 
 func newCast(t testing.TB) *cast {
 	t.Helper()
-	c := &cast{registry: xlregtest.Node(t, "registry"), honest: xlregtest.Node(t, "honest")}
+	c := &cast{registry: rsaNode(t, 0, "registry"), honest: rsaNode(t, 1, "honest"), owner: keys.NewOwner()}
+	var err error
+	if c.inviter, err = c.owner.Invite(keyed, time.Time{}, 2); err != nil {
+		t.Fatal(err)
+	}
 	setEndpoint(t, c.honest, "127.0.0.1:4000")
 	for i, name := range []xlreg.Name{"m0", "m1", "m2", "m0"} {
-		node := xlregtest.Node(t, name)
+		node := rsaNode(t, 2+i, name)
 		setEndpoint(t, node, xlreg.Endpoint(fmt.Sprintf("127.0.0.1:%d", 5000+i)))
 		der, err := node.Certificate(time.Now())
 		if err != nil {
@@ -63,7 +110,9 @@ func setEndpoint(t testing.TB, n *identity.Node, e xlreg.Endpoint) {
 	}
 }
 
-// ledger is a store that notes what is put into it.
+// ledger is a store that notes what is put into it. What is taken away is not noted: the
+// rest of a cluster that is gone goes by and by, and whatever a request takes away puts
+// something, too.
 type ledger struct {
 	store.Store
 
@@ -72,6 +121,7 @@ type ledger struct {
 	nodes    map[xlreg.NodeID]xlreg.SigKey // ever put, with their first keys
 	passed   []xlreg.NodeID                // that went from one key to another
 	clusters map[xlreg.ClusterID]bool      // ever put
+	keyed    []xlreg.ClusterID             // those with a key, as they came
 }
 
 func newLedger() *ledger {
@@ -92,7 +142,7 @@ func (l *ledger) Update(ctx context.Context, f func(store.Writer) error) error {
 			if err != nil {
 				return err
 			}
-			nodes = append(nodes, node)
+			nodes = append(nodes, node.Token)
 		}
 		return nil
 	})
@@ -106,6 +156,9 @@ func (l *ledger) Update(ctx context.Context, f func(store.Writer) error) error {
 		l.bind(node)
 	}
 	for _, id := range last.clusters {
+		if last.keyed && !l.clusters[id] {
+			l.keyed = append(l.keyed, id)
+		}
 		l.clusters[id] = true
 	}
 	return nil
@@ -120,6 +173,13 @@ func (l *ledger) bind(node xlreg.Token) {
 	l.nodes[node.ID] = node.SigKey
 }
 
+// keyedClusters returns the clusters with a key that there have been, as they came.
+func (l *ledger) keyedClusters() []xlreg.ClusterID {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.keyed)
+}
+
 func (l *ledger) count() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -132,6 +192,7 @@ type page struct {
 	puts     int
 	nodes    []xlreg.NodeID
 	clusters []xlreg.ClusterID
+	keyed    bool // the name of a cluster with a key is put, too
 }
 
 // Put implements store.Writer.
@@ -140,16 +201,12 @@ func (p *page) Put(key string, value []byte) error {
 	switch {
 	case key[0] == 'n':
 		p.nodes = append(p.nodes, xlreg.NodeID(key[1:]))
+	case key[0] == 'o':
+		p.keyed = true
 	case key[0] == 'c' && len(key) == 2+int(key[1]): // not that of a seat
 		p.clusters = append(p.clusters, xlreg.ClusterID(key[2:]))
 	}
 	return p.Writer.Put(key, value)
-}
-
-// Delete implements store.Writer.
-func (p *page) Delete(key string) error {
-	p.puts++
-	return p.Writer.Delete(key)
 }
 
 // world is a registry in this process, whose every record can be seen.
@@ -161,8 +218,10 @@ type world struct {
 	comms *rsa.PublicKey
 	ids   []xlreg.NodeID // that rogues were given
 	pool  [][]byte       // contents of fields that were seen
-	log   *bytes.Buffer  // written by the registry until it has stopped
-	stop  func() error   // may be called again
+	// unsteady is a world in which seats go by and by, when their connections have ended.
+	unsteady bool
+	log      *bytes.Buffer // written by the registry until it has stopped
+	stop     func() error  // may be called again
 }
 
 // meanLimits are short, so that what never comes is soon given up.
@@ -175,6 +234,7 @@ func newWorld(t testing.TB, cast *cast) *world {
 	w := &world{t: t, cast: cast, data: newLedger(), log: new(bytes.Buffer)}
 	h, err := host.Open(host.Config{
 		Node: cast.registry, Store: w.data, Listen: []string{"127.0.0.1:0"}, MaxWait: shortWait, Limits: meanLimits,
+		MinLease: time.Hour, MaxLease: 2 * time.Hour, // none runs out in a world
 		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {
@@ -262,10 +322,11 @@ func (w *world) checkRecords() {
 }
 
 func (w *world) checkNode(r records.Reader, id xlreg.NodeID) error {
-	node, err := r.Node(id)
+	n, err := r.Node(id)
 	if err != nil {
 		return err // names the node
 	}
+	node := n.Token
 	if node.ID != id || w.data.clusters[xlreg.ClusterID(id)] || id == w.host.Cred().ID {
 		return errors.New("an ID of two")
 	}
@@ -298,12 +359,18 @@ func (c *cast) nodes() []*identity.Node {
 
 func (w *world) checkCluster(r records.Reader, id xlreg.ClusterID) error {
 	c, err := r.Cluster(id)
+	if records.IsNotFound(err) {
+		return nil // it was ephemeral, and has gone
+	}
 	if err != nil {
 		return err
 	}
-	named, err := r.ClusterByName(c.Name)
-	if err != nil || named.ID != id {
+	named, err := r.ClusterByName(c.Name, c.Key)
+	if err == nil && named.ID != id || err != nil && c.Deleted.IsZero() {
 		return fmt.Errorf("name %q leads to %v, %v", c.Name, named.ID, err)
+	}
+	if !c.Deleted.IsZero() {
+		return nil // what is left of it may go at any time
 	}
 	if err := c.Name.Validate(); err != nil {
 		return err
@@ -311,17 +378,18 @@ func (w *world) checkCluster(r records.Reader, id xlreg.ClusterID) error {
 	if c.MaxSize < 2 || c.MaxSize > xlreg.MaxClusterSize || c.EndpointCount < 1 || c.EndpointCount > xlreg.MaxEndpoints {
 		return fmt.Errorf("size %d, %d endpoints", c.MaxSize, c.EndpointCount)
 	}
-	seats, err := r.Seats(id)
+	seats, err := r.Members(&c)
 	if err != nil {
 		return err
 	}
 	return w.checkSeats(r, &c, seats)
 }
 
-func (w *world) checkSeats(r records.Reader, c *records.Cluster, seats []xlreg.Member) error {
+func (w *world) checkSeats(r records.Reader, c *records.Cluster, seats []records.Seat) error {
 	var taken xlreg.Seats
 	ids, names := make(map[xlreg.NodeID]bool), make(map[xlreg.Name]bool)
-	for _, m := range seats {
+	for i := range seats {
+		m := &seats[i]
 		if m.Index < 0 || m.Index >= c.MaxSize {
 			return fmt.Errorf("index %d of %d", m.Index, c.MaxSize)
 		}
@@ -331,11 +399,14 @@ func (w *world) checkSeats(r records.Reader, c *records.Cluster, seats []xlreg.M
 		if err := w.checkSaid(&m.Token); err != nil {
 			return fmt.Errorf("seat %d: %w", m.Index, err)
 		}
-		taken |= 1 << m.Index
+		if c.Key != "" && !w.cast.admitted(c, m) {
+			return fmt.Errorf("seat %d of %q, whom the owner has not admitted", m.Index, m.Token.Name)
+		}
+		taken = taken.With(m.Index)
 		ids[m.Token.ID], names[m.Token.Name] = true, true
 	}
 	if taken != c.Taken || len(ids) != len(seats) || len(names) != len(seats) {
-		return fmt.Errorf("%d seats, %d IDs, %d names, bits %b and %b", len(seats), len(ids), len(names), taken, c.Taken)
+		return fmt.Errorf("%d seats, %d IDs, %d names, the seats %v and %v", len(seats), len(ids), len(names), taken, c.Taken)
 	}
 	return nil
 }

@@ -43,6 +43,8 @@ type client struct {
 	conn     session.Conn
 	protocol xlreg.Protocol
 	key      int
+	said     node         // over 2.0: what the session's certificate is of
+	own      node         // over 2.0: said, once it has registered
 	self     xlreg.NodeID // empty before the first MemberOK
 	joined   []xlreg.ClusterRef
 }
@@ -63,11 +65,11 @@ func (c *client) run(ctx context.Context) error {
 // converse is one session.
 func (c *client) converse(ctx context.Context) error {
 	c.protocol = []xlreg.Protocol{xlreg.Protocol18, xlreg.Protocol19, xlreg.Protocol20, xlreg.Protocol20}[c.rnd.IntN(4)]
-	c.key, c.self, c.joined = c.rnd.IntN(keysPerWorld), "", nil
+	c.begin(c.rnd.IntN(keysPerWorld))
 	if err := c.dial(ctx); err != nil {
 		return err
 	}
-	defer c.conn.Close()
+	defer c.finish()
 	longest := 10
 	if !c.protocol.Classic() {
 		longest = 25 // errors do not end it
@@ -81,6 +83,24 @@ func (c *client) converse(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// begin forgets the last session, and chooses who speaks in the next.
+func (c *client) begin(key int) {
+	c.key, c.self, c.own, c.joined = c.world.number*keysPerWorld+key, "", node{}, nil
+	if c.said = (node{}); !c.protocol.Classic() {
+		c.said = c.description()
+	}
+}
+
+// finish ends a session. One over 2.0 stays open until its world ends: when a connection
+// ends, seats may go that were taken for a new start, and nobody could say when.
+func (c *client) finish() {
+	if c.protocol.Classic() {
+		c.conn.Close()
+		return
+	}
+	c.world.park(c.conn)
 }
 
 // dial opens a session, as soon as somebody listens. Who has not sent a request has
@@ -107,11 +127,13 @@ func (c *client) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	set := c.nodes.keys[c.key]
-	c.conn, err = session.Connect(ctx, nc, session.ClientConfig{
-		Protocol: c.protocol, CommsKey: c.cred.CommsKey, SigKey: c.cred.SigKey,
-		Certificate: &tls.Certificate{Certificate: [][]byte{c.nodes.certificates[c.key]}, PrivateKey: set.Sig.Signer()},
-	})
+	cfg := session.ClientConfig{Protocol: c.protocol, CommsKey: c.cred.CommsKey, SigKey: c.cred.SigKey}
+	if !c.protocol.Classic() {
+		cfg.Certificate = &tls.Certificate{
+			Certificate: [][]byte{c.nodes.certificates[c.said]}, PrivateKey: c.nodes.keys[c.key].Sig.Signer(),
+		}
+	}
+	c.conn, err = session.Connect(ctx, nc, cfg)
 	return err
 }
 
@@ -167,20 +189,41 @@ func (c *client) message(rq *request) (*wire.Message, error) {
 	case logIn:
 		return c.loginMessage(rq)
 	case create:
-		return wire.NewCreate(xlreg.ClusterSpec{
-			Name: string(rq.asks.name), MaxSize: rq.asks.size, EndpointCount: rq.asks.ends,
-		}), nil
+		spec := xlreg.ClusterSpec{
+			Name: string(rq.asks.name), MaxSize: rq.asks.size, EndpointCount: rq.asks.ends, Key: rq.asks.owner,
+		}
+		if spec.Key != "" {
+			c.nodes.owner.SignCreate(&spec)
+		}
+		return wire.NewCreate(spec), nil
 	case join:
-		return wire.NewJoin(rq.ref), nil
+		return c.joinMessage(rq)
 	case leave:
 		return wire.NewLeave(rq.ref), nil
+	case order:
+		return wire.NewOrder(c.nodes.owner.SignOrder(wire.EncodeOrder(xlreg.Order{
+			Cluster: rq.ref.ID, Serial: rq.orders.serial, Kind: rq.orders.kind, KeySum: keys.KeySum(c.nodes.keys[rq.orders.key].SigKey),
+		}))), nil
 	}
-	g := wire.GetRequest{Ref: rq.ref, Which: xlreg.AllSeats}
+	g := wire.GetRequest{Ref: rq.ref, Which: xlreg.AllSeats()}
 	if c.rnd.IntN(8) == 0 {
 		size, millis := uint32(1+c.rnd.IntN(4)), uint32(1+c.rnd.IntN(20))
 		g.Wait, g.WaitSize, g.WaitMillis = true, &size, &millis
 	}
-	return wire.NewGet(g), nil
+	return wire.NewGet(g, c.protocol), nil
+}
+
+// joinMessage brings the owner's leave where one is needed.
+func (c *client) joinMessage(rq *request) (*wire.Message, error) {
+	m := wire.JoinRequest{Ref: rq.ref, Run: xlreg.Run(rq.run), Fresh: rq.fresh}
+	if rq.modern && rq.ref.Key != "" {
+		a, err := c.nodes.owner.Admit(c.world.keyed, c.nodes.keys[rq.key].SigKey)
+		if err != nil {
+			return nil, err
+		}
+		m.Admission = wire.EncodeAdmission(a)
+	}
+	return wire.NewJoin(m), nil
 }
 
 func (c *client) loginMessage(rq *request) (*wire.Message, error) {
@@ -194,7 +237,7 @@ func (c *client) loginMessage(rq *request) (*wire.Message, error) {
 // ops are the requests on the wire. That of a reply is its request's and one.
 var ops = map[verb]wire.Op{
 	register: wire.OpMember, logIn: wire.OpMember, create: wire.OpCreate,
-	join: wire.OpJoin, leave: wire.OpLeave, get: wire.OpGetCluster,
+	join: wire.OpJoin, leave: wire.OpLeave, get: wire.OpGetCluster, order: wire.OpOrder,
 }
 
 // read makes an answer of a reply. That the registry cannot say whether a change is
@@ -214,22 +257,31 @@ func (c *client) read(rq *request, reply *wire.Message) (*answer, error) {
 		a.id, _, err = reply.MemberOK()
 		return a, err
 	case leave:
-		a.cluster, err = reply.Cluster()
+		a.cluster, err = reply.Cluster(c.protocol)
 		a.cluster.Name = rq.ref.Name
 		return a, err
 	}
-	if a.cluster, err = reply.Cluster(); err != nil || rq.verb != get {
+	said := reply.State(c.protocol)
+	a.epoch, a.orders = said.Epoch, said.Orders
+	if a.cluster, err = reply.Cluster(c.protocol); err != nil || rq.verb != get {
 		return a, err
 	}
-	members, err := reply.Roster()
-	a.blind = c.protocol.Classic()
-	for _, m := range members {
-		for len(a.seats) <= m.Index {
-			a.seats = append(a.seats, seat{})
-		}
-		a.seats[m.Index] = seat{m.Token.ID, c.nodes.describe(&m.Token)}
+	roster, err := reply.Roster(c.protocol)
+	if err != nil {
+		return a, err
 	}
-	return a, err
+	a.blind = c.protocol.Classic()
+	for _, m := range roster.Members {
+		for len(a.seats) <= m.Index {
+			a.seats, a.runs = append(a.seats, seat{}), append(a.runs, "")
+		}
+		a.seats[m.Index], a.runs[m.Index] = seat{m.Token.ID, c.nodes.describe(&m.Token)}, string(m.Token.Seat.Run)
+	}
+	whole := &xlreg.Roster{Cluster: roster.Cluster, State: roster.State, Members: roster.Members}
+	if !a.blind && keys.RosterSum(whole) != roster.Sum {
+		return a, errors.New("a roster with another sum than it says")
+	}
+	return a, nil
 }
 
 // learn remembers what the session needs, and tells the other clients of the world
@@ -240,13 +292,16 @@ func (c *client) learn(rq *request, a *answer) {
 	}
 	switch rq.verb {
 	case register, logIn:
-		c.self, c.joined = a.id, nil
+		c.self, c.joined, c.own = a.id, nil, node{}
+		if rq.verb == register {
+			c.own = c.said
+		}
 		c.world.addNode(a.id, rq.node.key)
 	case join:
 		c.joined = append(c.joined, rq.ref)
 		fallthrough
-	case create, get:
-		c.world.addCluster(a.cluster.ID, a.cluster.Name)
+	case create, get, order:
+		c.world.addCluster(&a.cluster, a.orders)
 	}
 }
 
@@ -254,20 +309,18 @@ func (c *client) learn(rq *request, a *answer) {
 // what takes long.
 type nodes struct {
 	keys         []*keys.Set
-	certificates [][]byte
+	owner        *keys.Owner     // of the clusters with a key
+	certificates map[node][]byte // of what is said over 2.0
 	tokens       map[node]*xlreg.Token
 }
 
 // newNodes makes all nodes of these names and keys with no, one and two endpoints,
 // for all carriers.
 func newNodes(sets []*keys.Set, names ...xlreg.Name) (*nodes, error) {
-	all := &nodes{keys: sets, tokens: make(map[node]*xlreg.Token)}
+	all := &nodes{
+		keys: sets, owner: keys.NewOwner(), certificates: make(map[node][]byte), tokens: make(map[node]*xlreg.Token),
+	}
 	for key, k := range sets {
-		der, err := keys.NewCertificate(k.Sig, &xlreg.Token{Name: names[0], SigKey: k.SigKey}, time.Now(), time.Hour*24)
-		if err != nil {
-			return nil, err
-		}
-		all.certificates = append(all.certificates, der)
 		for i := range 3 * len(names) {
 			t := &xlreg.Token{
 				Name: names[i/3], CommsKey: k.CommsKey, SigKey: k.SigKey,
@@ -283,15 +336,17 @@ func newNodes(sets []*keys.Set, names ...xlreg.Name) (*nodes, error) {
 
 // add signs a token in both ways.
 func (n *nodes) add(key int, t *xlreg.Token) (err error) {
-	classic, modern := *t, *t
-	if classic.DigSig, err = keys.SignClassic(n.keys[key].Sig, t); err != nil {
-		return err
-	}
-	if modern.DigSig2, err = keys.SignToken(n.keys[key].Sig, t, n.certificates[key]); err != nil {
-		return err
-	}
-	n.tokens[n.describe(&classic)], n.tokens[n.describe(&modern)] = &classic, &modern
-	return nil
+	set, classic, modern := n.keys[key], *t, *t
+	var errs [5]error
+	var der []byte
+	classic.DigSig, errs[0] = keys.SignClassic(set.Sig, t)
+	modern.Certificate, errs[1] = keys.NewCertificate(set.Sig, t, time.Now(), 24*time.Hour)
+	modern.DigSig2, errs[2] = keys.SignToken(set.Sig, &modern)
+	modern.CommsSig, errs[3] = keys.SignComms(set.Comms, &modern)
+	der, errs[4] = keys.BuildCertificate(&modern)
+	said := n.describe(&modern)
+	n.tokens[n.describe(&classic)], n.tokens[said], n.certificates[said] = &classic, &modern, der
+	return errors.Join(errs[:]...)
 }
 
 // token returns the token that a registration carries.

@@ -2,6 +2,7 @@ package linear
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -93,7 +94,7 @@ func (r *recorder) history() []porcupine.Operation {
 
 // matters reports whether it matters that the request may have been served.
 func (rq *request) matters() bool {
-	return rq.verb != get && rq.verb != logIn && (rq.verb != register || rq.id != "")
+	return rq.verb != get && rq.verb != logIn && (rq.verb != register || rq.id != "" || rq.modern)
 }
 
 // deathAfter returns when the registry that was asked at a time was dead. One that
@@ -150,6 +151,9 @@ func namesIn(op porcupine.Operation) []string {
 		if id != "" {
 			all = append(all, "ID "+id)
 		}
+	}
+	if rq.modern && rq.verb != get {
+		all = append(all, fmt.Sprint("key ", rq.key))
 	}
 	for _, name := range []xlreg.Name{rq.ref.Name, rq.asks.name, a.cluster.Name} {
 		if name != "" {

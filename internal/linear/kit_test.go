@@ -57,7 +57,7 @@ func firstSeed(t *testing.T) uint64 {
 // testNodes are made once: keys and signatures are what is slow. The last of the keys
 // is the registry's.
 var testNodes = sync.OnceValues(func() (*nodes, error) {
-	sets := make([]*keys.Set, keysPerWorld+1)
+	sets := make([]*keys.Set, keysPerWorld*mostWorlds+1)
 	var g errgroup.Group
 	for i := range sets {
 		g.Go(func() error {
@@ -100,6 +100,7 @@ func (k crowd) run(ctx context.Context, to *target, rec *recorder, seed uint64) 
 	g, running := errgroup.WithContext(ctx)
 	for i := range worlds {
 		worlds[i] = newWorld(i, to.cred.ID)
+		defer worlds[i].end()
 		for j := range k.clients {
 			c := k.client(to, rec, worlds[i], i*k.clients+j, seed)
 			g.Go(func() error { return c.run(running) })
@@ -125,7 +126,8 @@ func (k crowd) client(to *target, rec *recorder, w *world, number int, seed uint
 // audit reads every cluster, and sees whether every node is known.
 func (c *client) audit(ctx context.Context) error {
 	for key := range keysPerWorld {
-		c.protocol, c.key = xlreg.Protocol20, key
+		c.protocol = xlreg.Protocol20
+		c.begin(key)
 		if err := c.dial(ctx); err != nil {
 			return err
 		}
@@ -141,10 +143,10 @@ func (c *client) audit(ctx context.Context) error {
 func (c *client) auditAs(ctx context.Context) error {
 	var all []*request
 	for _, ref := range c.world.refs() {
-		all = append(all, &request{verb: get, ref: ref})
+		all = append(all, &request{verb: get, ref: ref, modern: true})
 	}
 	for _, n := range c.world.nodes(c.key) {
-		all = append(all, &request{verb: logIn, id: n.id, node: node{key: n.key}})
+		all = append(all, &request{verb: logIn, id: n.id, node: node{key: n.key}, modern: true, key: n.key})
 	}
 	for _, rq := range all {
 		if err := c.ask(ctx, rq); err != nil {
@@ -156,7 +158,7 @@ func (c *client) auditAs(ctx context.Context) error {
 
 // openHost runs a registry in this process, on a store, and returns how to stop it.
 func openHost(ctx context.Context, data store.Store, all *nodes) (*target, func() error, error) {
-	n, err := identity.NewNode(identity.Options{Name: "registry", Keys: all.keys[keysPerWorld]})
+	n, err := identity.NewNode(identity.Options{Name: "registry", Keys: all.keys[keysPerWorld*mostWorlds]})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -178,16 +180,23 @@ func openHost(ctx context.Context, data store.Store, all *nodes) (*target, func(
 // closes.
 func (k crowd) recordHost(t *testing.T, data store.Store, seed uint64) (*recorder, *target) {
 	t.Helper()
+	rec, to, err := k.tryHost(t, data, seed)
+	if err != nil {
+		t.Fatalf("seed %d: %v", seed, err)
+	}
+	return rec, to
+}
+
+// tryHost is recordHost on a store that may be broken.
+func (k crowd) tryHost(t *testing.T, data store.Store, seed uint64) (*recorder, *target, error) {
+	t.Helper()
 	to, stop, err := openHost(t.Context(), data, mustNodes(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	rec := newRecorder()
 	err = k.run(t.Context(), to, rec, seed)
-	if err := errors.Join(err, stop(), data.Close()); err != nil {
-		t.Fatalf("seed %d: %v", seed, err)
-	}
-	return rec, to
+	return rec, to, errors.Join(err, stop(), data.Close())
 }
 
 // checkTime is how long a history is searched for its order. Those here take seconds.

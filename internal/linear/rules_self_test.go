@@ -261,3 +261,98 @@ func TestLostAnswersEndWithTheRegistry(t *testing.T) {
 		t.Errorf("what was asked after it ends at %d, want never", got)
 	}
 }
+
+// Over 2.0: a cluster of two with a key, and the keys 0 to 2, each with its node.
+
+func modernly(name xlreg.Name, key int) node {
+	return node{name: name, key: key, ends: "e", proof: "p"}
+}
+
+func keyedCluster() xlreg.Cluster {
+	return xlreg.Cluster{ID: "K", Name: "k", Key: "key", MaxSize: 2, EndpointCount: 1}
+}
+
+func answers(epoch, orders uint64) *answer {
+	return &answer{cluster: keyedCluster(), epoch: epoch, orders: orders}
+}
+
+func arrives(key int, run string, fresh bool) *request {
+	return &request{
+		verb: join, id: idOf(key), modern: true, key: key, run: run, fresh: fresh, ref: xlreg.ClusterRef{ID: "K", Key: "key"},
+	}
+}
+
+func idOf(key int) xlreg.NodeID { return xlreg.NodeID("ABD"[key : key+1]) }
+
+func comesIn(key int, name xlreg.Name) *request {
+	return &request{verb: register, modern: true, key: key, node: modernly(name, key)}
+}
+
+func commands(serial uint64, kind xlreg.OrderKind, key int) *request {
+	return &request{verb: order, modern: true, ref: xlreg.ClusterRef{ID: "K"}, orders: edict{kind, serial, key}}
+}
+
+func looks() *request { return &request{verb: get, modern: true, ref: xlreg.ClusterRef{ID: "K"}} }
+
+func sees(epoch, orders uint64, names ...string) *answer {
+	a := answers(epoch, orders)
+	for _, name := range names {
+		if name == "" {
+			a.seats, a.runs = append(a.seats, seat{}), append(a.runs, "")
+			continue
+		}
+		key := int(name[0] - 'a')
+		a.seats, a.runs = append(a.seats, seat{idOf(key), modernly(xlreg.Name(name[:1]), key)}), append(a.runs, name[1:])
+	}
+	return a
+}
+
+func keyedBegin() script {
+	return script{}.
+		then(comesIn(0, "a"), known("A")).then(comesIn(1, "b"), known("B")).then(comesIn(2, "c"), known("D")).
+		then(&request{verb: create, modern: true, asks: ask{name: "k", size: 2, owner: "key"}}, answers(1, 0))
+}
+
+// The rules of epochs, runs and orders, by histories that are and that are not theirs.
+func TestHistoriesOfEpochsAndOrders(t *testing.T) {
+	whole := keyedBegin().then(arrives(0, "1", true), answers(1, 0)).then(arrives(1, "1", true), answers(1, 0))
+	for name, c := range map[string]struct {
+		history script
+		legal   bool
+	}{
+		"all come":                   {whole.then(looks(), sees(1, 0, "a1", "b1")), true},
+		"a new start":                {whole.then(arrives(0, "2", true), answers(2, 0)).then(looks(), sees(2, 0, "a2")), true},
+		"a new start that is none":   {whole.then(arrives(0, "2", true), answers(1, 0)), false},
+		"the last start is seen":     {whole.then(arrives(0, "2", true), answers(2, 0)).then(looks(), sees(2, 0, "a2", "b1")), false},
+		"again is no new start":      {whole.then(arrives(0, "1", true), answers(1, 0)), true},
+		"a stranger waits":           {whole.then(arrives(2, "1", true), refused(xlreg.ErrClusterFull)).then(looks(), sees(1, 0, "a1", "b1")), true},
+		"a stranger opens":           {whole.then(arrives(2, "1", true), answers(2, 0)), false},
+		"displaced":                  {whole.then(arrives(0, "2", true), answers(2, 0)).then(arrives(2, "2", true), answers(2, 0)).then(looks(), sees(2, 0, "a2", "c2")), true},
+		"not displaced":              {whole.then(arrives(0, "2", true), answers(2, 0)).then(arrives(2, "2", false), refused(xlreg.ErrClusterFull)), true},
+		"a twin":                     {whole.then(arrives(0, "2", false), answers(1, 0)).then(arrives(0, "1", false), refused(xlreg.ErrMemberIDInUse)), true},
+		"a twin that comes back":     {whole.then(arrives(0, "2", false), answers(1, 0)).then(arrives(0, "1", false), answers(1, 0)), false},
+		"no run replaces none":       {whole.then(arrives(0, "", false), answers(1, 0)).then(looks(), sees(1, 0, "a1", "b1")), true},
+		"evicted":                    {whole.then(commands(1, xlreg.OrderEvict, 0), answers(1, 1)).then(looks(), sees(1, 1, "", "b1")), true},
+		"evicted and seen":           {whole.then(commands(1, xlreg.OrderEvict, 0), answers(1, 1)).then(looks(), sees(1, 1, "a1", "b1")), false},
+		"the same order again":       {whole.then(commands(1, xlreg.OrderEvict, 0), answers(1, 1)).then(commands(1, xlreg.OrderEvict, 0), answers(1, 1)), true},
+		"another with its serial":    {whole.then(commands(1, xlreg.OrderEvict, 0), answers(1, 1)).then(commands(1, xlreg.OrderEvict, 1), answers(1, 1)), false},
+		"orders have changed":        {whole.then(commands(1, xlreg.OrderEvict, 0), answers(1, 1)).then(commands(1, xlreg.OrderEvict, 1), refused(xlreg.ErrOrdersChanged)), true},
+		"banned":                     {whole.then(commands(1, xlreg.OrderBan, 0), answers(1, 1)).then(arrives(0, "1", false), refused(xlreg.ErrNotAdmitted)), true},
+		"banned and back":            {whole.then(commands(1, xlreg.OrderBan, 0), answers(1, 1)).then(arrives(0, "1", false), answers(1, 1)), false},
+		"reopened":                   {whole.then(commands(1, xlreg.OrderReopen, 0), answers(2, 1)).then(arrives(2, "1", false), answers(2, 1)).then(looks(), sees(2, 1, "c1")), true},
+		"reopened, with seats":       {whole.then(commands(1, xlreg.OrderReopen, 0), answers(2, 1)).then(looks(), sees(2, 1, "a1")), false},
+		"a lost order, done":         {whole.lost(commands(1, xlreg.OrderEvict, 0)).then(looks(), sees(1, 1, "", "b1")), true},
+		"a lost order, half done":    {whole.lost(commands(1, xlreg.OrderEvict, 0)).then(looks(), sees(1, 0, "", "b1")), false},
+		"one key, two IDs":           {keyedBegin().then(comesIn(0, "x"), known("X")), false},
+		"one key, one ID":            {keyedBegin().then(comesIn(0, "x"), known("A")), true},
+		"unseen by classic peers":    {keyedBegin().then(&request{verb: get, ref: xlreg.ClusterRef{ID: "K"}}, refused(xlreg.ErrNoSuchClusterID)), true},
+		"seen by a classic peer":     {keyedBegin().then(&request{verb: get, ref: xlreg.ClusterRef{ID: "K"}}, answers(0, 0)), false},
+		"registered over a classic":  {keyedBegin().then(registers("A", said("a", 0)), known("A")).then(arrives(0, "1", false), refused(xlreg.ErrNotAdmitted)), true},
+		"a seat of every epoch left": {whole.then(arrives(0, "2", true), answers(2, 0)).then(&request{verb: leave, modern: true, key: 1, id: "B", ref: xlreg.ClusterRef{ID: "K"}}, &answer{cluster: xlreg.Cluster{ID: "K"}}), true},
+	} {
+		want := map[bool]porcupine.CheckResult{true: porcupine.Ok, false: porcupine.Illegal}[c.legal]
+		if got := verdict(registryID, c.history); got != want {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+	}
+}

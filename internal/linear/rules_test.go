@@ -19,6 +19,7 @@ const (
 	join     verb = "join"
 	leave    verb = "leave"
 	get      verb = "get"
+	order    verb = "order"
 )
 
 // request is what a client asked. A get that waits is a get that takes longer.
@@ -28,11 +29,26 @@ type request struct {
 	node node         // register: what the node says of itself; log in: its key
 	ref  xlreg.ClusterRef
 	asks ask // create
+
+	modern bool   // over 2.0, where a node is its key
+	key    int    // number of it
+	own    node   // join: what the session registered itself; zero if it logged in
+	run    string // join
+	fresh  bool   // join
+	orders edict
+}
+
+// edict is what the owner of a cluster orders.
+type edict struct {
+	kind   xlreg.OrderKind
+	serial uint64
+	key    int // whose seats it is about
 }
 
 type ask struct {
 	name       xlreg.Name
 	size, ends uint32
+	owner      xlreg.ClusterKey // of a cluster with a key
 }
 
 // answer is what the client was answered.
@@ -43,6 +59,9 @@ type answer struct {
 	id      xlreg.NodeID  // register, log in
 	cluster xlreg.Cluster // create, join, get; of leave the ID, and the name if that was given
 	seats   []seat        // get: by index, up to the last that is taken
+	runs    []string      // likewise, over 2.0
+	epoch   uint64        // over 2.0; 0 if it was not said
+	orders  uint64        // likewise
 	blind   bool          // get: over this carrier no proofs are shown
 }
 
@@ -98,21 +117,45 @@ func (r *rules) apply(s *state, rq *request, given *answer) (*state, answer) {
 		return r.create(s, &rq.asks, given.cluster.ID)
 	}
 	c, kind := s.find(rq.ref)
+	if kind == 0 && c.Key != "" && !rq.modern {
+		kind = missing(rq.ref) // for classic peers there are none
+	}
 	if kind != 0 {
 		return s, answer{kind: kind}
 	}
 	switch rq.verb {
 	case join:
-		return doJoin(s, c, rq.id)
+		return doJoin(s, c, rq)
 	case leave:
 		return doLeave(s, c, rq)
+	case order:
+		return doOrder(s, c, rq)
 	}
-	return s, answer{cluster: c.Cluster, seats: c.seats}
+	return s, c.answer()
+}
+
+// answer is what is said of a cluster.
+func (c *cluster) answer() answer {
+	a := answer{cluster: c.Cluster, epoch: c.epoch, orders: c.orders}
+	for i := range c.seats {
+		var shown place
+		if c.seats[i].epoch == c.epoch {
+			shown = c.seats[i]
+		}
+		a.seats, a.runs = append(a.seats, shown.seat), append(a.runs, shown.run)
+	}
+	return a
 }
 
 func (r *rules) register(s *state, rq *request, issued xlreg.NodeID) (*state, answer) {
+	if bound := s.byKey[rq.node.key]; rq.modern && bound != "" {
+		return s.withNode(bound, rq.node), answer{id: bound}
+	}
 	if rq.id == "" && (issued == "" || r.used(s, string(issued))) {
 		return s, answer{} // nobody knows the new node; or an ID was issued twice, which no answer allows
+	}
+	if rq.id == "" && rq.modern {
+		return s.withKey(rq.node.key, issued).withNode(issued, rq.node), answer{id: issued}
 	}
 	if rq.id == "" {
 		return s.withNode(issued, rq.node), answer{id: issued}
@@ -137,57 +180,23 @@ func (s *state) hasCluster(id xlreg.ClusterID) bool {
 
 func (r *rules) create(s *state, asked *ask, issued xlreg.ClusterID) (*state, answer) {
 	if c, ok := s.clusters[asked.name]; ok {
-		return s, answer{cluster: c.Cluster}
+		return s, c.answer().withoutSeats()
 	}
 	if issued != "" && r.used(s, string(issued)) {
 		return s, answer{}
 	}
 	c := cluster{Cluster: xlreg.Cluster{
-		ID: issued, Name: asked.name,
+		ID: issued, Name: asked.name, Key: asked.owner,
 		MaxSize:       int(min(max(asked.size, 2), 64)),
 		EndpointCount: int(min(max(asked.ends, 1), 16)),
-	}}
-	c.seats = make([]seat, c.MaxSize)
-	return s.withCluster(c), answer{cluster: c.Cluster}
+	}, epoch: 1}
+	c.seats, c.plates = make([]place, c.MaxSize), make([]int, c.MaxSize)
+	return s.withCluster(c), c.answer().withoutSeats()
 }
 
-func doJoin(s *state, c cluster, id xlreg.NodeID) (*state, answer) {
-	n, known := s.nodes[id]
-	if !known {
-		return s, answer{kind: xlreg.ErrIdentityRequired}
-	}
-	index, kind := chooseSeat(&c, id, n)
-	if kind != 0 {
-		return s, answer{kind: kind}
-	}
-	return s.withSeat(c, index, seat{id, n}), answer{cluster: c.Cluster}
-}
-
-func chooseSeat(c *cluster, id xlreg.NodeID, n node) (int, xlreg.Kind) {
-	own := c.index(func(m seat) bool { return m.id == id })
-	holder := c.index(func(m seat) bool { return m.name == n.name })
-	free := c.index(func(m seat) bool { return m == seat{} })
-	switch {
-	case own >= 0 && (holder < 0 || holder == own):
-		return own, 0
-	case own < 0 && holder >= 0 && c.seats[holder].key == n.key:
-		return holder, 0
-	case holder >= 0:
-		return 0, xlreg.ErrMemberNameInUse
-	case free < 0:
-		return 0, xlreg.ErrClusterFull
-	case countEnds(n.ends) < c.EndpointCount:
-		return 0, xlreg.ErrTooFewEndpoints
-	}
-	return free, 0
-}
-
-func doLeave(s *state, c cluster, rq *request) (*state, answer) {
-	own := c.index(func(m seat) bool { return m.id == rq.id })
-	if own < 0 {
-		return s, answer{kind: xlreg.ErrNotMember}
-	}
-	return s.withSeat(c, own, seat{}), answer{cluster: xlreg.Cluster{ID: c.ID, Name: rq.ref.Name}}
+func (a answer) withoutSeats() answer {
+	a.seats, a.runs = nil, nil
+	return a
 }
 
 // learn gives a cluster the ID that an answer is the first to tell. It returns nil
@@ -213,7 +222,8 @@ func agree(got, want *answer) bool {
 	if expected.ID == "" && expected.Name != "" {
 		expected.ID = got.cluster.ID // nobody has been told of it before
 	}
-	return got.id == want.id && got.cluster == expected && sameSeats(got, want)
+	said := got.epoch == 0 || got.epoch == want.epoch && got.orders == want.orders
+	return got.id == want.id && got.cluster == expected && said && sameSeats(got, want)
 }
 
 func sameSeats(got, want *answer) bool {
@@ -222,6 +232,9 @@ func sameSeats(got, want *answer) bool {
 			m.proof = ""
 		}
 		if m != got.seat(i) {
+			return false
+		}
+		if !got.blind && i < len(got.runs) && got.runs[i] != want.runs[i] {
 			return false
 		}
 	}
@@ -243,6 +256,12 @@ func (rq *request) String() string {
 		return fmt.Sprintf("log in %s with key %d", short(rq.id), rq.node.key)
 	case create:
 		return fmt.Sprintf("create %s for %d with %d endpoints", rq.asks.name, rq.asks.size, rq.asks.ends)
+	}
+	switch {
+	case rq.verb == order:
+		return fmt.Sprintf("order %d: %v of key %d in %s", rq.orders.serial, rq.orders.kind, rq.orders.key, short(rq.ref.ID))
+	case rq.verb == join && rq.modern:
+		return fmt.Sprintf("join %s%s by key %d as %s, run %q, fresh %t, own %v", rq.ref.Name, short(rq.ref.ID), rq.key, short(rq.id), rq.run, rq.fresh, rq.own)
 	}
 	return fmt.Sprintf("%s %s%s by %s", rq.verb, rq.ref.Name, short(rq.ref.ID), short(rq.id))
 }

@@ -14,6 +14,7 @@ import (
 // never changed; what a request does makes another one.
 type state struct {
 	nodes    map[xlreg.NodeID]node
+	byKey    map[int]xlreg.NodeID // which node a key is over 2.0
 	clusters map[xlreg.Name]cluster
 }
 
@@ -29,8 +30,26 @@ type node struct {
 // has been told of it, since the answer to its Create was lost.
 type cluster struct {
 	xlreg.Cluster
-	seats []seat
+	seats  []place
+	plates []int // of indexes that are free: whose they were last, as the number of the key and one
+
+	epoch     uint64
+	complete  bool // this epoch has been
+	orders    uint64
+	last      edict // the last order
+	lastEpoch uint64
+	bans      uint64 // bit n is key n
 }
+
+// place is a seat as the registry keeps it, or the zero value where the index is free.
+type place struct {
+	seat
+	epoch uint64
+	run   string
+	past  string // runs that others have replaced
+}
+
+func (p place) free() bool { return p == place{} }
 
 // seat is a member, or the zero value where the index is free.
 type seat struct {
@@ -39,29 +58,29 @@ type seat struct {
 }
 
 // index returns the index of the first seat that is wanted; -1 if there is none.
-func (c *cluster) index(wanted func(seat) bool) int { return slices.IndexFunc(c.seats, wanted) }
+func (c *cluster) index(wanted func(place) bool) int { return slices.IndexFunc(c.seats, wanted) }
 
 // newState is that of an empty registry.
 func newState() *state {
-	return &state{nodes: make(map[xlreg.NodeID]node), clusters: make(map[xlreg.Name]cluster)}
+	return &state{nodes: make(map[xlreg.NodeID]node), byKey: make(map[int]xlreg.NodeID), clusters: make(map[xlreg.Name]cluster)}
 }
 
 func (s *state) withNode(id xlreg.NodeID, n node) *state {
 	nodes := maps.Clone(s.nodes)
 	nodes[id] = n
-	return &state{nodes: nodes, clusters: s.clusters}
+	return &state{nodes: nodes, byKey: s.byKey, clusters: s.clusters}
+}
+
+func (s *state) withKey(key int, id xlreg.NodeID) *state {
+	byKey := maps.Clone(s.byKey)
+	byKey[key] = id
+	return &state{nodes: s.nodes, byKey: byKey, clusters: s.clusters}
 }
 
 func (s *state) withCluster(c cluster) *state {
 	clusters := maps.Clone(s.clusters)
 	clusters[c.Name] = c
-	return &state{nodes: s.nodes, clusters: clusters}
-}
-
-func (s *state) withSeat(c cluster, index int, taken seat) *state {
-	c.seats = slices.Clone(c.seats)
-	c.seats[index] = taken
-	return s.withCluster(c)
+	return &state{nodes: s.nodes, byKey: s.byKey, clusters: clusters}
 }
 
 // find returns the cluster that ref names. An ID wins over a name.
@@ -87,11 +106,12 @@ func kindUnless(ok bool, k xlreg.Kind) xlreg.Kind {
 
 func equalStates(a, b any) bool {
 	x, y := a.(*state), b.(*state)
-	return x == y || maps.Equal(x.nodes, y.nodes) && maps.EqualFunc(x.clusters, y.clusters, equalClusters)
+	return x == y || maps.Equal(x.nodes, y.nodes) && maps.Equal(x.byKey, y.byKey) && maps.EqualFunc(x.clusters, y.clusters, equalClusters)
 }
 
 func equalClusters(a, b cluster) bool {
-	return a.Cluster == b.Cluster && slices.Equal(a.seats, b.seats)
+	return a.Cluster == b.Cluster && a.epoch == b.epoch && a.complete == b.complete && a.orders == b.orders && a.last == b.last &&
+		a.lastEpoch == b.lastEpoch && a.bans == b.bans && slices.Equal(a.seats, b.seats) && slices.Equal(a.plates, b.plates)
 }
 
 // hasher returns a hash of states under which equal ones are equal: sums do not
@@ -131,7 +151,7 @@ func (s *state) String() string {
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.clusters)) {
 		c := s.clusters[name]
-		fmt.Fprintf(&b, "%v:%s; ", describeCluster(&c.Cluster), describeSeats(c.seats))
+		fmt.Fprintf(&b, "%v in epoch %d after %d orders:%s; ", describeCluster(&c.Cluster), c.epoch, c.orders, describePlaces(c.seats))
 	}
 	return b.String()
 }
@@ -146,6 +166,16 @@ func (n node) String() string {
 
 func describeCluster(c *xlreg.Cluster) string {
 	return fmt.Sprintf("%s (%s, %d members, %d endpoints)", c.Name, short(c.ID), c.MaxSize, c.EndpointCount)
+}
+
+func describePlaces(places []place) string {
+	text := ""
+	for i, m := range places {
+		if !m.free() {
+			text += fmt.Sprintf(" %d=%s (%v, epoch %d, run %q after %q)", i, short(m.id), m.node, m.epoch, m.run, m.past)
+		}
+	}
+	return text
 }
 
 func describeSeats(seats []seat) string {

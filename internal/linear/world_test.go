@@ -9,10 +9,12 @@ import (
 	"sync"
 
 	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/internal/session"
 )
 
 const (
 	keysPerWorld  = 2
+	mostWorlds    = 2
 	nodesPerWorld = 9 // after so many nobody comes without an ID any more
 )
 
@@ -23,10 +25,31 @@ type world struct {
 	number   int
 	self     xlreg.NodeID // the registry's ID
 	clusters []xlreg.Name
+	keyed    xlreg.Name // of the cluster with a key, which is not among them
 
 	mu  sync.Mutex
 	all []identified                         // nodes that are known to exist; guarded by mu
 	ids map[xlreg.ClusterID]xlreg.ClusterRef // clusters that are; likewise
+
+	orders uint64         // how many the owner is known to have given; guarded by mu
+	parked []session.Conn // guarded by mu
+}
+
+// park keeps a connection until the world ends.
+func (w *world) park(conn session.Conn) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.parked = append(w.parked, conn)
+}
+
+// end closes the connections that were parked.
+func (w *world) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, conn := range w.parked {
+		conn.Close()
+	}
+	w.parked = nil
 }
 
 // identified is an ID with the number of its key.
@@ -40,6 +63,7 @@ func newWorld(number int, self xlreg.NodeID) *world {
 	for _, name := range []string{"x", "y"} {
 		w.clusters = append(w.clusters, xlreg.Name(fmt.Sprint(name, number)))
 	}
+	w.keyed = xlreg.Name(fmt.Sprint("k", number))
 	return w
 }
 
@@ -51,10 +75,13 @@ func (w *world) addNode(id xlreg.NodeID, key int) {
 	}
 }
 
-func (w *world) addCluster(id xlreg.ClusterID, name xlreg.Name) {
+func (w *world) addCluster(c *xlreg.Cluster, orders uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.ids[id] = xlreg.ClusterRef{ID: id, Name: name}
+	w.ids[c.ID] = xlreg.ClusterRef{ID: c.ID, Name: c.Name, Key: c.Key}
+	if c.Key != "" {
+		w.orders = max(w.orders, orders)
+	}
 }
 
 // nodes returns the nodes that are known, of one key or, with -1, of all.
@@ -73,7 +100,7 @@ func (w *world) refs() []xlreg.ClusterRef {
 		refs = append(refs, xlreg.ClusterRef{Name: name})
 	}
 	for _, id := range slices.Sorted(maps.Keys(w.ids)) {
-		refs = append(refs, xlreg.ClusterRef{ID: id})
+		refs = append(refs, xlreg.ClusterRef{ID: id, Key: w.ids[id].Key})
 	}
 	return refs
 }
@@ -87,16 +114,56 @@ func (c *client) choose() *request {
 		return c.identify()
 	case len(c.world.refs()) < 2*len(c.world.clusters) && c.self != "" && n < 5:
 		return c.creation() // of a cluster that nobody has seen yet, most likely
-	case c.self == "" || n < 7:
-		return &request{verb: get, ref: c.ref(), id: c.self}
-	case n < 8:
+	case c.self == "" || n < 6:
+		return &request{verb: get, ref: c.ref(), id: c.self, modern: modern}
+	case n < 7:
 		return c.creation()
+	case modern && n < 9:
+		return c.command()
 	case modern && n < 11:
 		return c.identify()
-	case modern && (n < 13 || n < 16 && len(c.joined) > 0):
+	case modern && (n < 12 || n < 14 && len(c.joined) > 0):
 		return c.departure()
 	}
-	return &request{verb: join, ref: c.ref(), id: c.self}
+	return c.arrival()
+}
+
+// arrival joins, over 2.0 with one of few runs or none, and now and then for a new start.
+func (c *client) arrival() *request {
+	rq := &request{verb: join, ref: c.ref(), id: c.self, key: c.key}
+	if rq.modern = !c.protocol.Classic(); !rq.modern {
+		return rq
+	}
+	rq.own = c.own
+	if n := c.rnd.IntN(6); n > 0 {
+		rq.run, rq.fresh = fmt.Sprint("r", n), c.rnd.IntN(2) == 0
+	}
+	return rq
+}
+
+// command is an order of the owner's, if there is a cluster to give it in.
+func (c *client) command() *request {
+	c.world.mu.Lock()
+	serial, ref := c.world.orders+1, xlreg.ClusterRef{}
+	for id, known := range c.world.ids {
+		if known.Key != "" {
+			ref = xlreg.ClusterRef{ID: id}
+		}
+	}
+	c.world.mu.Unlock()
+	if ref.ID == "" {
+		return c.creation()
+	}
+	if c.rnd.IntN(4) == 0 {
+		serial = uint64(1 + c.rnd.IntN(int(serial)))
+	}
+	kinds := []xlreg.OrderKind{xlreg.OrderEvict, xlreg.OrderEvict, xlreg.OrderReopen, xlreg.OrderReopen, xlreg.OrderBan, 9}
+	if serial < 4 {
+		kinds = kinds[:4] // or nobody would get in any more
+	}
+	return &request{verb: order, ref: ref, modern: true, key: c.key, orders: edict{
+		kind: pick(c.rnd, kinds), serial: serial, key: c.world.number*keysPerWorld + c.rnd.IntN(keysPerWorld),
+	}}
 }
 
 // departure leaves a cluster that the node has joined in this session, if there is
@@ -106,25 +173,37 @@ func (c *client) departure() *request {
 	if len(from) == 0 || c.rnd.IntN(4) == 0 {
 		from = c.world.refs()
 	}
-	return &request{verb: leave, ref: pick(c.rnd, from), id: c.self}
+	return &request{verb: leave, ref: pick(c.rnd, from), id: c.self, modern: true, key: c.key}
 }
 
 func (c *client) creation() *request {
-	return &request{verb: create, id: c.self, asks: ask{
+	rq := &request{verb: create, id: c.self, modern: !c.protocol.Classic(), key: c.key, asks: ask{
 		name: pick(c.rnd, c.world.clusters), size: uint32(1 + c.rnd.IntN(4)), ends: pick(c.rnd, []uint32{0, 1, 1, 2}),
 	}}
+	if rq.modern && c.rnd.IntN(3) == 0 {
+		rq.asks.name, rq.asks.owner = c.world.keyed, c.nodes.owner.Public()
+	}
+	return rq
 }
 
-func (c *client) ref() xlreg.ClusterRef { return pick(c.rnd, c.world.refs()) }
+// ref names a cluster, over 2.0 now and then that with a key by its name.
+func (c *client) ref() xlreg.ClusterRef {
+	if !c.protocol.Classic() && c.rnd.IntN(5) == 0 {
+		return xlreg.ClusterRef{Name: c.world.keyed, Key: c.nodes.owner.Public()}
+	}
+	return pick(c.rnd, c.world.refs())
+}
 
 // identify chooses how the client says who it is.
 func (c *client) identify() *request {
-	mine, n := c.world.nodes(c.key), c.rnd.IntN(10)
+	mine, n, modern := c.world.nodes(c.key), c.rnd.IntN(10), !c.protocol.Classic()
 	switch {
 	case len(mine) > 0 && n < 4:
-		return &request{verb: logIn, id: pick(c.rnd, mine).id, node: node{key: c.key}}
+		return &request{verb: logIn, id: pick(c.rnd, mine).id, node: node{key: c.key}, modern: modern, key: c.key}
 	case n == 4:
-		return &request{verb: logIn, id: c.anyID(), node: node{key: c.key}}
+		return &request{verb: logIn, id: c.anyID(), node: node{key: c.key}, modern: modern, key: c.key}
+	case modern:
+		return &request{verb: register, node: c.said, modern: true, key: c.key}
 	}
 	rq := &request{verb: register, node: c.description()}
 	switch {

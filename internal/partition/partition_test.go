@@ -42,8 +42,10 @@ const goal = 35 * time.Second
 
 var protocols = []xlreg.Protocol{xlreg.Protocol20, xlreg.Protocol19, xlreg.Protocol18}
 
+// testKeys are the registry's, those of classic members, and those of members over 2.0, where
+// each needs its own and has no seat but one.
 var testKeys = sync.OnceValue(func() []*keys.Set {
-	all := make([]*keys.Set, 2)
+	all := make([]*keys.Set, 4)
 	for i := range all {
 		set, err := keys.Generate(keys.RSA, keys.DefaultBits)
 		if err != nil {
@@ -119,8 +121,12 @@ func (w *world) lose() {
 
 // form has a member of its own form the cluster.
 func (w *world) form(p xlreg.Protocol, i, n int, limits client.Limits) error {
+	set := testKeys()[1]
+	if !p.Classic() {
+		set = testKeys()[2+i/len(protocols)]
+	}
 	node, err := identity.NewNode(identity.Options{
-		Name: xlreg.Name(fmt.Sprintf("m%d", i)), Keys: testKeys()[1], Endpoints: []xlreg.Endpoint{"10.77.0.2:7000"},
+		Name: xlreg.Name(fmt.Sprintf("m%d", i)), Keys: set, Endpoints: []xlreg.Endpoint{"10.77.0.2:7000"},
 	})
 	if err != nil {
 		return err

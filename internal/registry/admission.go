@@ -81,9 +81,9 @@ func (j *joining) admitByInvite(tx records.Writer, seated bool) error {
 	if seated && invite.Uses == 0 {
 		return nil
 	}
-	used := false
 	if invite.Uses > 0 {
-		if used, err = tx.Used(c.ID, invite.Key, j.session.sum); used || err != nil {
+		used, err := tx.Used(c.ID, invite.Key, j.session.sum)
+		if used || err != nil {
 			return err
 		}
 	}

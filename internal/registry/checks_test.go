@@ -121,7 +121,9 @@ func TestOrderOfFaultsOfAJoin(t *testing.T) {
 	other.withoutEndpoints()
 	_, err = other.try(c, registry.JoinRequest{Run: "1", Fresh: true})
 	wantKind(t, err, xlreg.ErrClusterFull)
-	w.Leave(t.Context(), b.s, xlreg.ClusterRef{ID: c.ID}, registry.AllowAll)
+	if _, err := w.Leave(t.Context(), b.s, xlreg.ClusterRef{ID: c.ID}, registry.AllowAll); err != nil {
+		t.Fatal(err)
+	}
 	_, err = other.try(c, registry.JoinRequest{Run: "1"})
 	wantKind(t, err, xlreg.ErrTooFewEndpoints)
 	a.name = "b" // which is free, so only its run is wrong

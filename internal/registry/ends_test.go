@@ -373,3 +373,20 @@ func TestRevisionsOfNobody(t *testing.T) {
 		t.Errorf("since the first: %v, %v", changed, ok)
 	}
 }
+
+// How long a lease lasts does not depend on the time of day, which may be set.
+func TestLeasesAndAClockThatIsSet(t *testing.T) {
+	w := newWorldOn(t, memory.New())
+	c := w.create("c", 2)
+	a := w.person("a")
+	if _, err := a.try(c, registry.JoinRequest{Run: "1", Lease: time.Minute}); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []time.Duration{24 * time.Hour, -48 * time.Hour} {
+		w.clock.setBy(step)
+		w.pass(20 * time.Second)
+		w.wantMembers(c, 1, "a", "")
+	}
+	w.pass(21 * time.Second)
+	w.wantMembers(c, 1, "", "")
+}

@@ -46,6 +46,14 @@ func (p *person) try(c xlreg.Cluster, req registry.JoinRequest) (registry.Seat, 
 	return seat, err
 }
 
+// mustTry is try where nothing may be in the way.
+func (p *person) mustTry(c xlreg.Cluster, req registry.JoinRequest) {
+	p.w.t.Helper()
+	if _, err := p.try(c, req); err != nil {
+		p.w.t.Fatalf("%s joins: %v", p.name, err)
+	}
+}
+
 // join joins with a run; fresh says for a new start.
 func (p *person) join(c xlreg.Cluster, run xlreg.Run, fresh bool) registry.Seat {
 	p.w.t.Helper()

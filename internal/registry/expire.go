@@ -60,9 +60,10 @@ func (r *Registry) End(ctx context.Context, s *Session) {
 	}
 }
 
-// Alive notes that the session's node asks for a cluster, which renews its lease.
+// Alive notes that the session's node asks for a cluster, which renews its lease. There
+// are no leases over a classic carrier.
 func (r *Registry) Alive(s *Session, id xlreg.ClusterID) {
-	if s.sum != "" {
+	if s.sum != "" && !s.Protocol.Classic() {
 		r.leases.alive(s, id)
 	}
 }
@@ -88,7 +89,7 @@ func (r *Registry) endLease(ctx context.Context, l *lease, event string) {
 		case !r.leases.still(l):
 			return errRenewed
 		}
-		if l.waiting && seat.Epoch <= c.Completed && (l.asked == 0 || now.Before(l.seen.Add(l.asked))) {
+		if l.waiting && seat.Epoch <= c.Completed && (l.asked == 0 || r.clock.Monotonic().Before(l.since.Add(l.asked))) {
 			return errCompleted
 		}
 		freed = []records.Seat{seat}

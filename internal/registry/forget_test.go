@@ -122,8 +122,10 @@ func TestTheStoneOfADeletedCluster(t *testing.T) {
 	w := newWorldOn(t, memory.New())
 	k := w.keyed("c", 2)
 	a := w.person("a")
-	a.try(k.cluster, k.admitted(a))
-	k.order(xlreg.Order{Kind: xlreg.OrderBan, KeySum: keys.KeySum(a.set.SigKey)})
+	a.mustTry(k.cluster, k.admitted(a))
+	if _, err := k.order(xlreg.Order{Kind: xlreg.OrderBan, KeySum: keys.KeySum(a.set.SigKey)}); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := k.order(xlreg.Order{Kind: xlreg.OrderDelete}); err != nil {
 		t.Fatal(err)
 	}

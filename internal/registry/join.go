@@ -133,7 +133,7 @@ func (j *joining) take(tx records.Writer, cl *claim, p *place) error {
 	j.event, j.seat = eventOf(p.before, s.Token.ID), s
 	same := p.before != nil && len(p.frees) == 0 && sameSeat(p.before, &s)
 	if p.before != nil { // from now on it does not go with the connection that it came with
-		j.leases.alive(j.session, c.ID)
+		j.Alive(j.session, c.ID)
 	}
 	if same {
 		return j.confirm(tx, p.before)

@@ -197,8 +197,8 @@ func TestARefusedJoinIsNoUse(t *testing.T) {
 	w := newWorld(t)
 	k := w.keyed("c", 2)
 	a, b, d := w.person("a"), w.person("b"), w.person("d")
-	a.try(k.cluster, k.admitted(a))
-	b.try(k.cluster, k.admitted(b))
+	a.mustTry(k.cluster, k.admitted(a))
+	b.mustTry(k.cluster, k.admitted(b))
 	once := k.invite(time.Time{}, 1)
 	_, err := d.try(k.cluster, invited(t, once, d))
 	wantKind(t, err, xlreg.ErrClusterFull)
@@ -235,8 +235,8 @@ func TestOrders(t *testing.T) {
 	a, b := w.person("a"), w.person("b")
 	sumA, sumB := keys.KeySum(a.set.SigKey), keys.KeySum(b.set.SigKey)
 	guest := k.invite(time.Time{}, 0)
-	a.try(k.cluster, k.admitted(a))
-	b.try(k.cluster, invited(t, guest, b))
+	a.mustTry(k.cluster, k.admitted(a))
+	b.mustTry(k.cluster, invited(t, guest, b))
 	w.wantMembers(k.cluster, 1, "a", "b", "")
 
 	before := w.roster(k.cluster).State.Revision
@@ -298,7 +298,7 @@ func TestDelete(t *testing.T) {
 	w := newWorld(t)
 	k := w.keyed("c", 2)
 	a := w.person("a")
-	a.try(k.cluster, k.admitted(a))
+	a.mustTry(k.cluster, k.admitted(a))
 	ready, release, err := w.Await(t.Context(), &k.cluster, registry.Wait{Size: 2, Limit: time.Hour})
 	if err != nil {
 		t.Fatal(err)

@@ -41,7 +41,8 @@ type lease struct {
 
 	renewals uint64 // how often it has been given its whole term
 
-	seen  time.Time
+	seen  time.Time // the time of day, which may be set; what follows cannot
+	since time.Time // when it was given its whole term
 	due   time.Time // when the seat ends
 	at    time.Time // when the queue looks at it, which is not after due
 	place int       // in the queue; -1 if not there
@@ -105,8 +106,8 @@ func (ls *leases) add(l *lease) {
 func (ls *leases) renew(l *lease, s *Session) {
 	ls.hold(l, s)
 	l.renewals++
-	l.seen = ls.clock.Now()
-	l.due = l.seen.Add(l.term())
+	l.seen, l.since = ls.clock.Now(), ls.clock.Monotonic()
+	l.due = l.since.Add(l.term())
 	if l.place < 0 {
 		l.at = l.due
 		heap.Push(&ls.queue, l)
@@ -183,7 +184,7 @@ func (ls *leases) completed(id xlreg.ClusterID, epoch uint64) {
 			ls.forget(l.seatID)
 		default:
 			ls.wait(l, false)
-			l.due = l.seen.Add(l.asked)
+			l.due = l.since.Add(l.asked)
 		}
 	}
 }
@@ -245,7 +246,7 @@ func (ls *leases) ended(s *Session) (gone []lease) {
 func (ls *leases) over(limit int) (over []lease) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	now := ls.clock.Now()
+	now := ls.clock.Monotonic()
 	for len(ls.queue) > 0 && len(over) < limit && !ls.queue[0].at.After(now) {
 		l := ls.queue[0]
 		l.due = later(l.due, ls.trouble.Add(l.term()))
@@ -271,7 +272,7 @@ func (ls *leases) still(l *lease) bool {
 func (ls *leases) troubled() {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	ls.trouble = ls.clock.Now()
+	ls.trouble = ls.clock.Monotonic()
 }
 
 func later(a, b time.Time) time.Time {

@@ -25,6 +25,9 @@ const retryLater = time.Second
 type Clock interface {
 	// Now returns the time that joins are recorded with.
 	Now() time.Time
+	// Monotonic returns a time that goes on evenly when somebody sets Now, to measure
+	// how long something lasts.
+	Monotonic() time.Time
 	// AfterFunc calls f once after d unless stop is called first.
 	AfterFunc(d time.Duration, f func()) (stop func() bool)
 }
@@ -34,6 +37,9 @@ type SystemClock struct{}
 
 // Now returns time.Now.
 func (SystemClock) Now() time.Time { return time.Now() }
+
+// Monotonic returns time.Now, which has a monotonic reading.
+func (SystemClock) Monotonic() time.Time { return time.Now() }
 
 // AfterFunc is time.AfterFunc.
 func (SystemClock) AfterFunc(d time.Duration, f func()) (stop func() bool) {

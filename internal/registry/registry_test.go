@@ -42,6 +42,7 @@ const self = xlreg.NodeID("registry-itself-----")
 type fakeClock struct {
 	mu     sync.Mutex
 	now    time.Time
+	set    time.Duration // by how much somebody has set it
 	timers map[*fakeTimer]struct{}
 }
 
@@ -58,6 +59,23 @@ func (c *fakeClock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.now
+}
+
+func (c *fakeClock) Monotonic() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now.Add(-c.set)
+}
+
+// setBy sets the time of day, and nothing else goes on by that.
+func (c *fakeClock) setBy(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+	c.set += d
+	for t := range c.timers {
+		t.at = t.at.Add(d)
+	}
 }
 
 func (c *fakeClock) AfterFunc(d time.Duration, f func()) func() bool {

@@ -373,6 +373,8 @@ func (c *manualClock) Now() time.Time {
 	return c.now
 }
 
+func (c *manualClock) Monotonic() time.Time { return c.Now() }
+
 func (c *manualClock) AfterFunc(d time.Duration, f func()) func() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -280,14 +280,12 @@ func certificate(t testing.TB, key any, public any, signer any, change func(*x50
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// The server knows a client by the key that it proved, of either kind. Who signed the
-// certificate is looked at when the client registers.
+// The server knows a client by the key that it proved, of either kind.
 func TestClientCertificate(t *testing.T) {
 	ec := ecKey(t)
 	for name, shown := range map[string]*tls.Certificate{
-		"RSA":               certificate(t, clientKey(), clientKey().Public(), clientKey(), nil),
-		"P-256":             certificate(t, ec, ec.Public(), ec, nil),
-		"signed by another": certificate(t, ec, ec.Public(), clientKey(), nil),
+		"RSA":   certificate(t, clientKey(), clientKey().Public(), clientKey(), nil),
+		"P-256": certificate(t, ec, ec.Public(), ec, nil),
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := clientConfig(xlreg.Protocol20)
@@ -309,19 +307,25 @@ func TestClientCertificate(t *testing.T) {
 	}
 }
 
-// A client that shows a certificate and does not hold its key is nobody.
+// A client that shows a certificate and does not hold its key is nobody, and so is one
+// whose certificate another key has signed.
 func TestBorrowedCertificate(t *testing.T) {
-	cfg := clientConfig(xlreg.Protocol20)
 	ec := ecKey(t)
-	cfg.Certificate = certificate(t, ecKey(t), ec.Public(), ec, nil)
-	sn, cn := tcp(t)
-	accepted := accept(t, serverConfig(t), sn)
-	client, err := Connect(context.Background(), cn, cfg)
-	if err == nil {
-		defer client.Close()
-	}
-	if r := <-accepted; !errors.Is(r.err, ErrHandshake) {
-		t.Errorf("accept: %v", r.err)
+	for name, shown := range map[string]*tls.Certificate{
+		"another's":         certificate(t, ecKey(t), ec.Public(), ec, nil),
+		"signed by another": certificate(t, ec, ec.Public(), clientKey(), nil),
+	} {
+		cfg := clientConfig(xlreg.Protocol20)
+		cfg.Certificate = shown
+		sn, cn := tcp(t)
+		accepted := accept(t, serverConfig(t), sn)
+		client, err := Connect(context.Background(), cn, cfg)
+		if err == nil {
+			defer client.Close()
+		}
+		if r := <-accepted; !errors.Is(r.err, ErrHandshake) {
+			t.Errorf("%s: accept: %v", name, r.err)
+		}
 	}
 }
 

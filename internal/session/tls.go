@@ -98,9 +98,9 @@ func (s *Server) begin(ctx context.Context, l *link, hello *tls.ClientHelloInfo)
 }
 
 // admit looks at what the client showed, which may be no certificate. TLS keeps it for
-// as long as the session lasts, so one certificate is taken and nothing beside it. Of the
-// certificate only the key counts, which TLS sees proved next, in a turn, if the proof is
-// there already; the rest is looked at when the client registers.
+// as long as the session lasts, so one certificate is taken and nothing beside it. It has
+// to be signed by its own key, which TLS sees proved next, in the same turn, if the proof
+// is there already; the rest is looked at when the client registers.
 func (s *Server) admit(ctx context.Context, l *link, state *tls.ConnectionState, peer *Peer) error {
 	shown := state.PeerCertificates
 	if len(shown) == 0 {
@@ -119,8 +119,14 @@ func (s *Server) admit(ctx context.Context, l *link, state *tls.ConnectionState,
 	if _, err := keys.ParseFor(key, xlreg.Protocol20); err != nil {
 		return fmt.Errorf("client's certificate: %w", err)
 	}
+	if err := s.takeTurn(ctx, l); err != nil {
+		return err
+	}
+	if err := shown[0].CheckSignature(shown[0].SignatureAlgorithm, shown[0].RawTBSCertificate, shown[0].Signature); err != nil {
+		return fmt.Errorf("client's certificate: %w", err)
+	}
 	peer.Certificate, peer.SigKey = der, key // TLS keeps the bytes in any case
-	return s.takeTurn(ctx, l)
+	return nil
 }
 
 func newTLSConn(l *link, t *tls.Conn, codec *framing, peer Peer, limits Limits) *conn {

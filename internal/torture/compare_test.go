@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/xlattice/xlreg/internal/records"
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/bolt"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/regcred"
 )
 
@@ -62,7 +64,7 @@ func (w *world) allClusters() []xlreg.Cluster {
 // compareNodes logs in with every ID that was ever answered. Over 2.0 it is the key
 // that proves who may, so a session for each key will do.
 func (w *world) compareNodes(ctx context.Context, target *regcred.Target) error {
-	for _, keys := range memberKeys() {
+	for _, keys := range w.allKeys() {
 		node, err := identity.NewNode(identity.Options{Name: "prober", Keys: keys})
 		if err != nil {
 			return err
@@ -72,6 +74,12 @@ func (w *world) compareNodes(ctx context.Context, target *regcred.Target) error 
 		}
 	}
 	return nil
+}
+
+func (w *world) allKeys() map[xlreg.SigKey]*keys.Set {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.keys)
 }
 
 func (w *world) compareIDs(ctx context.Context, target *regcred.Target, node *identity.Node) error {
@@ -142,8 +150,9 @@ func auditNode(r records.Reader, id xlreg.NodeID, n issued) error {
 	if err != nil {
 		return err // names the node
 	}
-	if kept.Name != n.name || kept.SigKey != n.key || !slices.Contains(n.versions, occupantOf(&kept).version) {
-		return fmt.Errorf("node %v is %s at %v, registered was %s in version %v", id, kept.Name, kept.Endpoints, n.name, n.versions)
+	token := &kept.Token
+	if token.Name != n.name || token.SigKey != n.key || !slices.Contains(n.versions, occupantOf(token).version) {
+		return fmt.Errorf("node %v is %s at %v, registered was %s in version %v", id, token.Name, token.Endpoints, n.name, n.versions)
 	}
 	return nil
 }
@@ -153,7 +162,7 @@ func auditCluster(r records.Reader, cluster xlreg.Cluster) error {
 	if err != nil || kept.Cluster != cluster {
 		return fmt.Errorf("cluster %+v is %+v, %w", cluster, kept.Cluster, err)
 	}
-	seats, err := r.Seats(cluster.ID)
+	seats, err := r.Members(&kept)
 	if err != nil {
 		return err
 	}
@@ -162,7 +171,7 @@ func auditCluster(r records.Reader, cluster xlreg.Cluster) error {
 		taken = taken.With(m.Index)
 	}
 	if taken != kept.Taken || taken.Len() != len(seats) {
-		return fmt.Errorf("cluster %q has the seats %b, its record says %b", cluster.Name, taken, kept.Taken)
+		return fmt.Errorf("cluster %q has the seats %v, its record says %v", cluster.Name, taken, kept.Taken)
 	}
 	return nil
 }

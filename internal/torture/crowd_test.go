@@ -67,7 +67,7 @@ func openFiles(t *testing.T) int {
 	return int(min(limit.Cur, 1<<20)) - crowdSpare
 }
 
-// crowd is many clusters. Its members share keys and are told apart by their names.
+// crowd is many clusters, each over a carrier of its own.
 type crowd struct {
 	target  *regcred.Target
 	members [][crowdSize]crowdMember
@@ -128,14 +128,18 @@ func (c *crowd) joinOne(ctx context.Context, i, seat int) error {
 		return err
 	}
 	m := &c.members[i][seat]
+	set, err := keysOf(seat, carrier(i))
+	if err != nil {
+		return err
+	}
 	node, err := identity.NewNode(identity.Options{
-		Name: c.memberName(i, seat), Keys: memberKeys()[seat%keyPairs],
+		Name: c.memberName(i, seat), Keys: set,
 		Endpoints: []xlreg.Endpoint{xlreg.Endpoint(fmt.Sprintf("127.0.0.1:%d", firstVersion+seat))},
 	})
 	if err != nil {
 		return err
 	}
-	if m.client, err = client.Dial(ctx, c.target, client.Options{Node: node, Protocol: carrier(seat)}); err != nil {
+	if m.client, err = client.Dial(ctx, c.target, client.Options{Node: node, Protocol: carrier(i)}); err != nil {
 		return err
 	}
 	if m.id, err = m.client.Register(ctx); err != nil {

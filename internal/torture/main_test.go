@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/child"
 	"github.com/xlattice/xlreg/keys"
 )
@@ -83,7 +84,7 @@ func removePrograms() {
 	}
 }
 
-// keyPairs is how many pairs all nodes share, who are told apart by their names.
+// keyPairs is how many pairs all classic nodes share, who are told apart by their names.
 const keyPairs = 2
 
 // memberKeys are made once: they are what takes longest.
@@ -102,6 +103,35 @@ var memberKeys = sync.OnceValue(func() []*keys.Set {
 	making.Wait()
 	return all
 })
+
+// modernKeys are those of nodes over 2.0 whom classic readers are to see, as many as a
+// formation of waiters has. All have one comms key, since making keys takes long.
+var modernKeys = sync.OnceValue(func() []*keys.Set {
+	all := make([]*keys.Set, (waiters+2)/3)
+	var making sync.WaitGroup
+	for i := range all {
+		making.Go(func() {
+			set, err := keys.Generate(keys.RSA, keys.DefaultBits)
+			if err == nil {
+				all[i], err = keys.NewSet(memberKeys()[0].Comms, set.Sig)
+			}
+			if err != nil {
+				panic(err)
+			}
+		})
+	}
+	making.Wait()
+	return all
+})
+
+// keysOf returns the keys of the i-th node, which speaks p: over 2.0 a node is its key, so
+// there each has one of its own, of the kind that is made in no time.
+func keysOf(i int, p xlreg.Protocol) (*keys.Set, error) {
+	if p.Classic() {
+		return memberKeys()[i%keyPairs], nil
+	}
+	return keys.Generate(keys.P256, 256)
+}
 
 // until looks again and again until ok is true, and returns how long that took.
 func until(t *testing.T, what string, ok func() bool) time.Duration {

@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	waiters     = xlreg.MaxClusterSize
+	waiters     = xlreg.MaxClassicClusterSize
 	returnBound = 2 * time.Second // within which all are complete after a restart
 )
 
@@ -78,8 +78,12 @@ func newFormation(t *testing.T, n int) *formation {
 	t.Helper()
 	f := &formation{nodes: make([]*identity.Node, n), rosters: make([]*client.Roster, n)}
 	for i := range f.nodes {
+		set := memberKeys()[i%keyPairs]
+		if !carrier(i).Classic() {
+			set = modernKeys()[i/3]
+		}
 		node, err := identity.NewNode(identity.Options{
-			Name: xlreg.Name(fmt.Sprintf("m%d", i)), Keys: memberKeys()[i%keyPairs],
+			Name: xlreg.Name(fmt.Sprintf("m%d", i)), Keys: set,
 			Endpoints: []xlreg.Endpoint{xlreg.Endpoint(fmt.Sprintf("127.0.0.1:%d", firstVersion+i))},
 		})
 		must(t, err)

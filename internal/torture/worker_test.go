@@ -62,7 +62,9 @@ func newWorkers(t *testing.T, w *world, n int, seed uint64) []*worker {
 	protocols := []xlreg.Protocol{xlreg.Protocol20, xlreg.Protocol19, xlreg.Protocol18}
 	all := make([]*worker, n)
 	for i := range all {
-		set := memberKeys()[i%keyPairs]
+		set, err := keysOf(i, protocols[i%len(protocols)])
+		must(t, err)
+		w.addKeys(set)
 		all[i] = &worker{
 			who:   who{xlreg.Name(fmt.Sprintf("m%d", i)), set.SigKey},
 			world: w, keys: set, protocol: protocols[i%len(protocols)],

@@ -10,6 +10,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // world is the journal of all clients: what was answered to any of them, and what
@@ -22,7 +23,8 @@ type world struct {
 	names    map[xlreg.Name]xlreg.ClusterID
 	listed   []xlreg.ClusterID // clusters in the order in which they became known
 	places   map[placeKey]*place
-	answered map[string]int // by request
+	keys     map[xlreg.SigKey]*keys.Set // of all nodes
+	answered map[string]int             // by request
 	refused  map[xlreg.Kind]int
 	lost     int
 	faults   []error
@@ -46,9 +48,16 @@ func newWorld() *world {
 		clusters: make(map[xlreg.ClusterID]xlreg.Cluster),
 		names:    make(map[xlreg.Name]xlreg.ClusterID),
 		places:   make(map[placeKey]*place),
+		keys:     make(map[xlreg.SigKey]*keys.Set),
 		answered: make(map[string]int),
 		refused:  make(map[xlreg.Kind]int),
 	}
+}
+
+func (w *world) addKeys(set *keys.Set) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.keys[set.SigKey] = set
 }
 
 // mostFaults is how many are worth reading.

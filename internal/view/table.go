@@ -18,6 +18,8 @@ type Row struct {
 	Endpoints   []xlreg.Endpoint
 	Fingerprint string    // of the sig key, SHA256:…
 	Joined      time.Time // zero if that is not known
+	Seen        time.Time // the last sign of life; zero if it gives none
+	Labels      []string  // key=value
 	Verified    bool
 }
 
@@ -60,15 +62,39 @@ func (l *Layout) fits(text string) bool {
 	return true
 }
 
+// extras are the columns that are there only if some member has something in them.
+type extras struct{ seen, labels bool }
+
+func extrasOf(rows []Row) (x extras) {
+	for i := range rows {
+		x.seen = x.seen || !rows[i].Seen.IsZero()
+		x.labels = x.labels || len(rows[i].Labels) > 0
+	}
+	return x
+}
+
+// add puts the columns before the last ones of a line.
+func (x extras) add(cells []string, seen, labels string, last ...string) []string {
+	if x.seen {
+		cells = append(cells, seen)
+	}
+	if x.labels {
+		cells = append(cells, labels)
+	}
+	return append(cells, last...)
+}
+
 func table(rows []Row, now time.Time, stacked bool) string {
-	cells := [][]string{{"INDEX", "NAME", "ENDPOINTS", "JOINED", "VERIFIED"}}
+	x := extrasOf(rows)
+	cells := [][]string{x.add([]string{"INDEX", "NAME", "ENDPOINTS", "JOINED"}, "SEEN", "LABELS", "VERIFIED")}
 	for i := range rows {
 		r := &rows[i]
 		first, others := Endpoints(r.Endpoints), []xlreg.Endpoint(nil)
 		if stacked && len(r.Endpoints) > 1 {
 			first, others = string(r.Endpoints[0]), r.Endpoints[1:]
 		}
-		cells = append(cells, []string{fmt.Sprint(r.Index), string(r.Name), first, age(now, r.Joined), yesNo(r.Verified)})
+		line := []string{fmt.Sprint(r.Index), string(r.Name), first, age(now, r.Joined)}
+		cells = append(cells, x.add(line, age(now, r.Seen), words(r.Labels), yesNo(r.Verified)))
 		for _, e := range others {
 			cells = append(cells, []string{"", "", string(e)})
 		}
@@ -76,19 +102,31 @@ func table(rows []Row, now time.Time, stacked bool) string {
 	return align(cells)
 }
 
+// words returns a list as one word, "-" if it is empty.
+func words(list []string) string {
+	if len(list) == 0 {
+		return "-"
+	}
+	return strings.Join(list, ",")
+}
+
 func wideTable(rows []Row) string {
-	cells := [][]string{{"INDEX", "NAME", "ID", "ENDPOINTS", "SIG KEY", "JOINED", "VERIFIED"}}
+	x := extrasOf(rows)
+	cells := [][]string{x.add([]string{"INDEX", "NAME", "ID", "ENDPOINTS", "SIG KEY", "JOINED"}, "SEEN", "LABELS", "VERIFIED")}
 	for i := range rows {
 		r := &rows[i]
-		joined := "-"
-		if !r.Joined.IsZero() {
-			joined = r.Joined.UTC().Format(time.RFC3339)
-		}
-		cells = append(cells, []string{
-			fmt.Sprint(r.Index), string(r.Name), r.ID.String(), Endpoints(r.Endpoints), r.Fingerprint, joined, yesNo(r.Verified),
-		})
+		line := []string{fmt.Sprint(r.Index), string(r.Name), r.ID.String(), Endpoints(r.Endpoints), r.Fingerprint, moment(r.Joined)}
+		cells = append(cells, x.add(line, moment(r.Seen), words(r.Labels), yesNo(r.Verified)))
 	}
 	return align(cells)
+}
+
+// moment says when something was, "-" if that is not known.
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format(time.RFC3339)
 }
 
 // paragraphs is for windows in which no table has room.
@@ -100,7 +138,14 @@ func paragraphs(rows []Row, now time.Time) string {
 		for _, e := range r.Endpoints {
 			fmt.Fprintf(&b, "   %s\n", e)
 		}
-		fmt.Fprintf(&b, "   joined %s, verified: %s\n", age(now, r.Joined), yesNo(r.Verified))
+		for _, label := range r.Labels {
+			fmt.Fprintf(&b, "   %s\n", label)
+		}
+		seen := ""
+		if !r.Seen.IsZero() {
+			seen = "seen " + age(now, r.Seen) + ", "
+		}
+		fmt.Fprintf(&b, "   joined %s, %sverified: %s\n", age(now, r.Joined), seen, yesNo(r.Verified))
 	}
 	return b.String()
 }

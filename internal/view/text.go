@@ -32,11 +32,15 @@ func WriteFields(w io.Writer, fields []Field) error {
 
 // Fields describes the cluster for people.
 func (c *Cluster) Fields() []Field {
-	return []Field{
+	fields := []Field{
 		{"name", string(c.Name)}, {"id", c.ID},
 		{"size", fmt.Sprint(c.Size)}, {"endpoints", fmt.Sprint(c.EndpointCount)},
 		{"attrs", fmt.Sprintf("%#x", uint64(c.Attrs))},
 	}
+	if c.Key != "" {
+		fields = append(fields, Field{"key", c.Key})
+	}
+	return fields
 }
 
 func newTable(w io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(w, 0, 0, 2, ' ', 0) }

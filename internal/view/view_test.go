@@ -31,9 +31,9 @@ func TestRosterJSON(t *testing.T) {
 	if err := WriteJSON(&b, r); err != nil || !strings.Contains(b.String(), `"members": []`) {
 		t.Errorf("without members: %v, %s", err, &b)
 	}
-	r.Add(m, true)
+	r.Add(m, true, nil)
 	m.Token.Endpoints = nil
-	r.Add(m, false)
+	r.Add(m, false, nil)
 	b.Reset()
 	if err := WriteJSON(&b, r); err != nil {
 		t.Fatal(err)
@@ -92,6 +92,30 @@ func TestTable(t *testing.T) {
 		{Index: 10, Name: "longer", ID: m.Token.ID, Fingerprint: "SHA256:y"},
 	}
 	id := strings.Repeat("11", xlreg.LongIDLen)
+	lively := []Row{
+		{Index: 0, Name: "a", ID: m.Token.ID, Endpoints: m.Token.Endpoints, Fingerprint: "SHA256:x", Verified: true, Joined: now.Add(-time.Hour), Seen: now.Add(-3 * time.Second), Labels: []string{"role=db", "zone=a"}},
+		{Index: 1, Name: "b", ID: m.Token.ID, Endpoints: m.Token.Endpoints[:1], Fingerprint: "SHA256:y", Verified: true, Joined: now.Add(-time.Hour)},
+	}
+	for layout, want := range map[Layout]string{
+		{Now: now}: `INDEX  NAME  ENDPOINTS            JOINED  SEEN    LABELS          VERIFIED
+0      a     192.0.2.1:1,[::1]:2  1h ago  3s ago  role=db,zone=a  yes
+1      b     192.0.2.1:1          1h ago  -       -               yes
+`,
+		{Now: now, Width: 50, Fold: true}: `0  a
+   192.0.2.1:1
+   [::1]:2
+   role=db
+   zone=a
+   joined 1h ago, seen 3s ago, verified: yes
+1  b
+   192.0.2.1:1
+   joined 1h ago, verified: yes
+`,
+	} {
+		if got := layOut(lively, layout); got != want {
+			t.Errorf("%+v: got\n%s\nwant\n%s", layout, got, want)
+		}
+	}
 	cases := []struct {
 		name   string
 		layout Layout

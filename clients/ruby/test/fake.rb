@@ -37,6 +37,18 @@ class FakeRegistry
                                RetryMillis: (error.retry_after * 1000).round)
     end
 
+    # Fills in what a ClusterMembers of 2.0 says of the members that are in it, all of whom are the cluster's.
+    def finish(message)
+      raw = message.raw
+      raw.Epoch = raw.Revision = 1
+      raw.SeatSet = raw.WhichSet = Xlreg::Seats.write(Xlreg::Seats.below(raw.Tokens.size))
+      raw.Sum = ''
+      members = raw.Tokens.each_with_index.map do |token, index|
+        Xlreg::Member.new(index: index, token: Xlreg::Wire::Reading.roster_token(token, classic: false))
+      end
+      raw.Sum = Xlreg::Sum.of(Xlreg::Roster.new(cluster: message.cluster, state: message.state, members: members))
+    end
+
     # @return [Message] one that holds a cluster
     def cluster_reply(code, cluster = CLUSTER)
       Message.build(code, ClusterID: cluster.id.bytes, ClusterName: cluster.name, ClusterMaxSize: cluster.size,
@@ -63,7 +75,6 @@ class FakeRegistry
     @handshake = handshake || (protocol.classic? ? Handshakes.classic : Handshakes.tls)
     @said = []
     @tokens = {}
-    @certificates = {}
     @listener = TCPServer.new('127.0.0.1', 0)
     @serving = ThreadGroup.new
     @accepting = Thread.new { accept }
@@ -79,26 +90,22 @@ class FakeRegistry
                        version: Xlreg::DecimalVersion.new(2))
   end
 
-  # Hands node's certificate out when it is a member.
-  def know(node, now: Time.now) = @certificates[[node.name, node.keys.sig_key]] = node.certificate(now: now)
-
   # Makes a node a member.
   def join(node, id, now: Time.now)
     token, = node.token(protocol: protocol, id: id, now: now)
     @tokens[id] = token
-    know(node, now: now)
   end
 
   # @return [Message] the members that there are
   def roster
-    tokens = @tokens.values.map do |token|
+    tokens = @tokens.map do |id, token|
       raw = Xlreg::Wire::Requests.member(token.with(digsig: nil)).raw.MemberSpecs
-      raw.Certificate = @certificates.fetch([token.name, token.sig_key]) unless protocol.classic?
+      raw.Run = @run if @run && id == NODE_ID
       raw
     end
     message = FakeRegistry.cluster_reply(Op::CLUSTER_MEMBERS, CLUSTER.with(size: [CLUSTER.size, tokens.size].max))
     message.raw.Tokens.replace(tokens)
-    message.raw.Which = (1 << tokens.size) - 1
+    protocol.classic? ? message.raw.Which = (1 << tokens.size) - 1 : FakeRegistry.finish(message)
     message
   end
 
@@ -121,11 +128,16 @@ class FakeRegistry
   def well_behaved
     { Op::MEMBER => method(:member),
       Op::CREATE => ->(_) { FakeRegistry.cluster_reply(Op::CREATE_REPLY) },
-      Op::JOIN => ->(_) { FakeRegistry.cluster_reply(Op::JOIN_REPLY) },
+      Op::JOIN => method(:joined),
       Op::GET_CLUSTER => ->(_) { roster },
       Op::LEAVE => ->(_) { FakeRegistry.reply(Op::LEAVE_REPLY, ClusterID: CLUSTER.id.bytes) },
       Op::REG_CRED_REQUEST => ->(_) { reg_cred },
       Op::BYE => ->(_) { FakeRegistry.reply(Op::ACK) } }
+  end
+
+  def joined(message)
+    @run = message.raw.Run
+    FakeRegistry.cluster_reply(Op::JOIN_REPLY)
   end
 
   def member(message)
@@ -234,6 +246,22 @@ module Handshakes
       context.alpn_select_cb = ->(_) { alpn } if alpn
       context.verify_mode = OpenSSL::SSL::VERIFY_PEER
       context.verify_callback = ->(*) { admit }
+      [OpenSSL::SSL::SSLSocket.new(socket, context).accept,
+       Xlreg::Codec::Framing.new(read_max: Xlreg::Limits::MAX_REQUEST, write_max: Xlreg::Limits::MAX_REPLY)]
+    end
+  end
+
+  # Is a registry whose next key is at work, for which the old one vouches.
+  def succession
+    leaf, key, root = chain(signer: FakeRegistry::OTHER)
+    _, _, old = chain
+    authority = [['basicConstraints', 'CA:TRUE', true]]
+    cross = certificate('root', FakeRegistry::OTHER, FakeRegistry::SIG, [Time.now - 86_400, 181], authority)
+    lambda do |socket|
+      context = OpenSSL::SSL::SSLContext.new
+      context.min_version = OpenSSL::SSL::TLS1_3_VERSION
+      context.add_certificate(leaf, key, [root, cross, old])
+      context.alpn_select_cb = ->(_) { 'xlreg/2' }
       [OpenSSL::SSL::SSLSocket.new(socket, context).accept,
        Xlreg::Codec::Framing.new(read_max: Xlreg::Limits::MAX_REQUEST, write_max: Xlreg::Limits::MAX_REPLY)]
     end

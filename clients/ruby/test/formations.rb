@@ -50,7 +50,6 @@ module Formations
   def with_fake(protocol)
     FakeRegistry.run(protocol) do |fake|
       me = node(0, endpoints: ['127.0.0.1:7001'])
-      fake.know(me)
       fake.join(node(1, endpoints: ['127.0.0.1:7002']), FakeRegistry::OTHER_ID)
       yield fake, me
     end

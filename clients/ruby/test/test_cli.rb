@@ -52,7 +52,7 @@ class TestCLI < Minitest::Test
       end
       [[], ['nothing'], ['get', *at], ['get', 'a b', *at], %w[get web], ['get', 'web', '--size', '3', *at],
        ['join', 'web', '--create', *at], ['join', 'web', '--endpoint', '0.0.0.0:1', *at], ['create', 'web', *at],
-       ['create', 'web', '--size', '65', *at], ['get', 'web', '--wait', 'soon', *at],
+       ['create', 'web', '--size', '1025', *at], ['get', 'web', '--wait', 'soon', *at],
        ['get', 'web', '--protocol', '1.7', *at], ['get', 'web', '-o', 'xml', *at]].each do |arguments|
         out, err, code = run_ruby(*arguments)
         assert_equal [2, '', 1], [code, out, err.lines.size], arguments.inspect
@@ -129,7 +129,7 @@ class TestCLI < Minitest::Test
     [2, 'cred', "'cred': want show or url or fetch"],
     [2, 'cred show', 'takes one FILE'],
     [2, 'version now', 'takes nothing'],
-    [2, 'node init x --bits 1024', 'want 2048, 3072 or 4096'],
+    [2, 'node init x --key rsa1024', 'want p256, rsa2048, rsa3072, rsa4096'],
     [2, 'node init x --sig-key k', 'give both'],
     [2, 'node show a --size 3', 'unknown flag: --size'],
     [2, 'node init x --name 7up', '--name: ill-formed name'],
@@ -154,7 +154,7 @@ class TestCLI < Minitest::Test
     [2, 'get codes --protocol 3.0', 'want 2.0, 1.9 or 1.8'],
     [2, 'get codes --nonsense', '--nonsense'],
     [2, 'create codes --node a', 'how many members with --size N'],
-    [2, 'create codes --size 65', '--size 65: want 2 to 64'],
+    [2, 'create codes --size 1025', '--size 1025: want 2 to 1024'],
     [2, 'create codes --size 2 --endpoints 17', '--endpoints 17: want 1 to 16'],
     [2, 'create codes --size 2 --unique --protocol 1.9', 'needs protocol 2.0'],
     [2, 'join codes --node d', '--endpoint HOST:PORT'],

@@ -18,7 +18,6 @@ class TestClock < Minitest::Test
 
   def form(fake, **more, &)
     me = node(0, endpoints: ['127.0.0.1:7001'])
-    fake.know(me)
     fake.join(node(1, endpoints: ['127.0.0.1:7002']), FakeRegistry::OTHER_ID)
     Xlreg.form(fake.cred, node: me, cluster: 'web', size: 2, timeout: PATIENCE, **more, &)
   end

@@ -30,7 +30,7 @@ class TestCommands < Minitest::Test
   def test_nodes
     in_folder do
       out, err, code = run_here('node', 'init', 'n0', '--name', 'n0', '--endpoint', '127.0.0.1:1,[::1]:2',
-                                '--bits', '3072')
+                                '--key', 'rsa3072')
       assert_equal ['', 0], [err, code]
       assert_match(/^name +n0\n.*^key bits +3072\nendpoints +127.0.0.1:1,\[::1\]:2$/m, out)
       with_registry do |registry|

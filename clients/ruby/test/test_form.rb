@@ -143,7 +143,6 @@ class TestForm < Minitest::Test
     FakeRegistry.run(protocol, script) do |fake|
       @me = node(0, endpoints: ['127.0.0.1:7001'])
       @told = []
-      fake.know(@me)
       fake.join(node(1, endpoints: ['127.0.0.1:7002']), FakeRegistry::OTHER_ID)
       yield fake
     end
@@ -219,10 +218,15 @@ class TestForm < Minitest::Test
       assert_equal ['m1'], membership.roster.unverified.map(&:name)
       assert_equal 2, membership.refresh(timeout: PATIENCE).members.size
       strict = Xlreg::Membership.new(Xlreg::Options.of(registry.url, node: membership.node),
-                                     membership.roster.with(members: [membership.me]), membership.me.id)
+                                     membership.roster.with(members: [membership.me]), place_of(membership))
       assert_raises(Xlreg::UnverifiedError) { strict.refresh(timeout: PATIENCE) }
       assert_equal 1, strict.roster.members.size
     end
+  end
+
+  def place_of(membership)
+    token = membership.me.token
+    Xlreg::Place.new(id: token.id, key: token.sig_key, run: token.run, epoch: 1)
   end
 
   # The name that was made up is asked for again, and not another one.

@@ -65,14 +65,15 @@ class TestFuzz < Minitest::Test
   def read_message(data)
     message = Xlreg::Wire::Message.decode(data)
     %i[error cluster member_ok registry].each { |read| forgiving { message.public_send(read) } }
-    message.members.each { |member| forgiving { Xlreg::Verifier.verify(member, Xlreg::Protocol::V20) } }
+    message.part.members.each { |member| forgiving { Xlreg::Verifier.verify(member, Xlreg::Protocol::V20) } }
   end
 
   def read_certificate(data)
     token = Xlreg::Token.new(name: 'm0', comms_key: SIG_KEY, sig_key: SIG_KEY)
     forgiving { Xlreg::Certificate.check_self_signed(data) }
-    forgiving { Xlreg::Certificate.check(data, token) }
-    forgiving { Xlreg::RegistryCertificate.check_leaf(data, SIG_KEY) }
+    forgiving { Xlreg::Certificate.check(token.with(certificate: data), data) }
+    forgiving { Xlreg::Certificate.field_of(data) }
+    forgiving { Xlreg::RegistryCertificate.check([data, data, data], sig_key: SIG_KEY) }
     forgiving { Xlreg::RegistryCertificate.find_key([data, data], Xlreg::PublicKey.fingerprint(SIG_KEY)) }
     Xlreg::OwnCertificate.new(data).serves?(Time.now)
   end

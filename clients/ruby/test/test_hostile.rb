@@ -162,7 +162,7 @@ class TestHostile < Minitest::Test
     'another ID' => [Op::JOIN, { id: Xlreg::ClusterID.new('x' * 32) }, ->(client) { client.join(CLUSTER.id) },
                      Xlreg::ProtocolError],
     'another size' => [Op::CREATE, { size: 3 }, STEPS[Op::CREATE], Xlreg::ClusterSizeError],
-    '65 members' => [Op::CREATE, { size: 65 }, STEPS[Op::CREATE], Xlreg::ProtocolError],
+    '1025 members' => [Op::CREATE, { size: 1025 }, STEPS[Op::CREATE], Xlreg::ProtocolError],
     '17 endpoints' => [Op::CREATE, { endpoint_count: 17 }, STEPS[Op::CREATE], Xlreg::ProtocolError],
     'a bad name' => [Op::CREATE, { name: 'a b' }, STEPS[Op::CREATE], Xlreg::ProtocolError] }.each do |name, row|
     define_method("test_a_reply_about_#{name}") do
@@ -183,13 +183,24 @@ class TestHostile < Minitest::Test
     'ID' => [->(raw) { raw.Tokens[1].ID = 'short' }, Xlreg::ProtocolError],
     'token missing' => [->(raw) { raw.Tokens.replace([raw.Tokens[0]]) }, Xlreg::ProtocolError],
     'member twice' => [->(raw) { raw.Tokens.replace([raw.Tokens[0]] * 2) }, Xlreg::ProtocolError],
-    'impossible index' => [->(raw) { raw.Which = 1 | (1 << 40) }, Xlreg::ProtocolError],
+    'some proofs' => [->(raw) { raw.Tokens[1].CommsSig = '' }, Xlreg::BadSignatureError],
+    'no proofs' => [->(raw) { %w[DigSig2 Certificate CommsSig].each { |one| raw.Tokens[1][one] = '' } },
+                    Xlreg::UnverifiedError],
+    'comms key' => [->(raw) { raw.Tokens[1].CommsKey = raw.Tokens[0].CommsKey }, Xlreg::BadSignatureError],
+    'labels' => [->(raw) { raw.Tokens[1].Labels = Xlreg::Labels.encode('role' => 'x') }, Xlreg::BadSignatureError],
+    'run' => [->(raw) { raw.Tokens[1].Run = 'another' }, nil],
+    'impossible index' => [->(raw) { raw.WhichSet = raw.SeatSet = "\x01\x01" }, Xlreg::ProtocolError],
+    'seat that is not taken' => [->(raw) { raw.SeatSet = "\x01" }, Xlreg::ProtocolError],
     'another cluster' => [->(raw) { raw.ClusterID = 'x' * 32 }, Xlreg::ProtocolError]
   }.freeze
 
   FORGERIES.each do |name, (change, kind)|
     define_method("test_a_roster_with_a_forged_#{name}") do
-      assert_raises(kind) { form_with_forged(change) }
+      assert_raises(Xlreg::ProtocolError, *kind) { form_with_forged(change) }
+      next if kind == Xlreg::ProtocolError
+
+      lie = ->(message) { FakeRegistry.finish(message) } # has the right sum to it
+      kind ? assert_raises(kind) { form_with_forged(change, lie) } : form_with_forged(change, lie)
     end
   end
 
@@ -197,7 +208,7 @@ class TestHostile < Minitest::Test
     define_method("test_whether_a_session_outlives_an_error_over_#{protocol}") do
       refusal = ->(_) { FakeRegistry.error(Xlreg::NoSuchClusterNameError.new) }
       FakeRegistry.run(protocol, { Op::JOIN => refusal }) do |fake|
-        fake.know(me = node(0))
+        me = node(0)
         client(fake, node: me) do |one|
           assert_equal FakeRegistry::NODE_ID, one.register
           assert_raises(Xlreg::NoSuchClusterNameError) { one.join('web') }
@@ -247,12 +258,12 @@ class TestHostile < Minitest::Test
     end
   end
 
-  def form_with_forged(forge)
+  # Has a cluster formed with a roster that somebody has changed, and lied about then.
+  def form_with_forged(forge, lie = ->(message) { message })
     FakeRegistry.run('2.0') do |fake|
       me = node(0, endpoints: ['127.0.0.1:7001'])
-      fake.know(me)
       fake.join(node(1, endpoints: ['127.0.0.1:7002']), FakeRegistry::OTHER_ID)
-      fake.script[Op::GET_CLUSTER] = ->(_) { fake.roster.tap { |roster| forge.call(roster.raw) } }
+      fake.script[Op::GET_CLUSTER] = ->(_) { fake.roster.tap { |roster| forge.call(roster.raw) && lie.call(roster) } }
       Xlreg.form(fake.cred, node: me, cluster: 'web', size: 2, timeout: PATIENCE)
     end
   end

@@ -50,7 +50,7 @@ class TestMTLS < Minitest::Test
   # A client that shows a certificate for a token, with keys of its own.
   def showing(token, keys)
     named = token.with(comms_key: keys.comms_key, sig_key: keys.sig_key)
-    der = Xlreg::Certificate.make(keys.sig, named)
+    der = Xlreg::Certificate.build(named.with(certificate: Xlreg::Certificate.make(keys.sig, named)))
     trusting.tap { |context| context.add_certificate(OpenSSL::X509::Certificate.new(der), keys.sig) }
   end
 

@@ -54,7 +54,7 @@ class TestNode < Minitest::Test
       File.write(File.join(path, 'sig.pem'), keys.sig.to_pem, perm: 0o600) # PKCS #1
       other = Xlreg::TestHelper.keys(1)
       assert_raises(Xlreg::NodeError) { make(path, keys: other) }
-      assert_raises(Xlreg::NodeError) { make(path, keys: nil, bits: 3072) }
+      assert_raises(Xlreg::NodeError) { make(path, keys: nil, key: 'rsa3072') }
       make(path) { |node| assert_equal keys.sig_key, node.keys.sig_key }
     end
   end
@@ -78,7 +78,8 @@ class TestNode < Minitest::Test
     node = node(0, endpoints: ['127.0.0.1:7001', 'a.example:1', '[::1]:2'])
     token, der = node.token(protocol: V20)
     Xlreg::Signatures.verify_token(token, der)
-    Xlreg::Certificate.check(der, token)
+    Xlreg::Certificate.check(token, der)
+    Xlreg::Signatures.verify_comms(token)
     assert_equal token.digsig2, node.token(protocol: V20)[0].digsig2
     classic, none = node.token(protocol: V19)
     Xlreg::Signatures.verify_classic(classic)
@@ -137,7 +138,7 @@ class TestNode < Minitest::Test
         before = File.binread(File.join(path, 'cert.pem'))
         der = node.certificate # Go's serves
         assert_equal before, File.binread(File.join(path, 'cert.pem'))
-        Xlreg::Certificate.check(der, node.token(protocol: V20)[0])
+        Xlreg::Certificate.check(node.token(protocol: V20)[0], der)
       end
     end
   end
@@ -187,7 +188,7 @@ class TestNode < Minitest::Test
      -> { Xlreg::Registration.new(sig: 'nonsense', id: REGISTRATION[:id]) },
      -> { Xlreg::Registration.new(**REGISTRATION, name: 'a b') }].each { |make| assert_raises(Xlreg::Error, &make) }
     assert_raises(ArgumentError) { Xlreg::Node.new(name: 'm0', keys: keys, certificate_life: 60) }
-    assert_raises(ArgumentError) { Xlreg::Keys.generate(bits: 1024) }
+    assert_raises(ArgumentError) { Xlreg::Keys.generate('rsa1024') }
   end
 
   # Threads that change a node at once leave it as the last of them wanted.

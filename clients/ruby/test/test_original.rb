@@ -125,14 +125,22 @@ class TestOriginal < Minitest::Test
     end
   end
 
-  # What is always said to whoever it is.
+  # Over a classic carrier it is always said, since original servers take none for nobody; over 2.0 none is for all.
   def test_a_request_for_members_says_for_whom
-    seen = []
-    FakeRegistry.run('2.0') do |fake|
-      fake.script[FakeRegistry::Op::GET_CLUSTER] = ->(message) { (seen << message.raw) && fake.roster }
-      Xlreg::Client.open(fake.cred, node: node(0)) { |client| client.members('web') && client.cluster('web') }
+    modern, classic = %w[2.0 1.9].map do |protocol|
+      [].tap do |seen|
+        FakeRegistry.run(protocol) do |fake|
+          fake.script[FakeRegistry::Op::GET_CLUSTER] = ->(message) { (seen << message.raw) && fake.roster }
+          Xlreg::Client.open(fake.cred, node: node(0), protocol: protocol) do |client|
+            client.members('web') && client.cluster('web')
+          end
+        end
+      end
     end
-    assert_equal [(1 << 64) - 1, 0], seen.map(&:Which)
-    assert seen.all?(&:has_Which?)
+    assert_equal([1], modern.each_index.select { |i| modern[i].has_WhichSet? })
+    assert_equal ['', ''], modern.map(&:WhichSet)
+    assert modern.none?(&:has_Which?)
+    assert classic.all?(&:has_Which?)
+    assert_equal [(1 << 12) - 1, 0], classic.values_at(0, -1).map(&:Which)
   end
 end

@@ -54,7 +54,6 @@ class TestOtherServers < Minitest::Test
                      handshake: ->(socket) { handshakes.shift.call(socket) }) do |fake|
       told = []
       me = node(0, endpoints: ['127.0.0.1:7001'])
-      fake.know(me)
       fake.join(node(1, endpoints: ['127.0.0.1:7002']), FakeRegistry::OTHER_ID)
       Xlreg.form(fake.cred, node: me, cluster: 'web', size: 2, timeout: PATIENCE) do |now|
         told << now.error.class if now.error

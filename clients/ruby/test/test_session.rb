@@ -141,7 +141,9 @@ class TestSession < Minitest::Test
       Xlreg::Roster.new(cluster: FakeRegistry::CLUSTER.with(size: 4), members: @members.first(count))
     end
 
-    def verify(roster) = roster
+    def verify(roster, _key) = roster
+
+    def protocol = Xlreg::Protocol::V20
 
     def options = Xlreg::Options.new(timing: Xlreg::Timing::DEFAULT.with(wait: 300.0))
   end

@@ -106,11 +106,11 @@ class TestTiming < Minitest::Test
   def test_refresh_and_leave
     FakeRegistry.run('2.0') do |fake|
       me = node(0, endpoints: ['127.0.0.1:7001'])
-      fake.know(me)
       fake.join(node(1), FakeRegistry::OTHER_ID)
       known = Xlreg.form(fake.cred, node: me, cluster: 'web', size: 2).roster
       slow = options(fake.cred, node: me, timing: FAST.with(answer: 100.0))
-      membership = Xlreg::Membership.new(slow, known, FakeRegistry::NODE_ID)
+      place = Xlreg::Place.new(id: FakeRegistry::NODE_ID, key: me.keys.sig_key)
+      membership = Xlreg::Membership.new(slow, known, place)
       fake.script.merge!(SILENT)
       takes(REAL.call, Xlreg::SessionEndedError) { membership.refresh }
       takes(REAL.call, Xlreg::SessionEndedError) { membership.leave }

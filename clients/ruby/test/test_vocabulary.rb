@@ -25,8 +25,8 @@ class TestVocabulary < Minitest::Test
   end
 
   def test_kinds
-    assert_equal (1..20).to_a, Xlreg::KINDS.keys
-    assert_equal 20, Xlreg::KINDS.values.map { |kind| kind::TEXT }.uniq.size
+    assert_equal (1..24).to_a, Xlreg::KINDS.keys
+    assert_equal 24, Xlreg::KINDS.values.map { |kind| kind::TEXT }.uniq.size
     error = Xlreg::ClusterFullError.new('3 of 3', retry_after: 2.5)
     assert_equal ['cluster is full: 3 of 3', 13, '3 of 3', 2.5],
                  [error.message, error.code, error.detail, error.retry_after]
@@ -139,9 +139,9 @@ class TestVocabulary < Minitest::Test
   # What names a cluster, in each form that is taken.
   def test_references
     cluster = roster.cluster
-    assert_equal [cluster.id, 'web'], Xlreg::ClusterRef.of(cluster).to_a
-    assert_equal [cluster.id, ''], Xlreg::ClusterRef.of(cluster.id).to_a
-    assert_equal [nil, 'web'], Xlreg::ClusterRef.of(:web).to_a
+    assert_equal [cluster.id, 'web', nil], Xlreg::ClusterRef.of(cluster).to_a
+    assert_equal [cluster.id, '', nil], Xlreg::ClusterRef.of(cluster.id).to_a
+    assert_equal [nil, 'web', nil], Xlreg::ClusterRef.of(:web).to_a
     assert_predicate Xlreg::ClusterRef.of(nil), :none?
     ref = Xlreg::ClusterRef.new
     assert_same ref, Xlreg::ClusterRef.of(ref)

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# The vectors about messages: what they hold, what is refused, and what a registry keeps of a token.
+# The vectors about messages: what they hold, and what is refused.
 module VectorMessages
   Op = Xlreg::Wire::Op
   Message = Xlreg::Wire::Message
@@ -10,10 +10,9 @@ module VectorMessages
   # How this gem reads what a registry sends.
   READERS = {
     Op::REG_CRED_REPLY => :registry, Op::MEMBER_OK => :member_ok, Op::CREATE_REPLY => :cluster,
-    Op::JOIN_REPLY => :cluster, Op::CLUSTER_MEMBERS => :members, Op::LEAVE_REPLY => :cluster,
+    Op::JOIN_REPLY => :cluster, Op::ORDER_REPLY => :cluster, Op::LEAVE_REPLY => :cluster,
     Op::ERROR => :error, Op::ACK => :error
   }.freeze
-  NODE_KNOWN = Xlreg::NodeAttrs::KNOWN
 
   def run_message(vector)
     plain, = Vectors.unhex(vector['input'], 'plain')
@@ -34,7 +33,12 @@ module VectorMessages
   end
 
   def describe_field(field, value)
-    return value.to_a.map { |one| one.is_a?(String) ? one : describe(one) } if field.label == :repeated
+    return value.to_a.map { |one| describe_value(field, one) } if field.label == :repeated
+
+    describe_value(field, value)
+  end
+
+  def describe_value(field, value)
     return describe(value) if field.type == :message
     return value.to_s if field.type == :uint64
 
@@ -44,30 +48,57 @@ module VectorMessages
   # Reads a message as its receiver does, and makes it anew from that. What only a registry sends this
   # gem cannot make; that is read and returned.
   def rebuild(message)
-    raise Xlreg::BadTagError unless message.op.between?(1, 15)
+    raise Xlreg::BadTagError unless message.op.between?(1, 17)
     return rebuild_member(message.raw) if message.op == Op::MEMBER
     return message.tap { message.public_send(READERS[message.op]) } if READERS.key?(message.op)
+    return message.tap { message.part(classic: message.raw.has_Which?) } if message.op == Op::CLUSTER_MEMBERS
 
     rebuild_request(message.op, message.raw)
   end
 
   def rebuild_request(code, raw)
-    ref = Xlreg::ClusterRef.new(id: (Xlreg::ClusterID.new(raw.ClusterID) if raw.has_ClusterID?), name: raw.ClusterName)
     case code
     when Op::CREATE then Requests.create(name: raw.ClusterName, size: raw.ClusterMaxSize,
-                                         endpoint_count: raw.EndPointCount, attrs: raw.ClusterAttrs)
-    when Op::GET_CLUSTER then rebuild_get(ref, raw)
-    when Op::JOIN then Requests.join(ref)
-    when Op::LEAVE then Requests.leave(ref)
+                                         endpoint_count: raw.EndPointCount, attrs: raw.ClusterAttrs,
+                                         key: cluster_key(raw), sig: given(raw, 'OwnerSig'))
+    when Op::GET_CLUSTER then rebuild_get(ref(raw), raw)
+    when Op::JOIN then Requests.join(ref(raw), entry(raw))
+    when Op::LEAVE then Requests.leave(ref(raw))
+    when Op::ORDER then Requests.order(raw.OwnerOrder, raw.OwnerSig)
     when Op::BYE then Requests.bye
     when Op::REG_CRED_REQUEST then Requests.reg_cred
     end
   end
 
+  def given(raw, name) = (raw[name] if raw.public_send("has_#{name}?"))
+
+  def ref(raw)
+    Xlreg::ClusterRef.new(id: (Xlreg::ClusterID.new(raw.ClusterID) if raw.has_ClusterID?), name: raw.ClusterName,
+                          key: cluster_key(raw))
+  end
+
+  # As a registry does it, which this gem's own requests never need.
+  def cluster_key(raw)
+    key = given(raw, 'ClusterKey')
+    raise Xlreg::IllFormedNameError, 'cluster key' unless key.nil? || key.bytesize == Xlreg::Limits::CLUSTER_KEY
+
+    key
+  end
+
+  def entry(raw)
+    run = given(raw, 'Run')
+    raise Xlreg::IllFormedTokenError, 'Run' if run.to_s.bytesize > Xlreg::Limits::MAX_RUN || (raw.Fresh && run.nil?)
+
+    Xlreg::Wire::Entry.new(admission: given(raw, 'Admission'), run: run, fresh: raw.Fresh,
+                           lease: (raw.LeaseMillis / 1000.0 if raw.has_LeaseMillis?))
+  end
+
   def rebuild_get(ref, raw)
-    Requests.get(ref, which: (raw.Which if raw.has_Which?),
-                      wait_size: (raw.WaitSize if raw.has_WaitSize?),
-                      wait_millis: (raw.WaitMillis if raw.has_WaitMillis?))
+    classic = raw.has_Which?
+    wait = { wait_size: 'WaitSize', wait_millis: 'WaitMillis', since_revision: 'SinceRevision', wait_epoch: 'WaitEpoch',
+             sign: 'Sign' }.transform_values { |name| given(raw, name) }
+    which = classic ? raw.Which : given(raw, 'WhichSet')&.then { |set| Xlreg::Seats.read(set) }
+    Requests.get(ref, classic: classic, which: which, **wait)
   end
 
   def rebuild_member(raw)
@@ -79,70 +110,33 @@ module VectorMessages
 
   def token_protocol(raw) = raw.MemberSpecs.DigSig2.empty? ? Xlreg::Protocol::V19 : Xlreg::Protocol::V20
 
-  # Reads a token as a registry does, keys and all.
-  def read_token(raw, protocol)
-    token = Reading.token(raw)
-    [token.comms_key, token.sig_key].each { |key| Xlreg::PublicKey.parse(key, modern: !protocol.classic?) }
-    token
-  rescue Xlreg::PublicKeyError => e
-    raise Xlreg::IllFormedTokenError, e.message
-  end
-
-  def run_token(vector)
-    source, want = vector.values_at('input', 'want')
-    wire, shown = Vectors.unhex(source, 'message', 'certificate')
-    protocol = Xlreg::Protocol.of(source['protocol'])
-    token = read_token(Message.decode(wire).raw.MemberSpecs, protocol)
-    check_kept(admit(token, protocol, shown), want)
-    assert_equal token.digsig, Xlreg::Signatures.sign_classic(Vectors.key(want['signer']), token) if protocol.classic?
-    assert_equal wire, Requests.member(token).encode
-  end
-
-  def check_kept(kept, want)
-    assert_equal want.values_at('name', 'attrs'), [kept.name, kept.attrs.to_s]
-    assert_equal want['endpoints'], kept.endpoints.map(&:to_s)
-    assert_equal Vectors.unhex(want, 'comms_key', 'sig_key'), [kept.comms_key, kept.sig_key]
-    assert_equal want['id'], kept.id.to_s if want.key?('id')
-    assert_equal want['handed_out'], !kept.certificate.nil? if want.key?('handed_out')
-  end
-
-  # Holds a token against the rules for registering, and returns what is kept.
-  def admit(token, protocol, shown)
-    return admit_classic(token) if protocol.classic?
-    raise Xlreg::IllFormedTokenError, 'unknown attributes' unless (token.attrs & ~NODE_KNOWN).zero?
-
-    shown_key = Xlreg::Certificate.check_self_signed(shown)
-    raise Xlreg::BadSignatureError, 'not the key of the certificate shown' unless shown_key == token.sig_key
-
-    Xlreg::Signatures.verify_token(token, shown)
-    hand_out(token, shown)
-  end
-
-  def admit_classic(token)
-    Xlreg::Signatures.verify_classic(token)
-    token.with(attrs: token.attrs & NODE_KNOWN, digsig: nil)
-  end
-
-  def hand_out(token, shown)
-    Xlreg::Certificate.check(shown, token)
-    token.with(certificate: shown)
-  rescue Xlreg::CertificateError
-    token
-  end
-
   def run_roster(vector)
     source = vector['input']
-    wire, = Vectors.unhex(source, 'message')
+    wire, key = Vectors.unhex(source, 'message', 'cluster_key')
     protocol = Xlreg::Protocol.of(source['protocol'])
-    members = Message.decode(wire).members.map { |member| Xlreg::Verifier.verify(member, protocol) }
-    assert_equal(vector['want']['members'], members.map { |member| describe_member(member) })
+    part = Message.decode(wire).part(classic: protocol.classic?)
+    members = verified(part, protocol, (key unless key.empty?))
+    assert_equal(vector['want']['members'].to_a, members.map { |member| describe_member(member) })
+  end
+
+  # Verifies members as a client does, which has a whole roster or asks for the rest.
+  def verified(part, protocol, key)
+    raise Xlreg::BadSignatureError, 'cluster of another key' if key && part.cluster.key != key
+    return Xlreg::Verifier.new(protocol).verify(part.roster, key).members if part.whole? || protocol.classic?
+
+    part.members.map { |member| Xlreg::Verifier.verify(member, protocol, part.cluster, key) }
   end
 
   def describe_member(member)
-    { 'index' => member.index, 'name' => member.name, 'id' => member.id.to_s,
-      'attrs' => member.token.attrs.to_s, 'endpoints' => member.endpoints.map(&:to_s),
-      'joined_millis' => ((member.token.joined || 0).to_r * 1000).to_i.to_s, 'verified' => member.verified? }
+    token = member.token
+    { 'index' => member.index, 'name' => member.name, 'id' => member.id.to_s, 'attrs' => token.attrs.to_s,
+      'endpoints' => member.endpoints.map(&:to_s), 'joined_millis' => millis(token.joined || 0),
+      'verified' => member.verified?, 'lease_millis' => (token.lease && (token.lease * 1000).round),
+      'seen_millis' => (token.seen && millis(token.seen)), 'run' => token.run&.unpack1('H*'),
+      'labels' => token.labels&.unpack1('H*') }.compact
   end
+
+  def millis(time) = (time.to_r * 1000).to_i.to_s
 
   # Verifies the signature in a Member that an original client sent.
   def verify_recorded(message)

@@ -30,7 +30,7 @@ module GenProto
     file = compile
     file.clear_options
     message = file.message_type[0]
-    [message, message.nested_type[0]].each { |type| type.field.each(&:clear_json_name) }
+    [*file.message_type, message.nested_type[0]].each { |type| type.field.each(&:clear_json_name) }
     op = message.field.find { |field| field.name == 'Op' }
     op.type = :TYPE_INT32
     op.clear_type_name
@@ -67,6 +67,10 @@ module GenProto
             DESCRIPTOR
             XLRegMsg = POOL.lookup('xlreg.XLRegMsg').msgclass
             Token = POOL.lookup('xlreg.XLRegMsg.Token').msgclass
+            Admission = POOL.lookup('xlreg.Admission').msgclass
+            OwnerOrder = POOL.lookup('xlreg.OwnerOrder').msgclass
+            Labels = POOL.lookup('xlreg.Labels').msgclass
+            Label = POOL.lookup('xlreg.Label').msgclass
           end
         end
       end

@@ -5,6 +5,10 @@ module Xlreg
   # A reader's wait for a cluster's members. It survives restarts of the registry; see Xlreg.await.
   # @api private
   class Awaiting
+    # Seconds until it is looked whether the owner has created the cluster.
+    NOT_YET = 0.2
+    private_constant :NOT_YET
+
     # @param options [Options]
     # @param ref [ClusterRef]
     # @param size [Integer] 0 is as many as the cluster is made for
@@ -35,6 +39,10 @@ module Xlreg
         seen = method(:seen) if @progress
         waiter = Waiter.new(dialogue, @ref, size: @size, seen: seen, follow: @follow, look: true)
         waiter.wait(limit)
+      rescue NoSuchClusterNameError => e
+        raise unless @ref.key
+
+        raise TryLaterError.new("the cluster's owner has not created it yet: #{e.message}", retry_after: NOT_YET)
       ensure
         @last = waiter.last if waiter&.last
         @heard_at = dialogue.heard_at
@@ -60,9 +68,11 @@ module Xlreg
   # Waits until a cluster has its members, and returns them. It carries on when the registry is restarted,
   # and needs no node over 2.0.
   #
-  # @param target [Target, RegCred, String] the registry: an xlreg:// line, the name of a regCred file, or
-  #   credentials
-  # @param cluster [String, ClusterID, Cluster, ClusterRef] its name or ID
+  # With a ticket it waits for the cluster's owner to create it, too, and verifies every member's leave.
+  #
+  # @param target [Target, RegCred, Ticket, String] the registry: an xlreg:// line, the name of a regCred file, or
+  #   credentials; or a ticket, or the line of one
+  # @param cluster [String, ClusterID, Cluster, ClusterRef, nil] its name or ID; nil is that of the ticket
   # @param size [Integer] how many members to wait for; 0 is as many as the cluster is made for
   # @param node [Node, nil] the node that asks; a classic carrier needs one
   # @param protocol [Protocol, String, nil] 2.0, unless "1.9" or "1.8" is chosen
@@ -77,8 +87,10 @@ module Xlreg
   #
   # @example
   #   Xlreg.await('regCred.dat', 'web', timeout: 60).members.map(&:name)  # => ["m0", "m1"]
-  def self.await(target, cluster, size: 0, node: nil, protocol: nil, timeout: nil, &progress)
+  def self.await(target, cluster = nil, size: 0, node: nil, protocol: nil, timeout: nil, &progress)
+    target = Ticket.load(target) if Ticket.line?(target)
+    ref = ClusterRef.of(cluster || (target if target.is_a?(Ticket)))
     options = Options.of(target, node: node, protocol: protocol)
-    Awaiting.new(options, ClusterRef.of(cluster), size, progress).run(Limit.new(timeout))
+    Awaiting.new(options, ref, size, progress).run(Limit.new(timeout))
   end
 end

@@ -10,7 +10,7 @@ module Xlreg
       given = [@command[:comms_key], @command[:sig_key]].compact.map { |path| PrivateKey.read(path) }
       keys = Keys.new(comms: given[0], sig: given[1]) unless given.empty?
       Node.init(@command.argument, name: @command[:name], endpoints: @command.endpoint, keys: keys,
-                                   bits: @command[:bits]) { |node| show_node(node) }
+                                   key: @command[:key]) { |node| show_node(node) }
     end
 
     def node_show = show_node(Node.load(@command.argument))
@@ -20,9 +20,15 @@ module Xlreg
       shown = { 'name' => node.name, 'attrs' => node.attrs, 'endpoints' => ends, 'sig' => node.keys.fingerprint,
                 'registries' => node.registrations.map(&:to_h) }
       @output.fields(shown, [['name', node.name], ['directory', node.directory], ['sig key', node.keys.fingerprint],
-                             ['key bits', node.keys.sig.n.num_bits.to_s],
+                             ['key bits', key_bits(node.keys.sig)],
                              ['endpoints', ends.empty? ? '-' : ends.join(',')],
                              *node.registrations.map { |one| ["id at #{one.name}", one.id.to_s] }])
+    end
+
+    # How large a key is, and of which kind unless that is the usual one.
+    def key_bits(key)
+      kind = PublicKey.kind(key)
+      kind == 'RSA' ? PublicKey.bits(key).to_s : "#{PublicKey.bits(key)} (#{kind})"
     end
 
     def cred_show = show_cred(RegCred.read(@command.argument))

@@ -195,7 +195,7 @@ module Xlreg
       plan = plan(node)
       formation = Formation.new(plan, told, settled: method(:doubt))
       roster = catch(:placed) { return formation.run(Limit.new(REQUEST_SECONDS)).roster }
-      Membership.new(plan.options, roster, nil, allow_unverified: plan.allow_unverified).roster
+      Membership.check_verified(roster, plan.options, plan.allow_unverified)
     end
 
     def plan(node)

@@ -30,6 +30,7 @@ module Xlreg
     # @raise [RegCredError] target is none
     # @raise [SystemCallError] the file cannot be read
     def self.open(target, node: nil, protocol: nil, timeout: nil)
+      target = Ticket.load(target) if Ticket.line?(target)
       options = Options.of(target, node: node, protocol: protocol)
       client = new(Dialogue.open(options, Limit.new(timeout)))
       return client unless block_given?
@@ -111,7 +112,7 @@ module Xlreg
     # @raise [TooFewEndpointsError] the cluster asks for more
     # @raise [IdentityRequiredError] the node has not registered or logged in
     # @raise [SessionEndedError] the session is over
-    def join(cluster = nil, timeout: nil) = about(cluster, timeout) { |ref, limit| @dialogue.join(ref, limit) }
+    def join(cluster = nil, timeout: nil) = about(cluster, timeout) { |ref, limit| @dialogue.join(ref, limit).cluster }
 
     # Asks who is in the cluster now. Over 2.0 anyone may ask; over a classic carrier the node has to have
     # registered.
@@ -139,6 +140,30 @@ module Xlreg
     def wait(cluster = nil, size: 0, timeout: nil)
       run(Limit.new(timeout)) { |limit| Waiter.new(@dialogue, ClusterRef.of(cluster), size: size).wait(limit) }
     end
+
+    # Asks for the members as a document that the registry has signed, so that whoever knows the registry can verify it
+    # with SignedRoster.load and ask nobody.
+    # @param cluster [String, ClusterID, Cluster, ClusterRef, Ticket, nil] nil is that of this session's last
+    #   create or join
+    # @param timeout [Numeric, nil]
+    # @return [SignedRoster] verified
+    # @raise [NoSuchClusterError] there is none
+    # @raise [Needs20Error] classic carriers have no such thing
+    # @raise [SessionEndedError] the session is over
+    def signed(cluster = nil, timeout: nil) = about(cluster, timeout) { |ref, limit| @dialogue.signed(ref, limit) }
+
+    # @return [String, nil] the fingerprint of the registry's next sig key, for which the known one vouches, if the
+    #   registry has proved itself by that: take it into the configuration
+    def next_fingerprint = @dialogue.next_key&.first
+
+    # @return [Time, nil] until when the known key vouches for the next one
+    def next_until = @dialogue.next_key&.last
+
+    # Asks from where the registry sees this machine.
+    # @param timeout [Numeric, nil]
+    # @return [Endpoint] host and port
+    # @raise [AddressError] it does not say
+    def observed(timeout: nil) = call(timeout) { |limit| @dialogue.observe(limit) }
 
     # Gives the node's place in the cluster up.
     # @param cluster [String, ClusterID, Cluster, ClusterRef, nil] nil is that of this session's last

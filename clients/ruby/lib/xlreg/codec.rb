@@ -35,14 +35,18 @@ module Xlreg
 
       # @return [Wire::Message, nil]
       # @raise [ProtocolError] the frame is too long, refused before it is there, or no message
-      def next
+      def next = next_text&.then { |text| Wire::Message.decode(text) }
+
+      # @return [String, nil] the bytes of the next message
+      # @raise [ProtocolError] the frame is too long, refused before it is there
+      def next_text
         length = @data.unpack1('N') or return
         raise ProtocolError, "frame of #{length} bytes, at most #{@read_max} allowed" if length > @read_max
         return if @data.bytesize < 4 + length
 
         text = @data.byteslice(4, length)
         @data = @data.byteslice((4 + length)..)
-        Wire::Message.decode(text)
+        text
       end
 
       # @return [Boolean]

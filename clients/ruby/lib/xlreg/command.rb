@@ -20,7 +20,7 @@ module Xlreg
       'get' => ['NAME', [*SHARED, :wait], 'show who is in a cluster'],
       'create' => ['[NAME]', [*SHARED, :name, :size, :endpoints, :unique], 'make a cluster'],
       'leave' => ['NAME', SHARED, 'give a place in a cluster up'],
-      'node init' => ['DIR', %i[output name endpoint bits sig_key comms_key], 'make a node'],
+      'node init' => ['DIR', %i[output name endpoint key sig_key comms_key], 'make a node'],
       'node show' => ['DIR', %i[output], 'show a node'],
       'cred show' => ['FILE', %i[output], "show a registry's credentials"],
       'cred url' => ['FILE', %i[output protocol], 'print the xlreg:// line of a registry'],
@@ -35,20 +35,21 @@ module Xlreg
       name: ['--name NAME', "of a node that is made now (default this machine's, if need be with digits of the key)"],
       protocol: ['--protocol GENERATION', '2.0, 1.9 or 1.8 (default 2.0)'],
       endpoint: ['--endpoint HOST:PORT', 'of this member, repeatable; INTERFACE:PORT and :PORT find the host'],
-      size: ['--size MEMBERS', 'how many the cluster is made for, 2 to 64'],
+      size: ['--size MEMBERS', 'how many the cluster is made for, 2 to 1024'],
       create: ['--create', 'make the cluster, of --size members, if it does not exist'],
       wait: ['--wait TIME', 'such as 30s, for all members (default not at all)'],
       allow_unverified: ['--allow-unverified', 'take members of classic carriers, who have proved nothing, too'],
       endpoints: ['--endpoints ADDRESSES', 'how many each member must have (default 1)'],
       unique: ['--unique', 'append to the name what makes it new'],
-      bits: ['--bits BITS', 'size of new keys: 2048, 3072 or 4096 (default 2048)'],
+      key: ['--key KIND',
+            'of new keys: p256, rsa2048, rsa3072 or rsa4096 (default rsa2048); classic protocols need RSA'],
       sig_key: ['--sig-key FILE', 'take the key for signatures from there'],
       comms_key: ['--comms-key FILE', 'take the key for encryption from there'],
       sig: ['--sig FINGERPRINT', 'that the registry must prove to have the key of, SHA256:…'],
       out: ['--out FILE', 'to write to (default standard output)']
     }.freeze
     COMMANDS = VERBS.keys.map { |verb| verb.split[0] }.uniq.join(', ')
-    NUMBERS = %i[size endpoints bits].freeze
+    NUMBERS = %i[size endpoints].freeze
     SWITCHES = %i[create unique allow_unverified].freeze
     private_constant :UNITS, :SHARED, :VERBS, :HELP, :COMMANDS, :NUMBERS, :SWITCHES
 
@@ -280,8 +281,10 @@ module Xlreg
     end
 
     def check_node
-      bits = @given[:bits]
-      fail_usage("--bits #{bits}: want 2048, 3072 or 4096") unless bits.nil? || Keys::SIZES.include?(bits)
+      key = @given[:key]
+      unless key.nil? || Keys::KINDS.include?(key)
+        fail_usage("--key #{Text.quote(key)}: want #{Keys::KINDS.join(', ')}")
+      end
       fail_usage('give both --sig-key and --comms-key, or neither') if @given.key?(:sig_key) ^ @given.key?(:comms_key)
       check_endpoints { |text| Endpoint.new(text) }
     end

@@ -136,6 +136,10 @@ module Xlreg
       @options = options
       @protocol = choose_protocol
       @shown = nil
+      if protocol.classic? && options.node && !options.node.keys.classic?
+        raise PrivateKeyError, "protocol #{protocol} knows RSA keys alone: make a node with such, or speak 2.0"
+      end
+
       if protocol.classic? && !options.node
         raise NeedsNodeError,
               "protocol #{protocol}: no node: this client can only read"
@@ -213,14 +217,17 @@ module Xlreg
 
     def show_node(context)
       keys = options.node.keys
-      unless keys.modern?
-        raise PrivateKeyError, "sig key of #{keys.sig.n.num_bits} bits with exponent #{keys.sig.e}: protocol 2.0 " \
-                               "needs #{Limits::MIN_KEY_BITS_MODERN} to #{Limits::MAX_KEY_BITS_MODERN} bits, " \
-                               "and an exponent of at most #{Limits::MAX_EXPONENT_MODERN}"
-      end
-
+      [keys.sig, keys.comms].grep(OpenSSL::PKey::RSA).each { |key| check_modern(key) } unless keys.modern?
       @shown = options.node.certificate
       context.add_certificate(OpenSSL::X509::Certificate.new(@shown), keys.sig)
+    end
+
+    def check_modern(key)
+      PublicKey.check_numbers(key.n.to_i, key.e.to_i, modern: true)
+    rescue PublicKeyError
+      raise PrivateKeyError, "key of #{key.n.num_bits} bits with exponent #{key.e}: protocol 2.0 needs " \
+                             "#{Limits::MIN_KEY_BITS_MODERN} to #{Limits::MAX_KEY_BITS_MODERN} bits, " \
+                             "and an exponent of at most #{Limits::MAX_EXPONENT_MODERN}"
     end
 
     def connect(endpoint, limit)
@@ -256,7 +263,8 @@ module Xlreg
 
     def shake_modern(transport, pace)
       target = options.target
-      session = Session::Modern.new(fingerprint: target.fingerprint, sig_key: target.cred&.sig_key)
+      session = Session::Modern.new(fingerprint: target.fingerprint, sig_key: target.cred&.sig_key,
+                                    succession: options.node&.registration(target.fingerprint))
       tls = transport.secure(@context, pace)
       session.secured(chain: tls.peer_cert_chain.to_a.map(&:to_der), alpn: tls.alpn_protocol, now: Time.now)
       Link.new(transport, session)

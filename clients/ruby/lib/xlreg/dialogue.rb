@@ -3,8 +3,10 @@
 module Xlreg
   # What a cluster is to be created with.
   # @api private
-  Creation = Struct.new(:name, :size, :endpoint_count, :attrs, keyword_init: true) do
+  Creation = Struct.new(:name, :size, :endpoint_count, :attrs, :owner, keyword_init: true) do
     include Value
+
+    def initialize(owner: nil, **rest) = super
 
     # Looks at it before it is sent.
     # @param classic [Boolean] whether it goes over a classic carrier
@@ -12,22 +14,61 @@ module Xlreg
     # @raise [ArgumentError] a number is out of range
     def check(classic:)
       Name.check(name) unless name.empty?
-      unless size.between?(Limits::MIN_CLUSTER, Limits::MAX_CLUSTER)
-        raise ArgumentError, "size #{size}: want #{Limits::MIN_CLUSTER} to #{Limits::MAX_CLUSTER}"
+      most = classic ? Limits::MAX_CLUSTER_CLASSIC : Limits::MAX_CLUSTER
+      unless size.between?(Limits::MIN_CLUSTER, most)
+        raise ArgumentError, "size #{size}: want #{Limits::MIN_CLUSTER} to #{most}"
       end
       unless endpoint_count.between?(1, Limits::MAX_ENDPOINTS)
         raise ArgumentError, "#{endpoint_count} endpoints: want 1 to #{Limits::MAX_ENDPOINTS}"
       end
       raise Needs20Error, 'unique name: needs protocol 2.0' if classic && unique?
+
+      check_owner(classic) if owner
     end
+
+    # @return [Wire::Message] it, signed if it has an owner
+    def request
+      numbers = { size: size, endpoint_count: endpoint_count, attrs: attrs }
+      return Wire::Requests.create(name: name, **numbers) unless owner
+
+      Wire::Requests.create(name: name, key: owner.public_key, sig: owner.sign_create(name, **numbers), **numbers)
+    end
+
+    # @return [ClusterRef] what its reply has to be about
+    def ref = ClusterRef.new(name: unique? ? '' : name, key: owner&.public_key)
 
     # @return [Boolean] whether the registry makes the name new
     def unique? = !(attrs & ClusterAttrs::UNIQUE).zero?
+
+    private
+
+    def check_owner(classic)
+      raise Needs20Error, 'cluster with an owner: needs protocol 2.0' if classic
+
+      return unless name.empty? || unique?
+
+      raise ArgumentError,
+            'a cluster with an owner has a name of its own, which nobody makes new'
+    end
+  end
+
+  # A place in a cluster.
+  #
+  # @!attribute [r] cluster
+  #   @return [Cluster]
+  # @!attribute [r] state
+  #   @return [ClusterState] after the Join
+  # @!attribute [r] lease
+  #   @return [Float, nil] for how many seconds it lasts without a sign of life; nil is for ever
+  Seat = Struct.new(:cluster, :state, :lease, keyword_init: true) do
+    include Value
   end
 
   # One session with a registry: each method says a request and reads its reply.
   # @api private
   class Dialogue
+    include News
+
     # After these a registry ends a 2.0 session; over a classic carrier, after all.
     ENDING = [WrongStateError, BadTagError, UnexpectedTypeError, ProtocolError].freeze
     private_constant :ENDING
@@ -46,6 +87,9 @@ module Xlreg
 
     # @return [Float, nil] when the registry was heard last, by the clock of the limit
     attr_reader :heard_at
+
+    # @return [Endpoint, nil] from where the registry sees this client; nil before it has said so
+    attr_reader :observed
 
     # Opens a session; see Dialing.
     # @param options [Options]
@@ -74,7 +118,7 @@ module Xlreg
       @link = link
       @session = link.session
       @heard_at = heard_at
-      @ended = nil
+      @ended = @observed = nil
       @clusters = {}
       @current = nil # the cluster of the last create or join
       @verifier = Verifier.new(protocol)
@@ -116,6 +160,25 @@ module Xlreg
     # Ends the call that is under way in another thread.
     def give_up = @link.give_up
 
+    # @return [Array(String, Time), nil] the fingerprint of the registry's next sig key, and until when the known one
+    #   vouches for it; nil unless the registry has proved itself by it
+    def next_key
+      verified = @session.verified
+      [verified.next_fingerprint, verified.next_until] if verified&.next_key
+    end
+
+    # Asks from where the registry sees this client.
+    # @return [Endpoint]
+    # @raise [AddressError] it does not say
+    def observe(limit)
+      raise Needs20Error, 'observed: needs protocol 2.0' if protocol.classic?
+
+      reply = ask(Wire::Requests.reg_cred, limit)
+      @observed = read do
+        reply.observed
+      end or raise AddressError, 'the registry does not say from where it sees this node'
+    end
+
     # Tells the registry who the node is and where; the ID it gives is saved before this returns.
     # @return [NodeID]
     def register(limit)
@@ -126,7 +189,8 @@ module Xlreg
 
         reply = ask(Wire::Requests.member(token), limit)
         id = read { reply.member_ok }
-        @verifier.know(token.with(id: id, certificate: certificate))
+        @observed = read { reply.observed }
+        @verifier.know(token.with(id: id))
         remember(id, limit)
         id
       end
@@ -160,8 +224,7 @@ module Xlreg
         wanted.check(classic: protocol.classic?)
         # There, all clusters without a name are one.
         wanted = wanted.with(name: Name.made_up) if original? && wanted.name.empty?
-        reply = ask(Wire::Requests.create(**wanted.to_h), limit)
-        found = cluster_of(reply, ClusterRef.new(name: wanted.unique? ? '' : wanted.name))
+        found = cluster_of(ask(wanted.request, limit), wanted.ref)
         Dialogue.check_size(found, wanted.size)
         @current = found
       end
@@ -171,14 +234,50 @@ module Xlreg
     # @param ref [ClusterRef]
     # @return [Cluster]
     def cluster(ref, limit)
-      Text.doing("get #{ref}") { cluster_of(ask(Wire::Requests.get(known(ref), which: 0), limit), ref) }
+      request = Wire::Requests.get(known(ref), classic: protocol.classic?, which: 0)
+      Text.doing("get #{ref}") { cluster_of(ask(request, limit), ref) }
+    end
+
+    # Looks for the seat of a key; it verifies nothing.
+    # @param sig_key [String]
+    # @param ref [ClusterRef]
+    # @return [Member, nil]
+    def seat_of(sig_key, ref, limit)
+      receive(ref, limit).members.find { |member| member.token.sig_key == sig_key }
+    end
+
+    # Asks how far a cluster has come.
+    # @param ref [ClusterRef]
+    # @return [Array(ClusterID, Integer)] its ID, and how many orders its owner has given
+    def state_of(ref, limit)
+      reply = ask(Wire::Requests.get(ref, classic: false, which: 0), limit)
+      [cluster_of(reply, ref).id, reply.state.orders]
+    end
+
+    # Gives an order of a cluster's owner.
+    # @param bytes [String]
+    # @param sig [String]
+    # @param ref [ClusterRef] what it is about
+    # @return [Cluster]
+    def order(bytes, sig, ref, limit)
+      raise Needs20Error if protocol.classic?
+
+      Text.doing('give order') { cluster_of(ask(Wire::Requests.order(bytes, sig), limit), ref) }
     end
 
     # Makes the node a member.
     # @param ref [ClusterRef]
-    # @return [Cluster]
-    def join(ref, limit)
-      Text.doing("join #{ref}") { @current = cluster_of(ask(Wire::Requests.join(ref), limit), ref) }
+    # @param entry [Wire::Entry] how, over 2.0
+    # @return [Seat]
+    def join(ref, limit, entry = Wire::Entry::PLAIN)
+      Text.doing("join #{ref}") do
+        raise Needs20Error if protocol.classic? && (ref.key || entry.fresh || entry.lease)
+
+        reply = ask(Wire::Requests.join(ref, protocol.classic? ? Wire::Entry::PLAIN : entry), limit)
+        @current = cluster_of(reply, ref)
+        Seat.new(cluster: @current, state: reply.state(classic: protocol.classic?),
+                 lease: (reply.lease unless protocol.classic?))
+      end
     end
 
     # Gives the node's place up.
@@ -196,21 +295,26 @@ module Xlreg
     # @param ref [ClusterRef]
     # @return [Roster]
     def members(ref, limit)
-      Text.doing("get members of #{ref}") { verify(receive(ref, limit)) }
+      Text.doing("get members of #{ref}") { verify(receive(ref, limit), ref.key) }
     end
 
     # Asks for all members. They are not verified yet.
     # @param ref [ClusterRef]
     # @param patience [Float] seconds for the first answer to begin
-    # @param wait [Hash] wait_size and wait_millis
+    # @param wait [Hash] wait_size, wait_millis and, over 2.0, wait_epoch
     # @return [Roster]
     def receive(ref, limit, patience: timing.answer, **wait)
       Gathering.new(self, limit).run(known(ref), patience, wait)
     end
 
     # @param roster [Roster]
+    # @param key [String, nil] of the cluster's owner, if that is known
     # @return [Roster] it verified; see Verifier
-    def verify(roster) = @verifier.verify(roster)
+    def verify(roster, key = nil) = read { @verifier.verify(roster, key) }
+
+    # Makes the verifier know what was verified in an earlier session.
+    # @param roster [Roster]
+    def recall(roster) = @verifier.recall(roster)
 
     # Refuses a cluster of another size than wanted. 0 is one that is not known, or not asked for.
     # @raise [ClusterSizeError] it has another
@@ -234,18 +338,24 @@ module Xlreg
 
     # Reads the cluster of a reply, which has to be the one asked for.
     def cluster_of(reply, asked)
-      cluster = read { reply.cluster }
+      cluster = read { reply.cluster(classic: protocol.classic?) }
       raise misbehaved("cluster #{cluster.id} instead of #{asked.id}") if asked.id && cluster.id != asked.id
+      raise misbehaved("#{cluster} with another key than its owner's") if asked.key && cluster.key != asked.key
 
-      if asked.id.nil? && !asked.name.empty?
-        raise misbehaved("#{cluster} instead of #{asked}") unless ['', asked.name].include?(cluster.name)
-
-        cluster = cluster.with(name: asked.name)
-      end
-      complete(cluster)
+      complete(asked.id.nil? && !asked.name.empty? ? named(cluster, asked) : cluster)
     end
 
     private
+
+    # @return [String] the fingerprint of the key by which the registry is known in this session
+    def proved = @session.verified ? PublicKey.fingerprint(@session.verified.pinned) : fingerprint
+
+    def named(cluster, asked)
+      raise misbehaved("#{cluster} instead of #{asked}") unless ['', asked.name].include?(cluster.name)
+      raise misbehaved("#{cluster} with an owner instead of the open one") if cluster.key != asked.key
+
+      cluster.with(name: asked.name)
+    end
 
     def node = options.node || raise(NeedsNodeError)
 
@@ -303,29 +413,32 @@ module Xlreg
       found ? ClusterRef.new(id: found.id) : ref
     end
 
-    # Returns the ID that the registry gave the node before. With none the registry is to choose; but
-    # servers from before 2.0 expect a client to, so over a classic carrier it is a random one.
+    # Returns the ID that the registry gave the node before, or else a random one, since servers from before 2.0
+    # expect a client to choose. Over 2.0 the registry knows a node by its key, and proposals are of no use.
     def proposal
-      known = node.registration(fingerprint)
-      return known.id if known
+      return unless protocol.classic?
 
-      NodeID.new(OpenSSL::Random.random_bytes(20)) if protocol.classic?
+      known = node.registration(fingerprint)
+      known ? known.id : NodeID.new(OpenSSL::Random.random_bytes(20))
     end
 
     def remember(id, limit)
       target = options.target
       known = node.registration(fingerprint)
-      return if known && known.id == id && known.endpoints == target.endpoints
+      heard = Registration.new(sig: fingerprint, name: known&.name.to_s, endpoints: target.endpoints, id: id,
+                               succession: next_key || known&.succession)
+      return if known == heard
 
-      name = target.cred&.name || known&.name.to_s
+      name = target.cred&.name || heard.name
       name = credentials(limit).name if name.empty?
-      node.update_registration(Registration.new(sig: fingerprint, name: name, endpoints: target.endpoints, id: id))
+      node.update_registration(heard.with(name: name))
     end
 
     def credentials(limit)
       reply = ask(Wire::Requests.reg_cred, limit)
       cred = read { reply.registry }
-      raise misbehaved('credentials with another sig key') unless cred.fingerprint == fingerprint
+      proven = [fingerprint, proved, next_key&.first]
+      raise misbehaved('credentials with another sig key') unless proven.include?(cred.fingerprint)
 
       cred
     end

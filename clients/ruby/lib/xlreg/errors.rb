@@ -10,6 +10,7 @@ module Xlreg
   #     │   │   ├── NoSuchClusterIDError      1
   #     │   │   └── NoSuchClusterNameError    2
   #     │   ├── MemberIDInUseError            3
+  #     │   │   └── TwinError                     another process runs as this node; has endpoints, joined
   #     │   ├── TooFewEndpointsError          4
   #     │   ├── MemberNameInUseError          5
   #     │   ├── IDInUseError                  6
@@ -22,11 +23,16 @@ module Xlreg
   #     │   ├── ClusterFullError             13
   #     │   ├── TooManyRequestsError         14   retry_after says when to come back
   #     │   ├── NotMemberError               15
+  #     │   │   └── NewEpochError                 the cluster has started anew without this member
   #     │   ├── IdentityRequiredError        16
   #     │   ├── ClusterSizeError             17   never sent: raised here; has cluster
   #     │   ├── TryLaterError                18   retry_after says when to come back
   #     │   ├── ProtocolError                19
-  #     │   └── IllFormedNameError           20
+  #     │   ├── IllFormedNameError           20
+  #     │   ├── AdmissionRefusedError        21   says what is wrong with the owner's leave
+  #     │   ├── OrdersChangedError           22   has orders, the number that are done
+  #     │   ├── RegistryFullError            23   retry_after says when to come back
+  #     │   └── KeyNotAdmittedError          24
   #     ├── DeadlineError               time was up
   #     │   ├── UnreachableError          no session with the registry; has failures
   #     │   └── IncompleteError           members are missing; says who is there
@@ -40,6 +46,9 @@ module Xlreg
   #     ├── NotRegisteredError          the node has no ID from this registry
   #     ├── Needs20Error                a classic carrier cannot carry that
   #     ├── UnverifiedError             a member's token carries no proof
+  #     ├── OtherRosterError            members see another cluster: their registry lies; has members
+  #     ├── ContradictionError          a registry has signed two rosters that cannot both be true
+  #     ├── ClosedError                 the membership was closed
   #     ├── StrangerError               the other end of a connection is no member of the cluster
   #     ├── AddressError                nobody could reach the node there
   #     │   └── UnresolvedError           a host name has no address, perhaps not yet
@@ -52,7 +61,8 @@ module Xlreg
   #     │   ├── PrivateKeyError
   #     │   ├── FingerprintError
   #     │   ├── CertificateError
-  #     │   └── RegCredError              has line
+  #     │   ├── RegCredError              has line
+  #     │   └── TicketError               no ticket, or one that is not for this; shows no secret
   #     └── NodeError                   a node's directory: says which file, and the remedy
   #         ├── NodeExistsError
   #         ├── NoNodeError
@@ -127,6 +137,36 @@ module Xlreg
     TEXT = 'cluster member id already in use'
   end
 
+  # Another process runs as this node, with its key, and has taken its seat: a copy of the machine, for example, or a
+  # second start of the program.
+  class TwinError < MemberIDInUseError
+    # @return [Array<Endpoint>] where the other one says that it is reached
+    attr_reader :endpoints
+    # @return [Time, nil] when it took the seat, by the registry's clock
+    attr_reader :joined
+
+    # @param detail [String]
+    # @param retry_after [Float]
+    # @param endpoints [Array<Endpoint>]
+    # @param joined [Time, nil]
+    def initialize(detail = '', retry_after: 0.0, endpoints: [], joined: nil)
+      super(detail, retry_after: retry_after)
+      @endpoints = endpoints
+      @joined = joined
+    end
+
+    # @param member [Member] as which the other one is seen
+    # @return [TwinError]
+    # @api private
+    def self.of(member)
+      token = member.token
+      at = ", at #{token.endpoints.first}" unless token.endpoints.empty?
+      since = ", and took its seat at #{Text.time(token.joined)}" if token.joined
+      new("another process runs as this node, with its key#{at}#{since}", endpoints: token.endpoints,
+                                                                          joined: token.joined)
+    end
+  end
+
   # The node has fewer endpoints than the cluster asks for.
   class TooFewEndpointsError < RegistryError
     CODE = 4
@@ -199,6 +239,9 @@ module Xlreg
     TEXT = 'not a member'
   end
 
+  # The cluster has started anew since the node took its seat. Started again, the program joins the new epoch.
+  class NewEpochError < NotMemberError; end
+
   # Writing without having said who one is.
   class IdentityRequiredError < RegistryError
     CODE = 16
@@ -240,13 +283,49 @@ module Xlreg
     TEXT = 'ill-formed name'
   end
 
+  # The cluster has an owner, who has not admitted the node: the detail says what is wrong.
+  class AdmissionRefusedError < RegistryError
+    CODE = 21
+    TEXT = 'admission refused'
+  end
+
+  # An order has another number than the next one: somebody else gave one.
+  class OrdersChangedError < RegistryError
+    CODE = 22
+    TEXT = 'orders have changed'
+
+    # @return [Integer] how many are done
+    attr_reader :orders
+
+    # @param detail [String]
+    # @param retry_after [Float]
+    # @param orders [Integer]
+    def initialize(detail = '', retry_after: 0.0, orders: 0)
+      super(detail, retry_after: retry_after)
+      @orders = orders
+    end
+  end
+
+  # The registry keeps as much as it may.
+  class RegistryFullError < RegistryError
+    CODE = 23
+    TEXT = 'registry is full'
+  end
+
+  # The registry admits some keys only, and not this one.
+  class KeyNotAdmittedError < RegistryError
+    CODE = 24
+    TEXT = 'key is not admitted'
+  end
+
   # Every kind by its code.
   KINDS = [
     NoSuchClusterIDError, NoSuchClusterNameError, MemberIDInUseError, TooFewEndpointsError,
     MemberNameInUseError, IDInUseError, NoClusterNamedError, WrongStateError, BadTagError,
     UnexpectedTypeError, IllFormedTokenError, BadSignatureError, ClusterFullError,
     TooManyRequestsError, NotMemberError, IdentityRequiredError, ClusterSizeError, TryLaterError,
-    ProtocolError, IllFormedNameError
+    ProtocolError, IllFormedNameError, AdmissionRefusedError, OrdersChangedError, RegistryFullError,
+    KeyNotAdmittedError
   ].to_h { |kind| [kind::CODE, kind] }.freeze
 
   # The time given was up.
@@ -387,6 +466,27 @@ module Xlreg
     end
   end
 
+  # Members see another cluster at the same revision: the registry lies to them or to this node.
+  class OtherRosterError < Error
+    # @return [Array<Member>] those that do
+    attr_reader :members
+
+    # @param text [String]
+    # @param members [Array<Member>]
+    def initialize(text = nil, members: [])
+      super(text)
+      @members = members.dup.freeze
+    end
+  end
+
+  # A registry has signed two different rosters of one cluster and revision, which convicts it.
+  class ContradictionError < Error; end
+
+  # A membership was closed.
+  class ClosedError < Error
+    DEFAULT = 'the membership was closed'
+  end
+
   # The other end of a TLS connection is none of the other members.
   class StrangerError < Error; end
 
@@ -411,10 +511,10 @@ module Xlreg
   # Not a version: two to four numbers of 0 to 255.
   class VersionError < FormatError; end
 
-  # Not an RSA public key of an allowed size, in its one form.
+  # Not a public key of a kind and size that are allowed, in its one form.
   class PublicKeyError < FormatError; end
 
-  # Not an RSA private key that can be used.
+  # Not a private key that can be used.
   class PrivateKeyError < FormatError; end
 
   # Not a fingerprint: SHA256: and 43 characters of base64.
@@ -435,6 +535,9 @@ module Xlreg
       @line = line
     end
   end
+
+  # Not a ticket, or one that is not for what was asked. The text shows nothing that could be secret.
+  class TicketError < FormatError; end
 
   # A node's directory cannot be used; the text names the file and the remedy.
   class NodeError < Error; end

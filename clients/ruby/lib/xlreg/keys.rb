@@ -3,11 +3,11 @@
 require 'openssl'
 
 module Xlreg
-  # RSA public keys: PKIX SubjectPublicKeyInfo in DER as they travel, the SSH form, and fingerprints
-  # (sections 1.5 and 2.2).
+  # Public keys, RSA or on P-256: PKIX SubjectPublicKeyInfo in DER as they travel, the SSH form, and
+  # fingerprints (sections 1.5 and 2.2).
   module PublicKey
     SSH_ALGORITHM = 'ssh-rsa'
-    # The sizes and the exponents of keys, over a classic carrier and over 2.0.
+    # The sizes and the exponents of RSA keys, over a classic carrier and over 2.0.
     CLASSIC = [Limits::MIN_KEY_BITS..Limits::MAX_KEY_BITS, Limits::MIN_EXPONENT..Limits::MAX_EXPONENT].freeze
     MODERN = [Limits::MIN_KEY_BITS_MODERN..Limits::MAX_KEY_BITS_MODERN,
               Limits::MIN_EXPONENT..Limits::MAX_EXPONENT_MODERN].freeze
@@ -15,12 +15,22 @@ module Xlreg
 
     module_function
 
-    # Reads exactly one SubjectPublicKeyInfo that holds an RSA key within the limits.
+    # Reads exactly one SubjectPublicKeyInfo that holds a key of either kind within the limits.
     # @param der [String]
     # @param modern [Boolean] whether the limits are those of 2.0, which are narrower
-    # @return [OpenSSL::PKey::RSA]
+    # @return [OpenSSL::PKey::RSA, OpenSSL::PKey::EC]
     # @raise [PublicKeyError] it is none; the text says why
     def parse(der, modern: false)
+      P256.public?(der) ? P256.parse(der) : parse_rsa(der, modern: modern)
+    end
+
+    # Reads a key that can only be an RSA key: that of a registry, or over a classic carrier.
+    # @param der [String]
+    # @param modern [Boolean]
+    # @return [OpenSSL::PKey::RSA]
+    # @raise [PublicKeyError] it is none; the text says why
+    def parse_rsa(der, modern: false)
+      refuse('want an RSA key') if P256.public?(der)
       n, e = numbers(der)
       check_numbers(n, e, modern: modern)
       refuse('not the one DER form of an RSA key') unless der_of(n, e) == der.b
@@ -29,7 +39,18 @@ module Xlreg
       refuse(e.message)
     end
 
-    # @param key [OpenSSL::PKey::RSA]
+    # @param key [OpenSSL::PKey::PKey, String] a key, or a public one in DER
+    # @return [String] its kind: RSA or P-256
+    def kind(key)
+      on_curve = key.is_a?(String) ? P256.public?(key) : key.is_a?(OpenSSL::PKey::EC)
+      on_curve ? P256::NAME : 'RSA'
+    end
+
+    # @param key [OpenSSL::PKey::PKey]
+    # @return [Integer] its size
+    def bits(key) = key.is_a?(OpenSSL::PKey::EC) ? P256::BITS : key.n.num_bits
+
+    # @param key [OpenSSL::PKey::PKey]
     # @return [String] the key as PKIX SubjectPublicKeyInfo in DER
     def der(key) = key.public_to_der.b
 
@@ -51,9 +72,12 @@ module Xlreg
     def fingerprint(der) = Fingerprint.format(OpenSSL::Digest::SHA256.digest(to_ssh(der)))
 
     # @param der [String] a public key
-    # @return [String] it in the SSH wire form: algorithm, exponent, modulus (RFC 4253, 6.6)
+    # @return [String] it in the SSH wire form: algorithm, exponent, modulus (RFC 4253, 6.6); or algorithm, curve,
+    #   point (RFC 5656, 3.1)
     def to_ssh(der)
       key = parse(der)
+      return P256.to_ssh(der) if key.is_a?(OpenSSL::PKey::EC)
+
       ssh_form(key.n.to_i, key.e.to_i)
     end
 
@@ -81,11 +105,11 @@ module Xlreg
     end
 
     # @api private
-    def refuse(why) = raise(PublicKeyError, "ill-formed RSA public key: #{why}")
+    def refuse(why) = raise(PublicKeyError, "ill-formed public key: #{why}")
 
     # @api private
     def numbers(der)
-      refuse("#{der.bytesize} bytes") if der.bytesize > Limits::MAX_TOKEN
+      refuse("#{der.bytesize} bytes") if der.bytesize > Limits::MAX_TOKEN_CLASSIC
       _, bits = Der.parts(Der.only(der.b, Der::SEQUENCE).content)
       refuse('no key in it') unless bits && bits.tag == Der::BIT_STRING
       pair = Der.parts(Der.only(bits.content.byteslice(1..).to_s, Der::SEQUENCE).content)
@@ -104,8 +128,7 @@ module Xlreg
 
     # @api private
     def ssh_form(modulus, exponent)
-      fields = [SSH_ALGORITHM.b, mpint(exponent), mpint(modulus)]
-      fields.map { |field| [field.bytesize].pack('N') + field }.join
+      [SSH_ALGORITHM.b, mpint(exponent), mpint(modulus)].map { |field| Der.lp(field) }.join
     end
 
     # @api private
@@ -151,27 +174,27 @@ module Xlreg
     def normalize(text) = format(parse(text))
   end
 
-  # The two key pairs of a node; both may be the same.
+  # The two key pairs of a node; both may be the same, and each is of its own kind.
   #
-  #     Xlreg::Keys.generate.fingerprint  # => "SHA256:…"
+  #     Xlreg::Keys.generate('p256').fingerprint  # => "SHA256:…"
   class Keys
-    # Bits of a new key.
-    DEFAULT_BITS = 2048
-    # Bits that a new key may have.
-    SIZES = [2048, 3072, 4096].freeze
+    # What a new key is unless told otherwise: deployed registries and peers know RSA alone.
+    DEFAULT = 'rsa2048'
+    # What a new key may be.
+    KINDS = %w[p256 rsa2048 rsa3072 rsa4096].freeze
 
-    # @return [OpenSSL::PKey::RSA] the pair that others encrypt to
+    # @return [OpenSSL::PKey::PKey] the pair that others encrypt to
     attr_reader :comms
-    # @return [OpenSSL::PKey::RSA] the pair that signs; what the node is known by
+    # @return [OpenSSL::PKey::PKey] the pair that signs; what the node is known by
     attr_reader :sig
     # @return [String] the public half of comms as it travels
     attr_reader :comms_key
     # @return [String] the public half of sig as it travels
     attr_reader :sig_key
 
-    # @param comms [OpenSSL::PKey::RSA] a private key
-    # @param sig [OpenSSL::PKey::RSA] a private key
-    # @raise [PrivateKeyError] a key is of a size that the protocol does not accept
+    # @param comms [OpenSSL::PKey::RSA, OpenSSL::PKey::EC] a private key
+    # @param sig [OpenSSL::PKey::RSA, OpenSSL::PKey::EC] a private key
+    # @raise [PrivateKeyError] a key is of a kind or size that the protocol does not accept
     def initialize(comms:, sig:)
       @comms = comms
       @sig = sig
@@ -181,43 +204,55 @@ module Xlreg
     end
 
     # Makes two new keys.
-    # @param bits [Integer] 2048, 3072 or 4096
+    # @param kind [String] p256, rsa2048, rsa3072 or rsa4096
     # @return [Keys]
-    def self.generate(bits: DEFAULT_BITS)
-      raise ArgumentError, "generate keys: #{bits} bits: want 2048, 3072 or 4096" unless SIZES.include?(bits)
+    def self.generate(kind = DEFAULT) = new(comms: generate_one(kind), sig: generate_one(kind))
 
-      new(comms: OpenSSL::PKey::RSA.new(bits), sig: OpenSSL::PKey::RSA.new(bits))
+    # @api private
+    def self.generate_one(kind)
+      raise ArgumentError, "generate keys: #{Text.quote(kind)}: want #{KINDS.join(', ')}" unless KINDS.include?(kind)
+
+      kind == 'p256' ? P256.generate : OpenSSL::PKey::RSA.new(kind.delete_prefix('rsa').to_i)
     end
+
+    # @param key [OpenSSL::PKey::PKey]
+    # @return [String] what it is, in the words of generate
+    # @api private
+    def self.kind_of(key) = key.is_a?(OpenSSL::PKey::EC) ? 'p256' : "rsa#{key.n.num_bits}"
 
     # @return [String] the fingerprint of the sig key
     def fingerprint = PublicKey.fingerprint(sig_key)
 
-    # @return [Boolean] whether the sig key is one that 2.0 accepts
+    # @return [Boolean] whether the keys are such as 2.0 accepts
     def modern?
-      PublicKey.check_numbers(sig.n.to_i, sig.e.to_i, modern: true)
+      [comms_key, sig_key].each { |key| PublicKey.parse(key, modern: true) }
       true
     rescue PublicKeyError
       false
     end
 
+    # @return [Boolean] whether the keys are such as classic carriers accept, which know RSA alone
+    def classic? = [comms, sig].all?(OpenSSL::PKey::RSA)
+
     # @return [String] says nothing of what is private
     def inspect = "#<Xlreg::Keys #{fingerprint}>"
   end
 
-  # RSA private keys in PEM.
+  # Private keys in PEM.
   module PrivateKey
     module_function
 
-    # Reads a key from PEM: PKCS #1, PKCS #8 or OpenSSH, not encrypted.
+    # Reads a key from PEM: PKCS #1, SEC 1, PKCS #8 or, if it is an RSA key, OpenSSH, not encrypted.
     # @param pem [String]
-    # @return [OpenSSL::PKey::RSA]
+    # @return [OpenSSL::PKey::RSA, OpenSSL::PKey::EC]
     # @raise [PrivateKeyError] it is none, or is encrypted
     def parse(pem)
       return OpenSSHKey.parse(pem) if pem.include?('BEGIN OPENSSH PRIVATE KEY')
 
       encrypted = false
       key = OpenSSL::PKey.read(pem) { (encrypted = true) && 'none' }
-      refuse('no private RSA key') unless key.is_a?(OpenSSL::PKey::RSA) && key.oid == 'rsaEncryption' && key.private?
+      rsa = key.is_a?(OpenSSL::PKey::RSA) && key.oid == 'rsaEncryption'
+      refuse('no private RSA key and none on P-256') unless (rsa || key.is_a?(OpenSSL::PKey::EC)) && key.private?
       public_der(key, 'parse private key')
       key
     rescue OpenSSL::PKey::PKeyError => e
@@ -225,11 +260,11 @@ module Xlreg
     end
 
     # @param path [String] a file
-    # @return [OpenSSL::PKey::RSA]
+    # @return [OpenSSL::PKey::RSA, OpenSSL::PKey::EC]
     # @raise [PrivateKeyError] there is none in it, or it is encrypted; the error names the file
     def read(path) = Text.doing(path) { parse(File.binread(path)) }
 
-    # @param key [OpenSSL::PKey::RSA]
+    # @param key [OpenSSL::PKey::PKey]
     # @return [String] PKCS #8 in PEM, not encrypted
     def pem(key) = key.private_to_pem
 
@@ -240,8 +275,8 @@ module Xlreg
 
     # @api private
     def public_der(key, what)
-      PublicKey.check_numbers(key.n.to_i, key.e.to_i)
-      PublicKey.der(key)
+      PublicKey.check_numbers(key.n.to_i, key.e.to_i) if key.is_a?(OpenSSL::PKey::RSA)
+      PublicKey.der(key).tap { |der| P256.parse(der) if key.is_a?(OpenSSL::PKey::EC) }
     rescue PublicKeyError => e
       raise PrivateKeyError, "#{what}: #{e.message}"
     end

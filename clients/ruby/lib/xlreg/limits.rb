@@ -13,9 +13,21 @@ module Xlreg
     # Members of a cluster, at least.
     MIN_CLUSTER = 2
     # Members of a cluster, at most.
-    MAX_CLUSTER = 64
-    # Bytes of an encoded token without its certificate.
-    MAX_TOKEN = 8 << 10
+    MAX_CLUSTER = 1024
+    # Members of a cluster that classic carriers can show or make.
+    MAX_CLUSTER_CLASSIC = 64
+    # Bytes of a cluster's public key, and of an invite's.
+    CLUSTER_KEY = 32
+    # Bytes of what names a start of a program, at most.
+    MAX_RUN = 32
+    # How many keys an invite with a bound can admit.
+    MAX_USES = 1000
+    # Bytes of an encoded token without its Certificate, over a classic carrier.
+    MAX_TOKEN_CLASSIC = 8 << 10
+    # Bytes of an encoded token without its Certificate, over 2.0.
+    MAX_TOKEN = 12 << 10
+    # Bytes of the owner's leave in a member's token.
+    MAX_ADMISSION = 512
     # Bytes of a certificate in DER.
     MAX_CERTIFICATE = 4 << 10
     # Bits of an RSA modulus accepted over a classic carrier.

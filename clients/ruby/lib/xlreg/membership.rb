@@ -1,28 +1,48 @@
 # frozen_string_literal: true
 
 module Xlreg
-  # A node's place in a cluster that Xlreg.form completed. It keeps no connection open: refresh and leave connect
-  # to the registry anew.
+  # A node's place in a cluster that Xlreg.form completed. With a lease a thread of it keeps a session with the
+  # registry, which keeps the seat and follows the cluster, until it is closed. Without one there is a connection only
+  # while somebody is in watch.
   class Membership
     # @return [Roster] the members as last heard, each signature verified
     attr_reader :roster
 
+    # @return [Float, nil] for how many seconds the seat lasts without a sign of life; nil is for ever. The registry may
+    #   have made another of what was asked for
+    attr_reader :lease
+
+    # @return [Error, nil] why the node is no member any more, as far as is known: a TwinError, a NewEpochError, a
+    #   NotMemberError, or what keeps the lease from being kept. Without a lease, and when nobody watches, only refresh
+    #   finds out
+    attr_reader :fate
+
     # @api private
-    def initialize(options, roster, id, allow_unverified: false)
+    def initialize(options, roster, place, key: nil, lease: nil, allow_unverified: false)
       @options = options
-      @id = id
+      @place = place
+      @lease = lease
       @allow_unverified = allow_unverified
-      @roster = check(roster)
+      @formed = @roster = check(roster)
+      @others = others_in(roster)
+      @ref = ClusterRef.new(id: roster.cluster.id, name: roster.cluster.name, key: key)
+      @sums = Sums.new(roster)
+      @fate = nil
+      @mutex = Mutex.new
+      @moved = ConditionVariable.new
+      @trust = Trust.new(node) { [me, others] }
+      @keeper = Keeper.new { keep }
+      @keeper.acquire if lease
     end
 
-    # Finds the node in a roster, and checks its key, the only one that it knows for certain.
     # @api private
-    def self.check_self(roster, node, id)
-      member = roster.by_id(id) or
-        raise NotMemberError, "another node of this name and key has taken the place of #{id}, or it left"
-      return member if member.token.sig_key == node.keys.sig_key
+    def self.check_verified(roster, options, allow_unverified)
+      strangers = options.classic? || allow_unverified ? [] : roster.unverified
+      return roster if strangers.empty?
 
-      raise BadSignatureError, 'the registry shows another key as that of this node'
+      names = strangers.map { |member| "#{member.name} (index #{member.index})" }.join(', ')
+      raise UnverifiedError.new("members that have proved nothing, since they came over a classic carrier: #{names}",
+                                members: strangers)
     end
 
     # @return [Cluster] the cluster
@@ -32,20 +52,20 @@ module Xlreg
     def node = @options.node
 
     # @return [Member] the node itself as a member
-    def me = Membership.check_self(roster, node, @id)
+    def me = @place.find(roster)
 
     # @return [Array<Member>] the other members
-    def others = roster.members.reject { |member| member.id == @id }
+    attr_reader :others
 
     # Makes a TLS context for connections from the other verified members, and from nobody else. They are
-    # recognised by their certificates in the roster, so make a new context after refresh. peer tells which member
-    # a connection comes from.
+    # recognised by their certificates in the roster, as it is at each handshake: see watch and refresh. peer tells
+    # which member a connection comes from.
     # @return [OpenSSL::SSL::SSLContext]
     # @raise [UnverifiedError] this node has no certificate that the others know
     # @example
     #   server = OpenSSL::SSL::SSLServer.new(listener, membership.server_context)
     #   membership.peer(server.accept).name  # => "m1"
-    def server_context = MutualTLS.context(node, me, others, server: true)
+    def server_context = @trust.context(server: true)
 
     # Makes a TLS context for connections to the other members, or to one of them alone. In TLS 1.3 a
     # client does not know that the other end has refused it until it reads the first byte.
@@ -59,35 +79,76 @@ module Xlreg
     #   plain = TCPSocket.new(to.endpoints.first.host, to.endpoints.first.port)
     #   tls = OpenSSL::SSL::SSLSocket.new(plain, membership.client_context(to)).connect
     def client_context(member = nil)
-      return MutualTLS.context(node, me, others) unless member
+      return @trust.context unless member
       raise StrangerError, "#{Text.quote(member.name)} is no other member of the cluster" unless others.include?(member)
 
       member.certificate # it must have one
-      MutualTLS.context(node, me, [member])
+      to_one(member).context
     end
 
     # Tells which member is on the other end of a TLS connection.
     # @param connection [OpenSSL::SSL::SSLSocket] after the handshake
     # @return [Member]
     # @raise [StrangerError] none of the others
-    def peer(connection) = MutualTLS.peer(connection.peer_cert&.to_der, others)
+    def peer(connection) = @trust.peer(connection.peer_cert&.to_der)
 
     # Asks the registry who is in the cluster now, and keeps that.
     # @param timeout [Numeric, nil] seconds; by default 60
     # @return [Roster]
     # @raise [NotMemberError] the node itself is no longer in it; what was known before is kept
+    # @raise [TwinError] another process with its key has taken its seat
     # @raise [UnverifiedError] some have proved nothing, and that was not allowed; what was known is kept
     # @raise [Error] see Client.open and members
     def refresh(timeout: nil)
       limit = Limit.new(timeout || @options.timing.call)
       Text.doing('refresh roster') do
-        heard = fuller(read(limit))
-        Membership.check_self(heard, node, @id)
-        @roster = check(heard)
+        take(fuller(read(limit)))
+        roster
       end
     end
 
-    # Gives the node's place up. The roster stays as it was.
+    # Yields each change of the cluster once, through reconnects and restarts of the registry, until the block breaks or
+    # time is up. It begins with what is different from the roster that Xlreg.form returned. Changes that come quickly
+    # one after another may come as one. When the block has a change, roster and the TLS contexts have it already.
+    # @param timeout [Numeric, nil] seconds; by default for ever
+    # @yieldparam change [Change]
+    # @return [void]
+    # @raise [TwinError] another process with the node's key has taken its seat
+    # @raise [NewEpochError] the cluster has started anew
+    # @raise [NotMemberError] the node left, was evicted, or lost its lease
+    # @raise [NoSuchClusterError] the cluster is gone
+    # @raise [ClosedError] the membership was closed
+    def watch(timeout: nil, &block)
+      raise Needs20Error if @options.classic?
+      raise fate unless @keeper.acquire
+
+      begin
+        following(Limit.new(timeout), &block)
+      ensure
+        @keeper.release
+      end
+    end
+
+    # Asks every other member, over mutual TLS and without the registry, what it sees of the cluster: a registry could
+    # show each of them another one. Each is asked at its first endpoint, and has to serve it: see serve_sums.
+    # @param timeout [Numeric, nil] seconds for each; by default 10
+    # @return [Comparison]
+    # @raise [OtherRosterError] a member sees another cluster at a revision that this node knows; it names it
+    def compare(timeout: nil)
+      answers = others.select(&:verified?).map do |member|
+        SumQuestion.new(to_one(member).context, member).ask(cluster.id, roster.state.revision,
+                                                            Limit.new(timeout || 10.0))
+      end
+      SumQuestion.compare(@sums, answers)
+    end
+
+    # Answers another member that compares what it sees of the cluster with what this node sees, until it closes the
+    # connection. Which connections those are, ALPN tells: alpn_protocol is Xlreg::SUM_ALPN.
+    # @param connection [OpenSSL::SSL::SSLSocket] of a server_context, after the handshake
+    # @return [void]
+    def serve_sums(connection) = SumAnswer.new(cluster.id, @sums).serve(connection)
+
+    # Gives the node's place up, and closes the membership. The roster stays as it was.
     # @param timeout [Numeric, nil] seconds; by default 60
     # @return [void]
     # @raise [NotMemberError] the node is not in the cluster
@@ -95,12 +156,21 @@ module Xlreg
     # @raise [Error] see Client.open and login
     def leave(timeout: nil)
       limit = Limit.new(timeout || @options.timing.call)
-      raise Needs20Error if @options.protocol&.classic?
+      raise Needs20Error if @options.classic?
 
       Dialogue.open(@options, limit) do |dialogue|
         dialogue.login(limit)
-        dialogue.leave(ClusterRef.of(cluster), limit)
+        close
+        dialogue.leave(@ref, limit)
       end
+    end
+
+    # Ends what the membership does in the background, and waits for it; a watch ends with a ClosedError. The seat stays
+    # until its lease runs out, or for ever: leave gives it up. May be called again.
+    # @return [void]
+    def close
+      ended(ClosedError.new)
+      @keeper.close
     end
 
     # @return [String]
@@ -108,16 +178,69 @@ module Xlreg
 
     private
 
+    def others_in(roster)
+      own = @place.find(roster)
+      roster.members.reject { |member| own && member.id == own.id }.freeze
+    end
+
+    def to_one(member) = Trust.new(node) { [me, [others.find { |other| other.id == member.id }].compact] }
+
+    # Makes roster the last one, unless the node is no member in it: that is its fate.
+    def take(heard)
+      @place.check(heard)
+      check(heard)
+      @mutex.synchronize do
+        @others = others_in(heard)
+        @roster = heard
+        @sums.add(heard)
+        @moved.broadcast
+      end
+    rescue RegistryError => e
+      ended(e)
+      raise
+    end
+
+    # Notes why the node is no member any more, once.
+    def ended(fate)
+      @mutex.synchronize do
+        @fate ||= fate
+        @moved.broadcast
+      end
+    end
+
+    # Follows the cluster, in a thread of the keeper.
+    def keep
+      Thread.current.report_on_exception = false
+      Follower.new(@options, @ref, last: roster, lease: lease) { |heard| take(heard) }.run(Limit.new(nil))
+    rescue Error, SystemCallError => e
+      ended(e)
+    end
+
+    def following(limit)
+      seen = @formed
+      while (now = another(seen, limit))
+        change = Change.between(seen, now)
+        seen = now
+        yield change if change.any?
+      end
+    end
+
+    # Waits for another roster than the one that was seen; nil when time is up.
+    def another(seen, limit)
+      @mutex.synchronize do
+        while roster.sum == seen.sum
+          raise @fate if @fate
+          return if limit.over?
+
+          @moved.wait(@mutex, limit.set? ? limit.left : nil)
+        end
+        roster
+      end
+    end
+
     # Refuses unverified members unless they are allowed: anybody can take a free place over a classic carrier,
     # which proves nothing.
-    def check(roster)
-      strangers = @options.classic? || @allow_unverified ? [] : roster.unverified
-      return roster if strangers.empty?
-
-      names = strangers.map { |member| "#{member.name} (index #{member.index})" }.join(', ')
-      raise UnverifiedError.new("members that have proved nothing, since they came over a classic carrier: #{names}",
-                                members: strangers)
-    end
+    def check(roster) = Membership.check_verified(roster, @options, @allow_unverified)
 
     # Asks for the members. An original server tells them only to a node that joins in the same session. There,
     # joining again changes nothing; elsewhere it could take a seat that this node has given up.
@@ -126,15 +249,15 @@ module Xlreg
     rescue WrongStateError
       raise unless @options.classic?
 
-      read_once(limit) { |dialogue| dialogue.join(ClusterRef.of(cluster), limit) if dialogue.original? }
+      read_once(limit) { |dialogue| dialogue.join(@ref, limit) if dialogue.original? }
     end
 
     def read_once(limit)
       Dialogue.open(@options, limit) do |dialogue|
         # Original servers have no log-in. Registering again with the same data does the same on every server.
-        dialogue.register(limit) if dialogue.protocol.classic?
+        dialogue.protocol.classic? ? dialogue.register(limit) : dialogue.recall(roster)
         yield dialogue if block_given?
-        dialogue.members(ClusterRef.of(cluster), limit)
+        dialogue.members(@ref, limit)
       end
     end
 
@@ -143,53 +266,6 @@ module Xlreg
       return heard unless heard.cluster.size.zero?
 
       heard.with(cluster: cluster.with(id: heard.cluster.id))
-    end
-  end
-
-  # Mutual TLS from a roster: each member's own certificate is the anchor for it and nobody else.
-  # @api private
-  module MutualTLS
-    module_function
-
-    # Makes a context for connections between me and the verified peers. Host names are not checked, and there are
-    # no other roots.
-    # @raise [UnverifiedError] I have no certificate that the others know
-    def context(node, me, peers, server: false)
-      unless me.verified?
-        raise UnverifiedError, 'this node has no certificate that the others know: it joined over a classic carrier'
-      end
-
-      context = OpenSSL::SSL::SSLContext.new
-      context.min_version = OpenSSL::SSL::TLS1_3_VERSION
-      context.add_certificate(me.certificate, node.keys.sig)
-      prove_each_time(context) if server
-      accept(context, peers.select(&:verified?))
-      context
-    end
-
-    # Finds the peer that a certificate belongs to.
-    # @raise [StrangerError] none of them
-    def peer(shown, peers)
-      peers.find { |member| member.verified? && member.token.certificate == shown } or
-        raise StrangerError, 'the other end is no other member of the cluster'
-    end
-
-    # No session is resumed, so that every connection proves who it is from.
-    def prove_each_time(context)
-      context.session_cache_mode = OpenSSL::SSL::SSLContext::SESSION_CACHE_OFF
-      context.options |= OpenSSL::SSL::OP_NO_TICKET
-      context.session_id_context = 'xlreg'
-    end
-
-    def accept(context, peers)
-      store = OpenSSL::X509::Store.new
-      store.flags = OpenSSL::X509::V_FLAG_PARTIAL_CHAIN
-      peers.each { |member| store.add_cert(member.certificate) }
-      known = peers.map { |member| member.token.certificate }
-      context.cert_store = store
-      context.verify_mode = OpenSSL::SSL::VERIFY_PEER | OpenSSL::SSL::VERIFY_FAIL_IF_NO_PEER_CERT
-      context.verify_hostname = false
-      context.verify_callback = ->(good, store_context) { good && known.include?(store_context.current_cert.to_der) }
     end
   end
 end

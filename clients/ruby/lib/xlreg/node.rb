@@ -21,12 +21,14 @@ module Xlreg
     # @param endpoints [Array<String, Endpoint>] where it is; Xlreg.form finds them out itself
     # @param keys [Keys, nil] new ones by default
     # @param attrs [Integer] bits of NodeAttrs
+    # @param labels [Hash{String => String}] see update_labels
     # @param certificate_life [Numeric] seconds; two hours at least
     # @raise [Error] the name or an endpoint is none
-    def initialize(name:, endpoints: [], keys: nil, attrs: NodeAttrs::NONE,
+    def initialize(name:, endpoints: [], keys: nil, attrs: NodeAttrs::NONE, labels: {},
                    certificate_life: Certificate::DEFAULT_LIFE)
       record = Record.new(name: name, attrs: attrs, endpoints: endpoints)
       setup(keys || Keys.generate, record, certificate_life)
+      update_labels(labels)
     end
 
     class << self
@@ -37,7 +39,7 @@ module Xlreg
       #   with digits of the key
       # @param endpoints [Array<String, Endpoint>]
       # @param keys [Keys, nil] new ones by default
-      # @param bits [Integer, nil] the size of new keys, 2048 by default
+      # @param key [String, nil] what new keys are: rsa2048 by default, or p256, rsa3072 or rsa4096
       # @param attrs [Integer] bits of NodeAttrs
       # @param certificate_life [Numeric] seconds
       # @param only_here [Boolean] whether it is the only one on this machine, whose name is then enough
@@ -46,7 +48,7 @@ module Xlreg
       # @raise [NodeExistsError] there is one already
       # @raise [NodeInUseError] another process has the lock
       # @raise [NodeError] something else is wrong with the directory, the name or an endpoint
-      def init(path, name: nil, endpoints: [], keys: nil, bits: nil, attrs: NodeAttrs::NONE,
+      def init(path, name: nil, endpoints: [], keys: nil, key: nil, attrs: NodeAttrs::NONE,
                certificate_life: Certificate::DEFAULT_LIFE, only_here: false, &block)
         node = Directory.errors("make node in #{path}") do
           Name.check(name) if name
@@ -54,7 +56,7 @@ module Xlreg
           locked(Directory.new(path).tap(&:make)) do |files|
             raise NodeExistsError, 'there is a node already' if files.record?
 
-            made = NodeKeys.fill(files, keys, bits)
+            made = NodeKeys.fill(files, keys, key)
             chosen = name || Recovery.new(files, made).name || Naming.new_name(made, only_here: only_here)
             make(files, record.with(name: chosen), made, certificate_life)
           end
@@ -164,8 +166,24 @@ module Xlreg
         next if record.endpoints == @record.endpoints
 
         save(record, 'set endpoints')
-        @signatures.clear
+        forget_signatures
         @certificate = nil unless @certificate&.fits?(token_of)
+      end
+    end
+
+    # @return [Hash{String => String}] what the node tells the others besides its addresses, over 2.0
+    def labels = Labels.decode(@labels)
+
+    # Replaces what the node tells the others besides its addresses, for the rosters that are read after it registers
+    # and joins the next time. It is not kept in the node's directory.
+    # @param labels [Hash{String => String}] 32 at most, keys in the form of names; 2048 bytes together
+    # @return [void]
+    # @raise [IllFormedTokenError] they are more, or a key is none
+    def update_labels(labels)
+      encoded = Labels.encode(labels)
+      @monitor.synchronize do
+        @labels = encoded
+        @signatures.delete(:modern)
       end
     end
 
@@ -190,7 +208,8 @@ module Xlreg
       @monitor.synchronize do
         next @certificate.der if @certificate&.serves?(now)
 
-        der = Certificate.make(keys.sig, token_of, now: now, life: @life)
+        token = token_of
+        der = Certificate.build(token.with(certificate: Certificate.make(keys.sig, token, now: now, life: @life)))
         Directory.errors('save certificate') { @files.write_certificate(der) } if @lock
         @signatures.delete(:modern)
         @certificate = OwnCertificate.new(der)
@@ -198,7 +217,7 @@ module Xlreg
       end
     end
 
-    # Returns the node's token, signed for protocol, and over 2.0 the certificate it is bound to, which
+    # Returns the node's token, signed for protocol, and over 2.0 the certificate that follows from it, which
     # is the one to show in the handshake. Signatures are kept until something that they cover changes.
     # @param protocol [Protocol]
     # @param id [NodeID, nil] to propose
@@ -213,8 +232,10 @@ module Xlreg
         end
 
         der = certificate(now: now)
+        token = token.with(labels: @labels)
         signature = @signatures[:modern] ||= Signatures.sign_token(keys.sig, token, der)
-        [token.with(digsig2: signature), der]
+        comms = @signatures[:comms] ||= Signatures.sign_comms(keys.comms, token)
+        [token.with(digsig2: signature, certificate: @certificate.field, comms_sig: comms), der]
       end
     end
 
@@ -253,7 +274,7 @@ module Xlreg
       @recovered = recovered
       @monitor = Monitor.new
       # Guarded by the monitor, as is all below.
-      @files = @lock = @certificate = nil
+      @files = @lock = @certificate = @labels = nil
       @record = record
       @life = life
       @signatures = {} # while nothing that they cover changes
@@ -278,7 +299,7 @@ module Xlreg
       der = files.read_certificate or return
       kept = own_certificate(der)
       @life = [kept.life, MIN_LIFE].max
-      @certificate = kept if kept.fits?(token_of) && well_formed?(der)
+      @certificate = kept if kept.fits?(token_of) && signed?(der, kept.field)
     end
 
     def own_certificate(der)
@@ -290,12 +311,15 @@ module Xlreg
                        'remove the former, and it is made anew'
     end
 
-    def well_formed?(der)
-      Certificate.check(der, token_of)
+    def signed?(der, field)
+      Certificate.check(token_of.with(certificate: field), der)
       true
     rescue CertificateError
       false
     end
+
+    # What depends on what the node says of itself; the proof of the comms key does not.
+    def forget_signatures = @signatures.select! { |what, _| what == :comms }
 
     def save(record, what)
       if @files
@@ -319,42 +343,53 @@ module Xlreg
   class OwnCertificate
     # @return [String] DER
     attr_reader :der
+    # @return [String, nil] what belongs into the token's certificate; nil if it is none of the agreed form
+    attr_reader :field
     # @return [String] its public key as it stands in it
     attr_reader :key
 
     # @param der [String]
     # @raise [CertificateError] it is none
     def initialize(der)
-      certificate = Certificate.load(der)
       @der = der
-      @key = Certificate.public_key(der)
-      @begin, @end = Certificate.dates(certificate)
-      names = names_in(Certificate.parts(der))
-      @dns_names = names.filter_map { |tag, name| name if tag == Der::DNS_NAME }
-      @names = names.sort
+      found = Certificate.parts(der)
+      @key = found.public_key
+      @names = found.alternative_names
+      @begin, @end = Certificate.dates(Certificate.load(der))
+      @field = Certificate.field_of(der)
     end
 
     # @return [Float] seconds
     def life = @end - @begin
 
-    # @return [Array<String>] its DNS names, the node's own first
-    attr_reader :dns_names
+    # @return [String] the node's own name, which comes first
+    def name = Text.valid(@names.first&.last.to_s)
 
     # @param now [Time]
     # @return [Boolean] whether it is valid and has more than a third of its life before it
     def serves?(now) = now >= @begin && @end - now > life / 3
 
     # @param token [Token]
-    # @return [Boolean] whether it has the alternative names of token
-    def fits?(token) = @names == Certificate.alternative_names(token).sort
+    # @return [Boolean] whether it is the one that follows from token
+    def fits?(token)
+      Certificate.build(token.with(certificate: field)) == der
+    rescue CertificateError
+      false
+    end
+
+    # @return [Array<Endpoint>] the hosts that it is for, with some port
+    # @raise [EndpointError] it is for something else
+    def endpoints
+      Endpoint.all(@names.drop(1).map { |tag, content| "#{tag == Der::IP_ADDRESS ? address(content) : content}:1" })
+    end
 
     private
 
-    def names_in(parts)
-      names = parts.extensions.find { |extension| extension.oid == Certificate::Form::ALT_NAMES } or return []
-      Der.parts(Der.only(names.content, Der::SEQUENCE).content).map { |name| [name.tag, name.content] }
-    rescue Der::BrokenError
-      []
+    def address(content)
+      text = IPAddr.new_ntoh(content).to_s
+      content.bytesize == 4 ? text : "[#{text}]"
+    rescue IPAddr::Error => e
+      raise EndpointError, e.message
     end
   end
 end

@@ -18,30 +18,29 @@ module Xlreg
 
     # Completes the keys of a directory that holds no node yet.
     # @return [Keys]
-    def fill(files, given, bits)
-      comms = existing(files, Directory::COMMS, given&.comms, bits)
-      sig = existing(files, Directory::SIG, given&.sig, bits)
+    def fill(files, given, kind)
+      comms = existing(files, Directory::COMMS, given&.comms, kind)
+      sig = existing(files, Directory::SIG, given&.sig, kind)
       return Keys.new(comms: comms, sig: sig) if comms && sig
 
-      made = given || Keys.generate(bits: bits || Keys::DEFAULT_BITS)
+      made = given || Keys.generate(kind || Keys::DEFAULT)
       files.write_key(Directory::COMMS, made.comms) unless comms
       files.write_key(Directory::SIG, made.sig) unless sig
       Keys.new(comms: comms || made.comms, sig: sig || made.sig)
     end
 
-    def existing(files, name, given, bits)
+    def existing(files, name, given, kind)
       key = files.read_key(name) or return
       path = files.file(name)
-      if given && given.to_der != key.to_der
-        raise NodeError,
-              "#{path} is there and holds another key than given: move it away"
-      end
+      raise NodeError, "#{path} is there and holds another key than given: move it away" if given && !same?(given, key)
 
-      found = key.n.num_bits
-      return key if given || bits.nil? || found == bits
+      found = Keys.kind_of(key)
+      return key if given || kind.nil? || found == kind
 
-      raise NodeError, "#{path} is there and holds a key of #{found} bits, not of #{bits}: move it away"
+      raise NodeError, "#{path} is there and holds a key of kind #{found}, not #{kind}: move it away"
     end
+
+    def same?(one, other) = PublicKey.der(one) == PublicKey.der(other)
   end
 
   # Names for nodes that were given none: the machine's name, with digits of the key where the name alone would
@@ -106,8 +105,12 @@ module Xlreg
     # The subject of a certificate binds its key to its name (section 7.6).
     def certified
       der = @files.read_certificate or raise NodeError, "#{Directory::CERTIFICATE} is not there"
-      name = Text.valid(OwnCertificate.new(der).dns_names.first.to_s)
-      Certificate.check(der, Token.new(name: Name.check(name), comms_key: @keys.comms_key, sig_key: @keys.sig_key))
+      shown = OwnCertificate.new(der)
+      name = Name.check(shown.name)
+      raise CertificateError, 'its key is not the sig key' unless shown.key == @keys.sig_key
+
+      Certificate.check(Token.new(name: name, comms_key: @keys.comms_key, sig_key: @keys.sig_key,
+                                  endpoints: shown.endpoints, certificate: shown.field), der)
       name
     end
   end

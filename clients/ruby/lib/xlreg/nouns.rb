@@ -35,11 +35,30 @@ module Xlreg
   #   @return [Integer] how many members it is made for
   # @!attribute [r] endpoint_count
   #   @return [Integer] how many endpoints each member must have
-  Cluster = Struct.new(:id, :name, :attrs, :size, :endpoint_count, keyword_init: true) do
+  # @!attribute [r] key
+  #   @return [String, nil] the public half of its owner's key; nil of an open one
+  Cluster = Struct.new(:id, :name, :attrs, :size, :endpoint_count, :key, keyword_init: true) do
     include Value
+
+    # @return [Boolean] whether it has an owner
+    def keyed? = !key.nil?
 
     # @return [String] how errors name it
     def to_s = name.empty? ? "cluster #{id}" : "cluster #{Text.quote(name)}"
+  end
+
+  # How far a cluster has come, as its registry counts (section 10); zeros over a classic carrier.
+  #
+  # @!attribute [r] epoch
+  #   @return [Integer] from 1; a cluster that starts anew is in the next one
+  # @!attribute [r] revision
+  #   @return [Integer] raised by each change of its members, epoch or orders
+  # @!attribute [r] orders
+  #   @return [Integer] how many its owner has given
+  ClusterState = Struct.new(:epoch, :revision, :orders, keyword_init: true) do
+    include Value
+
+    def initialize(epoch: 0, revision: 0, orders: 0) = super
   end
 
   # Names a cluster by ID or by name. The ID counts if both are given; none names none.
@@ -48,22 +67,26 @@ module Xlreg
   #   @return [ClusterID, nil]
   # @!attribute [r] name
   #   @return [String]
-  ClusterRef = Struct.new(:id, :name, keyword_init: true) do
+  # @!attribute [r] key
+  #   @return [String, nil] the key of its owner, by which every member's leave is verified; nil names the open
+  #     cluster of the name, or an ID's without knowing its key
+  ClusterRef = Struct.new(:id, :name, :key, keyword_init: true) do
     include Value
 
-    # @param what [ClusterRef, Cluster, ClusterID, String, nil]
+    # @param what [ClusterRef, Cluster, Ticket, ClusterID, String, nil]
     # @return [ClusterRef]
     def self.of(what)
       case what
       when ClusterRef then what
-      when Cluster then new(id: what.id, name: what.name)
+      when Cluster then new(id: what.id, name: what.name, key: what.key)
+      when Ticket then what.ref
       when ClusterID then new(id: what)
       when nil then new
       else new(name: what.to_s)
       end
     end
 
-    def initialize(id: nil, name: '') = super
+    def initialize(id: nil, name: '', key: nil) = super
 
     # @return [Boolean] whether it names no cluster
     def none? = id.nil? && name.empty?
@@ -95,14 +118,30 @@ module Xlreg
   # @!attribute [r] digsig2
   #   @return [String, nil] the 2.0 signature; nil of a node that registered over a classic carrier
   # @!attribute [r] certificate
-  #   @return [String, nil] X.509 in DER; absent as digsig2 is, or if its form was not the agreed one
+  #   @return [String, nil] serial number, dates and signature of the node's certificate, from which
+  #     Certificate.build makes it; absent as digsig2 is
+  # @!attribute [r] comms_sig
+  #   @return [String, nil] the proof that the node holds its comms key; absent as digsig2 is
+  # @!attribute [r] labels
+  #   @return [String, nil] what it tells besides its addresses, as that travels; see Member#labels
   # @!attribute [r] joined
   #   @return [Time, nil] when the node last joined, by the registry's clock; nil outside a roster
+  # @!attribute [r] seen
+  #   @return [Time, nil] when it was last heard of; nil outside a roster, and without a lease
+  # @!attribute [r] lease
+  #   @return [Float, nil] for how many seconds its seat lasts without a sign of life; nil is for ever
+  # @!attribute [r] run
+  #   @return [String, nil] the start of the program that has the seat
+  # @!attribute [r] admission
+  #   @return [String, nil] the leave of the cluster's owner, as it travels
   Token = Struct.new(:name, :comms_key, :sig_key, :endpoints, :attrs, :id, :digsig, :digsig2, :certificate,
-                     :joined, keyword_init: true) do
+                     :comms_sig, :labels, :joined, :seen, :lease, :run, :admission, keyword_init: true) do
     include Value
 
     def initialize(endpoints: [].freeze, attrs: NodeAttrs::NONE, **rest) = super
+
+    # @return [Integer] how many it has of the three proofs of 2.0
+    def proofs = [digsig2, certificate, comms_sig].count { |proof| !proof.nil? }
 
     # @return [String] does not show keys and signatures
     def inspect = "#<Xlreg::Token #{name} #{id}>"
@@ -137,13 +176,22 @@ module Xlreg
     #   else. Its dates are not checked here; those who use it have to.
     # @raise [UnverifiedError] the member has proved nothing
     def certificate
-      unless verified? && token.certificate
+      unless verified?
         raise UnverifiedError.new("certificate of #{Text.quote(name)}: member is not verified: no proof over 2.0",
                                   members: [self])
       end
 
-      OpenSSL::X509::Certificate.new(token.certificate)
+      OpenSSL::X509::Certificate.new(Certificate.build(token))
     end
+
+    # @return [Hash{String => String}] what it tells the others besides its addresses; signed as all that it says
+    def labels = Labels.decode(token.labels)
+
+    # @return [Float, nil] for how many seconds its seat lasts without a sign of life; nil is for ever
+    def lease = token.lease
+
+    # @return [Time, nil] when it was last heard of; nil without a lease
+    def seen = token.seen
 
     # @return [String] who it is, where, and since when, in a phrase
     def describe
@@ -163,8 +211,22 @@ module Xlreg
   #   @return [Cluster]
   # @!attribute [r] members
   #   @return [Array<Member>]
-  Roster = Struct.new(:cluster, :members, keyword_init: true) do
+  # @!attribute [r] state
+  #   @return [ClusterState]
+  # @!attribute [r] sum
+  #   @return [String, nil] what stands for all of it but times; nil over a classic carrier
+  # @!attribute [r] pinned
+  #   @return [Boolean] whether the cluster's key is the one that was known, so that its owner admitted every member
+  Roster = Struct.new(:cluster, :members, :state, :sum, :pinned, keyword_init: true) do
     include Value
+
+    def initialize(state: ClusterState.new, pinned: false, **rest) = super
+
+    # @return [String, nil] the sum for people, to compare it with others
+    def short_sum = sum && Sum.short(sum)
+
+    # @return [Boolean] see pinned
+    def pinned? = pinned
 
     # @return [String] the names, and no keys
     def inspect

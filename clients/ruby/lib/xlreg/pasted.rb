@@ -7,11 +7,13 @@ module Xlreg
   module Pasted
     URL = %r{\Axlreg://}
     FILE = /\AregCred\s*\{/
-    # A line of a shell that sets XLREG_REGISTRY.
-    ASSIGNMENT = /\A(?:export\s+)?XLREG_REGISTRY\s*=\s*/
+    # What the line of a registry does not have.
+    TICKET = /[?&](?:cluster|size|endpoints|owner|key|invite|until|uses|by|admit)=/
+    # A line of a shell that sets XLREG_REGISTRY or XLREG_TICKET.
+    ASSIGNMENT = /\A(?:export\s+)?XLREG_(?:REGISTRY|TICKET)\s*=\s*/
     AROUND = /[\s\u00A0\u200B\u2060\uFEFF"'`<>\u2018\u2019\u201C\u201D\u00AB\u00BB]+/
     MARKS = { "\xFF\xFE".b => Encoding::UTF_16LE, "\xFE\xFF".b => Encoding::UTF_16BE }.freeze
-    private_constant :URL, :FILE, :ASSIGNMENT, :AROUND, :MARKS
+    private_constant :URL, :FILE, :TICKET, :ASSIGNMENT, :AROUND, :MARKS
 
     module_function
 
@@ -26,6 +28,10 @@ module Xlreg
     # @param text [String] clean
     # @return [Boolean]
     def url?(text) = URL.match?(text)
+
+    # @param text [String] clean
+    # @return [Boolean] whether it is the line of a ticket, and not that of a registry
+    def ticket?(text) = url?(text) && TICKET.match?(text)
 
     # @param text [String] clean
     # @return [Boolean] whether it is the content of a regCred file

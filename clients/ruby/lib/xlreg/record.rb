@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require 'json'
+require 'time'
 
 module Xlreg
   # What a node knows of one registry: how to tell and find it, and which ID it gave the node.
@@ -13,6 +14,10 @@ module Xlreg
     attr_reader :endpoints
     # @return [NodeID] the node's ID there
     attr_reader :id
+    # @return [String, nil] the fingerprint of the sig key that follows; nil if none is known
+    attr_reader :next
+    # @return [Time, nil] until when the old key vouches for the next one. After that it is known by the latter alone
+    attr_reader :next_until
     # @return [Hash] members of node.json that others wrote; kept as they are
     # @api private
     attr_reader :extra
@@ -21,17 +26,23 @@ module Xlreg
     # @param id [NodeID]
     # @param name [String]
     # @param endpoints [Array<String, Endpoint>]
-    def initialize(sig:, id:, name: '', endpoints: [], extra: {})
+    # @param succession [Array(String, Time), nil] the next key's fingerprint, and until when it is vouched for
+    def initialize(sig:, id:, name: '', endpoints: [], succession: nil, extra: {})
       @sig = Fingerprint.normalize(sig)
       @name = name.empty? ? name : Name.check(name)
       @endpoints = Endpoint.all(endpoints)
       @id = id
+      @next, @next_until = succession
+      @next &&= Fingerprint.normalize(@next)
       @extra = extra
       freeze
     end
 
     # @return [Hash] what node.json says of it
-    def to_h = { 'sig' => sig, 'name' => name, 'endpoints' => endpoints.map(&:to_s), 'id' => id.to_s }
+    def to_h
+      known = { 'sig' => sig, 'name' => name, 'endpoints' => endpoints.map(&:to_s), 'id' => id.to_s }
+      self.next ? known.merge('next' => self.next, 'next_until' => Text.time(next_until)) : known
+    end
 
     # @param other [Object]
     # @return [Boolean] whether both say the same; what others wrote does not count
@@ -42,7 +53,17 @@ module Xlreg
     def hash = to_h.hash
 
     # @api private
-    def keeping(extra) = Registration.new(sig: sig, id: id, name: name, endpoints: endpoints, extra: extra)
+    def keeping(extra) = with(extra: extra)
+
+    # @api private
+    def with(**changes)
+      Registration.new(**{ sig: sig, id: id, name: name, endpoints: endpoints, extra: extra,
+                           succession: succession }.merge(changes))
+    end
+
+    # @return [Array(String, Time), nil] the next key, and until when it is vouched for
+    # @api private
+    def succession = self.next && [self.next, next_until]
   end
 
   # What node.json holds, the same in every language, and how it is read and written.
@@ -140,8 +161,17 @@ module Xlreg
 
     def registration(entry)
       fields = { sig: take(entry, 'sig', String, ''), name: take(entry, 'name', String, ''),
-                 endpoints: texts(entry, 'endpoints'), id: NodeID.parse(take(entry, 'id', String, '')) }
+                 endpoints: texts(entry, 'endpoints'), id: NodeID.parse(take(entry, 'id', String, '')),
+                 succession: succession(entry) }
       Registration.new(**fields, extra: entry)
+    end
+
+    def succession(entry)
+      following = take(entry, 'next', String, '')
+      till = take(entry, 'next_until', String, '')
+      [following, Time.iso8601(till).utc] unless following.empty?
+    rescue ArgumentError
+      raise NodeError, 'next_until: want a time'
     end
 
     # Returns a member and takes it out, so that in the end only what nobody knew is left.

@@ -33,8 +33,8 @@ module Xlreg
     def initialize(name:, id:, comms_key:, sig_key:, endpoints:, version:)
       @name = Name.check(name)
       @id = id
-      @comms_key = comms_key.tap { |key| PublicKey.parse(key) }
-      @sig_key = sig_key.tap { |key| PublicKey.parse(key) }
+      @comms_key = comms_key.tap { |key| PublicKey.parse_rsa(key) }
+      @sig_key = sig_key.tap { |key| PublicKey.parse_rsa(key) }
       @endpoints = Endpoint.all(endpoints)
       @version = version
       raise RegCredError, 'no endpoint' if @endpoints.empty?
@@ -223,31 +223,36 @@ module Xlreg
       freeze
     end
 
-    # Reads xlreg://host:port,host:port/?sig=fingerprint. A host without a port has the default one.
+    # Reads xlreg://host:port,host:port/?sig=fingerprint. A host without a port has the default one. No error shows
+    # anything of the line but hosts, since it may be a ticket, or have been one.
     # @param url [String]
     # @return [Target]
     # @raise [RegCredError] it is no such line
     def self.parse(url)
       url = url.scrub('?')
-      raise RegCredError, "registry url of #{url.bytesize} bytes: at most #{MAX_URL} allowed" if url.bytesize > MAX_URL
+      refuse("#{url.bytesize} bytes, at most #{MAX_URL} allowed") if url.bytesize > MAX_URL
+      refuse('this is a ticket: give it where a ticket is wanted') if Pasted.ticket?(url)
 
-      parts = %r{\Axlreg://(.*?)/\?(.*)\z}m.match(url) or raise RegCredError, "want #{PREFIX}host:port/?sig=…"
+      parts = %r{\Axlreg://([^=?]*?)/\?(.*)\z}m.match(url) or refuse("want #{PREFIX}host:port/?sig=…")
       hosts = parts[1].split(',', -1).map { |host| with_port(host) }
       new(endpoints: hosts, fingerprint: digest(parts[2]))
-    rescue Error => e
-      raise RegCredError, "registry url #{Text.quote(url)}: #{e.message}"
+    rescue FingerprintError
+      refuse('sig: want a fingerprint, 43 characters of base64')
+    rescue EndpointError => e
+      refuse(e.message)
     end
 
     # Returns the target that what is. What people paste around a line or a file does not matter: blanks,
     # quotes, line ends, a mark of the byte order.
-    # @param what [Target, RegCred, String] credentials, an xlreg:// line, or the name of a file that holds
-    #   either
+    # @param what [Target, RegCred, Ticket, String] credentials, an xlreg:// line, or the name of a file that holds
+    #   either; of a ticket it is the registry
     # @return [Target]
     # @raise [SystemCallError] the file cannot be read
     # @raise [RegCredError] it holds no credentials, or the line is none
     def self.load(what)
       return what if what.is_a?(Target)
       return what.target if what.is_a?(RegCred)
+      return what.registry if what.is_a?(Ticket)
 
       text = Pasted.clean(what.to_s)
       return parse(text) if Pasted.url?(text)
@@ -261,6 +266,7 @@ module Xlreg
       text = RegCred.read_text(path)
       Text.doing(path) { Pasted.url?(text) ? parse(text) : RegCred.parse(text).target }
     rescue Errno::ENOENT
+      refuse('neither a line nor the name of a file') if Text.secret?(path)
       raise unless address?(path)
 
       raise RegCredError, "#{path} is an address alone, by which nobody can tell who answers there: get the " \
@@ -281,13 +287,15 @@ module Xlreg
     # @api private
     def self.digest(query)
       parameters = query.split('&', -1).map { |parameter| parameter.split('=', 2) }
-      unknown = parameters.map(&:first).find { |key| key != 'sig' }
-      raise RegCredError, "unknown parameter #{Text.quote(unknown)}" unless unknown.nil?
-      raise RegCredError, 'want one sig' unless parameters.size == 1
+      refuse('a parameter that is unknown') unless parameters.all? { |name, _| name == 'sig' }
+      refuse('want one sig') unless parameters.size == 1
 
       parameters[0][1].to_s
     end
-    private_class_method :load_file, :address?, :with_port, :digest
+
+    # @api private
+    def self.refuse(why) = raise(RegCredError, "registry url: #{why}")
+    private_class_method :load_file, :address?, :with_port, :digest, :refuse
 
     # @return [String] the line that parse reads
     def url

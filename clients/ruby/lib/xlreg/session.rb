@@ -16,6 +16,9 @@ module Xlreg
       # @return [String] what a classic log-in signs
       attr_reader :salt2
 
+      # @return [RegistryCertificate::Verified, nil] what the registry's certificates said, over 2.0
+      attr_reader :verified
+
       def initialize(protocol)
         @protocol = protocol
         @state = :shaking
@@ -65,7 +68,7 @@ module Xlreg
       def initialize(protocol, comms_key)
         super(protocol)
         @hello = Xlreg::Classic::Hello.make(protocol)
-        @out << @hello.encrypt(PublicKey.parse(comms_key))
+        @out << @hello.encrypt(PublicKey.parse_rsa(comms_key))
         @reply = +''.b
       end
 
@@ -98,10 +101,12 @@ module Xlreg
 
       # @param fingerprint [String] that of the registry's sig key
       # @param sig_key [String, nil] the key itself, if it is known
-      def initialize(fingerprint:, sig_key: nil)
+      # @param succession [Registration, nil] says which key follows that one, if that is known
+      def initialize(fingerprint:, sig_key: nil, succession: nil)
         super(Protocol::V20)
         @fingerprint = fingerprint
         @sig_key = sig_key
+        @succession = succession if succession&.next
       end
 
       # Checks that the server is the registry wanted, right after the handshake, before a byte is sent or
@@ -113,10 +118,8 @@ module Xlreg
       # @raise [NotARegistryError] it is something else
       def secured(chain:, alpn:, now:)
         raise NotARegistryError, "this is no registry: it speaks TLS, but not #{ALPN}" unless alpn == ALPN
-        raise UntrustedError, 'no certificate' if chain.empty?
 
-        key = @sig_key || RegistryCertificate.find_key(chain, @fingerprint)
-        RegistryCertificate.check_leaf(chain[0], key, now: now)
+        @verified = verify(chain, now)
         @codec = Codec::Framing.new
         @state = :open
       rescue HandshakeError
@@ -126,6 +129,24 @@ module Xlreg
 
       # @param data [String] bytes that came inside TLS
       def receive(data) = @codec.feed(data)
+
+      private
+
+      # A registry whose next key is known is known by that; and as long as the old key has vouched for it, by the
+      # old one, too.
+      def verify(chain, now)
+        return verify_known(chain, now) unless @succession
+
+        RegistryCertificate.check(chain, fingerprint: @succession.next, now: now)
+      rescue UntrustedError => e
+        raise if @succession.nil? || e.is_a?(ClockError) || now > @succession.next_until
+
+        verify_known(chain, now)
+      end
+
+      def verify_known(chain, now)
+        RegistryCertificate.check(chain, sig_key: @sig_key, fingerprint: @fingerprint, now: now)
+      end
     end
   end
 end

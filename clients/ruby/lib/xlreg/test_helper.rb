@@ -23,8 +23,12 @@ module Xlreg
     # @return [Object] what the block returns
     def with_registry(**options, &) = RegistryProcess.run(**options, &)
 
-    # @return [Keys] keys that are made once and used again, since they take time
-    def self.keys(number = 0) = (@keys ||= Hash.new { |all, n| all[n] = Keys.generate })[number]
+    # @param kind [String] rsa2048, which every protocol knows, or another of Keys::KINDS
+    # @return [Keys] keys that are made once and used again, since RSA keys take time
+    def self.keys(number = 0, kind = Keys::DEFAULT)
+      @keys ||= Hash.new { |all, (n, wanted)| all[[n, wanted]] = Keys.generate(wanted) }
+      @keys[[number, kind]]
+    end
 
     # @return [String] where the program xlreg is
     # @raise [NoProgramError] it is neither where XLREG_BIN says nor on the PATH

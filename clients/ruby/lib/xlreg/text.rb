@@ -6,20 +6,27 @@ module Xlreg
   module Text
     UNITS = { 'days' => 86_400, 'hours' => 3600, 'minutes' => 60 }.freeze
     UNPRINTABLE = /[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/
-    private_constant :UNITS, :UNPRINTABLE
+    # What a ticket has that nobody is to see, also in a part of its line.
+    SECRET = /\b(owner|invite)(=|%3D)[^&\s"']+/i
+    private_constant :UNITS, :UNPRINTABLE, :SECRET
 
     module_function
 
     # @param text [#to_s]
     # @return [String] text in double quotes, in one line, fit for an error's text
-    def quote(text) = printable(valid(text.to_s)[0, 120].inspect)
+    def quote(text) = printable(valid(text.to_s).gsub(SECRET, '\1\2…')[0, 120].inspect)
 
     # @param text [String] from a peer, a file or a user
     # @return [String] text in which nothing commands a terminal, for example to change the direction of
-    #   writing: characters other than letters, digits, signs and blanks are escaped
+    #   writing: characters other than letters, digits, signs and blanks are escaped. What a ticket has that is secret
+    #   is left out, wherever it comes from.
     def printable(text)
-      valid(text).gsub(UNPRINTABLE) { |character| format('\\u%04x', character.ord) }
+      valid(text).gsub(SECRET, '\1\2…').gsub(UNPRINTABLE) { |character| format('\\u%04x', character.ord) }
     end
+
+    # @param text [String]
+    # @return [Boolean] whether there is something in it that only the holder of a ticket is to see
+    def secret?(text) = SECRET.match?(valid(text))
 
     # @param text [String]
     # @return [String] text in UTF-8, with ? for what is none

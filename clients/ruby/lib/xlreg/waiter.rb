@@ -19,13 +19,19 @@ module Xlreg
     # @param seen [Proc, nil] told of each roster
     # @param follow [Boolean] whether seen is to be told of each new member, which takes a request for each
     # @param look [Boolean] whether to ask first who is there, so that something is known whatever comes
-    def initialize(dialogue, ref, size: 0, seen: nil, follow: true, look: false)
+    # @param check [Proc, nil] looks at each roster, and may refuse it
+    # @param lease [Numeric, nil] seconds in which a sign of life is needed
+    # @param epoch [Integer, nil] whose end ends the wait
+    def initialize(dialogue, ref, size: 0, seen: nil, follow: true, look: false, check: nil, lease: nil, epoch: nil)
       @dialogue = dialogue
       @ref = ref
       @size = size
       @seen = seen
       @follow = follow && !seen.nil?
       @look = look
+      @check = check
+      @epoch = epoch
+      @longest = [dialogue.options.timing.wait, lease && (lease / 3.0)].compact.min
       @timing = dialogue.options.timing
       @last = nil
       @poll = Backoff.new(FIRST_PAUSE, MOST_PAUSE)
@@ -59,7 +65,8 @@ module Xlreg
       patience = wait_seconds(limit)
       began = limit.now
       received = @dialogue.receive(@ref, limit, patience: patience + @timing.margin,
-                                                wait_size: size, wait_millis: (patience * 1000).to_i)
+                                                wait_size: size, wait_millis: (patience * 1000).to_i,
+                                                **(@epoch ? { wait_epoch: @epoch } : {}))
       took = limit.now - began
       settle_size(received.cluster)
       before = count
@@ -85,24 +92,28 @@ module Xlreg
     def wanted
       return 1 if @look && last.nil?
 
-      size = @size.zero? ? Limits::MAX_CLUSTER : @size # the server lowers it to the cluster's size
+      size = @size.zero? ? most : @size # the server lowers it to the cluster's size
       @follow ? [size, count + 1].min : size
     end
+
+    def most = @dialogue.protocol.classic? ? Limits::MAX_CLUSTER_CLASSIC : Limits::MAX_CLUSTER
 
     def count = last ? last.members.size : 0
 
     def keep(received)
-      @last = @dialogue.verify(received)
+      verified = @dialogue.verify(received, @ref.key)
+      @check&.call(verified)
+      @last = verified
       @seen&.call(last)
       last
     end
 
     # How long a request that begins now may wait: so that its answer arrives in time.
     def wait_seconds(limit)
-      return @timing.wait unless limit.set?
+      return @longest unless limit.set?
 
       left = limit.left
-      [left - [left / 8, MARGIN].min, @timing.wait].min
+      [left - [left / 8, MARGIN].min, @longest].min
     end
   end
 end

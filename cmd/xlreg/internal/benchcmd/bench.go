@@ -38,7 +38,6 @@ type benchFlags struct {
 	runs        int
 	connections int
 	dir         string
-	testKeys    bool
 }
 
 // New returns the command.
@@ -90,7 +89,6 @@ func (f *benchFlags) register(cmd *cobra.Command) {
 	flags.IntVar(&f.runs, "runs", 9, "how often to measure each, `N`")
 	flags.IntVar(&f.connections, "connections", 1000, "how many connections to hold open, `N`")
 	flags.StringVar(&f.dir, "dir", "", "keep the data of bbolt below `DIR`, on the disk to measure (default the temporary directory)")
-	flags.BoolVar(&f.testKeys, "test-keys", false, "take keys from the cache of test keys: fast, but not secret")
 	cli.Complete(cmd, "carriers", "2.0", "2.0,1.9,1.8")
 	cli.Complete(cmd, "stores", bench.Memory, bench.Bbolt, bench.Memory+","+bench.Bbolt)
 }
@@ -124,7 +122,7 @@ func (f *benchFlags) options(g *cli.Globals, flags *pflag.FlagSet, kinds []strin
 	if o.protocols, err = cli.ParseCarriers(f.carriers); err != nil {
 		return nil, cli.UsageError(err)
 	}
-	return o, nil
+	return o, o.checkClassicSizes()
 }
 
 // adapt changes the defaults to what suits the registry and the carrier chosen.
@@ -182,6 +180,15 @@ func (f *benchFlags) checkStores() error {
 		if slices.Contains(f.stores[:i], store) {
 			return fmt.Errorf("--stores %s: is there twice", store)
 		}
+	}
+	return nil
+}
+
+// checkClassicSizes refuses clusters that no classic carrier can form.
+func (o *benchOptions) checkClassicSizes() error {
+	largest := slices.Max(o.sizes)
+	if largest > xlreg.MaxClassicClusterSize && slices.ContainsFunc(o.protocols, xlreg.Protocol.Classic) {
+		return cli.UsageError(fmt.Errorf("--sizes %d: over classic carriers at most %d; measure larger ones with --carriers 2.0", largest, xlreg.MaxClassicClusterSize))
 	}
 	return nil
 }

@@ -67,13 +67,6 @@ func (b *bencher) makeNodes(ctx context.Context) ([]*identity.Node, error) {
 	if slices.Contains(b.kinds, ofFormation) || slices.Contains(b.kinds, ofMembers) {
 		n = slices.Max(b.sizes) + 1
 	}
-	if b.testKeys {
-		keys, err := b.g.TakeTestKeys(ctx, n)
-		if err != nil {
-			return nil, err
-		}
-		return bench.NewNodesOf(ctx, keys)
-	}
 	line := cli.NewStatusLine(b.g.Console)
 	defer line.End()
 	show := func(made int) { line.Show(fmt.Sprintf("making keys: %d of %d", made, n)) }

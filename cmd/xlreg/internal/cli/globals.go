@@ -24,6 +24,8 @@ type Globals struct {
 	Registry string // file or URL; empty: none was named
 	Node     string // directory; empty: the user's own
 	Protocol ProtocolFlag
+
+	fromEnv map[string]bool // flags that the environment has set
 }
 
 // outputs are the formats of --output.
@@ -80,6 +82,7 @@ func Complete(cmd *cobra.Command, flag string, values ...string) {
 // to and are not meant as flags, so they are passed over.
 func (g *Globals) Prepare(cmd *cobra.Command) error {
 	var failed error
+	g.fromEnv = make(map[string]bool)
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		value := os.Getenv(envName(f.Name))
 		if f.Changed || value == "" || f.Name == "help" || f.Name == "version" || isToldByLauncher(envName(f.Name)) {
@@ -88,6 +91,7 @@ func (g *Globals) Prepare(cmd *cobra.Command) error {
 		if err := cmd.Flags().Set(f.Name, value); err != nil && failed == nil {
 			failed = UsageError(fmt.Errorf("%s: %w", envName(f.Name), ExplainValue(f, value, err)))
 		}
+		g.fromEnv[f.Name] = true
 	})
 	if failed != nil {
 		return failed
@@ -97,6 +101,12 @@ func (g *Globals) Prepare(cmd *cobra.Command) error {
 	}
 	return nil
 }
+
+// FromEnv reports whether the environment, and not the command line, has set a flag.
+func (g *Globals) FromEnv(flag string) bool { return g.fromEnv[flag] }
+
+// InEnvironment reports whether the environment has a value for a flag.
+func InEnvironment(flag string) bool { return os.Getenv(envName(flag)) != "" }
 
 // isToldByLauncher reports whether this program was started by 'run' or 'join', which
 // set XLREG_SELF, and the variable is one of those that they set.

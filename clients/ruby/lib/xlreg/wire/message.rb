@@ -5,9 +5,9 @@ module Xlreg
     # What a message is. Peers may send any value. Each request is followed by its reply.
     module Op
       NAMES = %w[RegCredRequest RegCredReply Member MemberOK Create CreateReply Join JoinReply GetCluster
-                 ClusterMembers Bye Ack Error Leave LeaveReply].freeze
+                 ClusterMembers Bye Ack Error Leave LeaveReply Order OrderReply].freeze
       REG_CRED_REQUEST, REG_CRED_REPLY, MEMBER, MEMBER_OK, CREATE, CREATE_REPLY, JOIN, JOIN_REPLY,
-        GET_CLUSTER, CLUSTER_MEMBERS, BYE, ACK, ERROR, LEAVE, LEAVE_REPLY = *1..15
+        GET_CLUSTER, CLUSTER_MEMBERS, BYE, ACK, ERROR, LEAVE, LEAVE_REPLY, ORDER, ORDER_REPLY = *1..17
 
       # @param code [Integer]
       # @return [String] the protocol's name of an operation
@@ -61,19 +61,36 @@ module Xlreg
       def encode = Pb::XLRegMsg.encode(raw)
     end
 
+    # How a node joins a cluster over 2.0.
+    #
+    # @!attribute [r] admission
+    #   @return [String, nil] the leave of the cluster's owner, as it travels
+    # @!attribute [r] run
+    #   @return [String, nil] names this start of the program
+    # @!attribute [r] fresh
+    #   @return [Boolean] whether to meet members of this start alone
+    # @!attribute [r] lease
+    #   @return [Numeric, nil] for how many seconds the seat lasts without a sign of life; nil is for ever
+    # @api private
+    Entry = Struct.new(:admission, :run, :fresh, :lease, keyword_init: true) do
+      include Value
+
+      def initialize(fresh: false, **rest) = super
+    end
+
+    Entry::PLAIN = Entry.new
+
     # The messages that a client sends.
     # @api private
     module Requests
-      # Which that asks for all.
-      ALL_SEATS = (1 << 64) - 1
-
       module_function
 
       # @param token [Token] to register, with its signatures as they are
       def member(token)
         fields = { Name: token.name, Attrs: token.attrs, ID: token.id&.bytes, CommsKey: token.comms_key,
                    SigKey: token.sig_key, MyEnds: token.endpoints.map(&:to_s), DigSig: token.digsig,
-                   DigSig2: token.digsig2 }
+                   DigSig2: token.digsig2, Certificate: token.certificate, CommsSig: token.comms_sig,
+                   Labels: token.labels }
         Message.build(Op::MEMBER, MemberSpecs: Pb::Token.new(**fields.compact))
       end
 
@@ -81,32 +98,48 @@ module Xlreg
       # @param digsig [String, nil] the proof, over a classic carrier
       def login(id, digsig) = Message.build(Op::MEMBER, MemberID: id.bytes, DigSig: digsig)
 
-      def create(name:, size:, endpoint_count:, attrs:)
+      # @param key [String, nil] of the cluster's owner
+      # @param sig [String, nil] by it
+      def create(name:, size:, endpoint_count:, attrs:, key: nil, sig: nil)
         Message.build(Op::CREATE, ClusterName: name, ClusterMaxSize: size, ClusterAttrs: attrs,
-                                  EndPointCount: endpoint_count)
+                                  EndPointCount: endpoint_count, ClusterKey: key, OwnerSig: sig)
       end
 
       # @param ref [ClusterRef]
-      def join(ref) = about(Op::JOIN, ref)
+      # @param entry [Entry] how
+      def join(ref, entry = Entry::PLAIN)
+        about(Op::JOIN, ref, Admission: entry.admission, Run: entry.run, Fresh: (true if entry.fresh),
+                             LeaseMillis: entry.lease && (entry.lease * 1000).round)
+      end
 
       # @param ref [ClusterRef]
       def leave(ref) = about(Op::LEAVE, ref)
 
       # @param ref [ClusterRef]
-      # @param which [Integer, nil] bits of seats. Left out, it stands for all with this registry, and for
-      #   none with original servers, so it is always said.
-      # @param wait_size [Integer, nil] with this or the next, it waits
-      # @param wait_millis [Integer, nil]
-      def get(ref, which: ALL_SEATS, wait_size: nil, wait_millis: nil)
-        about(Op::GET_CLUSTER, ref, Which: which, WaitSize: wait_size, WaitMillis: wait_millis)
+      # @param classic [Boolean] whether it goes over a classic carrier
+      # @param which [Integer, nil] bits of seats; nil asks for all. Left out of a classic message, original servers
+      #   take it for none, so there it is always said.
+      # @param wait [Hash] wait_size, wait_millis, since_revision, wait_epoch and sign: with one of the first four it
+      #   may wait
+      def get(ref, classic:, which: nil, **wait)
+        fields = { WaitSize: wait[:wait_size], WaitMillis: wait[:wait_millis] }
+        return about(Op::GET_CLUSTER, ref, Which: which || Seats::CLASSIC, **fields) if classic
+
+        about(Op::GET_CLUSTER, ref, WhichSet: which && Seats.write(which), SinceRevision: wait[:since_revision],
+                                    WaitEpoch: wait[:wait_epoch], Sign: wait[:sign], **fields)
       end
+
+      # @param bytes [String] of an Order
+      # @param sig [String] of the owner
+      def order(bytes, sig) = Message.build(Op::ORDER, OwnerOrder: bytes, OwnerSig: sig)
 
       def bye = Message.build(Op::BYE)
 
       def reg_cred = Message.build(Op::REG_CRED_REQUEST)
 
       def about(code, ref, **more)
-        Message.build(code, ClusterID: ref.id&.bytes, ClusterName: (ref.name unless ref.name.empty?), **more)
+        Message.build(code, ClusterID: ref.id&.bytes, ClusterName: (ref.name unless ref.name.empty?),
+                            ClusterKey: ref.key, **more)
       end
     end
   end

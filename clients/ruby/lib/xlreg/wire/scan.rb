@@ -35,6 +35,19 @@ module Xlreg
         scan.nested.each { |inner| check(inner, depth: depth - 1) }
       end
 
+      # Looks at a message that travels inside a bytes field.
+      # @param data [String]
+      # @raise [ProtocolError] it does not parse, or has groups
+      def self.check_nested(data)
+        scan = new
+        scan.whole?(data)
+        raise ProtocolError, 'does not parse' unless scan.done?(data)
+      end
+
+      # @param data [String]
+      # @return [Boolean] whether it ends where a field does
+      def done?(data) = !broken? && @done == data.bytesize
+
       # @return [Array<String>] the messages that lie in the message
       attr_reader :nested
 
