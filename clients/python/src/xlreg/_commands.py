@@ -8,9 +8,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from . import _atomicfile, _output, _sync
+from . import _atomicfile, _output, _seatfile, _sync
 from ._cmdline import Command, NoHomeError, UsageError
 from ._dial import Options
 from ._dialogue import in_session
@@ -208,9 +209,9 @@ def join(command: Command) -> str:
             with _telling_of_the_wait(command):
                 formed = _form(command, target, node, watch)
             formed.close()
-            return _show(command, formed.roster)
+            return _seated(command, node, formed.roster)
         except _JoinedError as done:
-            return _show(command, done.roster)
+            return _seated(command, node, done.roster)
         except DeadlineError as err:
             if command.wait:
                 raise WaitOverError(str(err)) from err
@@ -219,7 +220,26 @@ def join(command: Command) -> str:
             raise _kept(command, node, watch, err) from None
 
 
+def _seated(command: Command, node: Node, roster: Roster) -> str:
+    """Keep how the node has joined, and show who is there."""
+    me = roster.by_key(node.keys.sig_key)
+    kept = _kept_seat(command, node)
+    if me is not None:
+        seat = _seatfile.KeptSeat(me.token.run, command.lease or kept.lease, command.labels or kept.labels)
+        _seatfile.write(node, roster.cluster.name, seat)
+    return _show(command, roster)
+
+
+def _kept_seat(command: Command, node: Node) -> _seatfile.KeptSeat:
+    """Return what the node asked for when it last joined; of another start only the labels."""
+    kept = _seatfile.KeptSeat() if command.classic else _seatfile.read(node, command.ref.name)
+    if command.fresh or command.take_over:
+        return replace(kept, run=b"", lease=0.0)
+    return kept
+
+
 def _form(command: Command, target: Ticket | Target, node: Node, watch: _Watch) -> Membership:
+    kept = _kept_seat(command, node)
     return form(
         target,
         node=node,
@@ -228,10 +248,11 @@ def _form(command: Command, target: Ticket | Target, node: Node, watch: _Watch) 
         advertise=command.endpoint,
         join_only=not command.create and command.taken is None,
         allow_unverified=command.allow_unverified,
-        lease=command.lease,
+        lease=command.lease or kept.lease,
+        run=kept.run,
         fresh=command.fresh,
         take_over=command.take_over,
-        labels=command.labels,
+        labels=command.labels or kept.labels,
         timeout=command.wait or _REQUEST_SECONDS,
         protocol=command.protocol,
         progress=watch,
@@ -288,6 +309,7 @@ def leave(command: Command) -> str:
         client.login(timeout=_REQUEST_SECONDS)
         left = client.cluster(command.ref, timeout=_REQUEST_SECONDS)
         client.leave(left, timeout=_REQUEST_SECONDS)
+        _seatfile.forget(node, left.name)
     if command.output == "json":
         return _output.encode({"cluster": _output.cluster_json(left)})
     return f"left {left.name}\n"

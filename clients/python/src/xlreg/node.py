@@ -13,20 +13,19 @@ from pathlib import Path
 from types import TracebackType
 
 from . import certificate as certs
-from . import limits
 from ._directory import CERTIFICATE, COMMS, RECORD, SIG, Directory, node_errors
 from ._errors import (
     CertificateError,
     NodeError,
     NodeExistsError,
     NodeReadOnlyError,
-    PublicKeyError,
     XlregError,
 )
 from ._naming import new_name
+from ._nodekeys import fill_keys, is_modern, read_key
 from ._record import Record, Registration
 from ._wire.inner import decode_labels, encode_labels
-from .keys import DEFAULT_KEY_KIND, Keys, PrivateKey, kind_of, parse_public_key, public_der, same_key
+from .keys import Keys, public_der
 from .regcred import RegCred
 from .signatures import sign_classic, sign_comms, sign_token
 from .version import Protocol
@@ -167,13 +166,13 @@ class Node:
             with _closing_on_error(lock):
                 if files.has_record():
                     raise NodeExistsError("there is a node already")
-                node, keys = cls.__new__(cls), _fill_keys(files, keys, kind)
+                node, keys = cls.__new__(cls), fill_keys(files, keys, kind)
                 _refuse_registry(files, keys)
                 record = Record(name or new_name(keys.sig_key, only_here), attrs, ends)
                 node._setup(keys, record, certificate_life)
                 node._directory, node._lock = files, lock
                 files.remove_certificate()  # of an earlier try, perhaps under another name
-                if _is_modern(node.keys):
+                if is_modern(node.keys):
                     node.certificate()
                 files.write_record(record)
         return node
@@ -227,7 +226,7 @@ class Node:
     @classmethod
     def _read(cls, files: Directory) -> Node:
         record = files.read_record()
-        keys = Keys(_read_key(files, COMMS), _read_key(files, SIG))
+        keys = Keys(read_key(files, COMMS), read_key(files, SIG))
         node = cls.__new__(cls)
         _refuse_registry(files, keys)
         node._setup(keys, record or _lost_record(files), certs.DEFAULT_LIFE)
@@ -470,48 +469,3 @@ def _refuse_registry(files: Directory, keys: Keys) -> None:
         return
     if cred.sig_key == keys.sig_key:
         raise NodeError(files.is_registry(_CREDENTIALS))
-
-
-def _read_key(files: Directory, name: str) -> PrivateKey:
-    try:
-        return files.read_key(name)
-    except FileNotFoundError as err:
-        raise NodeError(f"{err}: put the key there, or make a new node") from None
-
-
-def _is_modern(keys: Keys) -> bool:
-    """Report whether keys are for protocol 2.0."""
-    try:
-        parse_public_key(keys.sig_key, limits.MODERN_KEYS)
-        parse_public_key(keys.comms_key, limits.MODERN_KEYS)
-    except PublicKeyError:
-        return False
-    return True
-
-
-def _fill_keys(files: Directory, keys: Keys | None, kind: str) -> Keys:
-    comms = _existing_key(files, COMMS, keys.comms if keys else None, kind)
-    sig = _existing_key(files, SIG, keys.sig if keys else None, kind)
-    if comms is None or sig is None:
-        made = keys or Keys.generate(kind or DEFAULT_KEY_KIND)
-        if comms is None:
-            comms = made.comms
-            files.write_key(COMMS, comms)
-        if sig is None:
-            sig = made.sig
-            files.write_key(SIG, sig)
-    return Keys(comms, sig)
-
-
-def _existing_key(files: Directory, name: str, given: PrivateKey | None, kind: str) -> PrivateKey | None:
-    """Return the key in a file of a directory that holds no node yet, or None."""
-    try:
-        key = files.read_key(name)
-    except FileNotFoundError:
-        return None
-    path = files.path / name
-    if given is not None and not same_key(given, key):
-        raise NodeError(f"{path} is there and holds another key than given: move it away")
-    if given is None and kind and kind_of(key) != kind:
-        raise NodeError(f"{path} is there and holds a key of kind {kind_of(key)}, not {kind}: move it away")
-    return key
