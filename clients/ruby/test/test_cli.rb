@@ -19,7 +19,8 @@ class TestCLI < Minitest::Test
                         File.join(folder, 'b'), '--name', 'b')
         assert_equal 0, both[2]
         compare(['get', 'web', '-o', 'json', *at])
-        assert_match(/\Acluster web  \h{12}…\n2 of 2 members\n\nINDEX  NAME  ENDPOINTS       JOINED/, both[0])
+        assert_match(/\Acluster web  \h{12}…\n2 of 2 members\nsum \S{39}\n\nINDEX  NAME  ENDPOINTS       JOINED/,
+                     both[0])
       end
     end
   end
@@ -37,11 +38,19 @@ class TestCLI < Minitest::Test
     assert_equal 1, err.scan('missing').size
   end
 
+  # Leaves away what only later versions of the Go program say of a cluster over 2.0.
+  def like(ours, theirs)
+    return ours if theirs.match?(/^sum |"state"/)
+
+    ours.gsub(/^(?:sum|epoch) .*\n/, '').sub(/^  "state": \{.*?\},\n/m, '')
+  end
+
   # Both programs print the same.
   def compare(arguments)
     go = run_go(*arguments)
     assert_equal 0, go[2]
-    assert_equal go, run_ruby(*arguments)
+    out, *rest = run_ruby(*arguments)
+    assert_equal go, [like(out, go[0]), *rest]
   end
 
   def test_exit_codes_and_output_of_failures
@@ -120,7 +129,7 @@ class TestCLI < Minitest::Test
     [1, 'get none --wait 20s', 'cannot find cluster'],
     [1, 'get codes --registry nowhere.dat', 'nowhere.dat'],
     [1, 'get codes --registry xlreg://127.0.0.1:1/?sig=short', 'fingerprint'],
-    [2, '', 'want join, get, create, leave, node, cred, version'],
+    [2, '', 'want join, get, create, leave, verify, ticket, evict, revoke, reopen, delete, node, cred, version'],
     [2, 'foo', 'unknown command "foo"'],
     [2, 'help foo', 'unknown command "foo"'],
     [0, 'help join', ''],

@@ -41,7 +41,7 @@ class TestReadme < Minitest::Test
   # Its commands, in order, with the addresses and folders of this machine. Two others join meanwhile.
   def test_the_command_line
     lines = commands('The command line')
-    assert_equal Xlreg::Command.verbs - ['node init', 'cred show', 'cred url', 'version'], verbs(lines)
+    assert_equal Xlreg::Command.verbs - ['cred show', 'cred url', 'version'], verbs(lines)
     Dir.mktmpdir do |folder|
       with_registry do |registry|
         lines.each { |line| run_line(line, registry, folder) }
@@ -52,7 +52,7 @@ class TestReadme < Minitest::Test
   def verbs(lines) = Xlreg::Command.verbs.select { |verb| lines.any? { |line| line.start_with?("xlreg-rb #{verb} ") } }
 
   def run_line(line, registry, folder)
-    others = line.start_with?('xlreg-rb join') ? Array.new(2) { |i| other(registry, i) } : []
+    others = line.start_with?('xlreg-rb join web') ? Array.new(2) { |i| other(registry, i) } : []
     words = line.gsub('registry.example.org:56789', registry.cred.endpoints.first.to_s)
                 .gsub('SHA256:…', registry.cred.fingerprint).gsub('/var/lib/app', folder).split
     command = [Gem.ruby, '-w', '-I', File.join(FOLDER, 'lib'), File.join(FOLDER, 'exe', words[0]), *words.drop(1)]

@@ -5,12 +5,14 @@ require_relative 'command'
 require_relative 'output'
 require_relative 'status_line'
 require_relative 'chores'
+require_relative 'ticketing'
 
 module Xlreg
   # `xlreg-rb`, for people without the Go program: its commands, flags, exit codes and JSON.
   # @api private
   class CLI
     include Chores
+    include Ticketing
 
     DONE = 0
     FAILED = 1
@@ -31,6 +33,8 @@ module Xlreg
       OriginalRegistryError => 'say which with --protocol',
       Needs20Error => 'leave --protocol away, if the registry speaks 2.0',
       UnverifiedError => 'let them join over 2.0, or say --allow-unverified if you take them as they are',
+      TicketError => 'ask the owner of the cluster',
+      AdmissionRefusedError => 'ask the owner of the cluster for an invite',
       AddressError => 'give with --endpoint an address where the others reach this member',
       NotARegistryError => 'see that --registry is the right one',
       ClockError => 'set the clock of this machine, or wait until it is',
@@ -113,6 +117,7 @@ module Xlreg
     # @param command [Command]
     def initialize(command, out, err, input)
       @command = command
+      @out = out
       @err = err
       @input = input
       @output = Output.for(command.output, out)
@@ -129,17 +134,23 @@ module Xlreg
     def kept_seat
       return unless @formation&.standing == :joined
 
-      name = @command.argument
+      name = cluster_name
       kept = "#{@node_name} keeps its place in #{name}: the same command goes on waiting"
       return kept if @command.protocol&.classic?
 
       where = @command[:node] ? " --node #{@command[:node]}" : ''
+      return "#{kept}, and 'xlreg-rb leave#{where}' with the ticket gives it up" if ticket
+
       "#{kept}, and 'xlreg-rb leave #{name}#{where}' gives it up"
     end
 
     private
 
-    def target = @target ||= Target.load(@command[:registry])
+    def target = @target ||= ticket || Target.load(@command[:registry])
+
+    def ref = ticket ? ticket.ref : @command.ref
+
+    def cluster_name = ticket ? ticket.cluster : @command.argument
 
     def create
       attrs = @command.unique? ? ClusterAttrs::UNIQUE : ClusterAttrs::NONE
@@ -152,8 +163,10 @@ module Xlreg
 
     def get
       return show(wait) if @command.wait.positive?
+      return follow if @command.watch?
+      return save_signed if @command[:signed]
 
-      show(session(REQUEST_SECONDS) { |client| client.members(@command.ref, timeout: REQUEST_SECONDS) })
+      show(session(REQUEST_SECONDS) { |client| client.members(ref, timeout: REQUEST_SECONDS) })
     end
 
     def join
@@ -171,7 +184,7 @@ module Xlreg
         limit = Limit.new(REQUEST_SECONDS)
         Client.open(target, node: node, protocol: @command.protocol, timeout: limit.left) do |client|
           client.login(timeout: limit.left)
-          client.cluster(@command.ref, timeout: limit.left).tap { |cluster| client.leave(cluster, timeout: limit.left) }
+          client.cluster(ref, timeout: limit.left).tap { |cluster| client.leave(cluster, timeout: limit.left) }
         end
       end
       @output.json? ? @output.cluster(left) : "left #{left.name}\n"
@@ -200,8 +213,10 @@ module Xlreg
 
     def plan(node)
       options = Options.of(target, node: node, protocol: @command.protocol)
-      Plan.new(options: options, ref: @command.ref, size: @command.size, advertise: @command.endpoint,
-               join_only: !@command.create?, allow_unverified: @command.allow_unverified?)
+      plan = Plan.new(options: options, ref: ref, size: @command.size, advertise: @command.endpoint,
+                      join_only: !@command.create? && !ticket&.owner?, labels: @command.labels,
+                      allow_unverified: @command.allow_unverified?, fresh: @command.fresh?)
+      ticket ? plan.by(ticket) : plan
     end
 
     # Waits for the whole roster.
@@ -210,14 +225,14 @@ module Xlreg
       as_reader do |node|
         options = Options.of(target, node: node, protocol: @command.protocol)
         status(limit) do |line|
-          Awaiting.new(options, @command.ref, 0, line.method(:show), follow: line.visible?).run(limit)
+          Awaiting.new(options, ref, 0, line.method(:show), follow: line.visible?).run(limit)
         end
       end
     rescue DeadlineError => e
       raise WaitOver, e.message
     end
 
-    def status(limit, &) = StatusLine.run(@err, limit, @command.argument, quiet: @output.json?, &)
+    def status(limit, &) = StatusLine.run(@err, limit, cluster_name, quiet: @output.json?, &)
 
     # Runs the block with nil where reading needs no node.
     def as_reader(&) = @command.protocol&.classic? ? with_node(&) : yield(nil)
@@ -259,7 +274,7 @@ module Xlreg
     end
 
     def doubt(endpoints)
-      Addresses.doubts(endpoints, target, Limit.new(REQUEST_SECONDS)).each { |doubt| note(doubt) }
+      Addresses.doubts(endpoints, Target.load(target), Limit.new(REQUEST_SECONDS)).each { |doubt| note(doubt) }
     end
 
     def note(text)

@@ -7,19 +7,91 @@ module Xlreg
   # @api private
   class UsageError < StandardError; end
 
+  # The part of a command line that gives a ticket, and says what is done with it.
+  # @api private
+  module TicketLine
+    # What may be given a ticket; of the second half a ticket is the first thing.
+    TICKETED = ['join', 'get', 'leave', 'verify', 'ticket invite', 'ticket admit', 'ticket reader', 'ticket show',
+                'evict', 'revoke', 'reopen', 'delete'].freeze
+    OPTIONAL_TICKET = %w[join get leave verify].freeze
+    # What takes the name of a cluster from it.
+    TAKEN_FROM_TICKET = %w[join get leave].freeze
+    # @return [Boolean]
+    def fresh? = @given.fetch(:fresh, false)
+
+    # @return [Boolean]
+    def watch? = @given.fetch(:watch, false)
+
+    # @return [Boolean]
+    def ban? = @given.fetch(:ban, false)
+
+    # @return [Boolean]
+    def yes? = @given.fetch(:yes, false)
+
+    # @return [Hash{String => String}, nil]
+    def labels = @given[:label]
+
+    # @return [Array<String>] what verify is given
+    def files = [argument, *@more].compact
+
+    # @return [Boolean] whether there is a ticket. One in the environment is for commands that name no cluster, and no
+    #   registry
+    def ticket? = TICKETED.include?(verb) && !(ticket_text || ticket_file).nil?
+
+    # @return [String, nil] the line of a ticket; - stands for standard input
+    def ticket_text = @line || usable(:ticket)
+
+    # @return [String, nil] a file that holds a ticket
+    def ticket_file = (usable(:ticket_file) unless ticket_text)
+
+    private
+
+    def ticket_like?(word) = word == '-' || (word && Pasted.url?(Pasted.clean(word)))
+
+    # Returns a flag that is about a ticket, unless it is from the environment, and the command is about something else.
+    def usable(flag)
+      value = @given[flag]
+      return if value.nil? || (@surroundings.include?(flag) && OPTIONAL_TICKET.include?(verb) && elsewhere?)
+
+      value
+    end
+
+    def elsewhere? = verb == 'verify' ? @given.key?(:registry) && !@surroundings.include?(:registry) : !argument.nil?
+
+    def check_ticket
+      fail_usage('a ticket needs protocol 2.0') if ticket? && protocol&.classic?
+      return if ticket? || OPTIONAL_TICKET.include?(verb)
+
+      fail_usage('give a ticket: as TICKET, with --ticket-file FILE, in XLREG_TICKET, or - for standard input')
+    end
+  end
+
   # A command line of exe/xlreg-rb, checked as far as it alone tells. Flags that are not given are taken
   # from the environment: --registry is XLREG_REGISTRY, and so on.
   # @api private
   class Command
+    include TicketLine
+
     UNITS = { 'h' => 3600, 'm' => 60, 's' => 1, 'ms' => 1e-3, 'us' => 1e-6, 'µs' => 1e-6, 'ns' => 1e-9 }.freeze
     SHARED = %i[output registry node protocol].freeze
+    TICKET = %i[ticket ticket_file].freeze
     # Each command: what it takes, its flags, and what it is for.
     VERBS = {
-      'join' => ['NAME', [*SHARED, :name, :endpoint, :size, :create, :wait, :allow_unverified],
+      'join' => ['NAME', [*SHARED, *TICKET, :name, :endpoint, :size, :create, :wait, :allow_unverified, :label, :fresh],
                  'become a member of a cluster'],
-      'get' => ['NAME', [*SHARED, :wait], 'show who is in a cluster'],
+      'get' => ['NAME', [*SHARED, *TICKET, :wait, :watch, :signed], 'show who is in a cluster'],
       'create' => ['[NAME]', [*SHARED, :name, :size, :endpoints, :unique], 'make a cluster'],
-      'leave' => ['NAME', SHARED, 'give a place in a cluster up'],
+      'leave' => ['NAME', [*SHARED, *TICKET], 'give a place in a cluster up'],
+      'verify' => ['FILE…', [:output, :registry, *TICKET], "verify what 'get --signed' wrote, and ask nobody"],
+      'ticket new' => ['NAME', %i[output registry size endpoints out], "make the owner's ticket of a new cluster"],
+      'ticket invite' => ['', [:output, *TICKET, :uses, :for, :out], 'make a ticket by which others become members'],
+      'ticket admit' => ['NODE', [:output, *TICKET, :out], 'make a ticket by which one node becomes a member'],
+      'ticket reader' => ['', [:output, *TICKET, :out], 'make a ticket that admits nobody'],
+      'ticket show' => ['', [:output, *TICKET], 'show what a ticket is for'],
+      'evict' => ['MEMBER', [:output, *TICKET, :ban], 'put a member out of a cluster, as its owner'],
+      'revoke' => ['FILE', [:output, *TICKET], 'make an invite admit nobody any more, as the owner'],
+      'reopen' => ['', [:output, *TICKET], 'begin a cluster anew, as its owner'],
+      'delete' => ['', [:output, *TICKET, :yes], 'delete a cluster for good, as its owner'],
       'node init' => ['DIR', %i[output name endpoint key sig_key comms_key], 'make a node'],
       'node show' => ['DIR', %i[output], 'show a node'],
       'cred show' => ['FILE', %i[output], "show a registry's credentials"],
@@ -45,13 +117,25 @@ module Xlreg
             'of new keys: p256, rsa2048, rsa3072 or rsa4096 (default rsa2048); classic protocols need RSA'],
       sig_key: ['--sig-key FILE', 'take the key for signatures from there'],
       comms_key: ['--comms-key FILE', 'take the key for encryption from there'],
+      ticket: ['--ticket TICKET',
+               "of the cluster, or - for standard input; XLREG_TICKET keeps it out of others' sight"],
+      ticket_file: ['--ticket-file FILE', 'to read the ticket from'],
+      label: ['--label KEY=VALUE', 'to tell the other members, repeatable'],
+      fresh: ['--fresh', 'meet only members of this start, with --wait'],
+      watch: ['--watch', 'go on, and tell each change'],
+      signed: ['--signed FILE', "to write what the registry has signed to, for 'verify'"],
+      uses: ['--uses NODES', 'how many an invite admits, up to 1000 (default any number)'],
+      for: ['--for TIME', 'such as 24h, within which an invite admits new nodes (default for ever)'],
+      ban: ['--ban', 'keep its key out for good, and revoke its invite'],
+      yes: ['--yes', 'do not ask'],
       sig: ['--sig FINGERPRINT', 'that the registry must prove to have the key of, SHA256:…'],
       out: ['--out FILE', 'to write to (default standard output)']
     }.freeze
     COMMANDS = VERBS.keys.map { |verb| verb.split[0] }.uniq.join(', ')
-    NUMBERS = %i[size endpoints].freeze
-    SWITCHES = %i[create unique allow_unverified].freeze
-    private_constant :UNITS, :SHARED, :VERBS, :HELP, :COMMANDS, :NUMBERS, :SWITCHES
+    NUMBERS = %i[size endpoints uses].freeze
+    SWITCHES = %i[create unique allow_unverified fresh watch ban yes].freeze
+    private_constant :UNITS, :SHARED, :TICKET, :VERBS, :HELP, :COMMANDS, :NUMBERS,
+                     :SWITCHES
 
     # @return [Array<String>] all commands
     def self.verbs = VERBS.keys
@@ -65,6 +149,7 @@ module Xlreg
     # @raise [UsageError] they are wrong
     def initialize(arguments)
       @given = {}
+      @surroundings = [] # which flags are from the environment
       words = parser.permute(arguments.flat_map { |one| apart(one) })
       @verb = @asked || verb_of(words)
       verb == 'help' ? check_help(words) : check_all(words)
@@ -157,9 +242,10 @@ module Xlreg
     end
 
     def check_all(words)
-      @argument, *more = words
-      check_argument(more)
+      @line = words.shift if TICKETED.include?(verb) && ticket_like?(words.first)
+      @argument, *@more = words
       check_flags
+      check_argument(@more)
       check
     end
 
@@ -169,11 +255,11 @@ module Xlreg
     end
 
     def check_argument(more)
-      wanted, = VERBS.fetch(verb)
+      wanted = ticket? && TAKEN_FROM_TICKET.include?(verb) ? '' : VERBS.fetch(verb).first
       fail_usage("'#{verb}' takes nothing besides flags") if wanted.empty? && argument
-      return if more.empty? && (argument || wanted.empty? || wanted.start_with?('['))
+      return if argument ? more.empty? || wanted.end_with?('…') : wanted.empty? || wanted.start_with?('[')
 
-      fail_usage("'#{verb}' takes one #{wanted.delete('[]')}")
+      fail_usage("'#{verb}' takes one #{wanted.delete('[]…')}")
     end
 
     def parser
@@ -201,7 +287,11 @@ module Xlreg
 
     def note(flag, text)
       value = read(flag, text)
-      flag == :endpoint ? (@given[flag] ||= []).concat(value) : @given[flag] = value
+      case flag
+      when :endpoint then (@given[flag] ||= []).concat(value)
+      when :label then (@given[flag] ||= {}).merge!(value)
+      else @given[flag] = value
+      end
     end
 
     def read(flag, text)
@@ -211,12 +301,20 @@ module Xlreg
       case flag
       when :endpoint then text.split(',')
       when :name then Name.check(text)
-      when :wait then seconds(text)
+      when :wait, :for then seconds(text)
+      when :label then label(text)
       when :protocol then Protocol.of(text).to_s
       else text
       end
     rescue ArgumentError, VersionError, IllFormedNameError => e
       fail_usage("#{flag_name(flag)}: #{e.message}")
+    end
+
+    def label(text)
+      name, equals, value = text.partition('=')
+      raise ArgumentError, "#{Text.quote(text)}: want KEY=VALUE" if equals.empty?
+
+      { Name.check(name) => value }
     end
 
     def switch(text)
@@ -244,7 +342,10 @@ module Xlreg
       fail_usage("unknown flag: #{flag_name(strange)}; see 'xlreg-rb --help'") if strange
       allowed.each do |flag|
         text = ENV.fetch("XLREG_#{flag.upcase}", '')
-        note(flag, text) unless text.empty? || @given.key?(flag)
+        next if text.empty? || @given.key?(flag)
+
+        note(flag, text)
+        @surroundings << flag
       end
     end
 
@@ -252,21 +353,26 @@ module Xlreg
       fail_usage("--output #{Text.quote(output)}: want table, wide or json") unless %w[table wide json].include?(output)
       check_numbers
       return check_node if verb.start_with?('node')
-      return unless %w[join get create leave].include?(verb)
 
-      ref
+      check_ticket if TICKETED.include?(verb)
+      return unless %w[join get create leave verify].include?(verb) || verb == 'ticket new'
+
+      ref unless ticket? || verb == 'verify'
       check_cluster
+      return if ticket?
+
       fail_usage('say which registry with --registry FILE|URL, or in XLREG_REGISTRY') if @given[:registry].to_s.empty?
     end
 
     def check_cluster
+      fail_usage('--fresh waits for the others: say how long with --wait') if fresh? && wait.zero?
       check_join if verb == 'join'
       fail_usage('leave: needs protocol 2.0') if verb == 'leave' && protocol&.classic?
       fail_usage('--unique: needs protocol 2.0') if unique? && protocol&.classic?
     end
 
     def check_numbers
-      fail_usage('say how many members with --size N') if verb == 'create' && size.zero?
+      fail_usage('say how many members with --size N') if ['create', 'ticket new'].include?(verb) && size.zero?
       range = Limits::MIN_CLUSTER..Limits::MAX_CLUSTER
       fail_usage("--size #{size}: want #{range.min} to #{range.max}") unless size.zero? || range.cover?(size)
       return if endpoints.between?(1, Limits::MAX_ENDPOINTS)
@@ -275,8 +381,8 @@ module Xlreg
     end
 
     def check_join
-      fail_usage('--create needs --size N') if create? && size.zero?
-      fail_usage("--create needs a name: an ID is the registry's to give") if create? && ref.id
+      fail_usage('--create needs --size N') if create? && size.zero? && !ticket?
+      fail_usage("--create needs a name: an ID is the registry's to give") if create? && !ticket? && ref.id
       check_endpoints { |text| OwnAddress.new(text).given }
     end
 

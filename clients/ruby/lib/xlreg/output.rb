@@ -59,23 +59,90 @@ module Xlreg
               ['endpoints', cluster.endpoint_count.to_s], ['attrs', "0x#{cluster.attrs.to_s(16)}"]])
     end
 
+    # @param pairs [Array<Array(String, SignedRoster)>] files, and what is in them
+    # @return [String]
+    def documents(pairs)
+      shown = pairs.map { |file, signed| document_json(file, signed) }
+      return Output.encode('documents' => shown) if json?
+
+      shown.map do |one|
+        rows = one.merge('cluster' => one['cluster']['name']).map { |name, value| [name, value.to_s] }
+        align([['verified', one['file']], *rows.drop(1)])
+      end.join("\n")
+    end
+
+    # @param change [Change]
+    # @return [String] in one line for scripts; for people one for each member, and one for all
+    def change(change)
+      return Output.line(change_json(change)) if json?
+
+      at = @now.getlocal.strftime('%H:%M:%S')
+      marks = { '-' => change.went, '+' => change.came, '~' => change.changed }
+      lines = marks.flat_map do |mark, members|
+        members.map { |member| "#{at}  #{mark} #{member.name}  #{ends(member).join(',')}\n" }
+      end
+      roster = change.roster
+      "#{lines.join}#{at}  #{roster.members.size} of #{roster.cluster.size} members  #{roster.short_sum}\n"
+    end
+
     # @param roster [Roster]
     # @return [String]
     def roster(roster)
-      return Output.encode('cluster' => cluster_json(roster.cluster), 'members' => members_json(roster)) if json?
+      return Output.encode(roster_json(roster)) if json?
 
       size = roster.cluster.size
       count = size.zero? ? roster.members.size.to_s : "#{roster.members.size} of #{size}"
       id = @format == 'wide' ? roster.cluster.id.to_s : "#{roster.cluster.id.to_s[0, 12]}…"
-      head = "cluster #{roster.cluster.name}  #{id}\n#{count} members\n"
+      head = "cluster #{roster.cluster.name}  #{id}\n#{count} members\n#{state(roster)}"
       roster.members.empty? ? head : "#{head}\n#{lay_out(roster.members)}"
     end
 
     private
 
+    # What there is to say of a cluster over 2.0 besides its members.
+    def state(roster)
+      wide = @format == 'wide'
+      key = roster.cluster.key && Ed25519.text(roster.cluster.key)
+      pin = roster.pinned? ? '' : '  (not pinned)'
+      [("key #{wide ? key : "#{key[0, 12]}…"}#{pin}\n" if key),
+       ("epoch #{roster.state.epoch}, revision #{roster.state.revision}\n" if wide && roster.sum),
+       ("sum #{roster.short_sum}\n" if roster.sum)].join
+    end
+
+    def roster_json(roster)
+      state = { 'epoch' => roster.state.epoch, 'revision' => roster.state.revision, 'sum' => roster.short_sum }
+      state['pinned'] = true if roster.pinned?
+      { 'cluster' => cluster_json(roster.cluster), 'state' => (state if roster.sum),
+        'members' => members_json(roster) }.compact
+    end
+
+    def document_json(file, signed)
+      roster = signed.roster
+      { 'file' => file, 'cluster' => cluster_json(roster.cluster), 'epoch' => roster.state.epoch,
+        'revision' => roster.state.revision, 'sum' => signed.short_sum, 'signed' => Text.time(signed.signed),
+        'pinned' => roster.pinned?, 'members' => roster.members.size }
+    end
+
+    def change_json(change)
+      roster = change.roster
+      { 'time' => Text.time(Time.now), 'cluster' => roster.cluster.name, 'epoch' => roster.state.epoch,
+        'revision' => roster.state.revision, 'sum' => roster.short_sum, 'members' => roster.members.size,
+        'size' => roster.cluster.size, 'came' => briefs(change.came), 'went' => briefs(change.went),
+        'changed' => briefs(change.changed) }
+    end
+
+    def briefs(members)
+      members.map do |member|
+        shown = { 'index' => member.index, 'name' => member.name, 'id' => member.id.to_s,
+                  'endpoints' => member.endpoints.map(&:to_s), 'sig' => PublicKey.fingerprint(member.token.sig_key) }
+        member.labels.empty? ? shown : shown.merge('labels' => member.labels)
+      end
+    end
+
     def cluster_json(cluster)
       { 'id' => cluster.id.to_s, 'name' => cluster.name, 'size' => cluster.size,
-        'endpointCount' => cluster.endpoint_count, 'attrs' => cluster.attrs }
+        'endpointCount' => cluster.endpoint_count, 'attrs' => cluster.attrs,
+        'key' => cluster.key && Ed25519.text(cluster.key) }.compact
     end
 
     def members_json(roster)
@@ -84,8 +151,15 @@ module Xlreg
         shown = { 'index' => member.index, 'id' => member.id.to_s, 'name' => member.name,
                   'endpoints' => member.endpoints.map(&:to_s), 'commsKey' => PublicKey.pem(token.comms_key),
                   'sigKey' => PublicKey.pem(token.sig_key), 'attrs' => token.attrs }
-        member.verified? ? shown : shown.merge('unverified' => true)
+        shown['unverified'] = true unless member.verified?
+        shown.merge(seat_json(member))
       end
+    end
+
+    def seat_json(member)
+      { 'labels' => (member.labels unless member.labels.empty?),
+        'leaseMillis' => member.lease && (member.lease * 1000).round,
+        'seen' => member.seen && Text.time(member.seen) }.compact
     end
 
     # In lines that fit: with all endpoints of a member beside each other if there is room, or else below each

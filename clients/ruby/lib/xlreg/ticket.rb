@@ -71,7 +71,10 @@ module Xlreg
         return text if text.is_a?(Ticket)
 
         line = Pasted.clean(text.to_s)
-        Pasted.url?(line) ? parse(line) : read(text.to_s)
+        return parse(line) if Pasted.url?(line)
+        raise TicketError, 'want xlreg://host:port/?sig=…&cluster=…' if Text.secret?(line)
+
+        read(text.to_s)
       end
 
       # @param path [String] a file that holds a ticket
