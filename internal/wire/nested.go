@@ -12,6 +12,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/wire/xlregpb"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // What follows travels inside fields of bytes. It is read by those who need to know
@@ -21,6 +22,10 @@ import (
 // fewer than 200, but a receiver ignores fields that it does not know.
 const MaxAdmissionLen = 512
 
+// MaxOrderLen is the same of an order. The last one is kept in the cluster's record, which
+// every change of the cluster reads and writes.
+const MaxOrderLen = 512
+
 const signatureLen = 64 // of Ed25519
 
 // EncodeAdmission returns a as it travels.
@@ -29,7 +34,7 @@ func EncodeAdmission(a xlreg.Admission) []byte {
 	if !a.Invite.IsZero() {
 		pb.InviteKey, pb.InviteSig = []byte(a.Invite.Key), a.Invite.Sig
 		if !a.Invite.NotAfter.IsZero() {
-			pb.NotAfterMillis = proto.Uint64(uint64(a.Invite.NotAfter.UnixMilli()))
+			pb.NotAfterMillis = proto.Uint64(keys.MillisOfTime(a.Invite.NotAfter))
 		}
 		if a.Invite.Uses > 0 {
 			pb.Uses = proto.Uint32(a.Invite.Uses)
@@ -60,17 +65,26 @@ func DecodeAdmission(b []byte) (xlreg.Admission, error) {
 	}
 	a.Invite = xlreg.Invite{
 		Key:      xlreg.ClusterKey(pb.GetInviteKey()),
-		NotAfter: timeFromMillis(pb.GetNotAfterMillis()),
+		NotAfter: endFromMillis(pb.GetNotAfterMillis()),
 		Uses:     pb.GetUses(),
 		Sig:      pb.GetInviteSig(),
 	}
 	switch i := &a.Invite; {
 	case len(i.Key) != xlreg.ClusterKeyLen || len(i.Sig) != signatureLen:
 		return refuse("InviteKey or InviteSig has not the length of one")
-	case i.Uses > xlreg.MaxInviteUses || pb.GetNotAfterMillis() > math.MaxInt64:
-		return refuse("an invite that is good for longer or more often than any")
+	case i.Uses > xlreg.MaxInviteUses:
+		return refuse("an invite that is good for more uses than any")
 	}
 	return a, nil
+}
+
+// endFromMillis is timeFromMillis for the end of an invite. The owner has signed the
+// number, so it is kept exactly, however far away that end is.
+func endFromMillis(millis uint64) time.Time {
+	if millis == 0 {
+		return time.Time{}
+	}
+	return keys.TimeOfMillis(millis).UTC()
 }
 
 // timeFromMillis returns the time that so many milliseconds since 1970 stand for, and
@@ -93,10 +107,13 @@ func EncodeOrder(o xlreg.Order) []byte {
 	})
 }
 
-// DecodeOrder reads an order. One that does not parse is an error of kind
+// DecodeOrder reads an order. One that does not parse, or is too long, is an error of kind
 // xlreg.ErrBadSignature. A cluster ID of no legal length is left for the rules not to
 // find, and a kind that does not exist for them to refuse.
 func DecodeOrder(b []byte) (xlreg.Order, error) {
+	if len(b) > MaxOrderLen {
+		return xlreg.Order{}, xlreg.Errorf(xlreg.ErrBadSignature, "too long for an order")
+	}
 	pb := new(xlregpb.OwnerOrder)
 	if err := decodeNested(b, pb); err != nil {
 		return xlreg.Order{}, xlreg.Errorf(xlreg.ErrBadSignature, "not an order")

@@ -14,6 +14,7 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/wire"
 	"github.com/xlattice/xlreg/internal/wire/xlregpb"
+	"github.com/xlattice/xlreg/keys"
 )
 
 var (
@@ -39,6 +40,7 @@ func TestAdmissionTravels(t *testing.T) {
 			Key: xlreg.ClusterKey(aKey), Sig: aSig, Uses: xlreg.MaxInviteUses, NotAfter: time.UnixMilli(1_700_000_000_123).UTC(),
 		}},
 		{Sig: aSig, Invite: xlreg.Invite{Key: xlreg.ClusterKey(aKey), Sig: aSig, NotAfter: time.UnixMilli(1<<63 - 1).UTC()}},
+		{Sig: aSig, Invite: xlreg.Invite{Key: xlreg.ClusterKey(aKey), Sig: aSig, NotAfter: keys.TimeOfMillis(1<<64 - 1).UTC()}},
 	} {
 		b := wire.EncodeAdmission(want)
 		if len(b) > 200 {
@@ -61,12 +63,11 @@ func TestAdmissionRefuses(t *testing.T) {
 		"too long": unknown(whole, wire.MaxAdmissionLen),
 	}
 	for name, change := range map[string]func(*xlregpb.Admission){
-		"no Sig":             func(a *xlregpb.Admission) { a.Sig = nil },
-		"Sig of 63 bytes":    func(a *xlregpb.Admission) { a.Sig = aSig[1:] },
-		"no InviteSig":       func(a *xlregpb.Admission) { a.InviteSig = nil },
-		"InviteKey of 31":    func(a *xlregpb.Admission) { a.InviteKey = a.InviteKey[1:] },
-		"1001 uses":          func(a *xlregpb.Admission) { a.Uses = proto.Uint32(1001) },
-		"an end before 1970": func(a *xlregpb.Admission) { a.NotAfterMillis = proto.Uint64(1 << 63) },
+		"no Sig":          func(a *xlregpb.Admission) { a.Sig = nil },
+		"Sig of 63 bytes": func(a *xlregpb.Admission) { a.Sig = aSig[1:] },
+		"no InviteSig":    func(a *xlregpb.Admission) { a.InviteSig = nil },
+		"InviteKey of 31": func(a *xlregpb.Admission) { a.InviteKey = a.InviteKey[1:] },
+		"1001 uses":       func(a *xlregpb.Admission) { a.Uses = proto.Uint32(1001) },
 	} {
 		pb := good()
 		change(pb)
@@ -104,6 +105,7 @@ func TestOrderRefuses(t *testing.T) {
 	for name, b := range map[string][]byte{
 		"no bytes":               []byte("no"),
 		"a group":                slices.Concat(wire.EncodeOrder(xlreg.Order{Kind: xlreg.OrderReopen}), aGroup()),
+		"too long":               unknown(wire.EncodeOrder(xlreg.Order{Kind: xlreg.OrderReopen}), wire.MaxOrderLen),
 		"evict nobody":           wire.EncodeOrder(xlreg.Order{Kind: xlreg.OrderEvict}),
 		"ban half a sum":         wire.EncodeOrder(xlreg.Order{Kind: xlreg.OrderBan, KeySum: xlreg.KeySum(aKey[:16])}),
 		"revoke a longer invite": wire.EncodeOrder(xlreg.Order{Kind: xlreg.OrderRevoke, Invite: xlreg.ClusterKey(aKey + "k")}),
