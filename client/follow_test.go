@@ -213,6 +213,26 @@ func TestATwinIsRefusedWhereItCanBeTold(t *testing.T) {
 	}
 }
 
+// A process that died leaves a seat with a lease behind, and its next start is no twin.
+func TestTheNextStartIsNoTwin(t *testing.T) {
+	t.Parallel()
+	r := start(t, "127.0.0.1:0", memory.New())
+	to := r.ownerTicket("keyed", 2)
+	members := r.formBy([]*ticket.Ticket{to, to}, func(_ int, o *client.FormOptions) { o.Lease = 20 * time.Second })
+	if err := members[0].Close(); err != nil { // which leaves the seat as it is
+		t.Fatal(err)
+	}
+	o := r.joinOptions(0)
+	o.Lease = 20 * time.Second
+	m, err := client.Form(patient(t), to, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func valuesOf(seq iter.Seq2[client.Change, error]) iter.Seq[error] {
 	return func(yield func(error) bool) {
 		for _, err := range seq {

@@ -178,7 +178,7 @@ func (f *formation) meet(ctx context.Context, c *Client) (*Roster, error) {
 		return err
 	})
 	if err == nil {
-		err = f.refuseTwin(ctx, c, ref)
+		err = f.refuseTwin(ctx, ref)
 	}
 	if err != nil {
 		return nil, err

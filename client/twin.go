@@ -106,11 +106,19 @@ const signOfLife = 2 * time.Second
 
 // refuseTwin returns a *TwinError if another process with the node's key has its seat and
 // lives. One that has a lease gives a sign of life in each third of it. One that has none
-// cannot be told from an earlier start of this program.
-func (f *formation) refuseTwin(ctx context.Context, c *Client, ref xlreg.ClusterRef) error {
+// cannot be told from an earlier start of this program. It asks as nobody: what a node
+// itself asks about its cluster is a sign of life, and would make a dead process look alive.
+func (f *formation) refuseTwin(ctx context.Context, ref xlreg.ClusterRef) error {
 	if f.o.Lease == 0 || f.o.Fresh || f.o.TakeOver || f.joined {
 		return nil
 	}
+	nobody := f.o.Options
+	nobody.Node = nil
+	c, err := Dial(ctx, f.target, nobody)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
 	first, err := c.ownSeat(ctx, ref, xlreg.AllSeats(), f.place.key)
 	if err != nil || first == nil || first.Token.Seat.Lease == 0 || first.Token.Seat.Run == f.place.run {
 		return err
