@@ -23,6 +23,10 @@ class TestFuzz < Minitest::Test
     key: seeds('key', 'der'),
     stream: seeds('frame', 'bytes'),
     reply: seeds('helloreply', 'wire'),
+    nested: seeds('admission', 'bytes') + seeds('owner', 'order') + seeds('label', 'bytes') + seeds('set', 'bytes'),
+    document: Vectors.load('signed').filter_map { |one| one['input']['documents'][0] }
+                     .map { |hex| Xlreg::Der.lp([hex].pack('H*')) },
+    ticket: texts('ticket'),
     text: [*texts('regcred', 'url'), RECORD],
     pem: %w[registry-sig small-sig].map { |name| Vectors.key(name).private_to_pem }
   }.freeze
@@ -81,6 +85,17 @@ class TestFuzz < Minitest::Test
   def read_key(data)
     %i[parse from_ssh fingerprint].each { |read| forgiving { Xlreg::PublicKey.public_send(read, data) } }
   end
+
+  def read_nested(data)
+    [Xlreg::Admission.method(:decode), Xlreg::Order.method(:decode), Xlreg::Labels.method(:decode),
+     Xlreg::Seats.method(:read)].each { |read| forgiving { read.call(data) } }
+  end
+
+  TARGET = Xlreg::Target.new(endpoints: ['127.0.0.1:1'], fingerprint: Xlreg::PublicKey.fingerprint(SIG_KEY))
+
+  def read_document(data) = Xlreg::SignedRoster.load(data, TARGET)
+
+  def read_ticket(data) = Xlreg::Ticket.parse(data.dup.force_encoding(Encoding::UTF_8)).text
 
   def read_stream(data)
     [Xlreg::Codec::Framing.new, Xlreg::Codec::Opener.new("\0" * 32, "\0" * 16)].each do |codec|
