@@ -19,7 +19,7 @@ func newNodeImport(g *globals) *cobra.Command {
 		Long: "Make a node in DIR with the name, the keys and the addresses of an original node.\n" +
 			"ORIGINAL is its .xlattice directory, or the one above that, and has node.config or\n" +
 			"cluster.member.config in it. With --registry the new node also keeps the ID that the\n" +
-			"original had there. Its seat in a cluster is not taken over: join again. Nothing in\n" +
+			"original had there, over the classic carriers. Its seat in a cluster is not taken over: join again. Nothing in\n" +
 			"ORIGINAL is changed.",
 		Example: "  xlreg node import /var/app/alice ./alice --registry regCred.dat",
 		Args:    originalAndDir,
