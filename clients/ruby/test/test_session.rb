@@ -176,7 +176,7 @@ class TestSession < Minitest::Test
     growing = Growing.new(clock, [1, 1, 4], took: longest)
     wait(growing, clock, nil)
     millis = (longest * 1000).to_i
-    assert_equal [[[64, millis], [4, millis], [4, millis]], []], [growing.asked, clock.slept]
+    assert_equal [[[1024, millis], [4, millis], [4, millis]], []], [growing.asked, clock.slept]
   end
 
   # Whoever wants to be told is asked for one more each time.
