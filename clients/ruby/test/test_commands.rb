@@ -169,10 +169,12 @@ class TestCommands < Minitest::Test
     assert_match(/\Axlreg: waiting for the members of web0, \d+ s left\n/, said)
   end
 
-  # Interrupts a command line when the registry has it waiting.
+  # Interrupts a command line when the registry has it waiting. Whoever runs the tests may
+  # ignore the signal, as a shell does for what is in the background.
   def interrupt(registry, *arguments)
     reading, writing = IO.pipe
-    pid = spawn(*EXE, *arguments, '--registry', registry.url, out: File::NULL, err: writing)
+    command = ['env', '--default-signal=INT', *EXE, *arguments, '--registry', registry.url]
+    pid = spawn(*command, out: File::NULL, err: writing)
     writing.close
     waiting(registry, arguments) until waiting?(registry, arguments)
     Process.kill(:INT, pid)
