@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from xlreg import Node
-from xlreg.testing import find_program, shared_keys
+from xlreg.testing import RegistryProcess, find_program, shared_keys
 
 pytest_plugins = ["pytester"]
 
@@ -59,3 +59,12 @@ def open_descriptors() -> int:
     """Return how many file descriptors this process has open."""
     gc.collect()
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+
+
+@pytest.fixture
+def _nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, xlreg_registry: RegistryProcess) -> None:
+    """Nodes a, b and c with keys, and the registry in the environment."""
+    for i, name in enumerate("abc"):
+        Node.init(tmp_path / name, name=name, keys=shared_keys(i)).close()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XLREG_REGISTRY", str(xlreg_registry.reg_cred))

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
 import io
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import REPOSITORY
@@ -31,28 +28,17 @@ from xlreg import (
     Roster,
     Token,
     _cmdline,
-    _commands,
     _output,
     cli,
     errors,
     fingerprint,
 )
 from xlreg._commands import WaitOverError
-from xlreg._pursuit import Progress
 from xlreg.keys import encode_private_key
 from xlreg.testing import RegistryProcess, shared_keys
 from xlreg.vocabulary import endpoints_of
 
 README = Path(__file__).resolve().parents[1] / "README.md"
-
-
-@pytest.fixture
-def _nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, xlreg_registry: RegistryProcess) -> None:
-    """Nodes a, b and c with keys, and the registry in the environment."""
-    for i, name in enumerate("abc"):
-        Node.init(tmp_path / name, name=name, keys=shared_keys(i)).close()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XLREG_REGISTRY", str(xlreg_registry.reg_cred))
 
 
 def forms(program: str) -> list[str]:
@@ -285,64 +271,6 @@ def test_full_device() -> None:
 
 
 @pytest.mark.usefixtures("_nodes")
-def test_interrupted_wait_says_that_the_seat_is_kept(
-    xlreg_registry: RegistryProcess, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is so, too: the node is in the roster."""
-
-    def interrupt(*args: Any, progress: Callable[[Progress], None], **kwargs: Any) -> None:
-        def told(now: Progress) -> None:
-            progress(now)
-            raise KeyboardInterrupt
-
-        xlreg.form(*args, progress=told, **kwargs)
-
-    join = ["join", "kept", "--create", "--size", "2", "--endpoint", "127.0.0.1:1", "--wait", "60s"]
-    monkeypatch.setattr(_commands, "form", interrupt)
-    assert cli.run([*join, "--node", "a"]) == cli.INTERRUPTED
-    assert capsys.readouterr().err == (
-        "xlreg: interrupted; a keeps its place in kept: the same command goes on waiting, "
-        "and 'xlreg leave kept --node a' gives it up\n"
-    )
-    with xlreg.Client.connect(xlreg_registry.url) as client:
-        assert [m.name for m in client.members("kept").members] == ["a"]
-
-
-@pytest.mark.usefixtures("_nodes")
-def test_interrupted_by_a_person(xlreg_registry: RegistryProcess) -> None:
-    # Who runs the tests may ignore the signal, as a shell does for what is in the background.
-    command = ["env", "--default-signal=INT", sys.executable, "-m", "xlreg"]
-    command += ["join", "ctrl-c", "--create", "--size", "2", "--node", "a"]
-    command += ["--endpoint", "127.0.0.1:1", "--wait", "60s"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as waiting:
-        assert exists(xlreg_registry, "ctrl-c")
-        waiting.send_signal(signal.SIGINT)
-        assert waiting.stderr is not None
-        said = waiting.stderr.read()
-    assert waiting.returncode == cli.INTERRUPTED
-    *before, last = said.splitlines()
-    assert last.startswith("xlreg: interrupted")
-    assert all(line.startswith("xlreg: waiting for the members of ctrl-c, ") for line in before)
-
-
-@pytest.mark.usefixtures("_nodes")
-def test_waiting_is_told_of(
-    xlreg_registry: RegistryProcess, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """After a while, and where scripts do not read it."""
-    monkeypatch.setattr(_commands, "_QUIET_SECONDS", 0.1)
-    join = ["join", "told", "--create", "--size", "2", "--node", "a", "--endpoint", "127.0.0.1:1"]
-    for command in (join, ["get", "told"]):
-        assert cli.run([*command, "--wait", "500ms"]) == cli.DEADLINE
-        first, last = capsys.readouterr().err.splitlines()
-        assert re.fullmatch(r"xlreg: waiting for the members of told, [01] s left", first)
-        assert "1 of 2 members joined" in last
-        assert cli.run([*command, "--wait", "500ms", "-o", "json"]) == cli.DEADLINE
-        (line,) = capsys.readouterr().err.splitlines()
-        assert json.loads(line)["exit"] == cli.DEADLINE
-
-
-@pytest.mark.usefixtures("_nodes")
 def test_warnings(capsys: pytest.CaptureFixture[str]) -> None:
     """They are lines of their own, and JSON where that is wanted."""
     join = ["join", "warned", "--create", "--size", "2", "--endpoint", "169.254.1.1:1"]
@@ -403,14 +331,6 @@ def test_creating_without_any_home(
     assert cli.run(["create", "--size", "2", "--registry", xlreg_registry.url]) == cli.DONE
     assert cli.run(["leave", "x", "--registry", xlreg_registry.url]) == cli.USAGE
     assert "--node DIR" in capsys.readouterr().err
-
-
-def exists(registry: RegistryProcess, cluster: str) -> bool:
-    """Wait until there is a cluster."""
-    for _ in range(3000):
-        with contextlib.suppress(errors.NoSuchClusterNameError), xlreg.Client.connect(registry.url) as client:
-            return client.cluster(cluster).size == 2
-    return False
 
 
 def test_one_version_everywhere(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,7 @@ import pytest
 import xlreg
 from xlreg import Membership, Node
 from xlreg._wire import messages as m
+from xlreg._wire import requests as q
 from xlreg.comparison import ALPN, Seen, answer
 from xlreg.errors import HandshakeError, OtherRosterError, ProtocolError
 from xlreg.testing import RegistryProcess, TestCluster, shared_keys
@@ -117,19 +118,19 @@ def test_other_connections_go_on(cluster: TestCluster) -> None:
 
 def test_what_is_answered(cluster: TestCluster) -> None:
     me = cluster.memberships[0]
-    question = m.new_get(xlreg.Protocol.V20, xlreg.ClusterRef(xlreg.ClusterID(bytes(20))))
+    question = q.new_get(xlreg.Protocol.V20, xlreg.ClusterRef(xlreg.ClusterID(bytes(20))))
     unknown = me._answer(question).error()
     assert isinstance(unknown, xlreg.errors.NoSuchClusterIDError)
     seen = Seen.of(me.roster)
     for revision in (0, seen.revision, 7):  # one that is not known is answered with the last
-        question = m.new_get(xlreg.Protocol.V20, xlreg.ClusterRef(me.cluster.id))
+        question = q.new_get(xlreg.Protocol.V20, xlreg.ClusterRef(me.cluster.id))
         question.raw.Revision = revision
         raw = me._answer(m.decode(question.encode())).raw
         assert (raw.Epoch, raw.Revision, raw.Sum) == (seen.epoch, seen.revision, seen.sum)
         assert raw.HasField("WhichSet")
         assert not raw.WhichSet
     with pytest.raises(ProtocolError):
-        answer(m.new_bye(), me.cluster.id, {}, seen)
+        answer(q.new_bye(), me.cluster.id, {}, seen)
 
 
 def test_nonsense_is_no_question(cluster: TestCluster) -> None:

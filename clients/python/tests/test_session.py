@@ -26,6 +26,7 @@ from xlreg._flow import Backoff, Effect, Flow, Limit, Sleep, T
 from xlreg._session import ClassicSession, ModernSession, Pin, Session, State, client_context
 from xlreg._wait import Waiter
 from xlreg._wire import messages as m
+from xlreg._wire import requests as q
 from xlreg._wire.tokens import token_message
 from xlreg.classic import Hello, HelloReply
 from xlreg.errors import (
@@ -67,7 +68,7 @@ def test_classic_session_in_pieces(protocol: Protocol, size: int) -> None:
     stream = hello.seal(answer) + b"".join(map(registry.encode, said))
     assert [message.op for message in feed(session, stream, size)] == [message.op for message in said]
     assert (session.state, session.salt2, session.partial) == (State.OPEN, answer.salt2, False)
-    session.send(m.new_bye())
+    session.send(q.new_bye())
     registry.feed(session.outgoing())
     heard = registry.next()
     assert heard is not None
@@ -138,7 +139,7 @@ def test_modern_session_in_pieces(pin: Pin, size: int) -> None:
     said = [reply(m.Op.ACK), reply(m.Op.JOIN_REPLY, ClusterID=CLUSTER.id), reply(m.Op.ACK)]
     stream = registry.say(b"".join(map(registry.codec.encode, said)))
     assert [message.op for message in feed(session, stream, size)] == [message.op for message in said]
-    session.send(m.new_bye())
+    session.send(q.new_bye())
     heard = registry.hear(session.outgoing())
     assert heard is not None
     assert heard.op == m.Op.BYE
@@ -190,7 +191,7 @@ def test_registry_refuses_a_certificate(xlreg_registry: RegistryProcess) -> None
 def converse(session: Session, connection: socket.socket) -> None:
     while True:
         if session.state is State.OPEN:
-            session.send(m.new_reg_cred_request())
+            session.send(q.new_reg_cred_request())
         connection.sendall(session.outgoing())
         session.receive(connection.recv(1 << 16))
         session.next_message()
@@ -203,7 +204,7 @@ def test_a_session_goes_nowhere_but_by_the_table(pin: Pin) -> None:
     session.receive(b"")
     assert session.state is State.CLOSING
     session.outgoing()
-    session.send(m.new_bye())
+    session.send(q.new_bye())
     assert session.outgoing() == b""
     message = session.next_message()
     assert message is not None
@@ -276,7 +277,7 @@ class Growing(Dialogue):
         )
 
     def receive(
-        self, ref: ClusterRef, limit: Limit, waiting: m.Waiting | None = None, last: Roster | None = None
+        self, ref: ClusterRef, limit: Limit, waiting: q.Waiting | None = None, last: Roster | None = None
     ) -> Flow[Roster]:
         assert waiting is not None
         assert waiting.size is not None

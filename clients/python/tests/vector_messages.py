@@ -13,6 +13,7 @@ from vectors import Vector, key, unhex
 
 from xlreg._verify import Verifier
 from xlreg._wire import messages as m
+from xlreg._wire import requests as q
 from xlreg._wire import xlreg_pb2 as pb
 from xlreg._wire.inner import decode_order
 from xlreg._wire.tokens import token_of
@@ -85,7 +86,7 @@ def rebuild(message: m.Message) -> m.Message:
         READERS[m.Op(message.op)](message)
         return message
     if message.op == m.Op.CREATE:
-        return m.new_create(
+        return q.new_create(
             raw.ClusterName,
             raw.ClusterMaxSize,
             raw.EndPointCount,
@@ -95,7 +96,7 @@ def rebuild(message: m.Message) -> m.Message:
         )
     if message.op == m.Op.ORDER:
         decode_order(raw.OwnerOrder)
-        return m.new_order(raw.OwnerOrder, raw.OwnerSig)
+        return q.new_order(raw.OwnerOrder, raw.OwnerSig)
     if message.op in ABOUT:
         cluster = ClusterID(raw.ClusterID) if raw.ClusterID else None
         return ABOUT[m.Op(message.op)](raw, ClusterRef(cluster, raw.ClusterName, ClusterKey(raw.ClusterKey)))
@@ -110,20 +111,20 @@ def rebuild_get(raw: pb.XLRegMsg, ref: ClusterRef) -> m.Message:
     protocol = Protocol.V20 if which is None else Protocol.V19
     if raw.HasField("WhichSet"):
         which = decode_set(raw.WhichSet)
-    waiting = m.Waiting(*map(given, ("WaitSize", "WaitMillis", "SinceRevision", "WaitEpoch")))
-    return m.new_get(protocol, ref, which, waiting, raw.Sign)
+    waiting = q.Waiting(*map(given, ("WaitSize", "WaitMillis", "SinceRevision", "WaitEpoch")))
+    return q.new_get(protocol, ref, which, waiting, raw.Sign)
 
 
 def rebuild_join(raw: pb.XLRegMsg, ref: ClusterRef) -> m.Message:
-    return m.new_join(ref, m.Seat(raw.Admission, raw.Run, raw.Fresh, raw.LeaseMillis))
+    return q.new_join(ref, q.Seat(raw.Admission, raw.Run, raw.Fresh, raw.LeaseMillis))
 
 
 ABOUT: dict[m.Op, Callable[[pb.XLRegMsg, ClusterRef], m.Message]] = {
     m.Op.GET_CLUSTER: rebuild_get,
     m.Op.JOIN: rebuild_join,
-    m.Op.LEAVE: lambda raw, ref: m.new_leave(ref),
+    m.Op.LEAVE: lambda raw, ref: q.new_leave(ref),
 }
-BARE = {m.Op.BYE: m.new_bye, m.Op.REG_CRED_REQUEST: m.new_reg_cred_request}
+BARE = {m.Op.BYE: q.new_bye, m.Op.REG_CRED_REQUEST: q.new_reg_cred_request}
 
 
 def read_cluster(message: m.Message) -> object:
@@ -150,9 +151,9 @@ def rebuild_member(message: m.Message) -> m.Message:
     if not raw.HasField("MemberSpecs"):
         if not raw.HasField("MemberID"):
             raise IllFormedTokenError("neither MemberSpecs nor MemberID")
-        return m.new_login(NodeID(raw.MemberID), raw.DigSig if raw.HasField("DigSig") else None)
+        return q.new_login(NodeID(raw.MemberID), raw.DigSig if raw.HasField("DigSig") else None)
     protocol = Protocol.V20 if raw.MemberSpecs.DigSig2 else Protocol.V19
-    return m.new_member(read_token(raw.MemberSpecs, protocol))
+    return q.new_member(read_token(raw.MemberSpecs, protocol))
 
 
 def read_token(raw: pb.Token, protocol: Protocol) -> Token:
@@ -185,7 +186,7 @@ def run_token(vector: Vector) -> None:
     else:
         assert public_der(key(want["signer"]).public_key()) == token.sig_key
     more = vector["vector"].endswith(("filled-in", "labels-empty"))  # than this package sends
-    assert (m.new_member(token).encode() == wire) != more
+    assert (q.new_member(token).encode() == wire) != more
 
 
 def admit(token: Token, protocol: Protocol, shown: bytes) -> Token:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from . import limits
 from ._wire import messages as m
+from ._wire import requests as q
 from .errors import ClusterSizeError, Needs20Error
 from .ticket import Ticket
 from .vocabulary import NO_KEY, Cluster, ClusterAttrs, ClusterRef, ClusterState, check_name
@@ -36,7 +37,7 @@ class Creation:
         if self.owner is not None:
             key = self.owner.key
             signature = self.owner.sign_create(self.size, self.endpoint_count, self.attrs)
-        return m.new_create(self.name, self.size, self.endpoint_count, self.attrs, key, signature)
+        return q.new_create(self.name, self.size, self.endpoint_count, self.attrs, key, signature)
 
     def check(self, classic: bool) -> None:
         """Look at it before it is sent.

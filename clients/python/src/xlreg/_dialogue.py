@@ -16,6 +16,7 @@ from ._record import Registration
 from ._session import ModernSession, Session
 from ._verify import Verifier, check_pinned
 from ._wire import messages as m
+from ._wire import requests as q
 from .errors import (
     BadTagError,
     HandshakeError,
@@ -154,7 +155,7 @@ class Dialogue:
         """Say goodbye, wait at most a second for the answer, and close."""
         try:
             if self.ended is None:
-                yield from self.ask(m.new_bye(), Limit(self.options.times.bye))
+                yield from self.ask(q.new_bye(), Limit(self.options.times.bye))
         except XlregError:
             pass  # that the registry does not answer changes nothing
         finally:
@@ -171,7 +172,7 @@ class Dialogue:
             if not self.protocol.classic and certificate != self._shown:
                 # The signature covers the certificate of this session's handshake.
                 raise self._broken("the certificate of the node was renewed after this session began")
-            reply = yield from self.ask(m.new_member(token), limit)
+            reply = yield from self.ask(q.new_member(token), limit)
             node_id, _ = self._read(reply.member_ok)
             self.observed = reply.observed
             self._verifier.know(replace(token, id=node_id))
@@ -213,7 +214,7 @@ class Dialogue:
             proof = None
             if self.protocol.classic:
                 proof = sign_login(node.keys.sig, self._session.salt2, known.id)
-            reply = yield from self.ask(m.new_login(known.id, proof), limit)
+            reply = yield from self.ask(q.new_login(known.id, proof), limit)
             node_id, _ = self._read(reply.member_ok)
             if node_id != known.id:
                 raise self._misbehaved(f"logged in as {node_id} instead of {known.id}")
@@ -228,11 +229,11 @@ class Dialogue:
         """Ask the registry from where it sees this client; empty if it does not say."""
         with doing("get observed address"):
             if not self.observed:
-                self.observed = (yield from self.ask(m.new_reg_cred_request(), limit)).observed
+                self.observed = (yield from self.ask(q.new_reg_cred_request(), limit)).observed
             return self.observed
 
     def _registry(self, limit: Limit) -> Flow[RegCred]:
-        reply = yield from self.ask(m.new_reg_cred_request(), limit)
+        reply = yield from self.ask(q.new_reg_cred_request(), limit)
         cred = self._read(reply.registry)
         session = self._session
         proved = session.sig_key if isinstance(session, ModernSession) else None
@@ -260,25 +261,25 @@ class Dialogue:
         with doing(f"get {ref}"):
             # Original servers expect to be asked for somebody.
             which = 1 if self.protocol.classic else 0
-            reply = yield from self.ask(m.new_get(self.protocol, self._known(ref), which), limit)
+            reply = yield from self.ask(q.new_get(self.protocol, self._known(ref), which), limit)
             return self._cluster(reply, ref)
 
     def look(self, ref: ClusterRef, limit: Limit) -> Flow[tuple[Cluster, ClusterState]]:
         """Ask for all of a cluster but its members."""
         with doing(f"get {ref}"):
-            reply = yield from self.ask(m.new_get(self.protocol, ref, 0), limit)
+            reply = yield from self.ask(q.new_get(self.protocol, ref, 0), limit)
             return self._cluster(reply, ref), reply.state(self.protocol)
 
     def order(self, encoded: bytes, signature: bytes, limit: Limit) -> Flow[None]:
         """Hand over an order of a cluster's owner."""
-        yield from self.ask(m.new_order(encoded, signature), limit)
+        yield from self.ask(q.new_order(encoded, signature), limit)
 
-    def join(self, ref: ClusterRef, limit: Limit, seat: m.Seat | None = None) -> Flow[Joined]:
+    def join(self, ref: ClusterRef, limit: Limit, seat: q.Seat | None = None) -> Flow[Joined]:
         """Make the node a member."""
         with doing(f"join {ref}"):
             if self.protocol.classic and seat is not None and (seat.fresh or seat.lease_millis):
                 raise Needs20Error("leases and fresh starts: need protocol 2.0")
-            reply = yield from self.ask(m.new_join(ref, None if self.protocol.classic else seat), limit)
+            reply = yield from self.ask(q.new_join(ref, None if self.protocol.classic else seat), limit)
             cluster = self._cluster(reply, ref)
             self._current = cluster.id
             return Joined(cluster, reply.state(self.protocol), reply.raw.LeaseMillis / 1000)
@@ -288,7 +289,7 @@ class Dialogue:
         with doing(f"leave {ref}"):
             if self.protocol.classic:
                 raise Needs20Error
-            yield from self.ask(m.new_leave(ref), limit)
+            yield from self.ask(q.new_leave(ref), limit)
 
     def members(self, ref: ClusterRef, limit: Limit) -> Flow[Roster]:
         """Ask who is in a cluster now, and verify them."""
@@ -296,7 +297,7 @@ class Dialogue:
             return self.verify((yield from self.receive(ref, limit)), ref.key)
 
     def receive(
-        self, ref: ClusterRef, limit: Limit, waiting: m.Waiting | None = None, last: Roster | None = None
+        self, ref: ClusterRef, limit: Limit, waiting: q.Waiting | None = None, last: Roster | None = None
     ) -> Flow[Roster]:
         """Ask for all members, in as many parts as it takes, of which the first alone waits.
 
@@ -306,13 +307,13 @@ class Dialogue:
         if self.protocol.classic:
             return (yield from self._receive_classic(ref, limit, waiting))
         if last is not None and last.sum:
-            waiting = replace(waiting or m.Waiting(), since=last.state.revision)
-        part = yield from self._receive_part(m.new_get(self.protocol, ref, None, waiting), ref, limit)
+            waiting = replace(waiting or q.Waiting(), since=last.state.revision)
+        part = yield from self._receive_part(q.new_get(self.protocol, ref, None, waiting), ref, limit)
         if part.since is not None:
             merged = part.after(last) if last is not None else None
             if merged is not None:
                 return merged
-            again = m.new_get(self.protocol, ClusterRef(part.cluster.id, key=ref.key))
+            again = q.new_get(self.protocol, ClusterRef(part.cluster.id, key=ref.key))
             part = yield from self._receive_part(again, ref, limit)
         return (yield from self._complete_part(ref, part, limit))
 
@@ -320,10 +321,10 @@ class Dialogue:
         """Ask for the members that are missing from an answer which had no room for them."""
         while not part.whole:
             by_id = ClusterRef(part.cluster.id, key=ref.key)
-            rest = m.new_get(self.protocol, by_id, part.seats & ~part.which)
+            rest = q.new_get(self.protocol, by_id, part.seats & ~part.which)
             part = part.merge((yield from self._receive_part(rest, ref, limit)))
             if not part.which:  # the cluster has changed in between
-                again = m.new_get(self.protocol, by_id)
+                again = q.new_get(self.protocol, by_id)
                 part = yield from self._receive_part(again, ref, limit)
         return Roster(part.cluster, part.members, part.state, part.sum)
 
@@ -334,13 +335,13 @@ class Dialogue:
         self._check_members(part.cluster, part.members, part.seats)
         return part
 
-    def _receive_classic(self, ref: ClusterRef, limit: Limit, waiting: m.Waiting | None) -> Flow[Roster]:
+    def _receive_classic(self, ref: ClusterRef, limit: Limit, waiting: q.Waiting | None) -> Flow[Roster]:
         ref, rest = self._known(ref), _CLASSIC_SEATS
         found: Roster | None = None
         while rest or found is None:
             part = self._part(rest)
             some, whole = yield from self._receive_some(
-                m.new_get(self.protocol, ref, part, waiting), ref, part, limit
+                q.new_get(self.protocol, ref, part, waiting), ref, part, limit
             )
             found = replace(found, members=_merge(found.members, some.members)) if found else some
             rest &= ~(part if whole or not some.members else _seats(some))
@@ -358,7 +359,7 @@ class Dialogue:
             first: m.Part | None = None
             left: int | None = None
             while left != 0:
-                message = yield from self.ask(m.new_get(self.protocol, ref, left, sign=True), limit)
+                message = yield from self.ask(q.new_get(self.protocol, ref, left, sign=True), limit)
                 part = self._read(partial(message.part, self.protocol))
                 self._check_asked(part.cluster, ref)
                 if first is not None and part.sum != first.sum:  # the cluster has changed meanwhile

@@ -9,7 +9,7 @@ from ._dialogue import Dialogue
 from ._flow import Backoff, Disconnect, Flow, Limit
 from ._place import SIGN_OF_LIFE
 from ._pursuit import LONGEST_RETRY, PASSING, retry_of
-from ._wire.messages import Waiting
+from ._wire.requests import Waiting
 from .errors import Needs20Error, XlregError, doing
 from .roster import Roster
 from .vocabulary import ClusterRef

@@ -14,7 +14,7 @@ from ._flow import Backoff, Flow, Limit, Sleep, T
 from ._place import EpochMovedError, Place, new_run
 from ._pursuit import Pursuit, Told
 from ._wait import Waiter
-from ._wire.messages import Seat
+from ._wire.requests import Seat
 from .errors import (
     AddressError,
     ClusterFullError,

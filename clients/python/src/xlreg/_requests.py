@@ -11,7 +11,7 @@ from ._dial import Options
 from ._dialogue import Dialogue
 from ._flow import Flow, Limit, Request
 from ._wait import Waiter
-from ._wire.messages import Seat
+from ._wire.requests import Seat
 from .errors import doing
 from .node import Node
 from .regcred import RegCred, Target, pasted, read_file

@@ -28,7 +28,8 @@ from cryptography.hazmat.primitives import serialization
 
 from . import _codec
 from ._chain import NextKey, check_chain, find_key, is_signed
-from ._wire.messages import Message, Op, new_reg_cred_request
+from ._wire.messages import Message, Op
+from ._wire.requests import new_reg_cred_request
 from .certificate import load
 from .classic import Hello
 from .errors import (

@@ -9,7 +9,7 @@ from ._creation import check_size
 from ._dialogue import Dialogue
 from ._flow import Backoff, Flow, Limit
 from ._place import SIGN_OF_LIFE, Place
-from ._wire import messages as m
+from ._wire import requests as q
 from .errors import IncompleteError, XlregError
 from .roster import Roster
 from .vocabulary import Cluster, ClusterRef
@@ -74,7 +74,7 @@ class Waiter:
         """
         size, patience = self._wanted(), self._patience(limit)
         epoch = self._place.epoch if self._place and self._place.fresh else None
-        waiting = m.Waiting(size, int(patience * 1000), epoch=epoch)
+        waiting = q.Waiting(size, int(patience * 1000), epoch=epoch)
         # Whoever is told of each that comes need not hear of all others again.
         known = self.last if self._seen else None
         began = limit.now()

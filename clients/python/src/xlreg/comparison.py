@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from . import limits
 from ._codec import Framing
 from ._flow import Connect, Disconnect, Flow, Limit, Receive, Send
-from ._wire.messages import Message, Op, new_get, new_sum, new_unknown_cluster
+from ._wire.messages import Message, Op
+from ._wire.requests import new_get, new_sum, new_unknown_cluster
 from .errors import HandshakeError, ProtocolError, XlregError, doing, quote
 from .roster import Member, Roster
 from .sums import LENGTH
