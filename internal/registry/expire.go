@@ -83,14 +83,8 @@ func (r *Registry) endLease(ctx context.Context, l *lease, event string) {
 		if err != nil {
 			return err
 		}
-		switch {
-		case keySum(&seat) != l.sum || seat.Run() != l.run:
-			return errAnothers
-		case !r.leases.still(l):
-			return errRenewed
-		}
-		if l.waiting && seat.Epoch <= c.Completed && (l.asked == 0 || r.clock.Monotonic().Before(l.since.Add(l.asked))) {
-			return errCompleted
+		if err := r.keepsSeat(l, &c, &seat); err != nil {
+			return err
 		}
 		freed = []records.Seat{seat}
 		return r.free(tx, &c, freed, now)
@@ -105,6 +99,20 @@ func (r *Registry) endLease(ctx context.Context, l *lease, event string) {
 	case !errors.Is(err, errRenewed) && ctx.Err() == nil:
 		r.log.Error("cannot free a seat, will try again", "cluster_id", l.cluster, "index", l.index, "err", err)
 	}
+}
+
+// keepsSeat returns why the seat of a lease that is over is not to be freed, nil if it is.
+func (r *Registry) keepsSeat(l *lease, c *records.Cluster, seat *records.Seat) error {
+	lasts := l.asked == 0 || r.clock.Monotonic().Before(l.since.Add(l.asked))
+	switch {
+	case keySum(seat) != l.sum || seat.Run() != l.run:
+		return errAnothers
+	case !r.leases.still(l):
+		return errRenewed
+	case l.waiting && seat.Epoch <= c.Completed && lasts:
+		return errCompleted
+	}
+	return nil
 }
 
 // Why a lease does not end.
