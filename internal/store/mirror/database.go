@@ -10,8 +10,16 @@ package mirror
 
 import (
 	"context"
+	"time"
 
 	"github.com/xlattice/xlreg/internal/store"
+)
+
+// How often a Database gives a sign of life while nothing changes, and how long what a
+// server announces outlives it.
+const (
+	Heartbeat   = time.Second
+	AnnounceTTL = 30 * time.Second
 )
 
 // Database is what a mirror stands on: one space of keys that all servers see alike.
