@@ -81,6 +81,9 @@ func (c *Checker) add(key string, value []byte) error {
 	case banRoot:
 		return addAny(key, value, new(recordspb.Ban))
 	}
+	if m := shared(key); m != nil {
+		return words.decode(key, value, m)
+	}
 	return fmt.Errorf("%w: there is no such kind", ErrDamaged)
 }
 

@@ -12,6 +12,9 @@ func describe(key string) string {
 	if key == "" {
 		return "record without a key"
 	}
+	if shared(key) != nil {
+		return fmt.Sprintf("%.80q, which servers share", key)
+	}
 	root, rest := key[:1], key[1:]
 	switch root {
 	case nodeRoot:

@@ -21,6 +21,14 @@ import (
 //	u len ID invite key key sum Use
 //	b len ID key sum            Ban
 //	i len ID node ID            SeatRef, before version 2
+//
+// What servers that share a store tell each other lies under words, so that people who
+// look into a database find it:
+//
+//	registry                    Identity
+//	schema                      Schema
+//	totals                      Counted
+//	servers/UUID                Server, as long as it is there
 const (
 	nodeRoot       = "n"
 	nodeOfKeyRoot  = "y"
@@ -33,16 +41,25 @@ const (
 	useRoot        = "u"
 	banRoot        = "b"
 	seatByIDRoot   = "i"
+
+	identityKey = "registry"
+	serverRoot  = "servers/"
 )
 
-// roots are the first bytes of all keys.
+// roots are what the keys of nodes and clusters begin with.
 var roots = []string{
 	nameRoot, banRoot, clusterRoot, seatByIDRoot, seatsOfKeyRoot, seatByNameRoot, nodeRoot,
 	keyedNameRoot, useRoot, inviteRoot, nodeOfKeyRoot,
 }
 
-// Clusters is the prefix of the keys of all clusters and their seats, for Watch.
-const Clusters = clusterRoot
+// What a registry watches: clusters and their seats, the servers that there are, and
+// what the last count said.
+const (
+	Clusters = clusterRoot
+	Servers  = serverRoot
+	Count    = "totals"
+	Schema   = "schema"
+)
 
 func nodeKey(id xlreg.NodeID) string { return nodeRoot + string(id) }
 
@@ -86,6 +103,15 @@ func banKey(id xlreg.ClusterID, sum xlreg.KeySum) string {
 
 func inCluster(root string, id xlreg.ClusterID) string {
 	return root + string([]byte{byte(len(id))}) + string(id)
+}
+
+// SeatAt returns the cluster of the seat whose record lies under key, and false for any
+// other key.
+func SeatAt(key string) (xlreg.ClusterID, bool) {
+	if len(key) < 4 || key[:1] != clusterRoot || len(key) != 4+int(key[1]) {
+		return "", false
+	}
+	return xlreg.ClusterID(key[2 : len(key)-2]), true
 }
 
 // ClusterAt returns the cluster whose record lies under key, and false for any other

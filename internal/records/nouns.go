@@ -48,6 +48,7 @@ type Seat struct {
 	Fresh    bool        // it was taken for a new start, which this seat awaits
 	Past     []xlreg.Run // that others have replaced, the oldest first
 	Revision uint64      // of the cluster, when what readers see of the seat last changed
+	Keeper   ServerID    // which server keeps its lease; empty: the only one there is
 }
 
 // Run returns the start of a program that last took or confirmed the seat.
@@ -70,7 +71,7 @@ func seatToPB(s *Seat) *recordspb.Seat {
 	pb := &recordspb.Seat{
 		Index: uint32(s.Index), Token: tokenToPB(&s.Token), Epoch: s.Epoch, Fresh: s.Fresh, Revision: s.Revision,
 		Admission: state.Admission, LeaseMillis: uint32(state.Lease.Milliseconds()), Run: []byte(state.Run),
-		JoinedMillis: toMillis(state.Joined),
+		JoinedMillis: toMillis(state.Joined), Keeper: string(s.Keeper),
 	}
 	for _, run := range s.Past {
 		pb.PastRuns = append(pb.PastRuns, []byte(run))
@@ -82,6 +83,7 @@ func seatFromPB(pb *recordspb.Seat) Seat {
 	s := Seat{
 		Member: xlreg.Member{Index: int(pb.GetIndex()), Token: tokenFromPB(pb.GetToken())},
 		Epoch:  max(1, pb.GetEpoch()), Fresh: pb.GetFresh(), Revision: pb.GetRevision(),
+		Keeper: ServerID(pb.GetKeeper()),
 	}
 	s.Token.Seat = xlreg.SeatState{
 		Joined: fromMillis(pb.GetJoinedMillis()), Admission: nilIfEmpty(pb.GetAdmission()),

@@ -29,15 +29,18 @@ var ErrDamaged = errors.New("damaged record")
 // headerLen is the length of what stands in front of the message.
 const headerLen = 1 + crc32.Size
 
+// OldestVersion is the oldest version of records that this program reads.
+const OldestVersion = NewestVersion - 1
+
 // form says which versions of records are written and read.
 type form struct {
-	written byte // by this program
+	written byte // by this program, and the newest that it reads
 	oldest  byte // that is read
 }
 
 // current is the form of today. Version 2 came with clusters that have keys and epochs;
 // what version 1 says is read as it was meant (Upgrade).
-var current = form{written: 2, oldest: 1}
+var current = form{written: NewestVersion, oldest: OldestVersion}
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 

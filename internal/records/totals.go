@@ -17,6 +17,11 @@ func (t Totals) Plus(other Totals) Totals {
 	return Totals{t.Nodes + other.Nodes, t.Clusters + other.Clusters, t.Bytes + other.Bytes}
 }
 
+// Times returns n times t.
+func (t Totals) Times(n int) Totals {
+	return Totals{t.Nodes * n, t.Clusters * n, t.Bytes * int64(n)}
+}
+
 // Count counts what there is, unless ctx ends. It reads every record.
 func (r Reader) Count(ctx context.Context) (Totals, error) {
 	var t Totals

@@ -17,12 +17,16 @@ import (
 type Writer struct {
 	Reader
 	tx    store.Writer
+	form  form
 	grown *Totals
 }
 
 // NewWriter returns a Writer in the Update tx.
-func NewWriter(tx store.Writer) Writer {
-	return Writer{Reader{tx, make(map[string]int)}, tx, new(Totals)}
+func NewWriter(tx store.Writer) Writer { return NewWriterOf(tx, NewestVersion) }
+
+// NewWriterOf returns a Writer whose records have a version that this program reads.
+func NewWriterOf(tx store.Writer, version int) Writer {
+	return Writer{Reader{tx, make(map[string]int)}, tx, form{written: byte(version)}, new(Totals)}
 }
 
 // Grown returns by how much this Writer has made the totals grow.
@@ -202,7 +206,7 @@ func (w Writer) PutBan(id xlreg.ClusterID, sum xlreg.KeySum) error {
 // put keeps account of how the records grow. A record that is replaced has been read in
 // this Update before, or its old size counts as nothing.
 func (w Writer) put(key string, m proto.Message) error {
-	record, err := current.encode(key, m)
+	record, err := w.form.encode(key, m)
 	if err != nil {
 		return err
 	}

@@ -77,24 +77,44 @@ func (b *Bounds) lease(asked time.Duration) time.Duration {
 // raise it, or to make room.
 const retryFull = time.Minute
 
-// totals are how much is kept, as far as this registry knows.
+// totals are how much is kept, as far as this registry knows. Of the servers that share a
+// store one counts for all from time to time, and each adds what has come through itself
+// since, as often as there are servers: what comes through the others is about as much.
 type totals struct {
 	bounds Bounds
+	fleet  *fleet
 
-	mu  sync.Mutex
-	now records.Totals // guarded by mu
+	mu    sync.Mutex
+	found records.Totals // guarded by mu; at the last count
+	grown records.Totals // guarded by mu; since
 }
 
 func (t *totals) add(more records.Totals) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.now = t.now.Plus(more)
+	t.grown = t.grown.Plus(more)
+}
+
+// counted notes what another server has counted.
+func (t *totals) counted(found records.Totals) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if found != t.found {
+		t.found, t.grown = found, records.Totals{}
+	}
+}
+
+func (t *totals) known() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.found != records.Totals{}
 }
 
 func (t *totals) get() records.Totals {
+	servers := t.fleet.len()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.now
+	return t.found.Plus(t.grown.Times(servers))
 }
 
 // roomForNode, roomForCluster and roomForSeat report whether there may be one more.

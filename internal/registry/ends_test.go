@@ -38,14 +38,14 @@ func TestEarlierSeatsEnd(t *testing.T) {
 	wantKind(t, err, xlreg.ErrNotMember)
 	x := w.person("x")
 	w.clock.advance(20 * time.Second)
-	w.Alive(a.s, c.ID)
+	w.Alive(t.Context(), a.s, c.ID)
 	x.join(c, "1", false) // gets the seat of b
 	w.wantMembers(c, 2, "a", "x", "")
 	state = w.roster(c).State
 	_, err = w.person("y").try(c, registry.JoinRequest{})
 	wantKind(t, err, xlreg.ErrClusterFull) // d has the last one
 	for range 3 {
-		w.Alive(a.s, c.ID)
+		w.Alive(t.Context(), a.s, c.ID)
 		w.pass(20 * time.Second)
 	}
 	if after := w.roster(c).State; after != state {

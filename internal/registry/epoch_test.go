@@ -232,7 +232,7 @@ func TestFreshSeatsFollowTheirLastConnection(t *testing.T) {
 	a.join(c, "1", true)
 	first := a.s
 	a.connect()
-	w.Alive(a.s, c.ID)
+	w.Alive(t.Context(), a.s, c.ID)
 	w.End(t.Context(), first)
 	w.wantMembers(c, 1, "a", "")
 	w.End(t.Context(), a.s)

@@ -60,11 +60,20 @@ func (r *Registry) End(ctx context.Context, s *Session) {
 	}
 }
 
+// lookAgain is how long a server that keeps no lease of a node believes that there is none.
+const lookAgain = time.Second
+
 // Alive notes that the session's node asks for a cluster, which renews its lease. There
 // are no leases over a classic carrier.
-func (r *Registry) Alive(s *Session, id xlreg.ClusterID) {
-	if s.sum != "" && !s.Protocol.Classic() {
-		r.leases.alive(s, id)
+func (r *Registry) Alive(ctx context.Context, s *Session, id xlreg.ClusterID) {
+	if s.sum == "" || s.Protocol.Classic() || r.leases.alive(s, id) || r.fleet.alone() {
+		return
+	}
+	if now := r.clock.Monotonic(); !s.looks(id, now) {
+		return
+	}
+	if err := r.adopt(ctx, s, id); err != nil && ctx.Err() == nil {
+		r.log.Warn("cannot take over a lease, and the member may lose its seat", "cluster_id", id, "err", err)
 	}
 }
 
@@ -105,7 +114,9 @@ func (r *Registry) endLease(ctx context.Context, l *lease, event string) {
 func (r *Registry) keepsSeat(l *lease, c *records.Cluster, seat *records.Seat) error {
 	lasts := l.asked == 0 || r.clock.Monotonic().Before(l.since.Add(l.asked))
 	switch {
-	case keySum(seat) != l.sum || seat.Run() != l.run:
+	case keySum(seat) != l.sum || seat.Run() != l.run || seat.Keeper != l.keeper:
+		return errAnothers
+	case l.keeper != r.fleet.self && r.fleet.isThere(l.keeper):
 		return errAnothers
 	case !r.leases.still(l):
 		return errRenewed
@@ -122,10 +133,14 @@ var (
 	errCompleted = errors.New("all have come, and the seat needs no connection")
 )
 
-// takeStock notes the leases of all seats there are, each with its whole term: what
-// happened while the registry was away is no fault of theirs.
+// takeStock notes the leases of all seats that no server keeps, each with its whole term:
+// what happened while the registry was away is no fault of theirs.
 func (r *Registry) takeStock(ctx context.Context) error {
 	return r.view(ctx, func(tx records.Reader) error {
-		return tx.EachSeat(ctx, r.leases.found)
+		return tx.EachSeat(ctx, func(c *records.Cluster, s *records.Seat) {
+			if r.fleet.alone() || !r.fleet.isThere(s.Keeper) {
+				r.leases.found(c, s)
+			}
+		})
 	})
 }

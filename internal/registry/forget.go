@@ -24,10 +24,10 @@ const (
 func (r *Registry) forget(ctx context.Context) {
 	for r.pauseOrPurge(ctx) {
 		now := r.clock.Now()
-		if now.Year() < earliestYear {
+		if now.Year() < earliestYear || !r.fleet.leads() {
 			continue
 		}
-		err := errors.Join(r.forgetClusters(ctx, now), r.forgetNodes(ctx, now))
+		err := errors.Join(r.forgetClusters(ctx, now), r.forgetNodes(ctx, now), r.countAll(ctx))
 		if err != nil && ctx.Err() == nil {
 			r.log.Error("cannot take away what is to be forgotten, will try again", "err", err)
 		}

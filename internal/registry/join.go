@@ -129,11 +129,14 @@ func (j *joining) take(tx records.Writer, cl *claim, p *place) error {
 		openEpoch(c)
 	}
 	s := seatFor(c, cl, p)
+	if s.Keeper = ""; j.bounds.lease(j.req.Lease) > 0 || s.Fresh {
+		s.Keeper = j.fleet.self
+	}
 	s.Token.Seat.Joined, s.Token.Seat.Lease, s.Token.Seat.Admission = j.now, j.bounds.lease(j.req.Lease), j.req.Admission
 	j.event, j.seat = eventOf(p.before, s.Token.ID), s
 	same := p.before != nil && len(p.frees) == 0 && sameSeat(p.before, &s)
 	if p.before != nil { // from now on it does not go with the connection that it came with
-		j.Alive(j.session, c.ID)
+		j.leases.alive(j.session, c.ID)
 	}
 	if same {
 		return j.confirm(tx, p.before)
@@ -162,13 +165,13 @@ func (j *joining) take(tx records.Writer, cl *claim, p *place) error {
 // confirm writes down the time of a Join that changes nothing else, if that is due. The
 // seat keeps the signatures that it has: new ones would be another sum of one revision.
 func (j *joining) confirm(tx records.Writer, before *records.Seat) error {
-	joined, fresh := j.seat.Token.Seat.Joined, j.seat.Fresh
+	joined, fresh, keeper := j.seat.Token.Seat.Joined, j.seat.Fresh, j.seat.Keeper
 	j.seat = *before
-	if before.Fresh == fresh && isRecent(before.Token.Seat.Joined, j.now) {
+	if before.Fresh == fresh && before.Keeper == keeper && isRecent(before.Token.Seat.Joined, j.now) {
 		return nil
 	}
 	j.did = Changed
-	j.seat.Token.Seat.Joined, j.seat.Fresh = joined, fresh
+	j.seat.Token.Seat.Joined, j.seat.Fresh, j.seat.Keeper = joined, fresh, keeper
 	return tx.PutSeat(&j.cluster, &j.seat)
 }
 

@@ -40,7 +40,7 @@ func TestALeaseRunsOut(t *testing.T) {
 	if n := len(w.roster(c).Members); n != 3 {
 		t.Fatalf("%d members while every lease runs", n)
 	}
-	w.Alive(a.s, c.ID)
+	w.Alive(t.Context(), a.s, c.ID)
 	w.pass(14 * time.Second)
 	if n := len(w.roster(c).Members); n != 3 {
 		t.Fatalf("%d members after one has renewed its lease", n)
@@ -134,7 +134,7 @@ func TestSeen(t *testing.T) {
 	}
 	first := w.roster(c)
 	w.clock.advance(10 * time.Second)
-	w.Alive(a.s, c.ID)
+	w.Alive(t.Context(), a.s, c.ID)
 	second := w.Seen(w.roster(c))
 	if got, want := second.Members[0].Token.Seat.Seen, w.clock.Now().Truncate(time.Second); !got.Equal(want) {
 		t.Errorf("seen at %v, want %v", got, want)

@@ -12,8 +12,13 @@ import (
 // leases are the seats that end without a sign of life, and the times of the last. They
 // are kept in memory alone: a sign of life writes nothing, and a registry that starts
 // gives every lease one full term.
+//
+// Of the servers that share a store one keeps the lease of a seat, and the seat's record
+// says which. So a sign of life writes something only if the member has gone to another
+// server.
 type leases struct {
 	clock Clock
+	fleet *fleet
 
 	mu      sync.Mutex
 	seats   map[seatID]*lease                   // guarded by mu
@@ -35,9 +40,11 @@ type lease struct {
 	index   int
 	epoch   uint64
 	run     xlreg.Run
-	asked   time.Duration // 0: for ever
-	waiting bool          // it was taken for a new start that has not come about
-	holder  *Session      // the connection that took or last renewed it; nil is unknown
+	keeper  records.ServerID // that the seat's record names: this server, or one that has gone
+	moved   bool             // by what was heard, the record names another by now
+	asked   time.Duration    // 0: for ever
+	waiting bool             // it was taken for a new start that has not come about
+	holder  *Session         // the connection that took or last renewed it; nil is unknown
 
 	renewals uint64 // how often it has been given its whole term
 
@@ -69,8 +76,18 @@ func (ls *leases) keep(s *Session, c *records.Cluster, seat *records.Seat) time.
 func (ls *leases) found(c *records.Cluster, seat *records.Seat) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	if ls.seats[seatID{c.ID, keySum(seat)}] == nil {
+	if l := ls.seats[seatID{c.ID, keySum(seat)}]; l == nil || l.keeper != seat.Keeper {
 		ls.put(nil, c, seat)
+	}
+}
+
+// changed takes in what the record of a seat says now. If that is that another server
+// keeps the lease, the next sign of life makes this one look.
+func (ls *leases) changed(id xlreg.ClusterID, seat *records.Seat) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if l := ls.seats[seatID{id, keySum(seat)}]; l != nil && l.keeper != seat.Keeper {
+		l.moved = true
 	}
 }
 
@@ -79,7 +96,7 @@ func (ls *leases) found(c *records.Cluster, seat *records.Seat) {
 func (ls *leases) put(s *Session, c *records.Cluster, seat *records.Seat) time.Duration {
 	id := seatID{c.ID, keySum(seat)}
 	waiting := seat.Fresh && seat.Epoch > c.Completed
-	if seat.Token.Seat.Lease == 0 && !waiting {
+	if !ends(c, seat) {
 		ls.forget(id)
 		return 0
 	}
@@ -89,6 +106,7 @@ func (ls *leases) put(s *Session, c *records.Cluster, seat *records.Seat) time.D
 		ls.add(l)
 	}
 	l.index, l.epoch, l.run, l.asked = seat.Index, seat.Epoch, seat.Run(), seat.Token.Seat.Lease
+	l.keeper, l.moved = seat.Keeper, false
 	ls.wait(l, waiting)
 	ls.renew(l, s)
 	return l.term()
@@ -141,13 +159,17 @@ func (ls *leases) release(l *lease) {
 	l.holder = nil
 }
 
-// alive notes a sign of life of a session's node in a cluster.
-func (ls *leases) alive(s *Session, id xlreg.ClusterID) {
+// alive notes a sign of life of a session's node in a cluster, and reports whether this
+// server keeps a lease of it.
+func (ls *leases) alive(s *Session, id xlreg.ClusterID) bool {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	if l := ls.seats[seatID{id, s.sum}]; l != nil {
-		ls.renew(l, s)
+	l := ls.seats[seatID{id, s.sum}]
+	if l == nil {
+		return false
 	}
+	ls.renew(l, s)
+	return !l.moved && l.keeper == ls.fleet.self
 }
 
 // wait says whether a seat waits for the start that it was taken for.

@@ -59,6 +59,9 @@ type Config struct {
 	Admit func(xlreg.SigKey) bool
 	// Bounds are how much is kept at most, and for how long.
 	Bounds Bounds
+	// Server is what the other servers know this one by that share the store; empty if
+	// there are none. It is announced before New, as long as the registry is open.
+	Server records.ServerID
 }
 
 // Registry applies the rules to a store. All methods may be called from any
@@ -83,6 +86,10 @@ type Registry struct {
 	stocked  chan struct{}        // closed when leases has what there was at the start
 	counted  chan struct{}        // closed when totals has what there was at the start
 	reading  singleflight.Group   // of rosters, by cluster and revision
+
+	fleet     fleet
+	attention chan struct{} // a change among the servers is to be looked after
+	failure   chan error    // why this server can no longer serve
 
 	stop    context.CancelFunc
 	watcher sync.WaitGroup
@@ -111,8 +118,10 @@ func New(cfg Config) (*Registry, error) {
 		store: cfg.Store, self: cfg.Self, idLen: cfg.IDLen, maxWait: cfg.MaxWait,
 		clock: cfg.Clock, log: cfg.Logger, admit: cfg.Admit, stop: stop,
 		bounds: cfg.Bounds.orDefaults(), hub: hub{clock: cfg.Clock}, leases: leases{clock: cfg.Clock},
-		totals: totals{bounds: cfg.Bounds}, counted: make(chan struct{}), stocked: make(chan struct{}), purges: make(chan xlreg.ClusterID, 64),
+		fleet:     fleet{self: cfg.Server, there: make(map[records.ServerID]records.Server)},
+		attention: make(chan struct{}, 1), failure: make(chan error, 1), counted: make(chan struct{}), stocked: make(chan struct{}), purges: make(chan xlreg.ClusterID, 64),
 	}
+	r.totals.bounds, r.totals.fleet, r.leases.fleet = cfg.Bounds, &r.fleet, &r.fleet
 	if err := r.begin(ctx); err != nil {
 		stop()
 		return nil, err
@@ -122,13 +131,32 @@ func New(cfg Config) (*Registry, error) {
 
 // begin brings old records up to date, and starts what goes on beside the requests.
 func (r *Registry) begin(ctx context.Context) error {
-	if err := records.Upgrade(ctx, r.store); err != nil {
+	if err := r.beginFleet(ctx); err != nil {
 		return err
 	}
-	r.count(ctx)
 	r.watcher.Go(func() { r.watch(ctx) })
 	r.watcher.Go(func() { r.expire(ctx) })
 	r.watcher.Go(func() { r.forget(ctx) })
+	return nil
+}
+
+// beginFleet finds out what there is: alone by a look at everything, and among others by
+// what they say. Only a store without others may have records of version 1.
+func (r *Registry) beginFleet(ctx context.Context) error {
+	if r.fleet.alone() {
+		if err := records.Upgrade(ctx, r.store); err != nil {
+			return err
+		}
+		r.count(ctx)
+		return nil
+	}
+	close(r.counted)
+	close(r.stocked)
+	if err := r.admitSelf(ctx); err != nil {
+		return err
+	}
+	r.watcher.Go(func() { r.follow(ctx) })
+	r.watcher.Go(func() { r.attendAll(ctx) })
 	return nil
 }
 
@@ -145,7 +173,7 @@ func (r *Registry) Close() error {
 func (r *Registry) update(ctx context.Context, f func(records.Writer) error) error {
 	var grown records.Totals
 	err := r.store.Update(ctx, func(tx store.Writer) error {
-		w := records.NewWriter(tx)
+		w := records.NewWriterOf(tx, r.fleet.version())
 		err := f(w)
 		grown = w.Grown()
 		return err

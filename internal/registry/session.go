@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"time"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/keys"
@@ -28,6 +29,23 @@ type Session struct {
 	node xlreg.NodeID // after Register or LogIn
 	sum  xlreg.KeySum // of the node's sig key, likewise
 	own  *xlreg.Token // what this session registered itself over 2.0
+
+	looked map[xlreg.ClusterID]time.Time // when a lease that another server keeps was last looked for
+}
+
+// mostLooked bounds what a session remembers of its looks.
+const mostLooked = 64
+
+// looks reports whether a lease in a cluster is to be looked for again, and notes it.
+func (s *Session) looks(id xlreg.ClusterID, now time.Time) bool {
+	if last, ok := s.looked[id]; ok && now.Sub(last) < lookAgain {
+		return false
+	}
+	if s.looked == nil || len(s.looked) >= mostLooked {
+		s.looked = make(map[xlreg.ClusterID]time.Time)
+	}
+	s.looked[id] = now
+	return true
 }
 
 // Node returns who the peer is, and nothing before it has said so.

@@ -55,8 +55,13 @@ func (r *Registry) Waiting() int { return r.hub.len() }
 // the feed or of a look at what may have changed, begins the watch anew, and that
 // begins with a look at every cluster that is waited for: so no wake-up is lost.
 func (r *Registry) watch(ctx context.Context) {
+	r.keepWatching(ctx, records.Clusters, func(c store.Change) error { return r.changed(ctx, c) })
+}
+
+// keepWatching watches one prefix, and begins anew after each failure.
+func (r *Registry) keepWatching(ctx context.Context, prefix string, f func(store.Change) error) {
 	for ctx.Err() == nil {
-		err := r.store.Watch(ctx, records.Clusters, func(c store.Change) error { return r.changed(ctx, c) })
+		err := r.store.Watch(ctx, prefix, f)
 		if ctx.Err() != nil || errors.Is(err, store.ErrClosed) {
 			return
 		}
@@ -86,7 +91,7 @@ func (r *Registry) changed(ctx context.Context, change store.Change) error {
 func (r *Registry) wake(change store.Change) error {
 	id, ok := records.ClusterAt(change.Key)
 	if !ok {
-		return nil // a seat's; its cluster's comes with it
+		return r.seatChanged(change) // its cluster's comes with it if readers see it
 	}
 	waited, leased := r.hub.has(id), r.leases.waitIn(id)
 	if !waited && !leased {
@@ -101,6 +106,22 @@ func (r *Registry) wake(change store.Change) error {
 	}
 	if leased && c.Complete() {
 		r.leases.completed(id, c.State.Epoch)
+	}
+	return nil
+}
+
+// seatChanged takes in what another server may have done to a seat.
+func (r *Registry) seatChanged(change store.Change) error {
+	if r.fleet.alone() {
+		return nil
+	}
+	id, seat, err := records.ChangedSeat(change)
+	if err != nil || id == "" {
+		return err
+	}
+	r.rosters.drop(id)
+	if seat != nil {
+		r.leases.changed(id, seat)
 	}
 	return nil
 }

@@ -165,7 +165,7 @@ func (p *peerSession) get(e ends, m *wire.Message) (reply *wire.Message, w *wait
 	}
 	w = &wait{req: req, byName: req.Ref.ID == "" && req.Ref.Name != ""}
 	w.req.Ref = xlreg.ClusterRef{ID: c.ID}
-	p.server.registry.Alive(&p.rules, c.ID)
+	p.server.registry.Alive(e.hard, &p.rules, c.ID)
 	if req.Wait && (req.WaitSize == nil || *req.WaitSize > 0) {
 		return p.await(e, w, &c)
 	}

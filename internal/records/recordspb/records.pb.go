@@ -507,6 +507,7 @@ type Seat struct {
 	Fresh         bool                   `protobuf:"varint,9,opt,name=fresh,proto3" json:"fresh,omitempty"`
 	Revision      uint64                 `protobuf:"varint,10,opt,name=revision,proto3" json:"revision,omitempty"`                        // of the cluster, when what readers see of the seat last changed
 	LastKeySum    []byte                 `protobuf:"bytes,11,opt,name=last_key_sum,json=lastKeySum,proto3" json:"last_key_sum,omitempty"` // of a seat that is free: whose it was
+	Keeper        string                 `protobuf:"bytes,12,opt,name=keeper,proto3" json:"keeper,omitempty"`                             // the server that keeps its lease; empty: the only one there is
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -616,6 +617,13 @@ func (x *Seat) GetLastKeySum() []byte {
 		return x.LastKeySum
 	}
 	return nil
+}
+
+func (x *Seat) GetKeeper() string {
+	if x != nil {
+		return x.Keeper
+	}
+	return ""
 }
 
 // SeatRef says which seat of a cluster a name has.
@@ -835,6 +843,234 @@ func (*Ban) Descriptor() ([]byte, []int) {
 	return file_records_proto_rawDescGZIP(), []int{10}
 }
 
+// Identity says whose data these are, for servers that share them.
+type Identity struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Id             []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Name           string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	SigFingerprint string                 `protobuf:"bytes,3,opt,name=sig_fingerprint,json=sigFingerprint,proto3" json:"sig_fingerprint,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *Identity) Reset() {
+	*x = Identity{}
+	mi := &file_records_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Identity) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Identity) ProtoMessage() {}
+
+func (x *Identity) ProtoReflect() protoreflect.Message {
+	mi := &file_records_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Identity.ProtoReflect.Descriptor instead.
+func (*Identity) Descriptor() ([]byte, []int) {
+	return file_records_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Identity) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *Identity) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Identity) GetSigFingerprint() string {
+	if x != nil {
+		return x.SigFingerprint
+	}
+	return ""
+}
+
+// Server is a server that is there. Its record goes with it.
+type Server struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`       // of the machine, for people
+	Version       string                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"` // of the program
+	Reads         uint32                 `protobuf:"varint,3,opt,name=reads,proto3" json:"reads,omitempty"`    // the newest version of records that it reads
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Server) Reset() {
+	*x = Server{}
+	mi := &file_records_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Server) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Server) ProtoMessage() {}
+
+func (x *Server) ProtoReflect() protoreflect.Message {
+	mi := &file_records_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Server.ProtoReflect.Descriptor instead.
+func (*Server) Descriptor() ([]byte, []int) {
+	return file_records_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Server) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Server) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *Server) GetReads() uint32 {
+	if x != nil {
+		return x.Reads
+	}
+	return 0
+}
+
+// Schema says which version records are written in.
+type Schema struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       uint32                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Schema) Reset() {
+	*x = Schema{}
+	mi := &file_records_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Schema) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Schema) ProtoMessage() {}
+
+func (x *Schema) ProtoReflect() protoreflect.Message {
+	mi := &file_records_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Schema.ProtoReflect.Descriptor instead.
+func (*Schema) Descriptor() ([]byte, []int) {
+	return file_records_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Schema) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+// Counted says how much there was when one of several servers last counted.
+type Counted struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Nodes         int64                  `protobuf:"varint,1,opt,name=nodes,proto3" json:"nodes,omitempty"`
+	Clusters      int64                  `protobuf:"varint,2,opt,name=clusters,proto3" json:"clusters,omitempty"`
+	Bytes         int64                  `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Counted) Reset() {
+	*x = Counted{}
+	mi := &file_records_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Counted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Counted) ProtoMessage() {}
+
+func (x *Counted) ProtoReflect() protoreflect.Message {
+	mi := &file_records_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Counted.ProtoReflect.Descriptor instead.
+func (*Counted) Descriptor() ([]byte, []int) {
+	return file_records_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Counted) GetNodes() int64 {
+	if x != nil {
+		return x.Nodes
+	}
+	return 0
+}
+
+func (x *Counted) GetClusters() int64 {
+	if x != nil {
+		return x.Clusters
+	}
+	return 0
+}
+
+func (x *Counted) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
 var File_records_proto protoreflect.FileDescriptor
 
 const file_records_proto_rawDesc = "" +
@@ -886,7 +1122,7 @@ const file_records_proto_rawDesc = "" +
 	"\x0efirst_revision\x18\x15 \x01(\x04R\rfirstRevision\",\n" +
 	"\vClusterName\x12\x1d\n" +
 	"\n" +
-	"cluster_id\x18\x01 \x01(\fR\tclusterId\"\xc7\x02\n" +
+	"cluster_id\x18\x01 \x01(\fR\tclusterId\"\xdf\x02\n" +
 	"\x04Seat\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\rR\x05index\x12*\n" +
 	"\x05token\x18\x02 \x01(\v2\x14.xlreg.records.TokenR\x05token\x12#\n" +
@@ -900,7 +1136,8 @@ const file_records_proto_rawDesc = "" +
 	"\brevision\x18\n" +
 	" \x01(\x04R\brevision\x12 \n" +
 	"\flast_key_sum\x18\v \x01(\fR\n" +
-	"lastKeySum\"\x1f\n" +
+	"lastKeySum\x12\x16\n" +
+	"\x06keeper\x18\f \x01(\tR\x06keeper\"\x1f\n" +
 	"\aSeatRef\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\rR\x05index\"$\n" +
 	"\bSeatRefs\x12\x18\n" +
@@ -909,7 +1146,21 @@ const file_records_proto_rawDesc = "" +
 	"\arevoked\x18\x01 \x01(\bR\arevoked\x12\x12\n" +
 	"\x04uses\x18\x02 \x01(\rR\x04uses\"\x05\n" +
 	"\x03Use\"\x05\n" +
-	"\x03BanB6Z4github.com/xlattice/xlreg/internal/records/recordspbb\x06proto3"
+	"\x03Ban\"W\n" +
+	"\bIdentity\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12'\n" +
+	"\x0fsig_fingerprint\x18\x03 \x01(\tR\x0esigFingerprint\"L\n" +
+	"\x06Server\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\tR\aversion\x12\x14\n" +
+	"\x05reads\x18\x03 \x01(\rR\x05reads\"\"\n" +
+	"\x06Schema\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\rR\aversion\"Q\n" +
+	"\aCounted\x12\x14\n" +
+	"\x05nodes\x18\x01 \x01(\x03R\x05nodes\x12\x1a\n" +
+	"\bclusters\x18\x02 \x01(\x03R\bclusters\x12\x14\n" +
+	"\x05bytes\x18\x03 \x01(\x03R\x05bytesB6Z4github.com/xlattice/xlreg/internal/records/recordspbb\x06proto3"
 
 var (
 	file_records_proto_rawDescOnce sync.Once
@@ -923,7 +1174,7 @@ func file_records_proto_rawDescGZIP() []byte {
 	return file_records_proto_rawDescData
 }
 
-var file_records_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_records_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_records_proto_goTypes = []any{
 	(*Node)(nil),        // 0: xlreg.records.Node
 	(*NodeOfKey)(nil),   // 1: xlreg.records.NodeOfKey
@@ -936,6 +1187,10 @@ var file_records_proto_goTypes = []any{
 	(*Invite)(nil),      // 8: xlreg.records.Invite
 	(*Use)(nil),         // 9: xlreg.records.Use
 	(*Ban)(nil),         // 10: xlreg.records.Ban
+	(*Identity)(nil),    // 11: xlreg.records.Identity
+	(*Server)(nil),      // 12: xlreg.records.Server
+	(*Schema)(nil),      // 13: xlreg.records.Schema
+	(*Counted)(nil),     // 14: xlreg.records.Counted
 }
 var file_records_proto_depIdxs = []int32{
 	2, // 0: xlreg.records.Node.token:type_name -> xlreg.records.Token
@@ -958,7 +1213,7 @@ func file_records_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_records_proto_rawDesc), len(file_records_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
