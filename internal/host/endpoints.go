@@ -15,7 +15,7 @@ func (h *Host) endpoints(public []xlreg.Endpoint) ([]xlreg.Endpoint, error) {
 		return public, nil
 	}
 	var bound []xlreg.Endpoint
-	for _, l := range h.listeners {
+	for _, l := range h.listen.listeners {
 		addr, ok := l.Addr().(*net.TCPAddr)
 		if !ok {
 			return nil, fmt.Errorf("listener on %v: want a TCP address", l.Addr())

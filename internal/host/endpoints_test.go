@@ -69,7 +69,7 @@ func TestReachable(t *testing.T) {
 // are told something else.
 func TestEndpoints(t *testing.T) {
 	one, other := listen(t, "127.0.0.1:0"), listen(t, "127.0.0.1:0")
-	h := &Host{listeners: []net.Listener{one, other}}
+	h := &Host{listen: listening{listeners: []net.Listener{one, other}}}
 	got, err := h.endpoints(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +88,7 @@ func TestEndpoints(t *testing.T) {
 func TestEndpointsAreBounded(t *testing.T) {
 	h := new(Host)
 	for range xlreg.MaxEndpoints + 1 {
-		h.listeners = append(h.listeners, listen(t, "127.0.0.1:0"))
+		h.listen.listeners = append(h.listen.listeners, listen(t, "127.0.0.1:0"))
 	}
 	if got, err := h.endpoints(nil); err != nil || len(got) != xlreg.MaxEndpoints {
 		t.Errorf("%d endpoints, %v", len(got), err)

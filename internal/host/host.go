@@ -10,9 +10,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/xlattice/xlreg"
@@ -41,6 +41,7 @@ type Config struct {
 	MinLease  time.Duration           // shorter leases are made as long
 	MaxLease  time.Duration           // longer leases are made as short
 	Forget    time.Duration           // after which what nobody needs is forgotten; less than 0: never
+	Version   string                  // of the program, for the others that share the store
 	Now       func() time.Time        // the time of joins, certificates and limits; nil: time.Now
 
 	// ProxyFrom are the networks of load balancers, which say by version 2 of the PROXY
@@ -54,11 +55,16 @@ type Config struct {
 
 // Host is a registry with everything it needs.
 type Host struct {
-	cred      *xlreg.Credentials
-	registry  *registry.Registry
-	server    *server.Server
-	listeners []net.Listener
-	process   *process // nil if it is not the Host's own
+	cred     *xlreg.Credentials
+	registry *registry.Registry
+	server   *server.Server
+	listen   listening
+	process  *process // nil if it is not the Host's own
+	log      *slog.Logger
+
+	shared Shared // nil: no other server stands on the store
+	fleet  membership
+	ready  atomic.Bool
 }
 
 // Open makes the registry and opens its ports. Nobody is served before Serve.
@@ -76,9 +82,15 @@ func Open(cfg Config) (*Host, error) {
 
 func (h *Host) open(cfg *Config, id xlreg.NodeID) (err error) {
 	log := bounded(cfg.Logger)
+	h.log = log
+	if h.shared, _ = cfg.Store.(Shared); h.shared != nil {
+		if id, err = h.enterFleet(cfg, id); err != nil {
+			return err
+		}
+	}
 	h.registry, err = registry.New(registry.Config{
 		Store: cfg.Store, Self: id, IDLen: cfg.IDLen, MaxWait: cfg.MaxWait, Logger: log, Admit: cfg.Admit,
-		Clock: clockOf(cfg.Now), Bounds: cfg.bounds(),
+		Clock: clockOf(cfg.Now), Bounds: cfg.bounds(), Server: h.fleet.id,
 	})
 	if err != nil {
 		return err
@@ -86,7 +98,7 @@ func (h *Host) open(cfg *Config, id xlreg.NodeID) (err error) {
 	if cfg.OwnProcess {
 		h.process = newProcess(cmp.Or(cfg.Limits.Connections, guard.DefaultLimits().Connections))
 	}
-	if err := h.listen(cfg, log); err != nil {
+	if h.listen, err = listenOn(cfg, log); err != nil {
 		return err
 	}
 	endpoints, err := h.endpoints(cfg.Public)
@@ -136,34 +148,26 @@ type clock struct {
 // Now implements registry.Clock.
 func (c clock) Now() time.Time { return c.now() }
 
-func (h *Host) listen(cfg *Config, log *slog.Logger) error {
-	if len(cfg.Listen) == 0 {
-		return errors.New("no address to listen on")
+// enterFleet finds out what the registry's ID is, and announces this server.
+func (h *Host) enterFleet(cfg *Config, own xlreg.NodeID) (xlreg.NodeID, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), announceTime)
+	defer cancel()
+	id, err := settle(ctx, h.shared, cfg.Node, own)
+	if err != nil {
+		return "", err
 	}
-	for _, addr := range cfg.Listen {
-		l, err := listenTCP(addr)
-		if err != nil {
-			return err // names the address
-		}
-		if len(cfg.ProxyFrom) > 0 {
-			l = newProxyListener(l, cfg.ProxyFrom, cfg.Limits.WithDefaults().Hello, log)
-		}
-		h.listeners = append(h.listeners, l)
-	}
-	return nil
+	return id, h.fleet.enter(h.shared, cfg.Version)
 }
 
 // Cred returns the credentials that clients need.
 func (h *Host) Cred() *xlreg.Credentials { return h.cred }
 
 // Bound returns the addresses that the registry listens on.
-func (h *Host) Bound() []string {
-	bound := make([]string, len(h.listeners))
-	for i, l := range h.listeners {
-		bound[i] = l.Addr().String()
-	}
-	return bound
-}
+func (h *Host) Bound() []string { return h.listen.bound }
+
+// Ready reports whether clients are served: not before Serve, after it, and while a store
+// that others share cannot be reached.
+func (h *Host) Ready() bool { return h.ready.Load() }
 
 // Stats returns the server's counts.
 func (h *Host) Stats() server.Stats { return h.server.Stats() }
@@ -178,21 +182,26 @@ func (h *Host) Serve(ctx context.Context) error {
 		defer trimming.Wait()
 		defer stop()
 	}
-	return h.server.Serve(ctx, h.listeners...)
+	if h.shared != nil {
+		return h.serveFleet(ctx)
+	}
+	return h.serve(ctx)
+}
+
+func (h *Host) serve(ctx context.Context) error {
+	h.ready.Store(true)
+	defer h.ready.Store(false)
+	return h.server.Serve(ctx, h.listen.listeners...)
 }
 
 // Close frees the ports and stops the rules. Serve must have returned, if it
 // was called. Close may be called again.
 func (h *Host) Close() error {
-	var errs []error
-	for _, l := range h.listeners {
-		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-			errs = append(errs, err)
-		}
-	}
+	errs := []error{h.listen.close()}
 	if h.registry != nil {
 		errs = append(errs, h.registry.Close())
 	}
+	h.fleet.leave()
 	return errors.Join(errs...)
 }
 

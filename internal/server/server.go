@@ -142,7 +142,8 @@ type ends struct {
 
 // Serve accepts connections from the listeners, which it closes, until ctx
 // ends. Then requests that are under way are answered, for the drain time at
-// most, and Serve returns nil when every session has ended. It may be called once.
+// most, and Serve returns nil when every session has ended. Then it may be called again,
+// with other listeners.
 func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
