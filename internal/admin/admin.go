@@ -53,15 +53,19 @@ func New(cfg Config) *Server {
 	s := &Server{cfg: cfg}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+backupPath, s.backup)
-	s.http = &http.Server{
+	s.http = newHTTP(mux, cfg.Logger)
+	return s
+}
+
+func newHTTP(mux *http.ServeMux, log *slog.Logger) *http.Server {
+	return &http.Server{
 		Handler:           http.MaxBytesHandler(mux, maxBody),
 		ReadHeaderTimeout: headerTime,
 		ReadTimeout:       requestTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-	return s
 }
 
 // maxPath is how long the name of a socket may be on every system.
