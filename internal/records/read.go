@@ -92,10 +92,10 @@ func (r Reader) Members(c *Cluster) ([]Seat, error) {
 	return seats, nil
 }
 
-// EachSeat calls f for each seat of each cluster, unless ctx ends. It reads every one.
-func (r Reader) EachSeat(ctx context.Context, f func(*Cluster, *Seat)) error {
+// EachSeat calls f for each seat of each cluster in a part, unless ctx ends.
+func (r Reader) EachSeat(ctx context.Context, part Part, f func(*Cluster, *Seat)) error {
 	var c Cluster
-	for item, err := range r.tx.Scan(clusterRoot) {
+	for item, err := range r.tx.Scan(part.clusters()) {
 		if err == nil {
 			err = ctx.Err()
 		}
@@ -103,7 +103,7 @@ func (r Reader) EachSeat(ctx context.Context, f func(*Cluster, *Seat)) error {
 			err = eachSeat(&c, item, f)
 		}
 		if err != nil {
-			return fmt.Errorf("read all seats: %w", err)
+			return fmt.Errorf("read seats: %w", err)
 		}
 	}
 	return nil

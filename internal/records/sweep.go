@@ -28,10 +28,12 @@ func EachPart(f func(Part) error) error {
 	return nil
 }
 
+// clusters is what the keys of the clusters in a part, and of their seats, begin with.
+func (p Part) clusters() string { return clusterRoot + string([]byte{byte(p.length), p.first}) }
+
 // EachCluster calls f for the head of each cluster in a part, unless ctx ends.
 func (r Reader) EachCluster(ctx context.Context, part Part, f func(*Cluster)) error {
-	prefix := clusterRoot + string([]byte{byte(part.length), part.first})
-	for item, err := range r.tx.Scan(prefix) {
+	for item, err := range r.tx.Scan(part.clusters()) {
 		if err == nil {
 			err = ctx.Err()
 		}

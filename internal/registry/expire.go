@@ -136,11 +136,34 @@ var (
 // takeStock notes the leases of all seats that no server keeps, each with its whole term:
 // what happened while the registry was away is no fault of theirs.
 func (r *Registry) takeStock(ctx context.Context) error {
-	return r.view(ctx, func(tx records.Reader) error {
-		return tx.EachSeat(ctx, func(c *records.Cluster, s *records.Seat) {
-			if r.fleet.alone() || !r.fleet.isThere(s.Keeper) {
-				r.leases.found(c, s)
-			}
+	return r.eachSeat(ctx, func(c *records.Cluster, s *records.Seat) {
+		if r.fleet.alone() || !r.fleet.isThere(s.Keeper) {
+			r.leases.found(c, s)
+		}
+	})
+}
+
+// eachSeat calls f for each seat there is: for a part of them at a time, so that a large
+// store is no matter of one transaction.
+func (r *Registry) eachSeat(ctx context.Context, f func(*records.Cluster, *records.Seat)) error {
+	type seat struct {
+		cluster records.Cluster
+		seat    records.Seat
+	}
+	var found []seat
+	return records.EachPart(func(part records.Part) error {
+		err := r.view(ctx, func(tx records.Reader) error {
+			found = found[:0]
+			return tx.EachSeat(ctx, part, func(c *records.Cluster, s *records.Seat) {
+				found = append(found, seat{*c, *s})
+			})
 		})
+		if err != nil {
+			return err
+		}
+		for i := range found {
+			f(&found[i].cluster, &found[i].seat)
+		}
+		return nil
 	})
 }

@@ -272,12 +272,16 @@ func (r *Registry) countAll(ctx context.Context) error {
 		return nil
 	}
 	var found records.Totals
-	err := r.view(ctx, func(tx records.Reader) (err error) {
-		found, err = tx.Count(ctx)
-		return err
-	})
-	if err != nil {
-		return err
+	for first := range 256 {
+		var part records.Totals
+		err := r.view(ctx, func(tx records.Reader) (err error) {
+			part, err = tx.CountPart(ctx, byte(first))
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		found = found.Plus(part)
 	}
 	return r.update(ctx, func(tx records.Writer) error { return tx.PutCount(found) })
 }

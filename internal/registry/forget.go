@@ -191,9 +191,7 @@ func (r *Registry) forgetNodes(ctx context.Context, now time.Time) error {
 
 // spareMembers takes those out of a set of keys that have a seat.
 func (r *Registry) spareMembers(ctx context.Context, stale map[xlreg.KeySum][]xlreg.NodeID) error {
-	return r.view(ctx, func(tx records.Reader) error {
-		return tx.EachSeat(ctx, func(_ *records.Cluster, s *records.Seat) { delete(stale, keySum(s)) })
-	})
+	return r.eachSeat(ctx, func(_ *records.Cluster, s *records.Seat) { delete(stale, keySum(s)) })
 }
 
 func (r *Registry) forgetEach(ctx context.Context, stale map[xlreg.KeySum][]xlreg.NodeID, now time.Time) error {
