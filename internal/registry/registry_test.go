@@ -689,7 +689,7 @@ type scanReader struct {
 }
 
 func (r scanReader) Scan(prefix string) iter.Seq2[store.Item, error] {
-	if len(prefix) > 1 { // that of one cluster's seats, and not what counts all records
+	if len(prefix) > xlreg.ShortIDLen { // that of one cluster's seats, and not of what counts or sweeps
 		r.s.scans.Add(1)
 		<-r.s.release
 	}
