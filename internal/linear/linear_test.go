@@ -42,14 +42,14 @@ func TestDrivers(t *testing.T) {
 			for i := range uint64(rounds(2, 100)) {
 				rec, to := usual.recordHost(t, driver.open(t), seed+i)
 				n.add(rec)
-				n.slowest = max(n.slowest, mustFit(t, rec, to.cred.ID, seed+i))
+				n.slowest = max(n.slowest, mustFit(t, rec, to.rules(), seed+i))
 				if got := rec.overlaps(); got < len(rec.done)/4 {
 					t.Errorf("seed %d: of %d requests only %d came while others were under way", seed+i, len(rec.done), got)
 				}
 			}
 		})
 	}
-	n.check(t, []verb{register, logIn, create, join, leave, get, order},
+	n.check(t, []verb{register, logIn, create, join, leave, get, order, pass, hangUp},
 		xlreg.ErrMemberIDInUse, xlreg.ErrOrdersChanged, xlreg.ErrIDInUse, xlreg.ErrBadSignature, xlreg.ErrClusterFull,
 		xlreg.ErrMemberNameInUse, xlreg.ErrTooFewEndpoints, xlreg.ErrNotMember)
 }
@@ -81,7 +81,7 @@ func TestBrokenDrivers(t *testing.T) {
 				if err != nil {
 					t.Fatalf("seed %d: %v", seed+i, err)
 				}
-				switch verdict(to.cred.ID, rec.history()) {
+				switch verdict(to.rules(), rec.history()) {
 				case porcupine.Illegal:
 					t.Logf("found out after %d histories", i+1)
 					return

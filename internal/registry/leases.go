@@ -79,11 +79,13 @@ func (ls *leases) found(c *records.Cluster, seat *records.Seat) {
 func (ls *leases) put(s *Session, c *records.Cluster, seat *records.Seat) time.Duration {
 	id := seatID{c.ID, keySum(seat)}
 	waiting := seat.Fresh && seat.Epoch > c.Completed
+	l := ls.seats[id]
 	if seat.Token.Seat.Lease == 0 && !waiting {
-		ls.forget(id)
+		if l != nil && !isBeside(l, s, seat) {
+			ls.forget(id)
+		}
 		return 0
 	}
-	l := ls.seats[id]
 	if l == nil {
 		l = &lease{seatID: id, place: -1}
 		ls.add(l)
@@ -92,6 +94,12 @@ func (ls *leases) put(s *Session, c *records.Cluster, seat *records.Seat) time.D
 	ls.wait(l, waiting)
 	ls.renew(l, s)
 	return l.term()
+}
+
+// isBeside reports whether a seat is one more of a key that has a lease for another: over a
+// classic carrier, where a node is its ID.
+func isBeside(l *lease, s *Session, seat *records.Seat) bool {
+	return s != nil && s.Protocol.Classic() && l.index != seat.Index
 }
 
 func (ls *leases) add(l *lease) {
