@@ -20,7 +20,8 @@ const (
 
 // clock is a registry's clock. It stands still, unless a test moves it.
 type clock struct {
-	armed chan struct{} // has one word in it as long as the registry waits for its next look
+	armed  chan struct{} // has one word in it as long as the registry waits for its next look
+	moving atomic.Bool   // until what is due is done
 
 	began uint64 // in milliseconds
 
@@ -86,6 +87,8 @@ func (c *clock) move(by time.Duration) error {
 	if err := c.waits(); err != nil {
 		return err
 	}
+	c.moving.Store(true)
+	defer c.moving.Store(false)
 	for _, f := range c.advance(by) {
 		f()
 	}

@@ -29,8 +29,27 @@ func (s *state) raise(c *cluster) {
 	}
 }
 
-// hear renews what ends without a sign of life, by a node that asks for the cluster.
-func (s *state) hear(c cluster, rq *request) *state {
+// unbound returns the other state that there may be after next, if there is one: that of a
+// reader whose sign of life came before its connection could be the seat's. To read is to
+// be heard and then to be told, and another session of the same node may have taken the
+// seat in between, by a Join that has not been answered.
+func unbound(s *state, rq *request, next *state) []any {
+	if rq.verb != get || next == s {
+		return nil
+	}
+	c, kind := s.find(rq.ref)
+	if kind != 0 {
+		return nil
+	}
+	if other := s.hear(c, rq, false); !equalStates(other, next) {
+		return []any{other}
+	}
+	return nil
+}
+
+// hear renews what ends without a sign of life, by a node that asks for the cluster. If it
+// binds, the seat goes with the connection from now on.
+func (s *state) hear(c cluster, rq *request, binds bool) *state {
 	if !rq.modern || rq.id == "" {
 		return s
 	}
@@ -38,7 +57,10 @@ func (s *state) hear(c cluster, rq *request) *state {
 	seats := slices.Clone(c.seats)
 	for i := range seats {
 		if m := &seats[i]; !m.free() && m.key == rq.key && c.term(m) > 0 {
-			m.since, m.holder, changed = s.now, rq.session, true
+			m.since, changed = s.now, true
+			if binds {
+				m.holder = rq.session
+			}
 		}
 	}
 	if !changed {

@@ -91,6 +91,7 @@ func mustNodes(t *testing.T) *nodes {
 // crowd is how many ask how much.
 type crowd struct {
 	worlds, clients, requests int // clients of each world, requests of each client
+	hurry                     int // one in so many times the clock moves instead
 }
 
 // run lets the crowd loose on the registry and returns when each client has asked its
@@ -120,7 +121,7 @@ func (k crowd) run(ctx context.Context, to *target, rec *recorder, seed uint64) 
 
 func (k crowd) client(to *target, rec *recorder, w *world, number int, seed uint64) *client {
 	rnd := mathrand.New(mathrand.NewPCG(seed, uint64(number)))
-	return &client{target: to, number: number, world: w, rec: rec, rnd: rnd, left: k.requests}
+	return &client{target: to, number: number, world: w, rec: rec, rnd: rnd, left: k.requests, hurry: k.hurry}
 }
 
 // audit reads every cluster, and sees whether every node is known.

@@ -14,10 +14,10 @@ import (
 )
 
 // usual is enough for everything to happen, and little enough to be checked at once.
-var usual = crowd{worlds: 2, clients: 6, requests: 30}
+var usual = crowd{worlds: 2, clients: 6, requests: 30, hurry: 30}
 
 // small is for broken stores, in which things happen more often.
-var small = crowd{worlds: 1, clients: 6, requests: 40}
+var small = crowd{worlds: 1, clients: 6, requests: 40, hurry: 30}
 
 func openBolt(t *testing.T) store.Store {
 	t.Helper()
@@ -39,7 +39,7 @@ func TestDrivers(t *testing.T) {
 	} {
 		t.Run(driver.name, func(t *testing.T) {
 			seed := firstSeed(t)
-			for i := range uint64(rounds(2, 100)) {
+			for i := range uint64(rounds(4, 100)) {
 				rec, to := usual.recordHost(t, driver.open(t), seed+i)
 				n.add(rec)
 				n.slowest = max(n.slowest, mustFit(t, rec, to.rules(), seed+i))

@@ -103,7 +103,7 @@ func (r *rules) model() porcupine.Model {
 func (r *rules) step(s *state, rq *request, a *answer) []any {
 	next, want := r.apply(s, rq, a)
 	if a.lost {
-		return []any{s, next}
+		return append(unbound(s, rq, next), s, next)
 	}
 	if !agree(a, &want) {
 		return nil
@@ -111,7 +111,7 @@ func (r *rules) step(s *state, rq *request, a *answer) []any {
 	if next = r.learn(next, a); next == nil {
 		return nil
 	}
-	return []any{next}
+	return append(unbound(s, rq, next), next)
 }
 
 // apply says what the request does and what is answered. Of the given answer it
@@ -145,7 +145,7 @@ func (r *rules) apply(s *state, rq *request, given *answer) (*state, answer) {
 	case leave:
 		return doLeave(s, c, rq)
 	}
-	return s.hear(c, rq), c.answer()
+	return s.hear(c, rq, true), c.answer()
 }
 
 // answer is what is said of a cluster.

@@ -129,7 +129,7 @@ var (
 
 // choose returns the next request of a client: one in so many of each kind.
 func (c *client) choose() *request {
-	if c.inner != nil && c.rnd.IntN(30) == 0 {
+	if c.inner != nil && c.rnd.IntN(c.hurry) == 0 {
 		return &request{verb: pass, by: pick(c.rnd, steps)}
 	}
 	modern := !c.protocol.Classic()
