@@ -42,6 +42,7 @@ func (r *Registry) Join(ctx context.Context, s *Session, req JoinRequest, allow 
 	if j.leave, err = r.checkAdmission(ctx, s, &req); err != nil {
 		return Seat{}, Unchanged, err
 	}
+	defer r.leases.entering(s)()
 	err = r.update(ctx, func(tx records.Writer) error {
 		if err := j.do(tx); err != nil {
 			return err
@@ -134,9 +135,6 @@ func (j *joining) take(tx records.Writer, cl *claim, p *place) error {
 	s.Token.Seat.Joined, s.Token.Seat.Lease, s.Token.Seat.Admission = j.now, j.bounds.lease(j.req.Lease), j.req.Admission
 	j.event, j.seat = eventOf(p.before, s.Token.ID), s
 	same := p.before != nil && len(p.frees) == 0 && sameSeat(p.before, &s)
-	if p.before != nil { // from now on it does not go with the connection that it came with
-		j.Alive(j.session, c.ID)
-	}
 	if same {
 		return j.confirm(tx, p.before)
 	}

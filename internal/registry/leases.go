@@ -21,6 +21,7 @@ type leases struct {
 	seats   map[seatID]*lease                   // guarded by mu
 	holders map[*Session]map[*lease]bool        // guarded by mu
 	waiting map[xlreg.ClusterID]map[*lease]bool // guarded by mu; those that wait for a new start
+	joins   map[xlreg.KeySum]int                // guarded by mu; how many Joins a sig key has under way
 	queue   leaseQueue                          // guarded by mu
 	trouble time.Time                           // guarded by mu; when the store last failed
 }
@@ -114,6 +115,31 @@ func (ls *leases) put(s *Session, c *records.Cluster, seat *records.Seat, order 
 // classic carrier, where a node is its ID.
 func isBeside(l *lease, s *Session, seat *records.Seat) bool {
 	return s != nil && s.Protocol.Classic() && l.index != seat.Index
+}
+
+// entering notes that a session's node has a Join under way, until left is called. Its
+// seats are not freed meanwhile: between the Update and keep nothing says that the seat
+// has been confirmed, and the connection it came with may end just then.
+func (ls *leases) entering(s *Session) (left func()) {
+	sum := s.sum
+	if sum == "" {
+		return func() {}
+	}
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if ls.joins == nil {
+		ls.joins = make(map[xlreg.KeySum]int)
+	}
+	ls.joins[sum]++
+	return func() { ls.entered(sum) }
+}
+
+func (ls *leases) entered(sum xlreg.KeySum) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if ls.joins[sum]--; ls.joins[sum] == 0 {
+		delete(ls.joins, sum)
+	}
 }
 
 func (ls *leases) add(l *lease) {
@@ -276,12 +302,12 @@ func (ls *leases) over(limit int) (over []lease) {
 	return over
 }
 
-// still reports whether a lease is as it was: nobody has renewed it since.
+// still reports whether a lease is as it was: nobody has renewed it since, or is about to.
 func (ls *leases) still(l *lease) bool {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	now := ls.seats[l.seatID]
-	return now != nil && now.renewals == l.renewals && now.run == l.run
+	return now != nil && ls.joins[l.sum] == 0 && now.renewals == l.renewals && now.run == l.run
 }
 
 // troubled notes that the store has failed: whoever could not be heard meanwhile has the
