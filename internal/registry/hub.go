@@ -12,7 +12,7 @@ import (
 // gather is how long news are held back after others of the same cluster were told, so
 // that several changes are told at once. What fills a cluster, or opens an epoch, is told
 // at once.
-const gather = 100 * time.Millisecond
+const gather = 50 * time.Millisecond
 
 // news is what those who wait for a cluster need to know of it.
 type news struct {
