@@ -2,45 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import json
-import os
 import re
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import Run
 
 import xlreg
 from xlreg import Client, Node, Ticket, cli
 from xlreg.testing import RegistryProcess, shared_keys
-
-Run = Callable[..., str]
-
-
-@pytest.fixture
-def run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., str]:
-    """Run a command line where nodes a, b and c are, and return what it prints on either stream."""
-    monkeypatch.chdir(tmp_path)
-    for i, name in enumerate("abc"):
-        Node.init(tmp_path / name, name=name, keys=shared_keys(i, "p256")).close()
-
-    def ran(line: str, code: int = cli.DONE, stdin: str = "") -> str:
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
-        found = cli.run(line.split())
-        said = capsys.readouterr()
-        assert found == code, said.err
-        return said.out + said.err
-
-    return ran
-
-
-@pytest.fixture
-def ticket(xlreg_registry: RegistryProcess) -> Ticket:
-    return Ticket.new(xlreg_registry.target, f"cli-{os.urandom(4).hex()}", 2)
 
 
 def test_tickets(run: Run, ticket: Ticket, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,9 +28,9 @@ _ALONE = ("node init", "node show", "cred show", "cred fetch", "cred url")  # th
 _TICKET_SAYS = ("size", "endpoints", "unique", "print_join")  # what create is not told besides a ticket
 
 
-@dataclass
+@dataclass(repr=False)
 class Command:
-    """A command line, checked as far as it alone tells."""
+    """A command line, checked as far as it alone tells. What it was given may be secret, and is not shown."""
 
     command: str
     argument: str = ""

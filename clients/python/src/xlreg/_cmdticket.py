@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ._flags import UsageError
 from ._output import key_text
-from .errors import TicketError
+from .errors import TicketError, XlregError, quote
 from .regcred import PREFIX, pasted
 from .ticket import Ticket, TicketKind, is_ticket
 from .vocabulary import ClusterKey
@@ -25,7 +25,7 @@ def is_ticket_argument(text: str) -> bool:
     return text == "-" or pasted(text).startswith(PREFIX)
 
 
-@dataclass
+@dataclass(repr=False)
 class TicketSource:
     """Where a ticket is to come from.
 
@@ -92,11 +92,16 @@ def _warn_of_readers(path: str, ticket: Ticket) -> None:
         )
 
 
+class NoneSuchError(XlregError):
+    """There is not what an argument names, or what it names is something else."""
+
+
 def invite_key(owner: Ticket, invite: str, shown: str) -> ClusterKey:
     """Return the public half of an invite of a cluster, given by itself or by whatever holds the invite.
 
     Raises:
-        TicketError: It is none, or another cluster's.
+        NoneSuchError: It is none, or another cluster's.
+        TicketError: It is no ticket at all.
         OSError: The file cannot be read.
     """
     if key := decode_key(invite):
@@ -104,13 +109,16 @@ def invite_key(owner: Ticket, invite: str, shown: str) -> ClusterKey:
     if is_ticket_argument(invite) and invite != "-":
         made = Ticket.load(invite)
     elif not Path(invite).exists():
-        raise TicketError(f'"{shown}" is neither the key of an invite, as ticket show shows it, nor its file')
+        raise NoneSuchError(
+            f"{quote(shown)} is neither the key of an invite, as 'xlreg ticket show' shows it, nor a file "
+            "that holds one"
+        )
     else:
         made = Ticket.load(Path(invite))
     if made.invite_of is None:
-        raise TicketError(f"this is no invite, but a ticket of kind {made.kind.value}")
+        raise NoneSuchError(f"this is no invite, but a ticket of kind {made.kind.value}")
     if made.key != owner.key:
-        raise TicketError(f"the invite is for another cluster, {made.cluster}")
+        raise NoneSuchError(f"the invite is for another cluster, {made.cluster}")
     return made.invite_of.key
 
 

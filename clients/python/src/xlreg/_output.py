@@ -167,8 +167,7 @@ def node_text(node: Node) -> str:
 
 def _bits(node: Node) -> str:
     """Return how large a node's keys are, and of which kind unless that is the usual one."""
-    kind = kind_of(node.keys.sig)
-    return str(node.keys.sig.key_size) + ("" if kind.startswith("rsa") else f" ({kind})")
+    return f"{node.keys.sig.key_size}{' (P-256)' if kind_of(node.keys.sig) == 'p256' else ''}"
 
 
 def cred_text(cred: RegCred) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from . import _output
 from ._cmdline import Command
 from ._cmdsession import REQUEST_SECONDS
+from ._cmdticket import NoneSuchError
 from ._flags import UsageError
 from ._grammar import shown
 from .client import Client
@@ -17,7 +18,6 @@ from .errors import (
     FingerprintError,
     OriginalRegistryError,
     PublicKeyError,
-    TicketError,
     XlregError,
     quote,
 )
@@ -31,8 +31,8 @@ from .vocabulary import SigKey, check_name
 _MAX_KEY_FILE = 16 << 10
 
 
-class _NoSuchKeyError(XlregError):
-    """No node has the key that somebody means."""
+class _ThereAlreadyError(XlregError):
+    """A file that is to be new is there."""
 
 
 def taken(command: Command) -> Ticket:
@@ -100,7 +100,7 @@ def _admitted_key(owner: Ticket, node: str) -> SigKey:
     except PublicKeyError:
         path = Path(node)
     if not path.exists():
-        raise _NoSuchKeyError(f"{shown(node)}: no such file or directory: {_NO_KEY}")
+        raise NoneSuchError(f"{shown(node)}: no such file or directory: {_NO_KEY}")
     if path.is_dir():
         with Node.load(path) as found:
             return found.keys.sig_key
@@ -109,7 +109,7 @@ def _admitted_key(owner: Ticket, node: str) -> SigKey:
     try:
         return SigKey(public_der(parse_public_ssh(text)))
     except PublicKeyError:
-        raise _NoSuchKeyError(f"{path}: {_NO_KEY}") from None
+        raise NoneSuchError(f"{path}: {_NO_KEY}") from None
 
 
 def _key_of_member(owner: Ticket, sig: str) -> SigKey:
@@ -123,7 +123,7 @@ def _key_of_member(owner: Ticket, sig: str) -> SigKey:
     for member in roster.members:
         if fingerprint(member.token.sig_key) == sig:
             return member.token.sig_key
-    raise _NoSuchKeyError(
+    raise NoneSuchError(
         f"no member of {owner.cluster} has the key {sig}, and the fingerprint of a key is not enough to "
         f"admit it: {_NO_KEY}"
     )
@@ -144,7 +144,7 @@ def _write(path: Path, made: Ticket) -> None:
     try:
         fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     except FileExistsError:
-        raise TicketError(
+        raise _ThereAlreadyError(
             f"{path} is there already, perhaps a ticket that cannot be made again: choose another --out"
         ) from None
     with os.fdopen(fd, "w") as file:
