@@ -193,13 +193,14 @@ def test_orders(run: Run, owner: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "0 of 2 members\n" in run(f"get --ticket-file {owner}")
     asked = "nobody is here to be asked, and what is deleted cannot be made again: say --yes"
     assert asked in run(f"delete --ticket-file {owner}", cli.USAGE)
-    monkeypatch.setattr(sys, "stdin", Terminal("n\n"))
-    monkeypatch.setattr(sys, "stderr", asking := Terminal())
-    assert cli.run(["delete", "--ticket-file", str(owner)]) == cli.FAILED
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdin", Terminal("n\n"))
+        patch.setattr(sys, "stderr", asking := Terminal())
+        assert cli.run(["delete", "--ticket-file", str(owner)]) == cli.FAILED
     assert asking.getvalue() == f"Delete the cluster {to.cluster} for good? [y/N] xlreg: nothing deleted\n"
     assert run(f"delete --ticket-file {owner} --yes -o json").count("delete") == 1
     assert "admission refused: deleted" in run(
-        f"join --ticket-file {owner} --node c --endpoint a:1", cli.FAILED
+        f"join --ticket-file {owner} --node c --endpoint 127.0.0.1:3", cli.FAILED
     )
 
 
