@@ -9,6 +9,7 @@ import enum
 import hashlib
 import struct
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
@@ -20,6 +21,7 @@ from .signatures import lp
 from .vocabulary import NO_KEY, ClusterKey, SigKey
 
 _CREATE, _INVITE = b"xlreg create 2.0\x00", b"xlreg invite 2.0\x00"
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _ADMIT, _ORDER = b"xlreg admit 2.0\x00", b"xlreg order 2.0\x00"
 
 
@@ -106,6 +108,14 @@ class Invite:
     not_after: int = 0
     uses: int = 0
     sig: bytes = field(default=b"", repr=False)
+
+    @property
+    def end(self) -> datetime | None:
+        """When it ends; None for no end, or one that no calendar has."""
+        try:
+            return _EPOCH + timedelta(milliseconds=self.not_after) if self.not_after else None
+        except OverflowError:
+            return None
 
     def text(self, cluster: str, cluster_key: bytes) -> bytes:
         """Return what the owner signs."""
