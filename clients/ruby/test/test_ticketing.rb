@@ -52,7 +52,7 @@ class TestTicketing < Minitest::Test
       assert_equal [true, [{ 'role' => 'db' }]],
                    [found['state']['pinned'], found['members'].filter_map { |one| one['labels'] }]
       check_signed(registry, found['state']['sum'])
-      assert_equal "evicted n1\n", done('evict', '--ticket-file', 'owner.ticket', 'n1')
+      assert_equal "evicted n1 from web\n", done('evict', '--ticket-file', 'owner.ticket', 'n1')
     end
   end
 
@@ -71,9 +71,9 @@ class TestTicketing < Minitest::Test
       owner = File.read('owner.ticket')
       invite = done('ticket', 'invite', owner.chomp, '--uses', '3', '--for', '24h')
       shown = done('ticket', 'show', invite.chomp)
-      assert_match(/^kind +invite\n.*^uses +3\n/m, shown)
+      assert_match(/^ticket +invite\n.*^uses +3\n/m, shown)
       [owner, invite].each { |text| refute_includes shown, text[/(?:owner|invite)=([^&\n]+)/, 1] }
-      assert_match(/^kind +reader/, done('ticket', 'show', done('ticket', 'reader', admit.chomp).chomp))
+      assert_match(/^ticket +reader/, done('ticket', 'show', done('ticket', 'reader', admit.chomp).chomp))
       File.chmod(0o644, 'owner.ticket')
       _, err, = run_here('ticket', 'show', '--ticket-file', 'owner.ticket')
       assert_match(/others may read the ticket in owner.ticket/, err)
