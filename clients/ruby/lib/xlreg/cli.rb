@@ -216,17 +216,17 @@ module Xlreg
 
     def open_session(seconds, node: nil)
       Client.open(target, node: node, protocol: @command.protocol, timeout: seconds) do |client|
-        tell_next_key(client)
+        tell_next_key(client.next_fingerprint, client.next_until)
         yield client
       end
     end
 
     # Says that the registry has another key than the one that is known, which vouches for it for some time.
-    def tell_next_key(client)
-      return unless client.next_fingerprint
+    def tell_next_key(fingerprint = nil, last = nil)
+      return unless fingerprint
 
-      note("the registry has a new key, #{client.next_fingerprint}, for which the one that you know vouches until " \
-           "#{client.next_until.getutc.strftime('%Y-%m-%d')}: get its new credentials before then")
+      note("the registry has a new key, #{fingerprint}, for which the one that you know vouches until " \
+           "#{last.getutc.strftime('%Y-%m-%d')}: get its new credentials before then")
     end
 
     def with_node

@@ -73,13 +73,16 @@ module Xlreg
       plan.with(run: kept.run, lease: kept.lease)
     end
 
-    # Notes how the node has joined.
+    # Notes how the node has joined, and says if it was told of the registry's next key.
     def keep(membership)
+      tell_next_key(*membership.node.registration(target_fingerprint)&.succession)
       run = membership.me.token.run or return # nobody is told apart over a classic carrier
       labels = membership.node.labels
       SeatFile.new(run: run, lease: membership.lease, labels: (labels unless labels.empty?))
               .write(membership.node, membership.cluster.name)
     end
+
+    def target_fingerprint = Target.load(target).fingerprint
 
     def leave
       left = Node.open(@command.node) do |node|
@@ -90,8 +93,7 @@ module Xlreg
 
     def leave_as(node)
       limit = Limit.new(CLI::REQUEST_SECONDS)
-      Client.open(target, node: node, protocol: @command.protocol, timeout: limit.left) do |client|
-        tell_next_key(client)
+      open_session(limit.left, node: node) do |client|
         client.login(timeout: limit.left)
         client.cluster(ref, timeout: limit.left).tap { |cluster| client.leave(cluster, timeout: limit.left) }
       end
