@@ -76,7 +76,7 @@ class TestLaunching < Minitest::Test
       out, status = Open3.capture2({ 'XLREG_TICKET' => 'xlreg://secret', 'XLREG_LABEL' => 'role=db' }, *EXE,
                                    *joining(registry), '--', 'sh', '-c', TELL)
       assert_predicate status, :success?, out
-      assert_equal %w[b 1 2], %w[SELF INDEX SIZE].map { |name| out[/^XLREG_#{name}=(.*)$/, 1] }
+      assert_equal(%w[b 1 2], %w[SELF INDEX SIZE].map { |name| out[/^XLREG_#{name}=(.*)$/, 1] })
       refute_match(/secret/, out)
       assert_match(/^-rw-------/, out)
       assert_match(/^2$/, out)
@@ -92,7 +92,7 @@ class TestLaunching < Minitest::Test
         looked = joining(registry).first(6)
         [run_here(*looked), run_go(*looked)].each { |_, err, code| assert_equal ['', 0], [err, code] }
         shown = JSON.parse(run_here('get', 'web', '--registry', registry.url, '-o', 'json')[0])
-        assert_equal [nil, LEASE * 1000], shown['members'].map { |one| one['leaseMillis'] }
+        assert_equal([nil, LEASE * 1000], shown['members'].map { |one| one['leaseMillis'] })
         input.close
       end
       assert_equal 0, $CHILD_STATUS.exitstatus

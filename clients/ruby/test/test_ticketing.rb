@@ -132,7 +132,7 @@ class TestTicketing < Minitest::Test
         [input, err].each { |io| io.define_singleton_method(:tty?) { true } }
         assert_equal exit, Xlreg::CLI.run(['delete', *owner], out: out, err: err, input: input)
         assert_equal printed, out.string
-        assert_match(/\ADelete the cluster web for good\? \[y\/N\] /, err.string)
+        assert_match(%r{\ADelete the cluster web for good\? \[y/N\] }, err.string)
       end
     end
   end
@@ -188,6 +188,8 @@ class TestTicketing < Minitest::Test
     end
   end
 
+  def names(list) = list.map { |one| one['name'] }
+
   # All that changes is told once, in JSON a line each.
   def test_watch
     with_tickets do
@@ -197,9 +199,9 @@ class TestTicketing < Minitest::Test
       watching = Thread.new { Xlreg::CLI.run(['get', *owner, '--watch', '-o', 'json'], out: writing, err: writing) }
       assert_equal [], JSON.parse(reading.gets)['came']
       done('join', *owner, '--node', 'n1', '--endpoint', '127.0.0.1:1')
-      assert_equal %w[n1], JSON.parse(reading.gets)['came'].map { |one| one['name'] }
+      assert_equal %w[n1], names(JSON.parse(reading.gets)['came'])
       done('leave', *owner, '--node', 'n1')
-      assert_equal %w[n1], JSON.parse(reading.gets)['went'].map { |one| one['name'] }
+      assert_equal %w[n1], names(JSON.parse(reading.gets)['went'])
       done('delete', *owner, '--yes')
       assert_equal 1, watching.value
       assert_match(/cannot find cluster|admission refused/, JSON.parse(reading.gets)['error'])
@@ -219,7 +221,7 @@ class TestTicketing < Minitest::Test
       shown = done('compare', *owner, '--node', 'n1')
       assert_match(/\Acluster +web\nsum +([a-z2-7]{4}-){7}[a-z2-7]{4}\nunknown +n0: .*refused/, shown)
       compared = JSON.parse(done('compare', *owner, '--node', 'n1', '-o', 'json'))
-      assert_equal [[], [], ['n0']], [compared['same'], compared['other'], compared['unknown'].map { |one| one['name'] }]
+      assert_equal [[], [], ['n0']], [compared['same'], compared['other'], names(compared['unknown'])]
     end
   end
 
