@@ -27,7 +27,7 @@ const formed = 64
 // before. Beside it stand what that is held against: the same mutual TLS
 // handshakes alone, and 64 x 64 checks of a signature. Times are in ms.
 func BenchmarkForm(b *testing.B) {
-	for _, kind := range []keys.Kind{keys.RSA, keys.P256} {
+	for _, kind := range benchKinds {
 		b.Run(string(kind), func(b *testing.B) { benchForm(b, kind) })
 	}
 }
@@ -206,7 +206,7 @@ func benchRoster(b *testing.B, nodes []*identity.Node) *xlreg.Roster {
 // BenchmarkVerify measures what a roster of 64 costs one member that has the
 // machine to itself, for the first time and again.
 func BenchmarkVerify(b *testing.B) {
-	for _, kind := range []keys.Kind{keys.RSA, keys.P256} {
+	for _, kind := range benchKinds {
 		b.Run(string(kind), func(b *testing.B) { benchVerify(b, benchRoster(b, benchNodes(b, kind))) })
 	}
 }

@@ -52,11 +52,6 @@ func (s secret) public() xlreg.ClusterKey {
 
 func (s secret) sign(message []byte) []byte { return ed25519.Sign(s(), message) }
 
-// verifyEd25519 takes a key from anywhere: one of another length has signed nothing.
-func verifyEd25519(key xlreg.ClusterKey, message, sig []byte) bool {
-	return len(key) == ed25519.PublicKeySize && ed25519.Verify(ed25519.PublicKey(key), message, sig)
-}
-
 // FormatClusterKey returns a cluster key as people see it, in base64url.
 func FormatClusterKey(k xlreg.ClusterKey) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(k))

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/xlattice/xlreg/ticket"
 	"github.com/xlattice/xlreg/xlregtest"
 )
 
@@ -44,10 +45,16 @@ func TestReadmeGo(t *testing.T) {
 }
 
 // TestReadme runs the Python and the Ruby program of the README as they stand
-// there. Each is one of two members of the same cluster.
+// there. Each is one of two members of the same cluster. A ticket can stand where a
+// program takes a registry, so that those who name the cluster meet those who do not.
 func TestReadme(t *testing.T) {
 	all := languages(t)
-	t.Setenv("XLREG_REGISTRY", xlregtest.Start(t).CredFile(t))
+	owner, err := ticket.NewOwner(xlregtest.Start(t).Target(), "pair", 2, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("XLREG_TICKET", owner.Text())
+	t.Setenv("XLREG_REGISTRY", owner.Text())
 	dir := t.TempDir()
 	programs := map[string][]string{
 		"python": all[1].command[:1],

@@ -248,7 +248,7 @@ func (g *globals) joinAll(ctx context.Context, o *joining, wait time.Duration) (
 	if err != nil {
 		return nil, afterWait(err)
 	}
-	return m, o.keep(m.Cluster().Name, m.Self().Token.Seat.Run)
+	return m, o.keep(m)
 }
 
 // joinAtOnce joins and does not wait for anybody.
@@ -261,5 +261,5 @@ func (g *globals) joinAtOnce(ctx context.Context, o *joining, _ time.Duration) (
 	if err != nil {
 		return nil, err
 	}
-	return m, o.keep(m.Cluster().Name, m.Self().Token.Seat.Run)
+	return m, o.keep(m)
 }

@@ -11,25 +11,51 @@ import (
 	"time"
 
 	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/atomicfile"
 )
 
 // seatsDir is where in its directory a node keeps how it joined clusters, a file for each.
-const seatsDir = "seats"
+const (
+	seatsDir = "seats"
+	seatExt  = ".json"
+)
 
 // keptSeat is how a node joined a cluster over 2.0. A later join of the same node, which
 // only looks or renews the certificate, asks for the same, so that the program that runs as
 // the member does not take it for another one with its key.
 type keptSeat struct {
-	Run         string            `json:"run"` // in hex
+	Cluster     string            `json:"cluster,omitempty"` // its ID, in hex
+	Run         string            `json:"run"`               // in hex
 	LeaseMillis int64             `json:"leaseMillis,omitempty"`
 	Labels      map[string]string `json:"labels,omitempty"`
 }
 
-// readSeat returns what the node keeps; nil if that is nothing.
-func readSeat(node *identity.Node, cluster xlreg.Name) (*keptSeat, error) {
-	path := seatPath(node, cluster)
+// readSeat returns what the node keeps for a cluster, named by name or ID; nil if that is
+// nothing.
+func readSeat(node *identity.Node, ref xlreg.ClusterRef) (*keptSeat, error) {
+	if ref.Name != "" {
+		return readSeatFile(seatPath(node, ref.Name))
+	}
+	dir := filepath.Join(node.Dir(), seatsDir)
+	files, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	for _, file := range files {
+		if filepath.Ext(file.Name()) != seatExt { // what a crash has left of a write
+			continue
+		}
+		kept, err := readSeatFile(filepath.Join(dir, file.Name()))
+		if err != nil || kept != nil && kept.Cluster == ref.ID.String() {
+			return kept, err
+		}
+	}
+	return nil, nil
+}
+
+func readSeatFile(path string) (*keptSeat, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -66,7 +92,7 @@ func forgetSeat(node *identity.Node, cluster xlreg.Name) error {
 }
 
 func seatPath(node *identity.Node, cluster xlreg.Name) string {
-	return filepath.Join(node.Dir(), seatsDir, string(cluster)+".json")
+	return filepath.Join(node.Dir(), seatsDir, string(cluster)+seatExt)
 }
 
 // remember makes o ask for what the node asked for when it last joined, as far as the
@@ -75,7 +101,7 @@ func (o *joining) remember(starts bool) error {
 	if o.Protocol.Classic() && o.Protocol != 0 {
 		return nil
 	}
-	kept, err := readSeat(o.Node, o.place.ref.Name)
+	kept, err := readSeat(o.Node, o.place.ref)
 	if err != nil || kept == nil {
 		return err
 	}
@@ -93,11 +119,12 @@ func (o *joining) remember(starts bool) error {
 }
 
 // keep notes how the node has joined.
-func (o *joining) keep(cluster xlreg.Name, run xlreg.Run) error {
+func (o *joining) keep(m *client.Membership) error {
+	c, run := m.Cluster(), m.Self().Token.Seat.Run
 	if run == "" { // over a classic carrier
 		return nil
 	}
-	return writeSeat(o.Node, cluster, &keptSeat{
-		Run: hex.EncodeToString([]byte(run)), LeaseMillis: o.Lease.Milliseconds(), Labels: o.Labels,
+	return writeSeat(o.Node, c.Name, &keptSeat{
+		Cluster: c.ID.String(), Run: hex.EncodeToString([]byte(run)), LeaseMillis: o.Lease.Milliseconds(), Labels: o.Labels,
 	})
 }

@@ -16,7 +16,7 @@ import (
 
 // total is how many vectors there are. It stands here once more so that a set
 // that shrinks is noticed even if its index shrinks too.
-const total = 1266
+const total = 1294
 
 // runners are the tests in this package, by class.
 func runners() map[string]func(*testing.T, vectors.Vector) {

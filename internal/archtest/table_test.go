@@ -215,7 +215,7 @@ var rows = map[string]row{
 		why: "the one program",
 	},
 	"cmd/xlreg/internal/benchcmd": {
-		may: []string{".", "cmd/xlreg/internal/cli", "identity", "internal/bench", "regcred"},
+		may: []string{".", "cmd/xlreg/internal/cli", "identity", "internal/bench", "keys", "regcred"},
 		why: "one subcommand, with what it measures elsewhere",
 	},
 	"cmd/xlreg/internal/datadir": {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime/pprof"
 	"sync"
 	"testing"
 
@@ -18,15 +19,37 @@ import (
 // serverEnv makes the test binary the server process.
 const serverEnv = "XLREG_BENCH_SERVER"
 
+// profileEnv names a file that the server process writes a profile of its processor time to.
+const profileEnv = "XLREG_BENCH_PROFILE"
+
 func TestMain(m *testing.M) {
 	if os.Getenv(serverEnv) == "" {
 		goleak.VerifyTestMain(m)
 		return
 	}
-	if err := bench.Serve(os.Args[1:], os.Stdin, os.Stdout); err != nil {
+	if err := serve(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+// serve is the server process. Its processor time is not in the profiles that "go test"
+// writes, so it writes its own where it is told to.
+func serve() error {
+	to := os.Getenv(profileEnv)
+	if to == "" {
+		return bench.Serve(os.Args[1:], os.Stdin, os.Stdout)
+	}
+	f, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return err
+	}
+	defer pprof.StopCPUProfile()
+	return bench.Serve(os.Args[1:], os.Stdin, os.Stdout)
 }
 
 // protocols are the carriers.

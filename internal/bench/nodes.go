@@ -20,25 +20,34 @@ var protocols = []xlreg.Protocol{xlreg.Protocol20, xlreg.Protocol19, xlreg.Proto
 // NewNodes makes n nodes in memory, of new keys, each with one endpoint and with
 // its signatures made. Made is told after each how many there are; it may be nil.
 func NewNodes(ctx context.Context, n int, made func(int)) ([]*identity.Node, error) {
-	return newNodes(ctx, n, made, func(int) *keys.Set { return nil })
+	return newNodes(ctx, n, made, func(int) (*keys.Set, error) { return nil, nil }) //nolint:nilnil // none is given
+}
+
+// NewNodesOfKind makes n nodes as NewNodes does, with keys of a kind and size.
+func NewNodesOfKind(ctx context.Context, n int, kind keys.Kind, bits int, made func(int)) ([]*identity.Node, error) {
+	return newNodes(ctx, n, made, func(int) (*keys.Set, error) { return keys.Generate(kind, bits) })
 }
 
 // NewNodesOf makes a node of each set of keys, as NewNodes does.
 func NewNodesOf(ctx context.Context, sets []*keys.Set) ([]*identity.Node, error) {
-	return newNodes(ctx, len(sets), nil, func(i int) *keys.Set { return sets[i] })
+	return newNodes(ctx, len(sets), nil, func(i int) (*keys.Set, error) { return sets[i], nil })
 }
 
-func newNodes(ctx context.Context, n int, made func(int), setOf func(int) *keys.Set) ([]*identity.Node, error) {
+func newNodes(ctx context.Context, n int, made func(int), setOf func(int) (*keys.Set, error)) ([]*identity.Node, error) {
 	list := make([]*identity.Node, n)
 	var count atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range list {
-		group.Go(func() (err error) {
+		group.Go(func() error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			if list[i], err = newNode(i, setOf(i)); err == nil && made != nil {
+			set, err := setOf(i)
+			if err != nil {
+				return err
+			}
+			if list[i], err = newNode(i, set); err == nil && made != nil {
 				made(int(count.Add(1)))
 			}
 			return err

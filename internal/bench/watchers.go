@@ -116,25 +116,33 @@ func (l *Load) joinAll(ctx context.Context, cluster xlreg.Name) (time.Time, erro
 	return time.Now(), nil
 }
 
-// Leases lets every node have a lease in one cluster, and keeps them for a time: each
-// node watches, with waits of a third of its lease. The cluster has room for all, or
-// there are several. It returns the server's processor time.
+// Leases lets every node have a lease in a cluster, and keeps them for a time: each node
+// watches, with waits of a third of its lease, as clients do. As many clusters are made as
+// have room for all. It returns the server's processor time once everybody watches.
 func (l *Load) Leases(ctx context.Context, name xlreg.Name, lease, keep time.Duration) (Sample, error) {
-	conns := make([]session.Conn, len(l.Nodes))
-	defer closeAll(conns)
-	err := each(ctx, len(conns), Clients, func(ctx context.Context, i int) (err error) {
-		if conns[i], err = l.leased(ctx, l.Nodes[i], clusterOf(name, i), lease); err != nil {
-			return fmt.Errorf("lease %d of %d: %w", i+1, len(conns), err)
+	kept := make([]keptLease, len(l.Nodes))
+	defer func() {
+		for i := range kept {
+			kept[i].close()
+		}
+	}()
+	err := each(ctx, len(kept), Clients, func(ctx context.Context, i int) (err error) {
+		if kept[i], err = l.leased(ctx, l.Nodes[i], clusterOf(name, i), lease); err != nil {
+			return fmt.Errorf("lease %d of %d: %w", i+1, len(kept), err)
 		}
 		return nil
 	})
 	if err != nil {
 		return Sample{}, err
 	}
+	err = each(ctx, len(kept), Clients, func(ctx context.Context, i int) error { return kept[i].ask(ctx, 0) })
+	if err != nil {
+		return Sample{}, err
+	}
 	return l.measure(func() ([]time.Duration, error) {
 		until := time.Now().Add(keep)
-		return nil, each(ctx, len(conns), 0, func(ctx context.Context, i int) error {
-			return keepLease(ctx, conns[i], clusterOf(name, i), lease, until)
+		return nil, each(ctx, len(kept), 0, func(ctx context.Context, i int) error {
+			return kept[i].keep(ctx, lease/3, lease/3*time.Duration(i)/time.Duration(len(kept)), until)
 		})
 	})
 }
@@ -144,32 +152,65 @@ func clusterOf(name xlreg.Name, i int) xlreg.Name {
 	return xlreg.Name(fmt.Sprintf("%s-%d", name, i/xlreg.MaxClusterSize))
 }
 
-// leased opens a connection on which a node has taken a seat with a lease.
-func (l *Load) leased(ctx context.Context, node *identity.Node, cluster xlreg.Name, lease time.Duration) (session.Conn, error) {
-	conn, err := l.Connect(ctx, l.Protocol, node)
-	if err != nil {
-		return nil, err
-	}
-	if err := l.register(ctx, conn, node); err != nil {
-		return conn, err
-	}
-	if _, err := ask(ctx, conn, newCreate(cluster, xlreg.MaxClusterSize)); err != nil {
-		return conn, err
-	}
-	_, err = ask(ctx, conn, wire.NewJoin(wire.JoinRequest{Ref: xlreg.ClusterRef{Name: cluster}, Lease: lease}))
-	return conn, err
+// keptLease is a connection on which a node has taken a seat with a lease, and the last
+// that it was told of its cluster.
+type keptLease struct {
+	conn     session.Conn // nil before it is open
+	cluster  xlreg.ClusterID
+	revision uint64
 }
 
-func keepLease(ctx context.Context, conn session.Conn, cluster xlreg.Name, lease time.Duration, until time.Time) error {
-	p, millis := conn.Peer().Protocol, uint32((lease / 3).Milliseconds())
-	request := wire.GetRequest{Ref: xlreg.ClusterRef{Name: cluster}, Which: xlreg.Seats{}}
+func (k *keptLease) close() {
+	if k.conn != nil {
+		_ = k.conn.Close()
+	}
+}
+
+func (l *Load) leased(ctx context.Context, node *identity.Node, cluster xlreg.Name, lease time.Duration) (k keptLease, err error) {
+	if k.conn, err = l.Connect(ctx, l.Protocol, node); err != nil {
+		return k, err
+	}
+	if err := l.register(ctx, k.conn, node); err != nil {
+		return k, err
+	}
+	if _, err := ask(ctx, k.conn, newCreate(cluster, xlreg.MaxClusterSize)); err != nil {
+		return k, err
+	}
+	reply, err := ask(ctx, k.conn, wire.NewJoin(wire.JoinRequest{Ref: xlreg.ClusterRef{Name: cluster}, Lease: lease}))
+	if err != nil {
+		return k, err
+	}
+	c, err := reply.Cluster(l.Protocol)
+	k.cluster = c.ID
+	return k, err
+}
+
+// ask asks for what is new, and waits for that; the members' tokens are not what is
+// measured. Without a wait it asks how far the cluster is.
+func (k *keptLease) ask(ctx context.Context, wait time.Duration) error {
+	request, millis := wire.GetRequest{Ref: xlreg.ClusterRef{ID: k.cluster}, Which: xlreg.Seats{}}, uint32(wait.Milliseconds())
+	if millis > 0 {
+		request.Since, request.Wait, request.WaitMillis = &k.revision, true, &millis
+	}
+	p := k.conn.Peer().Protocol
+	reply, err := ask(ctx, k.conn, wire.NewGet(request, p))
+	if err != nil {
+		return err
+	}
+	k.revision = reply.State(p).Revision
+	return nil
+}
+
+// keep asks again whenever the wait before is over. The first one is of another length, so
+// that nodes which begin together do not stay together.
+func (k *keptLease) keep(ctx context.Context, wait, first time.Duration, until time.Time) error {
+	if err := k.ask(ctx, first); err != nil {
+		return err
+	}
 	for time.Now().Before(until) {
-		reply, err := ask(ctx, conn, wire.NewGet(request, p))
-		if err != nil {
+		if err := k.ask(ctx, wait); err != nil {
 			return err
 		}
-		state := reply.State(p)
-		request.Since, request.Wait, request.WaitMillis = &state.Revision, true, &millis
 	}
 	return nil
 }

@@ -13,11 +13,7 @@ import (
 // modernNodes are nodes with keys on P-256.
 func modernNodes(tb testing.TB, n int) []*identity.Node {
 	tb.Helper()
-	sets := make([]*keys.Set, n)
-	for i := range sets {
-		sets[i] = must[*keys.Set](tb)(keys.Generate(keys.P256, 256))
-	}
-	return must[[]*identity.Node](tb)(bench.NewNodesOf(tb.Context(), sets))
+	return must[[]*identity.Node](tb)(bench.NewNodesOfKind(tb.Context(), n, keys.P256, 0, nil))
 }
 
 // BenchmarkWatchers tells 1,000 readers of 100 members that join one after the other. The

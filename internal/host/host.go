@@ -43,6 +43,7 @@ type Config struct {
 	Forget    time.Duration           // after which what nobody needs is forgotten; less than 0: never
 	Version   string                  // of the program, for the others that share the store
 	Now       func() time.Time        // the time of joins, certificates and limits; nil: time.Now
+	Clock     registry.Clock          // by which the rules go; nil: Now, and the machine's for how long things last
 
 	// ProxyFrom are the networks of load balancers, which say by version 2 of the PROXY
 	// protocol for whom they connect. They have to, and nobody else is believed.
@@ -90,7 +91,7 @@ func (h *Host) open(cfg *Config, id xlreg.NodeID) (err error) {
 	}
 	h.registry, err = registry.New(registry.Config{
 		Store: cfg.Store, Self: id, IDLen: cfg.IDLen, MaxWait: cfg.MaxWait, Logger: log, Admit: cfg.Admit,
-		Clock: clockOf(cfg.Now), Bounds: cfg.bounds(), Server: h.fleet.id,
+		Clock: cfg.clock(), Bounds: cfg.bounds(), Server: h.fleet.id,
 	})
 	if err != nil {
 		return err
@@ -131,13 +132,16 @@ func (cfg *Config) bounds() registry.Bounds {
 	}
 }
 
-// clockOf returns the clock of the rules: the machine's, which may tell another
-// time of day. How long a wait lasts does not depend on that.
-func clockOf(now func() time.Time) registry.Clock {
-	if now == nil {
+// clock returns the clock of the rules: the machine's, unless another is given, which may
+// tell another time of day. How long a wait lasts does not depend on that.
+func (cfg *Config) clock() registry.Clock {
+	switch {
+	case cfg.Clock != nil:
+		return cfg.Clock
+	case cfg.Now == nil:
 		return registry.SystemClock{}
 	}
-	return clock{now: now}
+	return clock{now: cfg.Now}
 }
 
 type clock struct {

@@ -149,7 +149,7 @@ func (m *mint) templates(t *testing.T) []oddity {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return append(all, m.shows("signed by another key", false, der))
+	return append(all, m.shows("signed by another key", true, der)) // that is looked at when somebody registers
 }
 
 var templates = map[string]func(*x509.Certificate){
@@ -311,7 +311,7 @@ func (m *mint) bytes() []oddity {
 	deep := bytes.Repeat([]byte{0x30, 0x80}, 2000)
 	return []oddity{
 		stapled, stamped,
-		m.shows("a wrong signature", false, wrong),
+		m.shows("a wrong signature", true, wrong), // likewise
 		m.shows("no bytes", false, nil),
 		m.shows("a zero", false, []byte{0}),
 		m.shows("an empty sequence", false, []byte{0x30, 0}),

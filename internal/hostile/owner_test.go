@@ -39,7 +39,6 @@ func (t *talker) joinKeyed(c *choices) *wire.Message {
 
 // joinFresh joins for a new start, with one of few runs.
 func (t *talker) joinFresh(c *choices) *wire.Message {
-	t.w.unsteady = true
 	return wire.NewJoin(wire.JoinRequest{
 		Ref: xlreg.ClusterRef{Name: xlreg.Name(clusterName(c))}, Run: xlreg.Run([]byte{byte('0' + c.below(4))}), Fresh: true,
 		Lease: time.Duration(c.below(3)) * time.Minute,

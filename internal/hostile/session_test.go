@@ -88,6 +88,16 @@ type talker struct {
 	p       xlreg.Protocol
 	unknown bool // over 2.0: shows no certificate
 	next    int  // place in the script
+	gone    bool // its connection
+}
+
+// over ends the connection. It may be called again.
+func (t *talker) over() {
+	if !t.gone {
+		t.gone = true
+		t.w.held--
+		_ = t.Close() // whatever the registry thinks of that
+	}
 }
 
 // play has rogues do what the choices say, and counts what they are answered.
@@ -108,13 +118,13 @@ func (w *world) play(c *choices) map[string]int {
 			answers[kind]++
 		}
 		if !goesOn {
-			talkers[i].Close()
+			talkers[i].over()
 			talkers[i] = nil
 		}
 	}
 	for _, t := range talkers {
 		if t != nil {
-			t.Close()
+			t.over()
 		}
 	}
 	return answers
@@ -134,6 +144,7 @@ func (w *world) open(c *choices) *talker {
 	if t.raw, err = connectRaw(w.host.Bound()[0], t.p, w.comms, cert); err != nil {
 		w.t.Fatal(err)
 	}
+	w.held++
 	return t
 }
 
@@ -224,10 +235,12 @@ func (t *talker) step(c *choices) (goesOn bool, answers []string) {
 }
 
 // exchange sends a message so many times and reads that many answers. What is
-// refused must change no record.
+// refused must change no record, nor take one away.
 func (t *talker) exchange(b []byte, times int) (goesOn bool, answers []string) {
 	t.w.t.Helper()
-	before, done := t.w.data.count(), false
+	t.w.settle()
+	before, endedBefore := t.w.data.count()
+	done := false
 	for range times {
 		if err := t.send(b); err != nil {
 			break // the answer says more
@@ -240,7 +253,15 @@ func (t *talker) exchange(b []byte, times int) (goesOn bool, answers []string) {
 		done = done || goesOn && kind != "Error"
 		answers = append(answers, kind)
 	}
-	if after := t.w.data.count(); !done && after != before && !t.w.unsteady {
+	if !goesOn {
+		t.over()
+	}
+	t.w.settle()
+	after, ended := t.w.data.count()
+	if !goesOn { // and seats may have gone with the connection
+		after -= ended - endedBefore
+	}
+	if !done && after != before {
 		t.w.t.Errorf("%d changes by what was answered over %v with %v: %x", after-before, t.p, answers, b)
 	}
 	return goesOn, answers
@@ -331,13 +352,13 @@ func (w *world) changeEach(p xlreg.Protocol, at int) {
 				}
 				sent[string(b)] = true
 				if goesOn, _ := t.exchange(b, 1); !goesOn {
-					t.Close()
+					t.over()
 					t = w.openAt(p, at)
 				}
 			}
 		}
 	}
-	t.Close()
+	t.over()
 }
 
 // maxVariants is how many edges, contents and types there are to choose from.
@@ -350,6 +371,7 @@ func (w *world) openAt(p xlreg.Protocol, at int) *talker {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	w.held++
 	t := &talker{w: w, p: p, rogue: w.cast.rogues[0], raw: r}
 	for t.next < min(at, 4) { // what comes later needs no more than a seat
 		t.step(&choices{})

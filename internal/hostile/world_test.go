@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,8 +22,8 @@ import (
 	"github.com/xlattice/xlreg/internal/guard"
 	"github.com/xlattice/xlreg/internal/host"
 	"github.com/xlattice/xlreg/internal/records"
+	"github.com/xlattice/xlreg/internal/registry"
 	"github.com/xlattice/xlreg/internal/store"
-	"github.com/xlattice/xlreg/internal/store/memory"
 	"github.com/xlattice/xlreg/internal/wire"
 	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/regcred"
@@ -110,104 +109,14 @@ func setEndpoint(t testing.TB, n *identity.Node, e xlreg.Endpoint) {
 	}
 }
 
-// ledger is a store that notes what is put into it. What is taken away is not noted: the
-// rest of a cluster that is gone goes by and by, and whatever a request takes away puts
-// something, too.
-type ledger struct {
-	store.Store
-
-	mu       sync.Mutex
-	changes  int                           // guarded by mu, as is all below
-	nodes    map[xlreg.NodeID]xlreg.SigKey // ever put, with their first keys
-	passed   []xlreg.NodeID                // that went from one key to another
-	clusters map[xlreg.ClusterID]bool      // ever put
-	keyed    []xlreg.ClusterID             // those with a key, as they came
+// still is a clock by which nothing lasts: no lease runs out in a world.
+type still struct {
+	registry.SystemClock
+	at time.Time
 }
 
-func newLedger() *ledger {
-	return &ledger{Store: memory.New(), nodes: make(map[xlreg.NodeID]xlreg.SigKey), clusters: make(map[xlreg.ClusterID]bool)}
-}
-
-// Update implements store.Store.
-func (l *ledger) Update(ctx context.Context, f func(store.Writer) error) error {
-	var last *page
-	var nodes []xlreg.Token
-	err := l.Store.Update(ctx, func(w store.Writer) error {
-		last, nodes = &page{Writer: w}, nil
-		if err := f(last); err != nil {
-			return err
-		}
-		for _, id := range last.nodes {
-			node, err := records.NewReader(w).Node(id)
-			if err != nil {
-				return err
-			}
-			nodes = append(nodes, node.Token)
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.changes += last.puts
-	for _, node := range nodes {
-		l.bind(node)
-	}
-	for _, id := range last.clusters {
-		if last.keyed && !l.clusters[id] {
-			l.keyed = append(l.keyed, id)
-		}
-		l.clusters[id] = true
-	}
-	return nil
-}
-
-// bind notes whose node it is. mu is held.
-func (l *ledger) bind(node xlreg.Token) {
-	if key, ok := l.nodes[node.ID]; ok && key != node.SigKey {
-		l.passed = append(l.passed, node.ID)
-		return
-	}
-	l.nodes[node.ID] = node.SigKey
-}
-
-// keyedClusters returns the clusters with a key that there have been, as they came.
-func (l *ledger) keyedClusters() []xlreg.ClusterID {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return slices.Clone(l.keyed)
-}
-
-func (l *ledger) count() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.changes
-}
-
-// page is what one transaction puts, by the keys that internal/records has for it.
-type page struct {
-	store.Writer
-	puts     int
-	nodes    []xlreg.NodeID
-	clusters []xlreg.ClusterID
-	keyed    bool // the name of a cluster with a key is put, too
-}
-
-// Put implements store.Writer.
-func (p *page) Put(key string, value []byte) error {
-	p.puts++
-	switch {
-	case key[0] == 'n':
-		p.nodes = append(p.nodes, xlreg.NodeID(key[1:]))
-	case key[0] == 'o':
-		p.keyed = true
-	case key[0] == 'c' && len(key) == 2+int(key[1]): // not that of a seat
-		p.clusters = append(p.clusters, xlreg.ClusterID(key[2:]))
-	}
-	return p.Writer.Put(key, value)
-}
+// Monotonic implements registry.Clock.
+func (s still) Monotonic() time.Time { return s.at }
 
 // world is a registry in this process, whose every record can be seen.
 type world struct {
@@ -218,10 +127,9 @@ type world struct {
 	comms *rsa.PublicKey
 	ids   []xlreg.NodeID // that rogues were given
 	pool  [][]byte       // contents of fields that were seen
-	// unsteady is a world in which seats go by and by, when their connections have ended.
-	unsteady bool
-	log      *bytes.Buffer // written by the registry until it has stopped
-	stop     func() error  // may be called again
+	held  int            // connections that have not ended
+	log   *bytes.Buffer  // written by the registry until it has stopped
+	stop  func() error   // may be called again
 }
 
 // meanLimits are short, so that what never comes is soon given up.
@@ -234,7 +142,7 @@ func newWorld(t testing.TB, cast *cast) *world {
 	w := &world{t: t, cast: cast, data: newLedger(), log: new(bytes.Buffer)}
 	h, err := host.Open(host.Config{
 		Node: cast.registry, Store: w.data, Listen: []string{"127.0.0.1:0"}, MaxWait: shortWait, Limits: meanLimits,
-		MinLease: time.Hour, MaxLease: 2 * time.Hour, // none runs out in a world
+		Clock:  still{at: time.Now()},
 		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {
@@ -276,15 +184,43 @@ func inWorld(t testing.TB, cast *cast, f func(*world)) {
 // checkQuiet waits for every connection to be gone.
 func (w *world) checkQuiet() {
 	w.t.Helper()
+	w.held = 0
+	w.settle()
+}
+
+// settle waits until the registry has done all that it does beside the requests: what the
+// end of a connection asks for, and to take away the rest of clusters that are gone.
+func (w *world) settle() {
+	w.t.Helper()
 	end := time.Now().Add(patience)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for w.host.Stats().Open > 0 {
+	for w.host.Stats().Open > w.held || w.remains() {
 		if time.Now().After(end) {
-			w.t.Fatalf("%d connections are still open", w.host.Stats().Open)
+			w.t.Fatalf("%d connections are open, of %d; or something is left of a cluster that is gone", w.host.Stats().Open, w.held)
 		}
 		<-tick.C
 	}
+}
+
+// remains reports whether there is something yet of a cluster that is gone, but its stone.
+func (w *world) remains() (left bool) {
+	for _, id := range w.data.clustersEver() {
+		err := w.data.View(context.Background(), func(tx store.Reader) error {
+			r := records.NewReader(tx)
+			c, err := r.Cluster(id)
+			if err != nil || c.Deleted.IsZero() {
+				return err
+			}
+			rest, err := r.Remains(id, 1)
+			left = left || len(rest) > 0 || c.LastOrder == nil
+			return err
+		})
+		if err != nil && !records.IsNotFound(err) {
+			w.t.Errorf("store: %v", err)
+		}
+	}
+	return left
 }
 
 // checkHonest does what any client does.

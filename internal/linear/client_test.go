@@ -26,6 +26,16 @@ type target struct {
 	cred  *xlreg.Credentials
 	dies  bool // it is killed now and then: answers may be lost
 	nodes *nodes
+	inner *inner // nil if it is a process of its own
+}
+
+// rules returns those that a history of this registry is held against.
+func (to *target) rules() rules {
+	r := rules{self: to.cred.ID}
+	if to.inner != nil {
+		r.start = to.inner.clock.began
+	}
+	return r
 }
 
 // client asks one thing after the other, in sessions of random carriers and lengths.
@@ -38,6 +48,7 @@ type client struct {
 	rec    *recorder
 	rnd    *rand.Rand
 	left   int // requests
+	hurry  int // one in so many times it moves the clock instead
 
 	// Of the session that is under way.
 	conn     session.Conn
@@ -47,6 +58,8 @@ type client struct {
 	own      node         // over 2.0: said, once it has registered
 	self     xlreg.NodeID // empty before the first MemberOK
 	joined   []xlreg.ClusterRef
+	session  int  // its number, among all
+	closed   bool // its connection
 }
 
 // errOver says that the session cannot go on, which is no fault of anybody.
@@ -69,7 +82,10 @@ func (c *client) converse(ctx context.Context) error {
 	if err := c.dial(ctx); err != nil {
 		return err
 	}
-	defer c.finish()
+	return errors.Join(c.talk(ctx), c.finish())
+}
+
+func (c *client) talk(ctx context.Context) error {
 	longest := 10
 	if !c.protocol.Classic() {
 		longest = 25 // errors do not end it
@@ -93,14 +109,44 @@ func (c *client) begin(key int) {
 	}
 }
 
-// finish ends a session. One over 2.0 stays open until its world ends: when a connection
-// ends, seats may go that were taken for a new start, and nobody could say when.
-func (c *client) finish() {
-	if c.protocol.Classic() {
-		c.conn.Close()
+// finish ends a session. Over 2.0 seats may go with a connection, which is part of the
+// history where somebody can say when. Where nobody can, and now and then elsewhere, the
+// connection stays open until its world ends.
+func (c *client) finish() error {
+	switch {
+	case c.protocol.Classic():
+		c.close()
+		return nil
+	case c.inner == nil || c.rnd.IntN(2) == 0:
+		c.world.park(c.conn)
+		return nil
+	}
+	return c.alone(&request{verb: hangUp, session: c.session}, func() error {
+		c.close()
+		return c.inner.settle()
+	})
+}
+
+// close ends the connection. It may be called again.
+func (c *client) close() {
+	if c.closed {
 		return
 	}
-	c.world.park(c.conn)
+	c.closed = true
+	if c.inner != nil {
+		c.inner.connected.Add(-1)
+	}
+	_ = c.conn.Close() // whatever the peer thinks of that
+}
+
+// alone does what cannot be done at one moment while others ask, and records it.
+func (c *client) alone(rq *request, do func() error) error {
+	c.inner.turn.Lock()
+	defer c.inner.turn.Unlock()
+	began := c.rec.now()
+	err := do()
+	c.rec.end(c.number, began, rq, new(answer))
+	return err
 }
 
 // dial opens a session, as soon as somebody listens. Who has not sent a request has
@@ -120,26 +166,49 @@ func (c *client) dial(ctx context.Context) error {
 }
 
 func (c *client) connect(ctx context.Context) error {
+	defer c.share()()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	if c.protocol.Classic() {
+		return c.open(ctx, nil)
+	}
+	return c.open(ctx, &tls.Certificate{
+		Certificate: [][]byte{c.nodes.certificates[c.said]}, PrivateKey: c.nodes.keys[c.key].Sig.Signer(),
+	})
+}
+
+// open opens a session, in which over 2.0 the certificate may be shown.
+func (c *client) open(ctx context.Context, cert *tls.Certificate) error {
 	var d net.Dialer
 	nc, err := d.DialContext(ctx, "tcp", string(c.cred.Endpoints[0]))
 	if err != nil {
 		return err
 	}
-	cfg := session.ClientConfig{Protocol: c.protocol, CommsKey: c.cred.CommsKey, SigKey: c.cred.SigKey}
-	if !c.protocol.Classic() {
-		cfg.Certificate = &tls.Certificate{
-			Certificate: [][]byte{c.nodes.certificates[c.said]}, PrivateKey: c.nodes.keys[c.key].Sig.Signer(),
-		}
+	c.session, c.closed = c.inner.connects(), false
+	cfg := session.ClientConfig{Protocol: c.protocol, CommsKey: c.cred.CommsKey, SigKey: c.cred.SigKey, Certificate: cert}
+	if c.conn, err = session.Connect(ctx, nc, cfg); err != nil && c.inner != nil {
+		c.inner.connected.Add(-1)
 	}
-	c.conn, err = session.Connect(ctx, nc, cfg)
 	return err
+}
+
+// share is for what may be done while others ask, but not while the clock moves.
+func (c *client) share() (release func()) {
+	if c.inner == nil {
+		return func() {}
+	}
+	c.inner.turn.RLock()
+	return c.inner.turn.RUnlock
 }
 
 // ask sends a request and records what comes of it. It returns errOver if the
 // session ends with that.
 func (c *client) ask(ctx context.Context, rq *request) error {
+	if rq.verb == pass {
+		return c.alone(rq, func() error { return c.inner.clock.move(rq.by) })
+	}
+	defer c.share()()
+	rq.session = c.session
 	m, err := c.message(rq)
 	if err != nil {
 		return err
@@ -164,6 +233,7 @@ func (c *client) ask(ctx context.Context, rq *request) error {
 		return fmt.Errorf("%v was not served: %w", rq, reply.Err())
 	}
 	if a.lost || a.kind != 0 && c.protocol.Classic() {
+		c.close() // the registry has done so, or will
 		return errOver
 	}
 	c.learn(rq, a)
@@ -172,13 +242,34 @@ func (c *client) ask(ctx context.Context, rq *request) error {
 
 // exchange sends m and receives the reply. Once in a while it does not wait for that.
 func (c *client) exchange(ctx context.Context, m *wire.Message) (*wire.Message, error) {
+	if c.inner != nil && c.inner.deaf && m.Op() == wire.OpGetCluster && !c.protocol.Classic() {
+		return c.anonymously(ctx, m)
+	}
 	if err := c.conn.Send(ctx, m); err != nil {
 		return nil, err
 	}
-	if c.rnd.IntN(60) == 0 {
+	lost := c.rnd.IntN(60) == 0
+	if lost && c.inner == nil {
 		return nil, errOver
 	}
-	return c.conn.Receive(ctx)
+	reply, err := c.conn.Receive(ctx)
+	if lost { // but it has been served before the clock moves
+		return nil, errOver
+	}
+	return reply, err
+}
+
+// anonymously asks as nobody: so the registry does not hear from the node.
+func (c *client) anonymously(ctx context.Context, m *wire.Message) (*wire.Message, error) {
+	nobody := &client{target: c.target, protocol: c.protocol}
+	if err := nobody.open(ctx, nil); err != nil {
+		return nil, err
+	}
+	defer nobody.close()
+	if err := nobody.conn.Send(ctx, m); err != nil {
+		return nil, err
+	}
+	return nobody.conn.Receive(ctx)
 }
 
 // message returns the request as it is sent.
@@ -215,9 +306,9 @@ func (c *client) message(rq *request) (*wire.Message, error) {
 
 // joinMessage brings the owner's leave where one is needed.
 func (c *client) joinMessage(rq *request) (*wire.Message, error) {
-	m := wire.JoinRequest{Ref: rq.ref, Run: xlreg.Run(rq.run), Fresh: rq.fresh}
+	m := wire.JoinRequest{Ref: rq.ref, Run: xlreg.Run(rq.run), Fresh: rq.fresh, Lease: rq.lease}
 	if rq.modern && rq.ref.Key != "" {
-		a, err := c.nodes.owner.Admit(c.world.keyed, c.nodes.keys[rq.key].SigKey)
+		a, err := c.nodes.owner.Admit(c.world.nameOf(rq.ref), c.nodes.keys[rq.key].SigKey)
 		if err != nil {
 			return nil, err
 		}
@@ -262,7 +353,13 @@ func (c *client) read(rq *request, reply *wire.Message) (*answer, error) {
 		return a, err
 	}
 	said := reply.State(c.protocol)
-	a.epoch, a.orders = said.Epoch, said.Orders
+	a.told = told{epoch: said.Epoch, orders: said.Orders}
+	if c.inner != nil {
+		a.revision = said.Revision
+	}
+	if rq.verb == join && c.inner != nil {
+		a.lease = reply.Lease()
+	}
 	if a.cluster, err = reply.Cluster(c.protocol); err != nil || rq.verb != get {
 		return a, err
 	}
@@ -273,9 +370,10 @@ func (c *client) read(rq *request, reply *wire.Message) (*answer, error) {
 	a.blind = c.protocol.Classic()
 	for _, m := range roster.Members {
 		for len(a.seats) <= m.Index {
-			a.seats, a.runs = append(a.seats, seat{}), append(a.runs, "")
+			a.seats, a.stays = append(a.seats, seat{}), append(a.stays, stay{})
 		}
-		a.seats[m.Index], a.runs[m.Index] = seat{m.Token.ID, c.nodes.describe(&m.Token)}, string(m.Token.Seat.Run)
+		a.seats[m.Index] = seat{m.Token.ID, c.nodes.describe(&m.Token)}
+		a.stays[m.Index] = stay{string(m.Token.Seat.Run), m.Token.Seat.Lease}
 	}
 	whole := &xlreg.Roster{Cluster: roster.Cluster, State: roster.State, Members: roster.Members}
 	if !a.blind && keys.RosterSum(whole) != roster.Sum {

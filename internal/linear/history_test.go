@@ -17,6 +17,7 @@ import (
 // recorder takes down what clients do, by one clock. It is safe for concurrent use.
 type recorder struct {
 	start time.Time
+	timed bool // the registry's clock is part of the history
 
 	mu     sync.Mutex
 	began  int           // requests; guarded by mu, as is all below
@@ -79,7 +80,7 @@ func (r *recorder) history() []porcupine.Operation {
 	defer r.mu.Unlock()
 	var history []porcupine.Operation
 	for _, d := range r.done {
-		if d.answer.lost && !d.request.matters() {
+		if d.answer.lost && !r.matters(d.request) {
 			continue
 		}
 		if d.answer.lost {
@@ -92,9 +93,13 @@ func (r *recorder) history() []porcupine.Operation {
 	return history
 }
 
-// matters reports whether it matters that the request may have been served.
-func (rq *request) matters() bool {
-	return rq.verb != get && rq.verb != logIn && (rq.verb != register || rq.id != "" || rq.modern)
+// matters reports whether it matters that the request may have been served. To read is a
+// sign of life, which matters where seats end without one.
+func (r *recorder) matters(rq *request) bool {
+	if rq.verb == get {
+		return r.timed && rq.modern && rq.id != ""
+	}
+	return rq.verb != logIn && (rq.verb != register || rq.id != "" || rq.modern)
 }
 
 // deathAfter returns when the registry that was asked at a time was dead. One that
@@ -117,9 +122,16 @@ func (r *recorder) deathAfter(asked int64) int64 {
 // object (Herlihy and Wing). Nodes and clusters cannot be parted from each other: a
 // Join takes the name and the endpoints that the node has at that moment. An ID that
 // two parts name joins them, so one that was issued twice is seen.
+// What is done while nobody asks is done to each part: every other request comes before
+// it or after it, so that all parts agree on when that was.
 func partition(history []porcupine.Operation) [][]porcupine.Operation {
 	parents := make(map[string]string)
+	var common []porcupine.Operation
 	for _, op := range history {
+		if rq, _ := op.Input.(*request); rq.verb == pass || rq.verb == hangUp {
+			common = append(common, op)
+			continue
+		}
 		names := namesIn(op)
 		for _, name := range names {
 			unite(parents, names[0], name)
@@ -128,12 +140,18 @@ func partition(history []porcupine.Operation) [][]porcupine.Operation {
 	number := make(map[string]int)
 	var parts [][]porcupine.Operation
 	for _, op := range history {
+		if rq, _ := op.Input.(*request); rq.verb == pass || rq.verb == hangUp {
+			continue
+		}
 		part := root(parents, namesIn(op)[0])
 		if _, ok := number[part]; !ok {
 			number[part] = len(parts)
 			parts = append(parts, nil)
 		}
 		parts[number[part]] = append(parts[number[part]], op)
+	}
+	for i := range parts {
+		parts[i] = append(parts[i], common...)
 	}
 	return parts
 }

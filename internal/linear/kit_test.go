@@ -91,6 +91,7 @@ func mustNodes(t *testing.T) *nodes {
 // crowd is how many ask how much.
 type crowd struct {
 	worlds, clients, requests int // clients of each world, requests of each client
+	hurry                     int // one in so many times the clock moves instead
 }
 
 // run lets the crowd loose on the registry and returns when each client has asked its
@@ -120,7 +121,7 @@ func (k crowd) run(ctx context.Context, to *target, rec *recorder, seed uint64) 
 
 func (k crowd) client(to *target, rec *recorder, w *world, number int, seed uint64) *client {
 	rnd := mathrand.New(mathrand.NewPCG(seed, uint64(number)))
-	return &client{target: to, number: number, world: w, rec: rec, rnd: rnd, left: k.requests}
+	return &client{target: to, number: number, world: w, rec: rec, rnd: rnd, left: k.requests, hurry: k.hurry}
 }
 
 // audit reads every cluster, and sees whether every node is known.
@@ -132,7 +133,7 @@ func (c *client) audit(ctx context.Context) error {
 			return err
 		}
 		err := c.auditAs(ctx)
-		c.conn.Close()
+		c.close()
 		if err != nil && !errors.Is(err, errOver) {
 			return err
 		}
@@ -156,13 +157,20 @@ func (c *client) auditAs(ctx context.Context) error {
 	return nil
 }
 
-// openHost runs a registry in this process, on a store, and returns how to stop it.
-func openHost(ctx context.Context, data store.Store, all *nodes) (*target, func() error, error) {
+// registryUnderTest is what a registry is made of, some of which may be broken.
+type registryUnderTest struct {
+	data  store.Store
+	clock *clock
+	deaf  bool // it is not told who reads
+}
+
+// openHost runs a registry in this process, and returns how to stop it.
+func openHost(ctx context.Context, r *registryUnderTest, all *nodes) (*target, func() error, error) {
 	n, err := identity.NewNode(identity.Options{Name: "registry", Keys: all.keys[keysPerWorld*mostWorlds]})
 	if err != nil {
 		return nil, nil, err
 	}
-	h, err := host.Open(host.Config{Node: n, Store: data, Listen: []string{"127.0.0.1:0"}})
+	h, err := host.Open(host.Config{Node: n, Store: r.data, Listen: []string{"127.0.0.1:0"}, Clock: r.clock})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -173,7 +181,7 @@ func openHost(ctx context.Context, data store.Store, all *nodes) (*target, func(
 		cancel()
 		return errors.Join(<-served, h.Close())
 	}
-	return &target{cred: h.Cred(), nodes: all}, stop, nil
+	return &target{cred: h.Cred(), nodes: all, inner: &inner{clock: r.clock, host: h, deaf: r.deaf}}, stop, nil
 }
 
 // recordHost records a history of a registry in this process on a store, which it
@@ -190,43 +198,50 @@ func (k crowd) recordHost(t *testing.T, data store.Store, seed uint64) (*recorde
 // tryHost is recordHost on a store that may be broken.
 func (k crowd) tryHost(t *testing.T, data store.Store, seed uint64) (*recorder, *target, error) {
 	t.Helper()
-	to, stop, err := openHost(t.Context(), data, mustNodes(t))
+	return k.tryRegistry(t, &registryUnderTest{data: data, clock: newClock()}, seed)
+}
+
+// tryRegistry records a history of a registry that may be broken.
+func (k crowd) tryRegistry(t *testing.T, r *registryUnderTest, seed uint64) (*recorder, *target, error) {
+	t.Helper()
+	to, stop, err := openHost(t.Context(), r, mustNodes(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	rec := newRecorder()
+	rec.timed = true
 	err = k.run(t.Context(), to, rec, seed)
-	return rec, to, errors.Join(err, stop(), data.Close())
+	return rec, to, errors.Join(err, stop(), r.data.Close())
 }
 
 // checkTime is how long a history is searched for its order. Those here take seconds.
 const checkTime = time.Minute
 
 // verdict checks a history against the rules.
-func verdict(self xlreg.NodeID, history []porcupine.Operation) porcupine.CheckResult {
-	m := (&rules{self}).model()
+func verdict(r rules, history []porcupine.Operation) porcupine.CheckResult {
+	m := r.model()
 	return porcupine.CheckOperationsTimeout(m, history, checkTime)
 }
 
 // mustFit fails the test if the history does not fit the rules, and draws it then. It
 // returns how long it took to see that.
-func mustFit(t *testing.T, rec *recorder, self xlreg.NodeID, seed uint64) time.Duration {
+func mustFit(t *testing.T, rec *recorder, r rules, seed uint64) time.Duration {
 	t.Helper()
 	history, start := rec.history(), time.Now()
-	switch verdict(self, history) {
+	switch verdict(r, history) {
 	case porcupine.Ok:
 	case porcupine.Unknown:
 		t.Fatalf("seed %d: no verdict on %d requests within %v: the history is too long, or one of its parts", seed, len(history), checkTime)
 	case porcupine.Illegal:
-		t.Fatalf("seed %d: a history of %d requests is not linearizable: see %s", seed, len(history), draw(t, self, history))
+		t.Fatalf("seed %d: a history of %d requests is not linearizable: see %s", seed, len(history), draw(t, r, history))
 	}
 	return time.Since(start)
 }
 
 // draw writes a picture of a history into a file that outlives the test.
-func draw(t *testing.T, self xlreg.NodeID, history []porcupine.Operation) string {
+func draw(t *testing.T, r rules, history []porcupine.Operation) string {
 	t.Helper()
-	m := (&rules{self}).model()
+	m := r.model()
 	_, info := porcupine.CheckOperationsVerbose(m, history, checkTime)
 	f, err := os.CreateTemp("", "xlreg-history-*.html") //nolint:usetesting // whoever reads of the failure wants to see it
 	if err != nil {

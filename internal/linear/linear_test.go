@@ -14,10 +14,10 @@ import (
 )
 
 // usual is enough for everything to happen, and little enough to be checked at once.
-var usual = crowd{worlds: 2, clients: 6, requests: 30}
+var usual = crowd{worlds: 2, clients: 6, requests: 30, hurry: 30}
 
 // small is for broken stores, in which things happen more often.
-var small = crowd{worlds: 1, clients: 6, requests: 40}
+var small = crowd{worlds: 1, clients: 6, requests: 40, hurry: 30}
 
 func openBolt(t *testing.T) store.Store {
 	t.Helper()
@@ -39,17 +39,17 @@ func TestDrivers(t *testing.T) {
 	} {
 		t.Run(driver.name, func(t *testing.T) {
 			seed := firstSeed(t)
-			for i := range uint64(rounds(2, 100)) {
+			for i := range uint64(rounds(4, 100)) {
 				rec, to := usual.recordHost(t, driver.open(t), seed+i)
 				n.add(rec)
-				n.slowest = max(n.slowest, mustFit(t, rec, to.cred.ID, seed+i))
+				n.slowest = max(n.slowest, mustFit(t, rec, to.rules(), seed+i))
 				if got := rec.overlaps(); got < len(rec.done)/4 {
 					t.Errorf("seed %d: of %d requests only %d came while others were under way", seed+i, len(rec.done), got)
 				}
 			}
 		})
 	}
-	n.check(t, []verb{register, logIn, create, join, leave, get, order},
+	n.check(t, []verb{register, logIn, create, join, leave, get, order, pass, hangUp},
 		xlreg.ErrMemberIDInUse, xlreg.ErrOrdersChanged, xlreg.ErrIDInUse, xlreg.ErrBadSignature, xlreg.ErrClusterFull,
 		xlreg.ErrMemberNameInUse, xlreg.ErrTooFewEndpoints, xlreg.ErrNotMember)
 }
@@ -81,7 +81,7 @@ func TestBrokenDrivers(t *testing.T) {
 				if err != nil {
 					t.Fatalf("seed %d: %v", seed+i, err)
 				}
-				switch verdict(to.cred.ID, rec.history()) {
+				switch verdict(to.rules(), rec.history()) {
 				case porcupine.Illegal:
 					t.Logf("found out after %d histories", i+1)
 					return

@@ -137,8 +137,8 @@ func TestLegalHistories(t *testing.T) {
 			then(joins("A"), refused(xlreg.ErrMemberNameInUse)),
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := verdict(registryID, s); got != porcupine.Ok {
-				t.Errorf("%v: see %s", got, draw(t, registryID, s))
+			if got := verdict(rules{self: registryID}, s); got != porcupine.Ok {
+				t.Errorf("%v: see %s", got, draw(t, rules{self: registryID}, s))
 			}
 		})
 	}
@@ -195,7 +195,7 @@ func TestIllegalHistories(t *testing.T) {
 			then(creates("c", 4), done()),
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := verdict(registryID, s); got != porcupine.Illegal {
+			if got := verdict(rules{self: registryID}, s); got != porcupine.Illegal {
 				t.Errorf("verdict %v on what breaks the rules", got)
 			}
 		})
@@ -229,7 +229,7 @@ func TestPartition(t *testing.T) {
 
 // A picture has all requests in it, those without an answer too.
 func TestDraw(t *testing.T) {
-	path := draw(t, registryID, begin().lost(joins("A")).then(reads(), shows(seatOf("B"))))
+	path := draw(t, rules{self: registryID}, begin().lost(joins("A")).then(reads(), shows(seatOf("B"))))
 	defer os.Remove(path)
 	picture, err := os.ReadFile(path)
 	if err != nil {
@@ -273,7 +273,7 @@ func keyedCluster() xlreg.Cluster {
 }
 
 func answers(epoch, orders uint64) *answer {
-	return &answer{cluster: keyedCluster(), epoch: epoch, orders: orders}
+	return &answer{cluster: keyedCluster(), told: told{epoch: epoch, orders: orders}}
 }
 
 func arrives(key int, run string, fresh bool) *request {
@@ -298,11 +298,11 @@ func sees(epoch, orders uint64, names ...string) *answer {
 	a := answers(epoch, orders)
 	for _, name := range names {
 		if name == "" {
-			a.seats, a.runs = append(a.seats, seat{}), append(a.runs, "")
+			a.seats, a.stays = append(a.seats, seat{}), append(a.stays, stay{})
 			continue
 		}
 		key := int(name[0] - 'a')
-		a.seats, a.runs = append(a.seats, seat{idOf(key), modernly(xlreg.Name(name[:1]), key)}), append(a.runs, name[1:])
+		a.seats, a.stays = append(a.seats, seat{idOf(key), modernly(xlreg.Name(name[:1]), key)}), append(a.stays, stay{run: name[1:]})
 	}
 	return a
 }
@@ -351,7 +351,7 @@ func TestHistoriesOfEpochsAndOrders(t *testing.T) {
 		"a seat of every epoch left": {whole.then(arrives(0, "2", true), answers(2, 0)).then(&request{verb: leave, modern: true, key: 1, id: "B", ref: xlreg.ClusterRef{ID: "K"}}, &answer{cluster: xlreg.Cluster{ID: "K"}}), true},
 	} {
 		want := map[bool]porcupine.CheckResult{true: porcupine.Ok, false: porcupine.Illegal}[c.legal]
-		if got := verdict(registryID, c.history); got != want {
+		if got := verdict(rules{self: registryID}, c.history); got != want {
 			t.Errorf("%s: %v, want %v", name, got, want)
 		}
 	}

@@ -3,6 +3,7 @@ package linear
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/anishathalye/porcupine"
 
@@ -20,6 +21,10 @@ const (
 	leave    verb = "leave"
 	get      verb = "get"
 	order    verb = "order"
+
+	// What is done while nobody asks anything.
+	pass   verb = "pass"    // the clock moves, and what is due by then is done
+	hangUp verb = "hang up" // a session ends
 )
 
 // request is what a client asked. A get that waits is a get that takes longer.
@@ -35,7 +40,11 @@ type request struct {
 	own    node   // join: what the session registered itself; zero if it logged in
 	run    string // join
 	fresh  bool   // join
+	lease  time.Duration
 	orders edict
+
+	session int           // the number of the session over 2.0; of hang up, that which ends
+	by      time.Duration // pass
 }
 
 // edict is what the owner of a cluster orders.
@@ -59,15 +68,16 @@ type answer struct {
 	id      xlreg.NodeID  // register, log in
 	cluster xlreg.Cluster // create, join, get; of leave the ID, and the name if that was given
 	seats   []seat        // get: by index, up to the last that is taken
-	runs    []string      // likewise, over 2.0
-	epoch   uint64        // over 2.0; 0 if it was not said
-	orders  uint64        // likewise
+	stays   []stay        // likewise, over 2.0
+	told                  // over 2.0; a zero epoch or revision was not said
+	lease   time.Duration // join, over 2.0: for how long the seat lasts without a sign of life
 	blind   bool          // get: over this carrier no proofs are shown
 }
 
 // rules is section 5 of the protocol once more, as plainly as it can be said.
 type rules struct {
-	self xlreg.NodeID // the registry's own ID, which nobody may have
+	self  xlreg.NodeID // the registry's own ID, which nobody may have
+	start uint64       // of the history, by the registry's clock; 0 if nobody knows it
 }
 
 // model returns the rules in the form in which histories are checked. A lost answer
@@ -76,7 +86,7 @@ type rules struct {
 func (r *rules) model() porcupine.Model {
 	m := porcupine.NondeterministicModel{
 		Partition: partition,
-		Init:      func() []any { return []any{newState()} },
+		Init:      func() []any { return []any{newState(r.start)} },
 		Step: func(s, rq, a any) []any {
 			return r.step(s.(*state), rq.(*request), a.(*answer))
 		},
@@ -93,7 +103,7 @@ func (r *rules) model() porcupine.Model {
 func (r *rules) step(s *state, rq *request, a *answer) []any {
 	next, want := r.apply(s, rq, a)
 	if a.lost {
-		return []any{s, next}
+		return append(unbound(s, rq, next), s, next)
 	}
 	if !agree(a, &want) {
 		return nil
@@ -101,7 +111,7 @@ func (r *rules) step(s *state, rq *request, a *answer) []any {
 	if next = r.learn(next, a); next == nil {
 		return nil
 	}
-	return []any{next}
+	return append(unbound(s, rq, next), next)
 }
 
 // apply says what the request does and what is answered. Of the given answer it
@@ -115,6 +125,12 @@ func (r *rules) apply(s *state, rq *request, given *answer) (*state, answer) {
 		return s, answer{id: rq.id, kind: kindUnless(ok && known.key == rq.node.key, xlreg.ErrBadSignature)}
 	case create:
 		return r.create(s, &rq.asks, given.cluster.ID)
+	case pass:
+		return s.pass(rq.by), answer{}
+	case hangUp:
+		return s.hangUp(rq.session), answer{}
+	case order:
+		return doOrder(s, rq)
 	}
 	c, kind := s.find(rq.ref)
 	if kind == 0 && c.Key != "" && !rq.modern {
@@ -128,21 +144,19 @@ func (r *rules) apply(s *state, rq *request, given *answer) (*state, answer) {
 		return doJoin(s, c, rq)
 	case leave:
 		return doLeave(s, c, rq)
-	case order:
-		return doOrder(s, c, rq)
 	}
-	return s, c.answer()
+	return s.hear(c, rq, true), c.answer()
 }
 
 // answer is what is said of a cluster.
 func (c *cluster) answer() answer {
-	a := answer{cluster: c.Cluster, epoch: c.epoch, orders: c.orders}
+	a := answer{cluster: c.Cluster, told: c.told()}
 	for i := range c.seats {
 		var shown place
 		if c.seats[i].epoch == c.epoch {
 			shown = c.seats[i]
 		}
-		a.seats, a.runs = append(a.seats, shown.seat), append(a.runs, shown.run)
+		a.seats, a.stays = append(a.seats, shown.seat), append(a.stays, shown.stay)
 	}
 	return a
 }
@@ -174,28 +188,33 @@ func (r *rules) used(s *state, id string) bool {
 }
 
 func (s *state) hasCluster(id xlreg.ClusterID) bool {
-	_, kind := s.find(xlreg.ClusterRef{ID: id})
+	_, kind := s.findEver(xlreg.ClusterRef{ID: id})
 	return kind == 0
 }
 
 func (r *rules) create(s *state, asked *ask, issued xlreg.ClusterID) (*state, answer) {
-	if c, ok := s.clusters[asked.name]; ok {
+	c, ok := s.clusters[asked.name]
+	switch {
+	case ok && c.deleted:
+		return s, answer{kind: xlreg.ErrNotAdmitted}
+	case ok:
 		return s, c.answer().withoutSeats()
 	}
 	if issued != "" && r.used(s, string(issued)) {
 		return s, answer{}
 	}
-	c := cluster{Cluster: xlreg.Cluster{
+	c = cluster{Cluster: xlreg.Cluster{
 		ID: issued, Name: asked.name, Key: asked.owner,
 		MaxSize:       int(min(max(asked.size, 2), 64)),
 		EndpointCount: int(min(max(asked.ends, 1), 16)),
 	}, epoch: 1}
 	c.seats, c.plates = make([]place, c.MaxSize), make([]int, c.MaxSize)
+	s.raise(&c)
 	return s.withCluster(c), c.answer().withoutSeats()
 }
 
 func (a answer) withoutSeats() answer {
-	a.seats, a.runs = nil, nil
+	a.seats, a.stays = nil, nil
 	return a
 }
 
@@ -223,7 +242,8 @@ func agree(got, want *answer) bool {
 		expected.ID = got.cluster.ID // nobody has been told of it before
 	}
 	said := got.epoch == 0 || got.epoch == want.epoch && got.orders == want.orders
-	return got.id == want.id && got.cluster == expected && said && sameSeats(got, want)
+	dated := got.revision == 0 || got.revision == want.revision && got.lease == want.lease
+	return got.id == want.id && got.cluster == expected && said && dated && sameSeats(got, want)
 }
 
 func sameSeats(got, want *answer) bool {
@@ -234,7 +254,7 @@ func sameSeats(got, want *answer) bool {
 		if m != got.seat(i) {
 			return false
 		}
-		if !got.blind && i < len(got.runs) && got.runs[i] != want.runs[i] {
+		if !got.blind && i < len(got.stays) && got.stays[i] != want.stays[i] {
 			return false
 		}
 	}
@@ -258,10 +278,15 @@ func (rq *request) String() string {
 		return fmt.Sprintf("create %s for %d with %d endpoints", rq.asks.name, rq.asks.size, rq.asks.ends)
 	}
 	switch {
+	case rq.verb == pass:
+		return fmt.Sprintf("%v pass", rq.by)
+	case rq.verb == hangUp:
+		return fmt.Sprintf("session %d ends", rq.session)
 	case rq.verb == order:
 		return fmt.Sprintf("order %d: %v of key %d in %s", rq.orders.serial, rq.orders.kind, rq.orders.key, short(rq.ref.ID))
 	case rq.verb == join && rq.modern:
-		return fmt.Sprintf("join %s%s by key %d as %s, run %q, fresh %t, own %v", rq.ref.Name, short(rq.ref.ID), rq.key, short(rq.id), rq.run, rq.fresh, rq.own)
+		return fmt.Sprintf("join %s%s by key %d as %s, run %q, fresh %t, lease %v, own %v, session %d",
+			rq.ref.Name, short(rq.ref.ID), rq.key, short(rq.id), rq.run, rq.fresh, rq.lease, rq.own, rq.session)
 	}
 	return fmt.Sprintf("%s %s%s by %s", rq.verb, rq.ref.Name, short(rq.ref.ID), short(rq.id))
 }

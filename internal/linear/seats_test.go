@@ -44,8 +44,10 @@ func doJoin(s *state, c cluster, rq *request) (*state, answer) {
 	if kind != 0 {
 		return s, answer{kind: kind}
 	}
-	c = c.take(t, rq, seat{rq.id, n})
-	return s.withCluster(c), c.answer().withoutSeats()
+	c = c.take(t, rq, seat{rq.id, n}, s)
+	a := c.answer().withoutSeats()
+	a.lease = c.term(&c.seats[t.index])
+	return s.withCluster(c), a
 }
 
 // chooseSeat is section 5.6 over a classic carrier, where a node is its ID.
@@ -120,14 +122,13 @@ func (c *cluster) begins(rq *request, own int) bool {
 	for i, m := range c.seats {
 		left = left || m.free() && c.plates[i] == rq.key+1
 	}
-	return c.complete && (c.Key != "" || left)
+	return c.completed == c.epoch && (c.Key != "" || left)
 }
 
 // take does what was chosen.
-func (c cluster) take(t taking, rq *request, who seat) cluster {
+func (c cluster) take(t taking, rq *request, who seat, s *state) cluster {
 	if t.opens {
 		c.epoch++
-		c.complete = false
 	}
 	c.seats, c.plates = slices.Clone(c.seats), slices.Clone(c.plates)
 	for _, i := range t.frees {
@@ -138,7 +139,10 @@ func (c cluster) take(t taking, rq *request, who seat) cluster {
 	if !before.free() && before.key != who.key {
 		before = place{} // it has given way
 	}
-	now := place{seat: who, epoch: c.epoch, run: rq.run, past: before.past}
+	now := place{
+		seat: who, stay: stay{rq.run, rq.lease}, epoch: c.epoch, past: before.past, fresh: rq.fresh,
+		since: s.now, holder: rq.session,
+	}
 	switch {
 	case rq.run == "":
 		now.run = before.run
@@ -146,7 +150,15 @@ func (c cluster) take(t taking, rq *request, who seat) cluster {
 		now.past = strings.TrimSpace(before.past + " " + before.run)
 	}
 	c.seats[t.index], c.plates[t.index] = now, 0
-	c.complete = c.complete || c.members() == c.MaxSize
+	if c.members() == c.MaxSize {
+		c.completed = c.epoch
+	}
+	if c.term(&now) == 0 {
+		c.seats[t.index].since, c.seats[t.index].holder = 0, 0
+	}
+	if len(t.frees) > 0 || before.seat != now.seat || before.stay != now.stay || before.epoch != now.epoch {
+		s.raise(&c)
+	}
 	return c
 }
 
@@ -169,6 +181,9 @@ func doLeave(s *state, c cluster, rq *request) (*state, answer) {
 	if !gone {
 		return s, answer{kind: xlreg.ErrNotMember}
 	}
+	if next.members() < c.members() { // nobody sees the seats of earlier epochs go
+		s.raise(&next)
+	}
 	return s.withCluster(next), answer{cluster: xlreg.Cluster{ID: c.ID, Name: rq.ref.Name}}
 }
 
@@ -184,11 +199,16 @@ func (c cluster) without(key int) (_ cluster, gone bool) {
 }
 
 // doOrder is section 9.5.
-func doOrder(s *state, c cluster, rq *request) (*state, answer) {
-	if rq.orders == c.last {
-		return s, answer{cluster: c.Cluster, epoch: c.lastEpoch, orders: c.orders}
-	}
-	if rq.orders.serial != c.orders+1 {
+func doOrder(s *state, rq *request) (*state, answer) {
+	c, kind := s.findEver(rq.ref)
+	switch {
+	case kind != 0:
+		return s, answer{kind: kind}
+	case rq.orders == c.last:
+		return s, answer{cluster: c.Cluster, told: c.then}
+	case c.deleted:
+		return s, answer{kind: xlreg.ErrNoSuchClusterID}
+	case rq.orders.serial != c.orders+1:
 		return s, answer{kind: xlreg.ErrOrdersChanged}
 	}
 	next, gone := c.without(rq.orders.key)
@@ -202,12 +222,16 @@ func doOrder(s *state, c cluster, rq *request) (*state, answer) {
 	case xlreg.OrderReopen:
 		next = c
 		next.epoch++
-		next.complete, next.seats, next.plates = false, make([]place, c.MaxSize), make([]int, c.MaxSize)
+		next.seats, next.plates = make([]place, c.MaxSize), make([]int, c.MaxSize)
+	case xlreg.OrderDelete:
+		next = c
+		next.deleted, next.seats, next.plates = true, nil, nil
 	default:
 		return s, answer{kind: xlreg.ErrIllFormedToken}
 	}
 	next.orders++
-	next.last, next.lastEpoch = rq.orders, next.epoch
+	s.raise(&next)
+	next.last, next.then = rq.orders, next.told()
 	return s.withCluster(next), next.answer().withoutSeats()
 }
 

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/xlattice/xlreg"
 )
@@ -16,6 +17,7 @@ type state struct {
 	nodes    map[xlreg.NodeID]node
 	byKey    map[int]xlreg.NodeID // which node a key is over 2.0
 	clusters map[xlreg.Name]cluster
+	now      uint64 // by the registry's clock, in milliseconds; 0 if nobody knows it
 }
 
 // node is what a node registered last.
@@ -34,19 +36,37 @@ type cluster struct {
 	plates []int // of indexes that are free: whose they were last, as the number of the key and one
 
 	epoch     uint64
-	complete  bool // this epoch has been
+	completed uint64 // the last epoch in which all have been there at one time
+	revision  uint64 // as long as the registry's clock is known
 	orders    uint64
-	last      edict // the last order
-	lastEpoch uint64
+	last      edict  // the last order
+	then      told   // what was answered to it
 	bans      uint64 // bit n is key n
+	deleted   bool   // for good: what is left is the stone
 }
+
+// told is what an answer says of a cluster that may change.
+type told struct{ epoch, revision, orders uint64 }
+
+func (c *cluster) told() told { return told{c.epoch, c.revision, c.orders} }
 
 // place is a seat as the registry keeps it, or the zero value where the index is free.
 type place struct {
 	seat
+	stay
 	epoch uint64
-	run   string
 	past  string // runs that others have replaced
+	fresh bool   // it was taken for a new start
+
+	// Of a seat that may end: when its node last gave a sign of life, and in which session.
+	since  uint64
+	holder int
+}
+
+// stay is for which run, and for how long without a sign of life, a seat was taken.
+type stay struct {
+	run   string
+	lease time.Duration
 }
 
 func (p place) free() bool { return p == place{} }
@@ -61,30 +81,42 @@ type seat struct {
 func (c *cluster) index(wanted func(place) bool) int { return slices.IndexFunc(c.seats, wanted) }
 
 // newState is that of an empty registry.
-func newState() *state {
-	return &state{nodes: make(map[xlreg.NodeID]node), byKey: make(map[int]xlreg.NodeID), clusters: make(map[xlreg.Name]cluster)}
+func newState(now uint64) *state {
+	return &state{now: now, nodes: make(map[xlreg.NodeID]node), byKey: make(map[int]xlreg.NodeID), clusters: make(map[xlreg.Name]cluster)}
 }
 
 func (s *state) withNode(id xlreg.NodeID, n node) *state {
-	nodes := maps.Clone(s.nodes)
-	nodes[id] = n
-	return &state{nodes: nodes, byKey: s.byKey, clusters: s.clusters}
+	next := *s
+	next.nodes = maps.Clone(s.nodes)
+	next.nodes[id] = n
+	return &next
 }
 
 func (s *state) withKey(key int, id xlreg.NodeID) *state {
-	byKey := maps.Clone(s.byKey)
-	byKey[key] = id
-	return &state{nodes: s.nodes, byKey: byKey, clusters: s.clusters}
+	next := *s
+	next.byKey = maps.Clone(s.byKey)
+	next.byKey[key] = id
+	return &next
 }
 
 func (s *state) withCluster(c cluster) *state {
-	clusters := maps.Clone(s.clusters)
-	clusters[c.Name] = c
-	return &state{nodes: s.nodes, byKey: s.byKey, clusters: clusters}
+	next := *s
+	next.clusters = maps.Clone(s.clusters)
+	next.clusters[c.Name] = c
+	return &next
 }
 
-// find returns the cluster that ref names. An ID wins over a name.
+// find returns the cluster that ref names, unless it is deleted. An ID wins over a name.
 func (s *state) find(ref xlreg.ClusterRef) (cluster, xlreg.Kind) {
+	c, kind := s.findEver(ref)
+	if kind == 0 && c.deleted {
+		kind = missing(ref)
+	}
+	return c, kind
+}
+
+// findEver is find among the deleted, too.
+func (s *state) findEver(ref xlreg.ClusterRef) (cluster, xlreg.Kind) {
 	if ref.ID == "" {
 		c, ok := s.clusters[ref.Name]
 		return c, kindUnless(ok, xlreg.ErrNoSuchClusterName)
@@ -106,12 +138,12 @@ func kindUnless(ok bool, k xlreg.Kind) xlreg.Kind {
 
 func equalStates(a, b any) bool {
 	x, y := a.(*state), b.(*state)
-	return x == y || maps.Equal(x.nodes, y.nodes) && maps.Equal(x.byKey, y.byKey) && maps.EqualFunc(x.clusters, y.clusters, equalClusters)
+	return x == y || x.now == y.now && maps.Equal(x.nodes, y.nodes) && maps.Equal(x.byKey, y.byKey) && maps.EqualFunc(x.clusters, y.clusters, equalClusters)
 }
 
 func equalClusters(a, b cluster) bool {
-	return a.Cluster == b.Cluster && a.epoch == b.epoch && a.complete == b.complete && a.orders == b.orders && a.last == b.last &&
-		a.lastEpoch == b.lastEpoch && a.bans == b.bans && slices.Equal(a.seats, b.seats) && slices.Equal(a.plates, b.plates)
+	return a.Cluster == b.Cluster && a.epoch == b.epoch && a.completed == b.completed && a.revision == b.revision && a.orders == b.orders &&
+		a.last == b.last && a.then == b.then && a.bans == b.bans && a.deleted == b.deleted && slices.Equal(a.seats, b.seats) && slices.Equal(a.plates, b.plates)
 }
 
 // hasher returns a hash of states under which equal ones are equal: sums do not
@@ -134,7 +166,7 @@ func hasher() func(any) uint64 {
 			sum += maphash.Comparable(seed, entry{id, n})
 		}
 		for _, c := range s.clusters {
-			sum += maphash.Comparable(seed, c.Cluster)
+			sum += maphash.Comparable(seed, c.Cluster) + maphash.Comparable(seed, c.told())
 			for i, m := range c.seats {
 				sum += maphash.Comparable(seed, place{c.ID, i, m.id, m.name})
 			}
@@ -151,7 +183,7 @@ func (s *state) String() string {
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.clusters)) {
 		c := s.clusters[name]
-		fmt.Fprintf(&b, "%v in epoch %d after %d orders:%s; ", describeCluster(&c.Cluster), c.epoch, c.orders, describePlaces(c.seats))
+		fmt.Fprintf(&b, "%v in epoch %d, revision %d, after %d orders, deleted %t:%s; ", describeCluster(&c.Cluster), c.epoch, c.revision, c.orders, c.deleted, describePlaces(c.seats))
 	}
 	return b.String()
 }
@@ -172,7 +204,7 @@ func describePlaces(places []place) string {
 	text := ""
 	for i, m := range places {
 		if !m.free() {
-			text += fmt.Sprintf(" %d=%s (%v, epoch %d, run %q after %q)", i, short(m.id), m.node, m.epoch, m.run, m.past)
+			text += fmt.Sprintf(" %d=%s (%v, epoch %d, run %q after %q, lease %v, fresh %t, seen at %d)", i, short(m.id), m.node, m.epoch, m.run, m.past, m.lease, m.fresh, m.since)
 		}
 	}
 	return text

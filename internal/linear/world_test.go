@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/session"
@@ -25,14 +26,14 @@ type world struct {
 	number   int
 	self     xlreg.NodeID // the registry's ID
 	clusters []xlreg.Name
-	keyed    xlreg.Name // of the cluster with a key, which is not among them
+	keyed    []xlreg.Name // of the clusters with a key, which are not among them
 
 	mu  sync.Mutex
 	all []identified                         // nodes that are known to exist; guarded by mu
 	ids map[xlreg.ClusterID]xlreg.ClusterRef // clusters that are; likewise
 
-	orders uint64         // how many the owner is known to have given; guarded by mu
-	parked []session.Conn // guarded by mu
+	orders map[xlreg.ClusterID]uint64 // how many the owner is known to have given; guarded by mu
+	parked []session.Conn             // guarded by mu
 }
 
 // park keeps a connection until the world ends.
@@ -59,11 +60,15 @@ type identified struct {
 }
 
 func newWorld(number int, self xlreg.NodeID) *world {
-	w := &world{number: number, self: self, ids: make(map[xlreg.ClusterID]xlreg.ClusterRef)}
+	w := &world{
+		number: number, self: self, ids: make(map[xlreg.ClusterID]xlreg.ClusterRef), orders: make(map[xlreg.ClusterID]uint64),
+	}
 	for _, name := range []string{"x", "y"} {
 		w.clusters = append(w.clusters, xlreg.Name(fmt.Sprint(name, number)))
 	}
-	w.keyed = xlreg.Name(fmt.Sprint("k", number))
+	for _, name := range []string{"k", "l"} {
+		w.keyed = append(w.keyed, xlreg.Name(fmt.Sprint(name, number)))
+	}
 	return w
 }
 
@@ -80,8 +85,18 @@ func (w *world) addCluster(c *xlreg.Cluster, orders uint64) {
 	defer w.mu.Unlock()
 	w.ids[c.ID] = xlreg.ClusterRef{ID: c.ID, Name: c.Name, Key: c.Key}
 	if c.Key != "" {
-		w.orders = max(w.orders, orders)
+		w.orders[c.ID] = max(w.orders[c.ID], orders)
 	}
+}
+
+// nameOf returns the name of a cluster.
+func (w *world) nameOf(ref xlreg.ClusterRef) xlreg.Name {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if ref.ID != "" {
+		return w.ids[ref.ID].Name
+	}
+	return ref.Name
 }
 
 // nodes returns the nodes that are known, of one key or, with -1, of all.
@@ -105,8 +120,18 @@ func (w *world) refs() []xlreg.ClusterRef {
 	return refs
 }
 
+var (
+	// steps are how far the clock moves at once: less than what lasts here, and more.
+	steps = []time.Duration{4100 * time.Millisecond, 11300 * time.Millisecond, 16700 * time.Millisecond, 31900 * time.Millisecond}
+	// leases are what is asked for.
+	leases = []time.Duration{0, 0, 15 * time.Second, 40 * time.Second}
+)
+
 // choose returns the next request of a client: one in so many of each kind.
 func (c *client) choose() *request {
+	if c.inner != nil && c.rnd.IntN(c.hurry) == 0 {
+		return &request{verb: pass, by: pick(c.rnd, steps)}
+	}
 	modern := !c.protocol.Classic()
 	n := c.rnd.IntN(20)
 	switch {
@@ -115,7 +140,7 @@ func (c *client) choose() *request {
 	case len(c.world.refs()) < 2*len(c.world.clusters) && c.self != "" && n < 5:
 		return c.creation() // of a cluster that nobody has seen yet, most likely
 	case c.self == "" || n < 6:
-		return &request{verb: get, ref: c.ref(), id: c.self, modern: modern}
+		return &request{verb: get, ref: c.ref(), id: c.self, modern: modern, key: c.key}
 	case n < 7:
 		return c.creation()
 	case modern && n < 9:
@@ -138,32 +163,48 @@ func (c *client) arrival() *request {
 	if n := c.rnd.IntN(6); n > 0 {
 		rq.run, rq.fresh = fmt.Sprint("r", n), c.rnd.IntN(2) == 0
 	}
+	if c.inner != nil {
+		rq.lease = pick(c.rnd, leases)
+	}
 	return rq
 }
 
 // command is an order of the owner's, if there is a cluster to give it in.
 func (c *client) command() *request {
-	c.world.mu.Lock()
-	serial, ref := c.world.orders+1, xlreg.ClusterRef{}
-	for id, known := range c.world.ids {
-		if known.Key != "" {
-			ref = xlreg.ClusterRef{ID: id}
-		}
-	}
-	c.world.mu.Unlock()
-	if ref.ID == "" {
+	id, serial := c.world.owned(c.rnd)
+	if id == "" {
 		return c.creation()
 	}
 	if c.rnd.IntN(4) == 0 {
 		serial = uint64(1 + c.rnd.IntN(int(serial)))
 	}
-	kinds := []xlreg.OrderKind{xlreg.OrderEvict, xlreg.OrderEvict, xlreg.OrderReopen, xlreg.OrderReopen, xlreg.OrderBan, 9}
+	kinds := []xlreg.OrderKind{
+		xlreg.OrderEvict, xlreg.OrderEvict, xlreg.OrderReopen, xlreg.OrderReopen, xlreg.OrderBan, xlreg.OrderDelete, 9,
+	}
 	if serial < 4 {
 		kinds = kinds[:4] // or nobody would get in any more
 	}
-	return &request{verb: order, ref: ref, modern: true, key: c.key, orders: edict{
+	return &request{verb: order, ref: xlreg.ClusterRef{ID: id}, modern: true, key: c.key, orders: edict{
 		kind: pick(c.rnd, kinds), serial: serial, key: c.world.number*keysPerWorld + c.rnd.IntN(keysPerWorld),
 	}}
+}
+
+// owned returns one of the clusters with a key, if there is one, and the serial of its
+// next order.
+func (w *world) owned(rnd *rand.Rand) (xlreg.ClusterID, uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var known []xlreg.ClusterID
+	for _, id := range slices.Sorted(maps.Keys(w.ids)) {
+		if w.ids[id].Key != "" {
+			known = append(known, id)
+		}
+	}
+	if len(known) == 0 {
+		return "", 0
+	}
+	id := pick(rnd, known)
+	return id, w.orders[id] + 1
 }
 
 // departure leaves a cluster that the node has joined in this session, if there is
@@ -181,7 +222,7 @@ func (c *client) creation() *request {
 		name: pick(c.rnd, c.world.clusters), size: uint32(1 + c.rnd.IntN(4)), ends: pick(c.rnd, []uint32{0, 1, 1, 2}),
 	}}
 	if rq.modern && c.rnd.IntN(3) == 0 {
-		rq.asks.name, rq.asks.owner = c.world.keyed, c.nodes.owner.Public()
+		rq.asks.name, rq.asks.owner = pick(c.rnd, c.world.keyed), c.nodes.owner.Public()
 	}
 	return rq
 }
@@ -189,7 +230,7 @@ func (c *client) creation() *request {
 // ref names a cluster, over 2.0 now and then that with a key by its name.
 func (c *client) ref() xlreg.ClusterRef {
 	if !c.protocol.Classic() && c.rnd.IntN(5) == 0 {
-		return xlreg.ClusterRef{Name: c.world.keyed, Key: c.nodes.owner.Public()}
+		return xlreg.ClusterRef{Name: pick(c.rnd, c.world.keyed), Key: c.nodes.owner.Public()}
 	}
 	return pick(c.rnd, c.world.refs())
 }

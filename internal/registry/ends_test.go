@@ -115,6 +115,24 @@ func TestAJoinAgainstTheEndOfTheLastConnection(t *testing.T) {
 	w.wantMembers(c, 1, "", "")
 }
 
+// A Join that is refused has renewed nothing: the seat stays with the connection that it
+// came with.
+func TestARefusedJoinRenewsNothing(t *testing.T) {
+	w := newWorldOn(t, memory.New())
+	c := w.create("c", 2)
+	a := w.person("a")
+	a.join(c, "1", true)
+	first := a.s
+	a.connect()
+	again := registry.JoinRequest{Ref: xlreg.ClusterRef{ID: c.ID}, Run: "1", Fresh: true, Lease: time.Minute}
+	_, _, err := w.Join(t.Context(), a.s, again, registry.AllowNothing)
+	wantKind(t, err, xlreg.ErrTooManyRequests)
+	w.End(t.Context(), a.s)
+	w.wantMembers(c, 1, "a", "")
+	w.End(t.Context(), first)
+	w.wantMembers(c, 1, "", "")
+}
+
 // awayStore is away while it is told to be.
 type awayStore struct {
 	store.Store

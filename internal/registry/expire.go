@@ -82,8 +82,10 @@ func (r *Registry) Alive(ctx context.Context, s *Session, id xlreg.ClusterID) {
 func (r *Registry) endLease(ctx context.Context, l *lease, event string) {
 	var c records.Cluster
 	var freed []records.Seat
+	var order uint64
 	now := r.clock.Now()
 	err := r.update(ctx, func(tx records.Writer) (err error) {
+		defer func() { order = r.leases.next() }()
 		freed = nil
 		if c, err = tx.Cluster(l.cluster); err != nil {
 			return err
@@ -100,9 +102,9 @@ func (r *Registry) endLease(ctx context.Context, l *lease, event string) {
 	})
 	switch {
 	case err == nil:
-		r.freed(event, &c, freed)
+		r.freed(event, &c, freed, order)
 	case records.IsNotFound(err), errors.Is(err, errAnothers):
-		r.leases.dropLease(l)
+		r.leases.drop(l.seatID, order)
 	case errors.Is(err, errCompleted):
 		r.leases.completed(c.ID, l.epoch)
 	case !errors.Is(err, errRenewed) && ctx.Err() == nil:
@@ -114,9 +116,9 @@ func (r *Registry) endLease(ctx context.Context, l *lease, event string) {
 func (r *Registry) keepsSeat(l *lease, c *records.Cluster, seat *records.Seat) error {
 	lasts := l.asked == 0 || r.clock.Monotonic().Before(l.since.Add(l.asked))
 	switch {
-	case keySum(seat) != l.sum || seat.Run() != l.run || seat.Keeper != l.keeper:
+	case keySum(seat) != l.sum || seat.Run() != l.run, seat.Token.Seat.Lease != l.asked, l.waiting && !seat.Fresh:
 		return errAnothers
-	case l.keeper != r.fleet.self && r.fleet.isThere(l.keeper):
+	case seat.Keeper != l.keeper, l.keeper != r.fleet.self && r.fleet.isThere(l.keeper):
 		return errAnothers
 	case !r.leases.still(l):
 		return errRenewed
@@ -129,7 +131,7 @@ func (r *Registry) keepsSeat(l *lease, c *records.Cluster, seat *records.Seat) e
 // Why a lease does not end.
 var (
 	errRenewed   = errors.New("the seat is in use")
-	errAnothers  = errors.New("the seat is another's, or of another run, which has a lease of its own")
+	errAnothers  = errors.New("the seat is another's, or of another Join, which has a lease of its own")
 	errCompleted = errors.New("all have come, and the seat needs no connection")
 )
 

@@ -302,7 +302,9 @@ func (r *Registry) outdated(err error) {
 func (r *Registry) adopt(ctx context.Context, s *Session, id xlreg.ClusterID) error {
 	var c records.Cluster
 	var seat *records.Seat
+	var order uint64
 	err := r.update(ctx, func(tx records.Writer) error {
+		defer func() { order = r.leases.next() }()
 		seat = nil
 		found, err := tx.Cluster(id)
 		if err != nil {
@@ -319,7 +321,7 @@ func (r *Registry) adopt(ctx context.Context, s *Session, id xlreg.ClusterID) er
 		return tx.PutKeeper(&c, seat, r.fleet.self)
 	})
 	if err == nil && seat != nil {
-		r.leases.keep(s, &c, seat)
+		r.leases.keep(s, &c, seat, order)
 	}
 	return err
 }

@@ -12,10 +12,11 @@ import (
 // gather is how long news are held back after others of the same cluster were told, so
 // that several changes are told at once. What fills a cluster, or opens an epoch, is told
 // at once.
-const gather = 100 * time.Millisecond
+const gather = 50 * time.Millisecond
 
 // news is what those who wait for a cluster need to know of it.
 type news struct {
+	cluster         xlreg.Cluster // unless it is gone
 	members         int
 	revision, epoch uint64
 	gone            bool
@@ -23,6 +24,7 @@ type news struct {
 
 func newsOf(c *records.Cluster, exists bool) news {
 	return news{
+		cluster: c.Cluster,
 		members: c.Taken.Len(), revision: c.State.Revision, epoch: c.State.Epoch,
 		gone: !exists || !c.Deleted.IsZero(),
 	}
@@ -55,11 +57,14 @@ type hub struct {
 type crowd struct {
 	waiters map[*waiter]struct{}
 	last    news
+	known   bool // last is from since there has been a crowd, and the store tells what comes after it
 	held    bool // news have been told lately: what comes is held back
 	stop    func() bool
 }
 
-func (h *hub) add(id xlreg.ClusterID, w *waiter) {
+// add lets w wait, and reports whether what comes is known from what the others were told:
+// whoever is the first has to look at the store, and then call tellOne.
+func (h *hub) add(id xlreg.ClusterID, w *waiter) (known bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.crowds == nil {
@@ -71,6 +76,10 @@ func (h *hub) add(id xlreg.ClusterID, w *waiter) {
 		h.crowds[id] = c
 	}
 	c.waiters[w] = struct{}{}
+	if c.known {
+		h.tellLast(id, c, w)
+	}
+	return c.known
 }
 
 func (h *hub) remove(id xlreg.ClusterID, w *waiter) {
@@ -116,6 +125,10 @@ func (h *hub) tellOne(id xlreg.ClusterID, w *waiter, n news) {
 		return
 	}
 	c.learn(n)
+	h.tellLast(id, c, w)
+}
+
+func (h *hub) tellLast(id xlreg.ClusterID, c *crowd, w *waiter) {
 	now, later := w.due(c.last)
 	if !now && (!later || c.held) {
 		return
@@ -133,6 +146,7 @@ func (c *crowd) learn(n news) {
 	if n.revision >= c.last.revision || n.gone {
 		c.last = n
 	}
+	c.known = true
 }
 
 // wake ends the waits that are over, those for any news only if told to, and reports
@@ -180,6 +194,26 @@ func (h *hub) close() {
 		if c.stop != nil {
 			c.stop()
 		}
+	}
+}
+
+// cluster returns a cluster of which there is a crowd, if it is there as far as is known.
+func (h *hub) cluster(id xlreg.ClusterID) (cluster xlreg.Cluster, ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if c := h.crowds[id]; c != nil && c.known && !c.last.gone {
+		return c.last.cluster, true
+	}
+	return xlreg.Cluster{}, false
+}
+
+// unsure is for when the store has failed to tell what changes: who comes until it has
+// been looked at again finds out by a look of their own.
+func (h *hub) unsure() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, c := range h.crowds {
+		c.known = false
 	}
 }
 

@@ -42,10 +42,12 @@ func (r *Registry) Join(ctx context.Context, s *Session, req JoinRequest, allow 
 	if j.leave, err = r.checkAdmission(ctx, s, &req); err != nil {
 		return Seat{}, Unchanged, err
 	}
+	defer r.leases.entering(s)()
 	err = r.update(ctx, func(tx records.Writer) error {
 		if err := j.do(tx); err != nil {
 			return err
 		}
+		j.order = r.leases.next()
 		return allow.check(j.did)
 	})
 	if err != nil {
@@ -55,7 +57,7 @@ func (r *Registry) Join(ctx context.Context, s *Session, req JoinRequest, allow 
 		r.tell(j.event, &j.cluster, &j.seat)
 		r.rosters.drop(j.cluster.ID)
 	}
-	lease := r.leases.keep(s, &j.cluster, &j.seat)
+	lease := r.leases.keep(s, &j.cluster, &j.seat, j.order)
 	if j.cluster.Complete() {
 		r.leases.completed(j.cluster.ID, j.cluster.State.Epoch)
 	}
@@ -75,6 +77,7 @@ type joining struct {
 	did     Effect
 	cluster records.Cluster
 	seat    records.Seat
+	order   uint64 // among the Updates that bear on leases
 }
 
 func (j *joining) do(tx records.Writer) (err error) {
@@ -135,9 +138,6 @@ func (j *joining) take(tx records.Writer, cl *claim, p *place) error {
 	s.Token.Seat.Joined, s.Token.Seat.Lease, s.Token.Seat.Admission = j.now, j.bounds.lease(j.req.Lease), j.req.Admission
 	j.event, j.seat = eventOf(p.before, s.Token.ID), s
 	same := p.before != nil && len(p.frees) == 0 && sameSeat(p.before, &s)
-	if p.before != nil { // from now on it does not go with the connection that it came with
-		j.leases.alive(j.session, c.ID)
-	}
 	if same {
 		return j.confirm(tx, p.before)
 	}
@@ -221,6 +221,7 @@ func occupant(s records.Seat, err error) (*records.Seat, error) {
 func (r *Registry) Leave(ctx context.Context, s *Session, ref xlreg.ClusterRef, allow Allowance) (id xlreg.ClusterID, err error) {
 	var c records.Cluster
 	var seats []records.Seat
+	var order uint64
 	now := r.clock.Now()
 	err = r.update(ctx, func(tx records.Writer) (err error) {
 		if c, err = find(tx.Reader, ref, s.Protocol); err != nil {
@@ -238,12 +239,13 @@ func (r *Registry) Leave(ctx context.Context, s *Session, ref xlreg.ClusterRef, 
 		if err := allow.check(Changed); err != nil {
 			return err
 		}
+		order = r.leases.next()
 		return r.free(tx, &c, seats, now)
 	})
 	if err != nil {
 		return c.ID, err
 	}
-	r.freed(eventLeft, &c, seats)
+	r.freed(eventLeft, &c, seats, order)
 	return c.ID, nil
 }
 
@@ -270,10 +272,11 @@ func goesWithLast(c *records.Cluster) bool {
 	return c.Taken.IsEmpty() && c.Attrs&xlreg.ClusterEphemeral != 0 && c.Kept == 0
 }
 
-// freed says what has happened to seats, and forgets their leases.
-func (r *Registry) freed(event string, c *records.Cluster, seats []records.Seat) {
+// freed says what has happened to seats in the Update with this number, and forgets their
+// leases.
+func (r *Registry) freed(event string, c *records.Cluster, seats []records.Seat, order uint64) {
 	for i := range seats {
 		r.tell(event, c, &seats[i])
-		r.leases.drop(c.ID, &seats[i])
+		r.leases.drop(seatID{c.ID, keySum(&seats[i])}, order)
 	}
 }

@@ -3,6 +3,7 @@ package registry
 import (
 	"container/heap"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/xlattice/xlreg"
@@ -17,13 +18,15 @@ import (
 // says which. So a sign of life writes something only if the member has gone to another
 // server.
 type leases struct {
-	clock Clock
-	fleet *fleet
+	clock  Clock
+	fleet  *fleet
+	orders atomic.Uint64 // that have been given out
 
 	mu      sync.Mutex
 	seats   map[seatID]*lease                   // guarded by mu
 	holders map[*Session]map[*lease]bool        // guarded by mu
 	waiting map[xlreg.ClusterID]map[*lease]bool // guarded by mu; those that wait for a new start
+	joins   map[xlreg.KeySum]int                // guarded by mu; how many Joins a sig key has under way
 	queue   leaseQueue                          // guarded by mu
 	trouble time.Time                           // guarded by mu; when the store last failed
 }
@@ -46,6 +49,7 @@ type lease struct {
 	waiting bool             // it was taken for a new start that has not come about
 	holder  *Session         // the connection that took or last renewed it; nil is unknown
 
+	order    uint64 // of the Update that it is of
 	renewals uint64 // how often it has been given its whole term
 
 	seen  time.Time // the time of day, which may be set; what follows cannot
@@ -56,19 +60,26 @@ type lease struct {
 }
 
 // term returns how long the seat lasts without a sign of life; 0 is for ever.
-func (l *lease) term() time.Duration {
-	if l.waiting && (l.asked == 0 || l.asked > freshLease) {
+func (l *lease) term() time.Duration { return termOf(l.asked, l.waiting) }
+
+func termOf(asked time.Duration, waiting bool) time.Duration {
+	if waiting && (asked == 0 || asked > freshLease) {
 		return freshLease
 	}
-	return l.asked
+	return asked
 }
 
-// keep notes that a session has taken a seat or confirmed it, and returns the lease that
-// it has.
-func (ls *leases) keep(s *Session, c *records.Cluster, seat *records.Seat) time.Duration {
+// next numbers an Update at the end of its closure. One that has seen what another did has
+// the greater number, so that it counts although the other may be the last to say here
+// what it did.
+func (ls *leases) next() uint64 { return ls.orders.Add(1) }
+
+// keep notes that a session has taken a seat or confirmed it, in the Update with this
+// number, and returns the lease that it has.
+func (ls *leases) keep(s *Session, c *records.Cluster, seat *records.Seat, order uint64) time.Duration {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	return ls.put(s, c, seat)
+	return ls.put(s, c, seat, order)
 }
 
 // found notes the lease of a seat that is there when the registry starts, unless its node
@@ -76,8 +87,12 @@ func (ls *leases) keep(s *Session, c *records.Cluster, seat *records.Seat) time.
 func (ls *leases) found(c *records.Cluster, seat *records.Seat) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	if l := ls.seats[seatID{c.ID, keySum(seat)}]; l == nil || l.keeper != seat.Keeper {
-		ls.put(nil, c, seat)
+	l := ls.seats[seatID{c.ID, keySum(seat)}]
+	switch {
+	case l == nil:
+		ls.put(nil, c, seat, 0)
+	case l.keeper != seat.Keeper:
+		ls.put(nil, c, seat, l.order)
 	}
 }
 
@@ -93,23 +108,60 @@ func (ls *leases) changed(id xlreg.ClusterID, seat *records.Seat) {
 
 // put does what keep does. A seat that was there when the registry started is no
 // session's.
-func (ls *leases) put(s *Session, c *records.Cluster, seat *records.Seat) time.Duration {
+func (ls *leases) put(s *Session, c *records.Cluster, seat *records.Seat, order uint64) time.Duration {
 	id := seatID{c.ID, keySum(seat)}
 	waiting := seat.Fresh && seat.Epoch > c.Completed
-	if !ends(c, seat) {
+	term := termOf(seat.Token.Seat.Lease, waiting)
+	l := ls.seats[id]
+	switch {
+	case l != nil && l.order > order:
+		return term
+	case term == 0 && l != nil && !isBeside(l, s, seat):
 		ls.forget(id)
+	}
+	if term == 0 {
 		return 0
 	}
-	l := ls.seats[id]
 	if l == nil {
 		l = &lease{seatID: id, place: -1}
 		ls.add(l)
 	}
-	l.index, l.epoch, l.run, l.asked = seat.Index, seat.Epoch, seat.Run(), seat.Token.Seat.Lease
+	l.index, l.epoch, l.run, l.asked, l.order = seat.Index, seat.Epoch, seat.Run(), seat.Token.Seat.Lease, order
 	l.keeper, l.moved = seat.Keeper, false
 	ls.wait(l, waiting)
 	ls.renew(l, s)
-	return l.term()
+	return term
+}
+
+// isBeside reports whether a seat is one more of a key that has a lease for another: over a
+// classic carrier, where a node is its ID.
+func isBeside(l *lease, s *Session, seat *records.Seat) bool {
+	return s != nil && s.Protocol.Classic() && l.index != seat.Index
+}
+
+// entering notes that a session's node has a Join under way, until left is called. Its
+// seats are not freed meanwhile: between the Update and keep nothing says that the seat
+// has been confirmed, and the connection it came with may end just then.
+func (ls *leases) entering(s *Session) (left func()) {
+	sum := s.sum
+	if sum == "" {
+		return func() {}
+	}
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if ls.joins == nil {
+		ls.joins = make(map[xlreg.KeySum]int)
+	}
+	ls.joins[sum]++
+	return func() { ls.entered(sum) }
+}
+
+func (ls *leases) entered(sum xlreg.KeySum) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if ls.joins[sum]--; ls.joins[sum] == 0 {
+		delete(ls.joins, sum)
+	}
 }
 
 func (ls *leases) add(l *lease) {
@@ -221,18 +273,13 @@ func (ls *leases) seenAt(id xlreg.ClusterID, sum xlreg.KeySum) time.Time {
 	return time.Time{}
 }
 
-func (ls *leases) drop(id xlreg.ClusterID, seat *records.Seat) {
+// drop forgets the lease of a seat that was gone, or another's, in the Update with this
+// number.
+func (ls *leases) drop(id seatID, order uint64) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	ls.forget(seatID{id, keySum(seat)})
-}
-
-// dropLease forgets a lease whose seat is not there any more.
-func (ls *leases) dropLease(l *lease) {
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	if now := ls.seats[l.seatID]; now != nil && now.run == l.run {
-		ls.forget(l.seatID)
+	if l := ls.seats[id]; l != nil && l.order <= order {
+		ls.forget(id)
 	}
 }
 
@@ -281,12 +328,12 @@ func (ls *leases) over(limit int) (over []lease) {
 	return over
 }
 
-// still reports whether a lease is as it was: nobody has renewed it since.
+// still reports whether a lease is as it was: nobody has renewed it since, or is about to.
 func (ls *leases) still(l *lease) bool {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	now := ls.seats[l.seatID]
-	return now != nil && now.renewals == l.renewals && now.run == l.run
+	return now != nil && ls.joins[l.sum] == 0 && now.renewals == l.renewals && now.run == l.run
 }
 
 // troubled notes that the store has failed: whoever could not be heard meanwhile has the

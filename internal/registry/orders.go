@@ -33,6 +33,7 @@ func (r *Registry) Order(ctx context.Context, s *Session, req OrderRequest, allo
 		if err := o.do(tx); err != nil {
 			return err
 		}
+		o.number = r.leases.next()
 		return allow.check(o.did)
 	})
 	if err != nil {
@@ -40,7 +41,7 @@ func (r *Registry) Order(ctx context.Context, s *Session, req OrderRequest, allo
 	}
 	if o.did == Changed {
 		r.log.Info("order done", "order", req.Order.Kind.String(), "cluster", o.cluster.Name, "cluster_id", o.cluster.ID, "serial", req.Order.Serial)
-		r.freed(eventEvicted, &o.cluster, o.seats)
+		r.freed(eventEvicted, &o.cluster, o.seats, o.number)
 		if !o.cluster.Deleted.IsZero() {
 			r.purgeSoon(o.cluster.ID)
 		}
@@ -93,6 +94,7 @@ type ordering struct {
 	did     Effect
 	cluster records.Cluster
 	seats   []records.Seat // that have been freed
+	number  uint64         // among the Updates that bear on leases
 }
 
 func (o *ordering) do(tx records.Writer) (err error) {

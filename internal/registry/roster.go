@@ -33,6 +33,9 @@ func (r *Roster) ChangedSince(revision uint64) (changed xlreg.Seats, ok bool) {
 	if revision > r.State.Revision || revision < r.first {
 		return changed, false
 	}
+	if revision == r.State.Revision {
+		return changed, true
+	}
 	for i := range r.Members {
 		if r.Changed[i] > revision {
 			changed = changed.With(r.Members[i].Index)

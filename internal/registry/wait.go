@@ -31,12 +31,15 @@ func (r *Registry) Await(ctx context.Context, c *xlreg.Cluster, w Wait) (ready c
 	}
 	ready, end := context.WithCancel(ctx)
 	waiting := &waiter{Wait: w, wake: end}
-	r.hub.add(c.ID, waiting)
+	known := r.hub.add(c.ID, waiting)
 	stop := r.clock.AfterFunc(w.Limit, end)
 	release = func() {
 		stop()
 		r.hub.remove(c.ID, waiting)
 		end()
+	}
+	if known {
+		return ready, release, nil
 	}
 	// Only now: what came before was not announced to the waiter.
 	n, err := r.news(ctx, c.ID)
@@ -46,6 +49,14 @@ func (r *Registry) Await(ctx context.Context, c *xlreg.Cluster, w Wait) (ready c
 	}
 	r.hub.tellOne(c.ID, waiting, n)
 	return ready, release, nil
+}
+
+// Awaited returns the cluster with an ID, without a look at the store, if others wait for
+// it. It is for those who are going to wait too, and who look when their wait is over: a
+// change that has not been announced yet ends their wait as soon as it is.
+func (r *Registry) Awaited(id xlreg.ClusterID, p xlreg.Protocol) (xlreg.Cluster, bool) {
+	c, ok := r.hub.cluster(id)
+	return c, ok && (!p.Classic() || c.Classic())
 }
 
 // Waiting returns how many reads wait now.
@@ -65,6 +76,7 @@ func (r *Registry) keepWatching(ctx context.Context, prefix string, f func(store
 		if ctx.Err() != nil || errors.Is(err, store.ErrClosed) {
 			return
 		}
+		r.hub.unsure()
 		r.log.Error("watching the store failed, will try again", "err", err)
 		pause, end := context.WithTimeout(ctx, rewatchDelay)
 		<-pause.Done()

@@ -159,18 +159,30 @@ func (p *peerSession) get(e ends, m *wire.Message) (reply *wire.Message, w *wait
 	if err != nil {
 		return nil, nil, err
 	}
-	c, err := p.server.registry.Cluster(e.hard, refOr(req.Ref, p.used), p.peer.Protocol)
+	waits := req.Wait && (req.WaitSize == nil || *req.WaitSize > 0)
+	c, err := p.cluster(e.hard, refOr(req.Ref, p.used), waits)
 	if err != nil {
 		return nil, nil, err
 	}
 	w = &wait{req: req, byName: req.Ref.ID == "" && req.Ref.Name != ""}
 	w.req.Ref = xlreg.ClusterRef{ID: c.ID}
 	p.server.registry.Alive(e.hard, &p.rules, c.ID)
-	if req.Wait && (req.WaitSize == nil || *req.WaitSize > 0) {
+	if waits {
 		return p.await(e, w, &c)
 	}
 	reply, err = p.rosterFor(e.hard, w)
 	return reply, nil, err
+}
+
+// cluster returns the cluster that a request is about. Members with leases ask to wait for
+// theirs every few seconds, and the others who wait have it looked at already.
+func (p *peerSession) cluster(ctx context.Context, ref xlreg.ClusterRef, waits bool) (xlreg.Cluster, error) {
+	if waits && ref.ID != "" {
+		if c, ok := p.server.registry.Awaited(ref.ID, p.peer.Protocol); ok && (ref.Key == "" || ref.Key == c.Key) {
+			return c, nil
+		}
+	}
+	return p.server.registry.Cluster(ctx, ref, p.peer.Protocol)
 }
 
 // rosterFor answers a request whose cluster may have gone since it was looked up.

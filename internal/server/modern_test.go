@@ -159,6 +159,29 @@ func TestObservedAndChain(t *testing.T) {
 	})
 }
 
+// A certificate that its own key has not signed shows who is there, as the key is proved
+// in the handshake, and is refused as soon as somebody registers with it.
+func TestCertificateThatIsNotSigned(t *testing.T) {
+	w := newWorld(t, nil, guard.Limits{})
+	set := testKeys()[1]
+	tok := modernToken(t, set, "a")
+	tok.Certificate[1] ^= 1 // its serial number, which anyone may choose
+	var err error
+	if tok.DigSig2, err = keys.SignToken(set.Sig, tok); err != nil {
+		t.Fatal(err)
+	}
+	if tok.CommsSig, err = keys.SignComms(set.Comms, tok); err != nil {
+		t.Fatal(err)
+	}
+	p := w.open(&peer{t: t, protocol: xlreg.Protocol20, keys: set, modern: tok})
+	p.send(wire.NewMember(tok))
+	if err := p.receive().Err(); !errors.Is(err, xlreg.ErrIllFormedToken) || !strings.Contains(err.Error(), "own key") {
+		t.Errorf("it was answered with %v", err)
+	}
+	p = w.connect(xlreg.Protocol20, set)
+	p.register("a") // the same keys with a certificate that is right
+}
+
 // A reader who knows a revision is told what is new since, and all that there is when the
 // registry cannot say that.
 func TestNews(t *testing.T) {

@@ -147,22 +147,30 @@ func (w *world) guest(name string) *peer {
 
 func (w *world) connectAs(p xlreg.Protocol, set *keys.Set, name string) *peer {
 	w.t.Helper()
-	cfg := session.ClientConfig{
-		Protocol: p, CommsKey: testKeys()[0].CommsKey, SigKey: testKeys()[0].SigKey,
-		Limits: session.Limits{Message: 10 * time.Second, Write: 10 * time.Second},
-	}
 	pr := &peer{t: w.t, protocol: p, keys: set}
 	if p == xlreg.Protocol20 && set != nil {
 		pr.modern = modernToken(w.t, set, name)
+	}
+	return w.open(pr)
+}
+
+// open opens the session of a peer that is ready but for its connection.
+func (w *world) open(pr *peer) *peer {
+	w.t.Helper()
+	cfg := session.ClientConfig{
+		Protocol: pr.protocol, CommsKey: testKeys()[0].CommsKey, SigKey: testKeys()[0].SigKey,
+		Limits: session.Limits{Message: 10 * time.Second, Write: 10 * time.Second},
+	}
+	if pr.modern != nil {
 		der, err := keys.BuildCertificate(pr.modern)
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		cfg.Certificate = &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: set.Sig.Signer()}
+		cfg.Certificate = &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: pr.keys.Sig.Signer()}
 	}
 	conn, err := session.Connect(w.t.Context(), w.tcp(), cfg)
 	if err != nil {
-		w.t.Fatalf("connect over %v: %v", p, err)
+		w.t.Fatalf("connect over %v: %v", pr.protocol, err)
 	}
 	w.t.Cleanup(func() { conn.Close() })
 	pr.conn = conn

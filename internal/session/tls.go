@@ -98,9 +98,10 @@ func (s *Server) begin(ctx context.Context, l *link, hello *tls.ClientHelloInfo)
 }
 
 // admit looks at what the client showed, which may be no certificate. TLS keeps it for
-// as long as the session lasts, so one certificate is taken and nothing beside it. It has
-// to be signed by its own key, which TLS sees proved next, in the same turn, if the proof
-// is there already; the rest is looked at when the client registers.
+// as long as the session lasts, so one certificate is taken and nothing beside it. TLS
+// sees its key proved next, in the turn that begins here. What the certificate says, and
+// its own signature, are looked at when the client registers: until then only the key
+// counts, and a signature by that key adds nothing to the proof.
 func (s *Server) admit(ctx context.Context, l *link, state *tls.ConnectionState, peer *Peer) error {
 	shown := state.PeerCertificates
 	if len(shown) == 0 {
@@ -121,9 +122,6 @@ func (s *Server) admit(ctx context.Context, l *link, state *tls.ConnectionState,
 	}
 	if err := s.takeTurn(ctx, l); err != nil {
 		return err
-	}
-	if err := shown[0].CheckSignature(shown[0].SignatureAlgorithm, shown[0].RawTBSCertificate, shown[0].Signature); err != nil {
-		return fmt.Errorf("client's certificate: %w", err)
 	}
 	peer.Certificate, peer.SigKey = der, key // TLS keeps the bytes in any case
 	return nil

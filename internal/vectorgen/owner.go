@@ -113,6 +113,7 @@ func (m *maker) owners() {
 	m.invites()
 	m.orders()
 	m.badOrders()
+	m.forgeries()
 }
 
 // ownerCase is one file of the class owner: what is signed, by whom, and where

@@ -182,7 +182,11 @@ func (e *EncodedRoster) fill(m *Message, which xlreg.Seats, limit int) (given xl
 	e.setGiven(m, xlreg.AllSeats()) // the longest, for Size
 	room := limit - m.Size()
 	var chosen []encodedMember
-	for _, member := range e.members {
+	members := e.members
+	if which.IsEmpty() {
+		members = nil // most answers to those who watch: nothing has changed
+	}
+	for _, member := range members {
 		if !which.Has(member.member.Index) {
 			continue
 		}

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from xlreg import Node
+from xlreg import Node, Ticket, cli
 from xlreg.testing import RegistryProcess, find_program, shared_keys
 
 pytest_plugins = ["pytester"]
@@ -68,3 +70,38 @@ def _nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, xlreg_registry: Regi
         Node.init(tmp_path / name, name=name, keys=shared_keys(i)).close()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XLREG_REGISTRY", str(xlreg_registry.reg_cred))
+
+
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command line where nodes a, b and c are, and return what it prints on either stream."""
+    monkeypatch.chdir(tmp_path)
+    for i, name in enumerate("abc"):
+        Node.init(tmp_path / name, name=name, keys=shared_keys(i, "p256")).close()
+
+    def ran(line: str | list[str], code: int = cli.DONE, stdin: str = "") -> str:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        found = cli.run(line.split() if isinstance(line, str) else line)
+        said = capsys.readouterr()
+        assert found == code, said.err
+        return said.out + said.err
+
+    return ran
+
+
+@pytest.fixture
+def ticket(xlreg_registry: RegistryProcess) -> Ticket:
+    """Make the owner's ticket of a cluster of two that nobody has created yet."""
+    return Ticket.new(xlreg_registry.target, f"cli-{os.urandom(4).hex()}", 2)
+
+
+@pytest.fixture
+def owner(run: Run, ticket: Ticket) -> Path:
+    """Return the file with the owner's ticket, where the command lines run."""
+    file = Path("owner.ticket")
+    file.touch(mode=0o600)
+    file.write_text(ticket.text() + "\n")
+    return file

@@ -27,13 +27,13 @@ from xlreg import (
     RegCred,
     Roster,
     Token,
-    _cmdline,
+    _flags,
     _output,
     cli,
     errors,
     fingerprint,
 )
-from xlreg._commands import WaitOverError
+from xlreg._cmdsession import WaitOverError
 from xlreg.keys import encode_private_key
 from xlreg.testing import RegistryProcess, shared_keys
 from xlreg.vocabulary import endpoints_of
@@ -255,7 +255,7 @@ def test_ascii_terminal() -> None:
         assert done.stdout.isascii()
     assert "..." in run("get", "ascii").stdout
     failed = run("get", "xlreg://\u00e4:1/?sig=…")
-    assert failed.returncode == cli.USAGE
+    assert failed.returncode == cli.FAILED
     assert failed.stderr.isascii()
 
 
@@ -381,7 +381,7 @@ def test_exit_codes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monk
         (1, "get none --wait 20s", "cannot find cluster"),
         (1, "get codes --registry nowhere.dat", "nowhere.dat"),
         (1, "get codes --registry xlreg://127.0.0.1:1/?sig=short", "fingerprint"),
-        (2, "", "join|get|verify|create|leave|node|cred"),
+        (2, "", "join|get|verify|compare|create|leave|ticket|evict|revoke|reopen|delete|node|cred"),
         (2, "node", "init|show"),
         (2, "node foo a", "invalid choice"),
         (2, "cred", "show|fetch|url"),
@@ -396,7 +396,8 @@ def test_exit_codes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monk
         (1, "get codes --registry a:1", "xlreg cred fetch a:1"),
         (2, "foo", "invalid choice"),
         (2, "get", "NAME"),
-        (2, "get a b", "unrecognized"),
+        (2, "get a b", 'unexpected argument "b"'),
+        (2, "get a --frist", "unrecognized arguments: --frist"),
         (2, "get 7up", "letter"),
         (2, "get codes --wait soon", "30s"),
         (2, "get codes --wait -3s", "--wait"),
@@ -448,7 +449,7 @@ def test_flags_from_the_environment(
 
 def test_times() -> None:
     for text, seconds in (("30s", 30), ("1m30s", 90), ("300ms", 0.3), ("1.5h", 5400), ("0", 0)):
-        assert _cmdline.seconds(text) == pytest.approx(seconds)
+        assert _flags.seconds(text) == pytest.approx(seconds)
 
 
 @pytest.mark.usefixtures("_nodes")

@@ -2,45 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import json
-import os
 import re
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import Run
 
 import xlreg
 from xlreg import Client, Node, Ticket, cli
 from xlreg.testing import RegistryProcess, shared_keys
-
-Run = Callable[..., str]
-
-
-@pytest.fixture
-def run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., str]:
-    """Run a command line where nodes a, b and c are, and return what it prints on either stream."""
-    monkeypatch.chdir(tmp_path)
-    for i, name in enumerate("abc"):
-        Node.init(tmp_path / name, name=name, keys=shared_keys(i, "p256")).close()
-
-    def ran(line: str, code: int = cli.DONE, stdin: str = "") -> str:
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
-        found = cli.run(line.split())
-        said = capsys.readouterr()
-        assert found == code, said.err
-        return said.out + said.err
-
-    return ran
-
-
-@pytest.fixture
-def ticket(xlreg_registry: RegistryProcess) -> Ticket:
-    return Ticket.new(xlreg_registry.target, f"cli-{os.urandom(4).hex()}", 2)
 
 
 def test_tickets(run: Run, ticket: Ticket, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,22 +41,38 @@ def test_nothing_secret_is_shown(run: Run, ticket: Ticket, monkeypatch: pytest.M
     line = ticket.text()
     secret = line.partition("owner=")[2]
     Path("bad.ticket").write_text(line + "A")
-    for args in (
-        f"create {line} --size 2 --registry x",
-        f"get {line}A",
-        f"get {line} more",
-        f"get {line} --ticket-file bad.ticket",
-        "get --ticket-file bad.ticket",
-        f"get --ticket {line[3:]}",
-        f"join {line} --create --size 2 --node a --endpoint a:1",
-        f"leave web {line}",
-        f"get {line} --signed x --protocol 1.9",
-        f"get web --registry {line}",
+    for code, args in (
+        (cli.USAGE, f"create {line} --size 2"),
+        (cli.USAGE, f"create {line} --registry x"),
+        (cli.FAILED, f"get {line}A"),
+        (cli.FAILED, f"ticket show {line}&x=1"),
+        (cli.USAGE, f"ticket show x{line}"),
+        (cli.USAGE, f"ticket new {line} --size 2 --registry x"),
+        (cli.USAGE, f"ticket show --ticket-file {line}"),
+        (cli.USAGE, f"get x{line}"),
+        (cli.USAGE, f"get web {line}"),
+        (cli.USAGE, f"get web --wait {line}"),
+        (cli.USAGE, f"get {line} more"),
+        (cli.USAGE, f"get {line} --ticket-file bad.ticket"),
+        (cli.FAILED, "get --ticket-file bad.ticket"),
+        (cli.FAILED, f"get --ticket {line[3:]}"),
+        (cli.USAGE, f"join {line} --create --size 2 --node a --endpoint a:1"),
+        (cli.USAGE, f"leave web {line}"),
+        (cli.FAILED, f"get {line} --signed x --protocol 1.9"),
+        (cli.FAILED, f"get web --registry {line}"),
+        (cli.USAGE, f"evict {line} m1 {line}"),
+        (cli.FAILED, f"evict {line} {line}"),
+        (cli.FAILED, f"revoke {line} {line}"),
+        (cli.USAGE, f"revoke {line} --ban{line}"),
+        (cli.FAILED, f"ticket admit {line} {line}"),
+        (cli.USAGE, line),
     ):
-        said = run(args, cli.USAGE if "--registry xl" not in args else cli.FAILED)
-        assert secret[:12] not in said, args
+        for form in ("", " -o json"):
+            said = run(args + form, code)
+            assert secret[:12] not in said, args
+            assert secret[-12:] not in said, args
     monkeypatch.setenv("XLREG_TICKET", line + "A")
-    assert secret[:12] not in run("get", cli.USAGE)
+    assert secret[:12] not in run("get", cli.FAILED)
 
 
 def test_who_is_not_admitted(run: Run, ticket: Ticket) -> None:
@@ -100,21 +87,35 @@ def test_who_is_not_admitted(run: Run, ticket: Ticket) -> None:
     run(f"join {spent} --node a --endpoint 127.0.0.1:1")
     said = run(f"join {spent} --node b --endpoint 127.0.0.1:1", cli.FAILED)
     assert "admission refused" in said
-    assert "ask the cluster's owner for a ticket" in said
+    assert "ask the cluster's owner for an invite, or for a ticket for this node" in said
 
 
 def test_leases_and_labels(run: Run, ticket: Ticket) -> None:
     line = ticket.text()
-    run(f"join {line} --node a --endpoint 127.0.0.1:1 --lease 1h --label role=worker,zone=b", cli.DONE)
-    member = json.loads(run(f"get {line} -o json"))["members"][0]
-    assert member["labels"] == {"role": "worker", "zone": "b"}
+    run(f"join {ticket.invite().text()} --node b --endpoint 127.0.0.1:2 --wait 1ms", cli.DEADLINE)
+    run(f"create {line} --node c")
+    run(f"join {line} --node b --endpoint 127.0.0.1:2")
+    labels = "--label role=worker --label zone=b,c"
+    run(f"join {line} --node a --endpoint 127.0.0.1:1 --lease 1h {labels} -- true")
+    member = json.loads(run(f"get {line} -o json"))["members"][1]
+    assert member["labels"] == {"role": "worker", "zone": "b,c"}
     assert member["leaseMillis"] == 3600_000
     assert member["seen"].endswith("Z")
     table = run(f"get {line} -o wide")
     assert "SEEN" in table
-    assert "role=worker,zone=b" in table
-    assert "--wait" in run(f"join {line} --node a --endpoint 127.0.0.1:1 --fresh", cli.USAGE)
-    assert "--label" in run(f"join {line} --node a --endpoint 127.0.0.1:1 --label 7=x", cli.USAGE)
+    assert 'role=worker,zone="b,c"' in table
+    for flags, said in (
+        ("--fresh", "--fresh waits for the others: say how long with --wait TIME"),
+        ("--label 7=x", "--label"),
+        ("--label role", '--label "role": want KEY=VALUE'),
+        ("--label a=1 --label a=2", "--label a: is there twice"),
+        ("--lease 15s", "--lease is kept for as long as COMMAND runs: give one after --"),
+        ("--on-change true", "--on-change is for as long as COMMAND runs"),
+        ("--fresh --wait 3s --protocol 1.9", "protocol 2.0"),
+        ("--", "say what to start after --"),
+        ("-- echo {{.Self.Index}}", "templates are for the Go program"),
+    ):
+        assert said in run(f"join {line} --node a --endpoint 127.0.0.1:1 {flags}", cli.USAGE)
 
 
 def test_signed_rosters(run: Run, ticket: Ticket, xlreg_registry: RegistryProcess) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import xlreg
-from xlreg import _commands, cli, errors
+from xlreg import _cmdsession, _joining, cli, errors
 from xlreg._pursuit import Progress
 from xlreg.testing import RegistryProcess
 
@@ -41,7 +41,7 @@ def test_interrupted_wait_says_that_the_seat_is_kept(
         xlreg.form(*args, progress=told, **kwargs)
 
     join = ["join", "kept", "--create", "--size", "2", "--endpoint", "127.0.0.1:1", "--wait", "60s"]
-    monkeypatch.setattr(_commands, "form", interrupt)
+    monkeypatch.setattr(_joining, "form", interrupt)
     assert cli.run([*join, "--node", "a"]) == cli.INTERRUPTED
     assert capsys.readouterr().err == (
         "xlreg: interrupted; a keeps its place in kept: the same command goes on waiting, "
@@ -73,7 +73,7 @@ def test_waiting_is_told_of(
     xlreg_registry: RegistryProcess, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a while, and where scripts do not read it."""
-    monkeypatch.setattr(_commands, "_QUIET_SECONDS", 0.1)
+    monkeypatch.setattr(_cmdsession, "_QUIET_SECONDS", 0.1)
     join = ["join", "told", "--create", "--size", "2", "--node", "a", "--endpoint", "127.0.0.1:1"]
     for command in (join, ["get", "told"]):
         assert cli.run([*command, "--wait", "500ms"]) == cli.DEADLINE

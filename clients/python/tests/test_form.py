@@ -30,6 +30,8 @@ from xlreg.errors import (
     NoSuchClusterIDError,
     NotMemberError,
     ProtocolError,
+    RegistryError,
+    RegistryFullError,
     SessionEndedError,
     TooManyRequestsError,
     TryLaterError,
@@ -96,8 +98,10 @@ def test_carries_on_after_a_lost_connection(
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda s: s.name)
-@pytest.mark.parametrize("refusal", [TryLaterError("disk", 0.01), TooManyRequestsError("", 0.01)])
-def test_comes_back_when_told(step: Op, refusal: TryLaterError, formation: Callable[..., Formation]) -> None:
+@pytest.mark.parametrize(
+    "refusal", [TryLaterError("disk", 0.01), TooManyRequestsError("", 0.01), RegistryFullError("nodes", 0.01)]
+)
+def test_comes_back_when_told(step: Op, refusal: RegistryError, formation: Callable[..., Formation]) -> None:
     with FakeRegistry(Protocol.V20) as fake:
         f = formation(fake)
         fake.script[step] = first(lambda: error(refusal), fake.script[step])

@@ -85,13 +85,15 @@ def test_forming_and_talking(
     xlreg_registry: RegistryProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The first block, by three members; then the second, between two of them."""
+    ticket = tmp_path / "web.ticket"
+    ticket.write_text(xlreg.Ticket.new(xlreg_registry.target, "readme", 3).text())
 
     def member(i: int) -> dict[str, object]:
         names: dict[str, object] = {}
         block = (
             BLOCKS[0].replace("192.0.2.7", "127.0.0.1").replace("/var/lib/app/node", str(tmp_path / f"m{i}"))
         )
-        exec(block.replace("regCred.dat", str(xlreg_registry.reg_cred)).replace('"web"', '"readme"'), names)
+        exec(block.replace("web.ticket", str(ticket)), names)
         return names
 
     accepting, calling = BLOCKS[1].split("# and where they go out\n")

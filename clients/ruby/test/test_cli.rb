@@ -129,7 +129,7 @@ class TestCLI < Minitest::Test
     [1, 'get none --wait 20s', 'cannot find cluster'],
     [1, 'get codes --registry nowhere.dat', 'nowhere.dat'],
     [1, 'get codes --registry xlreg://127.0.0.1:1/?sig=short', 'fingerprint'],
-    [2, '', 'want join, get, create, leave, verify, ticket, evict, revoke, reopen, delete, node, cred, version'],
+    [2, '', 'want join, get, create, leave, verify, compare, ticket, evict, revoke, reopen, delete, node, cred, vers'],
     [2, 'foo', 'unknown command "foo"'],
     [2, 'help foo', 'unknown command "foo"'],
     [0, 'help join', ''],

@@ -174,7 +174,7 @@ class TestForm < Minitest::Test
     end
   end
 
-  STEPS.product([Xlreg::TryLaterError, Xlreg::TooManyRequestsError]).each do |op, kind|
+  STEPS.product([Xlreg::TryLaterError, Xlreg::TooManyRequestsError, Xlreg::RegistryFullError]).each do |op, kind|
     define_method("test_it_comes_back_when_told_#{kind::TEXT.tr(' ', '_')}_at_#{Op.name(op)}") do
       forming do |fake|
         once(fake, op) { FakeRegistry.error(kind.new('disk', retry_after: 0.01)) }

@@ -2,6 +2,8 @@
 
 require_relative 'clusters'
 require_relative 'fake'
+require 'xlreg/cli'
+require 'stringio'
 
 # What members and third parties verify without trusting a registry: signed rosters and sums.
 class TestSums < Minitest::Test
@@ -98,6 +100,23 @@ class TestSums < Minitest::Test
       assert_equal [following, 180], [kept.next, ((kept.next_until - Time.now) / 86_400).round]
       again = Xlreg::RecordParser.parse(member.send(:record).encode).registrations
       assert_equal [kept], again
+    end
+  end
+
+  # The command line says so, with or without a node.
+  def test_the_command_line_tells_of_a_next_key
+    FakeRegistry.run('2.0', {}, handshake: Handshakes.succession) do |fake|
+      fake.join(node(1, endpoints: ['127.0.0.1:7002']), FakeRegistry::OTHER_ID)
+      following = Xlreg::PublicKey.fingerprint(Xlreg::PublicKey.der(FakeRegistry::OTHER))
+      Dir.mktmpdir do |folder|
+        Xlreg::Node.init(folder, keys: Xlreg::TestHelper.keys(0)).close
+        [%w[get web], ['join', 'web', '--endpoint', '127.0.0.1:7001', '--node', folder]].each do |words|
+          out, err = Array.new(2) { StringIO.new }
+          assert_equal 0, Xlreg::CLI.run([*words, '--registry', fake.cred.url], out: out, err: err), err.string
+          assert_match(/\Axlreg: warning: the registry has a new key, #{Regexp.escape(following)}, for which the one/,
+                       err.string)
+        end
+      end
     end
   end
 

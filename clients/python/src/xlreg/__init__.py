@@ -23,7 +23,7 @@ from ._version import __version__
 from .aio import AsyncClient, aform, await_members, awatch
 from .changes import Change
 from .client import Client, form, wait_members, watch
-from .comparison import Comparison
+from .compared import Comparison
 from .errors import RegCredError, XlregError
 from .keys import Keys, fingerprint, parse_private_key
 from .membership import AsyncMembership, Membership

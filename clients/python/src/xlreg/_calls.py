@@ -38,6 +38,7 @@ def form(
     run: bytes = b"",
     take_over: bool = False,
     labels: Mapping[str, str | bytes] | None = None,
+    no_wait: bool = False,
 ) -> Request[Formed]:
     """Make the node a member of a cluster, and return once every member has joined.
 
@@ -78,6 +79,7 @@ def form(
             call has one of its own.
         take_over: Take the node's seat although another process with its key has it.
         labels: What the node tells the others besides its addresses; None leaves it as it is.
+        no_wait: Return as soon as the node has its seat, with the members that have joined by then.
 
     Returns:
         The node's membership, with the verified roster.
@@ -121,6 +123,7 @@ def form(
         fresh=fresh,
         lease=lease,
         take_over=take_over,
+        no_wait=no_wait,
     )
     return Request(lambda limit: form_flow(plan, limit), timeout)
 

@@ -1,322 +1,41 @@
-"""The command line as data: which commands there are, with which flags, and a line that was read."""
+"""A command line that was read, and checked as far as it alone tells."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import logging
 import os
-import re
-import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from . import limits
 from ._address import nobody_at, own_address
-from ._version import __version__
+from ._cmdticket import TicketSource, is_ticket_argument
+from ._flags import NoHomeError, UsageError, variable
+from ._grammar import COMMANDS, PLACE, SHARED, read, shown
 from ._wire.inner import encode_labels
 from .certificate import DEFAULT_LIFE
-from .errors import TicketError, XlregError, quote
-from .keys import DEFAULT_KEY_KIND, KEY_KINDS
-from .regcred import PREFIX, pasted
-from .ticket import Ticket, TicketKind, is_ticket
+from .errors import Needs20Error, XlregError, quote
+from .keys import KEY_KINDS
+from .ticket import Ticket
 from .version import Protocol
 from .vocabulary import ClusterID, ClusterRef, Endpoint, check_name
 
-PROGRAM = "xlreg-py"
-
-
-class UsageError(Exception):
-    """The command line itself is wrong."""
-
-
-class NoHomeError(UsageError):
-    """Nobody said which node, and this user has no place for one."""
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong by an exception, like all else."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; see '{self.prog} --help'")
-
-
-_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-
-
-def seconds(text: str) -> float:
-    """Read a time as the Go program writes it: 30s, 1m30s, 300ms."""
-    parts = re.findall(r"([0-9]+\.?[0-9]*|\.[0-9]+)(h|ms|m|s|us|µs|ns)", text)
-    if text != "0" and ("".join(map("".join, parts)) != text.lstrip("+-") or not parts):
-        raise argparse.ArgumentTypeError(f"{quote(text)}: want a time with its unit, such as 30s or 5m")
-    total = sum(float(number) * _UNITS[unit] for number, unit in parts)
-    if text.startswith("-") and total:
-        raise argparse.ArgumentTypeError(f"{text}: want 0 or more")
-    return total
-
-
-def _texts(text: str) -> list[str]:
-    return text.split(",")
-
-
-def _number(text: str) -> int:
-    if not re.fullmatch(r"[+-]?[0-9]{1,9}", text, re.ASCII):
-        raise argparse.ArgumentTypeError(f"{quote(text)}: want a whole number")
-    return int(text)
-
-
-def _name(text: str) -> str:
-    try:
-        return check_name(text)
-    except XlregError as err:
-        raise argparse.ArgumentTypeError(str(err)) from None
-
-
-def _protocol(text: str) -> Protocol:
-    try:
-        return Protocol.of(text)
-    except XlregError as err:
-        raise argparse.ArgumentTypeError(str(err)) from None
-
-
-def _output(text: str) -> str:
-    if text not in ("table", "wide", "json"):
-        raise argparse.ArgumentTypeError(f"{quote(text)}: want table, wide or json")
-    return text
-
-
-def _switch(text: str) -> bool:
-    if text.lower() in ("1", "t", "true"):
-        return True
-    if text.lower() in ("0", "f", "false"):
-        return False
-    raise argparse.ArgumentTypeError(f"{quote(text)}: want true or false")
-
-
-@dataclass(frozen=True)
-class Flag:
-    """A flag: how its text is read, what stands for that in the help, and what it does."""
-
-    read: Callable[[str], Any]
-    metavar: str
-    help: str
-
-    def add(self, parser: argparse.ArgumentParser, name: str) -> None:
-        """Let a parser know it."""
-        more: dict[str, Any] = {"type": self.read, "metavar": self.metavar}
-        if self.read is _switch:
-            more = {"action": "store_true"}
-        if self.read is _texts:
-            more["action"] = "extend"
-        short = ["-o"] if name == "output" else []
-        parser.add_argument(*short, "--" + name.replace("_", "-"), help=self.help, **more)
-
-
-SHARED = {
-    "output": Flag(_output, "FORMAT", "table, wide or json"),
-    "registry": Flag(str, "FILE|URL", "a regCred file or an xlreg:// line"),
-    "node": Flag(str, "DIR", "the node's directory, made if it does not exist (default the user's own)"),
-    "protocol": Flag(_protocol, "GENERATION", "2.0, 1.9 or 1.8 (default 2.0)"),
-}
-"""The flags that every command has."""
-
-_ENDPOINT = Flag(_texts, "HOST:PORT", "where the others find it, repeatable")
-_OWN_ENDPOINT = Flag(
-    _texts, "HOST:PORT", "where the others find it, repeatable; INTERFACE:PORT or :PORT find the host"
-)
-_WAIT = Flag(seconds, "TIME", "such as 30s, for all members")
-_TICKETS = {
-    "ticket": Flag(str, "TICKET", "the cluster's ticket, or - to read it from standard input"),
-    "ticket_file": Flag(str, "FILE", "read the ticket from FILE"),
-}
-_NEW_NAME = Flag(
-    _name, "NAME", "of a node that is made now (default this machine's, if need be with digits of the key)"
-)
-
-
-@dataclass(frozen=True)
-class Form:
-    """What a command looks like: its argument, what it does, and its own flags."""
-
-    argument: str
-    help: str
-    flags: dict[str, Flag]
-
-
-COMMANDS = {
-    "join": Form(
-        "[NAME|TICKET]",
-        "become a member of a cluster, given by name, ID or ticket",
-        {
-            **_TICKETS,
-            "endpoint": _OWN_ENDPOINT,
-            "size": Flag(_number, "MEMBERS", "how many it must be made for"),
-            "create": Flag(_switch, "", "make it, of --size members, if it is not there"),
-            "wait": _WAIT,
-            "name": _NEW_NAME,
-            "allow_unverified": Flag(_switch, "", "take members of classic carriers too"),
-            "lease": Flag(seconds, "TIME", "for how long to be a member, such as 1h (default for good)"),
-            "fresh": Flag(_switch, "", "meet only members of this start, with --wait"),
-            "take_over": Flag(_switch, "", "take the place although another process has it"),
-            "label": Flag(_texts, "KEY=VALUE", "what to tell the others besides, repeatable"),
-        },
-    ),
-    "get": Form(
-        "[NAME|TICKET]",
-        "show who is in a cluster, given by name, ID or ticket",
-        {
-            **_TICKETS,
-            "wait": _WAIT,
-            "signed": Flag(str, "FILE", "write to FILE what the registry signs, for verify"),
-        },
-    ),
-    "verify": Form(
-        "FILE...",
-        "verify what get --signed has written, without asking the registry",
-        _TICKETS,
-    ),
-    "create": Form(
-        "[NAME]",
-        "make a cluster; without a name one is made up",
-        {
-            "size": Flag(_number, "MEMBERS", "how many it is made for, 2 to 1024"),
-            "endpoints": Flag(_number, "ADDRESSES", "how many each member must have"),
-            "unique": Flag(_switch, "", "append to the name what makes it new"),
-            "name": _NEW_NAME,
-        },
-    ),
-    "leave": Form("[NAME|TICKET]", "give up a place in a cluster", _TICKETS),
-    "node init": Form(
-        "DIR",
-        "make a node, with new keys or with keys you have",
-        {
-            "name": Flag(_name, "NAME", "its name (default this machine's, with digits of the key)"),
-            "endpoint": _ENDPOINT,
-            "key": Flag(str, "KIND", f"of new keys: {', '.join(KEY_KINDS)} (default {DEFAULT_KEY_KIND})"),
-            "sig_key": Flag(str, "FILE", "take the key for signatures from FILE"),
-            "comms_key": Flag(str, "FILE", "take the key for encryption from FILE"),
-            "cert_life": Flag(seconds, "TIME", "for how long its certificates are valid (default 2160h)"),
-        },
-    ),
-    "node show": Form("DIR", "show a node", {}),
-    "cred show": Form("FILE", "show registry credentials", {}),
-    "cred fetch": Form(
-        "HOST:PORT",
-        "get the credentials of a 2.0 registry from itself",
-        {
-            "sig": Flag(str, "FINGERPRINT", "of the registry's key, SHA256:…; without it you are asked"),
-            "out": Flag(str, "FILE", "write to FILE (default standard output)"),
-        },
-    ),
-    "cred url": Form("FILE", "print the xlreg:// line by which a registry is found and known", {}),
-}
-
-_GROUPS = {"node": "make and show nodes", "cred": "show and fetch registry credentials"}
 _ALONE = ("node init", "node show", "cred show", "cred fetch", "cred url")  # these need no registry
+_TICKET_SAYS = ("size", "endpoints", "unique", "print_join")  # what create is not told besides a ticket
 
 
-def _parser() -> _Parser:
-    shared = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    for name, flag in SHARED.items():
-        flag.add(shared, name)
-    parser = _Parser(
-        prog=PROGRAM,
-        parents=[shared],
-        allow_abbrev=False,
-        description="Join clusters, show and make them.",
-        epilog="Every flag can be set in the environment: --registry is XLREG_REGISTRY, and so on. "
-        "Exit codes: 0 done, 1 refused or failed, 2 usage, 3 deadline passed, 130 interrupted.",
-    )
-    parser.add_argument("-v", "--version", action="version", version=f"xlreg {__version__}")
-    names = "|".join(dict.fromkeys(command.split()[0] for command in COMMANDS))
-    top = parser.add_subparsers(dest="command", required=True, metavar=names)
-    groups: dict[str, Any] = {}
-    for command, form in COMMANDS.items():
-        group, _, action = command.rpartition(" ")
-        if group and group not in groups:
-            made = top.add_parser(group, help=_GROUPS[group], allow_abbrev=False)
-            actions = "|".join(c.split()[1] for c in COMMANDS if c.startswith(group + " "))
-            groups[group] = made.add_subparsers(dest="action", required=True, metavar=actions)
-        sub = groups.get(group, top).add_parser(
-            action, help=form.help, parents=[shared], allow_abbrev=False, argument_default=argparse.SUPPRESS
-        )
-        more: dict[str, Any] = {"metavar": form.argument.strip("[].")}
-        if form.argument.startswith("["):
-            more |= {"nargs": "?", "default": ""}
-        if form.argument.endswith("..."):
-            more["nargs"] = "+"
-        sub.add_argument("files" if "FILE..." in form.argument else "argument", **more)
-        for name, flag in form.flags.items():
-            flag.add(sub, name)
-    return parser
-
-
-def wants_json(args: Sequence[str]) -> bool:
-    """Report whether JSON is asked for, also by a command line that is wrong."""
-    found = os.environ.get("XLREG_OUTPUT", "")
-    for i, arg in enumerate(args):
-        if arg in ("-o", "--output"):
-            found = "".join(args[i + 1 : i + 2])
-        elif arg.startswith(("--output=", "-o")):
-            found = arg.removeprefix("--output").removeprefix("-o").removeprefix("=")
-    return found == "json"
-
-
-_MAX_TICKET = 16 << 10
-
-
-def _is_ticket_argument(text: str) -> bool:
-    """Report whether an argument stands for a ticket: names and IDs never look like one."""
-    return text == "-" or pasted(text).startswith(PREFIX)
-
-
-def _take_ticket(given: dict[str, Any]) -> bool:
-    """Put a ticket that stands where a name can be where it belongs; whether the line itself gives one."""
-    said = [name for name in ("ticket", "ticket_file") if given.get(name)]
-    if _is_ticket_argument(given.get("argument", "")) and given["command"] in ("join", "get", "leave"):
-        given["ticket"], given["argument"] = given.pop("argument"), ""
-        said.append("argument")
-    if len(said) > 1:
-        raise UsageError("more than one ticket: give it once")
-    if said and given.get("argument"):
-        raise UsageError("a ticket names its cluster: leave the NAME away")
-    if said == ["ticket_file"]:
-        given["ticket"] = ""  # so that none of the environment comes before it
-    elif said:
-        given["ticket_file"] = ""
-    return bool(said)
-
-
-def _one_line(text: str) -> str:
-    """Return the line of a ticket, which no file can be meant by.
-
-    Raises:
-        TicketError: It is none.
-    """
-    if not is_ticket(text):
-        raise TicketError(f"want a line that begins with {PREFIX} and has cluster= in it")
-    return text
-
-
-def _warn_of_readers(path: str, ticket: Ticket) -> None:
-    """Warn if others can read a secret. Some systems hand secrets to programs in such files."""
-    secret = ticket.kind in (TicketKind.OWNER, TicketKind.INVITE)
-    if secret and Path(path).stat().st_mode & 0o077:
-        logging.getLogger("xlreg").warning(
-            "others may read the ticket in %s, which is a secret: run chmod 600 %s", path, path
-        )
-
-
-@dataclass
+@dataclass(repr=False)
 class Command:
-    """A command line, checked as far as it alone tells."""
+    """A command line, checked as far as it alone tells. What it was given may be secret, and is not shown."""
 
     command: str
     argument: str = ""
     files: Sequence[str] = ()
+    program: Sequence[str] = ()  # what join starts
     output: str = "table"
     registry: str = ""
     node: str = ""
@@ -326,10 +45,13 @@ class Command:
     size: int = 0
     create: bool = False
     unique: bool = False
-    wait: float = 0.0
+    print_join: bool = False
+    wait: float | None = None
+    watch: bool = False
     name: str | None = None
     allow_unverified: bool = False
     key: str = ""
+    key_: bool = False
     sig_key: str = ""
     comms_key: str = ""
     cert_life: float = DEFAULT_LIFE.total_seconds()
@@ -340,8 +62,15 @@ class Command:
     fresh: bool = False
     take_over: bool = False
     label: Sequence[str] = ()
-    ticket: str = ""
-    ticket_file: str = ""
+    dir: str = ""
+    on_change: str = ""
+    uses: int = 0
+    for_: float | None = None
+    secret: bool = False
+    ban: bool = False
+    yes: bool = False
+    said: frozenset[str] = frozenset()  # the flags of the line itself, and not of the environment
+    source: TicketSource = field(default_factory=TicketSource)
     taken: Ticket | None = None  # the ticket that all of this leads to
 
     @classmethod
@@ -350,23 +79,66 @@ class Command:
 
         Raises:
             UsageError: It is wrong.
+            TicketError: The ticket is none.
         """
-        given = vars(_parser().parse_args(args))
-        given["command"] = " ".join(filter(None, [given["command"], given.pop("action", "")]))
-        own = _take_ticket(given)
-        for name, flag in {**SHARED, **COMMANDS[given["command"]].flags}.items():
-            variable = f"XLREG_{name.upper()}"
-            text = os.environ.get(variable, "")
-            if not text or name in given:
-                continue
-            try:
-                given[name] = flag.read(text)
-            except argparse.ArgumentTypeError as err:
-                raise UsageError(f"{variable}: {err}") from None
-        command = cls(**given)
-        command._load_ticket(own)
+        given, rest, program = read(args)
+        said = frozenset(given)
+        form = COMMANDS[given["command"]]
+        ticket = [rest.pop(0)] if form.takes_ticket and rest and is_ticket_argument(rest[0]) else [""]
+        source = TicketSource.of(given.pop("ticket", ""), given.pop("ticket_file", ""), *ticket)
+        _add_environment(given)
+        line, file = given.pop("ticket", ""), given.pop("ticket_file", "")
+        if not source:
+            source = TicketSource(line, "" if line else file)
+        command = cls(**given, said=said, source=source, program=program)
+        command._take_arguments(rest)
+        command._load_ticket()
         command._check()
         return command
+
+    def _take_arguments(self, rest: Sequence[str]) -> None:
+        """Take what is no flag, and refuse what is too little or too much."""
+        wants = COMMANDS[self.command].wants
+        if wants.endswith("..."):
+            if not rest:
+                raise UsageError(f"missing {wants.rstrip('.')}")
+            self.files = rest
+            return
+        if wants == PLACE and self.source.own and rest:
+            raise UsageError("a ticket names its cluster: leave the NAME away")
+        if len(rest) > bool(wants):
+            raise UsageError(f"unexpected argument {quote(shown(rest[bool(wants)]))}")
+        if wants and not rest and PLACE not in wants:
+            raise UsageError(f"missing {wants}")
+        self.argument = rest[0] if rest else ""
+
+    def _load_ticket(self) -> None:
+        """Read the ticket, if one is given. What the command line says counts before the environment."""
+        form = COMMANDS[self.command]
+        if not form.takes_ticket:
+            return
+        named = (PLACE in form.wants and self.argument) or (
+            self.command == "verify" and "registry" in self.said
+        )
+        if self.source.own and "registry" in self.said:
+            raise UsageError("the ticket says which registry it is: leave --registry away")
+        if self.source and (self.source.own or not named):
+            self._check_ticket_flags()
+            self.taken = self.source.load()
+        elif PLACE not in form.wants and self.command != "verify":
+            raise UsageError(
+                "give a ticket: as TICKET, with --ticket-file FILE, in XLREG_TICKET, or - for standard input"
+            )
+
+    def _check_ticket_flags(self) -> None:
+        """Refuse flags that say what a ticket does, before standard input is read."""
+        if self.command == "join" and self.create:
+            raise UsageError("--create: a ticket says whether it can create the cluster: leave it away")
+        for flag in _TICKET_SAYS:
+            if self.command == "create" and flag in self.said:
+                raise UsageError(
+                    f"--{flag.replace('_', '-')}: the ticket says what the cluster is like: leave it away"
+                )
 
     def _check(self) -> None:
         for text in self.endpoint:
@@ -378,44 +150,24 @@ class Command:
         if self.command in _ALONE:
             self._check_alone()
             return
-        if self.command != "verify":
+        if PLACE in COMMANDS[self.command].wants or self.command == "ticket new":
             self._check_cluster()
-        if self.fresh and not self.wait:
-            raise UsageError("--fresh: say how long to wait for the others with --wait TIME")
-        _ = self.labels
-        if self.classic and (self.taken or self.lease or self.fresh or self.signed):
-            raise UsageError("tickets, leases, fresh starts and signatures need protocol 2.0")
-        if self.classic and (self.unique or self.command == "leave"):
-            raise UsageError(f"{'--unique' if self.unique else 'leave'}: needs protocol 2.0")
+        self._check_invite()
+        self._check_seat()
+        self._check_get()
+        self._check_classic()
         if not self.registry and not self.taken:
             raise UsageError("say which registry with --registry FILE|URL, or in XLREG_REGISTRY")
 
-    def _load_ticket(self, own: bool) -> None:
-        """Read the ticket, if one is given. What the command line says counts before the environment."""
-        optional = COMMANDS[self.command].flags.keys() >= _TICKETS.keys()
-        if not optional or (not own and (self.argument or (self.command == "verify" and self.registry))):
-            return
-        try:
-            if self.ticket == "-":
-                self.taken = Ticket.load(_one_line(sys.stdin.read(_MAX_TICKET)))
-            elif self.ticket:
-                self.taken = Ticket.load(_one_line(self.ticket))
-            elif self.ticket_file:
-                self.taken = Ticket.load(Path(self.ticket_file))
-                _warn_of_readers(self.ticket_file, self.taken)
-        except TicketError as err:
-            raise UsageError(str(err)) from None
-
     def _check_cluster(self) -> None:
-        if not self.argument and not self.taken and self.command != "create":
+        making = self.command in ("create", "ticket new")
+        if not self.argument and not self.taken and not making:
             raise UsageError(
                 f"{self.command}: want a NAME, or a ticket: as TICKET, with --ticket-file FILE, "
                 "in XLREG_TICKET, or - for standard input"
             )
-        if self.taken and (self.create or self.size):
-            raise UsageError("--create and --size: a ticket says them: leave them away")
         _ = self.ref
-        if self.command == "create" and not self.size:
+        if making and not self.size and not self.taken:
             raise UsageError("say how many members with --size N")
         if self.size and not limits.MIN_CLUSTER <= self.size <= limits.MAX_CLUSTER:
             raise UsageError(f"--size {self.size}: want {limits.MIN_CLUSTER} to {limits.MAX_CLUSTER}")
@@ -425,6 +177,40 @@ class Command:
             raise UsageError("--create needs --size N")
         if self.create and self.ref.id is not None:
             raise UsageError("--create needs a name: an ID is the registry's to give")
+
+    def _check_invite(self) -> None:
+        if not 0 <= self.uses <= limits.MAX_USES:
+            raise UsageError(f"--uses {self.uses}: want 1 to {limits.MAX_USES}, or 0 for any number")
+
+    def _check_seat(self) -> None:
+        """Look at what only a program that is started gives sense."""
+        if self.lease and not self.program:
+            raise UsageError("--lease is kept for as long as COMMAND runs: give one after --")
+        if self.on_change and not self.program:
+            raise UsageError("--on-change is for as long as COMMAND runs: give one after --")
+        if self.fresh and not self.wait and not self.program:
+            raise UsageError("--fresh waits for the others: say how long with --wait TIME")
+        if self.program and self.wait == 0:
+            raise UsageError("--wait 0: COMMAND is started when all members are there: give it a time")
+        if any("{{" in arg for arg in self.program):
+            raise UsageError("COMMAND: templates are for the Go program: read the environment instead")
+        _ = self.labels
+
+    def _check_get(self) -> None:
+        if self.watch and (self.wait or self.signed):
+            raise UsageError("--watch goes on for ever: leave --wait and --signed away")
+        if self.signed and self.wait:
+            raise UsageError("--signed is of this moment: leave --wait away")
+
+    def _check_classic(self) -> None:
+        if not self.classic:
+            return
+        if self.fresh or self.lease or self.label or self.take_over:
+            raise UsageError("--fresh, --lease, --label and --take-over: need protocol 2.0")
+        if self.unique or self.command in ("leave", "compare", "verify", "ticket new"):
+            raise UsageError(f"{'--unique' if self.unique else self.command}: needs protocol 2.0")
+        if self.taken or self.signed or self.watch:
+            raise Needs20Error("tickets, watches and signatures: need protocol 2.0")
 
     def _check_alone(self) -> None:
         if self.key and self.key not in KEY_KINDS:
@@ -452,7 +238,14 @@ class Command:
         """What to tell the other members; None for nothing."""
         if not self.label:
             return None
-        pairs = dict(text.partition("=")[::2] for text in self.label)
+        pairs: dict[str, str] = {}
+        for text in self.label:
+            key, found, value = text.partition("=")
+            if not found:
+                raise UsageError(f"--label {quote(text)}: want KEY=VALUE")
+            if key in pairs:
+                raise UsageError(f"--label {key}: is there twice")
+            pairs[key] = value
         try:
             encode_labels({key: value.encode() for key, value in pairs.items()})
         except XlregError as err:
@@ -476,13 +269,15 @@ class Command:
             return self.taken.ref
         if self.command == "create" and not self.argument:
             return ClusterRef()
-        if _is_ticket_argument(self.argument):
+        if is_ticket_argument(self.argument):
             raise UsageError(f"{self.command}: want a NAME, and this is a ticket")
         with contextlib.suppress(XlregError):
             return ClusterRef(ClusterID.parse(self.argument))
         try:
             return ClusterRef(name=check_name(self.argument))
         except XlregError as err:
+            if shown(self.argument) != self.argument:
+                raise UsageError(f"cluster {quote(shown(self.argument))}: this is no name") from None
             raise UsageError(f"cluster {quote(self.argument)}: {err}") from None
 
     @property
@@ -495,3 +290,15 @@ class Command:
         except RuntimeError:
             raise NoHomeError("say which node with --node DIR: this user has no home directory") from None
         return Path(config, "xlreg", "node")
+
+
+def _add_environment(given: dict[str, Any]) -> None:
+    """Add the flags that are not given from the environment."""
+    for name, flag in {**SHARED, **COMMANDS[given["command"]].flags}.items():
+        text = os.environ.get(variable(name), "")
+        if not text or name in given:
+            continue
+        try:
+            given[name] = flag.read(text)
+        except argparse.ArgumentTypeError as err:
+            raise UsageError(f"{variable(name)}: {err}") from None

@@ -1,289 +1,136 @@
-"""What each command does. All return what to print."""
+"""What each command does. All return what to print, at once or as it comes."""
 
 from __future__ import annotations
 
-import contextlib
 import shlex
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from . import _atomicfile, _output, _seatfile, _sync
-from ._cmdline import Command, NoHomeError, UsageError
+from ._cmdline import Command
+from ._cmdsession import (
+    REQUEST_SECONDS,
+    WaitOverError,
+    ask_person,
+    asking,
+    registry_of,
+    session,
+    show_roster,
+    telling_of_the_wait,
+)
 from ._dial import Options
 from ._dialogue import in_session
+from ._flags import UsageError
 from ._flow import Request
-from ._pursuit import Progress
-from .client import Client, form, wait_members
+from ._grammar import PROGRAM
+from ._joining import compare, join
+from ._orders import delete, evict, reopen, revoke
+from ._ticketing import ticket_admit, ticket_invite, ticket_new, ticket_reader, ticket_show
+from ._watching import watch
+from .client import Client, wait_members
 from .errors import (
-    AddressError,
     DeadlineError,
     DocumentError,
     FingerprintError,
-    NodeError,
-    NodeExistsError,
-    NodeInUseError,
+    NotOwnerError,
     RegCredError,
     XlregError,
+    doing,
 )
-from .keys import Keys, parse_fingerprint, parse_private_key
-from .membership import Membership
+from .keys import Keys, parse_fingerprint, parse_private_key, public_ssh
 from .node import Node
 from .regcred import RegCred, Target
-from .roster import Roster
 from .signed import SignedRoster, verify_signed
-from .ticket import Ticket
+from .ticket import TicketKind
 from .version import Protocol
-from .vocabulary import ClusterAttrs, Endpoint
+from .vocabulary import Cluster, ClusterAttrs, Endpoint
 
-_REQUEST_SECONDS = 10.0  # for a command that does not wait for members
-_QUIET_SECONDS = 1.0  # a shorter wait is not worth a line
-_AGAIN_SECONDS = 30.0  # from one line about a wait to the next
-
-
-class WaitOverError(Exception):
-    """The time that --wait gave has passed."""
-
-
-class SeatKeptError(KeyboardInterrupt):
-    """A wait was interrupted after the node had joined."""
-
-
-def _target(command: Command) -> Ticket | Target:
-    """Return the registry, or the ticket that leads to it."""
-    return command.taken or Target.load(command.registry)
-
-
-def _open_node(command: Command) -> Node:
-    """Open the node, and make it if it does not exist."""
-    try:
-        node = Node.init(command.directory, name=command.name, only_here=not command.node)
-    except NodeExistsError:
-        node = Node.open(command.directory)
-    if command.name and command.name != node.name:
-        node.close()
-        raise UsageError(
-            f"--name {command.name}: the node in {command.directory} is called {node.name}, and nodes keep "
-            f"their names: make another with --node NEWDIR --name {command.name}"
-        )
-    return node
-
-
-def _open_creator(command: Command) -> Node:
-    """Open the node to create as.
-
-    The user's own may be where nothing can be kept, in a container for example, or be at
-    work. Then one that is forgotten is as good, as a cluster does not belong to its creator.
-    """
-    try:
-        return _open_node(command)
-    except (NoHomeError, NodeInUseError):
-        if command.node:
-            raise
-    except NodeError as err:
-        if command.node or not isinstance(err.__cause__, OSError):
-            raise
-    return Node(command.name or "creator")
-
-
-@contextlib.contextmanager
-def _asking(command: Command) -> Iterator[Node | None]:
-    """Open the node if one is needed: reading over 2.0 takes no identity."""
-    if command.command == "get" and not command.classic:
-        yield None
-        return
-    with _open_creator(command) if command.command == "create" else _open_node(command) as node:
-        yield node
-
-
-@contextlib.contextmanager
-def _telling_of_the_wait(command: Command) -> Iterator[None]:
-    """Say after a second, and then twice a minute, that the wait goes on. Scripts get the outcome alone."""
-    if not command.wait or command.output == "json":
-        yield
-        return
-    over, end = threading.Event(), time.monotonic() + command.wait
-    what = command.ref.name or f"{str(command.ref.id)[:12]}..."
-
-    def tell() -> None:
-        pause = _QUIET_SECONDS
-        while not over.wait(pause):
-            left = max(0.0, end - time.monotonic())
-            with contextlib.suppress(OSError, ValueError):
-                sys.stderr.write(f"xlreg: waiting for the members of {what}, {left:.0f} s left\n")
-                sys.stderr.flush()
-            pause = _AGAIN_SECONDS
-
-    telling = threading.Thread(target=tell, daemon=True)
-    telling.start()
-    try:
-        yield
-    finally:
-        over.set()
-        telling.join()
-
-
-@contextlib.contextmanager
-def _session(command: Command) -> Iterator[Client]:
-    """Open a session, as the node where that is needed, and have it registered."""
-    target = _target(command)
-    with (
-        _asking(command) as node,
-        Client.connect(target, node, protocol=command.protocol, timeout=_REQUEST_SECONDS) as client,
-    ):
-        if node is not None:
-            client.register(timeout=_REQUEST_SECONDS)
-        yield client
+_FIRST_PORT = 7001  # an example, as the examples in the docs have it
 
 
 def create(command: Command) -> str:
-    """Make a cluster."""
-    attrs = ClusterAttrs.UNIQUE if command.unique else ClusterAttrs.NONE
-    with _session(command) as client:
-        made = client.create(
-            command.argument,
-            command.size,
-            endpoint_count=command.endpoints,
-            attrs=attrs,
-            timeout=_REQUEST_SECONDS,
-        )
+    """Make a cluster, which with a ticket is the owner's."""
+    ticket, attrs = command.taken, ClusterAttrs.UNIQUE if command.unique else ClusterAttrs.NONE
+    if ticket is not None and ticket.kind is not TicketKind.OWNER:
+        with doing(f"create {ticket.cluster}"):
+            raise NotOwnerError
+    with session(command) as client:
+        if ticket is not None:
+            made = client.create(timeout=REQUEST_SECONDS)
+        else:
+            made = client.create(
+                command.argument,
+                command.size,
+                endpoint_count=command.endpoints,
+                attrs=attrs,
+                timeout=REQUEST_SECONDS,
+            )
+    if command.print_join:
+        return _print_join(command, made)
     if command.output == "json":
         return _output.encode({"cluster": _output.cluster_json(made)})
     return _output.cluster_text(made)
 
 
-def get(command: Command) -> str:
+def _print_join(command: Command, made: Cluster) -> str:
+    """Return the command that joins a cluster: which says all there is to know."""
+    registry = command.registry if command.classic else Target.load(command.registry).url
+    ends = ",".join(f":{_FIRST_PORT + i}" for i in range(max(1, made.endpoint_count)))
+    line = (
+        f"{PROGRAM} join {made.name} --registry {shlex.quote(registry)} --create --size {made.size} "
+        f"--endpoint {ends} --wait 5m"
+    )
+    if command.classic:
+        line += f" --protocol {command.protocol}"
+    if command.output == "json":
+        return _output.encode({"cluster": _output.cluster_json(made), "join": line})
+    return line + "\n"
+
+
+def get(command: Command) -> str | Iterator[str]:
     """Show the members of a cluster."""
+    if command.watch:
+        return watch(command)
     if command.signed:
-        with _session(command) as client:
-            signed = client.signed(command.ref, timeout=_REQUEST_SECONDS)
+        with session(command) as client:
+            signed = client.signed(command.ref, timeout=REQUEST_SECONDS)
         _atomicfile.write(Path(command.signed), signed.document, 0o644)
-        return _show(command, signed.roster)
+        return show_roster(command, signed.roster)
     if not command.wait:
-        with _session(command) as client:
-            return _show(command, client.members(command.ref, timeout=_REQUEST_SECONDS))
-    target = _target(command)
-    with _asking(command) as node, _telling_of_the_wait(command):
+        with session(command) as client:
+            return show_roster(command, client.members(command.ref, timeout=REQUEST_SECONDS))
+    target = registry_of(command)
+    with asking(command) as node, telling_of_the_wait(command):
         try:
             roster = wait_members(
                 target, command.ref, node=node, protocol=command.protocol, timeout=command.wait
             )
         except DeadlineError as err:
             raise WaitOverError(str(err)) from err
-    return _show(command, roster)
+    return show_roster(command, roster)
 
 
-class _JoinedError(Exception):
-    """Calls a formation off, as soon as the node has its place."""
-
-    def __init__(self, roster: Roster) -> None:
-        super().__init__()
-        self.roster = roster
+class ContradictionError(DocumentError):
+    """Two signed rosters convict their registry."""
 
 
-class _Watch:
-    """Knows how far a formation has come, and without a wait calls it off when the node has joined."""
-
-    def __init__(self, command: Command) -> None:
-        self._waits = bool(command.wait)
-        self.last: Progress | None = None
-
-    def __call__(self, now: Progress) -> None:
-        self.last = now
-        if isinstance(now.error, AddressError) and not self._waits:
-            raise now.error
-        if now.roster is not None and not self._waits:
-            raise _JoinedError(now.roster)
-
-
-def join(command: Command) -> str:
-    """Become a member: with a wait until all are there, without one at once."""
-    target, watch = _target(command), _Watch(command)
-    with _open_node(command) as node:
-        if not command.endpoint and not node.endpoints:
-            raise UsageError("say where the others find this member with --endpoint HOST:PORT")
-        try:
-            with _telling_of_the_wait(command):
-                formed = _form(command, target, node, watch)
-            formed.close()
-            return _seated(command, node, formed.roster)
-        except _JoinedError as done:
-            return _seated(command, node, done.roster)
-        except DeadlineError as err:
-            if command.wait:
-                raise WaitOverError(str(err)) from err
-            raise
-        except KeyboardInterrupt as err:
-            raise _kept(command, node, watch, err) from None
-
-
-def _seated(command: Command, node: Node, roster: Roster) -> str:
-    """Keep how the node has joined, and show who is there."""
-    me = roster.by_key(node.keys.sig_key)
-    kept = _kept_seat(command, node)
-    if me is not None:
-        seat = _seatfile.KeptSeat(me.token.run, command.lease or kept.lease, command.labels or kept.labels)
-        _seatfile.write(node, roster.cluster.name, seat)
-    return _show(command, roster)
-
-
-def _kept_seat(command: Command, node: Node) -> _seatfile.KeptSeat:
-    """Return what the node asked for when it last joined; of another start only the labels."""
-    kept = _seatfile.KeptSeat() if command.classic else _seatfile.read(node, command.ref.name)
-    if command.fresh or command.take_over:
-        return replace(kept, run=b"", lease=0.0)
-    return kept
-
-
-def _form(command: Command, target: Ticket | Target, node: Node, watch: _Watch) -> Membership:
-    kept = _kept_seat(command, node)
-    return form(
-        target,
-        node=node,
-        cluster=command.ref,
-        size=command.size,
-        advertise=command.endpoint,
-        join_only=not command.create and command.taken is None,
-        allow_unverified=command.allow_unverified,
-        lease=command.lease or kept.lease,
-        run=kept.run,
-        fresh=command.fresh,
-        take_over=command.take_over,
-        labels=command.labels or kept.labels,
-        timeout=command.wait or _REQUEST_SECONDS,
-        protocol=command.protocol,
-        progress=watch,
-    )
-
-
-def _kept(command: Command, node: Node, watch: _Watch, err: KeyboardInterrupt) -> KeyboardInterrupt:
-    """Return what to say of a wait that was interrupted: whoever has a place keeps it."""
-    last = watch.last
-    if last is None or last.roster is None:
-        return err
-    cluster = last.roster.cluster.name
-    text = f"{node.name} keeps its place in {cluster}: the same command goes on waiting"
-    if not command.classic:
-        flag = f" --node {shlex.quote(command.node)}" if command.node else ""
-        text += f", and 'xlreg leave {cluster}{flag}' gives it up"
-    return SeatKeptError(text)
-
-
-def verify(command: Command) -> str:
+def verify(command: Command) -> Iterator[str]:
     """Verify signed rosters, each on its own and then against the others."""
-    target, found = _target(command), []
+    target, found = registry_of(command), []
     for file in command.files:
         try:
             found.append(verify_signed(Path(file).read_bytes(), target))
         except DocumentError as err:
             raise DocumentError(f"{file}: {err}") from None
+    yield _show_documents(command, found)
     for i, one in enumerate(found):
         for j, other in enumerate(found[:i]):
             if one.contradicts(other):
-                raise DocumentError(_conviction(command.files[j], other, command.files[i], one))
+                raise ContradictionError(_conviction(command.files[j], other, command.files[i], one))
+
+
+def _show_documents(command: Command, found: Sequence[SignedRoster]) -> str:
     if command.output == "json":
         documents = [_output.document_json(f, s) for f, s in zip(command.files, found, strict=True)]
         return _output.encode({"documents": documents})
@@ -301,24 +148,18 @@ def _conviction(one: str, first: SignedRoster, two: str, second: SignedRoster) -
 
 def leave(command: Command) -> str:
     """Give up a place."""
-    target = _target(command)
+    target = registry_of(command)
     with (
         Node.open(command.directory) as node,
-        Client.connect(target, node, protocol=command.protocol, timeout=_REQUEST_SECONDS) as client,
+        Client.connect(target, node, protocol=command.protocol, timeout=REQUEST_SECONDS) as client,
     ):
-        client.login(timeout=_REQUEST_SECONDS)
-        left = client.cluster(command.ref, timeout=_REQUEST_SECONDS)
-        client.leave(left, timeout=_REQUEST_SECONDS)
+        client.login(timeout=REQUEST_SECONDS)
+        left = client.cluster(command.ref, timeout=REQUEST_SECONDS)
+        client.leave(left, timeout=REQUEST_SECONDS)
         _seatfile.forget(node, left.name)
     if command.output == "json":
         return _output.encode({"cluster": _output.cluster_json(left)})
     return f"left {left.name}\n"
-
-
-def _show(command: Command, roster: Roster) -> str:
-    if command.output == "json":
-        return _output.encode(_output.roster_json(roster))
-    return _output.roster_text(roster, wide=command.output == "wide")
 
 
 # Nodes.
@@ -345,7 +186,10 @@ def node_init(command: Command) -> str:
 def node_show(command: Command) -> str:
     """Show a node."""
     with Node.load(command.argument) as node:
-        return _show_node(command, node)
+        if not command.key_:
+            return _show_node(command, node)
+        line = public_ssh(node.keys.sig.public_key())
+    return _output.encode({"key": line}) if command.output == "json" else line + "\n"
 
 
 def _show_node(command: Command, node: Node) -> str:
@@ -381,8 +225,8 @@ def cred_fetch(command: Command) -> str:
             digest = parse_fingerprint(command.sig)
         except FingerprintError as err:
             raise UsageError(f"--sig: {err}") from None
-        with Client.connect(Target.of((endpoint,), digest), timeout=_REQUEST_SECONDS) as client:
-            cred = client.registry(timeout=_REQUEST_SECONDS)
+        with Client.connect(Target.of((endpoint,), digest), timeout=REQUEST_SECONDS) as client:
+            cred = client.registry(timeout=REQUEST_SECONDS)
     else:
         cred = _claimed(endpoint)
         _ask_trust(endpoint, cred.fingerprint)
@@ -394,7 +238,7 @@ def cred_fetch(command: Command) -> str:
 def _claimed(endpoint: Endpoint) -> RegCred:
     """Return what a registry says of itself. It has to match the handshake, but nobody vouches for it."""
     options = Options(Target((endpoint,), ""), unknown=True)
-    request = Request(lambda limit: in_session(options, limit, lambda d: d.registry(limit)), _REQUEST_SECONDS)
+    request = Request(lambda limit: in_session(options, limit, lambda d: d.registry(limit)), REQUEST_SECONDS)
     return _sync.perform(request)
 
 
@@ -405,12 +249,11 @@ def _ask_trust(endpoint: Endpoint, sig: str) -> None:
             f"nobody is here to be asked, and the registry at {endpoint} only claims to have the key {sig}: "
             "give the fingerprint it should have with --sig"
         )
-    sys.stderr.write(
+    trusted = ask_person(
         f"The registry at {endpoint} says its key is\n\n  {sig}\n\n"
         "It is the right one only if that is what its operator told you.\nTrust it? [y/N] "
     )
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+    if not trusted:
         raise _NotTrustedError("not trusted, nothing fetched")
 
 
@@ -422,12 +265,22 @@ def _show_cred(command: Command, cred: RegCred) -> str:
     return _output.encode(_output.cred_json(cred)) if command.output == "json" else _output.cred_text(cred)
 
 
-COMMANDS: dict[str, Callable[[Command], str]] = {
+COMMANDS: dict[str, Callable[[Command], str | Iterator[str]]] = {
     "create": create,
     "get": get,
     "join": join,
     "leave": leave,
     "verify": verify,
+    "compare": compare,
+    "ticket new": ticket_new,
+    "ticket invite": ticket_invite,
+    "ticket admit": ticket_admit,
+    "ticket reader": ticket_reader,
+    "ticket show": ticket_show,
+    "evict": evict,
+    "revoke": revoke,
+    "reopen": reopen,
+    "delete": delete,
     "node init": node_init,
     "node show": node_show,
     "cred show": cred_show,

@@ -79,11 +79,10 @@ class Dialogue:
         self.next_key = session.next_key
         if self.next_key is not None:
             log.warning(
-                "registry has a new sig key, for which the known one vouches until %s: take %s into the "
-                "configuration in place of %s",
-                f"{self.next_key.until:%Y-%m-%d %H:%M} UTC",
+                "the registry has a new key, %s, for which the one that you know vouches until %s: "
+                "get its new credentials before then",
                 self.next_key.fingerprint,
-                self.options.target.fingerprint,
+                f"{self.next_key.until:%Y-%m-%d}",
             )
 
     @classmethod

@@ -369,21 +369,6 @@ class NotOwnerError(XlregError):
         super().__init__(text)
 
 
-class OtherRosterError(XlregError):
-    """Another member sees another cluster at the same revision: their registry shows them different ones.
-
-    Attributes:
-        name: The name of the other member.
-    """
-
-    def __init__(self, name: str, revision: int, ours: str, theirs: str) -> None:
-        """Make the error, with the sums of both as people compare them."""
-        super().__init__(
-            f"{quote(name)} sees another cluster at revision {revision}: sum {theirs}, here it is {ours}"
-        )
-        self.name = name
-
-
 class DocumentError(XlregError):
     """A signed roster is not what it has to be, or not signed by the registry that is known."""
 

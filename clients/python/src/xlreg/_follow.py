@@ -59,11 +59,12 @@ class Follower:
                 if roster is not None:
                     return roster
                 continue
+            # Whoever is called off does not come back from the pause, and has nothing to tell.
+            if not (yield from self._backoff.pause(limit, min(retry_of(failure), LONGEST_RETRY))):
+                raise failure
             if str(failure) != self._logged:
                 self._logged = str(failure)
                 log.warning("%s is watched again: %s", self._ref, failure)
-            if not (yield from self._backoff.pause(limit, min(retry_of(failure), LONGEST_RETRY))):
-                raise failure
 
     def _ask(self, limit: Limit) -> Flow[Roster | None]:
         """Ask once; None if nothing is different."""

@@ -60,6 +60,7 @@ class Plan:
     fresh: bool = False
     lease: float = 0.0
     take_over: bool = False
+    no_wait: bool = False
 
     @property
     def node(self) -> Node:
@@ -115,6 +116,8 @@ class Plan:
             raise ValueError(f"lease of {self.lease} s: want 0 or more")
         if self.classic and (self.fresh or self.lease or self._ticket):
             raise Needs20Error("tickets, leases and fresh starts: need protocol 2.0")
+        if self.fresh and self.no_wait:
+            raise ValueError("a fresh start waits for the others")
         self.admission()
 
 
@@ -222,6 +225,8 @@ class _Formation(Pursuit[Formed]):
         """Join, and wait for the others; again each time that the cluster begins its next epoch."""
         while True:
             cluster = yield from self._patiently(lambda: self._enter(dialogue, ref, limit), limit)
+            if self._plan.no_wait:
+                return (yield from self._see(dialogue, ClusterRef.of(cluster), limit))
             waiter = Waiter(dialogue, ClusterRef.of(cluster), self._size, self._seen, self._place)
             try:
                 roster = yield from self._wait(waiter, limit)
@@ -230,6 +235,14 @@ class _Formation(Pursuit[Formed]):
                 continue
             self._place.check(roster)
             return roster
+
+    def _see(self, dialogue: Dialogue, ref: ClusterRef, limit: Limit) -> Flow[Roster]:
+        """Return who is there now."""
+        roster = yield from dialogue.members(replace(ref, key=self._ref.key), limit)
+        self._note(roster)
+        if self._place.run:
+            self._place.check(roster)
+        return roster
 
     def _enter(self, dialogue: Dialogue, ref: ClusterRef, limit: Limit) -> Flow[Cluster]:
         """Take a seat."""

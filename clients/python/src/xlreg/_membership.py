@@ -17,7 +17,8 @@ from ._form import Formed
 from ._mtls import TLSConnection
 from ._wire.messages import Message
 from .changes import Change
-from .comparison import ALPN, Comparison, Other, Seen, answer, ask
+from .compared import Comparison, Other
+from .comparison import ALPN, Seen, answer, ask
 from .errors import (
     ClosedError,
     Needs20Error,
@@ -32,7 +33,6 @@ from .errors import (
 )
 from .node import Node
 from .roster import Member, Roster
-from .sums import short_sum
 from .vocabulary import NO_KEY, Cluster, ClusterRef
 
 _KEPT_SUMS = 64  # of revisions, for members that have not heard of the last ones yet
@@ -206,17 +206,23 @@ class BaseMembership:
         Raises:
             OtherRosterError: One sees another cluster.
         """
-        ours, same, unknown = Seen.of(self._roster), [], []
+        ours = Seen.of(self._roster)
+        same: list[Member] = []
+        others: list[Other] = []
+        unknown: list[Other] = []
         for member, theirs in seen.items():
             if isinstance(theirs, XlregError):
                 unknown.append(Other(member, error=theirs))
             elif theirs.revision != ours.revision:
-                unknown.append(Other(member, theirs.revision))
+                unknown.append(Other(member, theirs.revision, theirs.sum))
             elif theirs == ours:
                 same.append(member)
             else:
-                raise OtherRosterError(member.name, ours.revision, short_sum(ours.sum), short_sum(theirs.sum))
-        return Comparison(self._roster, tuple(same), tuple(unknown))
+                others.append(Other(member, theirs.revision, theirs.sum))
+        found = Comparison(self._roster, tuple(same), tuple(others), tuple(unknown))
+        if others:
+            raise OtherRosterError(found)
+        return found
 
     def _is_behind(self, seen: Iterable[Seen | XlregError]) -> bool:
         revision = self._roster.state.revision

@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from .keys import fingerprint, public_pem
+from .keys import fingerprint, kind_of, public_pem
 from .node import Node
 from .regcred import RegCred
 from .roster import Member, Roster
 from .signed import SignedRoster
 from .version import Protocol
-from .vocabulary import Cluster
+from .vocabulary import Cluster, ClusterKey
 
 _SHORT_ID = 12  # characters of an ID that tell it from others by eye
 
@@ -25,7 +25,7 @@ _SHORT_ID = 12  # characters of an ID that tell it from others by eye
 
 def cluster_json(cluster: Cluster) -> dict[str, Any]:
     """Return a cluster."""
-    key = {"key": _key_text(cluster)} if cluster.key else {}
+    key = {"key": key_text(cluster.key)} if cluster.key else {}
     return {
         "id": str(cluster.id),
         "name": cluster.name,
@@ -36,8 +36,9 @@ def cluster_json(cluster: Cluster) -> dict[str, Any]:
     }
 
 
-def _key_text(cluster: Cluster) -> str:
-    return base64.urlsafe_b64encode(cluster.key).decode().rstrip("=")
+def key_text(key: ClusterKey) -> str:
+    """Return the public key of a cluster or an invite."""
+    return base64.urlsafe_b64encode(key).decode().rstrip("=")
 
 
 def roster_json(roster: Roster) -> dict[str, Any]:
@@ -64,13 +65,14 @@ def document_json(file: str, signed: SignedRoster) -> dict[str, Any]:
         "epoch": roster.state.epoch,
         "revision": roster.state.revision,
         "sum": roster.short_sum,
-        "signed": _moment_json(signed.signed),
+        "signed": moment_json(signed.signed),
         "pinned": roster.pinned,
         "members": len(roster.members),
     }
 
 
-def _moment_json(at: datetime) -> str:
+def moment_json(at: datetime) -> str:
+    """Return a moment, in UTC."""
     fraction = f".{at.microsecond:06}".rstrip("0") if at.microsecond else ""
     return f"{at:%Y-%m-%dT%H:%M:%S}{fraction}Z"
 
@@ -87,13 +89,18 @@ def _member_json(member: Member) -> dict[str, Any]:
     }
     if not member.verified:
         shown["unverified"] = True
-    if member.labels:
-        shown["labels"] = {key: value.decode("utf-8", "replace") for key, value in member.labels.items()}
+    shown |= labels_json(member)
     if member.token.lease:
         shown["leaseMillis"] = round(member.token.lease * 1000)
     if member.token.seen is not None:
-        shown["seen"] = _moment_json(member.token.seen)
+        shown["seen"] = moment_json(member.token.seen)
     return shown
+
+
+def labels_json(member: Member) -> dict[str, Any]:
+    """Return the labels of a member, if it has some."""
+    labels = {key: value.decode("utf-8", "replace") for key, value in member.labels.items()}
+    return {"labels": labels} if labels else {}
 
 
 def node_json(node: Node) -> dict[str, Any]:
@@ -142,7 +149,7 @@ def cluster_text(cluster: Cluster) -> str:
         ("endpoints", str(cluster.endpoint_count)),
         ("attrs", f"{int(cluster.attrs):#x}"),
     ]
-    return _table(rows)
+    return table(rows)
 
 
 def node_text(node: Node) -> str:
@@ -151,11 +158,16 @@ def node_text(node: Node) -> str:
         ("name", node.name),
         ("directory", str(node.directory)),
         ("sig key", node.keys.fingerprint),
-        ("key bits", str(node.keys.sig.key_size)),
-        ("endpoints", _endpoints(node.endpoints)),
+        ("key bits", _bits(node)),
+        ("endpoints", endpoints_text(node.endpoints)),
         *((f"id at {r.name}", str(r.id)) for r in node.registrations),
     ]
-    return _table(rows)
+    return table(rows)
+
+
+def _bits(node: Node) -> str:
+    """Return how large a node's keys are, and of which kind unless that is the usual one."""
+    return f"{node.keys.sig.key_size}{' (P-256)' if kind_of(node.keys.sig) == 'p256' else ''}"
 
 
 def cred_text(cred: RegCred) -> str:
@@ -164,28 +176,33 @@ def cred_text(cred: RegCred) -> str:
         ("name", cred.name),
         ("id", str(cred.id)),
         ("version", str(cred.version)),
-        ("endpoints", _endpoints(cred.endpoints)),
+        ("endpoints", endpoints_text(cred.endpoints)),
         ("sig key", cred.fingerprint),
     ]
-    return _table([*rows, ("url", cred.url)] if cred.protocol is Protocol.V20 else rows)
+    return table([*rows, ("url", cred.url)] if cred.protocol is Protocol.V20 else rows)
 
 
 def roster_text(roster: Roster, *, wide: bool = False) -> str:
     """Return a roster, in lines that fit the terminal unless everything is wanted."""
     cluster = roster.cluster
-    count = f"{len(roster.members)} of {cluster.size}" if cluster.size else f"{len(roster.members)}"
     shown = str(cluster.id) if wide else _short(str(cluster.id))
-    text = f"cluster {cluster.name}  {shown}\n{count} members\n{_state_text(roster, wide)}"
+    text = f"cluster {cluster.name}  {shown}\n{count_text(roster)}\n{_state_text(roster, wide)}"
     if not roster.members:
         return text
     return f"{text}\n{_wide(roster) if wide else _fitting(roster)}"
+
+
+def count_text(roster: Roster) -> str:
+    """Return how many are there."""
+    of = f" of {roster.cluster.size}" if roster.cluster.size else ""
+    return f"{len(roster.members)}{of} members"
 
 
 def _state_text(roster: Roster, wide: bool) -> str:
     """Return what there is to say of a cluster over 2.0 besides its members."""
     text = ""
     if roster.cluster.key:
-        key = _key_text(roster.cluster)
+        key = key_text(roster.cluster.key)
         text += f"key {key if wide else _short(key)}{_pin_text(roster)}\n"
     if wide and roster.state.revision:
         text += f"epoch {roster.state.epoch}, revision {roster.state.revision}\n"
@@ -210,8 +227,8 @@ def document_text(file: str, signed: SignedRoster) -> str:
         ("sum", roster.short_sum),
     ]
     if roster.cluster.key:
-        rows.append(("key", _key_text(roster.cluster) + _pin_text(roster)))
-    return _table(rows)
+        rows.append(("key", key_text(roster.cluster.key) + _pin_text(roster)))
+    return table(rows)
 
 
 def _short(text: str) -> str:
@@ -224,9 +241,9 @@ def _wide(roster: Roster) -> str:
         ("INDEX", "NAME", "ID", "ENDPOINTS", "SIG KEY", "JOINED", *heads, "VERIFIED")
     ]
     for m in roster.members:
-        first = (str(m.index), m.name, str(m.id), _endpoints(m.endpoints), fingerprint(m.token.sig_key))
+        first = (str(m.index), m.name, str(m.id), endpoints_text(m.endpoints), fingerprint(m.token.sig_key))
         rows.append((*first, _moment(m.token.joined), *cells(m), _yes(m.verified)))
-    return _table(rows)
+    return table(rows)
 
 
 def _moment(at: datetime | None) -> str:
@@ -274,12 +291,12 @@ def _narrow(roster: Roster, now: datetime, stacked: bool) -> str:
     heads, cells = _extras(roster, lambda at: _age(at, now))
     rows: list[tuple[str, ...]] = [("INDEX", "NAME", "ENDPOINTS", "JOINED", *heads, "VERIFIED")]
     for m in roster.members:
-        first, others = _endpoints(m.endpoints), m.endpoints[1:] if stacked else ()
+        first, others = endpoints_text(m.endpoints), m.endpoints[1:] if stacked else ()
         if others:
             first = str(m.endpoints[0])
         rows.append((str(m.index), m.name, first, _age(m.token.joined, now), *cells(m), _yes(m.verified)))
         rows += [("", "", endpoint) for endpoint in others]
-    return _table(rows)
+    return table(rows)
 
 
 def _paragraph(member: Member, now: datetime) -> str:
@@ -301,7 +318,8 @@ def _age(then: datetime | None, now: datetime) -> str:
     return f"{ago // 86400}d ago"
 
 
-def _endpoints(endpoints: Sequence[str]) -> str:
+def endpoints_text(endpoints: Sequence[str]) -> str:
+    """Return addresses."""
     return ",".join(endpoints) or "-"
 
 
@@ -309,7 +327,7 @@ def _yes(so: bool) -> str:
     return "yes" if so else "no"
 
 
-def _table(rows: Sequence[Sequence[str]]) -> str:
+def table(rows: Sequence[Sequence[str]]) -> str:
     """Return rows, which may end early, with their cells below each other and no blanks at the end."""
     columns = max(map(len, rows))
     widths = [max(len(row[i]) for row in rows if i < len(row)) + 2 for i in range(columns)]

@@ -19,6 +19,7 @@ from .errors import (
     NoSuchClusterNameError,
     ProtocolError,
     RegistryError,
+    RegistryFullError,
     SessionEndedError,
     TooManyRequestsError,
     TryLaterError,
@@ -33,7 +34,7 @@ LONGEST_RETRY = 60.0  # however long a registry says to wait
 _STEADY = 10.0  # after a session that lasted so long the pauses begin anew
 
 # There was no connection or it broke, or the registry says to come back later.
-PASSING = (UnreachableError, SessionEndedError, TryLaterError, TooManyRequestsError)
+PASSING = (UnreachableError, SessionEndedError, TryLaterError, TooManyRequestsError, RegistryFullError)
 # Nothing notices what is changed on its way over a classic carrier, in either direction: a
 # message that makes no sense here, or made none there, may be one that was damaged.
 _DAMAGED = (ProtocolError, BadTagError, IllFormedTokenError, BadSignatureError)

@@ -12,13 +12,48 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn, TextIO
 
 from . import errors
-from ._cmdline import Command, UsageError, wants_json
-from ._commands import COMMANDS, SeatKeptError, WaitOverError
+from ._cmdline import Command
+from ._cmdsession import SeatKeptError, WaitOverError
+from ._commands import COMMANDS, ContradictionError
+from ._flags import UsageError
+from ._grammar import wants_json
+from ._joining import SeenOtherwiseError
+from ._launch import ProgramError
 from .errors import RegistryError, UnreachableError, XlregError
 
 DONE, FAILED, USAGE, DEADLINE, INTERRUPTED = 0, 1, 2, 3, 130
 
 _ADVICE: Sequence[tuple[type[XlregError], str]] = (
+    (ContradictionError, "keep both files, they are the proof; trust this registry no more"),
+    (
+        errors.DocumentError,
+        "see that --registry or the ticket is that of the registry which signed it, and that the file is "
+        "whole",
+    ),
+    (
+        errors.OtherRosterError,
+        "keep what 'xlreg get --signed' writes on each machine, and compare the files with 'xlreg verify'",
+    ),
+    (errors.NewEpochError, "start it again, and it joins the new epoch"),
+    (errors.NotOwnerError, "ask the cluster's owner"),
+    (
+        errors.MemberIDInUseError,
+        "if the other one is a copy of this machine, make a new node for one of them with --node NEWDIR; if "
+        "it is an old start of this program, stop it or say --take-over",
+    ),
+    (
+        errors.AdmissionRefusedError,
+        "ask the cluster's owner for an invite, or for a ticket for this node",
+    ),
+    (
+        errors.OrdersChangedError,
+        "the owner's ticket was used elsewhere at the same time: look with 'xlreg get' and order again",
+    ),
+    (
+        errors.RegistryFullError,
+        "ask the registry's operator for more room, or delete clusters that are not needed",
+    ),
+    (errors.KeyNotAdmittedError, "this registry takes the keys that it was started with, and no others"),
     (errors.NoSuchClusterIDError, "make the cluster with 'xlreg create'"),
     (
         errors.NoSuchClusterNameError,
@@ -38,9 +73,6 @@ _ADVICE: Sequence[tuple[type[XlregError], str]] = (
     (errors.TryLaterError, "if that goes on, see whether the registry's disk is full"),
     (errors.OriginalRegistryError, "say which with --protocol"),
     (errors.Needs20Error, "leave --protocol away, if the registry speaks 2.0"),
-    (errors.TwinError, "give each machine a node of its own, or say --take-over if you mean this one"),
-    (errors.AdmissionRefusedError, "ask the cluster's owner for a ticket"),
-    (errors.KeyNotAdmittedError, "ask the registry's operator to admit this node's key"),
     (errors.AddressError, "give with --endpoint an address where the others reach this member"),
     (errors.UnverifiedError, "let those members join over 2.0, or accept them with --allow-unverified"),
     (errors.ClockError, "set the clock, or have it set by NTP"),
@@ -147,18 +179,33 @@ def _warnings(as_json: bool) -> Iterator[None]:
         log.removeHandler(handler)
 
 
+def _perform(command: Command) -> None:
+    """Do what a command says, and print what comes of it, as it comes."""
+    try:
+        texts = COMMANDS[command.command](command)
+        for text in [texts] if isinstance(texts, str) else texts:
+            _print(text)
+    except SeenOtherwiseError as err:
+        _print(err.shown)
+        if err.__cause__ is not None:
+            raise err.__cause__ from None
+        raise
+
+
 def run(args: Sequence[str]) -> int:
     """Execute one command line, and return its exit code. Errors go to standard error, one line each."""
     failure: BaseException
     try:
         with _warnings(wants_json(args)):
             command = Command.parse(args)
-            _print(COMMANDS[command.command](command))
+            _perform(command)
             return DONE
     except UsageError as err:
         code, failure = USAGE, err
     except WaitOverError as err:
         code, failure = DEADLINE, err
+    except ProgramError as err:
+        code, failure = err.status, err
     except SeatKeptError as err:
         code, failure = INTERRUPTED, KeyboardInterrupt(f"interrupted; {err}")
     except KeyboardInterrupt:

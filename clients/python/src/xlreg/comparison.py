@@ -11,7 +11,7 @@ from ._codec import Framing
 from ._flow import Connect, Disconnect, Flow, Limit, Receive, Send
 from ._wire.messages import Message, Op
 from ._wire.requests import new_get, new_sum, new_unknown_cluster
-from .errors import HandshakeError, ProtocolError, XlregError, doing, quote
+from .errors import HandshakeError, ProtocolError, doing, quote
 from .roster import Member, Roster
 from .sums import LENGTH
 from .version import Protocol
@@ -20,37 +20,6 @@ from .vocabulary import ClusterRef, Endpoint
 ALPN = "xlreg-sum/1"
 """What a connection between members speaks that is for comparing."""
 _CHUNK = 64 << 10
-
-
-@dataclass(frozen=True)
-class Other:
-    """A member of which it is not known whether it sees the same cluster.
-
-    Attributes:
-        member: The member.
-        revision: The revision that it told of; 0 if it told of none.
-        error: Why it is not known; None if it is only of another revision.
-    """
-
-    member: Member
-    revision: int = 0
-    error: XlregError | None = None
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What the other members see.
-
-    Attributes:
-        roster: What this node sees, with the revision and the sum that were compared.
-        same: Who sees the same.
-        unknown: Of whom it is not known: who cannot be asked, does not answer such
-            questions, or has another revision.
-    """
-
-    roster: Roster
-    same: tuple[Member, ...]
-    unknown: tuple[Other, ...]
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ._errors import *  # noqa: F403  # what is public there is public here
-from ._errors import DeadlineError, RegistryError, XlregError
+from ._errors import DeadlineError, RegistryError, XlregError, quote
+from .compared import Comparison
 from .roster import Roster
 from .vocabulary import Cluster
 
@@ -184,3 +185,21 @@ for _kind in sorted(set(_below(XlregError)), key=lambda kind: getattr(kind, "cod
     _kind.__module__ = __name__  # where users find it, and where unpickling looks for it
     if issubclass(_kind, RegistryError) and vars(_kind).get("code"):
         KINDS[_kind.code] = _kind
+
+
+class OtherRosterError(XlregError):
+    """Another member sees another cluster at the same revision: their registry shows them different ones.
+
+    Attributes:
+        name: The name of the other member; of several the first.
+        comparison: What all of them see.
+    """
+
+    def __init__(self, comparison: Comparison) -> None:
+        """Make the error, of a comparison with another in it."""
+        first, roster = comparison.other[0], comparison.roster
+        super().__init__(
+            f"{quote(first.member.name)} sees another cluster at revision {first.revision}: "
+            f"sum {first.short_sum}, here it is {roster.short_sum}"
+        )
+        self.name, self.comparison = first.member.name, comparison

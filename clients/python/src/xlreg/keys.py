@@ -144,6 +144,27 @@ def marshal_ssh(key: PublicKey) -> bytes:
     return b"".join(struct.pack(">I", len(f)) + f for f in fields)
 
 
+def public_ssh(key: PublicKey) -> str:
+    """Return a key as SSH writes it on one line: the algorithm's name, and the encoded key in base64."""
+    form = marshal_ssh(key)
+    return f"{_cut_ssh(form)[0].decode()} {base64.b64encode(form).decode()}"
+
+
+def parse_public_ssh(line: str) -> PublicKey:
+    """Read what public_ssh writes, perhaps followed by a comment.
+
+    Raises:
+        PublicKeyError: It is not the one form of a key that members can have.
+    """
+    try:
+        key = serialization.load_ssh_public_key(line.strip().encode())
+    except (ValueError, UnsupportedAlgorithm):
+        raise PublicKeyError("ill-formed public key: not in the form of SSH") from None
+    if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
+        raise PublicKeyError("ill-formed public key: of a kind that members cannot have")
+    return parse_public_key(public_der(key), limits.MODERN_KEYS)
+
+
 def _mpint(n: int) -> bytes:
     return n.to_bytes(n.bit_length() // 8 + 1, "big")
 

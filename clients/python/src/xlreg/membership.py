@@ -14,7 +14,8 @@ from ._flow import Limit, Request
 from ._form import Formed
 from ._membership import BaseMembership
 from .changes import Change
-from .comparison import ALPN, Comparison, Seen, framing
+from .compared import Comparison
+from .comparison import ALPN, Seen, framing
 from .errors import (
     ClosedError,
     XlregError,
@@ -143,7 +144,8 @@ class Membership(BaseMembership):
             timeout: Seconds for each of them.
 
         Raises:
-            OtherRosterError: One sees another cluster at the same revision; it names it.
+            OtherRosterError: One sees another cluster at the same revision; it names it, and has
+                the whole comparison.
             UnverifiedError: Members have no certificate to be known by.
         """
         seen = self._ask_all(timeout)

@@ -9,6 +9,7 @@ import enum
 import hashlib
 import struct
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
@@ -20,6 +21,7 @@ from .signatures import lp
 from .vocabulary import NO_KEY, ClusterKey, SigKey
 
 _CREATE, _INVITE = b"xlreg create 2.0\x00", b"xlreg invite 2.0\x00"
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _ADMIT, _ORDER = b"xlreg admit 2.0\x00", b"xlreg order 2.0\x00"
 
 
@@ -57,8 +59,33 @@ class Seed:
         raise TypeError("a seed is not for pickling")
 
 
+_SMALL_ORDER = frozenset(
+    map(
+        bytes.fromhex,
+        (
+            "00" * 32,
+            "01" + "00" * 31,
+            "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+            "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+            "ec" + "ff" * 30 + "7f",
+            "ed" + "ff" * 30 + "7f",
+            "ee" + "ff" * 30 + "7f",
+        ),
+    )
+)
+"""The y coordinates of the points that times 8 are none, 0 and 1 in both of their encodings.
+
+By such a key anybody can sign, and libraries take that, as RFC 8032 allows."""
+
+
+def _is_small_order(key: bytes) -> bool:
+    return key[:-1] + bytes([key[-1] & 0x7F]) in _SMALL_ORDER  # the rest is the sign of x
+
+
 def signed_by(key: bytes, signature: bytes, text: bytes) -> bool:
-    """Report whether a signature of a text verifies by an Ed25519 key."""
+    """Report whether a signature of a text verifies by an Ed25519 key by which not anybody can sign."""
+    if len(key) != 32 or _is_small_order(key):
+        return False
     try:
         Ed25519PublicKey.from_public_bytes(key).verify(signature, text)
     except (InvalidSignature, ValueError):
@@ -81,6 +108,14 @@ class Invite:
     not_after: int = 0
     uses: int = 0
     sig: bytes = field(default=b"", repr=False)
+
+    @property
+    def end(self) -> datetime | None:
+        """When it ends; None for no end, or one that no calendar has."""
+        try:
+            return _EPOCH + timedelta(milliseconds=self.not_after) if self.not_after else None
+        except OverflowError:
+            return None
 
     def text(self, cluster: str, cluster_key: bytes) -> bytes:
         """Return what the owner signs."""

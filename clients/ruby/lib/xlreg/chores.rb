@@ -13,7 +13,13 @@ module Xlreg
                                    key: @command[:key]) { |node| show_node(node) }
     end
 
-    def node_show = show_node(Node.load(@command.argument))
+    def node_show
+      node = Node.load(@command.argument)
+      return show_node(node) unless @command.key_alone?
+
+      line = PublicKey.line(node.keys.sig_key)
+      @output.json? ? Output.encode('key' => line) : "#{line}\n"
+    end
 
     def show_node(node)
       ends = node.endpoints.map(&:to_s)

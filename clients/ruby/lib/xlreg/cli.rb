@@ -6,6 +6,10 @@ require_relative 'output'
 require_relative 'status_line'
 require_relative 'chores'
 require_relative 'ticketing'
+require_relative 'ordering'
+require_relative 'reading'
+require_relative 'joining'
+require_relative 'launching'
 
 module Xlreg
   # `xlreg-rb`, for people without the Go program: its commands, flags, exit codes and JSON.
@@ -13,6 +17,10 @@ module Xlreg
   class CLI
     include Chores
     include Ticketing
+    include Ordering
+    include Reading
+    include Joining
+    include Launching
 
     DONE = 0
     FAILED = 1
@@ -20,21 +28,35 @@ module Xlreg
     DEADLINE = 3
     INTERRUPTED = 130
     REQUEST_SECONDS = 10.0 # for a command that does not wait for members
+    FIRST_PORT = 7001 # in examples
+    # What to do about an error that does not say so itself; nil is nothing.
     ADVICE = {
+      ContradictionError => 'keep both files, they are the proof; trust this registry no more',
+      DocumentError => 'see that --registry or the ticket is that of the registry which signed it, and that the ' \
+                       'file is whole',
+      OtherRosterError => "keep what 'xlreg-rb get --signed' writes on each machine, and compare the files with " \
+                          "'xlreg-rb verify'",
+      NewEpochError => 'start it again, and it joins the new epoch',
+      NotOwnerError => "ask the cluster's owner",
+      MemberIDInUseError => 'if the other one is a copy of this machine, make a new node for one of them with ' \
+                            '--node NEWDIR; if it is an old start of this program, stop it or say --take-over',
+      AdmissionRefusedError => "ask the cluster's owner for an invite, or for a ticket for this node",
+      OrdersChangedError => "the owner's ticket was used elsewhere at the same time: look with 'xlreg-rb get' and " \
+                            'order again',
+      RegistryFullError => "ask the registry's operator for more room, or delete clusters that are not needed",
+      KeyNotAdmittedError => 'this registry takes the keys that it was started with, and no others',
       NoSuchClusterIDError => "make the cluster with 'xlreg create'",
       NoSuchClusterNameError => "make the cluster with 'xlreg create', or with 'xlreg join --create --size N'",
       TooFewEndpointsError => 'give more with --endpoint HOST:PORT',
-      MemberNameInUseError => 'use a node with another name',
+      MemberNameInUseError => "join as a new node of another name: 'xlreg-rb join CLUSTER --node NEWDIR --name NAME'",
       IDInUseError => 'use a new node directory, or the keys that this ID belongs to',
       ClusterFullError => 'take another cluster, or let a member leave',
       ClusterSizeError => 'ask for the size it has, or take another name',
-      TooManyRequestsError => 'wait, or have the operator raise the limit',
+      TooManyRequestsError => "if that goes on, ask the registry's operator for a higher limit",
       TryLaterError => "if that goes on, see whether the registry's disk is full",
       OriginalRegistryError => 'say which with --protocol',
       Needs20Error => 'leave --protocol away, if the registry speaks 2.0',
-      UnverifiedError => 'let them join over 2.0, or say --allow-unverified if you take them as they are',
-      TicketError => 'ask the owner of the cluster',
-      AdmissionRefusedError => 'ask the owner of the cluster for an invite',
+      UnverifiedError => 'let those members join over 2.0, or accept them with --allow-unverified',
       AddressError => 'give with --endpoint an address where the others reach this member',
       NotARegistryError => 'see that --registry is the right one',
       ClockError => 'set the clock of this machine, or wait until it is',
@@ -67,9 +89,10 @@ module Xlreg
     # @api private
     def self.json?(arguments)
       format = ENV.fetch('XLREG_OUTPUT', '')
-      arguments.each_with_index do |argument, i|
+      own = arguments.take_while { |argument| argument != '--' }
+      own.each_with_index do |argument, i|
         given = argument[/\A(?:-o=?|--output=)(.+)\z/, 1]
-        given = arguments[i + 1].to_s if %w[-o --output].include?(argument)
+        given = own[i + 1].to_s if %w[-o --output].include?(argument)
         format = given if given
       end
       format == 'json'
@@ -81,6 +104,7 @@ module Xlreg
       when UsageError then USAGE
       when WaitOver then DEADLINE
       when SignalException then INTERRUPTED
+      when ProgramError then error.status
       when Error, SystemCallError, ArgumentError then FAILED
       end
     end
@@ -132,16 +156,14 @@ module Xlreg
 
     # @return [String, nil] what an interrupted wait leaves behind; nil if that is nothing
     def kept_seat
-      return unless @formation&.standing == :joined
+      return unless @formation&.standing == :joined && !@command.fresh?
 
       name = cluster_name
-      kept = "#{@node_name} keeps its place in #{name}: the same command goes on waiting"
+      kept = "#{@node_name} keeps its seat in #{name}: run the same command again to go on waiting"
       return kept if @command.protocol&.classic?
 
       where = @command[:node] ? " --node #{@command[:node]}" : ''
-      return "#{kept}, and 'xlreg-rb leave#{where}' with the ticket gives it up" if ticket
-
-      "#{kept}, and 'xlreg-rb leave #{name}#{where}' gives it up"
+      "#{kept}, and 'xlreg-rb leave #{ticket ? 'TICKET' : name}#{where}' gives it up"
     end
 
     private
@@ -153,102 +175,58 @@ module Xlreg
     def cluster_name = ticket ? ticket.cluster : @command.argument
 
     def create
-      attrs = @command.unique? ? ClusterAttrs::UNIQUE : ClusterAttrs::NONE
+      raise NotOwnerError.new.while_doing("create #{ticket.cluster}") unless ticket.nil? || ticket.owner?
+
       made = session(REQUEST_SECONDS) do |client|
-        client.create(@command.ref.name, size: @command.size, endpoint_count: @command.endpoints, attrs: attrs,
-                                         timeout: REQUEST_SECONDS)
+        client.create(cluster_name.to_s, **creation, timeout: REQUEST_SECONDS)
       end
-      @output.cluster(made)
+      @command.print_join? ? @output.join_command(made, join_command(made)) : @output.cluster(made)
     end
 
-    def get
-      return show(wait) if @command.wait.positive?
-      return follow if @command.watch?
-      return save_signed if @command[:signed]
+    def creation
+      return { size: ticket.size, endpoint_count: ticket.endpoint_count, owner: ticket.owner } if ticket
 
-      show(session(REQUEST_SECONDS) { |client| client.members(ref, timeout: REQUEST_SECONDS) })
+      attrs = @command.unique? ? ClusterAttrs::UNIQUE : ClusterAttrs::NONE
+      { size: @command.size, endpoint_count: @command.endpoints, attrs: attrs }
     end
 
-    def join
-      with_node do |node|
-        if @command.endpoint.empty? && node.endpoints.empty?
-          raise UsageError, 'say where the others find this member with --endpoint HOST:PORT'
-        end
-
-        show(@command.wait.positive? ? form(node) : place(node))
-      end
-    end
-
-    def leave
-      left = Node.open(@command.node) do |node|
-        limit = Limit.new(REQUEST_SECONDS)
-        Client.open(target, node: node, protocol: @command.protocol, timeout: limit.left) do |client|
-          client.login(timeout: limit.left)
-          client.cluster(ref, timeout: limit.left).tap { |cluster| client.leave(cluster, timeout: limit.left) }
-        end
-      end
-      @output.json? ? @output.cluster(left) : "left #{left.name}\n"
-    end
-
-    # Joins and waits for the others.
-    def form(node)
-      limit = Limit.new(@command.wait)
-      status(limit) do |line|
-        @node_name = node.name
-        @formation = Formation.new(plan(node), line.method(:show), follow: line.visible?, settled: method(:doubt))
-        @formation.run(limit).roster
-      end
-    rescue DeadlineError => e
-      raise WaitOver, e.message
-    end
-
-    # Joins without waiting: the formation is called off as soon as the node has its place.
-    def place(node)
-      told = ->(progress) { throw :placed, progress.roster if progress.roster }
-      plan = plan(node)
-      formation = Formation.new(plan, told, settled: method(:doubt))
-      roster = catch(:placed) { return formation.run(Limit.new(REQUEST_SECONDS)).roster }
-      Membership.check_verified(roster, plan.options, plan.allow_unverified)
-    end
-
-    def plan(node)
-      options = Options.of(target, node: node, protocol: @command.protocol)
-      plan = Plan.new(options: options, ref: ref, size: @command.size, advertise: @command.endpoint,
-                      join_only: !@command.create? && !ticket&.owner?, labels: @command.labels,
-                      allow_unverified: @command.allow_unverified?, fresh: @command.fresh?)
-      ticket ? plan.by(ticket) : plan
-    end
-
-    # Waits for the whole roster.
-    def wait
-      limit = Limit.new(@command.wait)
-      as_reader do |node|
-        options = Options.of(target, node: node, protocol: @command.protocol)
-        status(limit) do |line|
-          Awaiting.new(options, ref, 0, line.method(:show), follow: line.visible?).run(limit)
-        end
-      end
-    rescue DeadlineError => e
-      raise WaitOver, e.message
+    # Returns the command that joins a cluster, which says all there is to know: where the registry is and how to know
+    # it, the name, and the size. The ports are examples.
+    def join_command(cluster)
+      classic = @command.protocol&.classic?
+      registry = classic ? @command[:registry] : target.url
+      ends = Array.new([1, cluster.endpoint_count].max) { |i| ":#{FIRST_PORT + i}" }.join(',')
+      "xlreg-rb join #{cluster.name} --registry '#{registry}' --create --size #{cluster.size} --endpoint #{ends} " \
+        "--wait 5m#{" --protocol #{@command.protocol}" if classic}"
     end
 
     def status(limit, &) = StatusLine.run(@err, limit, cluster_name, quiet: @output.json?, &)
 
-    # Runs the block with nil where reading needs no node.
-    def as_reader(&) = @command.protocol&.classic? ? with_node(&) : yield(nil)
-
     # Runs the block with a session, as the node where that is needed, which is then registered.
     def session(seconds, &)
-      if @command.verb == 'get' && !@command.protocol&.classic?
-        return Client.open(target, protocol: @command.protocol, timeout: seconds, &)
-      end
+      return open_session(seconds, &) if @command.verb != 'create' && !@command.protocol&.classic?
 
       with_node do |node|
-        Client.open(target, node: node, protocol: @command.protocol, timeout: seconds) do |client|
+        open_session(seconds, node: node) do |client|
           client.register(timeout: seconds)
           yield client
         end
       end
+    end
+
+    def open_session(seconds, node: nil)
+      Client.open(target, node: node, protocol: @command.protocol, timeout: seconds) do |client|
+        tell_next_key(client.next_fingerprint, client.next_until)
+        yield client
+      end
+    end
+
+    # Says that the registry has another key than the one that is known, which vouches for it for some time.
+    def tell_next_key(fingerprint = nil, last = nil)
+      return unless fingerprint
+
+      note("the registry has a new key, #{fingerprint}, for which the one that you know vouches until " \
+           "#{last.getutc.strftime('%Y-%m-%d')}: get its new credentials before then")
     end
 
     def with_node

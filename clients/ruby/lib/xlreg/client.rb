@@ -77,9 +77,10 @@ module Xlreg
     # Makes a cluster. If the name exists, what exists is returned and nothing changed. The registry must
     # know the node: register or log in first.
     # @param name [String] its name; empty, or with ClusterAttrs::UNIQUE, the registry makes it new
-    # @param size [Integer] how many members it is for, 2 to 64
+    # @param size [Integer] how many members it is for, 2 to 1024
     # @param endpoint_count [Integer] how many endpoints each member must have, 1 to 16
     # @param attrs [Integer] bits of ClusterAttrs
+    # @param owner [OwnerKey, nil] the key of its owner, as the owner's ticket has it; nil is an open cluster
     # @param timeout [Numeric, nil]
     # @return [Cluster]
     # @raise [ClusterSizeError] it exists with another size; its cluster is what exists
@@ -87,8 +88,8 @@ module Xlreg
     # @raise [Needs20Error] over a classic carrier there is no unique name
     # @raise [RegistryError] the registry refuses
     # @raise [SessionEndedError] the session is over
-    def create(name = '', size:, endpoint_count: 1, attrs: ClusterAttrs::NONE, timeout: nil)
-      wanted = Creation.new(name: name, size: size, endpoint_count: endpoint_count, attrs: attrs)
+    def create(name = '', size:, endpoint_count: 1, attrs: ClusterAttrs::NONE, owner: nil, timeout: nil)
+      wanted = Creation.new(name: name, size: size, endpoint_count: endpoint_count, attrs: attrs, owner: owner)
       call(timeout) { |limit| @dialogue.create(wanted, limit) }
     end
 

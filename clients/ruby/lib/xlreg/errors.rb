@@ -64,6 +64,7 @@ module Xlreg
   #     │   ├── CertificateError
   #     │   ├── RegCredError              has line
   #     │   └── TicketError               no ticket, or one that is not for this; shows no secret
+  #     │       └── NotOwnerError           only the owner's can do this
   #     └── NodeError                   a node's directory: says which file, and the remedy
   #         ├── NodeExistsError
   #         ├── NoNodeError

@@ -144,7 +144,18 @@ module Xlreg
   class UnverifiedError < MembersError; end
 
   # Members see another cluster at the same revision: the registry lies to them or to this node.
-  class OtherRosterError < MembersError; end
+  class OtherRosterError < MembersError
+    # @return [Comparison, nil] what every member sees
+    attr_reader :comparison
+
+    # @param text [String]
+    # @param members [Array<Member>]
+    # @param comparison [Comparison, nil]
+    def initialize(text = nil, members: [], comparison: nil)
+      super(text, members: members)
+      @comparison = comparison
+    end
+  end
 
   # A registry has signed two different rosters of one cluster and revision, which convicts it.
   class ContradictionError < Error; end
@@ -205,6 +216,11 @@ module Xlreg
 
   # Not a ticket, or one that is not for what was asked. The text shows nothing that could be secret.
   class TicketError < FormatError; end
+
+  # The ticket is not the owner's, and only the owner can do this.
+  class NotOwnerError < TicketError
+    DEFAULT = "only the owner's ticket can do this"
+  end
 
   # A node's directory cannot be used; the text names the file and the remedy.
   class NodeError < Error; end

@@ -19,11 +19,12 @@ module Xlreg
   # Which cluster to form, and as which node; see Xlreg.form.
   # @api private
   Plan = Struct.new(:options, :ref, :size, :join_only, :endpoint_count, :attrs, :listeners, :advertise,
-                    :allow_unverified, :ticket, :labels, :lease, :fresh, :take_over, keyword_init: true) do
+                    :allow_unverified, :ticket, :labels, :lease, :fresh, :take_over, :run, :no_wait,
+                    keyword_init: true) do
     include Value
 
     def initialize(size: 0, join_only: false, endpoint_count: 1, attrs: ClusterAttrs::NONE, listeners: [],
-                   advertise: [], allow_unverified: false, fresh: false, take_over: false, **rest)
+                   advertise: [], allow_unverified: false, fresh: false, take_over: false, no_wait: false, **rest)
       super
     end
 
@@ -41,7 +42,7 @@ module Xlreg
     end
 
     # @return [Boolean] whether something is asked for that classic carriers do not have
-    def modern? = [ticket, labels, lease].any? || fresh
+    def modern? = [ticket, labels, lease, run].any? || fresh
 
     # @return [Node]
     def node = options.node || raise(NeedsNodeError)
@@ -80,6 +81,10 @@ module Xlreg
     def check_seat
       raise Needs20Error if options.classic? && modern?
       raise ArgumentError, "lease of #{lease} s" unless lease.nil? || lease.positive?
+      raise ArgumentError, 'a fresh start waits for the others' if fresh && no_wait
+      return if run.nil? || run.bytesize.between?(1, Limits::MAX_RUN)
+
+      raise ArgumentError, "run of #{run.bytesize} bytes: want 1 to #{Limits::MAX_RUN}"
     end
   end
 
@@ -111,7 +116,7 @@ module Xlreg
       @last = nil # until the node has joined
       @standing = :apart
       @index = @heard_at = nil
-      @place = Place.new(key: plan.node.keys.sig_key, run: (Place.new_run unless plan.options.classic?))
+      @place = Place.new(key: plan.node.keys.sig_key, run: plan.options.classic? ? nil : plan.run || Place.new_run)
       @lease = nil # that holds
       @took_over = false
       @leave = plan.ticket&.admission(@place.key)&.encode
@@ -183,7 +188,7 @@ module Xlreg
       refuse_twin(dialogue, ref, limit)
       begin
         cluster = patiently(limit) { join(dialogue, ref, limit) }
-        wait(dialogue, cluster, limit)
+        @plan.no_wait ? look_around(dialogue, cluster, limit) : wait(dialogue, cluster, limit)
       rescue NewEpochError
         raise unless @plan.fresh
 
@@ -260,6 +265,11 @@ module Xlreg
       keep(waiter.last) if waiter&.last
     end
 
+    # Asks who is there now.
+    def look_around(dialogue, cluster, limit)
+      dialogue.members(ClusterRef.of(cluster).with(key: @ref.key), limit).tap { |roster| keep(roster) }
+    end
+
     def waited_epoch = (@place.epoch if @plan.fresh)
 
     # Creates the cluster or looks at the one that is there, and returns how to join it.
@@ -334,6 +344,9 @@ module Xlreg
   #   shows nobody an address of the last one. A single member that comes back to a cluster that runs on joins without
   # @param take_over [Boolean] take the node's seat although another process with its key, which shows signs of life,
   #   has it; without that it is a TwinError
+  # @param run [String, nil] 1 to 32 bytes that name this start of the program, for one that goes on where another has
+  #   stopped; by default new ones
+  # @param no_wait [Boolean] return as soon as the node has joined, whoever else is there
   # @param allow_unverified [Boolean] over 2.0, whether members may be among the others that have proved
   #   nothing; over a classic carrier nobody has
   # @param timeout [Numeric, nil] seconds; by default it waits for ever

@@ -98,6 +98,26 @@ module Xlreg
       der_of(n, e)
     end
 
+    # @param der [String] a public key
+    # @return [String] the line of it that OpenSSH has
+    def line(der)
+      form = to_ssh(der)
+      "#{ssh_fields(form).first} #{[form].pack('m0')}"
+    end
+
+    # Reads what line writes, perhaps followed by a blank and a comment.
+    # @param text [String]
+    # @return [String] the key in DER
+    # @raise [PublicKeyError] it is none
+    def from_line(text)
+      algorithm, digits, = text.split(' ', 3)
+      form = digits.to_s.unpack1('m0')
+      refuse('want the kind of a key, and the key in base64') unless ssh_fields(form).first == algorithm.to_s.b
+      algorithm == SSH_ALGORITHM ? from_ssh(form) : P256.from_ssh(form)
+    rescue ArgumentError => e
+      refuse(e.message)
+    end
+
     # @param der [String] a public key of whatever kind
     # @return [String] it as PEM
     def pem(der)

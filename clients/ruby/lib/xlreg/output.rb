@@ -1,11 +1,31 @@
 # frozen_string_literal: true
 
 require 'json'
+require_relative 'output_tickets'
 
 module Xlreg
   # What the command line prints: the same as the Go program, in tables and in JSON.
   # @api private
   class Output
+    include OutputTickets
+
+    # The columns that are there only if some member has something in them.
+    Extra = Struct.new(:seen, :labels) do
+      # @param members [Array<Member>]
+      def initialize(members)
+        super(members.any?(&:seen), members.any? { |member| !member.labels.empty? })
+      end
+
+      # @param seen [String]
+      # @param labels [String] empty if there are none
+      # @return [Array<String>] those that are shown
+      def cells(seen, labels)
+        labels = '-' if labels.empty?
+        [(seen if self.seen), (labels if self.labels)].compact
+      end
+    end
+    private_constant :Extra
+
     USUAL_WIDTH = 80
     AGES = { 's' => [1, 60], 'm' => [60, 3600], 'h' => [3600, 48 * 3600], 'd' => [86_400, Float::INFINITY] }.freeze
     private_constant :USUAL_WIDTH, :AGES
@@ -56,19 +76,23 @@ module Xlreg
     def cluster(cluster)
       fields({ 'cluster' => cluster_json(cluster) },
              [['name', cluster.name], ['id', cluster.id.to_s], ['size', cluster.size.to_s],
-              ['endpoints', cluster.endpoint_count.to_s], ['attrs', "0x#{cluster.attrs.to_s(16)}"]])
+              ['endpoints', cluster.endpoint_count.to_s], ['attrs', "0x#{cluster.attrs.to_s(16)}"],
+              *([['key', Ed25519.text(cluster.key)]] if cluster.key)])
+    end
+
+    # @param cluster [Cluster]
+    # @param command [String] that joins it
+    # @return [String]
+    def join_command(cluster, command)
+      json? ? Output.encode('cluster' => cluster_json(cluster), 'join' => command) : "#{command}\n"
     end
 
     # @param pairs [Array<Array(String, SignedRoster)>] files, and what is in them
     # @return [String]
     def documents(pairs)
-      shown = pairs.map { |file, signed| document_json(file, signed) }
-      return Output.encode('documents' => shown) if json?
+      return Output.encode('documents' => pairs.map { |file, signed| document_json(file, signed) }) if json?
 
-      shown.map do |one|
-        rows = one.merge('cluster' => one['cluster']['name']).map { |name, value| [name, value.to_s] }
-        align([['verified', one['file']], *rows.drop(1)])
-      end.join("\n")
+      pairs.map { |file, signed| align(document_rows(file, signed)) }.join("\n")
     end
 
     # @param change [Change]
@@ -76,7 +100,7 @@ module Xlreg
     def change(change)
       return Output.line(change_json(change)) if json?
 
-      at = @now.getlocal.strftime('%H:%M:%S')
+      at = Time.now.strftime('%H:%M:%S')
       marks = { '-' => change.went, '+' => change.came, '~' => change.changed }
       lines = marks.flat_map do |mark, members|
         members.map { |member| "#{at}  #{mark} #{member.name}  #{ends(member).join(',')}\n" }
@@ -99,12 +123,14 @@ module Xlreg
 
     private
 
+    # Says whether a cluster's key was known beforehand.
+    def pin(roster) = roster.pinned? ? '' : '  (not pinned)'
+
     # What there is to say of a cluster over 2.0 besides its members.
     def state(roster)
       wide = @format == 'wide'
       key = roster.cluster.key && Ed25519.text(roster.cluster.key)
-      pin = roster.pinned? ? '' : '  (not pinned)'
-      [("key #{wide ? key : "#{key[0, 12]}…"}#{pin}\n" if key),
+      [("key #{wide ? key : "#{key[0, 12]}…"}#{pin(roster)}\n" if key),
        ("epoch #{roster.state.epoch}, revision #{roster.state.revision}\n" if wide && roster.sum),
        ("sum #{roster.short_sum}\n" if roster.sum)].join
     end
@@ -121,6 +147,15 @@ module Xlreg
       { 'file' => file, 'cluster' => cluster_json(roster.cluster), 'epoch' => roster.state.epoch,
         'revision' => roster.state.revision, 'sum' => signed.short_sum, 'signed' => Text.time(signed.signed),
         'pinned' => roster.pinned?, 'members' => roster.members.size }
+    end
+
+    def document_rows(file, signed)
+      roster = signed.roster
+      key = roster.cluster.key
+      [['verified', file], ['cluster', roster.cluster.name], ['id', roster.cluster.id.to_s],
+       ['members', "#{roster.members.size} of #{roster.cluster.size}"], ['epoch', roster.state.epoch.to_s],
+       ['revision', roster.state.revision.to_s], ['signed', Text.time(signed.signed)], ['sum', signed.short_sum],
+       *([['key', "#{Ed25519.text(key)}#{pin(roster)}"]] if key)]
     end
 
     def change_json(change)
@@ -175,29 +210,45 @@ module Xlreg
     def fits?(text) = @width.nil? || text.each_line(chomp: true).all? { |line| line.size <= @width }
 
     def table(members, stacked:)
+      extra = Extra.new(members)
       rows = members.flat_map do |member|
         first, *others = stacked ? ends(member) : [ends(member).join(',')]
-        row = [member.index.to_s, member.name, first, age(member.token.joined), yes_no(member.verified?)]
+        row = [member.index.to_s, member.name, first, age(member.token.joined),
+               *extra.cells(age(member.seen), labels(member).join(',')), yes_no(member.verified?)]
         [row, *others.map { |one| ['', '', one] }]
       end
-      align([%w[INDEX NAME ENDPOINTS JOINED VERIFIED], *rows])
+      align([['INDEX', 'NAME', 'ENDPOINTS', 'JOINED', *extra.cells('SEEN', 'LABELS'), 'VERIFIED'], *rows])
+    end
+
+    # Returns the labels as people read them, in the order of their keys. A value that could be taken for something
+    # else, or could steer a terminal, is quoted.
+    def labels(member)
+      member.labels.sort.map do |key, value|
+        odd = value.empty? || value.match?(/[, "]/) || Text.printable(value) != value
+        "#{key}=#{odd ? Text.quote(value) : value}"
+      end
     end
 
     def ends(member) = member.endpoints.empty? ? ['-'] : member.endpoints.map(&:to_s)
 
     def wide_table(members)
+      extra = Extra.new(members)
       rows = members.map do |member|
-        joined = member.token.joined
         [member.index.to_s, member.name, member.id.to_s, ends(member).join(','),
-         PublicKey.fingerprint(member.token.sig_key), joined ? Text.time(joined) : '-', yes_no(member.verified?)]
+         PublicKey.fingerprint(member.token.sig_key), moment(member.token.joined),
+         *extra.cells(moment(member.seen), labels(member).join(',')), yes_no(member.verified?)]
       end
-      align([['INDEX', 'NAME', 'ID', 'ENDPOINTS', 'SIG KEY', 'JOINED', 'VERIFIED'], *rows])
+      align([['INDEX', 'NAME', 'ID', 'ENDPOINTS', 'SIG KEY', 'JOINED', *extra.cells('SEEN', 'LABELS'), 'VERIFIED'],
+             *rows])
     end
+
+    def moment(time) = time ? Text.time(time) : '-'
 
     def paragraphs(members)
       members.map do |member|
-        ends = member.endpoints.map { |one| "   #{one}\n" }.join
-        "#{member.index}  #{member.name}\n#{ends}   joined #{age(member.token.joined)}, " \
+        lines = [*member.endpoints, *labels(member)].map { |one| "   #{one}\n" }.join
+        seen = "seen #{age(member.seen)}, " if member.seen
+        "#{member.index}  #{member.name}\n#{lines}   joined #{age(member.token.joined)}, #{seen}" \
           "verified: #{yes_no(member.verified?)}\n"
       end.join
     end

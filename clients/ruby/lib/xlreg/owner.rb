@@ -7,10 +7,10 @@ module Xlreg
   #     Xlreg::Owner.new(ticket).evict(member)
   class Owner
     # @param ticket [Ticket, String] the owner's
-    # @raise [TicketError] it is another's
+    # @raise [NotOwnerError] it is another's
     def initialize(ticket)
       @ticket = Ticket.load(ticket)
-      raise TicketError, "only the owner's ticket can do this" unless @ticket.owner?
+      raise NotOwnerError unless @ticket.owner?
 
       @options = Options.of(@ticket)
     end

@@ -9,7 +9,15 @@ module Xlreg
     # What DER has before the 32 bytes of a private and of a public key.
     PRIVATE = ['302e020100300506032b657004220420'].pack('H*').freeze
     PUBLIC = ['302a300506032b6570032100'].pack('H*').freeze
-    private_constant :PRIVATE, :PUBLIC
+    # The y coordinates of the points that times 8 are none, 0 and 1 in both of their encodings. By such a key
+    # anybody can sign, and OpenSSL takes that, as RFC 8032 allows.
+    SMALL_ORDER = [
+      '00' * 32, "01#{'00' * 31}",
+      '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+      'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+      "ec#{'ff' * 30}7f", "ed#{'ff' * 30}7f", "ee#{'ff' * 30}7f"
+    ].map { |hex| [hex].pack('H*').freeze }.freeze
+    private_constant :PRIVATE, :PUBLIC, :SMALL_ORDER
 
     module_function
 
@@ -31,8 +39,17 @@ module Xlreg
     # @return [Boolean] whether it is the key's
     def signed?(key, text, signature)
       return false unless key.bytesize == KEY && signature.bytesize == SIGNATURE
+      return false if small_order?(key)
 
       Signatures.holds? { OpenSSL::PKey.read(PUBLIC + key.b).verify(nil, signature, text) }
+    end
+
+    # @param key [String] of 32 bytes
+    # @return [Boolean] whether anybody can sign by it
+    def small_order?(key)
+      y = key.b
+      y.setbyte(-1, y.getbyte(-1) & 0x7f) # the rest is the sign of x
+      SMALL_ORDER.include?(y)
     end
 
     # @param bytes [String]

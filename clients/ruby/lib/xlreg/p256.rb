@@ -48,6 +48,16 @@ module Xlreg
       [*SSH, der.byteslice((HEAD.bytesize - 1)..)].map { |field| Der.lp(field.b) }.join
     end
 
+    # @param form [String] what to_ssh returns
+    # @return [String] the key in DER
+    # @raise [PublicKeyError] it is no key on P-256
+    def from_ssh(form)
+      der = HEAD.byteslice(0...-1) + form.byteslice(-(COORDINATES + 1)..).to_s.b
+      parse(der)
+      PublicKey.refuse('not the one SSH form of the key') unless to_ssh(der) == form.b
+      der
+    end
+
     # @param signature [String]
     # @return [Boolean] whether it is two positive numbers in DER, minimal and with nothing behind them
     def minimal?(signature)

@@ -11,7 +11,7 @@ module Xlreg
     STEADY = 10.0 # after a session that lasted so long the pauses begin anew
     # Another session may not run into these: the registry was not reached, the connection broke, or the registry
     # said to come back later. A registry that refuses the node's certificate will do so again.
-    RETRYABLE = [UnreachableError, SessionEndedError, TryLaterError, TooManyRequestsError].freeze
+    RETRYABLE = [UnreachableError, SessionEndedError, TryLaterError, TooManyRequestsError, RegistryFullError].freeze
     # A classic carrier does not detect damage, so there a message that makes no sense may be a damaged one.
     DAMAGED = [ProtocolError, IllFormedTokenError, BadSignatureError].freeze
     private_constant :FIRST_PAUSE, :MOST_PAUSE, :LONGEST_RETRY, :STEADY, :RETRYABLE, :DAMAGED

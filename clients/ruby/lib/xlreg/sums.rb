@@ -35,11 +35,15 @@ module Xlreg
   #
   # @!attribute [r] same
   #   @return [Array<Member>] who see the same
+  # @!attribute [r] other
+  #   @return [Hash{Member => String}] who see another cluster, with the sum of that for people
   # @!attribute [r] unknown
   #   @return [Hash{Member => Error}] of whom it is not known: they cannot be asked, do not serve it, or have another
   #     revision, of which nothing can be said
-  Comparison = Struct.new(:same, :unknown, keyword_init: true) do
+  Comparison = Struct.new(:same, :other, :unknown, keyword_init: true) do
     include Value
+
+    def initialize(other: {}, **rest) = super
   end
 
   # The end of a comparison that asks.
@@ -80,13 +84,13 @@ module Xlreg
     # @raise [OtherRosterError]
     def self.compare(sums, answers)
       verdicts = answers.group_by { |answer| verdict(sums.at(answer.revision), answer) }
-      others = verdicts.fetch(:other, []).map(&:member)
-      unless others.empty?
-        names = others.map { |member| Text.quote(member.name) }.join(', ')
-        raise OtherRosterError.new("members see another cluster: #{names}", members: others)
-      end
+      others = verdicts.fetch(:other, []).to_h { |answer| [answer.member, Sum.short(answer.sum)] }
+      made = Comparison.new(same: verdicts.fetch(:same, []).map(&:member), other: others,
+                            unknown: unknown(verdicts.fetch(:unknown, [])))
+      return made if others.empty?
 
-      Comparison.new(same: verdicts.fetch(:same, []).map(&:member), unknown: unknown(verdicts.fetch(:unknown, [])))
+      names = others.keys.map { |member| Text.quote(member.name) }.join(', ')
+      raise OtherRosterError.new("members see another cluster: #{names}", members: others.keys, comparison: made)
     end
 
     # @api private

@@ -140,7 +140,7 @@ module Xlreg
     # @param uses [Integer] how many may, at most 1000; 0 is any number
     # @param not_after [Time, nil] when it ends; nil is never
     # @return [Ticket]
-    # @raise [TicketError] this is not the owner's
+    # @raise [NotOwnerError] this is not the owner's
     def invite(uses: 0, not_after: nil)
       made(inviter: owners.invite(cluster, uses: uses, not_after: not_after))
     end
@@ -148,7 +148,7 @@ module Xlreg
     # Makes a ticket by which one node becomes a member. There is no secret in it. Only the owner's can.
     # @param sig_key [String, Node] the node's public key, or the node
     # @return [Ticket]
-    # @raise [TicketError] this is not the owner's
+    # @raise [NotOwnerError] this is not the owner's
     def admit(sig_key)
       sig_key = sig_key.keys.sig_key if sig_key.is_a?(Node)
       made(admit: owners.admit(cluster, sig_key).sig)
@@ -179,7 +179,7 @@ module Xlreg
       raise TicketError, "#{what}: want #{range.min} to #{range.max}"
     end
 
-    def owners = owner || raise(TicketError, "only the owner's ticket can do this")
+    def owners = owner || raise(NotOwnerError)
 
     def made(**leave)
       Ticket.new(registry: registry, cluster: cluster, size: size, endpoint_count: endpoint_count, key: key, **leave)

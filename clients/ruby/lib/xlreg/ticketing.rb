@@ -1,19 +1,27 @@
 # frozen_string_literal: true
 
 module Xlreg
-  # The commands of the command line that deal with tickets, orders and signed rosters.
+  # The commands of the command line that make and show tickets.
   # @api private
   module Ticketing
+    NO_SUCH_KEY = "want a node's directory, or its public key as 'xlreg-rb node show DIR --key' prints it"
+    MOST_OF_A_KEY = 16 << 10 # bytes of a file that holds a public key
+    private_constant :NO_SUCH_KEY, :MOST_OF_A_KEY
+
     private
 
     # @return [Ticket, nil] what the command line, a file, the environment or standard input gives
     def ticket
       return unless @command.ticket?
 
-      @ticket ||= @command.ticket_file ? ticket_in(@command.ticket_file) : Ticket.parse(Pasted.clean(ticket_line))
+      @ticket ||= @command.ticket_file ? ticket_in(@command.ticket_file) : ticket_of(@command.ticket_text)
     end
 
-    def ticket_line = @command.ticket_text == '-' ? @input.read.to_s : @command.ticket_text
+    def ticket_of(line)
+      return Ticket.parse(Pasted.clean(line)) unless line == '-'
+
+      Text.doing('standard input') { Ticket.parse(Pasted.clean(@input.read(Limits::MAX_REQUEST).to_s)) }
+    end
 
     def ticket_in(path)
       found = Ticket.read(path)
@@ -24,116 +32,80 @@ module Xlreg
     end
 
     def ticket_new
-      give(Ticket.new_owner(target, @command.argument, size: @command.size, endpoint_count: @command.endpoints))
+      give(Ticket.new_owner(modern_target, @command.argument, size: @command.size, endpoint_count: @command.endpoints))
+    end
+
+    # Returns the registry, which has to speak 2.0: the others know no tickets.
+    def modern_target
+      cred = target.cred
+      return target if cred.nil? || !cred.protocol.classic? || @command.protocol == Protocol::V20
+
+      raise RegCredError, "#{@command[:registry]} is of a registry of version #{cred.version}, which knows no " \
+                          'tickets; if it has been upgraded since, say --protocol 2.0'
     end
 
     def ticket_invite
       life = @command[:for]
-      give(ticket.invite(uses: @command[:uses] || 0, not_after: life && (Time.now + life)))
+      give(ticket.invite(uses: @command.uses, not_after: life&.positive? ? Time.now + life : nil))
     end
 
-    # Admits the node of a directory, or one whose public key is in a file.
-    def ticket_admit
-      path = @command.argument
-      give(ticket.admit(File.directory?(path) ? Node.load(path) : public_key(File.binread(path))))
+    # Admits the node of a directory, one whose public key is given or in a file, or a member with a fingerprint.
+    def ticket_admit = give(ticket.admit(admitted_key(@command.argument)))
+
+    def admitted_key(node)
+      return key_of_member(node) if node.start_with?('SHA256:')
+      return key_of_line(node) if node.match?(/\A\s*(?:ssh-|ecdsa-)/)
+      return Node.load(node) if File.directory?(node)
+
+      Text.doing(node) { key_of_line(File.binread(node, MOST_OF_A_KEY).to_s) }
+    rescue Errno::ENOENT
+      raise PublicKeyError, "#{Text.quote(node)}: no such file: #{NO_SUCH_KEY}"
     end
 
-    def public_key(text)
+    # Reads a public key, in the form of OpenSSH or in PEM.
+    def key_of_line(text)
+      return PublicKey.from_line(text.strip) unless text.include?('-----BEGIN')
+
       PublicKey.der(OpenSSL::PKey.read(text)).tap { |der| PublicKey.parse(der, modern: true) }
-    rescue OpenSSL::PKey::PKeyError
-      raise PublicKeyError, 'want the directory of a node, or a file with its public key in PEM'
+    rescue PublicKeyError, OpenSSL::PKey::PKeyError
+      raise PublicKeyError, NO_SUCH_KEY
+    end
+
+    # Asks the registry for the key with a fingerprint. What the owner signs is the key itself, so it has to be known in
+    # full.
+    def key_of_member(fingerprint)
+      wanted = Fingerprint.normalize(fingerprint)
+      roster = owner.members(timeout: CLI::REQUEST_SECONDS)
+      found = roster.members.find { |member| PublicKey.fingerprint(member.token.sig_key) == wanted }
+      return found.token.sig_key if found
+
+      raise PublicKeyError, "no member of #{ticket.cluster} has the key #{wanted}, and the fingerprint of a key is " \
+                            "not enough to admit it: #{NO_SUCH_KEY}"
+    rescue FingerprintError => e
+      raise UsageError, e.message
     end
 
     def ticket_reader = give(ticket.reader)
 
-    # Hands a ticket out: to a file that only its owner can read, or to standard output, where it stands alone.
+    # Hands a ticket out: to a new file that only its owner can read, or to standard output, where it stands alone.
     def give(made)
-      path = @command[:out]
-      return "#{made.text}\n" unless path
-
-      File.open(path, File::WRONLY | File::CREAT | File::EXCL, 0o600) { |file| file.write("#{made.text}\n") }
-      @output.fields(*shown(made))
-    end
-
-    def ticket_show = @output.fields(*shown(ticket))
-
-    def shown(one)
-      ends = one.registry.endpoints.map(&:to_s)
-      values = { 'kind' => one.kind.to_s, 'cluster' => one.cluster, 'size' => one.size,
-                 'endpointCount' => one.endpoint_count, 'key' => Ed25519.text(one.key), 'registry' => ends,
-                 'sig' => one.registry.fingerprint }
-      values.merge!(shown_invite(one.invited)) if one.invited
-      [values, values.map { |name, value| [name, value.is_a?(Array) ? value.join(',') : value.to_s] }]
-    end
-
-    def shown_invite(invite)
-      { 'invite' => Ed25519.text(invite.key), 'uses' => invite.uses.zero? ? 'any number' : invite.uses,
-        'until' => invite.not_after ? Text.time(invite.not_after) : 'for ever' }
-    end
-
-    def owner = Owner.new(ticket)
-
-    def evict
-      named = @command.argument
-      member = owner.members(timeout: CLI::REQUEST_SECONDS).members.find do |one|
-        [one.name, PublicKey.fingerprint(one.token.sig_key)].include?(named)
+      if @command[:out]
+        write_ticket(made, @command[:out])
+        return @output.ticket(made)
       end
-      raise NotMemberError, Text.quote(named) unless member
 
-      @command.ban? ? owner.ban(member) : owner.evict(member)
-      ordered(@command.ban? ? 'ban' : 'evict', "#{@command.ban? ? 'banned' : 'evicted'} #{member.name}", member.name)
+      @output.json? ? @output.ticket(made, secret: true) : "#{made.text}\n"
     end
 
-    def revoke
-      owner.revoke(Ticket.read(@command.argument))
-      ordered('revoke', 'revoked the invite')
-    end
-
-    def reopen
-      owner.reopen
-      ordered('reopen', "reopened #{ticket.cluster}")
-    end
-
-    def delete
-      raise UsageError, 'delete: a cluster is gone for good then; say --yes if you mean it' unless @command.yes?
-
-      owner.delete
-      ordered('delete', "deleted #{ticket.cluster}")
-    end
-
-    def ordered(order, text, member = nil)
-      done = { 'order' => order, 'cluster' => ticket.cluster, 'member' => member }.compact
-      @output.json? ? Output.encode(done) : "#{text}\n"
-    end
-
-    # Verifies files that get --signed has written, each on its own and then against each other.
-    def verify
-      files = @command.files
-      signed = files.map { |file| Text.doing(file) { SignedRoster.load(File.binread(file), target) } }
-      files.zip(signed).combination(2) do |(one, first), (other, second)|
-        next unless first.contradicts?(second)
-
-        raise ContradictionError, "#{one} and #{other}: the registry has signed two different rosters of one " \
-                                  'revision, which convicts it'
+    def write_ticket(made, path)
+      File.open(path, File::WRONLY | File::CREAT | File::EXCL, 0o600) do |file|
+        file.write("#{made.text}\n")
+        file.fsync
       end
-      @output.documents(files.zip(signed))
+    rescue Errno::EEXIST
+      raise TicketError, "#{path} is there already, perhaps a ticket that cannot be made again: choose another --out"
     end
 
-    def save_signed
-      signed = session(CLI::REQUEST_SECONDS) { |client| client.signed(ref, timeout: CLI::REQUEST_SECONDS) }
-      AtomicFile.write(@command[:signed], signed.document, 0o644)
-      show(signed.roster)
-    end
-
-    # Shows the roster and then each change, until it is interrupted.
-    def follow
-      first = true
-      Xlreg.watch(ticket || target, ticket ? nil : ref) do |change|
-        @out.write(first && !@output.json? ? @output.roster(change.roster) : @output.change(change))
-        @out.flush
-        first = false
-      end
-      ''
-    end
+    def ticket_show = @output.ticket(ticket, secret: @command.secret?)
   end
 end

@@ -24,6 +24,12 @@ const (
 	ofConnections = "connections"
 )
 
+// What members' keys can be.
+const (
+	keyP256 = "p256"
+	keyRSA  = "rsa2048"
+)
+
 // benchKinds are in the order in which they are measured.
 var benchKinds = []string{ofFormation, ofSessions, ofMembers, ofConnections}
 
@@ -38,6 +44,7 @@ type benchFlags struct {
 	runs        int
 	connections int
 	dir         string
+	key         string // empty: what all carriers take
 }
 
 // New returns the command.
@@ -54,8 +61,10 @@ func New(g *cli.Globals) *cobra.Command {
 			"  connections  hold many open at once, idle, and waiting for a cluster's members\n\n" +
 			"Without arguments, all four are measured. Without --registry, bench starts a registry in\n" +
 			"a process of its own on each of the stores (on the first one for members and connections),\n" +
-			"so that its processor time and memory can be measured. Keys are made in advance. Things\n" +
-			"that are compared are measured alternately. Rates and processor times are those of the\n" +
+			"so that its processor time and memory can be measured. Keys are made in advance, of one\n" +
+			"kind for all carriers: P-256 where only 2.0 is measured, as 'xlreg run' makes them, and\n" +
+			"otherwise RSA-2048, which classic carriers need. Things that are compared are measured\n" +
+			"alternately. Rates and processor times are those of the\n" +
 			"median run; percentiles are over all operations of all runs, so of 9 formations P90 is\n" +
 			"the slowest.\n\n" +
 			"With --registry the defaults are 2.0 only and 100 connections. Each bench leaves some\n" +
@@ -88,8 +97,10 @@ func (f *benchFlags) register(cmd *cobra.Command) {
 	flags.StringSliceVar(&f.stores, "stores", []string{bench.Memory, bench.Bbolt}, "where the registry that bench starts keeps its data, `STORES`")
 	flags.IntVar(&f.runs, "runs", 9, "how often to measure each, `N`")
 	flags.IntVar(&f.connections, "connections", 1000, "how many connections to hold open, `N`")
+	flags.StringVar(&f.key, "key", "", "the `KIND` of the members' keys: p256 or rsa2048 (default what suits the carriers)")
 	flags.StringVar(&f.dir, "dir", "", "keep the data of bbolt below `DIR`, on the disk to measure (default the temporary directory)")
 	cli.Complete(cmd, "carriers", "2.0", "2.0,1.9,1.8")
+	cli.Complete(cmd, "key", keyP256, keyRSA)
 	cli.Complete(cmd, "stores", bench.Memory, bench.Bbolt, bench.Memory+","+bench.Bbolt)
 }
 
@@ -122,7 +133,23 @@ func (f *benchFlags) options(g *cli.Globals, flags *pflag.FlagSet, kinds []strin
 	if o.protocols, err = cli.ParseCarriers(f.carriers); err != nil {
 		return nil, cli.UsageError(err)
 	}
-	return o, o.checkClassicSizes()
+	return o, errors.Join(o.checkClassicSizes(), o.settleKey())
+}
+
+// settleKey finds out which keys to make, and refuses those that a carrier does not take.
+func (o *benchOptions) settleKey() error {
+	classic := slices.ContainsFunc(o.protocols, xlreg.Protocol.Classic)
+	switch {
+	case o.key == "" && classic:
+		o.key = keyRSA
+	case o.key == "":
+		o.key = keyP256
+	case o.key != keyP256 && o.key != keyRSA:
+		return cli.UsageError(fmt.Errorf("--key %q: want %s or %s", o.key, keyP256, keyRSA))
+	case o.key == keyP256 && classic:
+		return cli.UsageError(errors.New("--key p256: classic carriers know RSA alone; measure these keys with --carriers 2.0"))
+	}
+	return nil
 }
 
 // adapt changes the defaults to what suits the registry and the carrier chosen.

@@ -24,8 +24,9 @@ type machineJSON struct {
 	Arch       string  `json:"arch"`
 	Processors int     `json:"processors"`
 	Go         string  `json:"go"`
-	PrivateOp  float64 `json:"rsa_private_operation_ms"` // of a member's key
-	KeyBits    int     `json:"key_bits"`
+	PrivateOp  float64 `json:"rsa_private_operation_ms"` // of the registry's key
+	KeyBits    int     `json:"key_bits"`                 // of that
+	Key        string  `json:"member_key"`               // p256 or rsa2048
 }
 
 type registryJSON struct {
@@ -61,14 +62,14 @@ type report struct {
 
 func (b *bencher) newReport() (*report, error) {
 	r := &report{g: b.g, line: b.line}
-	key := b.nodes[0].Keys().Sig
+	key := b.registry.Sig
 	private, err := bench.PrivateOperation(key)
 	if err != nil {
 		return nil, err
 	}
 	r.doc.Machine = machineJSON{
 		OS: runtime.GOOS, Arch: runtime.GOARCH, Processors: runtime.GOMAXPROCS(0), Go: runtime.Version(),
-		PrivateOp: milliseconds(private), KeyBits: key.Public().Bits(),
+		PrivateOp: milliseconds(private), KeyBits: key.Public().Bits(), Key: b.key,
 	}
 	r.doc.Results = []resultJSON{}
 	if b.target != nil {
@@ -90,6 +91,7 @@ func (r *report) begin() error {
 	return r.print(fmt.Sprintf("machine   %d processors, %s/%s, %s\n", m.Processors, m.OS, m.Arch, m.Go) +
 		fmt.Sprintf("          an RSA-%d private operation takes %s ms\n", m.KeyBits, figures(m.PrivateOp)) +
 		fmt.Sprintf("registry  %s\n", registry) +
+		fmt.Sprintf("members   with keys of kind %s\n", m.Key) +
 		"figures   times in ms; CPU is processor time for one operation\n")
 }
 

@@ -14,12 +14,14 @@ import (
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/bench"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/regcred"
 )
 
 const (
 	sessionsEachRun = 100
 	readsEachRun    = 400
+	registryBits    = 2048
 )
 
 // bencher is one bench under way.
@@ -27,7 +29,8 @@ type bencher struct {
 	*benchOptions
 	g        *cli.Globals
 	line     *cli.StatusLine
-	nodes    []*identity.Node // the last one is the registry's
+	nodes    []*identity.Node // the members
+	registry *keys.Set        // of those that run along, and the measure of the machine: RSA-2048
 	target   *regcred.Target  // of a registry that was named; nil: one runs along
 	command  bench.Command
 	dir      string // for the data of registries that run along
@@ -52,7 +55,7 @@ func measure(ctx context.Context, g *cli.Globals, o *benchOptions) (err error) {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(b.dir) }() // what cannot be removed does no harm
-	if b.nodes, err = b.makeNodes(ctx); err != nil {
+	if err := b.makeKeys(ctx); err != nil {
 		return err
 	}
 	if err := b.all(ctx); err != nil {
@@ -61,17 +64,25 @@ func measure(ctx context.Context, g *cli.Globals, o *benchOptions) (err error) {
 	return b.out.end()
 }
 
-// makeNodes makes the members, and one more for the registry.
-func (b *bencher) makeNodes(ctx context.Context) ([]*identity.Node, error) {
-	n := xlreg.MinClusterSize + 1
+// makeKeys makes the members, and the keys of the registry.
+func (b *bencher) makeKeys(ctx context.Context) error {
+	n := xlreg.MinClusterSize
 	if slices.Contains(b.kinds, ofFormation) || slices.Contains(b.kinds, ofMembers) {
-		n = slices.Max(b.sizes) + 1
+		n = slices.Max(b.sizes)
+	}
+	kind, bits, err := keys.ParseChoice(b.key)
+	if err != nil {
+		return err
 	}
 	line := cli.NewStatusLine(b.g.Console)
 	defer line.End()
-	show := func(made int) { line.Show(fmt.Sprintf("making keys: %d of %d", made, n)) }
+	show := func(made int) { line.Show(fmt.Sprintf("making keys: %d of %d", made, n+1)) }
 	show(0)
-	return cli.Interruptible(ctx, func() ([]*identity.Node, error) { return bench.NewNodes(ctx, n, show) })
+	b.nodes, err = cli.Interruptible(ctx, func() ([]*identity.Node, error) { return bench.NewNodesOfKind(ctx, n, kind, bits, show) })
+	if err == nil {
+		b.registry, err = cli.Interruptible(ctx, func() (*keys.Set, error) { return keys.Generate(keys.RSA, registryBits) })
+	}
+	return err
 }
 
 // all measures what was asked for.
@@ -121,12 +132,11 @@ func (b *bencher) on(stores []string, f func([]*bench.Load) error) (err error) {
 			err = errors.Join(err, p.Close())
 		}
 	}()
-	own := b.nodes[:len(b.nodes)-1]
 	var loads []*bench.Load
 	if b.target != nil {
 		r := &bench.Registry{Target: b.target}
 		for _, p := range b.protocols {
-			loads = append(loads, &bench.Load{Registry: r, Protocol: p, Nodes: own})
+			loads = append(loads, &bench.Load{Registry: r, Protocol: p, Nodes: b.nodes})
 		}
 		return f(loads)
 	}
@@ -137,7 +147,7 @@ func (b *bencher) on(stores []string, f func([]*bench.Load) error) (err error) {
 		}
 		processes = append(processes, process)
 		for _, p := range b.protocols {
-			loads = append(loads, &bench.Load{Registry: process.Registry, Process: process, Protocol: p, Nodes: own})
+			loads = append(loads, &bench.Load{Registry: process.Registry, Process: process, Protocol: p, Nodes: b.nodes})
 		}
 	}
 	return f(loads)
@@ -146,7 +156,7 @@ func (b *bencher) on(stores []string, f func([]*bench.Load) error) (err error) {
 func (b *bencher) start(store string) (*bench.Process, error) {
 	b.started++
 	dir := filepath.Join(b.dir, fmt.Sprint(b.started))
-	return bench.Start(b.command, b.nodes[len(b.nodes)-1].Keys(), store, dir)
+	return bench.Start(b.command, b.registry, store, dir)
 }
 
 // inTurns measures with each load, as often as was asked for, and returns the

@@ -1,0 +1,199 @@
+"""``join`` and ``compare``: what a command does as the member of a cluster."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from . import _launch, _output, _seatfile
+from ._cmdline import Command
+from ._cmdsession import (
+    REQUEST_SECONDS,
+    SeatKeptError,
+    WaitOverError,
+    open_node,
+    registry_of,
+    show_roster,
+    telling_of_the_wait,
+)
+from ._flags import UsageError
+from ._output import encode
+from ._pursuit import Progress
+from .client import Client, form
+from .compared import Comparison, Other
+from .errors import AddressError, DeadlineError, NotMemberError, OtherRosterError, doing
+from .membership import Membership
+from .node import Node
+from .roster import Roster
+
+_FORM_SECONDS = 300.0  # to wait for the others before a program starts
+_COMPARE_SECONDS = 10.0  # for each member that is asked
+
+
+class _Watch:
+    """Knows how far a formation has come, and without a wait tries no address twice."""
+
+    def __init__(self, command: Command) -> None:
+        self._waits = bool(command.wait)
+        self.last: Progress | None = None
+
+    def __call__(self, now: Progress) -> None:
+        self.last = now
+        if isinstance(now.error, AddressError) and not self._waits:
+            raise now.error
+
+
+def join(command: Command) -> str:
+    """Become a member: with a wait until all are there, without one at once; and start a program as that."""
+    if command.program:
+        _start(replace(command, wait=command.wait or _FORM_SECONDS))
+        return ""
+    with open_node(command) as node:
+        with _joined(command, node) as member:
+            roster = member.roster
+        if command.dir:
+            _launch.write_files(node, roster, command.dir)
+        return show_roster(command, roster)
+
+
+def _start(command: Command) -> None:
+    """Join, wait for the others, and run a program as the member until it ends."""
+    # The node is closed by then, so that other commands can open it.
+    with open_node(command) as node:
+        member = _joined(command, node)
+    with member:
+        _launch.run(
+            command.program,
+            member,
+            folder=command.dir,
+            on_change=command.on_change,
+            allow_unverified=command.allow_unverified,
+        )
+
+
+def _joined(command: Command, node: Node) -> Membership:
+    """Make the node a member, and keep how it has joined."""
+    if not command.endpoint and not node.endpoints:
+        raise UsageError("say where the others find this member with --endpoint HOST:PORT")
+    watch, kept = _Watch(command), _kept_seat(command, node)
+    try:
+        with telling_of_the_wait(command):
+            member = _form(command, node, kept, watch)
+    except DeadlineError as err:
+        if command.wait:
+            raise WaitOverError(str(err)) from err
+        raise
+    except KeyboardInterrupt as err:
+        raise _kept(command, node, watch, err) from None
+    me = member.me.token
+    seat = _seatfile.KeptSeat(me.run, command.lease or kept.lease, command.labels or kept.labels)
+    _seatfile.write(node, member.cluster.name, seat)
+    return member
+
+
+def _kept_seat(command: Command, node: Node) -> _seatfile.KeptSeat:
+    """Return what the node asked for when it last joined; of another start only the labels."""
+    kept = _seatfile.KeptSeat() if command.classic else _seatfile.read(node, command.ref.name)
+    if command.program or command.fresh or command.take_over:
+        return replace(kept, run=b"", lease=0.0)
+    return kept
+
+
+def _form(command: Command, node: Node, kept: _seatfile.KeptSeat, watch: _Watch | None = None) -> Membership:
+    return form(
+        registry_of(command),
+        node=node,
+        cluster=command.ref,
+        size=command.size,
+        advertise=command.endpoint,
+        join_only=not command.create and command.taken is None,
+        allow_unverified=command.allow_unverified,
+        lease=command.lease or kept.lease,
+        run=kept.run,
+        fresh=command.fresh,
+        take_over=command.take_over,
+        labels=command.labels or kept.labels,
+        timeout=command.wait or REQUEST_SECONDS,
+        protocol=command.protocol,
+        progress=watch,
+        no_wait=not command.wait,
+    )
+
+
+def _kept(command: Command, node: Node, watch: _Watch, err: KeyboardInterrupt) -> KeyboardInterrupt:
+    """Return what to say of a wait that was interrupted: whoever has a place keeps it."""
+    last = watch.last
+    if last is None or last.roster is None or command.fresh:
+        return err
+    cluster = last.roster.cluster.name
+    text = f"{node.name} keeps its place in {cluster}: the same command goes on waiting"
+    if not command.classic:
+        flag = f" --node {shlex.quote(command.node)}" if command.node else ""
+        words = "TICKET" if command.taken else cluster
+        text += f", and 'xlreg leave {words}{flag}' gives it up"
+    return SeatKeptError(text)
+
+
+def compare(command: Command) -> str:
+    """Ask the other members what they see, as a node that is a member already."""
+    with Node.open(command.directory) as node:
+        with Client.connect(registry_of(command), timeout=REQUEST_SECONDS) as client:
+            roster = client.members(command.ref, timeout=REQUEST_SECONDS)
+        _want_member(node, roster)
+        # It joins as it joined before, which changes nothing.
+        with _form(command, node, _kept_seat(command, node)) as member:
+            try:
+                return _show_comparison(command, member.compare(_COMPARE_SECONDS))
+            except OtherRosterError as err:
+                raise SeenOtherwiseError(_show_comparison(command, err.comparison)) from err
+
+
+class SeenOtherwiseError(Exception):
+    """A member sees another cluster. It has what to print before that is told."""
+
+    def __init__(self, shown: str) -> None:
+        super().__init__()
+        self.shown = shown
+
+
+def _want_member(node: Node, roster: Roster) -> None:
+    """Keep a node that is no member from becoming one."""
+    if roster.by_key(node.keys.sig_key) is None:
+        with doing(f"node {node.name}"):
+            raise NotMemberError
+
+
+def _show_comparison(command: Command, found: Comparison) -> str:
+    roster = found.roster
+    names = [member.name for member in found.same]
+    if command.output == "json":
+        value = {
+            "cluster": _output.cluster_json(roster.cluster),
+            "revision": roster.state.revision,
+            "sum": roster.short_sum,
+            "same": names,
+            "other": _others_json(found.other),
+            "unknown": _others_json(found.unknown),
+        }
+        return encode(value)
+    rows = [("cluster", roster.cluster.name), ("sum", roster.short_sum)]
+    rows += [("the same", " ".join(names))] if names else []
+    rows += [("another", f"{other.member.name}: {other.short_sum}") for other in found.other]
+    rows += [("unknown", f"{other.member.name}: {_why(other)}") for other in found.unknown]
+    return _output.table(rows)
+
+
+def _why(other: Other) -> str:
+    """Return why it is not known what a member sees."""
+    if other.error is None:
+        return f"another revision, {other.revision}"
+    return "".join(c if c.isprintable() else "?" for c in str(other.error))
+
+
+def _others_json(others: Sequence[Other]) -> list[dict[str, Any]]:
+    return [
+        {"name": other.member.name, **({"why": _why(other)} if other.error else {"sum": other.short_sum})}
+        for other in others
+    ]
