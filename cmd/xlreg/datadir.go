@@ -7,9 +7,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/datadir"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/stores"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/atomicfile"
 	"github.com/xlattice/xlreg/internal/store"
@@ -55,9 +57,12 @@ func firstNode(ctx context.Context, cfg *serveConfig, c *cli.Console) (*identity
 
 // openStore opens the data, or makes them if there have been none so far. Data that
 // are gone are made anew only if that was asked for.
-func openStore(cfg *serveConfig, node *identity.Node) (store.Store, error) {
+func openStore(ctx context.Context, cfg *serveConfig, node *identity.Node) (store.Store, error) {
 	if cfg.ephemeral {
 		return memory.New(), nil
+	}
+	if cfg.store != "" {
+		return openShared(ctx, cfg)
 	}
 	path := filepath.Join(cfg.data, datadir.StoreFile)
 	if err := datadir.Private(path); err != nil {
@@ -83,6 +88,25 @@ func openStore(cfg *serveConfig, node *identity.Node) (store.Store, error) {
 	}
 	return st, nil
 }
+
+// openShared opens the store that other servers stand on, too. A registry that has data in
+// a file would seem to have lost them.
+func openShared(ctx context.Context, cfg *serveConfig) (store.Store, error) {
+	path := filepath.Join(cfg.data, datadir.StoreFile)
+	if _, err := os.Stat(path); err == nil {
+		return nil, fmt.Errorf("%s has the data of a registry alone: copy them with 'xlreg store copy %s URL', then move the file away", path, cfg.data)
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeOpenTime)
+	defer cancel()
+	st, err := stores.Open(ctx, cfg.store, &cfg.stores, cfg.log)
+	if err != nil {
+		return nil, fmt.Errorf("open the store: %w", err)
+	}
+	return st, nil
+}
+
+// storeOpenTime is how long a server that starts tries to reach its store.
+const storeOpenTime = 15 * time.Second
 
 // mostAside is how many files may have been set aside before.
 const mostAside = 100

@@ -66,7 +66,7 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, node.Close()) }()
-	st, err := openStore(cfg, node)
+	st, err := openStore(ctx, cfg, node)
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 		Node: node, Store: st, Listen: cfg.listen, Public: cfg.public, IDLen: cfg.idLen,
 		Protocols: cfg.protocols, MaxWait: cfg.maxWait, Limits: cfg.limits, Logger: cfg.log,
 		MinLease: cfg.leases.least, MaxLease: cfg.leases.most, Forget: cfg.leases.forget.forget(), ProxyFrom: cfg.proxyFrom,
-		OwnProcess: !cfg.dev,
+		OwnProcess: !cfg.dev, Version: buildVersion().Version,
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("%w; stop the program that has the port, or choose another with --listen", err)
@@ -86,6 +86,13 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, h.Close()) }()
+	health, err := listenHealth(cfg)
+	if err != nil {
+		return err
+	}
+	if health != nil {
+		defer health.Close() // for when it is not served; else it is closed by then
+	}
 	socket := listenAdmin(cfg)
 	if socket != nil {
 		defer socket.Close() // for when it is not served; else it is closed by then
@@ -93,7 +100,7 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	if err := g.announce(h.Cred(), h.Bound(), cfg); err != nil {
 		return err
 	}
-	err = serveAll(ctx, cfg, h, st, socket)
+	err = serveAll(ctx, cfg, h, st, sockets{socket, health})
 	cfg.log.Info("registry is closed", "name", h.Cred().Name, "data", cfg.data)
 	return err
 }

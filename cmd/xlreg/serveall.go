@@ -21,20 +21,42 @@ import (
 )
 
 // serveAll serves clients and, where there are data on disk, those who run the
-// registry, until ctx ends or the data can no longer be relied on. The socket is nil if
-// there is none.
-func serveAll(ctx context.Context, cfg *serveConfig, h *host.Host, st store.Store, socket net.Listener) error {
+// registry, until ctx ends or the data can no longer be relied on.
+func serveAll(ctx context.Context, cfg *serveConfig, h *host.Host, st store.Store, open sockets) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return h.Serve(ctx) })
 	disk, ok := st.(*bolt.Store)
 	if ok {
 		group.Go(func() error { return attend(ctx, cfg, disk) })
 	}
-	if ok && socket != nil {
+	if ok && open.admin != nil {
 		server := admin.New(admin.Config{Keeper: disk, Logger: cfg.log})
-		group.Go(func() error { return server.Serve(ctx, socket) })
+		group.Go(func() error { return server.Serve(ctx, open.admin) })
+	}
+	if open.health != nil {
+		server := admin.NewHealth(h.Ready, cfg.log)
+		group.Go(func() error { return server.Serve(ctx, open.health) })
 	}
 	return group.Wait()
+}
+
+// sockets are for others than clients; each is nil if there is none.
+type sockets struct {
+	admin  net.Listener // in the data directory
+	health net.Listener
+}
+
+// listenHealth opens the address that says whether clients are served.
+func listenHealth(cfg *serveConfig) (net.Listener, error) {
+	if cfg.health == "" {
+		return nil, nil
+	}
+	l, err := net.Listen("tcp", cfg.health)
+	if err != nil {
+		return nil, fmt.Errorf("--health: %w", err)
+	}
+	cfg.log.Info("health is told", "listening", l.Addr().String())
+	return l, nil
 }
 
 // attend watches over the data, and says what to do when they cannot be relied on.
@@ -50,8 +72,8 @@ func attend(ctx context.Context, cfg *serveConfig, disk *bolt.Store) error {
 // listenAdmin opens the socket in the data directory by which backups are made. A
 // registry that cannot have one, such as on a full disk, goes on without.
 func listenAdmin(cfg *serveConfig) net.Listener {
-	if cfg.ephemeral {
-		return nil
+	if cfg.ephemeral || cfg.store != "" {
+		return nil // there is no file to copy
 	}
 	l, err := admin.Listen(filepath.Join(cfg.data, datadir.SocketFile))
 	if err != nil {

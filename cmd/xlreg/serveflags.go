@@ -14,6 +14,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/stores"
 	"github.com/xlattice/xlreg/internal/guard"
 	"github.com/xlattice/xlreg/internal/registry"
 )
@@ -28,6 +29,9 @@ type serveFlags struct {
 	ephemeral bool
 	dev       bool
 	newData   bool
+	store     string
+	stores    stores.Options
+	health    string
 	idBits    int
 	keyBits   int
 	carriers  []string
@@ -82,6 +86,9 @@ type serveConfig struct {
 	ephemeral bool
 	dev       bool
 	newData   bool
+	store     string // URL of a store that others share; empty: a file in data
+	stores    stores.Options
+	health    string // address to answer on whether clients are served; empty: none
 	idLen     int
 	keyBits   int
 	protocols []xlreg.Protocol
@@ -103,6 +110,9 @@ func (f *serveFlags) register(cmd *cobra.Command) {
 	flags.BoolVar(&f.ephemeral, "ephemeral", false, "keep nodes and clusters in memory only")
 	flags.BoolVar(&f.dev, "dev", false, "for trying out: ephemeral, on loopback, on a free port")
 	flags.BoolVar(&f.newData, "new-data", false, "start without nodes and clusters because the data is lost; a damaged file is kept under another name")
+	flags.StringVar(&f.store, "store", "", "`URL` of an etcd or a PostgreSQL that several servers share, which are one registry: etcd://HOST:PORT,…/PREFIX or postgres://USER@HOST:PORT/DATABASE")
+	f.stores.Register(flags)
+	flags.StringVar(&f.health, "health", "", "`ADDR` to answer on whether clients are served, at /healthz")
 	flags.IntVar(&f.idBits, "id-bits", 256, "size of new IDs in `BITS`: 256 or 160")
 	flags.IntVar(&f.keyBits, "key-bits", 2048, "size of the registry's keys in `BITS`, at the first start: 2048, 3072 or 4096")
 	flags.StringSliceVar(&f.carriers, "carriers", []string{"2.0", "1.9", "1.8"}, "the `GENERATIONS` to speak")
@@ -154,6 +164,7 @@ func (f *serveFlags) registerLeases(flags *pflag.FlagSet) {
 func (f *serveFlags) config(flags *pflag.FlagSet, c *cli.Console) (*serveConfig, error) {
 	cfg := &serveConfig{
 		listen: f.listen, nameGiven: flags.Changed("name"), importDir: f.importDir, ephemeral: f.ephemeral || f.dev, dev: f.dev, newData: f.newData,
+		store: f.store, stores: f.stores, health: f.health,
 		idLen: f.idBits / 8, keyBits: f.keyBits, maxWait: f.maxWait, limits: f.limits, leases: f.leases,
 	}
 	if f.dev && !flags.Changed("listen") {
@@ -164,6 +175,9 @@ func (f *serveFlags) config(flags *pflag.FlagSet, c *cli.Console) (*serveConfig,
 	}
 	if f.newData && cfg.ephemeral {
 		return nil, errors.New("--new-data: the data are not kept, so there are none to begin anew")
+	}
+	if err := f.checkStore(); err != nil {
+		return nil, err
 	}
 	if len(cfg.listen) == 0 {
 		return nil, errors.New("--listen: want at least one address")
@@ -189,6 +203,24 @@ func (f *serveFlags) config(flags *pflag.FlagSet, c *cli.Console) (*serveConfig,
 	}
 	cfg.log, err = newLogger(c, f.logLevel)
 	return cfg, err
+}
+
+// checkStore checks what is said of a store that others share.
+func (f *serveFlags) checkStore() error {
+	switch {
+	case f.store == "" && f.stores != (stores.Options{Timeout: f.stores.Timeout}):
+		return errors.New("--store-ca, --store-cert, --store-key, --store-user and --store-password-file are for --store")
+	case f.store == "":
+		return nil
+	case f.ephemeral || f.dev:
+		return errors.New("--store keeps nodes and clusters, --ephemeral and --dev do not: leave one of them away")
+	case f.newData:
+		return errors.New("--new-data is for a lost file, not for --store: give another prefix or database to begin anew")
+	}
+	if err := stores.Check(f.store, &f.stores); err != nil {
+		return fmt.Errorf("--store: %w", err)
+	}
+	return nil
 }
 
 // parseNetworks reads networks; a single address is one, too.

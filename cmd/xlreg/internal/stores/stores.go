@@ -1,0 +1,87 @@
+// Package stores opens the stores that several servers share, by the URLs that people
+// name them with on the command line.
+package stores
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/xlattice/xlreg/internal/store/etcd"
+	"github.com/xlattice/xlreg/internal/store/mirror"
+	"github.com/xlattice/xlreg/internal/store/postgres"
+)
+
+// Options are how a store is spoken to. They hold no secrets, but the names of the files
+// that do.
+type Options struct {
+	CA, Cert, Key string
+	User          string
+	PasswordFile  string
+	Timeout       time.Duration
+}
+
+// Register adds the flags of o.
+func (o *Options) Register(flags *pflag.FlagSet) {
+	flags.StringVar(&o.CA, "store-ca", "", "`FILE` with the certificates that vouch for the store, in PEM")
+	flags.StringVar(&o.Cert, "store-cert", "", "`FILE` with the certificate that is shown to the store, in PEM")
+	flags.StringVar(&o.Key, "store-key", "", "`FILE` with its key")
+	flags.StringVar(&o.User, "store-user", "", "`USER` of the store")
+	flags.StringVar(&o.PasswordFile, "store-password-file", "", "`FILE` with the user's password")
+	flags.DurationVar(&o.Timeout, "store-timeout", 3*time.Second, "`TIME` that the store may take for one transaction")
+}
+
+const schemes = "etcd://HOST:PORT,…/PREFIX or postgres://USER@HOST:PORT/DATABASE"
+
+// errScheme says that a URL names no store that this program knows.
+var errScheme = errors.New("want " + schemes)
+
+// Check reports whether Open knows what to do with a URL and its Options.
+func Check(url string, o *Options) error {
+	switch scheme(url) {
+	case "etcd", "postgres", "postgresql":
+	default:
+		return errScheme // the URL is not repeated: it may have a password in it
+	}
+	switch {
+	case (o.Cert == "") != (o.Key == ""):
+		return errors.New("--store-cert and --store-key go together")
+	case o.PasswordFile != "" && o.User == "" && scheme(url) == "etcd":
+		return errors.New("--store-password-file: whose password it is has to be said with --store-user")
+	case o.Timeout <= 0:
+		return fmt.Errorf("--store-timeout %v: want more than 0", o.Timeout)
+	}
+	return nil
+}
+
+// Open opens the store that a URL names.
+func Open(ctx context.Context, url string, o *Options, log *slog.Logger) (*mirror.Store, error) {
+	switch scheme(url) {
+	case "etcd":
+		return etcd.Open(ctx, url, etcd.Options{
+			CA: o.CA, Cert: o.Cert, Key: o.Key, User: o.User, PasswordFile: o.PasswordFile, Timeout: o.Timeout, Logger: log,
+		})
+	case "postgres", "postgresql":
+		db, err := postgres.Open(ctx, url, postgres.Options{
+			CAFile: o.CA, CertFile: o.Cert, KeyFile: o.Key, User: o.User, PasswordFile: o.PasswordFile, Timeout: o.Timeout, Logger: log,
+		})
+		if err != nil {
+			return nil, err
+		}
+		return mirror.Open(db, mirror.Options{Timeout: o.Timeout, Logger: log}), nil
+	}
+	return nil, errScheme
+}
+
+func scheme(url string) string {
+	scheme, _, found := strings.Cut(url, "://")
+	if !found {
+		return ""
+	}
+	return scheme
+}
