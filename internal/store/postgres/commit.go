@@ -80,17 +80,18 @@ func changeAnswer(results pgx.BatchResults, t mirror.Txn) (mirror.Answer, error)
 	return readAnswer(rows, t)
 }
 
-// readArguments are the parameters 1 to 5 of statements.
+// readArguments are the parameters 1 to 6 of statements.
 func readArguments(t mirror.Txn) []any {
 	keys, versions := make([][]byte, len(t.Keys)), make([]int64, len(t.Keys))
 	for i, k := range t.Keys {
 		keys[i], versions[i] = []byte(k.Key), k.Version
 	}
-	lows, highs, revisions := make([][]byte, len(t.Ranges)), make([][]byte, len(t.Ranges)), make([]int64, len(t.Ranges))
+	n := len(t.Ranges)
+	lows, highs, revisions, counts := make([][]byte, n), make([][]byte, n), make([]int64, n), make([]int64, n)
 	for i, r := range t.Ranges {
-		lows[i], highs[i], revisions[i] = []byte(r.Prefix), above(r.Prefix), r.Revision
+		lows[i], highs[i], revisions[i], counts[i] = []byte(r.Prefix), above(r.Prefix), r.Revision, int64(r.Count)
 	}
-	return []any{keys, versions, lows, highs, revisions}
+	return []any{keys, versions, lows, highs, revisions, counts}
 }
 
 // above returns what all keys that begin with prefix lie below. Above 0xff there is

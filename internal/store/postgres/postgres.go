@@ -50,10 +50,9 @@ const (
 	closeGrace = 2 * time.Second
 )
 
-// Limits is what one transaction may hold. PostgreSQL itself has no bound that is near.
-func Limits() mirror.Limits {
-	return mirror.Limits{Compares: 4 * store.MaxReads, Changes: 10 * store.MaxWrites, Bytes: 4 * store.MaxBytes}
-}
+// Limits is what one transaction may hold. PostgreSQL itself has no bound that is near,
+// but what is compared is also what is answered.
+func Limits() mirror.Limits { return mirror.Limits{Compares: 20 * store.MaxReads} }
 
 // DB is a mirror.Database on PostgreSQL.
 type DB struct {

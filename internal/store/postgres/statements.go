@@ -35,6 +35,8 @@ type statements struct {
 	change  string // of readArguments and what is to be put
 	news    string // since a revision
 
+	get, scan string // in a snapshot
+
 	announce, withdraw, expire, purge string
 }
 
@@ -42,27 +44,34 @@ type statements struct {
 // is: the keys as part 0, the ranges as parts from 1 on. Part -1 is the verdict, which
 // is there in any case.
 //
-// $1 and $2 are keys and their versions, $3 to $5 what lies around ranges and since
-// when nothing may have been put there. OFFSET 0 keeps the planner from merging a
-// condition into an index scan where the other index is the one that helps.
+// $1 and $2 are keys and their versions, $3 to $6 what lies around ranges, since when
+// nothing may have been put there, and how many keys there are. Where all that was
+// removed since is still there, nothing has been if nothing has that version; elsewhere
+// the keys are counted. OFFSET 0 keeps the planner from merging a condition into an
+// index scan where the other index is the one that helps.
 const readsSQL = `
-WITH state AS MATERIALIZED (SELECT revision FROM @.state),
+WITH state AS MATERIALIZED (SELECT revision, compacted FROM @.state),
 keys AS (SELECT * FROM unnest($1::bytea[], $2::bigint[]) AS k (key, version)),
-ranges AS (SELECT * FROM unnest($3::bytea[], $4::bytea[], $5::bigint[]) WITH ORDINALITY AS r (low, high, revision, part)),
+ranges AS (SELECT * FROM unnest($3::bytea[], $4::bytea[], $5::bigint[], $6::bigint[])
+	WITH ORDINALITY AS r (low, high, revision, count, part)),
 verdict AS MATERIALIZED (
 	SELECT NOT EXISTS (
 		SELECT FROM keys k LEFT JOIN @.records t ON t.key = k.key AND t.value IS NOT NULL
 		WHERE coalesce(t.version, 0) <> k.version
 	) AND NOT EXISTS (
-		SELECT FROM ranges r, state s WHERE CASE WHEN r.revision > s.revision - #near THEN EXISTS (
-			SELECT FROM (SELECT key, value FROM @.records WHERE version > r.revision OFFSET 0) t
+		SELECT FROM ranges r, state s WHERE CASE WHEN r.revision > s.revision - #near AND r.revision >= s.compacted THEN EXISTS (
+			SELECT FROM (SELECT key FROM @.records WHERE version > r.revision OFFSET 0) t WHERE t.key > r.low AND t.key < r.high
+		) ELSE (
+			SELECT count(*) <> r.count OR max(t.version) > r.revision FROM @.records t
 			WHERE t.key > r.low AND t.key < r.high AND t.value IS NOT NULL
-		) ELSE EXISTS (
-			SELECT FROM (SELECT version, value FROM @.records t WHERE t.key > r.low AND t.key < r.high OFFSET 0) t
-			WHERE t.version > r.revision AND t.value IS NOT NULL
-		) END
+		) END #counted
 	) AS held
 )`
+
+// countedSQL compares the counts in any case.
+const countedSQL = `OR r.count <> (
+			SELECT count(*) FROM @.records t WHERE t.key > r.low AND t.key < r.high AND t.value IS NOT NULL
+		)`
 
 // answerSQL is the result, for both; #revision is that of the outcome.
 const answerSQL = `
@@ -77,10 +86,10 @@ SELECT r.part::int, t.key, t.value, t.version, false, false, 0 FROM verdict v, r
 	JOIN @.records t ON t.key > r.low AND t.key < r.high
 WHERE NOT v.held AND t.value IS NOT NULL`
 
-// changeSQL makes the changes $6, $7 if what was read holds; no value removes. It runs
+// changeSQL makes the changes $7, $8 if what was read holds; no value removes. It runs
 // under the lock, on a snapshot taken after the lock was.
 const changeSQL = `,
-changes AS (SELECT * FROM unnest($6::bytea[], $7::bytea[]) AS c (key, value)),
+changes AS (SELECT * FROM unnest($7::bytea[], $8::bytea[]) AS c (key, value)),
 next AS (UPDATE @.state SET revision = revision + 1 WHERE (SELECT held FROM verdict) RETURNING revision),
 removed AS (
 	UPDATE @.records t SET value = NULL, version = n.revision, until = NULL FROM next n, changes c
@@ -104,6 +113,11 @@ const newsSQL = `
 SELECT s.revision, s.compacted, current_setting('transaction_read_only') = 'on',
 	EXISTS (SELECT FROM @.records WHERE until < now()), t.key, t.value, t.version, t.created
 FROM @.state s LEFT JOIN @.records t ON t.version > $1 ORDER BY t.version, t.key`
+
+const getSQL = `SELECT key, value FROM @.records WHERE key = $1 AND value IS NOT NULL`
+
+// scanSQL gives the first $3 keys between $1 and $2.
+const scanSQL = `SELECT key, value FROM @.records WHERE key > $1 AND key < $2 AND value IS NOT NULL ORDER BY key LIMIT $3`
 
 // announceSQL keeps the value $2 under the key $1 for another while. It is a change
 // only if it is not there.
@@ -143,6 +157,7 @@ func newStatements(schema string, ttl time.Duration) statements {
 		return strings.NewReplacer("@", schema, "#channel", name, "#near", near,
 			"#ttl", fmt.Sprintf("interval '%d milliseconds'", ttl.Milliseconds())).Replace(text)
 	}
+	reads := func(counted string) string { return strings.Replace(readsSQL, "#counted", counted, 1) }
 	answer := func(revision, told string) string {
 		return strings.NewReplacer("#revision", revision, "#told", told).Replace(answerSQL)
 	}
@@ -150,9 +165,11 @@ func newStatements(schema string, ttl time.Duration) statements {
 		schema:   schema,
 		channel:  name,
 		lock:     "SELECT pg_advisory_xact_lock(hashtextextended('" + name + "', 0))",
-		compare:  fill(readsSQL + answer("s.revision", "0")),
-		change:   fill(readsSQL + changeSQL + answer("coalesce((SELECT revision FROM next), s.revision)", "("+tellSQL+")")),
+		compare:  fill(reads(countedSQL) + answer("s.revision", "0")),
+		change:   fill(reads("") + changeSQL + answer("coalesce((SELECT revision FROM next), s.revision)", "("+tellSQL+")")),
 		news:     fill(newsSQL),
+		get:      fill(getSQL),
+		scan:     fill(scanSQL),
 		announce: fill(announceSQL),
 		withdraw: fill(withdrawSQL),
 		expire:   fill(expireSQL),
