@@ -104,7 +104,7 @@ func (a *address) addQuery(query string) error {
 // what it takes care of itself.
 func (a *address) connString(o Options) string {
 	query := url.Values{"sslmode": {a.tlsMode(o)}}
-	for name, value := range map[string]string{"sslrootcert": o.CAFile, "sslcert": o.CertFile, "sslkey": o.KeyFile} {
+	for name, value := range map[string]string{"sslrootcert": o.CA, "sslcert": o.Cert, "sslkey": o.Key} {
 		if value != "" {
 			query.Set(name, value)
 		}
@@ -126,7 +126,7 @@ func (a *address) tlsMode(o Options) string {
 	switch {
 	case a.sslmode != "":
 		return a.sslmode
-	case local && o.CAFile == "":
+	case local && o.CA == "":
 		return "prefer"
 	}
 	return "verify-full"

@@ -97,7 +97,10 @@ func readArguments(t mirror.Txn) []any {
 // above returns what all keys that begin with prefix lie below. Above 0xff there is
 // nothing to count up to; but no key is longer than store.MaxKey.
 func above(prefix string) []byte {
-	high := []byte(strings.TrimRight(prefix, "\xff"))
+	high := []byte(prefix)
+	for len(high) > 0 && high[len(high)-1] == 0xff {
+		high = high[:len(high)-1]
+	}
 	if len(high) == 0 {
 		return slices.Repeat([]byte{0xff}, store.MaxKey+1)
 	}

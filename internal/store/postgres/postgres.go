@@ -25,13 +25,13 @@ import (
 type Options struct {
 	User         string // instead of the one in the URL
 	PasswordFile string // read at each connect; without it PGPASSFILE and ~/.pgpass count
-	CAFile       string // who vouches for the server, in PEM; without it the system's do
-	CertFile     string // what this side shows, in PEM, with its key
-	KeyFile      string
+	CA           string // file with the certificates that the server's are signed with; without it the system's count
+	Cert, Key    string // files with the certificate of this client and its key
 
-	Timeout     time.Duration // of one transaction; 3 s if 0
-	MaxConns    int           // open at once; 6 if 0, at least 3
-	AnnounceTTL time.Duration // mirror.AnnounceTTL if 0
+	Timeout     time.Duration // of one transaction; 0 is 3 seconds
+	MaxConns    int           // open at once; 0 is 6, and 3 are the least
+	AnnounceTTL time.Duration // 0 is mirror.AnnounceTTL
+	CacheBytes  int           // see mirror.Options
 
 	// Logger is told of settings of the database that put what is in it at risk, and of
 	// announcements that do not get through; nobody is if it is nil.
@@ -50,9 +50,9 @@ const (
 	closeGrace = 2 * time.Second
 )
 
-// Limits is what one transaction may hold. PostgreSQL itself has no bound that is near,
+// limits is what one transaction may hold. PostgreSQL itself has no bound that is near,
 // but what is compared is also what is answered.
-func Limits() mirror.Limits { return mirror.Limits{Compares: 20 * store.MaxReads} }
+func limits() mirror.Limits { return mirror.Limits{Compares: 20 * store.MaxReads} }
 
 // DB is a mirror.Database on PostgreSQL.
 type DB struct {
@@ -68,7 +68,18 @@ type DB struct {
 
 var _ mirror.Database = (*DB)(nil)
 
-// Open connects to the database that url names, as in
+// Open opens the store that a URL names; see Connect.
+func Open(ctx context.Context, url string, o Options) (*mirror.Store, error) {
+	db, err := Connect(ctx, url, o)
+	if err != nil {
+		return nil, err
+	}
+	return mirror.Open(db, mirror.Options{
+		Limits: limits(), Timeout: o.Timeout, CacheBytes: o.CacheBytes, Logger: o.Logger,
+	}), nil
+}
+
+// Connect connects to the database that url names, as in
 //
 //	postgres://user@host1:5432,host2:5432/database?schema=xlreg&sslmode=verify-full
 //
@@ -79,7 +90,7 @@ var _ mirror.Database = (*DB)(nil)
 // parts that are in order.
 //
 // It returns store.ErrNewerSchema if a later program made the tables.
-func Open(ctx context.Context, url string, o Options) (*DB, error) {
+func Connect(ctx context.Context, url string, o Options) (*DB, error) {
 	a, err := parseAddress(url)
 	if err != nil {
 		return nil, err
@@ -101,13 +112,13 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	config.AfterConnect = d.sql.prepare
 	if err := d.prepareTables(ctx, config); err != nil {
 		net.cut()
-		return nil, explain("open", err)
+		return nil, explain("connect", err)
 	}
 	// The pool outlives ctx, and ends with Close.
 	d.pool, err = pgxpool.NewWithConfig(context.WithoutCancel(ctx), config)
 	if err != nil {
 		net.cut()
-		return nil, explain("open", err)
+		return nil, explain("connect", err)
 	}
 	d.close = sync.OnceValue(d.shutdown)
 	return d, nil

@@ -16,7 +16,6 @@ const channel = "xlreg_"
 // has changed since than through what was scanned.
 const near = "1000"
 
-
 // Names of prepared statements. Those are prepared when a connection is made, so that
 // a transaction is one round trip, and so that an error while one is prepared is not
 // taken for an unknown outcome.

@@ -60,6 +60,7 @@ func testRangeBounds(t *testing.T, s Space) {
 		{"p\xff", []string{"p\xff\x00", "p\xff\xff"}, []string{"p\xff", "p\xfe\xff", "q", "p"}},
 		{"\xff", []string{"\xff\x00", "\xff\xff", last}, []string{"\xff", "\xfe\xff", "a"}},
 		{"\xff\xff", []string{"\xff\xff\x00", last}, []string{"\xff\xff", "\xff\xfe", "\xff"}},
+		{"\xff\xfe", []string{"\xff\xfe\x00", "\xff\xfe\xff"}, []string{"\xff\xfe", "\xff\xff", "\xff\xfd\xff"}},
 		{"\x00", []string{"\x00\x00", "\x00\xff"}, []string{"\x00", "\x01"}},
 		{"%", []string{"%_", "%%"}, []string{"%", "x_"}},
 	} {
