@@ -165,28 +165,31 @@ func URL(schema string, servers ...*Server) string {
 	return "postgres://postgres@" + strings.Join(hosts, ",") + "/postgres?schema=" + schema
 }
 
-// Exec runs statements, each by itself.
-func (s *Server) Exec(t testing.TB, statements ...string) {
+// Connect returns a connection to the server, past all that is tested. The test closes
+// it.
+func (s *Server) Connect(t testing.TB) *pgx.Conn {
 	t.Helper()
-	if err := s.exec(statements...); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func (s *Server) exec(statements ...string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	conn, err := s.connect(ctx)
 	if err != nil {
-		return err
+		t.Fatal(err)
 	}
+	return conn
+}
+
+// Exec runs statements, each by itself.
+func (s *Server) Exec(t testing.TB, statements ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	conn := s.Connect(t)
 	defer conn.Close(ctx)
 	for _, statement := range statements {
 		if _, err := conn.PgConn().Exec(ctx, statement).ReadAll(); err != nil {
-			return fmt.Errorf("%s: %w", statement, err)
+			t.Fatalf("%s: %v", statement, err)
 		}
 	}
-	return nil
 }
 
 // Ask returns the one value that a query gives, as text.
@@ -194,10 +197,7 @@ func (s *Server) Ask(t testing.TB, query string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	conn, err := s.connect(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := s.Connect(t)
 	defer conn.Close(ctx)
 	results, err := conn.PgConn().Exec(ctx, query).ReadAll()
 	if err != nil {
