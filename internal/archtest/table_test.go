@@ -59,7 +59,7 @@ var rows = map[string]row{
 	},
 	"internal/store/mirror": {
 		may:   []string{"internal/store", "internal/store/group"},
-		tests: []string{"internal/store/mirror/mirrortest", "internal/store/storetest", "internal/store/storetest/optimistic"},
+		tests: []string{"internal/store/mirror/mirrortest", "internal/store/storetest"},
 		never: []string{"net", "os"},
 		why:   "what all databases over a network have in common, and none of them",
 	},
@@ -70,7 +70,7 @@ var rows = map[string]row{
 	},
 	"internal/store/etcd": {
 		may:   []string{"internal/store", "internal/store/mirror"},
-		tests: []string{"internal/store/etcd/etcdtest", "internal/store/storetest", "internal/store/storetest/optimistic"},
+		tests: []string{"internal/store/etcd/etcdtest", "internal/store/storetest"},
 		why:   "a driver knows the contract, not the rules and not another driver",
 	},
 	"internal/store/etcd/etcdtest": {

@@ -14,7 +14,6 @@ import (
 	"github.com/xlattice/xlreg/internal/store/etcd/etcdtest"
 	"github.com/xlattice/xlreg/internal/store/mirror"
 	"github.com/xlattice/xlreg/internal/store/storetest"
-	"github.com/xlattice/xlreg/internal/store/storetest/optimistic"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -36,12 +35,12 @@ func TestContract(t *testing.T) {
 	})
 }
 
-func TestContractOfTwoServers(t *testing.T) {
+func TestShared(t *testing.T) {
 	c := etcdtest.Start(t, etcdtest.Options{Members: 3})
 	var n atomic.Int64
-	storetest.Run(t, func(t *testing.T) store.Store {
-		url := c.URL(fmt.Sprintf("contract%d", n.Add(1)))
-		return optimistic.NewServers(open(t, url), open(t, url))
+	storetest.RunShared(t, func(*testing.T) storetest.Shared {
+		url := c.URL(fmt.Sprintf("shared%d", n.Add(1)))
+		return func(t *testing.T) store.Store { return open(t, url) }
 	})
 }
 
