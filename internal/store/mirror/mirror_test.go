@@ -9,7 +9,6 @@ import (
 	"github.com/xlattice/xlreg/internal/store/mirror"
 	"github.com/xlattice/xlreg/internal/store/mirror/mirrortest"
 	"github.com/xlattice/xlreg/internal/store/storetest"
-	"github.com/xlattice/xlreg/internal/store/storetest/optimistic"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -23,12 +22,11 @@ func TestOneServer(t *testing.T) {
 	})
 }
 
-func TestTwoServers(t *testing.T) {
-	storetest.Run(t, func(*testing.T) store.Store {
+func TestShared(t *testing.T) {
+	storetest.RunShared(t, func(*testing.T) storetest.Shared {
 		db := mirrortest.New()
-		open := func() store.Store {
+		return func(*testing.T) store.Store {
 			return mirror.Open(db.Connect(mirrortest.Faults{}), mirror.Options{Limits: limits})
 		}
-		return optimistic.NewServers(open(), open())
 	})
 }
