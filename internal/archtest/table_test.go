@@ -57,6 +57,25 @@ var rows = map[string]row{
 		never: []string{"net", "os"},
 		why:   "one group commit, above any driver",
 	},
+	"internal/store/mirror": {
+		may:   []string{"internal/store", "internal/store/group"},
+		tests: []string{"internal/store/mirror/mirrortest", "internal/store/storetest"},
+		never: []string{"net", "os"},
+		why:   "what all databases over a network have in common, and none of them",
+	},
+	"internal/store/mirror/mirrortest": {
+		may:   []string{"internal/store", "internal/store/mirror"},
+		never: []string{"net", "os"},
+		why:   "a database for tests, that a test can hold up",
+	},
+	"internal/store/etcd": {
+		may:   []string{"internal/store", "internal/store/mirror"},
+		tests: []string{"internal/store/etcd/etcdtest", "internal/store/storetest"},
+		why:   "a driver knows the contract, not the rules and not another driver",
+	},
+	"internal/store/etcd/etcdtest": {
+		why: "runs etcd as its operators do; knows nothing of what is kept in it",
+	},
 	"internal/store/memory": {
 		may:   []string{"internal/store"},
 		tests: []string{"internal/store/storetest"},
@@ -266,16 +285,19 @@ func (c confinement) holds(i imported) bool {
 var confined = []confinement{
 	{"crypto/rsa", []string{"internal/original", "internal/vectorgen", "keys"}, "the kinds of key are known in one place, so that there can be more of them"},
 	{"github.com/spf13", []string{"cmd/xlreg", "cmd/xlreg/internal/benchcmd", "cmd/xlreg/internal/cli"}, "libraries have no command line"},
-	{"github.com/tidwall/btree", []string{"internal/store", "internal/store/memory", "internal/store/storetest/optimistic"}, "an ordered map is a means of the store"},
+	{"github.com/tidwall/btree", []string{"internal/store", "internal/store/memory", "internal/store/mirror", "internal/store/mirror/mirrortest", "internal/store/storetest/optimistic"}, "an ordered map is a means of the store"},
 	{"go.etcd.io/bbolt", []string{"internal/store/bolt"}, "a driver's library stays in the driver"},
+	{"go.etcd.io/etcd", []string{"internal/store/etcd", "internal/store/etcd/etcdtest"}, "a driver's library stays in the driver"},
 	{"go.uber.org/goleak", nil, "it is for tests"},
+	{"go.uber.org/zap", []string{"internal/store/etcd", "internal/store/etcd/etcdtest"}, "a driver's library stays in the driver"},
 	{"golang.org/x/term", []string{"cmd/xlreg/internal/cli"}, "libraries have no terminal"},
+	{"google.golang.org/grpc", []string{"internal/store/etcd"}, "a driver's library stays in the driver"},
 	{"google.golang.org/protobuf", []string{"internal/original", "internal/records", "internal/records/recordspb", "internal/vectorgen", "internal/wire", "internal/wire/xlregpb"}, "the protobuf is known in one place, so that it can change in one"},
 	{"log", nil, "logging goes through the *slog.Logger that was handed in"},
-	{"log/slog", []string{"client", "cmd/xlreg", "internal/admin", "internal/host", "internal/registry", "internal/server", "internal/store/bolt", "xlregtest"}, "the others return what they have to say"},
-	{"math/rand", []string{"client"}, "what can be guessed is for jitter alone"},
+	{"log/slog", []string{"client", "cmd/xlreg", "internal/admin", "internal/host", "internal/registry", "internal/server", "internal/store/bolt", "internal/store/etcd", "internal/store/mirror", "xlregtest"}, "the others return what they have to say"},
+	{"math/rand", []string{"client", "internal/store/etcd", "internal/store/mirror"}, "what can be guessed is for jitter alone"},
 	{"pgregory.net/rapid", []string{"internal/store/storetest"}, "it is for tests"},
-	{"testing", []string{"internal/store/storetest", "xlregtest"}, "it is for tests"},
+	{"testing", []string{"internal/store/etcd/etcdtest", "internal/store/storetest", "xlregtest"}, "it is for tests"},
 	{"unsafe", []string{"internal/records/recordspb", "internal/wire/xlregpb"}, "nothing here is worth it"},
 }
 

@@ -46,6 +46,13 @@ type Tx interface {
 	Commit(changes []store.Change) error
 }
 
+// Filler is a Tx that says itself when its batch takes no more turns, because the
+// database bounds what one transaction may compare and change. It is asked after each
+// turn.
+type Filler interface {
+	Full(writes int) bool // writes: how many Puts and Deletes the turns have made so far
+}
+
 // What one commit carries at most, and so how long the first of a batch waits. The turn
 // that passes a bound is the last of its batch, so a commit can be larger by what one
 // closure may do.
@@ -214,7 +221,11 @@ func (b *batch) count(turn *store.Bounded) {
 
 // full reports whether the batch takes no more turns.
 func (b *batch) full() bool {
-	return b.turns >= maxTurns || b.writes >= maxWrites || b.bytes >= maxBytes
+	if b.turns >= maxTurns || b.writes >= maxWrites || b.bytes >= maxBytes {
+		return true
+	}
+	f, ok := b.tx.(Filler)
+	return ok && f.Full(b.writes)
 }
 
 func (b *batch) begin() error {

@@ -58,6 +58,10 @@ type Txn struct {
 	Changes []store.Change // each key once; a nil value deletes. Empty: only compare
 }
 
+// Unknown is a version that no key has. A Txn that compares one with it does not hold
+// and brings all that it has asked for.
+const Unknown = -1
+
 // KeyRead says that a key had this version: 0 if it had no value.
 type KeyRead struct {
 	Key     string
@@ -65,18 +69,24 @@ type KeyRead struct {
 }
 
 // RangeRead says that nothing longer than Prefix that begins with it was put after
-// Revision. It does not notice what was removed: that is what guards are for.
+// Revision, and that there were Count keys.
+//
+// The count is compared at least in a Txn without changes, because what a View scans
+// has no guard. In one with changes a database may leave it out: there the guard says
+// whether anything was removed.
 type RangeRead struct {
 	Prefix   string
 	Revision int64
+	Count    int
 }
 
 // Answer is what the database says to a Txn.
 type Answer struct {
 	// Held says that what was read still held, and that the changes were made.
 	Held bool
-	// Revision is the one that the changes have, or, if there were none or not Held,
-	// one at which all that was compared, and all that follows, was true.
+	// Revision is the one that the changes have, or 0 if Follow will not tell it because
+	// they changed nothing. If there were none or not Held it is one at which all that
+	// was compared, and all that follows, was true.
 	Revision int64
 
 	// Only if not Held: what there is, complete.
@@ -104,10 +114,10 @@ type Event struct {
 	Created bool // the key had no value before
 }
 
-// Limits is what a database takes in one transaction at most, less what one closure
-// may add to it; see store.MaxReads and store.MaxWrites.
+// Limits is what a database takes in one transaction at most; 0 is no limit. One that
+// a single closure within store.MaxReads, MaxWrites and MaxBytes reaches is too small.
 type Limits struct {
 	Compares int // keys and ranges together; at most so many are answered, too
 	Changes  int
-	Bytes    int // of the keys and values
+	Bytes    int // of the keys, once where compared and once where changed, and the values
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/group"
 	"github.com/xlattice/xlreg/internal/store/memory"
+	"github.com/xlattice/xlreg/internal/store/storetest"
 	"github.com/xlattice/xlreg/internal/store/storetest/optimistic"
 )
 
@@ -191,7 +192,7 @@ func careless(compare func(tx group.Tx, all store.Reader) store.Reader) func() s
 		b := optimistic.NewBackend()
 		one := carelessDriver{b.Driver(), compare}
 		two := carelessDriver{b.Driver(), compare}
-		return optimistic.NewServers(group.New(one), group.New(two))
+		return storetest.NewServers(group.New(one), group.New(two))
 	}
 }
 

@@ -1,6 +1,6 @@
 // Package storetest is the suite that every driver of package store passes. A
-// driver's own test opens it and calls Run, and RunDurable if it keeps data. For the
-// tests of those who use a store it has two wrappers: Strict fails a test whose
+// driver's own test opens it and calls Run, RunDurable if it keeps data, and RunShared
+// if several servers may have it open at a time. For the tests of those who use a store it has two wrappers: Strict fails a test whose
 // closures take liberties, and Meter counts what they use.
 package storetest
 
@@ -40,4 +40,26 @@ func RunDurable(t *testing.T, open OpenDir) {
 	t.Run("Reopen", func(t *testing.T) { testReopen(t, open) })
 	t.Run("ReopenAfterBusyClose", func(t *testing.T) { testReopenAfterBusyClose(t, open) })
 	t.Run("ReopenModel", func(t *testing.T) { testReopenModel(t, open) })
+}
+
+// Shared opens one more store on a backend that several share.
+type Shared func(t *testing.T) store.Store
+
+// RunShared holds a driver to the contract where several stores are open on one
+// backend. open returns an empty backend; the suite closes the stores.
+func RunShared(t *testing.T, open func(t *testing.T) Shared) {
+	Run(t, func(t *testing.T) store.Store {
+		another := open(t)
+		return NewServers(another(t), another(t))
+	})
+	for _, c := range sharedCases() {
+		t.Run(c.name, func(t *testing.T) {
+			another := open(t)
+			c.run(t, func(t *testing.T) store.Store {
+				s := another(t)
+				t.Cleanup(func() { mustClose(t, s) })
+				return s
+			})
+		})
+	}
 }

@@ -21,10 +21,10 @@ func TestOneServer(t *testing.T) {
 	storetest.Run(t, func(*testing.T) store.Store { return group.New(optimistic.NewBackend().Driver()) })
 }
 
-func TestTwoServers(t *testing.T) {
-	storetest.Run(t, func(*testing.T) store.Store {
+func TestShared(t *testing.T) {
+	storetest.RunShared(t, func(*testing.T) storetest.Shared {
 		b := optimistic.NewBackend()
-		return optimistic.NewServers(group.New(b.Driver()), group.New(b.Driver()))
+		return func(*testing.T) store.Store { return group.New(b.Driver()) }
 	})
 }
 
