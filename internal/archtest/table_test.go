@@ -149,7 +149,7 @@ var rows = map[string]row{
 		why: "HTTP over whatever keeps the data",
 	},
 	"internal/host": {
-		may:   []string{".", "identity", "internal/guard", "internal/registry", "internal/server", "internal/session", "internal/store", "keys"},
+		may:   []string{".", "identity", "internal/guard", "internal/records", "internal/registry", "internal/server", "internal/session", "internal/store", "keys"},
 		tests: []string{"client", "internal/store/bolt", "internal/store/memory", "internal/wire", "regcred"},
 		why:   "puts a server together, over whatever store it was given",
 	},
@@ -240,6 +240,10 @@ var rows = map[string]row{
 	"cmd/xlreg/internal/datadir": {
 		may: []string{".", "identity", "internal/admin", "internal/atomicfile", "internal/filelock", "internal/private", "internal/records", "internal/store", "internal/store/bolt", "keys", "regcred"},
 		why: "what is in a registry's directory, for the subcommands that deal with it whole",
+	},
+	"cmd/xlreg/internal/stores": {
+		may: []string{"internal/store/etcd", "internal/store/mirror", "internal/store/postgres"},
+		why: "the one place that knows which drivers there are by their URLs",
 	},
 	"cmd/xlreg/internal/cli": {
 		may: []string{".", "internal/view", "launch", "regcred"},

@@ -67,13 +67,9 @@ func Open(ctx context.Context, url string, o *Options, log *slog.Logger) (*mirro
 			CA: o.CA, Cert: o.Cert, Key: o.Key, User: o.User, PasswordFile: o.PasswordFile, Timeout: o.Timeout, Logger: log,
 		})
 	case "postgres", "postgresql":
-		db, err := postgres.Open(ctx, url, postgres.Options{
-			CAFile: o.CA, CertFile: o.Cert, KeyFile: o.Key, User: o.User, PasswordFile: o.PasswordFile, Timeout: o.Timeout, Logger: log,
+		return postgres.Open(ctx, url, postgres.Options{
+			CA: o.CA, Cert: o.Cert, Key: o.Key, User: o.User, PasswordFile: o.PasswordFile, Timeout: o.Timeout, Logger: log,
 		})
-		if err != nil {
-			return nil, err
-		}
-		return mirror.Open(db, mirror.Options{Timeout: o.Timeout, Logger: log}), nil
 	}
 	return nil, errScheme
 }
