@@ -18,7 +18,7 @@ const (
 	tryTimeout     = 30 * time.Second       // for all of it
 	connectTimeout = 5 * time.Second        // for TCP
 	headStart      = 500 * time.Millisecond // until the next endpoint is tried beside it
-	allBegun       = 4 * time.Second        // until all endpoints are under way
+	allBegun       = 3 * time.Second        // until all endpoints are under way
 )
 
 // try is one endpoint, and what came of it.

@@ -60,8 +60,8 @@ func TestDialTriesEndpointsInTurn(t *testing.T) {
 		most  time.Duration
 	}{
 		"refused": {func(*trouble, context.Context) (net.Conn, error) { return nil, errRefused }, 0},
-		"dead":    {func(_ *trouble, ctx context.Context) (net.Conn, error) { return deaf(ctx) }, 4 * time.Second},
-		"silent":  {(*trouble).silent, 4 * time.Second},
+		"dead":    {func(_ *trouble, ctx context.Context) (net.Conn, error) { return deaf(ctx) }, 3 * time.Second},
+		"silent":  {(*trouble).silent, 3 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
