@@ -130,7 +130,7 @@ var rows = map[string]row{
 	},
 	"client": {
 		may:   []string{".", "identity", "internal/session", "internal/wire", "keys", "regcred", "ticket"},
-		tests: []string{"internal/original", "internal/registry", "internal/server", "internal/store", "internal/store/memory", "xlregtest"},
+		tests: []string{"internal/original", "internal/records", "internal/registry", "internal/server", "internal/store", "internal/store/memory", "xlregtest"},
 		why:   "what users import must not bring the server along",
 	},
 	"internal/atomicfile": {
