@@ -27,7 +27,9 @@ func TestFailover(t *testing.T) {
 	}
 	s := open(t, postgrestest.URL("s", primary, standby))
 	defer s.Close()
-	put := func() error { return s.Update(t.Context(), func(w store.Writer) error { return w.Put("a", []byte("2")) }) }
+	put := func() error {
+		return s.Update(t.Context(), func(w store.Writer) error { return w.Put("a", []byte("2")) })
+	}
 	if err := put(); err != nil {
 		t.Fatal(err)
 	}
