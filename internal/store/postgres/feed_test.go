@@ -84,7 +84,6 @@ func remove(keys ...string) mirror.Txn {
 func TestPurge(t *testing.T) {
 	server := postgrestest.Start(t, postgrestest.Options{})
 	db := connect(t, server.URL("s"), postgres.Options{})
-	defer db.Close()
 	rows := func() string { return server.Ask(t, "SELECT count(*) FROM s.records") }
 	commit(t, db, change("stays", "1"))
 	for round := range 3 {
@@ -138,7 +137,6 @@ func TestPurge(t *testing.T) {
 func TestPurgeLeaves(t *testing.T) {
 	server := postgrestest.Start(t, postgrestest.Options{})
 	db := connect(t, server.URL("s"), postgres.Options{})
-	defer db.Close()
 	commit(t, db, change("a", "1"))
 	old := commit(t, db, remove("a"))
 	again := commit(t, db, change("a", "2"))
@@ -176,7 +174,6 @@ func TestPurgeLeaves(t *testing.T) {
 func TestFeedIsBegunAnew(t *testing.T) {
 	server := postgrestest.Start(t, postgrestest.Options{})
 	db := connect(t, server.URL("s"), postgres.Options{})
-	defer db.Close()
 	f := follow(t, db)
 	s := open(t, server.URL("s"))
 	defer s.Close()
@@ -228,8 +225,6 @@ func TestFeedIsBegunAnew(t *testing.T) {
 func TestFeedOfOneSchema(t *testing.T) {
 	server := postgrestest.Start(t, postgrestest.Options{})
 	one, two := connect(t, server.URL("one"), postgres.Options{}), connect(t, server.URL("two"), postgres.Options{})
-	defer one.Close()
-	defer two.Close()
 	f := follow(t, one)
 	commit(t, two, change("a", "1"))
 	server.Exec(t, "NOTIFY xlreg_one, 'nonsense'")
@@ -259,7 +254,6 @@ func TestAnnounceComesBack(t *testing.T) {
 	var log syncBuffer
 	o := postgres.Options{Timeout: time.Second, AnnounceTTL: ttl, Logger: slog.New(slog.NewTextHandler(&log, nil))}
 	db := connect(t, server.URL("s"), o)
-	defer db.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- db.Announce(ctx, "servers/1", []byte("here")) }()

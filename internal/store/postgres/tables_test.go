@@ -28,8 +28,7 @@ func TestStartsAtOnce(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			defer db.Close()
-			if _, err := db.Commit(t.Context(), change(fmt.Sprint(i), "v")); err != nil {
+					if _, err := db.Commit(t.Context(), change(fmt.Sprint(i), "v")); err != nil {
 				t.Error(err)
 			}
 		})
@@ -69,7 +68,6 @@ func TestFewRights(t *testing.T) {
 	_ = connect(t, server.URL("s"), postgres.Options{}).Close()
 	server.Exec(t, "GRANT USAGE ON SCHEMA s TO few", "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA s TO few")
 	db := connect(t, server.URL("s"), few)
-	defer db.Close()
 	commit(t, db, change("a", "1"))
 	if err := db.Purge(t.Context(), commit(t, db, remove("a")).Revision); err != nil {
 		t.Error(err)
@@ -85,7 +83,6 @@ func TestSettings(t *testing.T) {
 		"ALTER DATABASE postgres SET lock_timeout = 0")
 	var log bytes.Buffer
 	db := connect(t, server.URL("s"), postgres.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
-	defer db.Close()
 	if !strings.Contains(log.String(), "fsync=off") {
 		t.Errorf("nothing is said of fsync: %s", &log)
 	}
@@ -107,12 +104,19 @@ func TestSettings(t *testing.T) {
 func TestPlansUseIndexes(t *testing.T) {
 	server := postgrestest.Start(t, postgrestest.Options{})
 	db := connect(t, server.URL("s"), postgres.Options{})
-	defer db.Close()
-	server.Exec(t, "UPDATE s.state SET revision = 30000",
-		"INSERT INTO s.records SELECT ('n' || g)::bytea, 'v', g, g FROM generate_series(1, 20000) g", "ANALYZE s.records")
 	f := follow(t, db)
+	for i := range 20 { // past the five for which plans are made anew, while there is little
+		txn := change(fmt.Sprint(i), "v")
+		txn.Keys = []mirror.KeyRead{{Key: "none"}}
+		txn.Ranges = []mirror.RangeRead{{Prefix: "none"}}
+		commit(t, db, txn)
+		f.next(t)
+		server.Exec(t, "ANALYZE s.records")
+	}
+	server.Exec(t, "UPDATE s.state SET revision = 30000",
+		"INSERT INTO s.records SELECT ('n' || g)::bytea, 'v', g, g FROM generate_series(1, 20000) g")
 	before := server.Ask(t, "SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'records'")
-	for i := range 20 { // past the five for which plans are made anew
+	for i := range 20 {
 		r := commit(t, db, change("p"+fmt.Sprint(i), "v")).Revision
 		txn := change("q", "v")
 		txn.Keys = []mirror.KeyRead{{Key: "p" + fmt.Sprint(i), Version: r}}
@@ -137,7 +141,6 @@ func TestPlansUseIndexes(t *testing.T) {
 func TestSnapshot(t *testing.T) {
 	server := postgrestest.Start(t, postgrestest.Options{})
 	db := connect(t, server.URL("s"), postgres.Options{})
-	defer db.Close()
 	var want []string
 	var txn mirror.Txn
 	for i := range 2*postgres.Page + 1 {
