@@ -28,7 +28,7 @@ func TestStartsAtOnce(t *testing.T) {
 				t.Error(err)
 				return
 			}
-					if _, err := db.Commit(t.Context(), change(fmt.Sprint(i), "v")); err != nil {
+			if _, err := db.Commit(t.Context(), change(fmt.Sprint(i), "v")); err != nil {
 				t.Error(err)
 			}
 		})
