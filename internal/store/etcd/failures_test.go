@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -107,6 +108,7 @@ func eventually(t *testing.T, what string, try func() error) {
 // Whatever happens to one member of three, two servers go on, and nothing is lost or
 // done twice.
 func TestOneMemberFails(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	c := etcdtest.Start(t, etcdtest.Options{Members: 3, Fsync: true})
 	for name, fail := range map[string]func(m *etcdtest.Member) (mend func()){
 		"killed":  func(m *etcdtest.Member) func() { m.Kill(); return m.Restart },
@@ -118,7 +120,7 @@ func TestOneMemberFails(t *testing.T) {
 			there := &ledger{s: open(t, c.URL(name))}
 			defer mustClose(t, here.s, there.s)
 			stops := []func(){here.busy(t), there.busy(t)}
-			for i := range c.Members() {
+			for i := range failures(c, name) {
 				mend := fail(c.Member(i))
 				took := max(here.goesOn(t), there.goesOn(t))
 				t.Logf("member %d %s: both go on after %v", i, name, took)
@@ -138,7 +140,16 @@ func TestOneMemberFails(t *testing.T) {
 	}
 }
 
+// failures is how many members fail one after the other.
+func failures(c *etcdtest.Cluster, name string) int {
+	if name == "killed" || os.Getenv("XLREG_LONG") != "" {
+		return c.Members()
+	}
+	return 1
+}
+
 func TestLeaderMoves(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	c := etcdtest.Start(t, etcdtest.Options{Members: 3})
 	l := &ledger{s: open(t, c.URL("leader"))}
 	defer mustClose(t, l.s)
@@ -153,6 +164,7 @@ func TestLeaderMoves(t *testing.T) {
 
 // Without a majority a server says so, and goes on when it is back.
 func TestNoMajority(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	c := etcdtest.Start(t, etcdtest.Options{Members: 3})
 	s := open(t, c.URL("majority"))
 	defer mustClose(t, s)
@@ -178,6 +190,7 @@ func TestNoMajority(t *testing.T) {
 // A server that hears nothing while others go on and history is compacted begins anew,
 // and whoever watches is told to look.
 func TestCompactedMeanwhile(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	c := etcdtest.Start(t, etcdtest.Options{Members: 3})
 	s := open(t, c.URL("compacted"))
 	defer mustClose(t, s)
@@ -228,6 +241,7 @@ func TestCompactedMeanwhile(t *testing.T) {
 
 // etcd that is put back to an earlier state is read anew.
 func TestPutBack(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	c := etcdtest.Start(t, etcdtest.Options{})
 	s := open(t, c.URL("back"))
 	defer mustClose(t, s)
@@ -250,6 +264,7 @@ func TestPutBack(t *testing.T) {
 
 // Out of space etcd still answers, and says what it is.
 func TestNoSpace(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	c := etcdtest.Start(t, etcdtest.Options{Args: []string{"--quota-backend-bytes", "4194304"}})
 	s := open(t, c.URL("full"))
 	defer mustClose(t, s)
@@ -272,6 +287,7 @@ func TestNoSpace(t *testing.T) {
 
 // An announcement is there while the server lives, comes back, and goes with it.
 func TestAnnounce(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	c := etcdtest.Start(t, etcdtest.Options{})
 	here, there := open(t, c.URL("servers")), open(t, c.URL("servers"))
 	defer mustClose(t, here, there)

@@ -60,6 +60,7 @@ func TestParseFails(t *testing.T) {
 // Users log in with a password from a file, and their tokens are renewed when they
 // have run out.
 func TestUsers(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	const ttl = 1
 	c := etcdtest.Start(t, etcdtest.Options{Members: 3, Args: []string{"--auth-token-ttl", "1"}})
 	enableUsers(t, c)
@@ -137,6 +138,7 @@ func write(t *testing.T, path, content string) {
 
 // Over TLS etcd and the registry each know the other by its certificate.
 func TestTLS(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	ca := newCA(t)
 	server, client := ca.issue(t, "server"), ca.issue(t, "client")
 	c := etcdtest.Start(t, etcdtest.Options{CA: ca.file, Cert: server.cert, Key: server.key})
@@ -176,6 +178,7 @@ func TestTLS(t *testing.T) {
 
 // A registry that cannot reach etcd is told why.
 func TestNobodyThere(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
