@@ -140,7 +140,7 @@ func (h *history) check(s *snapshot, prefix string, revision int64) error {
 // Answers come late, early and out of order, and news when they like. Whatever the
 // cache then has of a range, either it is what there is, or the comparison fails.
 func TestCacheIsRightOrFoundOut(t *testing.T) {
-	seeds := uint64(3000)
+	seeds := uint64(2000)
 	if os.Getenv("XLREG_LONG") != "" {
 		seeds *= 100
 	}

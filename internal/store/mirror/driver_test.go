@@ -375,7 +375,7 @@ func TestConflictStorm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const servers, updates = 5, 40
 		db := mirrortest.New()
-		pause := func(context.Context, *mirror.Txn) error { time.Sleep(time.Millisecond); return nil }
+		pause := func(context.Context, *mirror.Txn) error { <-time.After(time.Millisecond); return nil }
 		var stores []*mirror.Store
 		var wg sync.WaitGroup
 		for range servers {
@@ -414,7 +414,7 @@ func TestViewsShareRounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const views = 200
 		s, _ := openOn(t, mirrortest.New(), mirrortest.Faults{Request: func(context.Context, *mirror.Txn) error {
-			time.Sleep(time.Millisecond)
+			<-time.After(time.Millisecond)
 			return nil
 		}})
 		update(t, s, put("k", "v", "l", "w"))
@@ -447,7 +447,7 @@ func TestLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := mirrortest.New()
 		s, _ := openOn(t, db, mirrortest.Faults{Request: func(_ context.Context, txn *mirror.Txn) error {
-			time.Sleep(time.Millisecond)
+			<-time.After(time.Millisecond)
 			if n := len(txn.Keys) + len(txn.Ranges); n > limits.Compares || len(txn.Changes) > limits.Changes {
 				t.Errorf("%d comparisons and %d changes", n, len(txn.Changes))
 			}
