@@ -125,7 +125,8 @@ type driver struct {
 	moved     chan struct{} // closed and replaced when the feed has told something
 	turned    chan struct{} // closed and replaced when connected changes
 	restart   func(why error)
-	solos     int // so many transactions carry one closure
+	solos     int           // so many transactions carry one closure
+	outrun    time.Duration // how long the last commit took, if it was in conflict
 }
 
 type counts struct{ writes, conflicts, failures, looks, misses atomic.Int64 }

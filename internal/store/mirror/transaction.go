@@ -3,6 +3,8 @@ package mirror
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
+	"time"
 
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/group"
@@ -11,6 +13,9 @@ import (
 // solos is how many transactions carry one closure each after one that was too large
 // for the database.
 const solos = 32
+
+// mostGivenWay bounds how long others are let go first.
+const mostGivenWay = 50 * time.Millisecond
 
 // What the database needs for one comparison and one change beside keys and values.
 const (
@@ -21,6 +26,7 @@ const (
 // Begin implements group.Driver. What this server has committed is in the cache from
 // then on.
 func (d *driver) Begin() (group.Tx, error) {
+	d.giveWay()
 	snap, err := d.settled(context.Background())
 	if err != nil {
 		return nil, err
@@ -33,6 +39,24 @@ func (d *driver) Begin() (group.Tx, error) {
 		tx.solo = true
 	}
 	return tx, nil
+}
+
+// giveWay lets others go first after a conflict, for a random part of the time that the
+// commit took. Two servers that write the same records would otherwise stay in step, and
+// one of them would lose each time. What comes in meanwhile shares the next transaction,
+// so less is lost than it seems.
+func (d *driver) giveWay() {
+	d.mu.Lock()
+	most := min(d.outrun, mostGivenWay)
+	d.outrun = 0
+	d.mu.Unlock()
+	if most <= 0 {
+		return
+	}
+	select {
+	case <-time.After(rand.N(most)):
+	case <-d.closing:
+	}
 }
 
 // transaction is the group.Tx of a batch.
@@ -108,6 +132,7 @@ func (tx *transaction) split() error {
 func (d *driver) write(ctx context.Context, t Txn) error {
 	d.counts.writes.Add(1)
 	shown := d.shownNow()
+	begun := time.Now()
 	a, err := d.db.Commit(ctx, t)
 	if err != nil {
 		d.counts.failures.Add(1)
@@ -116,6 +141,7 @@ func (d *driver) write(ctx context.Context, t Txn) error {
 	if !a.Held {
 		d.counts.conflicts.Add(1)
 		d.takeIn(&t, &a, shown)
+		d.setOutrun(time.Since(begun))
 		return group.ErrConflict
 	}
 	d.mu.Lock()
@@ -125,6 +151,12 @@ func (d *driver) write(ctx context.Context, t Txn) error {
 		d.restart(errRolledBack)
 	}
 	return nil
+}
+
+func (d *driver) setOutrun(took time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.outrun = took
 }
 
 // takeIn puts an answer into the cache and returns it as facts. It was shown to the
