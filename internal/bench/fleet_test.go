@@ -162,39 +162,54 @@ func quiet(tb testing.TB, c *etcdtest.Cluster) (int64, error) {
 // operations returns how many operations on keys the members say that they were asked for.
 func operations(c *etcdtest.Cluster) (all int64, err error) {
 	for i := range c.Members() {
-		n, err := memberOperations("http://" + c.Member(i).Endpoint() + "/metrics")
+		n, err := memberMetric(c, i, "grpc_server_started_total", `grpc_service="etcdserverpb.KV"`)
 		if err != nil {
 			return 0, err
 		}
-		all += n
+		all += int64(n)
 	}
 	return all, nil
 }
 
-func memberOperations(url string) (all int64, err error) {
-	resp, err := http.Get(url) //nolint:gosec,noctx // our own member, on this machine
+// memberMetric returns the sum of a metric that a member tells, of the lines that have
+// all these labels.
+func memberMetric(c *etcdtest.Cluster, member int, metric string, labels ...string) (all float64, err error) {
+	resp, err := http.Get("http://" + c.Member(member).Endpoint() + "/metrics") //nolint:noctx // our own member, on this machine
 	if err != nil {
 		return 0, err
 	}
 	defer resp.Body.Close()
-	lines := bufio.NewScanner(resp.Body)
 	found := false
+	lines := bufio.NewScanner(resp.Body)
 	for lines.Scan() {
-		line := lines.Text()
-		if !strings.HasPrefix(line, "grpc_server_started_total{") || !strings.Contains(line, `grpc_service="etcdserverpb.KV"`) {
+		name, value, ok := cutLast(lines.Text(), ' ')
+		rest, is := strings.CutPrefix(name, metric)
+		if !ok || !is || rest != "" && rest[0] != '{' || !hasAll(rest, labels) {
 			continue
 		}
-		n, err := strconv.ParseFloat(line[strings.LastIndexByte(line, ' ')+1:], 64)
+		n, err := strconv.ParseFloat(value, 64)
 		if err != nil {
 			return 0, err
 		}
 		found = true
-		all += int64(n)
+		all += n
 	}
 	if err := lines.Err(); err != nil || found {
 		return all, err
 	}
-	return 0, errors.New("etcd says nothing of its operations")
+	return 0, errors.New("etcd does not tell " + metric)
+}
+
+func cutLast(s string, sep byte) (before, after string, found bool) {
+	i := strings.LastIndexByte(s, sep)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+1:], true
+}
+
+func hasAll(s string, parts []string) bool {
+	return !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(s, part) })
 }
 
 // startFleets starts a registry on each of these stores. The ones that are far share the
