@@ -3,9 +3,12 @@ package bench_test
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/xlattice/xlreg"
@@ -29,29 +32,33 @@ func BenchmarkScale(b *testing.B) {
 	target := *fleet.Target
 	target.Endpoints = target.Endpoints[:2]
 	busy := &bench.Registry{Target: &target, Spread: true}
-	var serving, told, etcd, stored []float64
-	var writes, conflicts int64
+	var serving, told, etcd, bytes []float64
+	var writes, conflicts, looks int64
 	const all = scaleClusters * scaleMembers
 	for i := range 1 + max(rounds, b.N) {
 		formations := manyFormations(b, busy, i)
-		before := costs(b, fleet, etcds)
+		had := stored(b, etcds)
+		before := spent(b, fleet, etcds)
 		formAll(b, formations)
-		c := costs(b, fleet, etcds).minus(before)
+		c := spent(b, fleet, etcds).minus(before)
+		has := stored(b, etcds)
 		if i == 0 {
 			continue // what is made once is not what is measured
 		}
 		serving = append(serving, 1e6*(c.servers[0]+c.servers[1])/all)
 		told = append(told, 1e6*c.servers[2]/all)
 		etcd = append(etcd, 1e6*c.etcd/all)
-		stored = append(stored, c.stored/all)
+		bytes = append(bytes, (has-had)/all)
 		writes += c.Writes
 		conflicts += c.Conflicts
+		looks += c.Looks
 	}
 	b.ReportMetric(bench.Median(serving), "µs-server/member")
 	b.ReportMetric(bench.Median(told), "µs-other-server/member")
 	b.ReportMetric(bench.Median(etcd), "µs-etcd/member")
-	b.ReportMetric(bench.Median(stored), "bytes-etcd/member")
+	b.ReportMetric(bench.Median(bytes), "bytes-etcd/member")
 	b.ReportMetric(float64(writes)/float64(len(serving)*all), "writes/member")
+	b.ReportMetric(float64(looks)/float64(len(serving)*all), "comparisons/member")
 	b.ReportMetric(100*float64(conflicts)/float64(writes), "%-conflicts")
 	b.ReportMetric(0, "ns/op")
 }
@@ -81,12 +88,11 @@ func formAll(b *testing.B, formations []bench.Formation) {
 	}
 }
 
-// cost is what has been used so far: seconds of processor time, and bytes.
+// cost is what has been done so far, and the seconds of processor time that it took.
 type cost struct {
 	bench.FleetCounts
 	servers [servers]float64
 	etcd    float64
-	stored  float64
 }
 
 func (c cost) minus(o cost) cost {
@@ -95,22 +101,29 @@ func (c cost) minus(o cost) cost {
 		c.servers[i] -= o.servers[i]
 	}
 	c.etcd -= o.etcd
-	c.stored -= o.stored
 	return c
 }
 
-// costs asks servers and members. The members forget their history before, so that what
-// they store is what there is.
-func costs(b *testing.B, f *bench.Fleet, etcds *etcdtest.Cluster) (c cost) {
+// spent asks servers and members of etcd.
+func spent(b *testing.B, f *bench.Fleet, etcds *etcdtest.Cluster) (c cost) {
 	b.Helper()
 	c.FleetCounts = counts(b, f)
 	for i, p := range f.Servers {
 		c.servers[i] = must[time.Duration](b)(p.CPU()).Seconds()
 	}
 	c.etcd = etcdTime(b, etcds)
-	etcds.Compact()
-	c.stored = must[float64](b)(settledSize(b.Context(), etcds))
 	return c
+}
+
+// stored lets etcd forget its history, so that what it has is what there is, and returns
+// how large that is.
+func stored(b *testing.B, etcds *etcdtest.Cluster) float64 {
+	b.Helper()
+	if _, err := etcds.Client().Put(b.Context(), "mark", ""); err != nil { // so that there is something to forget
+		b.Fatal(err)
+	}
+	etcds.Compact()
+	return must[float64](b)(settledSize(b.Context(), etcds))
 }
 
 // settledSize returns how large the database is once what was compacted is gone from it.
@@ -130,37 +143,101 @@ func settledSize(ctx context.Context, c *etcdtest.Cluster) (float64, error) {
 	}
 }
 
-// BenchmarkScaleEtcd measures how many transactions a second three members carry out that
-// each put a record of a kilobyte, for many who ask at once, and what that costs them.
+// BenchmarkScaleEtcd measures what three members of etcd take for a transaction that puts
+// a kilobyte, for one that only compares, and for telling a watcher of one; and how many
+// they carry out for many who ask at once.
 func BenchmarkScaleEtcd(b *testing.B) {
-	const writers, each = 64, 100
 	etcds := etcdtest.Start(b, etcdtest.Options{Members: 3, Fsync: true})
 	client := etcds.Client()
 	value := string(make([]byte, 1<<10))
-	var rates, used []float64
+	put := func(key string) error {
+		_, err := client.Put(b.Context(), key, value)
+		return err
+	}
+	compare := func(key string) error {
+		_, err := client.Txn(b.Context()).If(clientv3.Compare(clientv3.ModRevision(key), ">", 0)).Commit()
+		return err
+	}
+	var lone, rates, puts, compares, told []float64
 	for range max(rounds, b.N) {
-		before := etcdTime(b, etcds)
-		begun := time.Now()
-		var group errgroup.Group
-		for w := range writers {
-			group.Go(func() error {
-				for range each {
-					if _, err := client.Put(b.Context(), fmt.Sprint("k", w), value); err != nil {
-						return err
-					}
+		lone = append(lone, perOperation(b, etcds, 1, put).milliseconds)
+		o := perOperation(b, etcds, scaleWriters, put)
+		rates, puts = append(rates, scaleWriters*1000/o.milliseconds), append(puts, o.used)
+		compares = append(compares, perOperation(b, etcds, scaleWriters, compare).used)
+		stop := watchAll(b, etcds)
+		told = append(told, (perOperation(b, etcds, scaleWriters, put).used-o.used)/scaleWatchers)
+		stop()
+	}
+	b.ReportMetric(bench.Median(lone), "ms/lone-transaction")
+	b.ReportMetric(bench.Median(rates), "transactions/s")
+	b.ReportMetric(bench.Median(puts), "µs-etcd/transaction")
+	b.ReportMetric(bench.Median(compares), "µs-etcd/comparison")
+	b.ReportMetric(bench.Median(told), "µs-etcd/watcher-told")
+	b.ReportMetric(0, "ns/op")
+}
+
+// How many write and watch at once.
+const (
+	scaleWriters  = 64
+	scaleWatchers = 30
+)
+
+// operation is what one takes.
+type operation struct {
+	milliseconds float64
+	used         float64 // µs of all members' processors
+}
+
+// perOperation lets so many make operations at once.
+func perOperation(b *testing.B, etcds *etcdtest.Cluster, writers int, do func(key string) error) operation {
+	b.Helper()
+	const each = 50
+	before := etcdTime(b, etcds)
+	begun := time.Now()
+	var group errgroup.Group
+	for w := range writers {
+		group.Go(func() error {
+			for range each {
+				if err := do(fmt.Sprint("k", w)); err != nil {
+					return err
 				}
-				return nil
-			})
-		}
-		if err := group.Wait(); err != nil {
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		b.Fatal(err)
+	}
+	return operation{
+		milliseconds: time.Since(begun).Seconds() * 1000 / each,
+		used:         1e6 * (etcdTime(b, etcds) - before) / float64(writers*each),
+	}
+}
+
+// watchAll has as many watchers told of everything as there may be servers, each over a
+// connection of its own, until it is stopped.
+func watchAll(b *testing.B, etcds *etcdtest.Cluster) (stop func()) {
+	b.Helper()
+	ctx, cancel := context.WithCancel(b.Context())
+	var watching sync.WaitGroup
+	for i := range scaleWatchers {
+		client, err := clientv3.New(clientv3.Config{Endpoints: etcds.Endpoints()[i%3 : i%3+1], Logger: zap.NewNop()})
+		if err != nil {
 			b.Fatal(err)
 		}
-		rates = append(rates, writers*each/time.Since(begun).Seconds())
-		used = append(used, 1e6*(etcdTime(b, etcds)-before)/(writers*each))
+		told := client.Watch(ctx, "k", clientv3.WithPrefix(), clientv3.WithCreatedNotify())
+		<-told
+		watching.Go(func() {
+			defer client.Close()
+			for range told {
+				continue
+			}
+		})
 	}
-	b.ReportMetric(bench.Median(rates), "transactions/s")
-	b.ReportMetric(bench.Median(used), "µs-etcd/transaction")
-	b.ReportMetric(0, "ns/op")
+	return func() {
+		cancel()
+		watching.Wait()
+	}
 }
 
 func etcdTime(b *testing.B, c *etcdtest.Cluster) (all float64) {

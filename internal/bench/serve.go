@@ -112,7 +112,10 @@ const MostConnections = 16000
 // many connections as by default are prepared for, for the sake of their memory.
 func generous() guard.Limits {
 	all := guard.DefaultLimits().Connections
-	return guard.Limits{Connections: all, ConnectionsLoopback: all, LoopbackPerMinute: 1 << 30, Idle: time.Hour}
+	return guard.Limits{
+		Connections: all, ConnectionsLoopback: all, LoopbackPerMinute: 1 << 30,
+		Hello: time.Minute, CrowdedHello: time.Minute, Idle: time.Hour,
+	}
 }
 
 // respondent answers what a server process is asked.
