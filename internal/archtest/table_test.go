@@ -175,8 +175,8 @@ var rows = map[string]row{
 		why:   "lets clients in all languages meet, in tests alone",
 	},
 	"internal/bench": {
-		may:   []string{".", "client", "identity", "internal/child", "internal/guard", "internal/host", "internal/session", "internal/store", "internal/store/bolt", "internal/store/memory", "internal/wire", "keys", "regcred"},
-		tests: []string{"internal/records"},
+		may:   []string{".", "client", "identity", "internal/child", "internal/guard", "internal/host", "internal/session", "internal/store", "internal/store/bolt", "internal/store/etcd", "internal/store/memory", "internal/store/mirror", "internal/store/postgres", "internal/wire", "keys", "regcred"},
+		tests: []string{"internal/records", "internal/store/etcd/etcdtest", "internal/store/postgres/postgrestest"},
 		why:   "measures the whole: client, server and stores",
 	},
 	"internal/child": {
@@ -238,6 +238,9 @@ var rows = map[string]row{
 	},
 	"examples/hello": {
 		why: "a program that knows nothing of xlreg",
+	},
+	"bench/scale": {
+		why: "reckons with what was measured; runs none of it",
 	},
 	"xlregtest": {
 		may: []string{".", "client", "identity", "internal/host", "internal/store/memory", "keys", "regcred"},
@@ -314,7 +317,7 @@ var confined = []confinement{
 	{"google.golang.org/protobuf", []string{"internal/original", "internal/records", "internal/records/recordspb", "internal/vectorgen", "internal/wire", "internal/wire/xlregpb"}, "the protobuf is known in one place, so that it can change in one"},
 	{"log", nil, "logging goes through the *slog.Logger that was handed in"},
 	{"log/slog", []string{"client", "cmd/xlreg", "internal/admin", "internal/host", "internal/registry", "internal/server", "internal/store/bolt", "internal/store/etcd", "internal/store/mirror", "internal/store/postgres", "xlregtest"}, "the others return what they have to say"},
-	{"math/rand", []string{"client", "internal/store/etcd", "internal/store/mirror"}, "what can be guessed is for jitter alone"},
+	{"math/rand", []string{"bench/scale", "client", "internal/bench", "internal/store/etcd", "internal/store/mirror"}, "what can be guessed is for jitter and for measurements alone"},
 	{"pgregory.net/rapid", []string{"internal/store/storetest"}, "it is for tests"},
 	{"testing", []string{"internal/store/etcd/etcdtest", "internal/store/mirror/databasetest", "internal/store/postgres/postgrestest", "internal/store/storetest", "xlregtest"}, "it is for tests"},
 	{"unsafe", []string{"internal/records/recordspb", "internal/wire/xlregpb"}, "nothing here is worth it"},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/pprof"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -40,7 +41,7 @@ func serve() error {
 	if to == "" {
 		return bench.Serve(os.Args[1:], os.Stdin, os.Stdout)
 	}
-	f, err := os.Create(to)
+	f, err := os.Create(to + "." + strconv.Itoa(os.Getpid())) // several may be told the same
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"time"
 
@@ -21,6 +22,7 @@ const messageTime = 10 * time.Second
 // nothing above them, so that the clients' share of the work is small.
 type Registry struct {
 	Target *regcred.Target
+	Spread bool // connect to any of the endpoints, as clients do; otherwise to the first
 }
 
 // Connect opens a session as node. A node shows its certificate over 2.0, and
@@ -36,11 +38,18 @@ func (r *Registry) Connect(ctx context.Context, p xlreg.Protocol, node *identity
 func (r *Registry) connect(ctx context.Context, cfg session.ClientConfig) (session.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, messageTime)
 	defer cancel()
-	nc, err := new(net.Dialer).DialContext(ctx, "tcp", string(r.Target.Endpoints[0]))
+	nc, err := new(net.Dialer).DialContext(ctx, "tcp", string(r.endpoint()))
 	if err != nil {
 		return nil, err
 	}
 	return session.Connect(ctx, nc, cfg)
+}
+
+func (r *Registry) endpoint() xlreg.Endpoint {
+	if !r.Spread {
+		return r.Target.Endpoints[0]
+	}
+	return r.Target.Endpoints[rand.N(len(r.Target.Endpoints))]
 }
 
 func (r *Registry) config(p xlreg.Protocol, node *identity.Node) (cfg session.ClientConfig, err error) {

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -19,13 +20,16 @@ import (
 	"github.com/xlattice/xlreg/internal/host"
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/bolt"
+	"github.com/xlattice/xlreg/internal/store/etcd"
 	"github.com/xlattice/xlreg/internal/store/memory"
+	"github.com/xlattice/xlreg/internal/store/mirror"
+	"github.com/xlattice/xlreg/internal/store/postgres"
 	"github.com/xlattice/xlreg/internal/wire"
 	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/regcred"
 )
 
-// The stores that a registry under measurement may have.
+// The stores that a registry under measurement may have, besides those that URLs name.
 const (
 	Memory = "memory"
 	Bbolt  = "bbolt"
@@ -45,7 +49,13 @@ const (
 	askCollect = "collections" // of garbage so far
 	askMemory  = "memory"      // bytes of anonymous resident memory after a collection
 	askWaiting = "waiting"     // GetCluster requests so far
+	askParked  = "parked"      // clients that wait now
 	askDecrypt = "decrypt"     // of "decrypt N": N, once it has made so many RSA decryptions
+
+	askSessions  = "sessions"  // begun so far
+	askWrites    = "writes"    // transactions with changes so far; unknown of a store of its own
+	askConflicts = "conflicts" // those of them that did not hold
+	askLooks     = "looks"     // comparisons without changes
 )
 
 // unknown is the answer where the system does not tell.
@@ -75,18 +85,23 @@ func Serve(args []string, in io.Reader, out io.Writer) (err error) {
 	if err := regcred.Write(filepath.Join(args[1], credFile), running.Cred()); err != nil {
 		return err
 	}
-	r := &respondent{host: running.Host, key: node.Keys().Comms}
+	r := &respondent{host: running.Host, key: node.Keys().Comms, store: st}
 	return r.answerAll(in, out)
 }
 
 func openStore(kind, dir string) (store.Store, error) {
-	switch kind {
+	scheme, _, _ := strings.Cut(kind, "://")
+	switch scheme {
 	case Memory:
 		return memory.New(), nil
 	case Bbolt:
 		return bolt.Open(filepath.Join(dir, dataFile), bolt.Options{})
+	case "etcd":
+		return etcd.Open(context.Background(), kind, etcd.Options{})
+	case "postgres":
+		return postgres.Open(context.Background(), kind, postgres.Options{})
 	default:
-		return nil, fmt.Errorf("store %q: want %s or %s", kind, Memory, Bbolt)
+		return nil, fmt.Errorf("store %q: want %s, %s or a URL of etcd or PostgreSQL", scheme, Memory, Bbolt)
 	}
 }
 
@@ -97,13 +112,17 @@ const MostConnections = 16000
 // many connections as by default are prepared for, for the sake of their memory.
 func generous() guard.Limits {
 	all := guard.DefaultLimits().Connections
-	return guard.Limits{Connections: all, ConnectionsLoopback: all, LoopbackPerMinute: 1 << 30, Idle: time.Hour}
+	return guard.Limits{
+		Connections: all, ConnectionsLoopback: all, LoopbackPerMinute: 1 << 30,
+		Hello: time.Minute, CrowdedHello: time.Minute, Idle: time.Hour,
+	}
 }
 
 // respondent answers what a server process is asked.
 type respondent struct {
-	host *host.Host
-	key  keys.Private
+	host  *host.Host
+	key   keys.Private
+	store store.Store
 }
 
 func (r *respondent) answerAll(in io.Reader, out io.Writer) error {
@@ -140,6 +159,12 @@ func (r *respondent) answer(line string) (int64, error) {
 		return anonymousMemory()
 	case askWaiting:
 		return int64(r.host.Stats().Requests[wire.OpGetCluster]), nil
+	case askParked:
+		return int64(r.host.Stats().Waiting), nil
+	case askSessions:
+		return r.sessions(), nil
+	case askWrites, askConflicts, askLooks:
+		return r.count(verb)
 	case askDecrypt:
 		n, err := strconv.Atoi(count)
 		if err != nil {
@@ -148,6 +173,30 @@ func (r *respondent) answer(line string) (int64, error) {
 		return int64(n), decrypt(r.key, n)
 	default:
 		return 0, fmt.Errorf("unknown question %q", line)
+	}
+}
+
+func (r *respondent) sessions() (all int64) {
+	for _, n := range r.host.Stats().Sessions {
+		all += int64(n)
+	}
+	return all
+}
+
+// count returns what a store that is shared with others has asked of its database.
+func (r *respondent) count(what string) (int64, error) {
+	shared, ok := r.store.(*mirror.Store)
+	if !ok {
+		return 0, errors.ErrUnsupported
+	}
+	c := shared.Counts()
+	switch what {
+	case askWrites:
+		return c.Writes, nil
+	case askConflicts:
+		return c.Conflicts, nil
+	default:
+		return c.Looks, nil
 	}
 }
 

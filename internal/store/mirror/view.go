@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/xlattice/xlreg/internal/store"
@@ -98,6 +99,7 @@ func (d *driver) round(ctx context.Context, first *look) (kept *look) {
 	union := newReads()
 	union.add(first.reads)
 	sharing := []*look{first}
+	runtime.Gosched() // whoever is about to look shares this round
 	for kept == nil {
 		var next *look
 		select {
