@@ -117,6 +117,7 @@ type driver struct {
 	closing chan struct{} // closed when Close begins
 	stop    context.CancelFunc
 	running sync.WaitGroup
+	losses  int // conflicts in a row; owned by the committer of package group
 
 	mu        sync.Mutex
 	cache     cache         // guarded by mu, like all that follows

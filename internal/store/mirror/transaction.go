@@ -2,7 +2,10 @@ package mirror
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
+	"time"
 
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/group"
@@ -11,6 +14,13 @@ import (
 // solos is how many transactions carry one closure each after one that was too large
 // for the database.
 const solos = 32
+
+// How long a server yields to others after a conflict: longer each time it meets one
+// again, within a bound.
+const (
+	maxLosses    = 4
+	longestYield = 50 * time.Millisecond
+)
 
 // What the database needs for one comparison and one change beside keys and values.
 const (
@@ -27,7 +37,7 @@ func (d *driver) Begin() (group.Tx, error) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	tx := &transaction{driver: d, reader: reader{snapshot: snap, reads: newReads()}}
+	tx := &transaction{driver: d, reader: reader{snapshot: snap, reads: newReads(), guarded: true}}
 	if d.solos > 0 {
 		d.solos--
 		tx.solo = true
@@ -44,11 +54,11 @@ type transaction struct {
 
 var _ group.Filler = (*transaction)(nil)
 
-// Full implements group.Filler: half of what the database takes is left to the closure
-// that comes last.
+// Full implements group.Filler: a quarter of what the database takes is left to the
+// closure that comes last.
 func (tx *transaction) Full(writes int) bool {
 	l := tx.driver.limits
-	return tx.solo || past(tx.reads.compares(), l.Compares/2) || past(writes, l.Changes/2)
+	return tx.solo || past(tx.reads.compares(), l.Compares*3/4) || past(writes, l.Changes*3/4)
 }
 
 func past(n, limit int) bool { return limit > 0 && n >= limit }
@@ -106,18 +116,18 @@ func (tx *transaction) split() error {
 
 // write lets the database compare and change.
 func (d *driver) write(ctx context.Context, t Txn) error {
-	d.counts.writes.Add(1)
-	shown := d.shownNow()
-	a, err := d.db.Commit(ctx, t)
+	shown, sent := d.shownNow(), time.Now()
+	a, err := d.tryToWrite(ctx, t)
 	if err != nil {
-		d.counts.failures.Add(1)
 		return fmt.Errorf("commit: %w", err)
 	}
 	if !a.Held {
 		d.counts.conflicts.Add(1)
 		d.takeIn(&t, &a, shown)
+		d.yield(ctx, time.Since(sent))
 		return group.ErrConflict
 	}
+	d.losses = 0
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.committed = max(d.committed, a.Revision)
@@ -125,6 +135,33 @@ func (d *driver) write(ctx context.Context, t Txn) error {
 		d.restart(errRolledBack)
 	}
 	return nil
+}
+
+// yield waits for a while, so that servers which change the same keys do not meet again
+// and again. What arrives meanwhile goes into the next transaction. took is how long a
+// transaction takes at present. Only the committer calls it.
+func (d *driver) yield(ctx context.Context, took time.Duration) {
+	d.losses = min(d.losses+1, maxLosses)
+	wait(ctx, rand.N(min(took<<(d.losses+1), longestYield)+1))
+}
+
+// tryToWrite tries until the database has the transaction. After that it is not tried
+// again, whatever becomes of it.
+func (d *driver) tryToWrite(ctx context.Context, t Txn) (Answer, error) {
+	for {
+		d.counts.writes.Add(1)
+		a, err := d.db.Commit(ctx, t)
+		if err == nil {
+			return a, nil
+		}
+		d.counts.failures.Add(1)
+		if errors.Is(err, store.ErrUnknown) || !errors.Is(err, ErrUnreachable) {
+			return Answer{}, err
+		}
+		if wait(ctx, retryPause); ctx.Err() != nil {
+			return Answer{}, err
+		}
+	}
 }
 
 // takeIn puts an answer into the cache and returns it as facts. It was shown to the
@@ -137,7 +174,7 @@ func (d *driver) takeIn(t *Txn, a *Answer, shown int64) *facts {
 		d.restart(errRolledBack)
 		return f
 	}
-	d.cache.fill(t, f)
 	d.bound()
+	d.cache.fill(t, f)
 	return f
 }

@@ -8,12 +8,12 @@ import (
 	"github.com/xlattice/xlreg/internal/store"
 )
 
-// How often a comparison without changes is tried within the timeout, so that one
-// machine of the database that does not answer is no reason to fail.
-const (
-	lookTries = 3
-	lookPause = 20 * time.Millisecond
-)
+// lookTries is how often a comparison without changes is tried within the timeout, so
+// that one machine of the database that does not answer is no reason to fail.
+const lookTries = 3
+
+// retryPause is how soon a database that was not reachable is tried again.
+const retryPause = 20 * time.Millisecond
 
 // View implements group.Driver. f runs on the cache, and what it has read is compared
 // afterwards. If that does not hold, f runs on what the database has answered, which
@@ -133,9 +133,7 @@ func (d *driver) compare(ctx context.Context, t Txn) (*facts, error) {
 			d.counts.misses.Add(1)
 			return d.takeIn(&t, &a, shown), nil
 		}
-		select {
-		case <-time.After(lookPause):
-		case <-ctx.Done():
+		if wait(ctx, retryPause); ctx.Err() != nil {
 			return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 		}
 	}
