@@ -107,7 +107,11 @@ func (k crowd) run(ctx context.Context, to *target, rec *recorder, seed uint64) 
 			g.Go(func() error { return c.run(running) })
 		}
 	}
-	if err := g.Wait(); err != nil {
+	err := g.Wait()
+	if to.settled != nil {
+		err = errors.Join(err, to.settled(ctx))
+	}
+	if err != nil {
 		return err
 	}
 	for _, w := range worlds {

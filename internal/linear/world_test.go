@@ -161,7 +161,7 @@ func (c *client) arrival() *request {
 	}
 	rq.own = c.own
 	if n := c.rnd.IntN(6); n > 0 {
-		rq.run, rq.fresh = fmt.Sprint("r", n), c.rnd.IntN(2) == 0
+		rq.run, rq.fresh = fmt.Sprint("r", n), c.rnd.IntN(2) == 0 && !c.lasting
 	}
 	if c.inner != nil {
 		rq.lease = pick(c.rnd, leases)
