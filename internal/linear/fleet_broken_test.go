@@ -16,7 +16,10 @@ import (
 )
 
 // crowded is for broken databases: few things, and many who want them.
-var crowded = crowd{worlds: 1, clients: 9, requests: 40}
+var crowded = crowd{worlds: 1, clients: 9, requests: 30}
+
+// brokenTries is how many histories of a broken database may pass for good ones.
+const brokenTries = 60
 
 // Each database that is wrong in a way that a driver may be is found out.
 func TestBrokenDatabases(t *testing.T) {
@@ -31,13 +34,13 @@ func TestBrokenDatabases(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			seed := firstSeed(t)
-			for i := range uint64(tries) {
+			for i := range uint64(brokenTries) {
 				if foundOut(t, c.wrap, seed+i) {
 					t.Logf("found out after %d histories", i+1)
 					return
 				}
 			}
-			t.Errorf("%d histories passed for good ones", tries)
+			t.Errorf("%d histories passed for good ones", brokenTries)
 		})
 	}
 }
@@ -48,7 +51,7 @@ func foundOut(t *testing.T, wrap func(mirror.Database, *dice) mirror.Database, s
 	t.Helper()
 	t.Run(fmt.Sprint(seed), func(t *testing.T) {
 		d := newDice(seed)
-		f := newFleet(t, inMemory(mirrortest.New(), seed, func(db mirror.Database) mirror.Database { return wrap(db, d) }))
+		f := newFleet(t, inMemory(mirrortest.New(), seed, 6*time.Millisecond, func(db mirror.Database) mirror.Database { return wrap(db, d) }))
 		rec, to := newRecorder(), f.target()
 		err := errors.Join(f.awaitReady(t.Context()), crowded.run(t.Context(), to, rec, seed))
 		switch {

@@ -30,10 +30,13 @@ const (
 // several is the crowd for three servers on one store.
 var several = crowd{worlds: 2, clients: 6, requests: 30}
 
+// opener opens the store of one of the servers.
+type opener = func(ctx context.Context, server int) (store.Store, error)
+
 // fleet is one registry of several servers in this process.
 type fleet struct {
 	t       *testing.T
-	open    func(ctx context.Context, server int) (store.Store, error)
+	open    opener
 	nodes   *nodes
 	servers [servers]*server
 }
@@ -47,7 +50,7 @@ type server struct {
 }
 
 // newFleet starts servers that run until the test ends.
-func newFleet(t *testing.T, open func(ctx context.Context, server int) (store.Store, error)) *fleet {
+func newFleet(t *testing.T, open opener) *fleet {
 	t.Helper()
 	f := &fleet{t: t, open: open, nodes: mustNodes(t)}
 	t.Cleanup(func() {
@@ -177,9 +180,9 @@ func (f *fleet) mustRecord(k crowd, seed uint64) (*recorder, *target) {
 }
 
 // inMemory opens stores on a database in memory, whose answers and news come late.
-func inMemory(db *mirrortest.Database, seed uint64, wrap func(mirror.Database) mirror.Database) func(context.Context, int) (store.Store, error) {
+func inMemory(db *mirrortest.Database, seed uint64, most time.Duration, wrap func(mirror.Database) mirror.Database) opener {
 	return func(_ context.Context, i int) (store.Store, error) {
-		s := db.Connect(late(newDice(seed+uint64(i)), 2*time.Millisecond))
+		s := db.Connect(late(newDice(seed+uint64(i)), most))
 		return mirror.Open(wrap(s), mirror.Options{
 			Limits: mirror.Limits{Compares: 128, Changes: 128}, Timeout: storeTimeout,
 		}), nil
@@ -217,20 +220,20 @@ func space() string { return fmt.Sprintf("history%d", spaces.Add(1)) }
 func TestServers(t *testing.T) {
 	for _, c := range []struct {
 		name  string
-		start func(t *testing.T) (open func(seed uint64) func(context.Context, int) (store.Store, error))
+		start func(t *testing.T) func(seed uint64) opener
 	}{
-		{"memory", func(*testing.T) func(uint64) func(context.Context, int) (store.Store, error) {
-			return func(seed uint64) func(context.Context, int) (store.Store, error) {
-				return inMemory(mirrortest.New(), seed, whole)
+		{"memory", func(*testing.T) func(uint64) opener {
+			return func(seed uint64) opener {
+				return inMemory(mirrortest.New(), seed, 2*time.Millisecond, whole)
 			}
 		}},
-		{"etcd", func(t *testing.T) func(uint64) func(context.Context, int) (store.Store, error) {
+		{"etcd", func(t *testing.T) func(uint64) opener {
 			cluster := etcdtest.Start(t, etcdtest.Options{Members: 3})
-			return func(uint64) func(context.Context, int) (store.Store, error) { return onEtcd(cluster.URL(space())) }
+			return func(uint64) opener { return onEtcd(cluster.URL(space())) }
 		}},
-		{"postgres", func(t *testing.T) func(uint64) func(context.Context, int) (store.Store, error) {
+		{"postgres", func(t *testing.T) func(uint64) opener {
 			s := postgrestest.Start(t, postgrestest.Options{})
-			return func(uint64) func(context.Context, int) (store.Store, error) { return onPostgres(s.URL(space())) }
+			return func(uint64) opener { return onPostgres(s.URL(space())) }
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -247,13 +250,13 @@ func TestServers(t *testing.T) {
 	}
 }
 
-func onEtcd(url string) func(context.Context, int) (store.Store, error) {
+func onEtcd(url string) opener {
 	return func(ctx context.Context, _ int) (store.Store, error) {
 		return etcd.Open(ctx, url, etcd.Options{Timeout: storeTimeout})
 	}
 }
 
-func onPostgres(url string) func(context.Context, int) (store.Store, error) {
+func onPostgres(url string) opener {
 	return func(ctx context.Context, _ int) (store.Store, error) {
 		return postgres.Open(ctx, url, postgres.Options{Timeout: storeTimeout})
 	}
