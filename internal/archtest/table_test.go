@@ -112,6 +112,9 @@ var rows = map[string]row{
 		never: []string{"net"},
 		why:   "the suite sees what every driver has",
 	},
+	"internal/store/storetest/line": {
+		why: "stands between a server and a real database, for tests that part them",
+	},
 	"internal/store/storetest/optimistic": {
 		may:   []string{"internal/store", "internal/store/group"},
 		tests: []string{"internal/store/storetest"},

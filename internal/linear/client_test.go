@@ -55,6 +55,8 @@ type client struct {
 	left   int // requests
 	hurry  int // one in so many times it moves the clock instead
 
+	restless bool // it joins and leaves more often than not
+
 	// Of the session that is under way.
 	conn     session.Conn
 	protocol xlreg.Protocol

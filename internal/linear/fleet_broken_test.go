@@ -15,8 +15,8 @@ import (
 	"github.com/xlattice/xlreg/internal/store/mirror/mirrortest"
 )
 
-// crowded is for broken databases: few things, and many who want them.
-var crowded = crowd{worlds: 1, clients: 9, requests: 30}
+// crowded is for broken databases: few things, and many who come and go.
+var crowded = crowd{worlds: 1, clients: 9, requests: 30, restless: true}
 
 // brokenTries is how many histories of a broken database may pass for good ones.
 const brokenTries = 60
@@ -28,7 +28,8 @@ func TestBrokenDatabases(t *testing.T) {
 		wrap func(mirror.Database, *dice) mirror.Database
 	}{
 		{"reads are not linearizable", func(db mirror.Database, _ *dice) mirror.Database { return serializable{db} }},
-		{"ranges have no guard", func(db mirror.Database, _ *dice) mirror.Database { return unguarded{db} }},
+		{"ranges have no guard", func(db mirror.Database, _ *dice) mirror.Database { return unguarded{db, false} }},
+		{"what was scanned is not compared", func(db mirror.Database, _ *dice) mirror.Database { return unguarded{db, true} }},
 		{"the cache is filled late", func(db mirror.Database, _ *dice) mirror.Database { return lateFill{db} }},
 		{"what may have been done is done again", func(db mirror.Database, d *dice) mirror.Database { return again{db, d} }},
 	} {
@@ -51,7 +52,7 @@ func foundOut(t *testing.T, wrap func(mirror.Database, *dice) mirror.Database, s
 	t.Helper()
 	t.Run(fmt.Sprint(seed), func(t *testing.T) {
 		d := newDice(seed)
-		f := newFleet(t, inMemory(mirrortest.New(), seed, 6*time.Millisecond, func(db mirror.Database) mirror.Database { return wrap(db, d) }))
+		f := newFleet(t, inMemory(mirrortest.New(), seed, 2*time.Millisecond, func(db mirror.Database) mirror.Database { return wrap(db, d) }))
 		rec, to := newRecorder(), f.target()
 		err := errors.Join(f.awaitReady(t.Context()), crowded.run(t.Context(), to, rec, seed))
 		switch {
@@ -80,8 +81,12 @@ func (db serializable) Commit(ctx context.Context, t mirror.Txn) (mirror.Answer,
 	return mirror.Answer{Held: true}, nil
 }
 
-// unguarded is a database that does not compare the guards of ranges.
-type unguarded struct{ mirror.Database }
+// unguarded is a database that does not compare the guards of ranges, or, if it is blind,
+// not the ranges either.
+type unguarded struct {
+	mirror.Database
+	blind bool
+}
 
 // Commit implements mirror.Database.
 func (db unguarded) Commit(ctx context.Context, t mirror.Txn) (mirror.Answer, error) {
@@ -92,6 +97,9 @@ func (db unguarded) Commit(ctx context.Context, t mirror.Txn) (mirror.Answer, er
 	loose.Keys = slices.DeleteFunc(slices.Clone(t.Keys), func(k mirror.KeyRead) bool {
 		return k.Version != mirror.Unknown && slices.ContainsFunc(t.Ranges, func(r mirror.RangeRead) bool { return r.Prefix == k.Key })
 	})
+	if db.blind {
+		loose.Ranges = nil
+	}
 	a, err := db.Database.Commit(ctx, loose)
 	if err != nil || a.Held {
 		return a, err

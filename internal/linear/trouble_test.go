@@ -18,6 +18,7 @@ import (
 	"github.com/xlattice/xlreg/internal/store/mirror/mirrortest"
 	"github.com/xlattice/xlreg/internal/store/postgres"
 	"github.com/xlattice/xlreg/internal/store/postgres/postgrestest"
+	"github.com/xlattice/xlreg/internal/store/storetest/line"
 )
 
 // troubled is the crowd for servers and databases that fail: each failure takes answers,
@@ -108,23 +109,23 @@ func ofLines(all [servers]lines) []trouble {
 	return []trouble{
 		{"a server is cut off", func(_ *fleet, c *chance) {
 			cut := all[c.IntN(servers)]
-			cut.each((*line).cut)
+			cut.each((*line.Line).Cut)
 			c.elapse()
-			cut.each((*line).mend)
+			cut.each((*line.Line).Mend)
 		}},
 		{"a server's database says nothing", func(_ *fleet, c *chance) {
 			held := all[c.IntN(servers)]
-			held.each((*line).hold)
+			held.each((*line.Line).Hold)
 			c.elapse()
-			held.each((*line).release)
+			held.each((*line.Line).Release)
 		}},
 		{"all servers are cut off", func(_ *fleet, c *chance) {
 			for _, cut := range all {
-				cut.each((*line).cut)
+				cut.each((*line.Line).Cut)
 			}
 			c.elapse()
 			for _, cut := range all {
-				cut.each((*line).mend)
+				cut.each((*line.Line).Mend)
 			}
 		}},
 	}
@@ -164,10 +165,10 @@ func ofEtcd(e *etcdtest.Cluster, all [servers]lines) []trouble {
 		}},
 		{"history is compacted that a server has not heard of", func(_ *fleet, c *chance) {
 			held := all[c.IntN(servers)]
-			held.each((*line).hold)
+			held.each((*line.Line).Hold)
 			c.elapse()
 			e.Compact()
-			held.each((*line).release)
+			held.each((*line.Line).Release)
 		}},
 	}
 }
@@ -224,7 +225,7 @@ func TestServersInTrouble(t *testing.T) {
 		suffering(t, func(*testing.T, uint64) (opener, []trouble) {
 			url := s.URL(space())
 			return func(ctx context.Context, i int) (store.Store, error) {
-				url := strings.Replace(url, "127.0.0.1"+port, all[i][0].addr(), 1)
+				url := strings.Replace(url, "127.0.0.1"+port, all[i][0].Addr(), 1)
 				return postgres.Open(ctx, url, postgres.Options{Timeout: storeTimeout})
 			}, append(append(ofServers(), ofLines(all)...), ofPostgres(s)...)
 		})
@@ -303,4 +304,33 @@ func losing(d *dice, f mirrortest.Faults) mirrortest.Faults {
 		return errLost
 	}
 	return f
+}
+
+// lines are all that lead from one server to its database.
+type lines []*line.Line
+
+// newLines returns those of each server to each of the addresses.
+func newLines(t *testing.T, to ...string) [servers]lines {
+	t.Helper()
+	var all [servers]lines
+	for i := range all {
+		for _, addr := range to {
+			all[i] = append(all[i], line.New(t, addr))
+		}
+	}
+	return all
+}
+
+func (l lines) addrs() []string {
+	all := make([]string, len(l))
+	for i := range l {
+		all[i] = l[i].Addr()
+	}
+	return all
+}
+
+func (l lines) each(do func(*line.Line)) {
+	for _, one := range l {
+		do(one)
+	}
 }

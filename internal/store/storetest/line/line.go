@@ -1,4 +1,5 @@
-package linear
+// Package line is the way between a server and its database, which tests cut and hold.
+package line
 
 import (
 	"context"
@@ -7,10 +8,9 @@ import (
 	"testing"
 )
 
-// line is the way from one server to one address of its database. It can be cut, so that
-// everything ends at once and nothing new begins; or held, so that nothing arrives until
-// it is let go, and then everything does.
-type line struct {
+// Line leads to one address. It can be cut, so that everything ends at once and nothing new
+// begins; or held, so that nothing arrives until it is released, and then everything does.
+type Line struct {
 	to       string
 	listener net.Listener
 	running  sync.WaitGroup
@@ -21,29 +21,30 @@ type line struct {
 	open  map[net.Conn]struct{} // both ends of each connection
 }
 
-// newLine returns a line that lasts as long as the test.
-func newLine(t *testing.T, to string) *line {
+// New returns a line to an address, which lasts as long as the test.
+func New(t testing.TB, to string) *Line {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	l := &line{to: to, listener: listener, open: make(map[net.Conn]struct{})}
+	l := &Line{to: to, listener: listener, open: make(map[net.Conn]struct{})}
 	l.running.Go(func() { l.serve(ctx) })
 	t.Cleanup(func() {
 		stop()
 		listener.Close()
-		l.cut()
-		l.release()
+		l.Cut()
+		l.Release()
 		l.running.Wait()
 	})
 	return l
 }
 
-func (l *line) addr() string { return l.listener.Addr().String() }
+// Addr is where the line begins.
+func (l *Line) Addr() string { return l.listener.Addr().String() }
 
-func (l *line) serve(ctx context.Context) {
+func (l *Line) serve(ctx context.Context) {
 	for {
 		from, err := l.listener.Accept()
 		if err != nil {
@@ -53,7 +54,7 @@ func (l *line) serve(ctx context.Context) {
 	}
 }
 
-func (l *line) carry(ctx context.Context, from net.Conn) {
+func (l *Line) carry(ctx context.Context, from net.Conn) {
 	defer from.Close()
 	to, err := new(net.Dialer).DialContext(ctx, "tcp", l.to)
 	if err != nil {
@@ -70,7 +71,7 @@ func (l *line) carry(ctx context.Context, from net.Conn) {
 	back.Wait()
 }
 
-func (l *line) keep(from, to net.Conn) bool {
+func (l *Line) keep(from, to net.Conn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.isCut {
@@ -79,7 +80,7 @@ func (l *line) keep(from, to net.Conn) bool {
 	return !l.isCut
 }
 
-func (l *line) drop(from, to net.Conn) {
+func (l *Line) drop(from, to net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.open, from)
@@ -87,7 +88,7 @@ func (l *line) drop(from, to net.Conn) {
 }
 
 // forward moves bytes until either end closes.
-func (l *line) forward(to, from net.Conn) {
+func (l *Line) forward(to, from net.Conn) {
 	defer to.Close()
 	defer from.Close()
 	b := make([]byte, 16<<10)
@@ -102,14 +103,14 @@ func (l *line) forward(to, from net.Conn) {
 	}
 }
 
-func (l *line) holds() <-chan struct{} {
+func (l *Line) holds() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.held
 }
 
-// cut ends all connections, and lets none begin.
-func (l *line) cut() {
+// Cut ends all connections, and lets none begin.
+func (l *Line) Cut() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.isCut = true
@@ -118,8 +119,8 @@ func (l *line) cut() {
 	}
 }
 
-// hold keeps everything that is on its way.
-func (l *line) hold() {
+// Hold keeps everything that is on its way.
+func (l *Line) Hold() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.held == nil {
@@ -127,48 +128,19 @@ func (l *line) hold() {
 	}
 }
 
-// mend ends a cut.
-func (l *line) mend() {
+// Mend ends a cut.
+func (l *Line) Mend() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.isCut = false
 }
 
-// release ends a hold.
-func (l *line) release() {
+// Release ends a hold.
+func (l *Line) Release() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.held != nil {
 		close(l.held)
 		l.held = nil
-	}
-}
-
-// lines are all that lead from one server to its database.
-type lines []*line
-
-// newLines returns those of each server to each of the addresses.
-func newLines(t *testing.T, to ...string) [servers]lines {
-	t.Helper()
-	var all [servers]lines
-	for i := range all {
-		for _, addr := range to {
-			all[i] = append(all[i], newLine(t, addr))
-		}
-	}
-	return all
-}
-
-func (l lines) addrs() []string {
-	all := make([]string, len(l))
-	for i := range l {
-		all[i] = l[i].addr()
-	}
-	return all
-}
-
-func (l lines) each(do func(*line)) {
-	for _, one := range l {
-		do(one)
 	}
 }
