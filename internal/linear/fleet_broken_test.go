@@ -15,8 +15,12 @@ import (
 	"github.com/xlattice/xlreg/internal/store/mirror/mirrortest"
 )
 
-// crowded is for broken databases: few things, and many who come and go.
-var crowded = crowd{worlds: 1, clients: 9, requests: 30, restless: true}
+// Crowds for broken databases: few things, and clients who want them. Those of the second
+// come and go more often than not.
+var (
+	crowded  = crowd{worlds: 1, clients: 6, requests: 30}
+	restless = crowd{worlds: 1, clients: 6, requests: 40, restless: true}
+)
 
 // brokenTries is how many histories of a broken database may pass for good ones.
 const brokenTries = 60
@@ -25,18 +29,19 @@ const brokenTries = 60
 func TestBrokenDatabases(t *testing.T) {
 	for _, c := range []struct {
 		name string
+		crowd
 		wrap func(mirror.Database, *dice) mirror.Database
 	}{
-		{"reads are not linearizable", func(db mirror.Database, _ *dice) mirror.Database { return serializable{db} }},
-		{"ranges have no guard", func(db mirror.Database, _ *dice) mirror.Database { return unguarded{db, false} }},
-		{"what was scanned is not compared", func(db mirror.Database, _ *dice) mirror.Database { return unguarded{db, true} }},
-		{"the cache is filled late", func(db mirror.Database, _ *dice) mirror.Database { return lateFill{db} }},
-		{"what may have been done is done again", func(db mirror.Database, d *dice) mirror.Database { return again{db, d} }},
+		{"reads are not linearizable", crowded, func(db mirror.Database, _ *dice) mirror.Database { return serializable{db} }},
+		{"ranges have no guard", restless, func(db mirror.Database, _ *dice) mirror.Database { return unguarded{db, false} }},
+		{"what was scanned is not compared", restless, func(db mirror.Database, _ *dice) mirror.Database { return unguarded{db, true} }},
+		{"the cache is filled late", crowded, func(db mirror.Database, _ *dice) mirror.Database { return lateFill{db} }},
+		{"what may have been done is done again", crowded, func(db mirror.Database, d *dice) mirror.Database { return again{db, d} }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			seed := firstSeed(t)
 			for i := range uint64(brokenTries) {
-				if foundOut(t, c.wrap, seed+i) {
+				if foundOut(t, c.crowd, c.wrap, seed+i) {
 					t.Logf("found out after %d histories", i+1)
 					return
 				}
@@ -48,13 +53,13 @@ func TestBrokenDatabases(t *testing.T) {
 
 // foundOut records a history of servers on a broken database and reports whether that
 // shows.
-func foundOut(t *testing.T, wrap func(mirror.Database, *dice) mirror.Database, seed uint64) (found bool) {
+func foundOut(t *testing.T, k crowd, wrap func(mirror.Database, *dice) mirror.Database, seed uint64) (found bool) {
 	t.Helper()
 	t.Run(fmt.Sprint(seed), func(t *testing.T) {
 		d := newDice(seed)
 		f := newFleet(t, inMemory(mirrortest.New(), seed, 2*time.Millisecond, func(db mirror.Database) mirror.Database { return wrap(db, d) }))
 		rec, to := newRecorder(), f.target()
-		err := errors.Join(f.awaitReady(t.Context()), crowded.run(t.Context(), to, rec, seed))
+		err := errors.Join(f.awaitReady(t.Context()), k.run(t.Context(), to, rec, seed))
 		switch {
 		case errors.Is(err, xlreg.ErrProtocol) || errors.Is(err, xlreg.ErrTryLater):
 			t.Logf("an answer that is none: %v", err)
