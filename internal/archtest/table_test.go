@@ -132,7 +132,7 @@ var rows = map[string]row{
 	},
 	"internal/registry": {
 		may:   []string{".", "internal/records", "internal/store", "keys"},
-		tests: []string{"internal/store/memory", "internal/store/storetest"},
+		tests: []string{"internal/store/etcd", "internal/store/etcd/etcdtest", "internal/store/memory", "internal/store/mirror", "internal/store/mirror/mirrortest", "internal/store/postgres", "internal/store/postgres/postgrestest", "internal/store/storetest"},
 		never: []string{"net", "os"},
 		why:   "the rules know no network and no driver",
 	},

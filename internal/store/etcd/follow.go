@@ -226,6 +226,7 @@ func (db *Database) renew(ctx context.Context, lease clientv3.LeaseID) error {
 		}
 		if next = renewal; err != nil {
 			next = again
+			_ = db.ping(ctx) // so that a token that has run out is replaced
 		}
 	}
 }

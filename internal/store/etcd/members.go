@@ -61,22 +61,6 @@ func (m *members) doubt(at int, err error) {
 	}
 }
 
-// dial makes the client. With a user that takes an answer, so other members are tried.
-func (m *members) dial(ctx context.Context, cfg clientv3.Config) (*clientv3.Client, error) {
-	for {
-		client, err := clientv3.New(cfg)
-		if err == nil {
-			m.use = client.SetEndpoints
-			return client, nil
-		}
-		m.current++
-		if m.current == len(m.endpoints) || ctx.Err() != nil {
-			return nil, readFailure(err)
-		}
-		cfg.Endpoints = m.endpoints[m.current : m.current+1]
-	}
-}
-
 // watch goes on to another member when the present one cannot be connected to.
 func (m *members) watch(ctx context.Context, client *clientv3.Client) {
 	conn := client.ActiveConnection()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -139,7 +140,11 @@ func (h *history) check(s *snapshot, prefix string, revision int64) error {
 // Answers come late, early and out of order, and news when they like. Whatever the
 // cache then has of a range, either it is what there is, or the comparison fails.
 func TestCacheIsRightOrFoundOut(t *testing.T) {
-	for seed := range uint64(3000) {
+	seeds := uint64(3000)
+	if os.Getenv("XLREG_LONG") != "" {
+		seeds *= 100
+	}
+	for seed := range seeds {
 		if err := simulate(rand.New(rand.NewPCG(seed, 1))); err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
