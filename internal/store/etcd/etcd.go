@@ -71,11 +71,10 @@ func Open(ctx context.Context, url string, o Options) (*mirror.Store, error) {
 
 // Database is the mirror.Database of one server.
 type Database struct {
-	client   *clientv3.Client
-	prefix   string // with the slash at its end
-	timeout  time.Duration
-	members  *members
-	sessions int // Follows so far; only Follow uses it
+	client  *clientv3.Client
+	prefix  string // with the slash at its end
+	timeout time.Duration
+	members *members
 
 	stop    context.CancelFunc
 	running sync.WaitGroup

@@ -31,7 +31,9 @@ type members struct {
 
 func newMembers(endpoints []string) *members {
 	shuffled := slices.Clone(endpoints)
-	rand.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+	rand.Shuffle(len(shuffled), func(i, j int) { //nolint:gosec // to spread load
+		shuffled[i], shuffled[j] = shuffled[j], shuffled[i]
+	})
 	return &members{endpoints: shuffled}
 }
 

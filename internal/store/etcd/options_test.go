@@ -31,7 +31,7 @@ func TestParse(t *testing.T) {
 		"etcd://h":                        {"h:2379", ""},
 	} {
 		ends, prefix, err := etcd.Parse(url)
-		if got := append(ends, prefix); err != nil || !slices.Equal(got, want) {
+		if got := slices.Concat(ends, []string{prefix}); err != nil || !slices.Equal(got, want) {
 			t.Errorf("%s: %q, %v, want %q", url, got, err, want)
 		}
 	}
@@ -77,7 +77,7 @@ func TestUsers(t *testing.T) {
 	go func() { announced <- s.Announce(ctx, "servers/1", []byte("v")) }()
 	for range 3 {
 		update(t, s, put("k", "v"))
-		time.Sleep(2 * ttl * time.Second) // so that the token runs out, which is what this is about
+		<-time.After(2 * ttl * time.Second) // so that the token runs out, which is what this is about
 	}
 	update(t, s, put("k", "v"))
 	if now, _ := s.Connected(); !now {

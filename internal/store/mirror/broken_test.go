@@ -92,7 +92,7 @@ func (c changed) Commit(ctx context.Context, t mirror.Txn) (mirror.Answer, error
 // as a member does that asks nobody and is a moment behind: it lets everything pass.
 func staleReads(db *mirrortest.Database, _ *mirrortest.Server) mirror.Database {
 	s := db.Connect(mirrortest.Faults{News: func(context.Context, *mirror.News) error {
-		time.Sleep(time.Millisecond)
+		<-time.After(time.Millisecond)
 		return nil
 	}})
 	return changed{s, func(ctx context.Context, t mirror.Txn) (mirror.Answer, error) {
@@ -152,7 +152,7 @@ func lateAnswers(db *mirrortest.Database, s *mirrortest.Server) mirror.Database 
 	return changed{s, func(ctx context.Context, t mirror.Txn) (mirror.Answer, error) {
 		a, err := s.Commit(ctx, t)
 		if err == nil && !a.Held {
-			time.Sleep(time.Millisecond)
+			<-time.After(time.Millisecond)
 			a.Revision = db.Revision()
 		}
 		return a, err

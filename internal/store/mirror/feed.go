@@ -40,7 +40,7 @@ func (d *driver) followAll(ctx context.Context) {
 		if pause = min(max(2*pause, firstPause), lastPause); began {
 			pause = 0
 		}
-		wait(ctx, pause/2+rand.N(pause/2+1))
+		wait(ctx, pause/2+rand.N(pause/2+1)) //nolint:gosec // jitter
 	}
 }
 

@@ -142,7 +142,7 @@ func (d *driver) write(ctx context.Context, t Txn) error {
 // transaction takes at present. Only the committer calls it.
 func (d *driver) yield(ctx context.Context, took time.Duration) {
 	d.losses = min(d.losses+1, maxLosses)
-	wait(ctx, rand.N(min(took<<(d.losses+1), longestYield)+1))
+	wait(ctx, rand.N(min(took<<(d.losses+1), longestYield)+1)) //nolint:gosec // jitter
 }
 
 // tryToWrite tries until the database has the transaction. After that it is not tried

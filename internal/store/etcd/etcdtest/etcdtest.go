@@ -120,7 +120,7 @@ func (c *Cluster) addresses() []string {
 // else may take it before etcd does; then the test fails, and says so.
 func freeAddress(t testing.TB, host string) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed at once
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
