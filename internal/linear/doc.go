@@ -1,7 +1,9 @@
 // Package linear holds what clients see of a registry against the rules. Its tests
 // record histories: what many clients asked at once, over all three carriers, when
 // they asked, what they were answered and when; of a registry in this process on
-// each store, and of one that is killed and started again meanwhile. A history is
+// each store, of one that is killed and started again meanwhile, and of three servers on
+// one store, which are killed, hang and are cut off, as are members of etcd and
+// PostgreSQL. A history is
 // right if there is an order of its requests, each at one moment between question
 // and answer, in which the rules of docs/protocol.md, section 5, give these very
 // answers. The search for that order is porcupine's.
@@ -11,8 +13,9 @@
 // connections, and every revision is known to the millisecond.
 //
 // A check that finds nothing is worth what it would find, so the same clients are
-// also let loose on stores that are broken in ways that real ones are, and on registries
-// that are wrong about what ends; each of those has to be found out.
+// also let loose on stores that are broken in ways that real ones are, on shared databases
+// with the mistakes that their drivers could make, and on registries that are wrong about
+// what ends; each of those has to be found out.
 //
 // The short form is part of go test. XLREG_LONG=1 makes many histories, for minutes,
 // and XLREG_SEED=n has the clients choose as they did in a run that printed n.

@@ -184,7 +184,7 @@ func inMemory(db *mirrortest.Database, seed uint64, most time.Duration, wrap fun
 	return func(_ context.Context, i int) (store.Store, error) {
 		s := db.Connect(late(newDice(seed+uint64(i)), most))
 		return mirror.Open(wrap(s), mirror.Options{
-			Limits: mirror.Limits{Compares: 128, Changes: 128}, Timeout: storeTimeout,
+			Limits: mirror.Limits{Compares: 128, Changes: 128}, Timeout: patience,
 		}), nil
 	}
 }
