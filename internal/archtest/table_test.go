@@ -319,7 +319,7 @@ var confined = []confinement{
 	{"log/slog", []string{"client", "cmd/xlreg", "internal/admin", "internal/host", "internal/registry", "internal/server", "internal/store/bolt", "internal/store/etcd", "internal/store/mirror", "internal/store/postgres", "xlregtest"}, "the others return what they have to say"},
 	{"math/rand", []string{"client", "internal/store/etcd", "internal/store/mirror"}, "what can be guessed is for jitter alone"},
 	{"pgregory.net/rapid", []string{"internal/store/storetest"}, "it is for tests"},
-	{"testing", []string{"internal/store/etcd/etcdtest", "internal/store/mirror/databasetest", "internal/store/postgres/postgrestest", "internal/store/storetest", "xlregtest"}, "it is for tests"},
+	{"testing", []string{"internal/store/etcd/etcdtest", "internal/store/mirror/databasetest", "internal/store/postgres/postgrestest", "internal/store/storetest", "internal/store/storetest/line", "xlregtest"}, "it is for tests"},
 	{"unsafe", []string{"internal/records/recordspb", "internal/wire/xlregpb"}, "nothing here is worth it"},
 }
 

@@ -2,11 +2,10 @@
 // record histories: what many clients asked at once, over all three carriers, when
 // they asked, what they were answered and when; of a registry in this process on
 // each store, of one that is killed and started again meanwhile, and of three servers on
-// one store, which are killed, hang and are cut off, as are members of etcd and
-// PostgreSQL. A history is
-// right if there is an order of its requests, each at one moment between question
-// and answer, in which the rules of docs/protocol.md, section 5, give these very
-// answers. The search for that order is porcupine's.
+// one store while these, the members of etcd and PostgreSQL are killed, hang and are cut
+// off from each other. A history is right if there is an order of its requests, each at
+// one moment between question and answer, in which the rules of docs/protocol.md, section
+// 5, give these very answers. The search for that order is porcupine's.
 //
 // The registry in this process goes by a clock that stands still, unless a client moves
 // it, which it does while nobody asks: so it is known which seats end then, and with which
