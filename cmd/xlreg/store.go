@@ -34,8 +34,8 @@ type storeFlags struct {
 	ahead        time.Duration
 }
 
-const whereText = "A store is a URL, as for 'xlreg serve --store', or the directory of a registry that keeps its\n" +
-	"data in a file there, or such a file. No server may use it: stop all of them first.\n\n"
+const whereText = "A store is a URL, as for 'xlreg serve --store', or the directory of a registry whose data is in a\n" +
+	"file there, or such a file. No server may use it: stop all of them first.\n\n"
 
 func newStoreCopy(g *globals) *cobra.Command {
 	var f storeFlags
@@ -43,7 +43,7 @@ func newStoreCopy(g *globals) *cobra.Command {
 		Use:   "copy FROM TO",
 		Short: "Copy all nodes and clusters of a registry to another store",
 		Long: "Copy all nodes and clusters of a registry, byte for byte, to a store that is empty, and compare\n" +
-			"both afterwards. " + whereText +
+			"both afterwards.\n\n" + whereText +
 			"If the copy is interrupted, no server starts on what there is of it: make TO empty, and copy\n" +
 			"again. The registry's keys and its name are not in a store: every server needs them in its --data.",
 		Example: "  xlreg store copy /var/lib/xlreg etcd://h1:2379,h2:2379,h3:2379/prod",
@@ -68,7 +68,7 @@ func newStoreBump(g *globals) *cobra.Command {
 		Short: "Raise all revisions of a registry that was restored",
 		Long: "Raise the revisions of all clusters past every one that a client can have seen. That is needed\n" +
 			"when a store was restored to an older state: clients that have seen a later one would otherwise\n" +
-			"take what the registry shows next for old. " + whereText +
+			"take what the registry shows next for old.\n\n" + whereText +
 			"A revision is a time in milliseconds by the clock of the server that made it. The new one is\n" +
 			"later than the newest in the store and than the present, by --ahead. Give more if the clock of\n" +
 			"a server was wrong by more. If this is interrupted, no server starts on the store: do it again.",

@@ -35,7 +35,7 @@ func (o *Options) Register(flags *pflag.FlagSet) {
 // RegisterFrom adds the flags of o for a store that something is taken from, where there
 // is another one too.
 func (o *Options) RegisterFrom(flags *pflag.FlagSet) {
-	o.registerAs(flags, "from", "the store that is copied, if it needs others than --store-*")
+	o.registerAs(flags, "from", "FROM, if not as for TO")
 }
 
 func (o *Options) registerAs(flags *pflag.FlagSet, prefix, which string) {

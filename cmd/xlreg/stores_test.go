@@ -1,0 +1,128 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/xlattice/xlreg/internal/records"
+	"github.com/xlattice/xlreg/internal/store"
+	"github.com/xlattice/xlreg/internal/store/etcd/etcdtest"
+	"github.com/xlattice/xlreg/internal/store/postgres/postgrestest"
+)
+
+// TestStoreScripts runs the program on stores that servers share, each script on an etcd
+// and on a PostgreSQL. The scripts know these beside the commands of the others:
+//
+//   - $STORE and $OTHER are URLs of stores that are empty; $AT is the address of both
+//   - database stop|start ends the database, or starts it again; only in the folder outage
+//   - healthy NAME CODE waits until the health address of a registry answers with that code
+//   - unfinished FILE WORK makes something seem to have been begun with a data file
+//   - announce FILE makes a server seem to be there, in a data file
+func TestStoreScripts(t *testing.T) {
+	keys := makeKeys(t, 6)
+	shared := map[string]database{"etcd": newEtcd(t), "postgres": newPostgres(t)}
+	for name, db := range shared {
+		t.Run(name, func(t *testing.T) { testscript.Run(t, storeScripts("testdata/stores", keys, db)) })
+	}
+}
+
+// TestOutageScripts does things to a database, which therefore is the script's own.
+func TestOutageScripts(t *testing.T) {
+	keys := makeKeys(t, 6)
+	for name, db := range map[string]database{"etcd": newEtcd(t), "postgres": newPostgres(t)} {
+		t.Run(name, func(t *testing.T) { testscript.Run(t, storeScripts("testdata/outage", keys, db)) })
+	}
+}
+
+// database is one that tests start and stop.
+type database struct {
+	url         func(place string) string
+	address     string
+	stop, start func()
+}
+
+func newEtcd(t *testing.T) database {
+	t.Helper()
+	c := etcdtest.Start(t, etcdtest.Options{})
+	return database{c.URL, c.Member(0).Endpoint(), c.Member(0).Stop, func() {
+		c.Member(0).Restart()
+		c.WaitReady()
+	}}
+}
+
+func newPostgres(t *testing.T) database {
+	t.Helper()
+	s := postgrestest.Start(t, postgrestest.Options{})
+	return database{s.URL, "127.0.0.1:" + strconv.Itoa(s.Port), func() { s.Stop(t) }, func() { s.Start(t) }}
+}
+
+// storeScripts is how scripts in dir are run on a database.
+func storeScripts(dir, keys string, db database) testscript.Params {
+	p := scripts(dir, keys)
+	setup := p.Setup
+	p.Setup = func(env *testscript.Env) error {
+		place := strings.ReplaceAll(strings.TrimPrefix(filepath.Base(env.WorkDir), "script-"), "-", "_")
+		env.Setenv("STORE", db.url(place))
+		env.Setenv("OTHER", db.url(place+"_2"))
+		env.Setenv("AT", db.address)
+		return setup(env)
+	}
+	p.Cmds["database"] = func(ts *testscript.TestScript, neg bool, args []string) {
+		want(ts, neg, args, 1, "database stop|start")
+		map[string]func(){"stop": db.stop, "start": db.start}[args[0]]()
+	}
+	p.Cmds["healthy"] = cmdHealthy
+	p.Cmds["announce"] = cmdAnnounce
+	p.Cmds["unfinished"] = cmdUnfinished
+	return p
+}
+
+// healthTime bounds the wait for an answer that must come.
+const healthTime = time.Minute
+
+func cmdHealthy(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, neg, args, 2, "healthy NAME CODE")
+	url := fmt.Sprintf("http://%s/healthz", ts.Getenv(args[0]+"_health"))
+	deadline := time.Now().Add(healthTime)
+	for {
+		code, err := get(url)
+		if strconv.Itoa(code) == args[1] {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s: %d, %v", url, code, err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func get(url string) (int, error) {
+	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Get(url) //nolint:noctx // has a timeout
+	if err != nil {
+		return 0, err
+	}
+	return resp.StatusCode, resp.Body.Close()
+}
+
+func cmdAnnounce(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, neg, args, 1, "announce FILE")
+	server := records.Server{ID: "1-a", Name: "host1", Reads: records.NewestVersion}
+	key, value, err := server.Record()
+	ts.Check(err)
+	changeFile(ts, args[0], func(w store.Writer) error { return w.Put(key, value) })
+}
+
+func cmdUnfinished(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, neg, args, 2, "unfinished FILE WORK")
+	changeFile(ts, args[0], func(w store.Writer) error {
+		return records.NewWriter(w).BeginWork(records.Work{Name: args[1], Run: "1"})
+	})
+}
