@@ -1,8 +1,14 @@
+//go:build unix
+
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -11,10 +17,13 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/stores"
 	"github.com/xlattice/xlreg/internal/records"
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/etcd/etcdtest"
 	"github.com/xlattice/xlreg/internal/store/postgres/postgrestest"
+	"github.com/xlattice/xlreg/regcred"
 )
 
 // TestStoreScripts runs the program on stores that servers share, each script on an etcd
@@ -40,6 +49,68 @@ func TestOutageScripts(t *testing.T) {
 		t.Run(name, func(t *testing.T) { testscript.Run(t, storeScripts("testdata/outage", keys, db)) })
 	}
 }
+
+// TestUpgradeScripts goes from this release to the next, which is the program $NEXT.
+//
+//   - schema N waits until the servers write records in version N
+//   - let-at NAME ADDR gives $NAME the line that leads to one of the servers alone
+func TestUpgradeScripts(t *testing.T) {
+	keys := makeKeys(t, 6)
+	next := filepath.Join(t.TempDir(), "xlreg-next")
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-tags", "xlreg_next", "-o", next, ".").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for name, db := range map[string]database{"etcd": newEtcd(t), "postgres": newPostgres(t)} {
+		p := storeScripts("testdata/upgrade", keys, db)
+		setup := p.Setup
+		p.Setup = func(env *testscript.Env) error {
+			env.Setenv("NEXT", next)
+			return setup(env)
+		}
+		p.Cmds["schema"] = cmdSchema
+		p.Cmds["let-at"] = cmdLetAt
+		p.Cmds["freeport"] = cmdFreePort
+		t.Run(name, func(t *testing.T) { testscript.Run(t, p) })
+	}
+}
+
+func cmdSchema(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, neg, args, 1, "schema N")
+	ctx, cancel := context.WithTimeout(context.Background(), healthTime)
+	defer cancel()
+	st, err := stores.Open(ctx, ts.Getenv("STORE"), &stores.Options{Timeout: 10 * time.Second}, slog.New(slog.DiscardHandler))
+	ts.Check(err)
+	defer st.Close()
+	var schema int
+	err = st.Watch(ctx, records.Schema, func(store.Change) error {
+		err := st.View(ctx, func(tx store.Reader) (err error) {
+			schema, err = records.NewReader(tx).Schema()
+			return err
+		})
+		if err == nil && strconv.Itoa(schema) == args[0] {
+			return errReached
+		}
+		return err
+	})
+	if !errors.Is(err, errReached) {
+		ts.Fatalf("the schema is %d: %v", schema, err)
+	}
+}
+
+func cmdLetAt(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, neg, args, 2, "let-at NAME ADDR")
+	cred, err := regcred.Read(ts.MkAbs(ts.Getenv("XLREG_REGISTRY")))
+	ts.Check(err)
+	cred.Endpoints = []xlreg.Endpoint{xlreg.Endpoint(args[1])}
+	target, err := regcred.NewTarget(cred)
+	ts.Check(err)
+	line, err := target.URL()
+	ts.Check(err)
+	ts.Setenv(args[0], line)
+}
+
+var errReached = errors.New("it is so")
 
 // database is one that tests start and stop.
 type database struct {
