@@ -32,6 +32,7 @@ type storeFlags struct {
 	stores, from stores.Options
 	bump         bool
 	ahead        time.Duration
+	wait         time.Duration
 }
 
 const whereText = "A store is a URL, as for 'xlreg serve --store', or the directory of a registry whose data is in a\n" +
@@ -88,6 +89,7 @@ func newStoreBump(g *globals) *cobra.Command {
 func (f *storeFlags) register(cmd *cobra.Command) {
 	f.stores.Register(cmd.Flags())
 	cmd.Flags().DurationVar(&f.ahead, "ahead", transfer.DefaultAhead, "`TIME` by which a server's clock may have been ahead")
+	cmd.Flags().DurationVar(&f.wait, "wait", 0, "`TIME` to wait until no server uses a store; one that was killed, or is in a snapshot, is there for half a minute")
 }
 
 // check checks the flags with the stores that they are for.
@@ -108,8 +110,8 @@ func (f *storeFlags) check(places ...string) error {
 			return err
 		}
 	}
-	if f.ahead < 0 {
-		return fmt.Errorf("--ahead %v: want 0 or more", f.ahead)
+	if f.ahead < 0 || f.wait < 0 {
+		return fmt.Errorf("--ahead %v, --wait %v: want 0 or more", f.ahead, f.wait)
 	}
 	return nil
 }
@@ -152,6 +154,9 @@ func (g *globals) storeCopy(ctx context.Context, fromName, toName string, f *sto
 	defer func() { err = errors.Join(err, to.Close()) }()
 	line := cli.NewStatusLine(g.Console)
 	defer line.End()
+	if err := f.awaitIdle(ctx, line, from, to); err != nil {
+		return err
+	}
 	result, err := transfer.Copy(ctx, from, to, f.options(line))
 	if err != nil {
 		return adviseOnCopy(from, to, err)
@@ -168,12 +173,39 @@ func (g *globals) storeBump(ctx context.Context, name string, f *storeFlags) (er
 	defer func() { err = errors.Join(err, at.Close()) }()
 	line := cli.NewStatusLine(g.Console)
 	defer line.End()
+	if err := f.awaitIdle(ctx, line, at); err != nil {
+		return err
+	}
 	result, err := transfer.Bump(ctx, at, f.options(line))
 	if err != nil {
 		return adviseOnServed(fmt.Errorf("%s: %w", at.name, err))
 	}
 	line.End()
 	return g.printTransfer(&transferJSON{Store: at.name}, &result)
+}
+
+// idlePause is how often a look is taken whether servers have gone.
+const idlePause = 200 * time.Millisecond
+
+// awaitIdle waits until no server uses the stores, or the time for that is over, about
+// which others have more to say.
+func (f *storeFlags) awaitIdle(ctx context.Context, line *cli.StatusLine, places ...*storePlace) error {
+	deadline := time.Now().Add(f.wait)
+	for _, at := range places {
+		for {
+			err := transfer.Idle(ctx, at)
+			if !errors.Is(err, transfer.ErrServed) || !time.Now().Before(deadline) {
+				break
+			}
+			line.Show("waiting until no server uses " + at.name)
+			select {
+			case <-time.After(idlePause):
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}
+	return nil
 }
 
 func (f *storeFlags) options(line *cli.StatusLine) transfer.Options {
