@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"os/exec"
 	"path/filepath"
@@ -48,6 +49,19 @@ func TestOutageScripts(t *testing.T) {
 	for name, db := range map[string]database{"etcd": newEtcd(t), "postgres": newPostgres(t)} {
 		t.Run(name, func(t *testing.T) { testscript.Run(t, storeScripts("testdata/outage", keys, db)) })
 	}
+}
+
+// TestPostgresScripts does what operators do to a PostgreSQL at $PORT.
+func TestPostgresScripts(t *testing.T) {
+	db := newPostgres(t)
+	p := storeScripts("testdata/postgres", makeKeys(t, 3), db)
+	setup := p.Setup
+	p.Setup = func(env *testscript.Env) error {
+		_, port, err := net.SplitHostPort(db.address)
+		env.Setenv("PORT", port)
+		return errors.Join(err, setup(env))
+	}
+	testscript.Run(t, p)
 }
 
 // TestUpgradeScripts goes from this release to the next, which is the program $NEXT.
