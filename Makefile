@@ -8,10 +8,12 @@ FUZZTIME ?= 30s
 
 # What must be there, each as command:packages. The race detector needs a C
 # compiler; some tests hold our work against that of openssl, curl and ssh-keygen, and
-# start clusters of etcd and NATS, some of them on machines that ip makes of namespaces.
+# start clusters of etcd and NATS, and PostgreSQL, some of them on machines that ip makes
+# of namespaces.
 # Services that come with those are left alone.
 NEEDS := go:golang-go,ca-certificates gcc:gcc,libc6-dev openssl:openssl curl:curl ssh-keygen:openssh-client \
-	etcd:etcd-server nats-server:nats-server etcdctl:etcd-client ip:iproute2 python3:python3 ruby:ruby rubocop:rubocop
+	etcd:etcd-server nats-server:nats-server etcdctl:etcd-client ip:iproute2 python3:python3 ruby:ruby rubocop:rubocop \
+	pg_ctlcluster:postgresql
 
 # The same for what is no command but a library of Ruby's, each as library:package.
 RUBY_NEEDS := google/protobuf:ruby-google-protobuf minitest:ruby-minitest

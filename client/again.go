@@ -16,11 +16,12 @@ const (
 	steady          = 10 * time.Second // after a session of this length the pauses are short again
 )
 
-// keepTrying makes attempts, each with a session of its own over p, until one succeeds,
-// fails for good, or has no time left. Between two of them it calls failed and pauses.
-func keepTrying(ctx context.Context, p xlreg.Protocol, attempt func(context.Context) error, failed func(error)) error {
+// keepTrying makes attempts, each with a session of its own, until one succeeds, fails for
+// good, or has no time left. Between two of them it calls failed, and pauses unless there is
+// another server that has not turned this client away.
+func (o *Options) keepTrying(ctx context.Context, attempt func(context.Context) error, failed func(error)) error {
 	pauses := backoff{first: againFirstPause, most: againMostPause}
-	doubts := doubts{classic: p.Classic()}
+	doubts := doubts{classic: o.protocol().Classic()}
 	for {
 		began := time.Now()
 		err := attempt(ctx)
@@ -34,7 +35,14 @@ func keepTrying(ctx context.Context, p xlreg.Protocol, attempt func(context.Cont
 		if time.Since(began) > steady {
 			pauses.reset()
 		}
-		if pauses.pause(ctx, min(xlreg.RetryAfter(err), longestRetry)) != nil {
+		atOnce, told := o.route.another()
+		if atOnce {
+			continue
+		}
+		if told == 0 {
+			told = min(xlreg.RetryAfter(err), longestRetry)
+		}
+		if pauses.pause(ctx, told) != nil {
 			return err
 		}
 	}
@@ -45,7 +53,7 @@ func keepTrying(ctx context.Context, p xlreg.Protocol, attempt func(context.Cont
 // later. A handshake that fails only once the session is used is one that the registry
 // refused.
 func retryable(err error) bool {
-	if errors.Is(err, errNotReached) || errors.Is(err, errNotYet) {
+	if errors.Is(err, errNotReached) || errors.Is(err, errNotYet) || errors.Is(err, errBehind) {
 		return true
 	}
 	kind, ok := xlreg.KindOf(err)

@@ -57,7 +57,7 @@ func (a *awaiting) run(ctx context.Context) error {
 	if a.o.Cluster.IsZero() {
 		return xlreg.ErrNoClusterNamed
 	}
-	err := keepTrying(ctx, a.o.protocol(), a.attempt, func(err error) {
+	err := a.o.keepTrying(ctx, a.attempt, func(err error) {
 		a.o.Logger.Warn("wait for members is tried again", "cluster", refText(a.o.Cluster), "err", err)
 		a.tell(err)
 	})

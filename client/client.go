@@ -33,6 +33,8 @@ type Client struct {
 	original bool // by its credentials, the registry is one from before 2.0
 	now      func() time.Time
 	conn     session.Conn
+	endpoint xlreg.Endpoint // to which conn leads
+	route    *route
 	silence  time.Duration // after which the registry is taken for gone
 	shown    []byte        // the certificate of this session's handshake
 	closing  sync.Once
@@ -140,6 +142,9 @@ func (c *Client) ask(ctx context.Context, m *wire.Message, patience time.Duratio
 	}
 	c.heard = time.Now()
 	if err := c.listed(reply.Err()); err != nil {
+		if errors.Is(err, xlreg.ErrTryLater) {
+			c.route.leave(c.endpoint, xlreg.RetryAfter(err))
+		}
 		if kind, _ := xlreg.KindOf(err); kind.EndsSession(c.protocol) {
 			c.end(err)
 		}
@@ -181,6 +186,9 @@ func (c *Client) broken(ctx context.Context, err error) error {
 		err = ctx.Err()
 	case errors.Is(err, session.ErrIdle):
 		err = errNoAnswer
+	}
+	if ctx.Err() == nil {
+		c.route.leave(c.endpoint, 0)
 	}
 	c.end(err)
 	return fmt.Errorf("%w: %w", ErrSessionEnded, err)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"time"
 
@@ -40,6 +41,12 @@ type Options struct {
 	Dialer   ContextDialer  // nil: a net.Dialer
 	Limits   Limits
 	Now      func() time.Time // for certificates; nil: time.Now
+
+	// Shuffle puts n endpoints of a registry, by swapping them, into the order in which they
+	// are tried; nil: into a random one, so that clients spread over its servers.
+	Shuffle func(n int, swap func(i, j int))
+
+	route *route // which endpoints to try first, of everything that is done with these Options
 }
 
 // Limits bound how long each step of a session may take. They count the time in which
@@ -54,10 +61,10 @@ type Limits struct {
 	Write   time.Duration // without a byte taken of a request; 0 is 10 seconds
 }
 
-// Dial opens a session with the registry. It tries the target's endpoints in their order,
-// each as soon as the one before it has failed or takes its time, and all of them again
-// after a pause that grows to half a second, until ctx ends; if ctx has no deadline, for
-// 30 seconds. So the Dialer has to stand being called by several goroutines.
+// Dial opens a session with the registry. It tries the target's endpoints in random order,
+// each as soon as the one before it has failed or has taken half a second, and all of them
+// again after a pause that grows to half a second, until ctx ends; if ctx has no deadline,
+// for 30 seconds. So the Dialer has to stand being called by several goroutines.
 //
 // A registry that cannot prove that it is the one wanted ends the attempts with
 // ErrUntrusted, unless another endpoint of the same round leads to the
@@ -188,6 +195,12 @@ func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Shuffle == nil {
+		o.Shuffle = rand.Shuffle
+	}
+	if o.route == nil {
+		o.route = newRoute(o.Shuffle)
+	}
 	return o
 }
 
@@ -256,10 +269,10 @@ func (d *dialing) warn(e xlreg.Endpoint, err error) {
 	}
 }
 
-func (d *dialing) client(conn session.Conn) *Client {
+func (d *dialing) client(e xlreg.Endpoint, conn session.Conn) *Client {
 	c := &Client{
 		node: d.o.Node, target: d.target, ticket: d.ticket, sig: d.sig, protocol: d.o.Protocol,
-		original: d.original(), now: d.o.Now, conn: conn,
+		original: d.original(), now: d.o.Now, conn: conn, endpoint: e, route: d.o.route,
 		silence: d.o.Limits.Silence, heard: time.Now(),
 		busy:     make(chan struct{}, 1),
 		verifier: verifier{protocol: d.o.Protocol},

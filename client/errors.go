@@ -57,6 +57,7 @@ var (
 	errNoAnswer   = errors.New("no answer from the registry")
 	errNotReached = errors.New("registry not reached yet")
 	errNotYet     = errors.New("the cluster's owner has not created it yet")
+	errBehind     = errors.New("the registry shows an older state of the cluster than before")
 	errClosed     = errors.New("client was closed")
 	errRenewed    = errors.New("the certificate of the node was renewed after this session began")
 )

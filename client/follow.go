@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/wire"
@@ -16,15 +17,18 @@ type follower struct {
 	ref  xlreg.ClusterRef
 	o    *Options
 	open func(context.Context) (*Client, error)
-	news func(*Roster) error // told of each roster that is another than the last; an error ends it
+	// news is told of each roster that is another than the last, and of the last, which is
+	// nil at first. An error ends it.
+	news func(before, now *Roster) error
 
-	session *Client // one that is open already; nil: none is
-	last    *Roster // nil: nothing is known yet
+	session *Client   // one that is open already; nil: none is
+	last    *Roster   // nil: nothing is known yet
+	behind  time.Time // since when the registry has shown nothing but older rosters; zero: it has not
 }
 
 // run follows. It returns ctx's error, or why there is nothing to follow any more.
 func (f *follower) run(ctx context.Context) error {
-	err := keepTrying(ctx, xlreg.Protocol20, f.attempt, func(err error) {
+	err := f.o.keepTrying(ctx, f.attempt, func(err error) {
 		f.o.Logger.Warn("cluster is watched again", "cluster", refText(f.ref), "err", err)
 	})
 	if ctx.Err() != nil {
@@ -65,11 +69,32 @@ func (f *follower) ask(ctx context.Context, c *Client) error {
 	if err != nil {
 		return err
 	}
+	if err := f.checkAge(roster); err != nil {
+		c.route.leave(c.endpoint, 0)
+		return err
+	}
 	if f.last != nil && roster.Sum == f.last.Sum {
 		return nil
 	}
+	before := f.last
 	f.last = roster
-	return f.news(roster)
+	return f.news(before, roster)
+}
+
+// checkAge refuses a roster that is older than the last. If the registry has had none but
+// those for some time, it is what there is.
+func (f *follower) checkAge(r *Roster) error {
+	if !isPast(f.last, r) {
+		f.behind = time.Time{}
+		return nil
+	}
+	if f.behind.IsZero() {
+		f.behind = time.Now()
+	}
+	if time.Since(f.behind) < catchUp {
+		return fmt.Errorf("%w: revision %d after %d", errBehind, r.State.Revision, f.last.State.Revision)
+	}
+	return nil
 }
 
 // news returns the roster when it is another than last, or after a while; at once if
@@ -92,10 +117,20 @@ func (c *Client) news(ctx context.Context, ref xlreg.ClusterRef, last *Roster) (
 	})
 }
 
-// warnOfPast tells the log when a registry goes back. Within one session that is an error.
-// In another one it may have been restored from a backup, or it shows what is past.
+// catchUp is how long a registry may show an older revision of a cluster than before, until
+// that is believed. A server that has fallen behind the others of its registry is not for as
+// long; a registry that was restored from a backup, or shows what is past, stays there.
+const catchUp = 3 * time.Second
+
+// isPast reports whether now is an older state of the same cluster than before.
+func isPast(before, now *Roster) bool {
+	return before != nil && before.Cluster.ID == now.Cluster.ID && now.State.Revision < before.State.Revision
+}
+
+// warnOfPast tells the log when a registry goes back for good. Within one session that is an
+// error at once.
 func (o *Options) warnOfPast(before, now *Roster) {
-	if before != nil && now.State.Revision < before.State.Revision {
+	if isPast(before, now) {
 		o.Logger.Warn("registry shows an older revision of the cluster than before",
 			"cluster", clusterText(&now.Cluster), "revision", now.State.Revision, "before", before.State.Revision)
 	}

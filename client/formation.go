@@ -83,7 +83,7 @@ func (f *formation) settleObserved(ctx context.Context) error {
 	if !slices.ContainsFunc(f.o.Advertise, isObserved) {
 		return nil
 	}
-	err := keepTrying(ctx, f.o.protocol(), func(ctx context.Context) (err error) {
+	err := f.o.keepTrying(ctx, func(ctx context.Context) (err error) {
 		f.o.Advertise, err = resolveObserved(ctx, f.target, f.o.Options, f.o.Advertise)
 		return err
 	}, f.again)
@@ -111,7 +111,7 @@ func (f *formation) settleEndpoints(ctx context.Context) error {
 }
 
 func (f *formation) run(ctx context.Context) (m *Membership, err error) {
-	err = keepTrying(ctx, f.o.protocol(), func(ctx context.Context) (err error) {
+	err = f.o.keepTrying(ctx, func(ctx context.Context) (err error) {
 		m, err = f.attempt(ctx)
 		return err
 	}, f.again)

@@ -48,7 +48,7 @@ func newMembership(f *formation, roster *Roster, c *Client) (*Membership, error)
 	if err := m.place.check(roster); err != nil {
 		return nil, err
 	}
-	m.accept(roster)
+	m.accept(nil, roster)
 	if c.lease = m.lease; m.lease > 0 {
 		m.keeper.hold(c)
 	}
@@ -90,9 +90,10 @@ func (m *Membership) Err() error {
 // *TwinError if another process with its key has taken its seat; what was known before
 // is kept.
 func (m *Membership) Refresh(ctx context.Context) (*Roster, error) {
-	roster, err := m.read(ctx)
+	before := m.Roster()
+	now, err := m.readSince(ctx, before)
 	if err == nil {
-		err = m.take(roster)
+		err = m.take(before, now)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("refresh roster: %w", err)
@@ -100,24 +101,35 @@ func (m *Membership) Refresh(ctx context.Context) (*Roster, error) {
 	return m.Roster(), nil
 }
 
-// take makes roster the last one, unless the node is no member in it: that is its fate.
-func (m *Membership) take(roster *Roster) error {
-	if err := m.place.check(roster); err != nil {
+// take makes now the last roster, unless the node is no member in it: that is its fate.
+// Before is the one that was known when the registry was asked.
+func (m *Membership) take(before, now *Roster) error {
+	if isOvertaken(m.Roster(), before, now) {
+		return nil
+	}
+	if err := m.place.check(now); err != nil {
 		m.end(err)
 		return err
 	}
-	m.o.warnOfDates(roster)
-	m.accept(roster)
+	m.o.warnOfDates(now)
+	m.accept(before, now)
 	return nil
 }
 
-// accept makes roster the last one.
-func (m *Membership) accept(roster *Roster) {
+// isOvertaken reports whether another session has brought a newer roster, the last, than now
+// since the registry was asked. That the registry itself has gone back is another matter.
+func isOvertaken(last, before, now *Roster) bool { return isPast(last, now) && !isPast(before, now) }
+
+// accept makes now the last roster.
+func (m *Membership) accept(before, now *Roster) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.o.warnOfPast(m.roster, roster)
-	m.roster = roster
-	m.remember(roster)
+	if isOvertaken(m.roster, before, now) {
+		return
+	}
+	m.o.warnOfPast(m.roster, now)
+	m.roster = now
+	m.remember(now)
 	m.wake()
 }
 
@@ -135,6 +147,35 @@ func (m *Membership) end(fate error) {
 func (m *Membership) wake() {
 	close(m.moved)
 	m.moved = make(chan struct{})
+}
+
+// readSince asks for the members, and again for a while if they are those of an older
+// revision than before.
+func (m *Membership) readSince(ctx context.Context, before *Roster) (*Roster, error) {
+	pauses := backoff{first: againFirstPause, most: againMostPause}
+	for began := time.Now(); ; {
+		now, err := m.readAnywhere(ctx)
+		if err != nil || !isPast(before, now) || time.Since(began) >= catchUp {
+			return now, err
+		}
+		if err := pauses.pause(ctx, 0); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// readAnywhere asks for the members, of each server once as long as they turn this client
+// away.
+func (m *Membership) readAnywhere(ctx context.Context) (*Roster, error) {
+	for {
+		r, err := m.read(ctx)
+		if err == nil || ctx.Err() != nil || !retryable(err) {
+			return r, err
+		}
+		if atOnce, _ := m.o.route.another(); !atOnce {
+			return nil, err
+		}
+	}
 }
 
 // read asks for the members. An original server tells them to those alone who join

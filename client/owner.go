@@ -86,7 +86,7 @@ func (w *Owner) Delete(ctx context.Context) error {
 // give gives an order, again as long as the registry is not reached and ctx lasts.
 func (w *Owner) give(ctx context.Context, order xlreg.Order) error {
 	g := giving{owner: w.ticket.Owner(), order: order}
-	err := keepTrying(ctx, xlreg.Protocol20, func(ctx context.Context) error {
+	err := w.o.keepTrying(ctx, func(ctx context.Context) error {
 		c, err := reach(ctx, w.ticket, w.o)
 		if err != nil {
 			return err

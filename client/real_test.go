@@ -16,6 +16,7 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/records"
 	"github.com/xlattice/xlreg/internal/registry"
 	"github.com/xlattice/xlreg/internal/server"
 	"github.com/xlattice/xlreg/internal/store"
@@ -40,10 +41,13 @@ func serve(addr string, data store.Store) (*running, error) {
 	return serveOn(l, data)
 }
 
-func serveOn(l net.Listener, data store.Store) (*running, error) {
+func serveOn(l net.Listener, data store.Store) (*running, error) { return serveAs("", l, data) }
+
+// serveAs serves as one of the servers that share the data.
+func serveAs(id records.ServerID, l net.Listener, data store.Store) (*running, error) {
 	cred, set := testCred(xlreg.Version20), testKeys()[0]
 	cred.Endpoints = []xlreg.Endpoint{xlreg.Endpoint(l.Addr().String())}
-	rules, err := registry.New(registry.Config{Store: data, Self: cred.ID})
+	rules, err := registry.New(registry.Config{Store: data, Self: cred.ID, Server: id})
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -28,7 +29,7 @@ type wantMember struct {
 	Verified bool     `json:"verified"`
 }
 
-func classOf(t *testing.T, class string) []vectors.Vector {
+func classOf(t testing.TB, class string) []vectors.Vector {
 	t.Helper()
 	all, err := vectors.Class(class)
 	if err != nil {
@@ -37,7 +38,7 @@ func classOf(t *testing.T, class string) []vectors.Vector {
 	return all
 }
 
-func decodeInto(t *testing.T, raw json.RawMessage, v any) {
+func decodeInto(t testing.TB, raw json.RawMessage, v any) {
 	t.Helper()
 	if len(raw) == 0 {
 		return
@@ -47,14 +48,32 @@ func decodeInto(t *testing.T, raw json.RawMessage, v any) {
 	}
 }
 
+// signedVector is what a reader is given, and what it knows.
+type signedVector struct {
+	Documents   []hexBytes `json:"documents"`
+	SigKey      hexBytes   `json:"sig_key"`
+	Fingerprint string     `json:"fingerprint"`
+	ClusterKey  hexBytes   `json:"cluster_key"`
+}
+
+func signedInput(t testing.TB, v vectors.Vector) (in signedVector) {
+	t.Helper()
+	decodeInto(t, v.Input, &in)
+	return in
+}
+
+// document is all of them as a file holds them.
+func (v *signedVector) document() (document []byte) {
+	for _, d := range v.Documents {
+		document = binary.BigEndian.AppendUint32(document, uint32(len(d)))
+		document = append(document, d...)
+	}
+	return document
+}
+
 func TestSignedVectors(t *testing.T) {
 	for _, vector := range classOf(t, "signed") {
-		var in struct {
-			Documents   []hexBytes `json:"documents"`
-			SigKey      hexBytes   `json:"sig_key"`
-			Fingerprint string     `json:"fingerprint"`
-			ClusterKey  hexBytes   `json:"cluster_key"`
-		}
+		in := signedInput(t, vector)
 		var want struct {
 			ClusterName string       `json:"cluster_name"`
 			ClusterKey  hexBytes     `json:"cluster_key"`
@@ -65,13 +84,7 @@ func TestSignedVectors(t *testing.T) {
 			Short       string       `json:"short"`
 			Members     []wantMember `json:"members"`
 		}
-		decodeInto(t, vector.Input, &in)
-		var document []byte
-		for _, d := range in.Documents {
-			document = append(document, byte(len(d)>>24), byte(len(d)>>16), byte(len(d)>>8), byte(len(d)))
-			document = append(document, d...)
-		}
-		parts, err := readDocument(document)
+		parts, err := readDocument(in.document())
 		var got *SignedRoster
 		if err == nil {
 			pin := keys.Pin{SigKey: xlreg.SigKey(in.SigKey), Fingerprint: in.Fingerprint}

@@ -65,8 +65,8 @@ func changeFrom(before, now *Roster) Change {
 	return c
 }
 
-// Watch yields each change of the cluster once, through reconnects and restarts of the
-// registry, until ctx ends, the caller has enough, or the node is no member any more. It
+// Watch yields each change of the cluster once, through reconnects, restarts of the registry
+// and changes from one of its servers to another, until ctx ends, the caller has enough, or the node is no member any more. It
 // begins with what is different from the roster that Form returned. Changes that come
 // quickly one after another may come as one. When Watch yields a change, Roster and the
 // TLS configurations have it already.
@@ -148,15 +148,12 @@ func (o *WatchOptions) watch(ctx context.Context, target Target, yield func(Chan
 	if o.Cluster.IsZero() {
 		return xlreg.ErrNoClusterNamed
 	}
-	var seen *Roster
 	f := follower{
 		ref: o.Cluster, o: &o.Options,
 		open: func(ctx context.Context) (*Client, error) { return openWatch(ctx, target, o.Options) },
-		news: func(now *Roster) error {
-			c := changeFrom(seen, now)
-			first := seen == nil
-			o.warnOfPast(seen, now)
-			if seen = now; (first || !c.IsZero()) && !yield(c) {
+		news: func(before, now *Roster) error {
+			o.warnOfPast(before, now)
+			if c := changeFrom(before, now); (before == nil || !c.IsZero()) && !yield(c) {
 				return errEnough
 			}
 			return nil

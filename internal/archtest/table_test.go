@@ -68,6 +68,12 @@ var rows = map[string]row{
 		never: []string{"net", "os"},
 		why:   "a database for tests, that a test can hold up",
 	},
+	"internal/store/mirror/databasetest": {
+		may:   []string{"internal/store", "internal/store/mirror"},
+		tests: []string{"internal/store/mirror/mirrortest"},
+		never: []string{"net", "os"},
+		why:   "the suite sees what every database has",
+	},
 	"internal/store/etcd": {
 		may:   []string{"internal/store", "internal/store/mirror"},
 		tests: []string{"internal/store/etcd/etcdtest", "internal/store/storetest"},
@@ -75,6 +81,14 @@ var rows = map[string]row{
 	},
 	"internal/store/etcd/etcdtest": {
 		why: "runs etcd as its operators do; knows nothing of what is kept in it",
+	},
+	"internal/store/postgres": {
+		may:   []string{"internal/store", "internal/store/mirror"},
+		tests: []string{"internal/store/mirror/databasetest", "internal/store/postgres/postgrestest", "internal/store/storetest"},
+		why:   "a driver knows the contract, not the rules and not another driver",
+	},
+	"internal/store/postgres/postgrestest": {
+		why: "runs PostgreSQL as its operators do; knows nothing of what is kept in it",
 	},
 	"internal/store/memory": {
 		may:   []string{"internal/store"},
@@ -136,7 +150,7 @@ var rows = map[string]row{
 	},
 	"client": {
 		may:   []string{".", "identity", "internal/session", "internal/wire", "keys", "regcred", "ticket"},
-		tests: []string{"internal/original", "internal/registry", "internal/server", "internal/store", "internal/store/memory", "xlregtest"},
+		tests: []string{"internal/original", "internal/records", "internal/registry", "internal/server", "internal/store", "internal/store/memory", "xlregtest"},
 		why:   "what users import must not bring the server along",
 	},
 	"internal/atomicfile": {
@@ -163,7 +177,7 @@ var rows = map[string]row{
 		why: "reads code, runs none",
 	},
 	"clients/interop": {
-		tests: []string{".", "client", "identity", "regcred", "xlregtest"},
+		tests: []string{".", "client", "identity", "regcred", "ticket", "xlregtest"},
 		why:   "lets clients in all languages meet, in tests alone",
 	},
 	"internal/bench": {
@@ -294,7 +308,8 @@ func (c confinement) holds(i imported) bool {
 // lies below them. Tests are free.
 var confined = []confinement{
 	{"crypto/rsa", []string{"internal/original", "internal/vectorgen", "keys"}, "the kinds of key are known in one place, so that there can be more of them"},
-	{"github.com/spf13", []string{"cmd/xlreg", "cmd/xlreg/internal/benchcmd", "cmd/xlreg/internal/cli"}, "libraries have no command line"},
+	{"github.com/jackc", []string{"internal/store/postgres", "internal/store/postgres/postgrestest"}, "a driver's library stays in the driver"},
+	{"github.com/spf13", []string{"cmd/xlreg", "cmd/xlreg/internal/benchcmd", "cmd/xlreg/internal/cli", "cmd/xlreg/internal/stores"}, "libraries have no command line"},
 	{"github.com/tidwall/btree", []string{"internal/store", "internal/store/memory", "internal/store/mirror", "internal/store/mirror/mirrortest", "internal/store/storetest/optimistic"}, "an ordered map is a means of the store"},
 	{"go.etcd.io/bbolt", []string{"internal/store/bolt"}, "a driver's library stays in the driver"},
 	{"go.etcd.io/etcd", []string{"internal/store/etcd", "internal/store/etcd/etcdtest"}, "a driver's library stays in the driver"},
@@ -304,10 +319,10 @@ var confined = []confinement{
 	{"google.golang.org/grpc", []string{"internal/store/etcd"}, "a driver's library stays in the driver"},
 	{"google.golang.org/protobuf", []string{"internal/original", "internal/records", "internal/records/recordspb", "internal/vectorgen", "internal/wire", "internal/wire/xlregpb"}, "the protobuf is known in one place, so that it can change in one"},
 	{"log", nil, "logging goes through the *slog.Logger that was handed in"},
-	{"log/slog", []string{"client", "cmd/xlreg", "internal/admin", "internal/host", "internal/registry", "internal/server", "internal/store/bolt", "internal/store/etcd", "internal/store/mirror", "xlregtest"}, "the others return what they have to say"},
+	{"log/slog", []string{"client", "cmd/xlreg", "cmd/xlreg/internal/stores", "internal/admin", "internal/host", "internal/registry", "internal/server", "internal/store/bolt", "internal/store/etcd", "internal/store/mirror", "internal/store/postgres", "xlregtest"}, "the others return what they have to say"},
 	{"math/rand", []string{"client", "internal/store/etcd", "internal/store/mirror"}, "what can be guessed is for jitter alone"},
 	{"pgregory.net/rapid", []string{"internal/store/storetest"}, "it is for tests"},
-	{"testing", []string{"internal/store/etcd/etcdtest", "internal/store/storetest", "xlregtest"}, "it is for tests"},
+	{"testing", []string{"internal/store/etcd/etcdtest", "internal/store/mirror/databasetest", "internal/store/postgres/postgrestest", "internal/store/storetest", "xlregtest"}, "it is for tests"},
 	{"unsafe", []string{"internal/records/recordspb", "internal/wire/xlregpb"}, "nothing here is worth it"},
 }
 

@@ -100,8 +100,8 @@ func (h *Host) serveFleet(ctx context.Context) error {
 // serveWhenever serves whenever the store can be reached, until ctx ends.
 func (h *Host) serveWhenever(ctx context.Context) error {
 	for first := true; ; first = false {
-		if !h.awaitConnected(ctx, true) || !first && h.reopen(ctx) != nil {
-			return nil // ctx has ended
+		if !h.awaitConnected(ctx, true) || !first && !h.reopen(ctx) {
+			return nil
 		}
 		if err := h.serveWhileConnected(ctx); err != nil || ctx.Err() != nil {
 			return err
@@ -139,22 +139,21 @@ func (h *Host) awaitConnected(ctx context.Context, want bool) bool {
 	return false
 }
 
-// reopen opens the ports again, which another program may have taken for a moment.
-func (h *Host) reopen(ctx context.Context) error {
-	for {
+// reopen opens the ports again, which another program may have taken for a moment. It
+// returns false if ctx ends before.
+func (h *Host) reopen(ctx context.Context) bool {
+	for ctx.Err() == nil {
 		err := h.listen.again()
 		if err == nil {
 			h.log.Info("the store is back, clients are served")
-			return nil
+			return true
 		}
 		h.log.Error("cannot open the ports again, will try again", "err", err)
 		pause, end := context.WithTimeout(ctx, relistenPause)
 		<-pause.Done()
 		end()
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
 	}
+	return false
 }
 
 var errThere = errors.New("the record is there")

@@ -39,6 +39,7 @@ type orders struct {
 	To          string // address of the registry
 	Sig         string // fingerprint of the registry's key
 	Cluster     string // name of a large one
+	Keyed       []byte // ID of one with a key
 }
 
 // kinds are what attackers do with a connection once they have it. Each ends when
@@ -166,6 +167,9 @@ func attack(said string, in io.Reader, out io.Writer) error {
 		return err
 	}
 	run, ok := kinds[o.Kind]
+	if _, asks := requests[o.Kind]; asks {
+		run, ok = intrude, true
+	}
 	if !ok {
 		return fmt.Errorf("no attack %q", o.Kind)
 	}

@@ -69,7 +69,7 @@ const fewConnections = 50
 
 func floodAtOnce(t *testing.T) {
 	s := newSiege(t)
-	s.fill(largest)
+	s.fill(largest, xlreg.MaxClusterSize)
 	s.form(1)
 	before := s.memory()
 	var attacks []*swarm
@@ -105,7 +105,7 @@ const rounds = 9
 
 func (f *flood) run(t *testing.T) {
 	s := newSiege(t)
-	s.fill(largest)
+	s.fill(largest, xlreg.MaxClusterSize)
 	s.form(rounds)
 	quiet := s.form(rounds)
 	before := s.memory()
@@ -152,6 +152,7 @@ type siege struct {
 	t        *testing.T
 	registry *child.Registry
 	target   *regcred.Target
+	data     string // its directory
 	members  []*identity.Node
 	clusters int
 	peak     int64 // most memory seen
@@ -164,7 +165,8 @@ func newSiege(t *testing.T, args ...string) *siege {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &siege{t: t, registry: startChild(t, child.Config{Program: path, Data: initData(t), Args: args})}
+	s := &siege{t: t, data: initData(t)}
+	s.registry = startChild(t, child.Config{Program: path, Data: s.data, Args: args})
 	if s.target, err = regcred.NewTarget(s.registry.Cred()); err != nil {
 		t.Fatal(err)
 	}
@@ -209,25 +211,25 @@ func startChild(t *testing.T, cfg child.Config) *child.Registry {
 	return r
 }
 
-// fill makes a cluster of as many members as there can be.
-func (s *siege) fill(name xlreg.Name) {
+// fill makes a cluster of so many members.
+func (s *siege) fill(name xlreg.Name, size int) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
 	defer cancel()
-	for i := range xlreg.MaxClusterSize {
+	for i := range size {
 		node, err := identity.NewNode(identity.Options{
 			Name: xlreg.Name(fmt.Sprintf("l%d", i)), Keys: s.members[0].Keys(), Endpoints: s.members[0].Endpoints(),
 		})
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		if err := s.join(ctx, node, name); err != nil {
+		if err := s.join(ctx, node, name, size); err != nil {
 			s.t.Fatal(err)
 		}
 	}
 }
 
-func (s *siege) join(ctx context.Context, node *identity.Node, name xlreg.Name) error {
+func (s *siege) join(ctx context.Context, node *identity.Node, name xlreg.Name, size int) error {
 	c, err := client.Dial(ctx, s.target, client.Options{Node: node})
 	if err != nil {
 		return err
@@ -236,7 +238,7 @@ func (s *siege) join(ctx context.Context, node *identity.Node, name xlreg.Name) 
 	if _, err := c.Register(ctx); err != nil {
 		return err
 	}
-	if _, err := c.Create(ctx, client.CreateOptions{Name: name, Size: xlreg.MaxClusterSize}); err != nil {
+	if _, err := c.Create(ctx, client.CreateOptions{Name: name, Size: size}); err != nil {
 		return err
 	}
 	_, err = c.Join(ctx, xlreg.ClusterRef{Name: name})

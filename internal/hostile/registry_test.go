@@ -224,7 +224,7 @@ func TestStrangersCanJoin(t *testing.T) {
 	setEndpoint(t, founder, "127.0.0.1:1001")
 	for _, node := range []*identity.Node{founder, stranger} {
 		s := &siege{t: t, target: r.Target()}
-		if err := s.join(t.Context(), node, "c"); err != nil {
+		if err := s.join(t.Context(), node, "c", 2); err != nil {
 			t.Fatal(err)
 		}
 	}

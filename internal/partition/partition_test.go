@@ -74,6 +74,7 @@ type world struct {
 	running *host.Host
 	stop    func() error // and wait
 	target  *regcred.Target
+	shuffle func(n int, swap func(i, j int)) // of endpoints; nil: at random
 }
 
 func newWorld(t *testing.T) *world {
@@ -134,7 +135,7 @@ func (w *world) form(p xlreg.Protocol, i, n int, limits client.Limits) error {
 	ctx, cancel := context.WithTimeout(w.t.Context(), 10*time.Minute)
 	defer cancel()
 	m, err := client.Form(ctx, w.target, client.FormOptions{
-		Options: client.Options{Node: node, Protocol: p, Dialer: w.network, Limits: limits},
+		Options: client.Options{Node: node, Protocol: p, Dialer: w.network, Limits: limits, Shuffle: w.shuffle},
 		Cluster: xlreg.ClusterRef{Name: "c"}, Size: n, AllowUnverified: true, // some speak 1.8 and 1.9
 	})
 	if err == nil && len(m.Roster().Members) != n {

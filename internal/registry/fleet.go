@@ -181,7 +181,8 @@ func (r *Registry) catchUp(ctx context.Context) error {
 		if servers, err = tx.Servers(); err != nil {
 			return err
 		}
-		if total, err = tx.LastCount(); ignoreNotFound(err) != nil {
+		total, err = tx.LastCount()
+		if err := ignoreNotFound(err); err != nil {
 			return err
 		}
 		schema, err = tx.Schema()

@@ -263,11 +263,12 @@ func (ls *leases) completed(id xlreg.ClusterID, epoch uint64) {
 	}
 }
 
-// seenAt returns when there was the last sign of life of a seat; zero without a lease.
+// seenAt returns when there was the last sign of life of a seat; zero without a lease, or
+// if another server hears of it.
 func (ls *leases) seenAt(id xlreg.ClusterID, sum xlreg.KeySum) time.Time {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	if l := ls.seats[seatID{id, sum}]; l != nil && l.asked > 0 {
+	if l := ls.seats[seatID{id, sum}]; l != nil && l.asked > 0 && !l.moved {
 		return l.seen.Truncate(time.Second).UTC()
 	}
 	return time.Time{}

@@ -15,7 +15,6 @@ import (
 	"github.com/xlattice/xlreg/internal/store/postgres"
 	"github.com/xlattice/xlreg/internal/store/postgres/postgrestest"
 	"github.com/xlattice/xlreg/internal/store/storetest"
-	"github.com/xlattice/xlreg/internal/store/storetest/optimistic"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -58,18 +57,12 @@ func open(t testing.TB, url string) *mirror.Store {
 	return s
 }
 
-func TestStore(t *testing.T) {
+func TestShared(t *testing.T) {
 	server := postgrestest.Start(t, postgrestest.Options{})
 	var names schemas
-	storetest.Run(t, func(t *testing.T) store.Store { return open(t, server.URL(names.next())) })
-}
-
-func TestTwoServers(t *testing.T) {
-	server := postgrestest.Start(t, postgrestest.Options{})
-	var names schemas
-	storetest.Run(t, func(t *testing.T) store.Store {
+	storetest.RunShared(t, func(*testing.T) storetest.Shared {
 		url := server.URL(names.next())
-		return optimistic.NewServers(open(t, url), open(t, url))
+		return func(t *testing.T) store.Store { return open(t, url) }
 	})
 }
 

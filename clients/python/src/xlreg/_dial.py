@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 
 from ._flow import Backoff, Connect, Disconnect, Failures, Flow, Limit, Race, Receive, Send
+from ._route import Route
 from ._session import ClassicSession, ModernSession, Pin, Session, State, client_context
 from ._times import Times
 from .errors import (
@@ -50,6 +51,8 @@ class Options:
     times: Times = field(default_factory=Times)
     ticket: Ticket | None = None
     """By which the registry was given, if it was."""
+    route: Route = field(default_factory=Route, compare=False)
+    """Which of the endpoints to try first."""
     unknown: bool = False
     """No key is expected: take the one that the registry shows, and ask a person about it."""
 
@@ -88,6 +91,7 @@ class Dialing:
         self.options = options
         self.protocol = _choose_protocol(options.target, options.protocol)
         self.shown: bytes | None = None
+        self.endpoint = options.target.endpoints[0]  # to which the session leads, once there is one
         node = options.node
         if self.protocol.classic and node is None:
             raise NeedsNodeError(f"protocol {self.protocol}: no node: this client can only read")
@@ -116,25 +120,34 @@ class Dialing:
                 raise UnreachableError(failures, in_time=False) from failures[-1]
 
     def open_once(self, limit: Limit) -> Flow[Session]:
-        """Try each endpoint once. Those after it do not wait for one that is silent.
+        """Try each endpoint once, in random order. Those after it do not wait for one that is silent.
 
         Raises:
             UntrustedError: A registry is not the one wanted, and no other endpoint leads to that.
             UnreachableError: None of them leads to a registry.
         """
-        tries = [self._try(endpoint, limit) for endpoint in self.options.target.endpoints]
-        times = self.options.times
-        found: Session | Failures = yield Race(tries, min(times.apart, times.spread / len(tries)))
+        route, times, endpoints = self.options.route, self.options.times, self.options.target.endpoints
+        order = route.order(endpoints)
+        tries = [self._try(endpoint, limit) for endpoint in order]
+        found: tuple[Endpoint, Session] | Failures = yield Race(
+            tries, min(times.apart, times.spread / len(tries))
+        )
         if not isinstance(found, Failures):
-            return found
+            self.endpoint, session = found
+            route.pass_by(order[: order.index(self.endpoint)])
+            return session
+        if not limit.over():
+            route.pass_by(order)
         for failure in found:
             if isinstance(failure, UntrustedError):
                 raise failure
-        raise UnreachableError(found) from found[-1]
+        failures = dict(zip(order, found, strict=True))
+        told = [failures[endpoint] for endpoint in endpoints]
+        raise UnreachableError(told) from told[-1]
 
-    def _try(self, endpoint: Endpoint, limit: Limit) -> Flow[Session]:
+    def _try(self, endpoint: Endpoint, limit: Limit) -> Flow[tuple[Endpoint, Session]]:
         try:
-            return (yield from self._connect(endpoint, limit))
+            return endpoint, (yield from self._connect(endpoint, limit))
         except XlregError as err:
             level = logging.WARNING if isinstance(err, UntrustedError) else logging.DEBUG
             log.log(level, "registry not reached: %s", err)

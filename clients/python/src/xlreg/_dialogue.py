@@ -69,6 +69,7 @@ class Dialogue:
         self.protocol = session.protocol
         self.observed = ""  # from where the registry sees this client, once it has said so
         self.ended: BaseException | None = None  # why the session is over; None while it is not
+        self._endpoint = dialing.endpoint
         self._shown = dialing.shown
         self._session = session
         self._clusters: dict[ClusterID, Cluster] = {}
@@ -108,19 +109,18 @@ class Dialogue:
         try:
             reply = yield from self._exchange(message, limit)
         except TimeoutError:
+            self._leave(limit)
             raise self._broken("no answer from the registry") from None
         except HandshakeError as err:
             self.ended = err
             raise
         except OSError as err:
+            self._leave(limit)
             raise self._broken(str(err)) from err
         except BaseException as err:
             self.ended = err  # given up in the middle, or the peer breaks the protocol
             raise
-        error = reply.error()
-        if self.options.original and isinstance(error, ProtocolError):
-            # In its own words, such as that another creator was faster. The next try may succeed.
-            error = TryLaterError(error.detail)
+        error = self._error_of(reply)
         if error is not None:
             if self.protocol.classic or isinstance(error, _ENDING):
                 self.ended = error
@@ -140,6 +140,24 @@ class Dialogue:
             yield from flush(session, limit, silence)
         self.heard = limit.now()
         return reply
+
+    def _error_of(self, reply: m.Message) -> XlregError | None:
+        error = reply.error()
+        if self.options.original and isinstance(error, ProtocolError):
+            # In its own words, such as that another creator was faster. The next try may succeed.
+            error = TryLaterError(error.detail)
+        if isinstance(error, TryLaterError):
+            self.options.route.leave(self._endpoint, error.retry)
+        return error
+
+    def turn_away(self) -> None:
+        """Have the next session begin with another server."""
+        self.options.route.leave(self._endpoint)
+
+    def _leave(self, limit: Limit) -> None:
+        """Turn away from a server that is gone, unless it is the caller who has had no more time."""
+        if not limit.over():
+            self.turn_away()
 
     def _broken(self, cause: str) -> SessionEndedError:
         self.ended = SessionEndedError(cause)

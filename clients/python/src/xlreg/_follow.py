@@ -8,9 +8,10 @@ from ._dial import Dialing, Options, log
 from ._dialogue import Dialogue
 from ._flow import Backoff, Disconnect, Flow, Limit
 from ._place import SIGN_OF_LIFE
-from ._pursuit import LONGEST_RETRY, PASSING, retry_of
+from ._pursuit import PASSING, retry_of
+from ._route import Age
 from ._wire.requests import Waiting
-from .errors import Needs20Error, XlregError, doing
+from .errors import Needs20Error, SessionEndedError, XlregError, doing
 from .roster import Roster
 from .vocabulary import ClusterRef
 
@@ -31,13 +32,15 @@ class Follower:
         self._wait = min(longest, lease * SIGN_OF_LIFE) if lease else longest
         self._dialogue: Dialogue | None = None
         self._backoff = Backoff(_FIRST_PAUSE, _MOST_PAUSE)
+        self._age = Age()
         self._logged = ""
 
-    def follow(self, told: Callable[[Roster], object]) -> Flow[None]:
-        """Tell of each roster that is another than the one before, until an error ends it."""
+    def follow(self, told: Callable[[Roster | None, Roster], object]) -> Flow[None]:
+        """Tell of each roster that is another than the one before, and of that, until an error ends it."""
         while True:
+            before = self.last
             roster = yield from self.next(Limit(None))
-            told(roster)
+            told(before, roster)
 
     def next(self, limit: Limit) -> Flow[Roster]:
         """Return the roster as soon as it is another than the last, whatever the registry does meanwhile.
@@ -60,7 +63,7 @@ class Follower:
                     return roster
                 continue
             # Whoever is called off does not come back from the pause, and has nothing to tell.
-            if not (yield from self._backoff.pause(limit, min(retry_of(failure), LONGEST_RETRY))):
+            if not (yield from self._options.route.pause(self._backoff, limit, retry_of(failure))):
                 raise failure
             if str(failure) != self._logged:
                 self._logged = str(failure)
@@ -72,6 +75,11 @@ class Follower:
         millis = int(limit.left(self._wait) * 1000)
         waiting = Waiting(millis=millis) if self.last is not None else None
         received = yield from dialogue.receive(self._ref, limit, waiting, self.last)
+        if self.last is not None:
+            before, now = self.last.state.revision, received.state.revision
+            if self._age.is_behind(before, now, limit):
+                dialogue.turn_away()
+                raise SessionEndedError(f"the registry shows revision {now} after {before}")
         self._backoff.reset()
         self._logged = ""
         if self.last is not None and received.sum == self.last.sum:

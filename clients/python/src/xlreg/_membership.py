@@ -11,10 +11,12 @@ from functools import partial
 from . import _mtls
 from ._dial import log
 from ._dialogue import Dialogue, in_session
-from ._flow import Flow, Limit, Request
+from ._flow import Backoff, Flow, Limit, Request
 from ._follow import Follower
 from ._form import Formed
 from ._mtls import TLSConnection
+from ._pursuit import PASSING
+from ._route import Age
 from ._wire.messages import Message
 from .changes import Change
 from .compared import Comparison, Other
@@ -35,6 +37,7 @@ from .node import Node
 from .roster import Member, Roster
 from .vocabulary import NO_KEY, Cluster, ClusterRef
 
+_FIRST_PAUSE, _MOST_PAUSE = 0.05, 1.0
 _KEPT_SUMS = 64  # of revisions, for members that have not heard of the last ones yet
 
 
@@ -229,21 +232,43 @@ class BaseMembership:
         return any(isinstance(theirs, Seen) and theirs.revision > revision for theirs in seen)
 
     def _refresh(self, limit: Limit) -> Flow[Roster]:
+        """Ask for the members, and again for a while if they are those of an older revision."""
+        before, age, backoff = self._roster, Age(), Backoff(_FIRST_PAUSE, _MOST_PAUSE)
+        with doing("refresh roster"):
+            while True:
+                roster = yield from self._read_anywhere(limit)
+                if not age.is_behind(before.state.revision, roster.state.revision, limit):
+                    break
+                if not (yield from backoff.pause(limit)):
+                    break
+            self._take(before, roster)
+            return self._roster
+
+    def _read_anywhere(self, limit: Limit) -> Flow[Roster]:
+        """Ask each server once, as long as they turn this client away."""
+        while True:
+            try:
+                return (yield from self._read(limit))
+            except PASSING:
+                at_once, _ = self._options.route.another()
+                if not at_once or limit.over():
+                    raise
+
+    def _read(self, limit: Limit) -> Flow[Roster]:
         """Ask for the members. Over 2.0 that takes no identity.
 
         Original servers know no log-in, and registering the same again is one on
         every server.
         """
-        with doing("refresh roster"):
-            try:
-                return (yield from in_session(self._options, limit, lambda d: self._ask_again(d, limit)))
-            except WrongStateError:
-                if not self._options.original:
-                    raise
-            # An original server answers only those that join in the same session, which changes nothing
-            # there. Elsewhere it could take a place that this node has given up.
-            again = in_session(self._options, limit, lambda d: self._ask_again(d, limit, join=True))
-            return (yield from again)
+        try:
+            return (yield from in_session(self._options, limit, lambda d: self._ask_again(d, limit)))
+        except WrongStateError:
+            if not self._options.original:
+                raise
+        # An original server answers only those that join in the same session, which changes nothing
+        # there. Elsewhere it could take a place that this node has given up.
+        again = in_session(self._options, limit, lambda d: self._ask_again(d, limit, join=True))
+        return (yield from again)
 
     def _ask_again(self, dialogue: Dialogue, limit: Limit, join: bool = False) -> Flow[Roster]:
         if dialogue.protocol.classic:
@@ -251,22 +276,29 @@ class BaseMembership:
         if join:
             yield from dialogue.join(self._ref, limit)
         roster = yield from dialogue.members(self._ref, limit)
-        roster = replace(roster, cluster=_fuller(roster.cluster, self.cluster))
-        self._take(roster)
-        return roster
+        return replace(roster, cluster=_fuller(roster.cluster, self.cluster))
 
-    def _take(self, roster: Roster) -> None:
+    def _take(self, before: Roster | None, roster: Roster) -> None:
         """Keep a roster that is new, if this node is still in it.
 
+        Before is the one that was known when the registry was asked. If another session has
+        brought a newer one since, that stays.
+
         Raises:
-            XlregError: It is not; see Place.check.
+            XlregError: This node is not in it; see Place.check.
         """
+        revision = roster.state.revision
+        gone_back = before is not None and revision < before.state.revision
+        if revision < self._roster.state.revision and not gone_back:
+            return
         try:
             self._place.check(roster)
         except XlregError as err:
             self._ended(err)
             raise
         with self._mutex:
+            if revision < self._roster.state.revision and not gone_back:
+                return
             self._roster = roster
             self._sums[roster.state.revision] = Seen.of(roster)
             while len(self._sums) > _KEPT_SUMS:

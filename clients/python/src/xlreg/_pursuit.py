@@ -30,7 +30,6 @@ from .roster import Roster
 from .vocabulary import Cluster, ClusterRef, NodeID
 
 _FIRST_PAUSE, _MOST_PAUSE = 0.05, 1.0
-LONGEST_RETRY = 60.0  # however long a registry says to wait
 _STEADY = 10.0  # after a session that lasted so long the pauses begin anew
 
 # There was no connection or it broke, or the registry says to come back later.
@@ -109,7 +108,7 @@ class Pursuit(Generic[T]):
             self._tell_failure(failure)
             if limit.now() - began > _STEADY:
                 backoff.reset()
-            if not (yield from backoff.pause(limit, min(retry_of(failure), LONGEST_RETRY))):
+            if not (yield from self._options.route.pause(backoff, limit, retry_of(failure))):
                 raise self._incomplete(failure, limit.now())
 
     def _may_pass(self, err: XlregError) -> bool:

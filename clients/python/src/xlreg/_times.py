@@ -10,8 +10,8 @@ class Times:
     """Seconds. README.md has a table of what follows from them for each call, and the tests hold it.
 
     Attributes:
-        apart: From one endpoint of a registry to the next, while none has completed a handshake.
-            Each handshake costs the registry something, also one too many.
+        apart: From one endpoint of a registry to the next, while none has completed a handshake and
+            none has failed. Each handshake costs the registry something, also one too many.
         spread: From the first endpoint to the last; where there are many, they are closer together.
         connect: Until an endpoint has taken a connection.
         shake: In a handshake, from one sign of life to the next.
@@ -27,7 +27,7 @@ class Times:
         bye: Until a registry has answered a goodbye.
     """
 
-    apart: float = 1.0
+    apart: float = 0.5
     spread: float = 3.0
     connect: float = 5.0
     shake: float = 10.0

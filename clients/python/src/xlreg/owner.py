@@ -9,7 +9,7 @@ from . import _async, _sync
 from ._dial import Options
 from ._dialogue import Dialogue, in_session
 from ._flow import Backoff, Flow, Limit, Request
-from ._pursuit import LONGEST_RETRY, PASSING, retry_of
+from ._pursuit import PASSING, retry_of
 from ._wire.inner import encode_order
 from .errors import OrdersChangedError, doing
 from .owning import Order, OrderKind, key_sum, order_text
@@ -55,7 +55,7 @@ class _Giving:
                     )
                 except PASSING as err:
                     failure = err
-                if not (yield from backoff.pause(limit, min(retry_of(failure), LONGEST_RETRY))):
+                if not (yield from self._options.route.pause(backoff, limit, retry_of(failure))):
                     raise failure
 
     def _give(self, dialogue: Dialogue, limit: Limit) -> Flow[None]:

@@ -28,7 +28,7 @@ module Xlreg
     def run(limit)
       @limit = limit
       Persistence.new(limit, incomplete: method(:incomplete), tell: method(:tell), met: -> { @heard_at },
-                             classic: @options.classic?).run { attempt(limit) }
+                             route: @options.route, classic: @options.classic?).run { attempt(limit) }
     end
 
     private

@@ -3,8 +3,11 @@
 module Xlreg
   # Which registry to talk to, as which node, and how.
   # @api private
-  Options = Struct.new(:target, :node, :protocol, :timing, keyword_init: true) do
+  Options = Struct.new(:target, :node, :protocol, :timing, :route, keyword_init: true) do
     include Value
+
+    # @param route [Route] which of the endpoints to try first
+    def initialize(route: Route.new, **members) = super(route: route, **members)
 
     # @param target [Target, RegCred, String]
     # @param node [Node, nil]
@@ -27,6 +30,8 @@ module Xlreg
 
     # @return [Session::Base]
     attr_reader :session
+    # @return [Endpoint] to which it leads
+    attr_accessor :endpoint
 
     # @param transport [Transport]
     # @param session [Session::Base]
@@ -148,7 +153,7 @@ module Xlreg
       @context = tls_context unless protocol.classic?
     end
 
-    # Tries all endpoints, and all of them again after a pause, until the limit ends.
+    # Tries all endpoints, in random order, and all of them again after a pause, until the limit ends.
     # @param limit [Limit]
     # @return [Link] whose session is open
     # @raise [UntrustedError] a registry is not the one wanted, and no other endpoint leads to that
@@ -172,15 +177,23 @@ module Xlreg
     # @raise [NotARegistryError] there is something else at every endpoint
     # @raise [UnreachableError] there was no session; that may change, also where a clock is wrong
     def open_once(limit)
-      link, failures = Race.run(options.target.endpoints, options.timing.head_start, Error) do |endpoint|
-        Text.doing(endpoint) { connect(endpoint, limit) }
+      order = options.route.order(options.target.endpoints)
+      link, failures = Race.run(order, options.timing.apart(order.size), Error) do |endpoint|
+        Text.doing(endpoint) { connect(endpoint, limit).tap { |found| found.endpoint = endpoint } }
       end
+      options.route.pass_by(order.take_while { |endpoint| endpoint != link&.endpoint }) unless limit.over?
       return link if link
 
+      failures = as_given(order, failures)
       raise hopeless(failures) || UnreachableError.new(failures)
     end
 
     private
+
+    # Puts what the endpoints failed with into the order in which these were given, so that it reads the same each time.
+    def as_given(order, failures)
+      order.zip(failures).sort_by { |endpoint, _| options.target.endpoints.index(endpoint) }.map(&:last)
+    end
 
     # Returns the error that another try cannot mend; nil if there is hope.
     def hopeless(failures)

@@ -135,6 +135,7 @@ module Xlreg
 
       reply = exchange(message, limit, patience)
       error = listed(reply.error)
+      turn_away(error.retry_after) if error.is_a?(TryLaterError)
       if error
         @ended = error if protocol.classic? || ENDING.any? { |kind| error.is_a?(kind) }
         raise error
@@ -153,6 +154,10 @@ module Xlreg
       @ended ||= SessionEndedError.new('client was closed')
       disconnect
     end
+
+    # Has the next session begin with another server.
+    # @param told [Float] after how many seconds this one said to come back
+    def turn_away(told = 0.0) = options.route.leave(@link.endpoint, told: told)
 
     # Closes the connection without a word.
     def disconnect = @link.close
@@ -369,11 +374,11 @@ module Xlreg
       reply = await(pace(limit, patience))
       @heard_at = limit.now
       reply
-    rescue Transport::TimeUp
-      raise broken('no answer from the registry')
-    rescue Transport::Broken, Transport::Alert => e
-      raise broken(e.message)
+    rescue Transport::TimeUp, Transport::Broken, Transport::Alert => e
+      turn_away unless limit.over?
+      raise broken(e.is_a?(Transport::TimeUp) ? 'no answer from the registry' : e.message)
     rescue Error => e
+      turn_away if e.is_a?(SessionEndedError)
       @ended = e
       raise
     rescue ArgumentError # nothing was said

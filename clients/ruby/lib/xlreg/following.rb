@@ -52,6 +52,7 @@ module Xlreg
     # @param last [Roster, nil] what is known
     # @param lease [Numeric, nil] seconds
     # @yieldparam roster [Roster] each that is another than the last, verified
+    # @yieldparam before [Roster, nil] the last
     def initialize(options, ref, last: nil, lease: nil, &news)
       @options = options
       @ref = ref
@@ -59,6 +60,7 @@ module Xlreg
       @lease = lease
       @news = news
       @met = !last.nil?
+      @age = Age.new
     end
 
     # Follows until the limit ends.
@@ -67,7 +69,8 @@ module Xlreg
     # @raise [Error] there is nothing to follow any more
     def run(limit, tell: ->(_) {})
       Text.doing("watch #{@ref}") do
-        Persistence.new(limit, incomplete: ->(error) { error }, tell: tell, met: -> { @met }).run { attempt(limit) }
+        Persistence.new(limit, incomplete: ->(error) { error }, tell: tell, met: -> { @met }, route: @options.route)
+                   .run { attempt(limit) }
       end
     rescue Error
       raise unless limit.over?
@@ -87,10 +90,18 @@ module Xlreg
     def ask(dialogue, limit)
       roster = dialogue.news(@ref, @last, limit, most: @lease && (@lease / 3.0))
       @met = true
+      refuse(dialogue, roster) if @age.behind?(@last, roster, limit)
       return if @last && @last.sum == roster.sum
 
+      before = @last
       @last = roster
-      @news.call(roster)
+      @news.call(roster, before)
+    end
+
+    # Leaves a server that is behind what another one has shown.
+    def refuse(dialogue, roster)
+      dialogue.turn_away
+      raise SessionEndedError, "the registry shows revision #{roster.state.revision} after #{@last.state.revision}"
     end
   end
 
@@ -113,12 +124,9 @@ module Xlreg
     ref = ClusterRef.of(cluster || (target if target.is_a?(Ticket)))
     raise NoClusterNamedError if ref.none?
 
-    seen = nil
-    Follower.new(Options.of(target), ref) do |roster|
-      change = Change.between(seen, roster)
-      first = seen.nil?
-      seen = roster
-      yield change if first || change.any?
+    Follower.new(Options.of(target), ref) do |roster, before|
+      change = Change.between(before, roster)
+      yield change if before.nil? || change.any?
     end.run(Limit.new(timeout))
   end
 end

@@ -138,7 +138,7 @@ module Xlreg
 
     def persist(limit, &)
       Persistence.new(limit, incomplete: method(:incomplete), tell: method(:tell), met: -> { @heard_at },
-                             classic: @plan.options.classic?).run(&)
+                             route: @plan.options.route, classic: @plan.options.classic?).run(&)
     end
 
     # Finds out the addresses. One that is not known yet is looked up again while there is time.

@@ -102,7 +102,8 @@ module Xlreg
     def refresh(timeout: nil)
       limit = Limit.new(timeout || @options.timing.call)
       Text.doing('refresh roster') do
-        take(fuller(read(limit)))
+        before = roster
+        take(fuller(read_since(before, limit)), before)
         roster
       end
     end
@@ -185,11 +186,16 @@ module Xlreg
 
     def to_one(member) = Trust.new(node) { [me, [others.find { |other| other.id == member.id }].compact] }
 
-    # Makes roster the last one, unless the node is no member in it: that is its fate.
-    def take(heard)
+    # Makes heard the last roster, unless the node is no member in it: that is its fate. Before is the one that was
+    # known when the registry was asked: if another session has brought a newer one since, that stays.
+    def take(heard, before)
+      return if overtaken?(heard, before)
+
       @place.check(heard)
       check(heard)
       @mutex.synchronize do
+        next if overtaken?(heard, before)
+
         @others = others_in(heard)
         @roster = heard
         @sums.add(heard)
@@ -199,6 +205,8 @@ module Xlreg
       ended(e)
       raise
     end
+
+    def overtaken?(heard, before) = Age.past?(@roster, heard) && !Age.past?(before, heard)
 
     # Notes why the node is no member any more, once.
     def ended(fate)
@@ -211,7 +219,7 @@ module Xlreg
     # Follows the cluster, in a thread of the keeper.
     def keep
       Thread.current.report_on_exception = false
-      Follower.new(@options, @ref, last: roster, lease: lease) { |heard| take(heard) }.run(Limit.new(nil))
+      Follower.new(@options, @ref, last: roster, lease: lease, &method(:take)).run(Limit.new(nil))
     rescue Error, SystemCallError => e
       ended(e)
     end
@@ -244,6 +252,25 @@ module Xlreg
 
     # Asks for the members. An original server tells them only to a node that joins in the same session. There,
     # joining again changes nothing; elsewhere it could take a seat that this node has given up.
+    # Reads, and again for a while if that is an older state of the cluster than before.
+    def read_since(before, limit)
+      age = Age.new
+      backoff = Backoff.new(Persistence::FIRST_PAUSE, Persistence::MOST_PAUSE)
+      loop do
+        heard = read_anywhere(limit)
+        return heard unless age.behind?(before, heard, limit) && backoff.pause(limit)
+      end
+    end
+
+    # Asks each server once, as long as they turn this client away.
+    def read_anywhere(limit)
+      read(limit)
+    rescue TryLaterError, SessionEndedError
+      retry if @options.route.another.first && !limit.over?
+
+      raise
+    end
+
     def read(limit)
       read_once(limit)
     rescue WrongStateError

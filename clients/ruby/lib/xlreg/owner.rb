@@ -73,7 +73,8 @@ module Xlreg
       giving = Giving.new(@ticket, kind, what)
       met = false
       Text.doing("#{Giving::NAMES.fetch(kind)} in cluster #{Text.quote(@ticket.cluster)}") do
-        Persistence.new(limit, incomplete: ->(error) { error }, tell: ->(_) {}, met: -> { met }).run do
+        Persistence.new(limit, incomplete: ->(error) { error }, tell: ->(_) {}, met: -> { met },
+                               route: @options.route).run do
           Dialogue.open(@options, limit, once: true) { |dialogue| (met = true) && giving.run(dialogue, limit) }
         end
       end

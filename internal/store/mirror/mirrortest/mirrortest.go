@@ -107,6 +107,11 @@ func (s *Server) Commit(ctx context.Context, t mirror.Txn) (mirror.Answer, error
 	if err := errors.Join(ctx.Err(), call(s.faults.Request, ctx, &t)); err != nil {
 		return mirror.Answer{}, err
 	}
+	select {
+	case <-s.closed:
+		return mirror.Answer{}, store.ErrClosed
+	default:
+	}
 	a := s.db.commit(&t)
 	if s.faults.Answer != nil {
 		if err := s.faults.Answer(ctx, &t, &a); err != nil {

@@ -1,6 +1,7 @@
 package postgrestest
 
 import (
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -29,12 +30,27 @@ func SmallDisk(t testing.TB, megabytes int) *Disk {
 	}
 	t.Cleanup(func() {
 		d.Free(t)
-		if err := syscall.Unmount(d.Path, 0); err != nil {
-			t.Error(err)
-		}
+		d.unmount(t)
 	})
 	Give(t, d.Path)
 	return d
+}
+
+// unmount waits for the processes of a server that was killed, which may take a moment
+// to go.
+func (d *Disk) unmount(t testing.TB) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for {
+		err := syscall.Unmount(d.Path, 0)
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, syscall.EBUSY) || !pause(ctx) {
+			t.Fatal(err)
+		}
+	}
 }
 
 // Fill takes all the space that is left.

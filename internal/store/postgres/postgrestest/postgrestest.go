@@ -266,3 +266,14 @@ func version(path string) int {
 }
 
 var errExited = errors.New("the server has ended")
+
+// Hosts sets who is let in, and how: the lines of pg_hba.conf.
+func (s *Server) Hosts(t testing.TB, lines ...string) {
+	t.Helper()
+	path := filepath.Join(s.data(), "pg_hba.conf")
+	if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.Stop(t)
+	s.Start(t)
+}
