@@ -175,22 +175,25 @@ const healthTime = time.Minute
 func cmdHealthy(ts *testscript.TestScript, neg bool, args []string) {
 	want(ts, neg, args, 2, "healthy NAME CODE")
 	url := fmt.Sprintf("http://%s/healthz", ts.Getenv(args[0]+"_health"))
-	deadline := time.Now().Add(healthTime)
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	timeout := time.After(healthTime)
 	for {
 		code, err := get(url)
 		if strconv.Itoa(code) == args[1] {
 			return
 		}
-		if time.Now().After(deadline) {
+		select {
+		case <-again.C:
+		case <-timeout:
 			ts.Fatalf("%s: %d, %v", url, code, err)
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 }
 
 func get(url string) (int, error) {
 	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Get(url) //nolint:noctx // has a timeout
+	resp, err := client.Get(url)
 	if err != nil {
 		return 0, err
 	}
