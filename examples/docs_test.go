@@ -15,13 +15,14 @@ import (
 // TestDocs runs every command in README and docs as it stands there. In front of each
 // block of commands stands a comment that nobody sees who reads the page:
 //
-//	<!-- run: MACHINE… [, stays] [, until TEXT] [, pasted] -->
+//	<!-- run: MACHINE… [, stays] [, until TEXT] [, pasted] [, stops MACHINE…] -->
 //
 // MACHINE is where it runs: here, source (in a copy of the repository), or one of those
 // that the page names; several run it at the same time. A block that stays goes on running
 // until the end of the page, and the next one begins when its output has TEXT. In a block
 // of the console kind lines with $ are commands and the others what they print; one that
-// is pasted runs the command that the block before it has printed.
+// is pasted runs the command that the block before it has printed. One that stops others
+// ends what goes on running on those machines first, as Ctrl-C there does.
 func TestDocs(t *testing.T) {
 	pages, err := filepath.Glob("../docs/*.md")
 	if err != nil {
@@ -48,6 +49,7 @@ type block struct {
 	stays    bool
 	until    string
 	pasted   bool
+	stops    []string
 	script   string
 	prints   []string // lines that it has to print, with … for anything
 }
@@ -90,11 +92,14 @@ func parseBlock(t *testing.T, at, comment string, lines []string, console bool) 
 	b := &block{at: at}
 	for i, word := range strings.Split(how, ", ") {
 		until, isUntil := strings.CutPrefix(word, "until ")
+		stops, isStops := strings.CutPrefix(word, "stops ")
 		switch {
 		case i == 0:
 			b.machines = strings.Fields(word)
 		case isUntil:
 			b.until = until
+		case isStops:
+			b.stops = strings.Fields(stops)
 		case word == "stays":
 			b.stays = true
 		case word == "pasted":
@@ -127,8 +132,9 @@ type page struct {
 // session is a block that runs on one machine.
 type session struct {
 	*block
-	cmd *exec.Cmd
-	out *output
+	machine string
+	cmd     *exec.Cmd
+	out     *output
 }
 
 // runPage runs the blocks in their order, on the machines of the page.
@@ -227,6 +233,9 @@ func copySource(t *testing.T, to string) {
 // run runs one block on all its machines at once.
 func (p *page) run(t *testing.T, b *block) {
 	t.Helper()
+	for _, name := range b.stops {
+		p.stopOn(t, name)
+	}
 	script := b.script
 	if b.pasted {
 		script = p.printedCommand(t)
@@ -234,7 +243,7 @@ func (p *page) run(t *testing.T, b *block) {
 	var wg sync.WaitGroup
 	errs := make([]error, len(b.machines))
 	for i, name := range b.machines {
-		s := &session{block: b, cmd: p.machines[name].shell(t, script), out: new(output)}
+		s := &session{block: b, machine: name, cmd: p.machines[name].shell(t, script), out: new(output)}
 		s.cmd.Stdout, s.cmd.Stderr = s.out, s.out
 		if b.stays {
 			p.stay(t, s)
@@ -268,6 +277,26 @@ func (p *page) stay(t *testing.T, s *session) {
 		t.Fatal(err)
 	}
 	p.staying = append(p.staying, s)
+}
+
+// stopOn ends what stays on one machine, of which there has to be something.
+func (p *page) stopOn(t *testing.T, machine string) {
+	t.Helper()
+	var rest []*session
+	for _, s := range p.staying {
+		if s.machine != machine {
+			rest = append(rest, s)
+			continue
+		}
+		_ = s.cmd.Cancel()
+		if err := s.cmd.Wait(); err != nil && s.cmd.ProcessState == nil {
+			t.Errorf("%s: %v", s.at, err)
+		}
+	}
+	if len(rest) == len(p.staying) {
+		t.Errorf("nothing runs on %s that could be stopped", machine)
+	}
+	p.staying = rest
 }
 
 // stop ends what stays, as its user would.

@@ -20,9 +20,11 @@ type background struct {
 	cmd *exec.Cmd
 	out strings.Builder
 
-	open chan *opened    // closed when the log ends
-	done chan struct{}   // closed when the log has been read
-	log  strings.Builder // owned by the reader until done
+	open   chan *opened  // closed when the log ends
+	done   chan struct{} // closed when the log has been read
+	health string        // address; owned by the reader until it is open
+
+	log strings.Builder // owned by the reader until done
 }
 
 // opened is the line by which a registry says that it is open.
@@ -32,6 +34,12 @@ type opened struct {
 	Sig       string   `json:"sig"`
 	Endpoints []string `json:"endpoints"`
 	RegCred   string   `json:"reg_cred"`
+}
+
+// told is a line of the log by which a registry says where it tells of its health.
+type told struct {
+	Msg       string `json:"msg"`
+	Listening string `json:"listening"`
 }
 
 func cmdStart(ts *testscript.TestScript, neg bool, args []string) {
@@ -56,6 +64,7 @@ func cmdStart(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0]+"_id", at.ID)
 	ts.Setenv(args[0]+"_sig", at.Sig)
 	ts.Setenv(args[0]+"_cred", at.RegCred)
+	ts.Setenv(args[0]+"_health", b.health)
 }
 
 // read takes the log as it comes.
@@ -65,6 +74,10 @@ func (b *background) read(log io.Reader) {
 	lines := bufio.NewScanner(log)
 	for lines.Scan() {
 		b.log.WriteString(lines.Text() + "\n")
+		var health told
+		if json.Unmarshal(lines.Bytes(), &health) == nil && health.Msg == "health is told" {
+			b.health = health.Listening
+		}
 		at := new(opened)
 		if json.Unmarshal(lines.Bytes(), at) == nil && at.Msg == "registry is open" {
 			b.open <- at

@@ -17,7 +17,7 @@ func newCheck(g *globals) *cobra.Command {
 		Short: "Check a registry's directory, or a backup",
 		Long: "Check the data directory of a registry that is stopped, or a backup FILE: the keys, their\n" +
 			"permissions, regCred.dat, and every page and record of the data. Nothing is changed.\n" +
-			"Exit code 0 means that everything is in order.",
+			"Exit code 0 means that everything is in order. Data in a store that servers share is not looked at.",
 		Example: "  xlreg check /var/lib/xlreg",
 		Args:    oneArg("DIR"),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -44,7 +44,8 @@ func newBackup(g *globals) *cobra.Command {
 		Short: "Copy a registry, running or not, into one file",
 		Long: "Copy a registry into one file: its keys, its name and ID, regCred.dat, and a consistent\n" +
 			"snapshot of its data. The registry can go on serving meanwhile. FILE appears when it is\n" +
-			"complete and has been checked. Keep it safe: it contains the registry's private keys.",
+			"complete and has been checked. Keep it safe: it contains the registry's private keys.\n" +
+			"Of data in a store that servers share it has nothing: back that up by the store's own means.",
 		Example: "  xlreg backup /var/lib/xlreg /backup/xlreg.tar",
 		Args:    twoArgs("DIR", "FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -96,16 +97,24 @@ type reportJSON struct {
 	Clusters int        `json:"clusters"`
 	Seats    int        `json:"seats"`
 	Bytes    int64      `json:"bytes"`
+	Shared   bool       `json:"shared,omitempty"` // the data are in a store and not there
 }
 
 func (g *globals) printReport(done, path string, r *datadir.Report) error {
 	v := reportJSON{
 		Path: path, Name: r.Name, ID: r.ID.String(), Sig: r.Sig,
 		Nodes: r.Counts.Nodes, Clusters: r.Counts.Clusters, Seats: r.Counts.Seats, Bytes: r.Bytes,
+		Shared: r.Shared,
 	}
 	fields := []view.Field{{done, path}}
 	if v.Name != "" {
 		fields = append(fields, view.Field{"name", string(v.Name)}, view.Field{"id", v.ID}, view.Field{"sig key", v.Sig})
+	}
+	if v.Shared {
+		return g.PrintFields(v, append(fields, view.Field{"data", "not there: it is in the store that servers share"})...)
+	}
+	if v.Bytes == 0 {
+		return g.PrintFields(v, append(fields, view.Field{"data", "none"})...)
 	}
 	fields = append(fields,
 		view.Field{"nodes", fmt.Sprint(v.Nodes)}, view.Field{"clusters", fmt.Sprint(v.Clusters)},

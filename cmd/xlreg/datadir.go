@@ -75,6 +75,9 @@ func openStore(ctx context.Context, cfg *serveConfig, node *identity.Node) (stor
 	}
 	_, err := os.Stat(path)
 	isNew := errors.Is(err, fs.ErrNotExist)
+	if isNew && datadir.InStore(node) && !cfg.newData {
+		return nil, fmt.Errorf("the registry in %s has its data in a store: say which with --store, or copy them here first with 'xlreg store copy URL %[1]s'", cfg.data)
+	}
 	st, err := bolt.Open(path, bolt.Options{Logger: cfg.log, MustExist: !cfg.newData && datadir.HadData(node)})
 	if err != nil {
 		return nil, datadir.Advise(path, err)
@@ -103,6 +106,17 @@ func openShared(ctx context.Context, cfg *serveConfig) (store.Store, error) {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
 	return st, nil
+}
+
+// noteStore keeps in mind that the data are in a store that servers share, so that a start
+// without it is not taken for the first one.
+func noteStore(cfg *serveConfig, node *identity.Node) {
+	if cfg.store == "" {
+		return
+	}
+	if err := node.SetDataFile(datadir.SharedStore); err != nil { // a full disk, perhaps
+		cfg.log.Warn("that the data are in a store could not be noted in node.json", "err", err)
+	}
 }
 
 // storeOpenTime is how long a server that starts tries to reach its store.

@@ -234,6 +234,14 @@ func cmdLose(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(st.Close())
 }
 
+// changeFile changes a registry's data file, which is made if it is not there.
+func changeFile(ts *testscript.TestScript, file string, f func(store.Writer) error) {
+	st, err := bolt.Open(ts.MkAbs(file), bolt.Options{})
+	ts.Check(err)
+	ts.Check(st.Update(context.Background(), f))
+	ts.Check(st.Close())
+}
+
 func setSchema(ts *testscript.TestScript, file string, version byte) {
 	db, err := bbolt.Open(ts.MkAbs(file), 0o600, nil)
 	ts.Check(err)

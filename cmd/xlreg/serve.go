@@ -86,6 +86,7 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, h.Close()) }()
+	noteStore(cfg, node)
 	health, err := listenHealth(cfg)
 	if err != nil {
 		return err

@@ -208,7 +208,7 @@ func (f *serveFlags) config(flags *pflag.FlagSet, c *cli.Console) (*serveConfig,
 // checkStore checks what is said of a store that others share.
 func (f *serveFlags) checkStore() error {
 	switch {
-	case f.store == "" && f.stores != (stores.Options{Timeout: f.stores.Timeout}):
+	case f.store == "" && f.stores.Given():
 		return errors.New("--store-ca, --store-cert, --store-key, --store-user and --store-password-file are for --store")
 	case f.store == "":
 		return nil

@@ -121,6 +121,12 @@ var rows = map[string]row{
 		never: []string{"net", "os"},
 		why:   "a driver for tests, with what a store over the network has and has not",
 	},
+	"internal/transfer": {
+		may:   []string{"internal/records", "internal/store"},
+		tests: []string{".", "internal/store/bolt", "internal/store/etcd", "internal/store/etcd/etcdtest", "internal/store/memory", "internal/store/postgres", "internal/store/postgres/postgrestest", "keys"},
+		never: []string{"net", "os"},
+		why:   "moves records between stores, whichever they are, and knows no rule",
+	},
 	"internal/records": {
 		may:   []string{".", "internal/records/recordspb", "internal/store", "keys"},
 		tests: []string{"internal/store/memory"},

@@ -27,6 +27,7 @@ type Checker struct {
 	names    map[string]xlreg.ClusterID // keys of names that lead to a cluster not seen yet
 	current  *tally
 	old      bool // there is what Upgrade replaces
+	work     bool // something has been begun and is not finished
 }
 
 // tally is what the records of one cluster say so far. Sums of what its seats ask for
@@ -46,7 +47,7 @@ func NewChecker() *Checker {
 func (c *Checker) Add(key string, value []byte) error {
 	err := c.add(key, value)
 	if err != nil {
-		return fmt.Errorf("%s: %w", describe(key), err)
+		return fmt.Errorf("%s: %w", Describe(key), err)
 	}
 	return nil
 }
@@ -82,6 +83,7 @@ func (c *Checker) add(key string, value []byte) error {
 		return addAny(key, value, new(recordspb.Ban))
 	}
 	if m := shared(key); m != nil {
+		c.work = c.work || key == workKey
 		return words.decode(key, value, m)
 	}
 	return fmt.Errorf("%w: there is no such kind", ErrDamaged)
@@ -202,6 +204,9 @@ func (t *tally) has(index int) bool { return t.taken.Has(index) || t.reserved.Ha
 
 // Finish returns how many records there were, and what is wrong with them as a whole.
 func (c *Checker) Finish() (Counts, error) {
+	if c.work {
+		return c.counts, ErrUnfinished
+	}
 	for id, t := range c.clusters {
 		if err := c.checkCluster(id, t); err != nil {
 			return c.counts, fmt.Errorf("%w: cluster %v: %w", ErrDamaged, id, err)

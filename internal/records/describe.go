@@ -6,9 +6,9 @@ import (
 	"github.com/xlattice/xlreg"
 )
 
-// describe names the record that belongs under key, as people know it. The key may be
+// Describe names the record that belongs under key, as people know it. The key may be
 // damaged itself, so every length in it is checked.
-func describe(key string) string {
+func Describe(key string) string {
 	if key == "" {
 		return "record without a key"
 	}

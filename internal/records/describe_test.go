@@ -34,7 +34,7 @@ func TestDescribe(t *testing.T) {
 		{"i\x01\x02\x03", "record of no known kind under 69010203"},
 		{seatKey(cluster, 0) + "!", "record of no known kind under 6314" + strings.Repeat("c1", xlreg.ShortIDLen) + "000021"},
 	} {
-		if got := describe(c.key); got != c.want {
+		if got := Describe(c.key); got != c.want {
 			t.Errorf("%q: %s, want %s", c.key, got, c.want)
 		}
 	}
@@ -45,7 +45,7 @@ func FuzzDescribe(f *testing.F) {
 	f.Add("c\x14\x01")
 	f.Add("m\xff" + strings.Repeat("\x1b", 400))
 	f.Fuzz(func(t *testing.T, key string) {
-		got := describe(key)
+		got := Describe(key)
 		if len(got) > 700 || strings.ContainsFunc(got, func(r rune) bool { return !unicode.IsPrint(r) }) {
 			t.Errorf("%q: %q", key, got)
 		}

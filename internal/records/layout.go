@@ -29,6 +29,7 @@ import (
 //	schema                      Schema
 //	totals                      Counted
 //	servers/UUID                Server, as long as it is there
+//	work                        Work, while something is done with all records
 const (
 	nodeRoot       = "n"
 	nodeOfKeyRoot  = "y"
@@ -44,6 +45,7 @@ const (
 
 	identityKey = "registry"
 	serverRoot  = "servers/"
+	workKey     = "work"
 )
 
 // roots are what the keys of nodes and clusters begin with.
@@ -121,4 +123,11 @@ func ClusterAt(key string) (xlreg.ClusterID, bool) {
 		return "", false
 	}
 	return xlreg.ClusterID(key[2:]), true
+}
+
+// GuardOf returns the key of the record that has to be put with the one under key, if
+// there is one; see store.Reader.
+func GuardOf(key string) (string, bool) {
+	id, ok := SeatAt(key)
+	return clusterKey(id), ok
 }

@@ -196,6 +196,8 @@ func shared(key string) proto.Message {
 		return new(recordspb.Schema)
 	case key == Count:
 		return new(recordspb.Counted)
+	case key == workKey:
+		return new(recordspb.Work)
 	case strings.HasPrefix(key, serverRoot):
 		return new(recordspb.Server)
 	}

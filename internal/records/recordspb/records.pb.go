@@ -1071,6 +1071,60 @@ func (x *Counted) GetBytes() int64 {
 	return 0
 }
 
+// Work says what is under way with all the records, which are of no use before it
+// is done.
+type Work struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // for people
+	Run           []byte                 `protobuf:"bytes,2,opt,name=run,proto3" json:"run,omitempty"`   // which run of the program does it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Work) Reset() {
+	*x = Work{}
+	mi := &file_records_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Work) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Work) ProtoMessage() {}
+
+func (x *Work) ProtoReflect() protoreflect.Message {
+	mi := &file_records_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Work.ProtoReflect.Descriptor instead.
+func (*Work) Descriptor() ([]byte, []int) {
+	return file_records_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Work) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Work) GetRun() []byte {
+	if x != nil {
+		return x.Run
+	}
+	return nil
+}
+
 var File_records_proto protoreflect.FileDescriptor
 
 const file_records_proto_rawDesc = "" +
@@ -1160,7 +1214,10 @@ const file_records_proto_rawDesc = "" +
 	"\aCounted\x12\x14\n" +
 	"\x05nodes\x18\x01 \x01(\x03R\x05nodes\x12\x1a\n" +
 	"\bclusters\x18\x02 \x01(\x03R\bclusters\x12\x14\n" +
-	"\x05bytes\x18\x03 \x01(\x03R\x05bytesB6Z4github.com/xlattice/xlreg/internal/records/recordspbb\x06proto3"
+	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\",\n" +
+	"\x04Work\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
+	"\x03run\x18\x02 \x01(\fR\x03runB6Z4github.com/xlattice/xlreg/internal/records/recordspbb\x06proto3"
 
 var (
 	file_records_proto_rawDescOnce sync.Once
@@ -1174,7 +1231,7 @@ func file_records_proto_rawDescGZIP() []byte {
 	return file_records_proto_rawDescData
 }
 
-var file_records_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_records_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_records_proto_goTypes = []any{
 	(*Node)(nil),        // 0: xlreg.records.Node
 	(*NodeOfKey)(nil),   // 1: xlreg.records.NodeOfKey
@@ -1191,6 +1248,7 @@ var file_records_proto_goTypes = []any{
 	(*Server)(nil),      // 12: xlreg.records.Server
 	(*Schema)(nil),      // 13: xlreg.records.Schema
 	(*Counted)(nil),     // 14: xlreg.records.Counted
+	(*Work)(nil),        // 15: xlreg.records.Work
 }
 var file_records_proto_depIdxs = []int32{
 	2, // 0: xlreg.records.Node.token:type_name -> xlreg.records.Token
@@ -1213,7 +1271,7 @@ func file_records_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_records_proto_rawDesc), len(file_records_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -22,6 +22,7 @@ type Report struct {
 	Sig    string // fingerprint of the sig key
 	Bytes  int64  // of data; 0 if there are none
 	Counts records.Counts
+	Shared bool // the data are in a store that servers share, and nothing is known of them
 }
 
 // Check looks over the directory of a registry that is not running: its node, keys,
@@ -76,6 +77,10 @@ func checkRecord(dir string, node *identity.Node) error {
 func checkData(dir string, node *identity.Node, report *Report) error {
 	path := filepath.Join(dir, StoreFile)
 	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) && node != nil && InStore(node) {
+		report.Shared = true
+		return nil
+	}
 	if errors.Is(err, fs.ErrNotExist) && (node == nil || !HadData(node)) {
 		return nil
 	}

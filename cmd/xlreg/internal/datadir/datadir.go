@@ -25,6 +25,10 @@ const (
 	CredFile   = "regCred.dat" // what clients need
 	SocketFile = "admin.sock"  // while the registry runs
 
+	// SharedStore is what node.json says in the place of StoreFile if the data are in a
+	// store that servers share.
+	SharedStore = "store"
+
 	recordFile = "node.json"
 	lockFile   = "lock"
 )
@@ -75,6 +79,13 @@ func HadData(node *identity.Node) bool {
 	}
 	_, served := node.Registry(sig)
 	return served
+}
+
+// InStore reports whether the registry whose node this is keeps its data in a store that
+// servers share, and so not in its directory.
+func InStore(node *identity.Node) bool {
+	name, _ := node.DataFile()
+	return name == SharedStore
 }
 
 // Orphaned is an error if a registry has left files in a directory without the node.json

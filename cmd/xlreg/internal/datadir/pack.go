@@ -45,7 +45,7 @@ func Pack(ctx context.Context, dir, file string) (report *Report, err error) {
 	if err := pack(ctx, f, dir, data); err != nil {
 		return nil, fmt.Errorf("back up %s: %w", dir, err)
 	}
-	report = new(Report)
+	report = &Report{Shared: InStore(node)}
 	if err := errors.Join(checkArchive(f, report), report.identify(node)); err != nil {
 		return nil, fmt.Errorf("back up %s: %w", dir, err)
 	}
@@ -67,6 +67,9 @@ func checkArchive(f *os.File, report *Report) error {
 // openData finds out how the data of a registry are copied: by the registry, or from
 // its file if it is not running.
 func openData(dir string, node *identity.Node) (data copyData, done func() error, err error) {
+	if InStore(node) {
+		return nil, func() error { return nil }, nil // the other files are replaced as a whole
+	}
 	release, err := lock(dir)
 	if errors.Is(err, ErrRunning) {
 		return fromRunning(dir), func() error { return nil }, nil

@@ -28,18 +28,37 @@ type Options struct {
 
 // Register adds the flags of o.
 func (o *Options) Register(flags *pflag.FlagSet) {
-	flags.StringVar(&o.CA, "store-ca", "", "`FILE` with the certificates that vouch for the store, in PEM")
-	flags.StringVar(&o.Cert, "store-cert", "", "`FILE` with the certificate that is shown to the store, in PEM")
-	flags.StringVar(&o.Key, "store-key", "", "`FILE` with its key")
-	flags.StringVar(&o.User, "store-user", "", "`USER` of the store")
-	flags.StringVar(&o.PasswordFile, "store-password-file", "", "`FILE` with the user's password")
+	o.registerAs(flags, "store", "the store")
 	flags.DurationVar(&o.Timeout, "store-timeout", 3*time.Second, "`TIME` that the store may take for one transaction")
 }
+
+// RegisterFrom adds the flags of o for a store that something is taken from, where there
+// is another one too.
+func (o *Options) RegisterFrom(flags *pflag.FlagSet) {
+	o.registerAs(flags, "from", "FROM, if not as for TO")
+}
+
+func (o *Options) registerAs(flags *pflag.FlagSet, prefix, which string) {
+	flags.StringVar(&o.CA, prefix+"-ca", "", "`FILE` with the certificates that vouch for "+which+", in PEM")
+	flags.StringVar(&o.Cert, prefix+"-cert", "", "`FILE` with the certificate that is shown to "+which+", in PEM")
+	flags.StringVar(&o.Key, prefix+"-key", "", "`FILE` with its key")
+	flags.StringVar(&o.User, prefix+"-user", "", "`USER` of "+which)
+	flags.StringVar(&o.PasswordFile, prefix+"-password-file", "", "`FILE` with the user's password")
+}
+
+// Given reports whether o says anything but how long to wait.
+func (o *Options) Given() bool { return *o != Options{Timeout: o.Timeout} }
+
+// IsURL reports whether something on the command line is meant as a URL and not as a path.
+func IsURL(text string) bool { return strings.Contains(text, "://") }
 
 const schemes = "etcd://HOST:PORT,…/PREFIX or postgres://USER@HOST:PORT/DATABASE"
 
 // errScheme says that a URL names no store that this program knows.
 var errScheme = errors.New("want " + schemes)
+
+// IsEtcd reports whether a URL names an etcd.
+func IsEtcd(url string) bool { return scheme(url) == "etcd" }
 
 // Check reports whether Open knows what to do with a URL and its Options.
 func Check(url string, o *Options) error {
