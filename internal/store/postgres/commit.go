@@ -22,7 +22,7 @@ func (d *DB) Commit(ctx context.Context, t mirror.Txn) (answer mirror.Answer, er
 		return mirror.Answer{}, err
 	}
 	defer finish()
-	ctx, cancel := context.WithTimeout(ctx, d.timeout)
+	ctx, cancel := d.within(ctx)
 	defer cancel()
 	run, doing := compare, "compare"
 	if len(t.Changes) > 0 {
@@ -36,6 +36,14 @@ func (d *DB) Commit(ctx context.Context, t mirror.Txn) (answer mirror.Answer, er
 		return mirror.Answer{}, explain(doing, err)
 	}
 	return answer, nil
+}
+
+// within bounds a call whose caller has set no bound.
+func (d *DB) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, d.timeout)
 }
 
 // compare needs no lock: one statement sees one state, and none that is old.

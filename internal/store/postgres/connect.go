@@ -42,8 +42,9 @@ func (a *address) config(o Options, n *network) (*pgxpool.Config, error) {
 	return config, nil
 }
 
-// settings are those of each session. The server gives up before this side does, so
-// that as a rule it is known that nothing was changed. A client that has stopped
+// settings are those of each session. The server gives up waiting for the lock before
+// this side does, so that as a rule it is known that nothing was changed; large answers
+// may take longer, which a caller has to ask for. A client that has stopped
 // reading may hold the lock, for as long as TCP lets it. The tables are read by their
 // indexes whatever the planner thinks of their size, since its plans outlive it.
 func settings(timeout time.Duration) map[string]string {
@@ -52,7 +53,7 @@ func settings(timeout time.Duration) map[string]string {
 		"application_name":                    "xlreg",
 		"default_transaction_isolation":       "read committed",
 		"lock_timeout":                        milliseconds(timeout / 2),
-		"statement_timeout":                   milliseconds(timeout * 3 / 4),
+		"statement_timeout":                   milliseconds(timeout * 2),
 		"idle_in_transaction_session_timeout": milliseconds(timeout),
 		"tcp_user_timeout":                    milliseconds(timeout),
 		"enable_seqscan":                      "off",

@@ -28,6 +28,7 @@ func TestStartsAtOnce(t *testing.T) {
 				t.Error(err)
 				return
 			}
+			defer db.Close()
 			if _, err := db.Commit(t.Context(), change(fmt.Sprint(i), "v")); err != nil {
 				t.Error(err)
 			}
@@ -94,7 +95,7 @@ func TestSettings(t *testing.T) {
 		`CREATE TRIGGER note AFTER UPDATE ON s.state FOR EACH STATEMENT EXECUTE FUNCTION note()`)
 	commit(t, db, change("a", "1"))
 	got := server.Ask(t, "SELECT string_agg(DISTINCT setting, ' ' ORDER BY setting) FROM seen")
-	want := "lock_timeout=1500 statement_timeout=2250 synchronous_commit=on transaction_isolation=read committed"
+	want := "lock_timeout=1500 statement_timeout=6000 synchronous_commit=on transaction_isolation=read committed"
 	if got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}

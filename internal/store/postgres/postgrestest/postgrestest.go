@@ -41,6 +41,7 @@ type Server struct {
 
 	dir      string // with the data and what it says of itself
 	settings []string
+	fixed    bool // it has been told where it is
 	process  *exec.Cmd
 	exited   chan struct{}  // closed when process has ended
 	watcher  *exec.Cmd      // ends the server if this process dies
@@ -80,9 +81,9 @@ func (s *Server) Promote(t testing.TB) {
 
 func newServer(t testing.TB, o Options) *Server {
 	t.Helper()
-	s := &Server{Port: freePort(t), dir: Folder(t, o.Disk)}
+	s := &Server{dir: Folder(t, o.Disk)}
 	s.settings = []string{
-		"port=" + strconv.Itoa(s.Port), "listen_addresses=127.0.0.1", "unix_socket_directories=",
+		"listen_addresses=127.0.0.1", "unix_socket_directories=",
 		"shared_buffers=16MB", "max_connections=60", "min_wal_size=2MB", "max_wal_size=16MB",
 	}
 	if !o.Durable {

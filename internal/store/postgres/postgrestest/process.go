@@ -19,8 +19,12 @@ func (s *Server) Start(t testing.TB) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for {
+		if !s.fixed { // another process may have been faster
+			s.Port = freePort(t)
+		}
 		err := s.try(ctx)
 		if err == nil {
+			s.fixed = true
 			return
 		}
 		s.stop(t, syscall.SIGKILL)
@@ -32,7 +36,7 @@ func (s *Server) Start(t testing.TB) {
 }
 
 func (s *Server) try(ctx context.Context) error {
-	arguments := []string{"-D", s.data()}
+	arguments := []string{"-D", s.data(), "-p", strconv.Itoa(s.Port)}
 	for _, setting := range s.settings {
 		arguments = append(arguments, "-c", setting)
 	}
