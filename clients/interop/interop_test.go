@@ -109,6 +109,7 @@ type roster struct {
 		EndpointCount int
 		Attrs         uint64
 	}
+	Sum     string
 	Members []struct {
 		Index     int
 		ID        string
