@@ -23,6 +23,7 @@ type program struct {
 	t      *testing.T
 	name   string
 	cmd    *exec.Cmd
+	stdin  io.Closer // at whose end what runs as a member ends, whoever has started it
 	exited chan struct{}
 	err    error // after exited
 
@@ -37,7 +38,11 @@ func launch(t *testing.T, name string, command []string, args ...string) *progra
 	p := &program{t: t, name: name, exited: make(chan struct{})}
 	p.cmd = exec.CommandContext(context.Background(), command[0], append(slices.Clone(command[1:]), args...)...)
 	p.cmd.Env = append(os.Environ(), "XLREG_ALLOW_UNVERIFIED=true")
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	stdin, err := p.cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.stdin = stdin
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -101,9 +106,10 @@ func (p *program) end() {
 	}
 }
 
-// die ends the program as a crash does, with all that it has started.
+// die ends the program as a crash does.
 func (p *program) die() {
-	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // has ended already
+	_ = p.cmd.Process.Kill() // has ended already
+	p.stdin.Close()
 	<-p.exited
 }
 

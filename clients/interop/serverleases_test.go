@@ -57,7 +57,7 @@ func testLeases(t *testing.T, all []language, f *fleet) {
 	who := comers(t, all, 1, "2.0")
 	doomed := comers(t, []language{{name: "doomed", command: all[0].command}}, 1, "2.0")[0]
 	n := len(who) + 1
-	stay := []string{"--lease", lease.String(), "--", "sleep", "600"}
+	stay := []string{"--lease", lease.String(), "--", "cat"} // which ends when the program is told to, or this test
 	dies := doomed.join(t, f.only[0], "leases", n, stay...) // at the first server, and at no other
 	members := joinAll(t, who, f.cred, "leases", n, stay...)
 	until(t, "all have come", func() bool { return f.full("leases", n) })
