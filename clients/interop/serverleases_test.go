@@ -58,7 +58,7 @@ func testLeases(t *testing.T, all []language, f *fleet) {
 	doomed := comers(t, []language{{name: "doomed", command: all[0].command}}, 1, "2.0")[0]
 	n := len(who) + 1
 	stay := []string{"--lease", lease.String(), "--", "cat"} // which ends when the program is told to, or this test
-	dies := doomed.join(t, f.only[0], "leases", n, stay...) // at the first server, and at no other
+	dies := doomed.join(t, f.only[0], "leases", n, stay...)  // at the first server, and at no other
 	members := joinAll(t, who, f.cred, "leases", n, stay...)
 	until(t, "all have come", func() bool { return f.full("leases", n) })
 	watch := watchAll(t, all, f.cred, "leases")

@@ -178,5 +178,3 @@ func (o *owned) invite(secret *ticket.Ticket, uses int) *ticket.Ticket {
 	}
 	return made
 }
-
-func testComeAgain(t *testing.T, all []language, f *fleet) {}

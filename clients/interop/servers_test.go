@@ -111,8 +111,16 @@ func joinAll(t *testing.T, who []comer, cred, cluster string, size int, more ...
 func sameRosters(t *testing.T, members []*program) {
 	t.Helper()
 	first := members[0].roster()
+	sums := make(map[string][]string)
 	for _, p := range members {
-		same(t, p.name, p.roster(), first)
+		r := p.roster()
+		same(t, p.name, r, first)
+		if r.State.Sum != "" {
+			sums[r.State.Sum] = append(sums[r.State.Sum], p.name)
+		}
+	}
+	if len(sums) != 1 {
+		t.Errorf("the members see %v", sums)
 	}
 }
 
