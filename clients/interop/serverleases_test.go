@@ -30,7 +30,7 @@ func watchAll(t *testing.T, all []language, cred, cluster string) (w watched) {
 // changes returns what a watcher has told, as in "+ m0": its lines begin with the time.
 func changes(p *program) (told []string) {
 	for _, line := range p.said() {
-		if f := strings.Fields(line); len(f) > 2 && strings.Contains("+-~", f[1]) {
+		if f := strings.Fields(line); len(f) > 2 && slices.Contains([]string{"+", "-", "~"}, f[1]) {
 			told = append(told, f[1]+" "+f[2])
 		}
 	}
