@@ -27,12 +27,12 @@ type owned struct {
 }
 
 // testOwner has owners give orders at one server that the others heed at once.
-func testOwner(t *testing.T, all []language, f *fleet) {
-	for i, l := range all {
+func testOwner(t *testing.T, all, owners []language, f *fleet) {
+	for _, l := range owners {
 		t.Run(l.name, func(t *testing.T) {
 			t.Parallel()
 			o := &owned{t: t, all: all, f: f, dir: t.TempDir(), name: "owned-" + l.name}
-			o.test(l, comers(t, all[i:i+1], 4, "2.0"))
+			o.test(l, comers(t, []language{l}, 4, "2.0"))
 		})
 	}
 }

@@ -30,7 +30,7 @@ func TestServersOnEtcd(t *testing.T) {
 	first := start(t, "first")
 	t.Run("form", func(t *testing.T) { testFormation(t, all, first) })
 	t.Run("lose servers", func(t *testing.T) { testLostServers(t, all, first) })
-	t.Run("owner", func(t *testing.T) { testOwner(t, all, first) })
+	t.Run("owner", func(t *testing.T) { testOwner(t, all, all, first) })
 	t.Run("again", func(t *testing.T) { testComeAgain(t, all, first) })
 	t.Run("slow", func(t *testing.T) { // what takes long, and waits most of the time
 		t.Run("hung", func(t *testing.T) {
@@ -54,7 +54,7 @@ func TestServersOnPostgres(t *testing.T) {
 	})
 	t.Run("form", func(t *testing.T) { testFormation(t, all, f) })
 	t.Run("lose servers", func(t *testing.T) { testLostServers(t, all, f) })
-	t.Run("owner", func(t *testing.T) { testOwner(t, all, f) })
+	t.Run("owner", func(t *testing.T) { testOwner(t, all, all[:1], f) })
 }
 
 // comer is a member that is to come.
