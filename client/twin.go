@@ -99,44 +99,65 @@ func (f *formation) replaced(ctx context.Context, c *Client, ref xlreg.ClusterRe
 	return fmt.Errorf("%w: %w", twinIn(&other.Token), err)
 }
 
-// signOfLife is how much later than at half the lease a process that lives can be told
-// from one that does not: registries tell the time of the last sign in whole seconds, and
-// it may lag by another.
+// signOfLife is how late the time of a sign of life may be told: registries tell it in whole
+// seconds, and it may lag by another.
 const signOfLife = 2 * time.Second
 
 // refuseTwin returns a *TwinError if another process with the node's key has its seat and
 // lives. One that has a lease gives a sign of life in each third of it. One that has none
-// cannot be told from an earlier start of this program. It asks as nobody: what a node
-// itself asks about its cluster is a sign of life, and would make a dead process look alive.
+// cannot be told from an earlier start of this program. Of several servers one hears of the
+// other process, and the others are asked until it is found.
 func (f *formation) refuseTwin(ctx context.Context, ref xlreg.ClusterRef) error {
 	if f.o.Lease == 0 || f.o.Fresh || f.o.TakeOver || f.joined {
 		return nil
 	}
+	for began := time.Now(); ; {
+		lease, err := f.lookForTwin(ctx, ref)
+		if err != nil || lease == 0 || time.Since(began) > lease/2+signOfLife {
+			return err
+		}
+		if err := sleep(ctx, min(time.Second, lease/8)); err != nil {
+			return err
+		}
+	}
+}
+
+// lookForTwin asks one server. If that does not hear of the seat, because another one does,
+// it returns the seat's lease, and 0 if there is no more to ask. It asks as nobody: what a
+// node itself asks about its cluster is a sign of life, and would make a dead process look
+// alive.
+func (f *formation) lookForTwin(ctx context.Context, ref xlreg.ClusterRef) (elsewhere time.Duration, err error) {
 	nobody := f.o.Options
 	nobody.Node = nil
 	c, err := Dial(ctx, f.target, nobody)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer c.Close()
-	first, err := c.ownSeat(ctx, ref, xlreg.AllSeats(), f.place.key)
-	if err != nil || first == nil || first.Token.Seat.Lease == 0 || first.Token.Seat.Run == f.place.run {
-		return err
+	now, err := c.ownSeat(ctx, ref, xlreg.AllSeats(), f.place.key)
+	if err != nil || now == nil || now.Token.Seat.Lease == 0 || now.Token.Seat.Run == f.place.run {
+		return 0, err
 	}
-	lease := first.Token.Seat.Lease
-	for until := time.Now().Add(lease/2 + signOfLife); time.Now().Before(until); {
+	lease, last := now.Token.Seat.Lease, now.Token.Seat.Seen
+	for began := time.Now(); time.Since(began) < lease/2+signOfLife; {
+		seen := now.Token.Seat.Seen
+		switch {
+		case seen.IsZero():
+			c.route.pass(c.endpoint)
+			return lease, nil
+		case time.Since(began) < signOfLife: // it may be from before
+			last = seen
+		case seen.After(last):
+			return 0, twinIn(&now.Token)
+		}
 		if err := sleep(ctx, min(time.Second, lease/8)); err != nil {
-			return err
+			return 0, err
 		}
-		now, err := c.ownSeat(ctx, ref, xlreg.SeatsOf(first.Index), f.place.key)
-		if err != nil || now == nil {
-			return err
-		}
-		if now.Token.Seat.Seen.After(first.Token.Seat.Seen) {
-			return twinIn(&now.Token)
+		if now, err = c.ownSeat(ctx, ref, xlreg.SeatsOf(now.Index), f.place.key); err != nil || now == nil {
+			return 0, err
 		}
 	}
-	return nil
+	return 0, nil
 }
 
 // ownSeat looks for the seat of a key among some of a cluster; nil if it is not there. It

@@ -180,7 +180,7 @@ var rows = map[string]row{
 		why: "reads code, runs none",
 	},
 	"clients/interop": {
-		tests: []string{".", "client", "identity", "regcred", "ticket", "xlregtest"},
+		tests: []string{".", "client", "identity", "internal/child", "internal/store/etcd/etcdtest", "internal/store/postgres/postgrestest", "regcred", "ticket", "xlregtest"},
 		why:   "lets clients in all languages meet, in tests alone",
 	},
 	"internal/bench": {

@@ -155,6 +155,10 @@ class Dialogue:
         """Have the next session begin with another server."""
         self.options.route.leave(self._endpoint)
 
+    def pass_by(self) -> None:
+        """Have the next session begin with another server if there is one, without any haste."""
+        self.options.route.pass_by([self._endpoint])
+
     def _leave(self, limit: Limit) -> None:
         """Turn away from a server that is gone, unless it is the caller who has had no more time."""
         if not limit.over():

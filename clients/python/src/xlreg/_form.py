@@ -275,35 +275,55 @@ class _Formation(Pursuit[Formed]):
     def _attempt(self, limit: Limit) -> Flow[Formed]:
         plan = self._plan
         if plan.lease and not (plan.fresh or plan.take_over or self._looked):
-            # In a session of its own: asked in the node's, it would be a sign of life.
-            reader = replace(self._options, node=None)
-            yield from in_session(reader, limit, lambda d: self._refuse_twin(d, limit), once=True)
+            yield from self._refuse_twin(limit)
             self._looked = True
         return (yield from super()._attempt(limit))
 
-    def _refuse_twin(self, dialogue: Dialogue, limit: Limit) -> Flow[None]:
+    def _refuse_twin(self, limit: Limit) -> Flow[None]:
         """Refuse to take the seat of another process with the node's key that is alive.
 
         One with a lease gives a sign of life in each third of it. One that has none cannot
-        be told from an earlier start of this program.
+        be told from an earlier start of this program. Of several servers one hears of the
+        other process, and the others are asked until it is found.
+        """
+        # In sessions of their own: asked in the node's, it would be a sign of life.
+        reader, watch = replace(self._options, node=None), None
+        while True:
+            lease = yield from in_session(reader, limit, lambda d: self._look_for_twin(d, limit), once=True)
+            watch = watch or limit.within(lease / 2 + _SIGN_LAG)
+            if not lease or watch.over():
+                return
+            yield Sleep(watch.left(min(1.0, lease / 8)))
+
+    def _look_for_twin(self, dialogue: Dialogue, limit: Limit) -> Flow[float]:
+        """Ask one server.
+
+        Returns:
+            The seat's lease if another server hears of it, and 0 if there is no more to ask.
         """
         seats = partial(dialogue.receive, self._ref, limit)
         try:
             first = self._place.find((yield from seats()))
         except NoSuchClusterError:
-            return
+            return 0.0
         if first is None or not first.token.lease or first.token.run == self._place.run:
-            return
-        yield Sleep(limit.left(_SIGN_LAG))
-        first = self._place.find((yield from seats())) or first
-        watch = limit.within(first.token.lease / 2)
-        while not watch.over():
-            yield Sleep(watch.left(min(1.0, first.token.lease / 8)))
-            now = self._place.find((yield from seats()))
-            if now is None:
-                return
-            if first.token.seen and now.token.seen and now.token.seen > first.token.seen:
+            return 0.0
+        if first.token.seen:  # it may be told of a sign from before
+            yield Sleep(limit.left(_SIGN_LAG))
+            first = self._place.find((yield from seats())) or first
+        now, watch = first, limit.within(first.token.lease / 2)
+        while first.token.seen and now.token.seen:
+            if now.token.seen > first.token.seen:
                 raise TwinError(now.endpoints, now.token.joined)
+            if watch.over():
+                return 0.0
+            yield Sleep(watch.left(min(1.0, first.token.lease / 8)))
+            found = self._place.find((yield from seats()))
+            if found is None:
+                return 0.0
+            now = found
+        dialogue.pass_by()
+        return first.token.lease
 
     def _patiently(self, make: Callable[[], Flow[T]], limit: Limit) -> Flow[T]:
         """Do something again, in the same session, while others have not done what it needs."""

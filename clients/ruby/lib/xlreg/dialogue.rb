@@ -160,6 +160,9 @@ module Xlreg
     # @param told [Float] after how many seconds this one said to come back
     def turn_away(told = 0.0) = options.route.leave(@link.endpoint, told: told)
 
+    # Has the next session begin with another server if there is one, without any haste.
+    def pass_by = options.route.pass_by([@link.endpoint])
+
     # Closes the connection without a word.
     def disconnect = @link.close
 

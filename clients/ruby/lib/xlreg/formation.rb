@@ -118,7 +118,7 @@ module Xlreg
       @index = @heard_at = nil
       @place = Place.new(key: plan.node.keys.sig_key, run: plan.options.classic? ? nil : plan.run || Place.new_run)
       @lease = nil # that holds
-      @took_over = false
+      @took_over = @looked = false
       @leave = plan.ticket&.admission(@place.key)&.encode
     end
 
@@ -170,6 +170,7 @@ module Xlreg
 
     # Goes all the way with one session.
     def attempt(limit)
+      refuse_twin(limit)
       Dialogue.open(@plan.options, limit, once: true) do |dialogue|
         @place = @place.with(id: dialogue.register(limit))
         roster = meet(dialogue, limit)
@@ -185,7 +186,6 @@ module Xlreg
     # on.
     def meet(dialogue, limit)
       ref = patiently(limit) { find(dialogue, limit) }
-      refuse_twin(dialogue, ref, limit)
       begin
         cluster = patiently(limit) { join(dialogue, ref, limit) }
         @plan.no_wait ? look_around(dialogue, cluster, limit) : wait(dialogue, cluster, limit)
@@ -248,10 +248,11 @@ module Xlreg
     end
 
     # Refuses to take the seat of another process that lives, unless the seat is this one's already, or is meant.
-    def refuse_twin(dialogue, ref, limit)
-      return if @plan.lease.nil? || @plan.fresh || @plan.take_over || @standing == :joined
+    def refuse_twin(limit)
+      return if @plan.lease.nil? || @plan.fresh || @plan.take_over || @looked
 
-      TwinLook.new(dialogue, ref, @place).refuse(limit)
+      TwinLook.new(@plan.options, @ref, @place).refuse(limit)
+      @looked = true
     end
 
     def wait(dialogue, cluster, limit)

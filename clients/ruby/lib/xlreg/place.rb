@@ -54,18 +54,19 @@ module Xlreg
   end
 
   # Looks whether another process with a node's key has its seat and lives. One that has a lease gives a sign of life in
-  # each third of it; one that has none cannot be told from an earlier start of this program.
+  # each third of it; one that has none cannot be told from an earlier start of this program. Of several servers one
+  # hears of the other process, and the others are asked until it is found.
   # @api private
   class TwinLook
     # Registries tell the time of the last sign of life in whole seconds, and it may lag by another.
     SIGN_OF_LIFE = 2.0
     private_constant :SIGN_OF_LIFE
 
-    # @param dialogue [Dialogue]
+    # @param options [Options]
     # @param ref [ClusterRef]
     # @param place [Place]
-    def initialize(dialogue, ref, place)
-      @dialogue = dialogue
+    def initialize(options, ref, place)
+      @options = options.with(node: nil) # what a node itself asks about its cluster is a sign of life
       @ref = ref
       @place = place
     end
@@ -73,19 +74,49 @@ module Xlreg
     # @param limit [Limit]
     # @raise [TwinError] it does
     def refuse(limit)
-      first = look(limit)
-      return if first.nil? || first.lease.nil? || first.seen.nil? || first.token.run == @place.run
+      watched = nil
+      while (lease = look(limit))
+        watched ||= limit.within((lease / 2) + SIGN_OF_LIFE)
+        return if watched.over?
 
-      watched = limit.within((first.lease / 2) + SIGN_OF_LIFE)
-      until watched.over?
-        watched.pause([1.0, first.lease / 8].min)
-        now = look(limit) or return
-        raise TwinError.of(now) if now.seen && now.seen > first.seen
+        watched.pause([1.0, lease / 8].min)
       end
     end
 
     private
 
-    def look(limit) = @dialogue.seat_of(@place.key, @ref, limit)
+    # Asks one server.
+    # @return [Float, nil] the seat's lease if another server hears of it
+    def look(limit)
+      Dialogue.open(@options, limit, once: true) do |dialogue|
+        first = seat(dialogue, limit)
+        next if first.nil? || first.lease.nil? || first.token.run == @place.run
+
+        first.lease unless watch(dialogue, first, limit)
+      end
+    rescue NoSuchClusterError
+      nil
+    end
+
+    # Watches a seat for as long as there has to be a sign of life.
+    # @return [Boolean] whether this server hears of it
+    def watch(dialogue, now, limit)
+      lease = now.lease
+      first = now
+      lag = limit.within(SIGN_OF_LIFE)
+      watched = limit.within((lease / 2) + SIGN_OF_LIFE)
+      while now&.seen
+        first = now unless lag.over? # it may be told of a sign from before
+        raise TwinError.of(now) if now.seen > first.seen
+        return true if watched.over?
+
+        watched.pause([1.0, lease / 8].min)
+        now = seat(dialogue, limit)
+      end
+      dialogue.pass_by if now
+      now.nil?
+    end
+
+    def seat(dialogue, limit) = dialogue.seat_of(@place.key, @ref, limit)
   end
 end
