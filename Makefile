@@ -69,7 +69,7 @@ torture: ## kill, starve, flood and cut off a real registry for minutes, and com
 	XLREG_LONG=1 go test -p 1 -count 1 -timeout 60m -v ./client -run 'TestFormPast'
 
 bench: ## run the benchmarks, which print the measured goals
-	go test -run '^$$' -bench . ./...
+	go test -run '^$$' -bench . -timeout 60m ./...
 
 bench-peers: ## measure against etcd, discovery-service and memberlist, side by side
 	cd bench/peers && go run . $(ARGS)

@@ -90,8 +90,11 @@ type simulation struct {
 	out      outcome
 }
 
+// seed is what all chance comes from.
+const seed = 12
+
 // simulate plays a start.
-func simulate(in inputs, p plant, s start, seed uint64) outcome {
+func simulate(in inputs, p plant, s start) outcome {
 	sim := &simulation{
 		in: in, plant: p, chance: rand.New(rand.NewPCG(seed, 0)), //nolint:gosec // the same each time
 		lanes: make([]lane, p.servers), groups: make([]group, len(s.clusters)),
@@ -190,12 +193,12 @@ func (s *simulation) begin(server int) {
 func (s *simulation) commit(tx *transaction) {
 	s.out.writes++
 	tx.held = !s.conflicts(tx)
-	cost := leader(s.in.put)
+	n := len(tx.tasks)
+	cost := leader(s.in.put) + times(leader(s.in.update()), n)
 	if tx.held {
 		s.change(tx)
 		// Comparisons come with what is written. A third of the servers are told by the leader.
-		done := time.Duration(len(tx.tasks))
-		cost += s.in.looking()*done/steps + s.in.telling*done*time.Duration(s.plant.servers)/3
+		cost += times(s.in.looking(), n)/steps + times(s.in.telling, n*s.plant.servers)/3
 	} else {
 		s.out.conflicts++
 	}
@@ -203,6 +206,8 @@ func (s *simulation) commit(tx *transaction) {
 	s.etcdFree = max(s.etcdFree, s.now) + cost/time.Duration(s.plant.etcdCores)
 	s.queue.push(event{at: s.etcdFree + s.in.commit/2, kind: answered, tx: tx})
 }
+
+func times(d time.Duration, n int) time.Duration { return d * time.Duration(n) }
 
 // conflicts reports whether another server has changed a cluster since the transaction
 // has read it, or too shortly before for its server to have been told.

@@ -59,7 +59,7 @@ func relay(ctx context.Context, from net.Conn, addr string, delay time.Duration)
 		})
 		carrying.Go(func() {
 			defer closeBoth()
-			writeParts(way[1], parts, delay)
+			writeParts(ctx, way[1], parts, delay)
 		})
 	}
 	carrying.Wait()
@@ -90,11 +90,14 @@ func readParts(ctx context.Context, from io.Reader, parts chan<- part) {
 
 // writeParts writes each part when its time has come. Parts that come after an error are
 // dropped, so that nobody waits to hand one over.
-func writeParts(to io.Writer, parts <-chan part, delay time.Duration) {
+func writeParts(ctx context.Context, to io.Writer, parts <-chan part, delay time.Duration) {
 	var failed error
 	for p := range parts {
 		if failed == nil {
-			time.Sleep(time.Until(p.at.Add(delay)))
+			select {
+			case <-time.After(time.Until(p.at.Add(delay))):
+			case <-ctx.Done():
+			}
 			_, failed = to.Write(p.data)
 		}
 	}

@@ -54,7 +54,7 @@ func (d *driver) giveWay() {
 		return
 	}
 	select {
-	case <-time.After(rand.N(most)):
+	case <-time.After(rand.N(most)): //nolint:gosec // it may be guessed
 	case <-d.closing:
 	}
 }
