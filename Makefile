@@ -67,6 +67,8 @@ torture: ## kill, starve, flood and cut off a real registry for minutes, and com
 	XLREG_LONG=1 go test -p 1 -count 1 -timeout 60m -v ./internal/hostile ./internal/torture ./internal/linear \
 		./internal/partition
 	XLREG_LONG=1 go test -p 1 -count 1 -timeout 60m -v ./client -run 'TestFormPast'
+	XLREG_LONG=1 go test -p 1 -count 1 -timeout 60m -v ./internal/registry ./internal/store/mirror ./internal/store/etcd \
+		-run 'TestFormation|TestCache|TestOneMember'
 
 bench: ## run the benchmarks, which print the measured goals
 	go test -run '^$$' -bench . -timeout 60m ./...

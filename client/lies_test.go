@@ -119,6 +119,23 @@ func TestAnAdmissionIsForOneCluster(t *testing.T) {
 	}
 }
 
+// A roster that does not have the sum that its registry says is refused, from the first on.
+func TestAWrongSumIsFoundOut(t *testing.T) {
+	f := newFake(t, xlreg.Protocol20)
+	to := keyed(f)
+	f.tell(wire.OpGetCluster, func(r request) *wire.Message {
+		encoded := must[[]byte](t)(f.members(r.get().Which).Append(nil))
+		honest := must[*wire.Message](t)(wire.Unmarshal(encoded))
+		roster := must[*wire.RosterReply](t)(honest.Roster(f.protocol))
+		return must[*wire.Message](t)(wire.Unmarshal(bytes.Replace(encoded, roster.Sum[:], bytes.Repeat([]byte{7}, len(roster.Sum)), 1)))
+	})
+	c := must[*client.Client](t)(client.Dial(t.Context(), to.Reader(), client.Options{Dialer: f}))
+	defer c.Close()
+	if _, err := c.Members(t.Context(), xlreg.ClusterRef{}); !errors.Is(err, xlreg.ErrProtocol) || !strings.Contains(err.Error(), "Sum") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // Within a session a registry cannot go back; in another one it may have been restored,
 // and the log says so.
 func TestAnOldRosterIsNoticed(t *testing.T) {

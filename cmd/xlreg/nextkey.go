@@ -30,9 +30,10 @@ func newNextKey(g *globals) *cobra.Command {
 		Use:   "next-key DIR",
 		Short: "Give a registry that is stopped its next keys",
 		Long: "Make new keys for the registry in DIR, which must be stopped; from its next start on it has\n" +
-			"them. The old sig key vouches for the new one, so clients that know the old one go on\n" +
-			"finding the registry until --for is over, and are told of the new one. Until then give\n" +
-			"everybody the new credentials. The registry's name, its ID and its data stay.",
+			"them. The old sig key vouches for the new one and is then removed for good: clients that\n" +
+			"know only the old one go on finding the registry until --for is over, and are told of the\n" +
+			"new one. Until then give everybody the new credentials. There is no way back, except to a\n" +
+			"copy of DIR made before. The registry's name, its ID and its data stay.",
 		Example: "  xlreg registry next-key /var/lib/xlreg",
 		Args:    oneArg("DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -78,7 +79,10 @@ func (g *globals) nextKey(ctx context.Context, dir string, life time.Duration) e
 	if err := host.NextKeys(dir, next, now, life); err != nil {
 		return err
 	}
-	return g.printNextKey(old, next, now.Add(life))
+	until := now.Add(life)
+	g.warn("the former sig key has been removed from %s for good, and all it still does is vouch for the new one: clients that know only the former key find the registry until %s",
+		dir, until.UTC().Format(time.DateOnly))
+	return g.printNextKey(old, next, until)
 }
 
 func (g *globals) printNextKey(old, next *keys.Set, until time.Time) error {

@@ -112,6 +112,9 @@ var rows = map[string]row{
 		never: []string{"net"},
 		why:   "the suite sees what every driver has",
 	},
+	"internal/store/storetest/line": {
+		why: "stands between a server and a real database, for tests that part them",
+	},
 	"internal/store/storetest/optimistic": {
 		may:   []string{"internal/store", "internal/store/group"},
 		tests: []string{"internal/store/storetest"},
@@ -129,7 +132,7 @@ var rows = map[string]row{
 	},
 	"internal/registry": {
 		may:   []string{".", "internal/records", "internal/store", "keys"},
-		tests: []string{"internal/store/memory", "internal/store/storetest"},
+		tests: []string{"internal/store/etcd", "internal/store/etcd/etcdtest", "internal/store/memory", "internal/store/mirror", "internal/store/mirror/mirrortest", "internal/store/postgres", "internal/store/postgres/postgrestest", "internal/store/storetest"},
 		never: []string{"net", "os"},
 		why:   "the rules know no network and no driver",
 	},
@@ -171,7 +174,7 @@ var rows = map[string]row{
 		why: "reads code, runs none",
 	},
 	"clients/interop": {
-		tests: []string{".", "client", "identity", "regcred", "xlregtest"},
+		tests: []string{".", "client", "identity", "regcred", "ticket", "xlregtest"},
 		why:   "lets clients in all languages meet, in tests alone",
 	},
 	"internal/bench": {
@@ -319,7 +322,7 @@ var confined = []confinement{
 	{"log/slog", []string{"client", "cmd/xlreg", "internal/admin", "internal/host", "internal/registry", "internal/server", "internal/store/bolt", "internal/store/etcd", "internal/store/mirror", "internal/store/postgres", "xlregtest"}, "the others return what they have to say"},
 	{"math/rand", []string{"bench/scale", "client", "internal/bench", "internal/store/etcd", "internal/store/mirror"}, "what can be guessed is for jitter and for measurements alone"},
 	{"pgregory.net/rapid", []string{"internal/store/storetest"}, "it is for tests"},
-	{"testing", []string{"internal/store/etcd/etcdtest", "internal/store/mirror/databasetest", "internal/store/postgres/postgrestest", "internal/store/storetest", "xlregtest"}, "it is for tests"},
+	{"testing", []string{"internal/store/etcd/etcdtest", "internal/store/mirror/databasetest", "internal/store/postgres/postgrestest", "internal/store/storetest", "internal/store/storetest/line", "xlregtest"}, "it is for tests"},
 	{"unsafe", []string{"internal/records/recordspb", "internal/wire/xlregpb"}, "nothing here is worth it"},
 }
 

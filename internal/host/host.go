@@ -83,7 +83,7 @@ func Open(cfg Config) (*Host, error) {
 
 func (h *Host) open(cfg *Config, id xlreg.NodeID) (err error) {
 	log := bounded(cfg.Logger)
-	h.log = log
+	h.log = cmp.Or(log, slog.New(slog.DiscardHandler))
 	if h.shared, _ = cfg.Store.(Shared); h.shared != nil {
 		if id, err = h.enterFleet(cfg, id); err != nil {
 			return err

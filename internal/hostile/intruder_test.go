@@ -69,10 +69,15 @@ func intrude(o *orders, nc net.Conn, ready func()) {
 		case err != nil && !isReply(err): // the connection has ended
 			return
 		case err != nil || !errors.Is(flood.bound, xlreg.ErrTooManyRequests):
-			fmt.Fprintf(os.Stderr, "%s: the registry answered %v\n", o.Kind, err)
-			os.Exit(1)
+			giveUp(o, err)
 		}
 	}
+}
+
+// giveUp ends the process, by which its test fails.
+func giveUp(o *orders, err error) {
+	fmt.Fprintf(os.Stderr, "%s: the registry answered %v\n", o.Kind, err)
+	os.Exit(1)
 }
 
 // isReply reports whether a registry has said err.

@@ -26,7 +26,12 @@ type target struct {
 	cred  *xlreg.Credentials
 	dies  bool // it is killed now and then: answers may be lost
 	nodes *nodes
-	inner *inner // nil if it is a process of its own
+	inner *inner // nil if it is a process of its own, or several servers
+
+	// settled returns when the registry is at peace again, before the last reader reads;
+	// nil if it always is.
+	settled func(context.Context) error
+	lasting bool // seats do not go with connections, since those end when nobody can say
 }
 
 // rules returns those that a history of this registry is held against.
@@ -49,6 +54,8 @@ type client struct {
 	rnd    *rand.Rand
 	left   int // requests
 	hurry  int // one in so many times it moves the clock instead
+
+	restless bool // it joins and leaves more often than not
 
 	// Of the session that is under way.
 	conn     session.Conn
@@ -180,7 +187,7 @@ func (c *client) connect(ctx context.Context) error {
 // open opens a session, in which over 2.0 the certificate may be shown.
 func (c *client) open(ctx context.Context, cert *tls.Certificate) error {
 	var d net.Dialer
-	nc, err := d.DialContext(ctx, "tcp", string(c.cred.Endpoints[0]))
+	nc, err := d.DialContext(ctx, "tcp", string(c.endpoint()))
 	if err != nil {
 		return err
 	}
@@ -190,6 +197,14 @@ func (c *client) open(ctx context.Context, cert *tls.Certificate) error {
 		c.inner.connected.Add(-1)
 	}
 	return err
+}
+
+// endpoint is that of any of the servers.
+func (c *client) endpoint() xlreg.Endpoint {
+	if all := c.cred.Endpoints; len(all) > 1 {
+		return pick(c.rnd, all)
+	}
+	return c.cred.Endpoints[0]
 }
 
 // share is for what may be done while others ask, but not while the clock moves.
@@ -248,7 +263,7 @@ func (c *client) exchange(ctx context.Context, m *wire.Message) (*wire.Message, 
 	if err := c.conn.Send(ctx, m); err != nil {
 		return nil, err
 	}
-	lost := c.rnd.IntN(60) == 0
+	lost := c.rnd.IntN(60) == 0 && !c.lasting // enough answers are lost there as it is
 	if lost && c.inner == nil {
 		return nil, errOver
 	}

@@ -92,6 +92,7 @@ func mustNodes(t *testing.T) *nodes {
 type crowd struct {
 	worlds, clients, requests int // clients of each world, requests of each client
 	hurry                     int // one in so many times the clock moves instead
+	restless                  bool
 }
 
 // run lets the crowd loose on the registry and returns when each client has asked its
@@ -107,7 +108,11 @@ func (k crowd) run(ctx context.Context, to *target, rec *recorder, seed uint64) 
 			g.Go(func() error { return c.run(running) })
 		}
 	}
-	if err := g.Wait(); err != nil {
+	err := g.Wait()
+	if to.settled != nil {
+		err = errors.Join(err, to.settled(ctx))
+	}
+	if err != nil {
 		return err
 	}
 	for _, w := range worlds {
@@ -121,7 +126,7 @@ func (k crowd) run(ctx context.Context, to *target, rec *recorder, seed uint64) 
 
 func (k crowd) client(to *target, rec *recorder, w *world, number int, seed uint64) *client {
 	rnd := mathrand.New(mathrand.NewPCG(seed, uint64(number)))
-	return &client{target: to, number: number, world: w, rec: rec, rnd: rnd, left: k.requests, hurry: k.hurry}
+	return &client{target: to, number: number, world: w, rec: rec, rnd: rnd, left: k.requests, hurry: k.hurry, restless: k.restless}
 }
 
 // audit reads every cluster, and sees whether every node is known.

@@ -139,6 +139,10 @@ func (c *client) choose() *request {
 		return c.identify()
 	case len(c.world.refs()) < 2*len(c.world.clusters) && c.self != "" && n < 5:
 		return c.creation() // of a cluster that nobody has seen yet, most likely
+	case modern && c.restless && c.self != "" && len(c.joined) > 0 && n < 8:
+		return c.departure()
+	case modern && c.restless && c.self != "" && n < 16:
+		return c.arrival()
 	case c.self == "" || n < 6:
 		return &request{verb: get, ref: c.ref(), id: c.self, modern: modern, key: c.key}
 	case n < 7:
@@ -161,7 +165,7 @@ func (c *client) arrival() *request {
 	}
 	rq.own = c.own
 	if n := c.rnd.IntN(6); n > 0 {
-		rq.run, rq.fresh = fmt.Sprint("r", n), c.rnd.IntN(2) == 0
+		rq.run, rq.fresh = fmt.Sprint("r", n), c.rnd.IntN(2) == 0 && !c.lasting
 	}
 	if c.inner != nil {
 		rq.lease = pick(c.rnd, leases)

@@ -97,6 +97,9 @@ func (r *Registry) readRoster(ctx context.Context, id xlreg.ClusterID) (*Roster,
 		if c, err = tx.Cluster(id); err != nil {
 			return orKind(err, xlreg.ErrNoSuchClusterID)
 		}
+		if !c.Deleted.IsZero() {
+			return xlreg.ErrNoSuchClusterID // it was deleted since the caller looked
+		}
 		if kept = r.rosters.get(&c); kept != nil {
 			return nil // somebody has read it since
 		}

@@ -35,7 +35,15 @@ const unknown = -1
 type place struct {
 	can   []occupant // never empty
 	index int        // the seat's, if there is one; or unknown
+
+	// What requests that were never answered may still do after those that came later, as
+	// long as a part of them is on its way between several servers and their database.
+	lingers bool
+	late    []occupant
 }
+
+// anyVersion is that of a seat which is taken for what is registered by then.
+const anyVersion = 0
 
 func newPlace() *place { return &place{can: []occupant{{}}, index: unknown} }
 
@@ -47,7 +55,30 @@ func (p *place) joined(as []occupant) {
 	if !p.surely() {
 		p.index = unknown
 	}
-	p.can = slices.Clone(as)
+	p.become(slices.Clone(as))
+}
+
+// become settles what the place is, but for what may come late.
+func (p *place) become(can []occupant) {
+	p.can = can
+	p.add(p.late...)
+	if len(p.late) > 0 {
+		p.index = unknown
+	}
+}
+
+// linger notes what an unanswered request may do late.
+func (p *place) linger(o occupant) {
+	if p.lingers && !slices.Contains(p.late, o) {
+		p.late = append(p.late, o)
+	}
+}
+
+// allows reports whether the place may be this.
+func (p *place) allows(o occupant) bool {
+	return slices.ContainsFunc(p.can, func(c occupant) bool {
+		return c == o || c.id == o.id && o.id != "" && c.version == anyVersion
+	})
 }
 
 // joinLost is a Join that may have happened.
@@ -56,6 +87,10 @@ func (p *place) joinLost(as []occupant) {
 		p.index = unknown
 	}
 	p.add(as...)
+	for _, o := range as {
+		p.linger(occupant{id: o.id, version: anyVersion})
+	}
+	p.add(p.late...)
 }
 
 // shutOut is a Join that was refused because there is no room, which is never said
@@ -64,7 +99,8 @@ func (p *place) shutOut() error {
 	if p.surely() {
 		return fmt.Errorf("refused a seat, but it has one: %v", p.can)
 	}
-	p.can, p.index = []occupant{{}}, unknown
+	p.index = unknown
+	p.become([]occupant{{}})
 	return nil
 }
 
@@ -73,7 +109,8 @@ func (p *place) left(id xlreg.NodeID) error {
 	if !slices.ContainsFunc(p.can, func(o occupant) bool { return o.id == id }) {
 		return fmt.Errorf("left, but there was %v", p.can)
 	}
-	p.can, p.index = []occupant{{}}, unknown
+	p.index = unknown
+	p.become([]occupant{{}})
 	return nil
 }
 
@@ -81,6 +118,7 @@ func (p *place) left(id xlreg.NodeID) error {
 func (p *place) leaveLost(id xlreg.NodeID) {
 	if slices.ContainsFunc(p.can, func(o occupant) bool { return o.id == id }) {
 		p.add(occupant{})
+		p.linger(occupant{})
 	}
 }
 
@@ -90,13 +128,13 @@ func (p *place) notMember(id xlreg.NodeID) error {
 	if len(rest) == 0 {
 		return fmt.Errorf("not a member, but it has a seat: %v", p.can)
 	}
-	p.can = rest
+	p.become(rest)
 	return nil
 }
 
 // seen is what a roster shows, which settles what could be.
 func (p *place) seen(o occupant, index int) error {
-	if !slices.Contains(p.can, o) {
+	if !p.allows(o) {
 		return fmt.Errorf("is %v, may be %v", o, p.can)
 	}
 	if o == (occupant{}) {
@@ -104,7 +142,8 @@ func (p *place) seen(o occupant, index int) error {
 	} else if p.index != unknown && p.index != index {
 		return fmt.Errorf("has index %d, had %d", index, p.index)
 	}
-	p.can, p.index = []occupant{o}, index
+	p.index = index
+	p.become([]occupant{o})
 	return nil
 }
 

@@ -38,6 +38,7 @@ type round struct {
 	stopped atomic.Bool // no more requests
 	starved atomic.Bool // the registry may say to come back later
 	unsure  bool        // what it refuses so may have happened nevertheless
+	goes    bool        // sessions may break, and workers go on with another server
 }
 
 // worker is one node: it does one thing at a time, so that what happens to its
@@ -107,6 +108,7 @@ func (k *worker) run(ctx context.Context) {
 		case err == nil || errors.Is(err, errRefused):
 		case errors.Is(err, errLost) && k.in.killed.Load():
 			return
+		case errors.Is(err, errLost) && k.in.goes:
 		default:
 			k.world.wrong("%s over %v: %w", k.name, k.protocol, err)
 			return

@@ -66,6 +66,26 @@ func TestJournalNotices(t *testing.T) {
 			w.joined(cluster.ID, ann, a)
 			shows(w, seat(ann, a, 0))
 		}, false},
+		{"a Join in doubt happens late, through another server", func(w *world) {
+			w.lingers = true
+			w.joinLost(cluster.ID, bob, b)
+			shows(w, seat(ann, a, 0))
+			shows(w, seat(ann, a, 0), seat(bob, b, 1))
+		}, false},
+		{"a Leave in doubt happens late, through another server", func(w *world) {
+			w.lingers, w.places = true, make(map[placeKey]*place)
+			w.joined(cluster.ID, ann, a)
+			w.leaveLost(cluster.ID, ann, a)
+			shows(w, seat(ann, a, 0))
+			shows(w)
+		}, false},
+		{"but nothing comes late when all is at rest", func(w *world) {
+			w.lingers = true
+			w.joinLost(cluster.ID, bob, b)
+			w.rest()
+			shows(w, seat(ann, a, 0))
+			shows(w, seat(ann, a, 0), seat(bob, b, 1))
+		}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld()

@@ -17,6 +17,8 @@ import (
 // may have happened since because an answer never came. It only ever learns; what
 // contradicts it is a fault.
 type world struct {
+	lingers bool // what was not answered may happen for a while yet: see place
+
 	mu       sync.Mutex
 	nodes    map[xlreg.NodeID]*issued // guarded by mu, as is all below
 	clusters map[xlreg.ClusterID]xlreg.Cluster
@@ -35,6 +37,7 @@ type world struct {
 type issued struct {
 	who
 	versions []int
+	late     []int // that may still replace later ones
 }
 
 type placeKey struct {
@@ -113,7 +116,11 @@ func (w *world) registered(n who, id xlreg.NodeID, version int) {
 		w.fault("%s got ID %v, which is that of %s", n.name, id, known.name)
 		return
 	}
-	w.nodes[id] = &issued{who: n, versions: []int{version}}
+	now := &issued{who: n, versions: []int{version}}
+	if known != nil {
+		now.versions, now.late = append(now.versions, known.late...), known.late
+	}
+	w.nodes[id] = now
 }
 
 // registerLost is a registration that may have replaced what is kept under id,
@@ -124,6 +131,9 @@ func (w *world) registerLost(id xlreg.NodeID, version int) {
 	w.lost++
 	if known := w.nodes[id]; known != nil {
 		known.versions = append(known.versions, version)
+		if w.lingers {
+			known.late = append(known.late, version)
+		}
 	}
 }
 
@@ -146,6 +156,18 @@ func (w *world) created(c xlreg.Cluster) {
 	if !ok {
 		w.clusters[c.ID], w.names[c.Name] = c, c.ID
 		w.listed = append(w.listed, c.ID)
+	}
+}
+
+// rest says that nothing is on its way any more.
+func (w *world) rest() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, n := range w.nodes {
+		n.late = nil
+	}
+	for _, p := range w.places {
+		p.late = nil
 	}
 }
 
@@ -180,6 +202,7 @@ func (w *world) place(cluster xlreg.ClusterID, name xlreg.Name) *place {
 	key := placeKey{cluster, name}
 	if w.places[key] == nil {
 		w.places[key] = newPlace()
+		w.places[key].lingers = w.lingers
 	}
 	return w.places[key]
 }

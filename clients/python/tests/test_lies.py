@@ -12,7 +12,7 @@ import pytest
 from fake import NODE_ID, OTHER_ID, FakeRegistry, cluster_reply, roster_reply, seal
 
 import xlreg
-from xlreg import Cluster, ClusterID, ClusterKey, Node, NodeID, Protocol, Ticket, Token
+from xlreg import Client, Cluster, ClusterID, ClusterKey, Node, NodeID, Protocol, Ticket, Token
 from xlreg._calls import follower
 from xlreg._flow import Limit
 from xlreg._sync import Wire
@@ -66,7 +66,7 @@ class Liar(FakeRegistry):
         message = self.honest()
         before = message.encode()
         self.change(message)
-        if message.encode() != before and message.raw.Sum == self.honest().raw.Sum:
+        if message.encode() != before and message.raw.Sum == self.honest().raw.Sum and message.raw.WhichSet:
             seal(message)
         return message
 
@@ -114,6 +114,25 @@ def more_seats(message: Message) -> None:
     message.raw.SeatSet = b"\x07"
 
 
+def which_past_the_seats(message: Message) -> None:
+    message.raw.SeatSet, message.raw.WhichSet = b"\x01", b"\x03"
+
+
+def fewer_than_it_says(message: Message) -> None:
+    del message.raw.Tokens[1:]
+
+
+def more_than_it_says(message: Message) -> None:
+    message.raw.WhichSet = b"\x01"
+
+
+def without(field: str) -> Callable[[Message], None]:
+    def change(message: Message) -> None:
+        message.raw.ClearField(field)
+
+    return change
+
+
 LIES: dict[str, tuple[Callable[[Message], None], type[XlregError], str]] = {
     "a stranger": (stranger, BadSignatureError, '"m1".*not admitted'),
     "one who admits itself": (self_invited, BadSignatureError, '"m1".*not admitted'),
@@ -126,6 +145,12 @@ LIES: dict[str, tuple[Callable[[Message], None], type[XlregError], str]] = {
     "no cluster key": (set_key(b""), BadSignatureError, "another key"),
     "another sum": (set_sum, ProtocolError, "sum"),
     "a seat that the cluster has not": (more_seats, ProtocolError, "seats"),
+    "a member whose seat is free": (which_past_the_seats, ProtocolError, "seats"),
+    "fewer members than it says": (fewer_than_it_says, ProtocolError, "2 bits set and 1 tokens"),
+    "more members than it says": (more_than_it_says, ProtocolError, "1 bits set and 2 tokens"),
+    "no seats": (without("SeatSet"), ProtocolError, "SeatSet"),
+    "no set of members": (without("WhichSet"), ProtocolError, "WhichSet"),
+    "no sum": (without("Sum"), ProtocolError, "Sum"),
 }
 
 
@@ -146,6 +171,25 @@ def test_the_truth() -> None:
         assert xlreg.wait_members(fake.ticket.reader(), timeout=10).pinned
 
 
+def test_going_back() -> None:
+    """Within a session nothing that is past is shown again."""
+    revision = 7
+    with Liar() as fake:
+
+        def answer(message: Message) -> Message:
+            whole = fake.honest()
+            whole.raw.Revision = revision
+            seal(whole)
+            return whole
+
+        fake.script[Op.GET_CLUSTER] = answer
+        with Client.connect(fake.ticket.reader()) as client:
+            assert client.members().state.revision == 7
+            revision = 6
+            with pytest.raises(ProtocolError, match="revision 6"):
+                client.members()
+
+
 def test_news_that_do_not_add_up() -> None:
     """If what has changed makes another sum than the registry says, the whole roster is asked for."""
     asked: list[bool] = []
@@ -156,13 +200,14 @@ def test_news_that_do_not_add_up() -> None:
 
         def answer(message: Message) -> Message:
             asked.append(message.raw.HasField("SinceRevision"))
-            if not asked[-1]:
+            if len(asked) == 1:
                 return fake.honest()
             fake.tokens = {NODE_ID: first, OTHER_ID: second}
-            fake.cluster = replace(fake.cluster)
             whole = fake.honest()
             whole.raw.Revision += 1
             seal(whole)
+            if not asked[-1]:
+                return whole
             del whole.raw.Tokens[:]  # who came is left out of what has changed
             whole.raw.WhichSet, whole.raw.SinceRevision = b"", message.raw.SinceRevision
             return whole

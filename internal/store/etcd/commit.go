@@ -13,10 +13,14 @@ import (
 
 // Commit implements mirror.Database.
 func (db *Database) Commit(ctx context.Context, t mirror.Txn) (mirror.Answer, error) {
+	return db.commit(ctx, &t, db.comparisons(&t))
+}
+
+func (db *Database) commit(ctx context.Context, t *mirror.Txn, comparisons []clientv3.Cmp) (mirror.Answer, error) {
 	var sent atomic.Bool
 	at := db.members.now()
 	resp, err := db.client.Txn(context.WithValue(ctx, sentKey{}, &sent)).
-		If(db.comparisons(&t)...).Then(db.then(&t)...).Else(db.otherwise(&t)...).Commit()
+		If(comparisons...).Then(db.then(t)...).Else(db.otherwise(t)...).Commit()
 	switch {
 	case err != nil && len(t.Changes) == 0:
 		db.members.doubt(at, err)
@@ -25,10 +29,10 @@ func (db *Database) Commit(ctx context.Context, t mirror.Txn) (mirror.Answer, er
 		db.members.doubt(at, err)
 		return mirror.Answer{}, writeFailure(err, sent.Load())
 	case !resp.Succeeded:
-		return db.found(&t, resp), nil
+		return db.found(t, resp), nil
 	case len(t.Changes) > 0:
 		return mirror.Answer{Held: true, Revision: changedAt(resp)}, nil
-	case !sameCounts(&t, resp):
+	case !sameCounts(t, resp):
 		return db.fetch(ctx, t)
 	}
 	return mirror.Answer{Held: true, Revision: resp.Header.GetRevision()}, nil
@@ -36,10 +40,8 @@ func (db *Database) Commit(ctx context.Context, t mirror.Txn) (mirror.Answer, er
 
 // fetch asks once more, so that it does not hold. Counts are the one thing that etcd
 // does not compare itself.
-func (db *Database) fetch(ctx context.Context, t mirror.Txn) (mirror.Answer, error) {
-	t.Keys = append([]mirror.KeyRead{}, t.Keys...)
-	t.Keys[0].Version = mirror.Unknown
-	return db.Commit(ctx, t)
+func (db *Database) fetch(ctx context.Context, t *mirror.Txn) (mirror.Answer, error) {
+	return db.commit(ctx, t, []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(db.prefix), "=", mirror.Unknown)})
 }
 
 func (db *Database) comparisons(t *mirror.Txn) []clientv3.Cmp {

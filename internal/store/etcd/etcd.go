@@ -56,7 +56,7 @@ type Options struct {
 func Open(ctx context.Context, url string, o Options) (*mirror.Store, error) {
 	if url != "" {
 		var err error
-		if o.Endpoints, o.Prefix, err = parse(url); err != nil {
+		if o.Endpoints, o.Prefix, err = Parse(url); err != nil {
 			return nil, err
 		}
 	}
@@ -71,11 +71,10 @@ func Open(ctx context.Context, url string, o Options) (*mirror.Store, error) {
 
 // Database is the mirror.Database of one server.
 type Database struct {
-	client   *clientv3.Client
-	prefix   string // with the slash at its end
-	timeout  time.Duration
-	members  *members
-	sessions int // Follows so far; only Follow uses it
+	client  *clientv3.Client
+	prefix  string // with the slash at its end
+	timeout time.Duration
+	members *members
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -109,42 +108,48 @@ func Connect(ctx context.Context, o Options) (*Database, error) {
 func connect(ctx context.Context, o *Options, cfg clientv3.Config) (*Database, error) {
 	m := newMembers(o.Endpoints)
 	cfg.Endpoints = m.first()
-	client, err := m.dial(ctx, cfg)
+	client, err := clientv3.New(cfg)
 	if err != nil {
 		return nil, err
 	}
+	m.use = client.SetEndpoints
 	db := &Database{client: client, prefix: o.Prefix + "/", timeout: o.Timeout, members: m}
 	db.close = sync.OnceValue(db.shutdown)
 	running, stop := context.WithCancel(context.Background())
 	db.stop = stop
 	db.running.Go(func() { m.watch(running, client) })
 	if err := db.reach(ctx); err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(db.diagnose(ctx, cfg.TLS, err), db.Close())
 	}
 	return db, nil
 }
 
-// reach waits until a member answers.
+// reach waits until a member answers, or says why none does.
 func (db *Database) reach(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*db.timeout)
 	defer cancel()
+	var last error
 	for {
 		err := db.ping(ctx)
-		if !errors.Is(err, mirror.ErrUnreachable) || ctx.Err() != nil {
+		if !errors.Is(err, mirror.ErrUnreachable) {
 			return err
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(firstPatience):
+		if last == nil || !errors.Is(err, context.DeadlineExceeded) { // which says least
+			last = err
+		}
+		if pause(ctx, firstPatience); ctx.Err() != nil {
+			return last
 		}
 	}
 }
 
+// ping reads in a transaction, because etcd's client tries a mere read again and again,
+// and does not tell why in the end.
 func (db *Database) ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, db.timeout)
 	defer cancel()
 	at := db.members.now()
-	_, err := db.client.Get(ctx, db.prefix, clientv3.WithCountOnly())
+	_, err := db.client.Txn(ctx).Then(clientv3.OpGet(db.prefix, clientv3.WithCountOnly())).Commit()
 	if err != nil {
 		db.members.doubt(at, err)
 		return readFailure(err)
@@ -155,7 +160,6 @@ func (db *Database) ping(ctx context.Context) error {
 // config is all but the endpoints.
 func (o *Options) config() (clientv3.Config, error) {
 	cfg := clientv3.Config{
-		DialTimeout:          o.Timeout,
 		DialKeepAliveTime:    keepAliveTime,
 		DialKeepAliveTimeout: keepAliveTimeout,
 		Logger:               zap.NewNop(),
@@ -165,8 +169,12 @@ func (o *Options) config() (clientv3.Config, error) {
 	if cfg.TLS, err = o.tls(); err != nil {
 		return cfg, err
 	}
-	cfg.Username, cfg.Password, err = o.user()
-	return cfg, err
+	var l login
+	if l.user, l.password, err = o.user(); err != nil {
+		return cfg, err
+	}
+	cfg.DialOptions = append(cfg.DialOptions, l.options()...)
+	return cfg, nil
 }
 
 // Close implements mirror.Database.

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync/atomic"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/grpclog"
 	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 
@@ -100,3 +102,12 @@ func isUnreachable(err error) bool {
 
 // isGone reports whether a lease is over.
 func isGone(err error) bool { return errors.Is(err, rpctypes.ErrLeaseNotFound) }
+
+// gRPC's own log is one for the whole process, and says on stderr what comes back as an
+// error anyway. It can be turned off only before gRPC is used.
+var _ = silenceGRPC()
+
+func silenceGRPC() bool {
+	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
+	return true
+}

@@ -27,7 +27,7 @@ func (db *Database) Follow(ctx context.Context, f func(mirror.News)) error {
 	err := db.follow(ctx, f)
 	db.members.leave(at)
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // it was to end
 	}
 	return err
 }
@@ -216,9 +216,8 @@ func (db *Database) announce(ctx context.Context, key string, value []byte) (cli
 // renew keeps a lease alive until ctx ends or the lease has.
 func (db *Database) renew(ctx context.Context, lease clientv3.LeaseID) error {
 	for next := renewal; ; {
-		pause(ctx, next)
-		if ctx.Err() != nil {
-			return nil
+		if pause(ctx, next); ctx.Err() != nil {
+			return ctx.Err()
 		}
 		err := db.renewOnce(ctx, lease)
 		if isGone(err) {
@@ -226,6 +225,7 @@ func (db *Database) renew(ctx context.Context, lease clientv3.LeaseID) error {
 		}
 		if next = renewal; err != nil {
 			next = again
+			_ = db.ping(ctx) // so that a token that has run out is replaced
 		}
 	}
 }

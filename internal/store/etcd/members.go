@@ -31,7 +31,9 @@ type members struct {
 
 func newMembers(endpoints []string) *members {
 	shuffled := slices.Clone(endpoints)
-	rand.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+	rand.Shuffle(len(shuffled), func(i, j int) { //nolint:gosec // to spread load
+		shuffled[i], shuffled[j] = shuffled[j], shuffled[i]
+	})
 	return &members{endpoints: shuffled}
 }
 
@@ -58,22 +60,6 @@ func (m *members) leave(at int) {
 func (m *members) doubt(at int, err error) {
 	if isUnreachable(err) {
 		m.leave(at)
-	}
-}
-
-// dial makes the client. With a user that takes an answer, so other members are tried.
-func (m *members) dial(ctx context.Context, cfg clientv3.Config) (*clientv3.Client, error) {
-	for {
-		client, err := clientv3.New(cfg)
-		if err == nil {
-			m.use = client.SetEndpoints
-			return client, nil
-		}
-		m.current++
-		if m.current == len(m.endpoints) || ctx.Err() != nil {
-			return nil, readFailure(err)
-		}
-		cfg.Endpoints = m.endpoints[m.current : m.current+1]
 	}
 }
 

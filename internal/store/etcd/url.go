@@ -9,14 +9,17 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 )
 
+var errNotAHost = errors.New("etcd: the URL has something that is not a host with a port")
+
 const scheme = "etcd://"
 
-// parse takes a URL such as etcd://h1:2379,h2:2379/prod apart. What it says of a wrong
+// Parse takes a URL such as etcd://h1:2379,h2:2379/prod apart. What it says of a wrong
 // one does not repeat it, because there could be a password in it.
-func parse(url string) (endpoints []string, prefix string, err error) {
+func Parse(url string) (endpoints []string, prefix string, err error) {
 	rest, ok := strings.CutPrefix(url, scheme)
 	if !ok {
 		return nil, "", errors.New("etcd: the URL does not begin with " + scheme)
@@ -43,12 +46,15 @@ func endpoint(host string) (string, error) {
 	if host == "" {
 		return "", errors.New("etcd: the URL has an empty host")
 	}
-	if h, port, err := net.SplitHostPort(host); err == nil && h != "" && port != "" {
+	if h, port, err := net.SplitHostPort(host); err == nil && h != "" {
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			return "", errNotAHost
+		}
 		return host, nil
 	}
 	bare := strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
 	if strings.Contains(bare, ":") && net.ParseIP(bare) == nil {
-		return "", fmt.Errorf("etcd: %q is not a host with a port", host)
+		return "", errNotAHost
 	}
 	return net.JoinHostPort(bare, "2379"), nil
 }

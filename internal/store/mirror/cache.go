@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/tidwall/btree"
@@ -61,7 +62,7 @@ func (c *cache) forget() {
 // apply takes in what the feed has told.
 func (c *cache) apply(n *News) {
 	for i := range n.Events {
-		c.applyOne(&n.Events[i])
+		c.applyOne(&n.Events[i], true)
 		c.ring.add(&n.Events[i])
 	}
 	c.shown = max(c.shown, n.Revision)
@@ -72,7 +73,9 @@ func (c *cache) apply(n *News) {
 	}
 }
 
-func (c *cache) applyOne(e *Event) {
+// applyOne takes in one event. If it is not told for the first time, what was below its
+// key then may have been forgotten since.
+func (c *cache) applyOne(e *Event, first bool) {
 	c.moveGuard(e)
 	old, ok := c.values.Get(e.Key)
 	late := ok && old.version > e.Version || c.floor(e.Key) >= e.Version
@@ -91,7 +94,7 @@ func (c *cache) applyOne(e *Event) {
 		}
 	default:
 		born := ok && old.born
-		if e.Created {
+		if e.Created && first {
 			born = c.noneBelow(e)
 		}
 		c.set(e.Key, entry{value: e.Value, version: e.Version, told: e.Version, born: born})
@@ -151,7 +154,7 @@ func (c *cache) fill(t *Txn, f *facts) {
 	}
 	c.ring.after(f.revision, func(e *Event) {
 		if f.about(e.Key) {
-			c.applyOne(e)
+			c.applyOne(e, false)
 		}
 	})
 }
@@ -275,12 +278,13 @@ type ring struct {
 	since  int64 // all events after this revision are there
 	events []Event
 	size   int
+	most   int // events at a time; 0 is ringEvents
 }
 
 func (r *ring) add(e *Event) {
 	r.events = append(r.events, *e)
 	r.size += len(e.Key) + len(e.Value)
-	for len(r.events) > ringEvents || r.size > ringBytes {
+	for len(r.events) > cmp.Or(r.most, ringEvents) || r.size > ringBytes {
 		first := &r.events[0]
 		r.since = first.Version
 		r.size -= len(first.Key) + len(first.Value)

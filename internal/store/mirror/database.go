@@ -29,7 +29,8 @@ type Database interface {
 	// any server. Nothing is read from a state that may be old.
 	//
 	// The error wraps store.ErrUnknown if the changes may have been made. After every
-	// other error they have not been, and it may be tried again. A Txn without changes
+	// other error they have not been. One that wraps ErrUnreachable may be gone in a
+	// moment, so the Txn is tried again within the timeout. A Txn without changes
 	// never ends with store.ErrUnknown. Nothing in here runs a Txn with changes a
 	// second time after an unknown outcome.
 	Commit(ctx context.Context, t Txn) (Answer, error)

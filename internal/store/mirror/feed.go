@@ -40,7 +40,7 @@ func (d *driver) followAll(ctx context.Context) {
 		if pause = min(max(2*pause, firstPause), lastPause); began {
 			pause = 0
 		}
-		wait(ctx, pause/2+rand.N(pause/2+1))
+		wait(ctx, pause/2+rand.N(pause/2+1)) //nolint:gosec // jitter
 	}
 }
 
@@ -133,7 +133,8 @@ func (d *driver) turn(connected bool) {
 	d.tellAll()
 }
 
-// bound empties the cache when it is too large. Called with mu held.
+// bound empties the cache when it is too large. Called with mu held, and never after an
+// answer has been taken in: somebody is about to use that.
 func (d *driver) bound() {
 	if d.cache.size > d.cacheBytes {
 		d.cache.forget()

@@ -117,6 +117,7 @@ type driver struct {
 	closing chan struct{} // closed when Close begins
 	stop    context.CancelFunc
 	running sync.WaitGroup
+	losses  int // conflicts in a row; owned by the committer of package group
 
 	mu        sync.Mutex
 	cache     cache         // guarded by mu, like all that follows
@@ -125,8 +126,7 @@ type driver struct {
 	moved     chan struct{} // closed and replaced when the feed has told something
 	turned    chan struct{} // closed and replaced when connected changes
 	restart   func(why error)
-	solos     int           // so many transactions carry one closure
-	outrun    time.Duration // how long the last commit took, if it was in conflict
+	solos     int // so many transactions carry one closure
 }
 
 type counts struct{ writes, conflicts, failures, looks, misses atomic.Int64 }

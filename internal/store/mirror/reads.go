@@ -128,6 +128,9 @@ type reader struct {
 	facts  *facts // nil: none
 	reads  *reads
 	beyond bool // something was read that is not among the facts
+	// guarded says that a database may trust the guards of what is scanned, and need
+	// not count. It is so in an Update.
+	guarded bool
 }
 
 // Get implements store.Reader.
@@ -187,8 +190,22 @@ func (r *reader) list(prefix string) []store.Item {
 		}
 		return true
 	})
-	r.reads.scan(r.rangeRead(prefix, len(items)))
+	n, guard := r.rangeRead(prefix, len(items))
+	r.reads.scan(n, guard)
+	if r.guarded && guard == 0 {
+		r.compareEach(items)
+	}
 	return items
+}
+
+// compareEach has what was yielded compared one by one. Without a guard there should be
+// nothing, and what an answer has brought of a range that came and went since shows only
+// in this way: its guard is what it was before, not there.
+func (r *reader) compareEach(items []store.Item) {
+	for i := range items {
+		e, _ := r.values.Get(items[i].Key)
+		r.reads.key(items[i].Key, e.version)
+	}
 }
 
 func (r *reader) listFacts(prefix string, found []Record) []store.Item {

@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -14,8 +15,12 @@ import (
 // for the database.
 const solos = 32
 
-// mostGivenWay bounds how long others are let go first.
-const mostGivenWay = 50 * time.Millisecond
+// How long a server yields to others after a conflict: longer each time it meets one
+// again, within a bound.
+const (
+	maxLosses    = 4
+	longestYield = 50 * time.Millisecond
+)
 
 // What the database needs for one comparison and one change beside keys and values.
 const (
@@ -26,37 +31,18 @@ const (
 // Begin implements group.Driver. What this server has committed is in the cache from
 // then on.
 func (d *driver) Begin() (group.Tx, error) {
-	d.giveWay()
 	snap, err := d.settled(context.Background())
 	if err != nil {
 		return nil, err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	tx := &transaction{driver: d, reader: reader{snapshot: snap, reads: newReads()}}
+	tx := &transaction{driver: d, reader: reader{snapshot: snap, reads: newReads(), guarded: true}}
 	if d.solos > 0 {
 		d.solos--
 		tx.solo = true
 	}
 	return tx, nil
-}
-
-// giveWay lets others go first after a conflict, for a random part of the time that the
-// commit took. Two servers that write the same records would otherwise stay in step, and
-// one of them would lose each time. What comes in meanwhile shares the next transaction,
-// so less is lost than it seems.
-func (d *driver) giveWay() {
-	d.mu.Lock()
-	most := min(d.outrun, mostGivenWay)
-	d.outrun = 0
-	d.mu.Unlock()
-	if most <= 0 {
-		return
-	}
-	select {
-	case <-time.After(rand.N(most)): //nolint:gosec // it may be guessed
-	case <-d.closing:
-	}
 }
 
 // transaction is the group.Tx of a batch.
@@ -68,11 +54,11 @@ type transaction struct {
 
 var _ group.Filler = (*transaction)(nil)
 
-// Full implements group.Filler: half of what the database takes is left to the closure
-// that comes last.
+// Full implements group.Filler: a quarter of what the database takes is left to the
+// closure that comes last.
 func (tx *transaction) Full(writes int) bool {
 	l := tx.driver.limits
-	return tx.solo || past(tx.reads.compares(), l.Compares/2) || past(writes, l.Changes/2)
+	return tx.solo || past(tx.reads.compares(), l.Compares*3/4) || past(writes, l.Changes*3/4)
 }
 
 func past(n, limit int) bool { return limit > 0 && n >= limit }
@@ -130,20 +116,18 @@ func (tx *transaction) split() error {
 
 // write lets the database compare and change.
 func (d *driver) write(ctx context.Context, t Txn) error {
-	d.counts.writes.Add(1)
-	shown := d.shownNow()
-	begun := time.Now()
-	a, err := d.db.Commit(ctx, t)
+	shown, sent := d.shownNow(), time.Now()
+	a, err := d.tryToWrite(ctx, t)
 	if err != nil {
-		d.counts.failures.Add(1)
 		return fmt.Errorf("commit: %w", err)
 	}
 	if !a.Held {
 		d.counts.conflicts.Add(1)
 		d.takeIn(&t, &a, shown)
-		d.setOutrun(time.Since(begun))
+		d.yield(ctx, time.Since(sent))
 		return group.ErrConflict
 	}
+	d.losses = 0
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.committed = max(d.committed, a.Revision)
@@ -153,10 +137,31 @@ func (d *driver) write(ctx context.Context, t Txn) error {
 	return nil
 }
 
-func (d *driver) setOutrun(took time.Duration) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.outrun = took
+// yield waits for a while, so that servers which change the same keys do not meet again
+// and again. What arrives meanwhile goes into the next transaction. took is how long a
+// transaction takes at present. Only the committer calls it.
+func (d *driver) yield(ctx context.Context, took time.Duration) {
+	d.losses = min(d.losses+1, maxLosses)
+	wait(ctx, rand.N(min(took<<(d.losses+1), longestYield)+1)) //nolint:gosec // jitter
+}
+
+// tryToWrite tries until the database has the transaction. After that it is not tried
+// again, whatever becomes of it.
+func (d *driver) tryToWrite(ctx context.Context, t Txn) (Answer, error) {
+	for {
+		d.counts.writes.Add(1)
+		a, err := d.db.Commit(ctx, t)
+		if err == nil {
+			return a, nil
+		}
+		d.counts.failures.Add(1)
+		if errors.Is(err, store.ErrUnknown) || !errors.Is(err, ErrUnreachable) {
+			return Answer{}, err
+		}
+		if wait(ctx, retryPause); ctx.Err() != nil {
+			return Answer{}, err
+		}
+	}
 }
 
 // takeIn puts an answer into the cache and returns it as facts. It was shown to the
@@ -169,7 +174,7 @@ func (d *driver) takeIn(t *Txn, a *Answer, shown int64) *facts {
 		d.restart(errRolledBack)
 		return f
 	}
-	d.cache.fill(t, f)
 	d.bound()
+	d.cache.fill(t, f)
 	return f
 }

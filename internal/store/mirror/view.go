@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"time"
@@ -9,12 +10,14 @@ import (
 	"github.com/xlattice/xlreg/internal/store"
 )
 
-// How often a comparison without changes is tried within the timeout, so that one
-// machine of the database that does not answer is no reason to fail.
-const (
-	lookTries = 3
-	lookPause = 20 * time.Millisecond
-)
+// A comparison without changes is first given this part of the timeout, so that one
+// machine of the database that does not answer is no reason to fail. Each further try
+// gets twice as long, because the answer may be large, and all together get twice the
+// timeout.
+const firstTry = 3
+
+// retryPause is how soon a database that was not reachable is tried again.
+const retryPause = 20 * time.Millisecond
 
 // View implements group.Driver. f runs on the cache, and what it has read is compared
 // afterwards. If that does not hold, f runs on what the database has answered, which
@@ -120,14 +123,14 @@ func (d *driver) round(ctx context.Context, first *look) (kept *look) {
 	return kept
 }
 
-// compare tries until the database answers, or the timeout is over.
+// compare tries until the database answers, or time is up.
 func (d *driver) compare(ctx context.Context, t Txn) (*facts, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, d.timeout, errSlow)
+	ctx, cancel := context.WithTimeoutCause(ctx, 2*d.timeout, errSlow)
 	defer cancel()
-	for {
+	for patience := d.timeout / firstTry; ; patience = min(2*patience, 2*d.timeout) {
 		d.counts.looks.Add(1)
 		shown := d.shownNow()
-		a, err := d.tryOnce(ctx, t)
+		a, err := d.tryOnce(ctx, t, patience)
 		if err == nil && a.Held {
 			return nil, nil
 		}
@@ -135,16 +138,21 @@ func (d *driver) compare(ctx context.Context, t Txn) (*facts, error) {
 			d.counts.misses.Add(1)
 			return d.takeIn(&t, &a, shown), nil
 		}
-		select {
-		case <-time.After(lookPause):
-		case <-ctx.Done():
-			return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+		if wait(ctx, retryPause); ctx.Err() != nil {
+			return nil, unreachable(err)
 		}
 	}
 }
 
-func (d *driver) tryOnce(ctx context.Context, t Txn) (Answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, d.timeout/lookTries)
+func unreachable(err error) error {
+	if errors.Is(err, ErrUnreachable) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUnreachable, err)
+}
+
+func (d *driver) tryOnce(ctx context.Context, t Txn, patience time.Duration) (Answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	return d.db.Commit(ctx, t)
 }

@@ -27,7 +27,9 @@ func TestFailover(t *testing.T) {
 	}
 	s := open(t, postgrestest.URL("s", primary, standby))
 	defer s.Close()
-	put := func() error { return s.Update(t.Context(), func(w store.Writer) error { return w.Put("a", []byte("2")) }) }
+	put := func() error {
+		return s.Update(t.Context(), func(w store.Writer) error { return w.Put("a", []byte("2")) })
+	}
 	if err := put(); err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +78,6 @@ func TestStandbyIsSlow(t *testing.T) {
 	primary := postgrestest.Start(t, postgrestest.Options{})
 	standby := primary.Standby(t)
 	db := connect(t, primary.URL("s"), short)
-	defer db.Close()
 	commit(t, db, change("a", "1"))
 	waitForStandby(t, primary)
 	commit(t, db, change("a", "2"))
@@ -104,8 +105,9 @@ func TestStandbyIsSlow(t *testing.T) {
 func TestFencedByReadOnly(t *testing.T) {
 	server := postgrestest.Start(t, postgrestest.Options{})
 	db := connect(t, server.URL("s"), short)
-	defer db.Close()
+	idle := connect(t, server.URL("s"), short)
 	commit(t, db, change("a", "1"))
+	commit(t, idle, change("a", "1"))
 	followed := make(chan mirror.News, 1000)
 	ended := make(chan error, 1)
 	go func() { ended <- db.Follow(t.Context(), func(n mirror.News) { followed <- n }) }()
@@ -117,11 +119,13 @@ func TestFencedByReadOnly(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("still followed")
 	}
-	for _, txn := range []mirror.Txn{change("a", "2"), look("a")} {
-		_, err := db.Commit(t.Context(), txn)
-		oneLine(t, err, "the database is read-only")
-		if errors.Is(err, store.ErrUnknown) {
-			t.Errorf("got %v", err)
+	for _, db := range []*postgres.DB{idle, db} { // the first on a connection from before
+		for _, txn := range []mirror.Txn{look("a"), change("a", "2")} {
+			_, err := db.Commit(t.Context(), txn)
+			oneLine(t, err, "the database is read-only")
+			if errors.Is(err, store.ErrUnknown) {
+				t.Errorf("got %v", err)
+			}
 		}
 	}
 	if _, err := db.Snapshot(t.Context()); err == nil {

@@ -95,7 +95,6 @@ func oneLine(t *testing.T, err error, parts ...string) {
 func TestUnknownOutcome(t *testing.T) {
 	server := postgrestest.Start(t, postgrestest.Options{})
 	db := connect(t, server.URL("s"), short)
-	defer db.Close()
 	commit(t, db, change("a", "1"))
 	server.Pause(t)
 	_, err := db.Commit(t.Context(), change("a", "2"))
@@ -120,7 +119,6 @@ func TestUnknownOutcome(t *testing.T) {
 func TestSettledOutcome(t *testing.T) {
 	server := postgrestest.Start(t, postgrestest.Options{})
 	db := connect(t, server.URL("s"), short)
-	defer db.Close()
 	server.Exec(t, `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
 		$$ BEGIN
 			IF NEW.key = 'refused' THEN RAISE 'on purpose'; END IF;
@@ -146,7 +144,6 @@ func TestSettledOutcome(t *testing.T) {
 func TestLockIsHeld(t *testing.T) {
 	server := postgrestest.Start(t, postgrestest.Options{})
 	db := connect(t, server.URL("s"), short)
-	defer db.Close()
 	commit(t, db, change("a", "1"))
 	hold, release := make(chan error, 1), make(chan struct{})
 	conn := server.Connect(t)
@@ -257,7 +254,6 @@ func TestFullDisk(t *testing.T) {
 	disk := postgrestest.SmallDisk(t, 64)
 	server := postgrestest.Start(t, postgrestest.Options{Disk: disk.Path, LogDisk: postgrestest.Folder(t, "")})
 	db := connect(t, server.URL("s"), postgres.Options{})
-	defer db.Close()
 	disk.Fill(t)
 	large := strings.Repeat("v", 1<<19)
 	kept := 0
@@ -289,7 +285,6 @@ func TestFullLogDisk(t *testing.T) {
 	disk := postgrestest.SmallDisk(t, 64)
 	server := postgrestest.Start(t, postgrestest.Options{Disk: disk.Path, Settings: []string{"restart_after_crash=off"}})
 	db := connect(t, server.URL("s"), postgres.Options{})
-	defer db.Close()
 	disk.Fill(t)
 	large := strings.Repeat("v", 1<<19)
 	var kept []string

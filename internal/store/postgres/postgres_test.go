@@ -22,12 +22,18 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // ttl is that of announcements in tests.
 const ttl = 3 * time.Second
 
+// connect returns a database that is closed after the test, if not before.
 func connect(t testing.TB, url string, o postgres.Options) *postgres.DB {
 	t.Helper()
 	db, err := postgres.Connect(t.Context(), url, o)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
 	return db
 }
 

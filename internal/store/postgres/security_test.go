@@ -164,7 +164,6 @@ func TestPassword(t *testing.T) {
 	refused("password authentication failed")
 	writeFile(t, file, "hunter2\n")
 	db := connect(t, server.URL("s"), o)
-	defer db.Close()
 	commit(t, db, change("a", "1"))
 
 	// The password changes, and so does the file; what is open is closed.
@@ -178,7 +177,6 @@ func TestPassword(t *testing.T) {
 	t.Setenv("PGPASSFILE", passfile)
 	o.PasswordFile = ""
 	other := connect(t, server.URL("s"), o)
-	defer other.Close()
 	if got := value(t, other, "a"); got != "2" {
 		t.Errorf("a is %q", got)
 	}

@@ -73,6 +73,7 @@ class Dialogue:
         self._shown = dialing.shown
         self._session = session
         self._clusters: dict[ClusterID, Cluster] = {}
+        self._revisions: dict[ClusterID, int] = {}  # that a registry does not go back behind in a session
         self._current: ClusterID | None = None  # that of the last Create or Join
         self._verifier = Verifier(session.protocol)
         self._dated: set[NodeID] = set()  # whose certificates' dates have been looked at
@@ -350,6 +351,10 @@ class Dialogue:
         part = self._read(lambda: reply.part(self.protocol))
         self._check_asked(part.cluster, ref)
         self._check_members(part.cluster, part.members, part.seats)
+        last, revision = self._revisions.get(part.cluster.id, 0), part.state.revision
+        if revision < last:
+            raise self._misbehaved(f"revision {revision} of {part.cluster} after revision {last}")
+        self._revisions[part.cluster.id] = revision
         return part
 
     def _receive_classic(self, ref: ClusterRef, limit: Limit, waiting: q.Waiting | None) -> Flow[Roster]:

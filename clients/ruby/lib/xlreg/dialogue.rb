@@ -120,6 +120,7 @@ module Xlreg
       @heard_at = heard_at
       @ended = @observed = nil
       @clusters = {}
+      @revisions = Hash.new(0)
       @current = nil # the cluster of the last create or join
       @verifier = Verifier.new(protocol)
     end
@@ -345,9 +346,17 @@ module Xlreg
     def cluster_of(reply, asked)
       cluster = read { reply.cluster(classic: protocol.classic?) }
       raise misbehaved("cluster #{cluster.id} instead of #{asked.id}") if asked.id && cluster.id != asked.id
-      raise misbehaved("#{cluster} with another key than its owner's") if asked.key && cluster.key != asked.key
+      raise @ended = BadSignatureError.new("#{cluster} with another key") if asked.key && cluster.key != asked.key
 
       complete(asked.id.nil? && !asked.name.empty? ? named(cluster, asked) : cluster)
+    end
+
+    # Refuses a revision that is older than one shown before: in a session a registry does not go back.
+    def no_older(cluster, revision)
+      last = @revisions[cluster.id]
+      raise misbehaved("revision #{revision} of #{cluster} after revision #{last}") if revision < last
+
+      @revisions[cluster.id] = revision
     end
 
     private

@@ -41,6 +41,7 @@ module Xlreg
       part = @dialogue.read { reply.part }
       strange = part.given & ~(seats || Seats::ALL)
       check(part.members, strange.zero? ? nil : Seats.list(strange).first)
+      @dialogue.no_older(cluster, part.state.revision)
       part.with(cluster: cluster)
     end
 

@@ -51,6 +51,7 @@ type Member struct {
 	args     []string
 	endpoint string // host:port for clients
 	log      string // the file that it writes to
+	data     string // its data directory
 	cmd      *exec.Cmd
 	exited   chan struct{}
 }
@@ -67,7 +68,7 @@ func Start(t testing.TB, o Options) *Cluster {
 		initial = append(initial, fmt.Sprintf("m%d=http://%s", i, peer))
 	}
 	for i := range o.Members {
-		m := &Member{t: t, endpoint: clients[i], log: filepath.Join(dir, fmt.Sprintf("m%d.log", i))}
+		m := &Member{t: t, endpoint: clients[i], log: filepath.Join(dir, fmt.Sprintf("m%d.log", i)), data: filepath.Join(dir, fmt.Sprintf("m%d", i))}
 		m.args = c.args(i, dir, clients[i], peers[i], strings.Join(initial, ","))
 		c.members = append(c.members, m)
 		t.Cleanup(m.Kill)
@@ -119,7 +120,7 @@ func (c *Cluster) addresses() []string {
 // else may take it before etcd does; then the test fails, and says so.
 func freeAddress(t testing.TB, host string) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed at once
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,6 +205,15 @@ func (m *Member) mustSignal(s syscall.Signal) {
 func (m *Member) Restart() {
 	m.t.Helper()
 	m.start()
+}
+
+// Wipe takes away what a member that does not run has kept. A cluster of one begins
+// anew with that, at the first revision.
+func (m *Member) Wipe() {
+	m.t.Helper()
+	if err := os.RemoveAll(m.data); err != nil {
+		m.t.Fatal(err)
+	}
 }
 
 // Log returns what the member has written.

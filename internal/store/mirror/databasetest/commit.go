@@ -124,7 +124,7 @@ func testRemove(t *testing.T, s Space) {
 	if !a.Held || a.Revision <= r1 {
 		t.Fatalf("got %+v", a)
 	}
-	if got, _ := state(t, db, "a"); len(got) != 0 {
+	if got := state(t, db, "a"); len(got) != 0 {
 		t.Errorf("left: %s", show(got))
 	}
 	for _, want := range []map[string]int64{{"a": 0, "b": r1}, {"none": 0}} {
@@ -186,7 +186,7 @@ func testLarge(t *testing.T, s Space) {
 	if !a.Held {
 		t.Fatalf("got %+v", a)
 	}
-	got, _ := state(t, db, "k")
+	got := state(t, db, "k")
 	if len(got) != store.MaxWrites || !bytes.Equal(got[7].Value, value) {
 		t.Errorf("got %d records", len(got))
 	}

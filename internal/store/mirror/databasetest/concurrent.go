@@ -94,7 +94,7 @@ func testTakeTurns(t *testing.T, s Space) {
 			}
 		}
 	})
-	got, _ := state(t, s.connect(t), "p")
+	got := state(t, s.connect(t), "p")
 	seen := make(map[string]bool)
 	for _, r := range got {
 		if seen[strconv.FormatInt(r.Version, 10)] {
@@ -133,7 +133,7 @@ func testNothingIsMissed(t *testing.T, s Space) {
 		m.apply(t, shown, n)
 		shown = max(shown, n.Revision)
 	}
-	all, _ := state(t, db, "k")
+	all := state(t, db, "k")
 	if got, want := show(m.records()), show(all); got != want {
 		t.Errorf("told: %s\nthere is: %s", got, want)
 	}

@@ -112,9 +112,8 @@ func line(key, value string, version int64) string {
 	return show([]mirror.Record{{Key: key, Value: []byte(value), Version: version}})
 }
 
-// state returns all that begins with a prefix and is longer, in order, with the
-// revision.
-func state(t *testing.T, db mirror.Database, prefix string) ([]mirror.Record, int64) {
+// state returns all that begins with a prefix and is longer, in order.
+func state(t *testing.T, db mirror.Database, prefix string) []mirror.Record {
 	t.Helper()
 	a := commit(t, db, mirror.Txn{
 		Keys:   []mirror.KeyRead{{Key: prefix, Version: mirror.Unknown}},
@@ -123,7 +122,7 @@ func state(t *testing.T, db mirror.Database, prefix string) ([]mirror.Record, in
 	if a.Held {
 		t.Fatal("a comparison with an unknown version held")
 	}
-	return a.Ranges[0], a.Revision
+	return a.Ranges[0]
 }
 
 // heard is what a Follow tells.
@@ -141,7 +140,7 @@ func follow(t *testing.T, db mirror.Database) (*heard, mirror.News) {
 	go func() { h.ended <- db.Follow(ctx, func(n mirror.News) { h.news <- n }) }()
 	t.Cleanup(func() {
 		cancel()
-		h.end(t)
+		_ = h.end(t) // it says so itself if it does not
 	})
 	first := h.next(t)
 	if len(first.Events) != 0 {

@@ -90,7 +90,7 @@ func testRangeOrder(t *testing.T, s Space) {
 	for i := range want { // not in order
 		put(t, db, want[(i*3)%len(want)], "v")
 	}
-	got, _ := state(t, db, "p")
+	got := state(t, db, "p")
 	for i := range want {
 		if i >= len(got) || got[i].Key != want[i] {
 			t.Fatalf("got %s", show(got))

@@ -104,7 +104,7 @@ func (f *feed) ring() {
 // Commit implements mirror.Database. An error of Faults.Answer after changes that were
 // made is up to the test to wrap as store.ErrUnknown.
 func (s *Server) Commit(ctx context.Context, t mirror.Txn) (mirror.Answer, error) {
-	if err := errors.Join(ctx.Err(), call(s.faults.Request, ctx, &t)); err != nil {
+	if err := errors.Join(ctx.Err(), call(ctx, s.faults.Request, &t)); err != nil {
 		return mirror.Answer{}, err
 	}
 	select {
@@ -121,7 +121,7 @@ func (s *Server) Commit(ctx context.Context, t mirror.Txn) (mirror.Answer, error
 	return a, nil
 }
 
-func call[T any](f func(context.Context, T) error, ctx context.Context, v T) error {
+func call[T any](ctx context.Context, f func(context.Context, T) error, v T) error {
 	if f == nil {
 		return nil
 	}
@@ -223,7 +223,7 @@ func (s *Server) Follow(ctx context.Context, f func(mirror.News)) error {
 	defer heartbeat.Stop()
 	for next := []mirror.News{first}; ; {
 		for i := range next {
-			if err := call(s.faults.News, ctx, &next[i]); err != nil {
+			if err := call(ctx, s.faults.News, &next[i]); err != nil {
 				return err
 			}
 			f(next[i])

@@ -236,7 +236,7 @@ func (s *Server) command(program string, arguments ...string) (*exec.Cmd, error)
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(context.Background(), path, arguments...)
+	cmd := exec.CommandContext(context.Background(), path, arguments...) //nolint:gosec // programs of PostgreSQL's, on behalf of tests
 	cmd.Dir = s.dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who}
 	cmd.Env = append(os.Environ(), "LC_ALL=C")

@@ -63,7 +63,8 @@ func (s *Server) try(ctx context.Context) error {
 
 // watch starts a process that ends the server when this one dies, of whatever.
 func (s *Server) watch() (err error) {
-	s.watcher = exec.CommandContext(context.Background(), "sh", "-c", "read _; kill -QUIT $1", "sh", strconv.Itoa(s.process.Process.Pid))
+	pid := strconv.Itoa(s.process.Process.Pid)
+	s.watcher = exec.CommandContext(context.Background(), "sh", "-c", "read _; kill -QUIT $1", "sh", pid) //nolint:gosec // a number
 	if s.leash, err = s.watcher.StdinPipe(); err != nil {
 		return err
 	}

@@ -1,0 +1,40 @@
+package registry_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/internal/store"
+	"github.com/xlattice/xlreg/internal/store/memory"
+)
+
+// afterView does something when the next View has been done, before its caller knows.
+type afterView struct {
+	store.Store
+	then func()
+}
+
+func (s *afterView) View(ctx context.Context, f func(store.Reader) error) error {
+	err := s.Store.View(ctx, f)
+	if then := s.then; then != nil {
+		s.then = nil
+		then()
+	}
+	return err
+}
+
+// A cluster that its owner deletes while somebody reads it is gone, and not one without
+// members.
+func TestAClusterIsDeletedWhileItIsRead(t *testing.T) {
+	s := &afterView{Store: memory.New()}
+	w := newWorldOn(t, s)
+	k := w.keyed("c", 2)
+	s.then = func() {
+		if _, err := k.order(xlreg.Order{Kind: xlreg.OrderDelete}); err != nil {
+			t.Error(err)
+		}
+	}
+	_, err := w.Roster(t.Context(), xlreg.ClusterRef{ID: k.cluster.ID, Key: k.cluster.Key}, xlreg.Protocol20)
+	wantKind(t, err, xlreg.ErrNoSuchClusterID)
+}
