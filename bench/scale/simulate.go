@@ -230,14 +230,14 @@ func (s *simulation) change(tx *transaction) {
 	}
 }
 
-// answered is the transaction at its server again. After a conflict that one gives way,
-// for a random part of the time that it took.
+// answered is the transaction at its server again. After a conflict that one yields,
+// for a random part of the time that it took: less long than package mirror lets it.
 func (s *simulation) answered(tx *transaction) {
 	l := &s.lanes[tx.server]
 	if !tx.held {
 		l.again = tx.tasks
 		pause := time.Duration(s.chance.Int64N(int64(s.now - tx.begun)))
-		s.queue.push(event{at: s.now + min(pause, mostGivenWay), kind: turn, server: tx.server})
+		s.queue.push(event{at: s.now + min(pause, longestYield), kind: turn, server: tx.server})
 		return
 	}
 	s.told += s.in.told * time.Duration(len(tx.tasks)) / steps // each server is told of it
@@ -247,8 +247,8 @@ func (s *simulation) answered(tx *transaction) {
 	s.next(tx.server)
 }
 
-// mostGivenWay is what package mirror has under this name.
-const mostGivenWay = 50 * time.Millisecond
+// longestYield is what package mirror has under this name.
+const longestYield = 50 * time.Millisecond
 
 func (s *simulation) next(server int) {
 	s.lanes[server].writing = false
