@@ -71,7 +71,7 @@ torture: ## kill, starve, flood and cut off a real registry for minutes, and com
 		-run 'TestFormation|TestCache|TestOneMember'
 
 bench: ## run the benchmarks, which print the measured goals
-	go test -run '^$$' -bench . ./...
+	go test -run '^$$' -bench . -timeout 60m ./...
 
 bench-peers: ## measure against etcd, discovery-service and memberlist, side by side
 	cd bench/peers && go run . $(ARGS)

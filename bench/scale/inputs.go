@@ -9,8 +9,10 @@ import (
 type inputs struct {
 	serving      time.Duration // processor time of a server for a member that comes to it, being told of it included
 	told         time.Duration // of every other server, which is told of it
-	looks        int           // comparisons without changes for a thousand members
-	put          time.Duration // processor time of etcd's three members for a write transaction
+	etcdMember   time.Duration // of etcd's three members, for a member
+	writes       int           // write transactions for a thousand members in that
+	looks        int           // comparisons without changes for a thousand members in that
+	put          time.Duration // processor time of etcd's three members for a write transaction of one record
 	compare      time.Duration // the same for a comparison without changes
 	telling      time.Duration // the same for telling one server of one change
 	commit       time.Duration // how long a transaction takes that has etcd to itself
@@ -35,6 +37,16 @@ func (in inputs) answer() time.Duration {
 	return time.Second * time.Duration(in.leaseShare*in.leaseSeconds) / (3 * 100 * leases)
 }
 
+// measuredServers is how many servers there were where etcdMember was measured.
+const measuredServers = 3
+
+// update is what it costs etcd's three members that a write transaction has one Update
+// more in it. It is what is left of a member's cost.
+func (in inputs) update() time.Duration {
+	thousand := 1000*(in.etcdMember-measuredServers*steps*in.telling) - time.Duration(in.writes)*in.put - time.Duration(in.looks)*in.compare
+	return thousand / (1000 * steps)
+}
+
 // leader is the leader's part of what a transaction costs etcd. It is reckoned to do what
 // the two others do together.
 func leader(all time.Duration) time.Duration { return all / 2 }
@@ -49,11 +61,14 @@ func inputTable(in inputs) string {
 	t := newTable("what", "value", "from")
 	t.row("processor time of a server for a member that comes to it", micros(in.serving), scaleCommand)
 	t.row("of every other server, for being told of it", micros(in.told), "the same")
+	t.row("processor time of etcd's three members for a member", micros(in.etcdMember), "the same")
+	t.row("write transactions a member", fmt.Sprintf("%.2f", float64(in.writes)/1000), "the same")
 	t.row("comparisons without changes, a member", fmt.Sprintf("%.2f", float64(in.looks)/1000), "the same")
 	t.row("bytes in etcd for a member", count(in.stored), "the same")
-	t.row("processor time of etcd's three members for a write transaction", micros(in.put), etcdCommand)
+	t.row("processor time of etcd's three members for a write transaction of 1 KiB", micros(in.put), etcdCommand)
 	t.row("for a comparison without changes", micros(in.compare), "the same")
 	t.row("for telling a server of a change", micros(in.telling), "the same")
+	t.row("for one more Update in a transaction", micros(in.update()), "reckoned: a member has three, and this is what is left of its cost")
 	t.row("a write transaction alone takes", in.commit.String(), "the same")
 	t.row("bytes of a waiting connection", count(in.waiting), "`go test -run '^$' -bench WaitingMemory ./internal/bench`; [performance.md](performance.md)")
 	t.row(fmt.Sprintf("10,000 leases of %d s", in.leaseSeconds), fmt.Sprintf("%d %% of a core", in.leaseShare), "`go test -run '^$' -bench Leases ./internal/bench`; [performance.md](performance.md)")

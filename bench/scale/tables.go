@@ -10,7 +10,6 @@ import (
 const (
 	exampleMembers  = 1_000_000
 	exampleClusters = 30_000
-	seed            = 12
 )
 
 // sizes are the numbers of servers that are reckoned with.
@@ -43,6 +42,7 @@ func ceilingTable(in inputs) string {
 	}
 	line("registrations a second, by the servers' cores", func(n int) string { return count(in.byServers(n)) })
 	line("the same, by the cores of etcd's leader", func(n int) string { return count(in.byEtcd(n)) })
+	line("the same, with one write transaction under way at each server", func(n int) string { return count(in.byLanes(n)) })
 	line("waiting members, by connections", func(n int) string { return count(n * in.connections) })
 	line("waiting members, by half of the memory, with `--max-connections` raised", func(n int) string {
 		return count(n * (in.serverMemory << 30) / 2 / in.waiting)
@@ -58,7 +58,7 @@ func ceilingTable(in inputs) string {
 	line(fmt.Sprintf("clusters of %d in the store, by etcd's size", exampleMembers/exampleClusters), func(int) string {
 		return count((in.quota << 20) / in.stored * exampleClusters / exampleMembers)
 	})
-	line("watches at etcd", func(n int) string { return count(n) })
+	line("watches at etcd", count)
 	return t.String()
 }
 
@@ -73,7 +73,7 @@ func (in inputs) byServers(n int) int {
 // byEtcd is how many the leader has time for, when it is so busy that transactions are
 // full. It tells a third of the servers.
 func (in inputs) byEtcd(n int) int {
-	each := leader(in.put)*steps/time.Duration(in.batch) + in.looking() + in.telling*time.Duration(n*steps)/3
+	each := leader(in.put)*steps/time.Duration(in.batch) + leader(in.update())*steps + in.looking() + in.telling*time.Duration(n*steps)/3
 	return int(in.etcdCores) * int(time.Second) / int(each)
 }
 
@@ -82,11 +82,18 @@ func startTable(in inputs) string {
 	t := newTable("servers", "they start within", "the last roster is there after", "a cluster forms in, median", "99 %", "write transactions a member", "in conflict", "busiest server's cores", "leader's cores", "busiest server's members")
 	for _, n := range sizes {
 		for _, window := range []time.Duration{10 * time.Minute, time.Minute} {
-			o := simulate(in, in.plant(n), start{clusters: alike(exampleMembers, exampleClusters), window: window, spread: time.Second}, seed)
+			o := simulate(in, in.plant(n), start{clusters: alike(exampleMembers, exampleClusters), window: window, spread: time.Second})
 			t.row(append([]string{fmt.Sprint(n), short(window)}, o.cells(in)...)...)
 		}
 	}
 	return t.String()
+}
+
+// byLanes is how many have their turns when each server's transactions are full and follow
+// each other, without conflicts.
+func (in inputs) byLanes(n int) int {
+	each := in.commit + (leader(in.put)+times(leader(in.update()), in.batch))/time.Duration(in.etcdCores)
+	return n * in.batch * int(time.Second) / int(steps*each)
 }
 
 // looking is what the leader does for the comparisons of one member.
@@ -113,7 +120,7 @@ func registryTable(in inputs) string {
 	for _, n := range []int{1, 3, 10} {
 		fullest := divide(names("registry", n), exampleClusters)
 		members := alike(exampleMembers, exampleClusters)[:fullest]
-		o := simulate(in, in.plant(30/n), start{clusters: members, window: time.Minute, spread: time.Second}, seed)
+		o := simulate(in, in.plant(30/n), start{clusters: members, window: time.Minute, spread: time.Second})
 		t.row(fmt.Sprint(n), fmt.Sprint(30/n), count(o.members),
 			fmt.Sprintf("%.2f", float64(o.members)*float64(n)/exampleMembers),
 			seconds(o.all), seconds(percentile(o.formation, 50)), seconds(percentile(o.formation, 99)),

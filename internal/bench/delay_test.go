@@ -59,7 +59,7 @@ func relay(ctx context.Context, from net.Conn, addr string, delay time.Duration)
 		})
 		carrying.Go(func() {
 			defer closeBoth()
-			writeParts(way[1], parts, delay)
+			writeParts(ctx, way[1], parts, delay)
 		})
 	}
 	carrying.Wait()
@@ -90,18 +90,20 @@ func readParts(ctx context.Context, from io.Reader, parts chan<- part) {
 
 // writeParts writes each part when its time has come. Parts that come after an error are
 // dropped, so that nobody waits to hand one over.
-func writeParts(to io.Writer, parts <-chan part, delay time.Duration) {
+func writeParts(ctx context.Context, to io.Writer, parts <-chan part, delay time.Duration) {
 	var failed error
 	for p := range parts {
 		if failed == nil {
-			time.Sleep(time.Until(p.at.Add(delay)))
+			select {
+			case <-time.After(time.Until(p.at.Add(delay))):
+			case <-ctx.Done():
+			}
 			_, failed = to.Write(p.data)
 		}
 	}
 }
 
-// A byte there and back takes twice the delay, and several on their way at once do not
-// wait for each other.
+// What goes there and back takes at least twice the delay, and comes in order.
 func TestDelayed(t *testing.T) {
 	const delay = 20 * time.Millisecond
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -123,13 +125,15 @@ func TestDelayed(t *testing.T) {
 		t.Fatal(err)
 	}
 	begun := time.Now()
-	for range 10 {
-		if _, err := conn.Write([]byte{1}); err != nil {
+	const sent = "0123456789"
+	for i := range sent {
+		if _, err := conn.Write([]byte(sent[i : i+1])); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := io.ReadFull(conn, make([]byte, 10)); err != nil {
-		t.Fatal(err)
+	got := make([]byte, len(sent))
+	if _, err := io.ReadFull(conn, got); err != nil || string(got) != sent {
+		t.Fatalf("%q, %v", got, err)
 	}
 	if took := time.Since(begun); took < 2*delay {
 		t.Errorf("there and back in %v", took)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/bench"
 	"github.com/xlattice/xlreg/internal/store/etcd/etcdtest"
 	"github.com/xlattice/xlreg/internal/store/postgres/postgrestest"
@@ -174,7 +175,7 @@ func operations(c *etcdtest.Cluster) (all int64, err error) {
 // memberMetric returns the sum of a metric that a member tells, of the lines that have
 // all these labels.
 func memberMetric(c *etcdtest.Cluster, member int, metric string, labels ...string) (all float64, err error) {
-	resp, err := http.Get("http://" + c.Member(member).Endpoint() + "/metrics") //nolint:noctx // our own member, on this machine
+	resp, err := http.Get("http://" + c.Member(member).Endpoint() + "/metrics")
 	if err != nil {
 		return 0, err
 	}
@@ -210,6 +211,30 @@ func cutLast(s string, sep byte) (before, after string, found bool) {
 
 func hasAll(s string, parts []string) bool {
 	return !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(s, part) })
+}
+
+// Servers on one store are one registry, and what they count is what they have done.
+func TestFleet(t *testing.T) {
+	all := must[[]*identity.Node](t)(few())
+	fleet := startFleet(t, etcdtest.Start(t, etcdtest.Options{}).URL("/fleet"), 2)
+	before := counts(t, fleet)
+	f := bench.Formation{Registry: fleet.Registry, Nodes: all, Protocol: xlreg.Protocol20, Cluster: "fleet"}
+	must[time.Duration](t)(f.Receive(t.Context()))
+	c := counts(t, fleet).Since(before)
+	if n := c.Sessions[0] + c.Sessions[1]; n != int64(len(all)) {
+		t.Errorf("%d sessions of %d members", n, len(all))
+	}
+	if c.Writes < 2 || c.Conflicts >= c.Writes {
+		t.Errorf("%d write transactions, %d in conflict", c.Writes, c.Conflicts)
+	}
+	var waiting int64
+	took, err := fleet.Wake(t.Context(), all[0], "woken", 8, func() error {
+		waiting = counts(t, fleet).Waiting
+		return nil
+	})
+	if err != nil || took <= 0 || waiting != 8 {
+		t.Errorf("%d waited, told after %v, %v", waiting, took, err)
+	}
 }
 
 // startFleets starts a registry on each of these stores. The ones that are far share the

@@ -49,7 +49,7 @@ func (r *Registry) endpoint() xlreg.Endpoint {
 	if !r.Spread {
 		return r.Target.Endpoints[0]
 	}
-	return r.Target.Endpoints[rand.N(len(r.Target.Endpoints))]
+	return r.Target.Endpoints[rand.N(len(r.Target.Endpoints))] //nolint:gosec // which server it is may be guessed
 }
 
 func (r *Registry) config(p xlreg.Protocol, node *identity.Node) (cfg session.ClientConfig, err error) {
