@@ -243,7 +243,7 @@ func TestServersInTrouble(t *testing.T) {
 func suffering(t *testing.T, begin func(t *testing.T, seed uint64) (opener, []trouble)) {
 	t.Helper()
 	seed, n := firstSeed(t), new(counts)
-	for i := range rounds(2, 60) {
+	for i := range rounds(2, 25) {
 		seed := seed + uint64(i)
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			open, all := begin(t, seed)
