@@ -238,7 +238,7 @@ func TestServers(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			open, seed, n := c.start(t), firstSeed(t), new(counts)
-			for i := range uint64(rounds(2, 60)) {
+			for i := range uint64(rounds(2, 30)) {
 				t.Run(fmt.Sprint(seed+i), func(t *testing.T) {
 					rec, to := newFleet(t, open(seed+i)).mustRecord(several, seed+i)
 					n.add(rec)

@@ -48,8 +48,14 @@ func (c *chance) elapse() {
 // suffer records a history of a fleet with troubles, one after the other.
 func (f *fleet) suffer(k crowd, seed uint64, all []trouble) (*recorder, *target) {
 	f.t.Helper()
-	rec, to := newRecorder(k.moments(seed)[:len(all)]...), f.target()
-	over := make(chan struct{})
+	to := f.target()
+	return suffer(f.t, to, f.awaitReady, k, seed, all, f), to
+}
+
+// suffer records a history of servers, which ready waits for at the end.
+func suffer(t *testing.T, to *target, ready func(context.Context) error, k crowd, seed uint64, all []trouble, f *fleet) *recorder {
+	t.Helper()
+	rec, over := newRecorder(k.moments(seed)[:len(all)]...), make(chan struct{})
 	to.dies, to.lasting = true, true
 	to.settled = func(ctx context.Context) error {
 		close(rec.trip) // nobody asks any more
@@ -60,22 +66,22 @@ func (f *fleet) suffer(k crowd, seed uint64, all []trouble) (*recorder, *target)
 		return ctx.Err()
 	}
 	asked := make(chan error, 1)
-	go func() { asked <- k.run(f.t.Context(), to, rec, seed) }()
+	go func() { asked <- k.run(t.Context(), to, rec, seed) }()
 	c := &chance{rand.New(rand.NewPCG(seed, 4)), 1500 * time.Millisecond}
 	if long() {
 		c.longest = 8 * time.Second
 	}
 	for range rec.trip {
-		f.t.Log(all[0].name)
+		t.Log(all[0].name)
 		all[0].strike(f, c)
 		all = all[1:]
 	}
-	err := f.awaitReady(f.t.Context())
+	err := ready(t.Context())
 	close(over)
 	if err := errors.Join(err, <-asked); err != nil {
-		f.t.Fatalf("seed %d: %v", seed, err)
+		t.Fatalf("seed %d: %v", seed, err)
 	}
-	return rec, to
+	return rec
 }
 
 // ofServers are the troubles that there are with any database.
@@ -237,7 +243,7 @@ func TestServersInTrouble(t *testing.T) {
 func suffering(t *testing.T, begin func(t *testing.T, seed uint64) (opener, []trouble)) {
 	t.Helper()
 	seed, n := firstSeed(t), new(counts)
-	for i := range rounds(2, 60) {
+	for i := range rounds(2, 25) {
 		seed := seed + uint64(i)
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			open, all := begin(t, seed)

@@ -2,6 +2,7 @@ package torture
 
 import (
 	"context"
+	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -22,6 +23,7 @@ import (
 type leaving struct {
 	name   string
 	happen func(t *testing.T, p *process, toStore []*line.Line)
+	mend   func(t *testing.T, p *process, toStore []*line.Line)
 	goal   time.Duration
 }
 
@@ -34,14 +36,16 @@ func waysToLeave() []leaving {
 		}
 	}
 	return []leaving{
-		{"killed", func(t *testing.T, p *process, _ []*line.Line) { must(t, p.Kill()) }, time.Second},
-		{"cut off from etcd", each((*line.Line).Cut), 5 * time.Second},
-		{"etcd says nothing to it", each((*line.Line).Hold), 5 * time.Second},
+		{"killed", func(t *testing.T, p *process, _ []*line.Line) { must(t, p.Kill()) },
+			func(t *testing.T, p *process, _ []*line.Line) { p.start(t) }, time.Second},
+		{"cut off from etcd", each((*line.Line).Cut), each((*line.Line).Mend), 5 * time.Second},
+		{"etcd says nothing to it", each((*line.Line).Hold), each((*line.Line).Release), 5 * time.Second},
 	}
 }
 
 // One of three servers is lost while 63 members wait, and all of them wait again at the
-// other two. The last seat is taken only then, and everybody is told.
+// other two. The last seat is taken only then, and everybody is told. The server that is
+// lost takes no clients until it is back, and knows then what happened meanwhile.
 //
 // The bounds hold on a machine that does nothing else; so it is enough that one run of the
 // long form keeps them. Neither form may lose anybody.
@@ -93,7 +97,21 @@ func loseServer(t *testing.T, way leaving) time.Duration {
 	f.begin(ctx, s.target, waiters-1)
 	must(t, f.members.Wait())
 	f.check(t, before)
+	until(t, "the server that is lost takes no clients", func() bool { return !s.takesClients(ctx) })
+	way.mend(t, s.victim, s.toStore)
+	until(t, "it takes clients again", func() bool { return s.takesClients(ctx) })
+	own := s.victim.target(t)
+	f.untilJoined(t, own, waiters)
 	return took
+}
+
+// takesClients reports whether the server that was lost can be connected to.
+func (s *mixedFleet) takesClients(ctx context.Context) bool {
+	nc, err := new(net.Dialer).DialContext(ctx, "tcp", s.victim.Listen())
+	if err == nil {
+		nc.Close()
+	}
+	return err == nil
 }
 
 // mixedFleet is three servers on etcd, of which one is a process of its own, with its own

@@ -170,7 +170,7 @@ func fleetDies(t *testing.T, url string, storeReady func(), ofStore []strike) *w
 	w.lingers = true
 	workers := newWorkers(t, w, either(12, 36), seed)
 	rnd := rand.New(rand.NewPCG(seed, 1<<33))
-	for range either(1, 15) {
+	for range either(1, 10) {
 		in := starving()
 		in.target, in.unsure, in.goes = f.target, true, true
 		workThrough(t, in, workers, func() {
