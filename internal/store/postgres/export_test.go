@@ -7,6 +7,3 @@ func (d *DB) Purge(ctx context.Context, revision int64) error { return d.purge(c
 
 // PurgeMost is how much is forgotten at a time.
 const PurgeMost = purgeMost
-
-// Page is how much of a scan a Snapshot reads at a time.
-const Page = page

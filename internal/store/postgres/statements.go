@@ -34,8 +34,6 @@ type statements struct {
 	change  string // of readArguments and what is to be put
 	news    string // since a revision
 
-	get, scan string // in a snapshot
-
 	announce, withdraw, expire, purge string
 }
 
@@ -113,11 +111,6 @@ SELECT s.revision, s.compacted, current_setting('transaction_read_only') = 'on',
 	EXISTS (SELECT FROM @.records WHERE until < now()), t.key, t.value, t.version, t.created
 FROM @.state s LEFT JOIN @.records t ON t.version > $1 ORDER BY t.version, t.key`
 
-const getSQL = `SELECT key, value FROM @.records WHERE key = $1 AND value IS NOT NULL`
-
-// scanSQL gives the first $3 keys between $1 and $2.
-const scanSQL = `SELECT key, value FROM @.records WHERE key > $1 AND key < $2 AND value IS NOT NULL ORDER BY key LIMIT $3`
-
 // announceSQL keeps the value $2 under the key $1 for another while. It is a change
 // only if it is not there.
 const announceSQL = `
@@ -167,8 +160,6 @@ func newStatements(schema string, ttl time.Duration) statements {
 		compare:  fill(reads(countedSQL) + answer("s.revision", "0")),
 		change:   fill(reads("") + changeSQL + answer("coalesce((SELECT revision FROM next), s.revision)", "("+tellSQL+")")),
 		news:     fill(newsSQL),
-		get:      fill(getSQL),
-		scan:     fill(scanSQL),
 		announce: fill(announceSQL),
 		withdraw: fill(withdrawSQL),
 		expire:   fill(expireSQL),

@@ -2,7 +2,6 @@ package postgres_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -135,62 +134,5 @@ func TestPlansUseIndexes(t *testing.T) {
 	server.Start(t)
 	if got := server.Ask(t, "SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'records'"); got != before {
 		t.Errorf("%s rows were read in sequence, %s before", got, before)
-	}
-}
-
-// A snapshot is one state, of any size, whatever happens meanwhile.
-func TestSnapshot(t *testing.T) {
-	server := postgrestest.Start(t, postgrestest.Options{})
-	db := connect(t, server.URL("s"), postgres.Options{})
-	var want []string
-	var txn mirror.Txn
-	for i := range 2*postgres.Page + 1 {
-		want = append(want, fmt.Sprintf("p%05d", i))
-		txn.Changes = append(txn.Changes, store.Change{Key: want[i], Value: []byte("v")})
-	}
-	commit(t, db, txn)
-	commit(t, db, change("p", "guard"))
-	s, err := db.Snapshot(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	commit(t, db, remove(want[:1500]...))
-	commit(t, db, change("p", "later"))
-	var got []string
-	for item, err := range s.Scan("p") {
-		if err != nil {
-			t.Fatal(err)
-		}
-		got = append(got, item.Key)
-		if len(got) == 1 { // reading goes on while something else is read
-			if v, err := s.Get("p"); err != nil || string(v) != "guard" {
-				t.Errorf("p is %q, %v", v, err)
-			}
-		}
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("got %d keys, want %d", len(got), len(want))
-	}
-	if _, err := s.Get("none"); !errors.Is(err, store.ErrNotFound) {
-		t.Errorf("got %v", err)
-	}
-	s.Close()
-	s.Close()
-	if _, err := s.Get("p"); err == nil {
-		t.Error("reads after Close")
-	}
-	later, err := db.Snapshot(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer later.Close()
-	if v, err := later.Get("p"); err != nil || string(v) != "later" {
-		t.Errorf("p is %q, %v", v, err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := db.Snapshot(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v", err)
 	}
 }
