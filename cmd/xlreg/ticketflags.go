@@ -42,10 +42,13 @@ func isTicketArg(s string) bool {
 // ticket. One that is in the environment alone is for other commands if the first
 // argument names a cluster.
 func (f *ticketFlags) has(g *globals, args []string) bool {
-	if len(args) > 0 {
-		return isTicketArg(args[0]) || f.line != "" && !g.FromEnv("ticket") || f.file != "" && !g.FromEnv("ticket-file")
-	}
-	return f.line != "" || f.file != ""
+	return f.inWords(g, args) || len(args) == 0 && (f.line != "" || f.file != "")
+}
+
+// inWords reports whether the command line itself names a ticket.
+func (f *ticketFlags) inWords(g *globals, args []string) bool {
+	return len(args) > 0 && isTicketArg(args[0]) ||
+		f.line != "" && !g.FromEnv("ticket") || f.file != "" && !g.FromEnv("ticket-file")
 }
 
 // take reads the ticket, and returns what is left of the arguments. What the command line

@@ -52,7 +52,7 @@ func (g *globals) verifyBy(cmd *cobra.Command, f *ticketFlags, args []string) (c
 	if ticketGiven := f.has(g, args) || f.line != "" || f.file != ""; ticketGiven && !named {
 		return g.takeTarget(cmd, f, args)
 	}
-	if len(args) > 0 && isTicketArg(args[0]) {
+	if f.inWords(g, args) {
 		return nil, nil, cli.UsageError(errTicketAndRegistry)
 	}
 	target, err := g.Target()
