@@ -73,13 +73,13 @@ func TestListenerCloses(t *testing.T) {
 			if err := end(l, members[0].port); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
-				t.Errorf("Accept: got %v", err)
-			}
 			for what, c := range map[string]net.Conn{"silent": silent, "waiting": waiting} {
 				if _, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, net.ErrClosed) {
 					t.Errorf("%s: got %v", what, err)
 				}
+			}
+			if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+				t.Errorf("Accept: got %v", err)
 			}
 			var talk sync.WaitGroup
 			talk.Go(func() { fmt.Fprint(taken, "!") })

@@ -113,7 +113,7 @@ func (f *formation) refuseTwin(ctx context.Context, ref xlreg.ClusterRef) error 
 	}
 	for began := time.Now(); ; {
 		lease, err := f.lookForTwin(ctx, ref)
-		if err != nil || lease == 0 || time.Since(began) > lease/2+signOfLife {
+		if err != nil || lease == 0 || time.Since(began) > lease/2+2*signOfLife {
 			return err
 		}
 		if err := sleep(ctx, min(time.Second, lease/8)); err != nil {
@@ -139,7 +139,7 @@ func (f *formation) lookForTwin(ctx context.Context, ref xlreg.ClusterRef) (else
 		return 0, err
 	}
 	lease, last := now.Token.Seat.Lease, now.Token.Seat.Seen
-	for began := time.Now(); time.Since(began) < lease/2+signOfLife; {
+	for began := time.Now(); time.Since(began) < lease/2+2*signOfLife; { // its next sign of life may be told as late
 		seen := now.Token.Seat.Seen
 		switch {
 		case seen.IsZero():

@@ -118,6 +118,7 @@ func (h *Host) serveWhileConnected(ctx context.Context) error {
 	defer stop()
 	watching.Go(func() {
 		h.awaitConnected(ctx, false)
+		h.ready.Store(false) // at once, and not when the last request is answered
 		stop()
 	})
 	return h.serve(ctx)

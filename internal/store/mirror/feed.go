@@ -56,7 +56,10 @@ func wait(ctx context.Context, pause time.Duration) {
 func (d *driver) follow(ctx context.Context) (began bool, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	watchdog := time.AfterFunc(silence, func() { cancel(errSilent) })
+	watchdog := time.AfterFunc(silence, func() {
+		cancel(errSilent)
+		d.lost() // Follow may need a while to end, and nobody is to wait for that
+	})
 	defer watchdog.Stop()
 	d.mu.Lock()
 	d.restart = func(why error) { cancel(why) }

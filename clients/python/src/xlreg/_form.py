@@ -290,7 +290,7 @@ class _Formation(Pursuit[Formed]):
         reader, watch = replace(self._options, node=None), None
         while True:
             lease = yield from in_session(reader, limit, lambda d: self._look_for_twin(d, limit), once=True)
-            watch = watch or limit.within(lease / 2 + _SIGN_LAG)
+            watch = watch or limit.within(lease / 2 + 2 * _SIGN_LAG)
             if not lease or watch.over():
                 return
             yield Sleep(watch.left(min(1.0, lease / 8)))
@@ -311,7 +311,7 @@ class _Formation(Pursuit[Formed]):
         if first.token.seen:  # it may be told of a sign from before
             yield Sleep(limit.left(_SIGN_LAG))
             first = self._place.find((yield from seats())) or first
-        now, watch = first, limit.within(first.token.lease / 2)
+        now, watch = first, limit.within(first.token.lease / 2 + _SIGN_LAG)  # the next may be told as late
         while first.token.seen and now.token.seen:
             if now.token.seen > first.token.seen:
                 raise TwinError(now.endpoints, now.token.joined)

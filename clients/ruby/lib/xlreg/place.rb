@@ -76,7 +76,7 @@ module Xlreg
     def refuse(limit)
       watched = nil
       while (lease = look(limit))
-        watched ||= limit.within((lease / 2) + SIGN_OF_LIFE)
+        watched ||= limit.within((lease / 2) + (2 * SIGN_OF_LIFE))
         return if watched.over?
 
         watched.pause([1.0, lease / 8].min)
@@ -98,13 +98,13 @@ module Xlreg
       nil
     end
 
-    # Watches a seat for as long as there has to be a sign of life.
+    # Watches a seat for as long as there has to be a sign of life, and until that is told at the latest.
     # @return [Boolean] whether this server hears of it
     def watch(dialogue, now, limit)
       lease = now.lease
       first = now
       lag = limit.within(SIGN_OF_LIFE)
-      watched = limit.within((lease / 2) + SIGN_OF_LIFE)
+      watched = limit.within((lease / 2) + (2 * SIGN_OF_LIFE))
       while now&.seen
         first = now unless lag.over? # it may be told of a sign from before
         raise TwinError.of(now) if now.seen > first.seen
