@@ -284,7 +284,8 @@ func TestTheLargestCluster(t *testing.T) {
 		if _, err := k.order(o); err != nil {
 			t.Fatalf("%v: %v", o.Kind, err)
 		}
-		if _, used := meter.Take(); used.Writes > 10 {
+		// What is left of a cluster is taken away beside that, a few records at a time.
+		if _, used := meter.Take(); used.Writes > 32 {
 			t.Errorf("%v took %d writes", o.Kind, used.Writes)
 		}
 	}

@@ -13,6 +13,9 @@ import (
 // silence is how long the feed may say nothing before it counts as lost.
 const silence = 3 * Heartbeat
 
+// lostPatience is how long somebody waits for a feed that was there and is lost.
+const lostPatience = time.Second
+
 // How long it takes until the feed is begun anew: the first time at once.
 const (
 	firstPause = 50 * time.Millisecond
@@ -132,8 +135,51 @@ func (d *driver) turn(connected bool) {
 		d.connected = connected
 		close(d.turned)
 		d.turned = make(chan struct{})
+		d.feedTurned()
 	}
 	d.tellAll()
+}
+
+// hope is for those who look while the feed is lost: what does not answer the feed does
+// not answer them either, and whoever waits for them is told sooner so.
+type hope struct {
+	ctx  context.Context //nolint:containedctx // it ends when there is none
+	end  context.CancelFunc
+	fade *time.Timer
+}
+
+// feedTurned begins a hope, or has it end soon. Called with mu held.
+func (d *driver) feedTurned() {
+	h := &d.hope
+	if !d.connected {
+		h.fade = time.AfterFunc(lostPatience, h.end)
+		return
+	}
+	d.had = true
+	if h.fade == nil || !h.fade.Stop() {
+		h.ctx, h.end = context.WithCancel(context.Background())
+	}
+}
+
+// hopeNow returns a context that ends when the feed has been lost for a while.
+func (d *driver) hopeNow() context.Context {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.hope.ctx == nil {
+		return context.Background() // it has not begun yet
+	}
+	return d.hope.ctx
+}
+
+// patience is how long somebody waits for the feed. When it has just been lost it mostly
+// comes back at once or not for long, and others may know more.
+func (d *driver) patience() time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.had && !d.connected {
+		return min(d.timeout, lostPatience)
+	}
+	return d.timeout
 }
 
 // bound empties the cache when it is too large. Called with mu held, and never after an
@@ -158,7 +204,7 @@ func (d *driver) settled(ctx context.Context) (snapshot, error) {
 		return snapshot{}, store.ErrClosed
 	default:
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, d.timeout, errSlow)
+	ctx, cancel := context.WithTimeoutCause(ctx, d.patience(), errSlow)
 	defer cancel()
 	for {
 		d.mu.Lock()

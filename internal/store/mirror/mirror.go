@@ -122,6 +122,8 @@ type driver struct {
 	mu        sync.Mutex
 	cache     cache         // guarded by mu, like all that follows
 	connected bool          // the feed runs
+	had       bool          // it has run before
+	hope      hope          // that it comes back
 	committed int64         // the newest revision that this server has made
 	moved     chan struct{} // closed and replaced when the feed has told something
 	turned    chan struct{} // closed and replaced when connected changes

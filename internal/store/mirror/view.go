@@ -127,6 +127,7 @@ func (d *driver) round(ctx context.Context, first *look) (kept *look) {
 func (d *driver) compare(ctx context.Context, t Txn) (*facts, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, 2*d.timeout, errSlow)
 	defer cancel()
+	defer context.AfterFunc(d.hopeNow(), cancel)()
 	for patience := d.timeout / firstTry; ; patience = min(2*patience, 2*d.timeout) {
 		d.counts.looks.Add(1)
 		shown := d.shownNow()
