@@ -123,8 +123,8 @@ func until(ctx context.Context, t *testing.T, ok func() bool) {
 }
 
 // Sixty-three of sixty-four members wait on three servers, spread over them. The busiest is
-// killed, and all wait again within a second, or on a slow machine in no more time than they
-// took to come; the one that comes last completes the cluster.
+// killed, and all wait again, much sooner than by any timeout; the one that comes last completes
+// the cluster.
 func TestAServerIsKilledWhileManyWait(t *testing.T) {
 	const n = 64
 	r := startMany(t, 3, memory.New())
@@ -151,7 +151,7 @@ func TestAServerIsKilledWhileManyWait(t *testing.T) {
 		return all
 	}
 	until(ctx, t, func() bool { return waiting() == n-1 })
-	most := max(time.Second, time.Since(began))
+	most := max(5*time.Second, time.Since(began)) // it takes a tenth of a second where nothing else runs
 	open := r.sessions()
 	busiest := slices.Index(open, slices.Max(open))
 	if open[busiest] > 2*(n-1)/len(open) || slices.Min(open) == 0 {

@@ -163,8 +163,9 @@ func startWaiting(t *testing.T, f *fleet, cluster string, who []comer) *waiting 
 	return w
 }
 
-// lose has a server be lost, and waits until all are at others. It may take as long as the
-// goal says, or, on a slow machine, as they took to come.
+// lose has a server be lost, waits until all are at others, and prints how long it took. A
+// machine with other work may be some times slower than the goal; what goes on by no
+// more than a timeout of last resort takes longer than that.
 func (w *waiting) lose(t *testing.T, how string, goal time.Duration, lost int, lose func()) {
 	t.Helper()
 	open := w.f.sessions()
@@ -172,7 +173,7 @@ func (w *waiting) lose(t *testing.T, how string, goal time.Duration, lost int, l
 	took := until(t, "all wait elsewhere", func() bool { return w.f.others(lost) >= len(w.members) })
 	t.Logf("%s: %d of %d were at it, and all are elsewhere after %v: %v, then %v",
 		how, open[lost], len(w.members), took.Round(time.Millisecond), open, w.f.sessions())
-	if took > max(goal, w.came) {
+	if took > max(4*goal, w.came) {
 		t.Errorf("%s: all are elsewhere after %v", how, took)
 	}
 }
