@@ -221,11 +221,14 @@ class FakeRegistry:
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        if self._connection is not None:
-            with contextlib.suppress(OSError):
-                self._connection.shutdown(socket.SHUT_RDWR)
-        self._thread.join(10)
-        assert not self._thread.is_alive()
+        for _ in range(200):  # another connection may come just now, and is ended the next time
+            if self._connection is not None:
+                with contextlib.suppress(OSError):
+                    self._connection.shutdown(socket.SHUT_RDWR)
+            self._thread.join(0.1)
+            if not self._thread.is_alive():
+                return
+        raise AssertionError("the fake registry does not end")
 
     def __enter__(self: _Fake) -> _Fake:
         return self
@@ -242,7 +245,10 @@ class FakeRegistry:
 def read_hello(fake: FakeRegistry, connection: socket.socket) -> Hello:
     data = b""
     while len(data) < fake.keys.comms.key_size // 8:
-        data += connection.recv(1 << 16)
+        more = connection.recv(1 << 16)
+        if not more:  # it gave up before it said anything
+            raise ConnectionResetError
+        data += more
     return Hello.decrypt(data, rsa_of(fake.keys.comms))
 
 
