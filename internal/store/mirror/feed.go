@@ -157,7 +157,7 @@ func (d *driver) feedTurned() {
 	}
 	d.had = true
 	if h.fade == nil || !h.fade.Stop() {
-		h.ctx, h.end = context.WithCancel(context.Background())
+		h.ctx, h.end = context.WithCancel(context.Background()) //nolint:gosec // it ends with the feed
 	}
 }
 
