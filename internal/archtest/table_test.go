@@ -138,7 +138,7 @@ var rows = map[string]row{
 		why: "reads code, runs none",
 	},
 	"clients/interop": {
-		tests: []string{".", "client", "identity", "regcred", "xlregtest"},
+		tests: []string{".", "client", "identity", "regcred", "ticket", "xlregtest"},
 		why:   "lets clients in all languages meet, in tests alone",
 	},
 	"internal/bench": {
