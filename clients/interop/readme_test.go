@@ -44,47 +44,51 @@ func TestReadmeGo(t *testing.T) {
 	}
 }
 
-// TestReadme runs the Python and the Ruby program of the README as they stand
-// there. Each is one of two members of the same cluster. A ticket can stand where a
-// program takes a registry, so that those who name the cluster meet those who do not.
+// TestReadme runs the Python and the Ruby program of the README as they stand there, each
+// twice, so that both are the two members of a cluster: an open one, or that of a ticket.
 func TestReadme(t *testing.T) {
 	all := languages(t)
-	owner, err := ticket.NewOwner(xlregtest.Start(t).Target(), "pair", 2, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("XLREG_TICKET", owner.Text())
-	t.Setenv("XLREG_REGISTRY", owner.Text())
-	dir := t.TempDir()
-	programs := map[string][]string{
+	registry := xlregtest.Start(t)
+	t.Setenv("XLREG_REGISTRY", registry.CredFile(t))
+	for name, command := range map[string][]string{
 		"python": all[1].command[:1],
 		"ruby":   all[2].command[:2],
-	}
-	printed := make(map[string]string)
-	var mu sync.Mutex
-	var errs error
-	var wg sync.WaitGroup
-	for name, command := range programs {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(readmeBlock(t, name)), 0o600); err != nil {
+	} {
+		owner, err := ticket.NewOwner(registry.Target(), "pair", 2, 1)
+		if err != nil {
 			t.Fatal(err)
 		}
-		node := "NODE_DIR=" + filepath.Join(dir, "node-"+name)
+		t.Setenv("XLREG_TICKET", owner.Text())
+		printed := runTwice(t, name, command)
+		want := regexp.MustCompile(`^0 [\w-]+ 127\.0\.0\.1:\d+\n1 [\w-]+ 127\.0\.0\.1:\d+\n$`)
+		if !want.MatchString(printed[0]) || printed[0] != printed[1] {
+			t.Errorf("%s printed %q", name, printed)
+		}
+	}
+}
+
+// runTwice runs the README's program in a language as two nodes, and returns what each
+// printed.
+func runTwice(t *testing.T, name string, command []string) (printed [2]string) {
+	t.Helper()
+	dir := t.TempDir()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte(readmeBlock(t, name)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var errs [2]error
+	var wg sync.WaitGroup
+	for i, node := range []string{"node-a", "node-b"} {
 		wg.Go(func() {
-			out, err := run(t.Context(), append([]string{"env", node}, command...), path)
-			mu.Lock()
-			defer mu.Unlock()
-			printed[name], errs = string(out), errors.Join(errs, err)
+			out, err := run(t.Context(), append([]string{"env", "NODE_DIR=" + filepath.Join(dir, node)}, command...), path)
+			printed[i], errs[i] = string(out), err
 		})
 	}
 	wg.Wait()
-	if errs != nil {
-		t.Fatal(errs)
+	if err := errors.Join(errs[:]...); err != nil {
+		t.Fatal(err)
 	}
-	want := regexp.MustCompile(`^0 [\w-]+ 127\.0\.0\.1:\d+\n1 [\w-]+ 127\.0\.0\.1:\d+\n$`)
-	if !want.MatchString(printed["python"]) || printed["ruby"] != printed["python"] {
-		t.Errorf("printed %q", printed)
-	}
+	return printed
 }
 
 // readmeBlock returns the one block of the README in a language.

@@ -20,14 +20,24 @@ class TestReadme < Minitest::Test
 
   def run_block(block, registry)
     Dir.mktmpdir do |folder|
-      plain = { 'XLREG_REGISTRY' => registry.url, 'XLREG_BIN' => Xlreg::TestHelper.program }
+      owner = Xlreg::Ticket.new_owner(registry.url, 'pair', size: 2)
+      other = other_by(owner) if block.include?('XLREG_TICKET')
+      plain = { 'XLREG_REGISTRY' => registry.url, 'XLREG_BIN' => Xlreg::TestHelper.program,
+                'XLREG_TICKET' => owner.invite.text }
       out, status = Open3.capture2e(plain, Gem.ruby, '-w', '-I', File.join(FOLDER, 'lib'), '-e', block, chdir: folder)
       assert_equal 0, status.exitstatus, "#{block}\n#{out}"
+      other&.value
+      assert_equal "m0\n", out if other
       check_printed(out) if block.include?("'web', size: 2")
     end
   end
 
-  # What the first program is said to print, apart from the order of the members and their ports.
+  # Joins as the owner of a cluster.
+  def other_by(owner)
+    Thread.new { Xlreg.form(owner, node: node(0, endpoints: ['127.0.0.1:7001']), timeout: PATIENCE_OF_OTHERS) }
+  end
+
+  # What the example in an open cluster is said to print, apart from the order of the members and their ports.
   def check_printed(out)
     shown = README[/^```text\n(.*?)^```/m, 1]
     assert_equal([like(shown)] * 2, out.scan(/.*\n.*\n/).map { |one| like(one) })

@@ -104,8 +104,8 @@ module Xlreg
       when UsageError then USAGE
       when WaitOver then DEADLINE
       when SignalException then INTERRUPTED
-      when ProgramError then error.status
-      when Error, SystemCallError, ArgumentError then FAILED
+      when Program::EndedError then error.status
+      when Error, DocumentError, NotDeletedError, SystemCallError, ArgumentError then FAILED
       end
     end
 

@@ -51,7 +51,7 @@ module Xlreg
       program.wait
       following.close
       raise following.twin if following.twin
-    rescue ProgramError => e
+    rescue Program::EndedError => e
       following.close
       raise following.twin || e
     end

@@ -64,16 +64,13 @@ module Xlreg
       end
 
       @err.write("Delete the cluster #{ticket.cluster} for good? [y/N] ")
-      raise NotDeletedError unless yes?
+      raise NotDeletedError, 'nothing deleted' unless yes?
     end
 
     def yes? = %w[y yes].include?(@input.gets.to_s.strip.downcase)
 
-    # Nobody wanted it.
-    class NotDeletedError < Error
-      DEFAULT = 'nothing deleted'
-    end
-    private_constant :NotDeletedError
+    # The person at the terminal did not want it.
+    class NotDeletedError < StandardError; end
 
     def ordered(order, text, more = {})
       done = { 'order' => order, 'cluster' => ticket.cluster, **more }

@@ -1,24 +1,23 @@
 # frozen_string_literal: true
 
 module Xlreg
-  # A program that was started has ended badly, or could not be started.
-  # @api private
-  class ProgramError < StandardError
-    # @return [Integer] the exit code that shells give for that
-    attr_reader :status
-
-    # @param text [String]
-    # @param status [Integer]
-    def initialize(text, status)
-      super(text)
-      @status = status
-    end
-  end
-
   # A program that runs in a group of its own, so that signals reach all that it starts. While it runs, the signals that
   # would end this program are passed on to it, and it has some time to end then. It has to be closed.
   # @api private
   class Program
+    # A program that was started has ended badly, or could not be started.
+    class EndedError < StandardError
+      # @return [Integer] the exit code that shells give for that
+      attr_reader :status
+
+      # @param text [String]
+      # @param status [Integer]
+      def initialize(text, status)
+        super(text)
+        @status = status
+      end
+    end
+
     GRACE_SECONDS = 5 # from SIGTERM to SIGKILL
     NOT_FOUND = 127 # the exit codes of shells for what cannot be started
     CANNOT_RUN = 126
@@ -37,15 +36,15 @@ module Xlreg
     # @param environment [Hash{String => String, nil}]
     # @param words [Array<String>] no shell looks at them
     # @param streams [Hash] in, out and err
-    # @raise [ProgramError] it could not be started
+    # @raise [EndedError] it could not be started
     def start(environment, words, **streams)
       @pid = spawn(environment, [words.first, words.first], *words.drop(1), pgroup: true, **streams)
       @waiter = Process.detach(@pid)
       stop(@pending) if @pending
     rescue Errno::ENOENT
-      raise ProgramError.new("#{words.first}: no such program: install it, or give its path", NOT_FOUND)
+      raise EndedError.new("#{words.first}: no such program: install it, or give its path", NOT_FOUND)
     rescue SystemCallError, ArgumentError => e
-      raise ProgramError.new("#{words.first}: #{e.message}", CANNOT_RUN)
+      raise EndedError.new("#{words.first}: #{e.message}", CANNOT_RUN)
     end
 
     # Asks it to end. If it does not, it is killed.
@@ -59,15 +58,15 @@ module Xlreg
     end
 
     # Waits until it has ended.
-    # @raise [ProgramError] it has ended badly
+    # @raise [EndedError] it has ended badly
     def wait
       status = @waiter.value
       return if status.success?
 
       signal = status.termsig
-      raise ProgramError.new("#{@name} was ended by a signal: #{Signal.signame(signal)}", BY_SIGNAL + signal) if signal
+      raise EndedError.new("#{@name} was ended by a signal: #{Signal.signame(signal)}", BY_SIGNAL + signal) if signal
 
-      raise ProgramError.new("#{@name} ended with exit status #{status.exitstatus}", status.exitstatus)
+      raise EndedError.new("#{@name} ended with exit status #{status.exitstatus}", status.exitstatus)
     end
 
     # Kills it if it still runs, and gives the signals back. May be called again.

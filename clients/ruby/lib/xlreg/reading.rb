@@ -5,7 +5,7 @@ module Xlreg
   # @api private
   module Reading
     # A signed roster that does not verify.
-    class DocumentError < Error; end
+    class DocumentError < StandardError; end
 
     private
 
