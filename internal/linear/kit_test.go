@@ -220,7 +220,7 @@ func (k crowd) tryRegistry(t *testing.T, r *registryUnderTest, seed uint64) (*re
 }
 
 // checkTime is how long a history is searched for its order. Those here take seconds.
-const checkTime = 30 * time.Second
+const checkTime = time.Minute
 
 // verdict checks a history against the rules.
 func verdict(r rules, history []porcupine.Operation) porcupine.CheckResult {

@@ -2,6 +2,7 @@ package registry_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/registry"
+	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/memory"
 	"github.com/xlattice/xlreg/internal/store/storetest"
 	"github.com/xlattice/xlreg/keys"
@@ -244,10 +246,25 @@ func TestAKeyWithAWholeClusterOfSeats(t *testing.T) {
 	}
 }
 
+// asked meters what a test asks for, and not what the registry does beside that.
+type asked struct {
+	*storetest.Meter
+	beside store.Store
+	test   context.Context //nolint:containedctx // only compared
+}
+
+func (a asked) Update(ctx context.Context, f func(store.Writer) error) error {
+	if ctx != a.test {
+		return a.beside.Update(ctx, f)
+	}
+	return a.Meter.Update(ctx, f)
+}
+
 // Nothing that happens to the largest cluster is too much for one Update.
 func TestTheLargestCluster(t *testing.T) {
-	meter := storetest.NewMeter(memory.New())
-	w := newWorldOn(t, storetest.Strict(t, meter))
+	data := memory.New()
+	meter := storetest.NewMeter(data)
+	w := newWorldOn(t, storetest.Strict(t, asked{meter, data, t.Context()}))
 	k := w.keyed("c", xlreg.MaxClusterSize)
 	people := make([]*person, xlreg.MaxClusterSize)
 	join := func(p *person, run xlreg.Run) {
@@ -284,8 +301,7 @@ func TestTheLargestCluster(t *testing.T) {
 		if _, err := k.order(o); err != nil {
 			t.Fatalf("%v: %v", o.Kind, err)
 		}
-		// What is left of a cluster is taken away beside that, a few records at a time.
-		if _, used := meter.Take(); used.Writes > 32 {
+		if _, used := meter.Take(); used.Writes == 0 || used.Writes > 10 {
 			t.Errorf("%v took %d writes", o.Kind, used.Writes)
 		}
 	}

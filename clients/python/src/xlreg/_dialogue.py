@@ -12,6 +12,7 @@ from . import limits
 from ._creation import Creation, Joined, check_size, made_up_name
 from ._dial import Dialing, Options, flush, log
 from ._flow import Disconnect, Flow, Limit, Receive
+from ._parts import merge, seats
 from ._record import Registration
 from ._session import ModernSession, Session
 from ._verify import Verifier, check_pinned
@@ -369,8 +370,8 @@ class Dialogue:
             some, whole = yield from self._receive_some(
                 q.new_get(self.protocol, ref, part, waiting), ref, part, limit
             )
-            found = replace(found, members=_merge(found.members, some.members)) if found else some
-            rest &= ~(part if whole or not some.members else _seats(some))
+            found = replace(found, members=merge(found.members, some.members)) if found else some
+            rest &= ~(part if whole or not some.members else seats(some))
             if found.cluster.size:
                 rest &= (1 << found.cluster.size) - 1
             ref, waiting = ClusterRef(found.cluster.id), None
@@ -492,14 +493,3 @@ def in_session(
         raise
     yield from dialogue.close()
     return result
-
-
-def _seats(roster: Roster) -> int:
-    return sum(1 << member.index for member in roster.members)
-
-
-def _merge(members: tuple[Member, ...], later: tuple[Member, ...]) -> tuple[Member, ...]:
-    """Add what a later reply shows. A node that moved in between counts where it was seen last."""
-    ids, names = {x.id for x in later}, {x.name for x in later}
-    kept = [x for x in members if x.id not in ids and x.name not in names]
-    return tuple(sorted([*kept, *later], key=lambda x: x.index))
