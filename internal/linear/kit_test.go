@@ -230,8 +230,9 @@ func verdict(r rules, history []porcupine.Operation) porcupine.CheckResult {
 
 // mustFit fails the test if the history does not fit the rules, and draws it then. Now and
 // then one has so much at a time that its order cannot be found in time; that is no
-// fault, and told by check if there are many of them.
-func (n *counts) mustFit(t *testing.T, rec *recorder, r rules, seed uint64) {
+// fault, and told by check if there are many of them. mustFit reports whether there was a
+// verdict.
+func (n *counts) mustFit(t *testing.T, rec *recorder, r rules, seed uint64) bool {
 	t.Helper()
 	history, start := rec.history(), time.Now()
 	n.histories++
@@ -241,9 +242,11 @@ func (n *counts) mustFit(t *testing.T, rec *recorder, r rules, seed uint64) {
 	case porcupine.Unknown:
 		n.undecided++
 		t.Logf("seed %d: no verdict on %d requests within %v: the history is too long, or one of its parts", seed, len(history), checkTime)
+		return false
 	case porcupine.Illegal:
 		t.Fatalf("seed %d: a history of %d requests is not linearizable: see %s", seed, len(history), draw(t, r, history))
 	}
+	return true
 }
 
 // draw writes a picture of a history into a file that outlives the test.

@@ -39,13 +39,22 @@ func TestDrivers(t *testing.T) {
 	} {
 		t.Run(driver.name, func(t *testing.T) {
 			seed := firstSeed(t)
-			for i := range uint64(rounds(4, 100)) {
+			left := rounds(4, 100) // histories that need a verdict
+			for i := range uint64(2 * left) {
+				if left == 0 {
+					break
+				}
 				rec, to := usual.recordHost(t, driver.open(t), seed+i)
 				n.add(rec)
-				n.mustFit(t, rec, to.rules(), seed+i)
+				if n.mustFit(t, rec, to.rules(), seed+i) {
+					left--
+				}
 				if got := rec.overlaps(); got < len(rec.done)/4 {
 					t.Errorf("seed %d: of %d requests only %d came while others were under way", seed+i, len(rec.done), got)
 				}
+			}
+			if left > 0 {
+				t.Errorf("no verdict on %d histories", left)
 			}
 		})
 	}
