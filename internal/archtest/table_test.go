@@ -168,7 +168,12 @@ var rows = map[string]row{
 		never: []string{"net"},
 		why:   "small help with files",
 	},
+	"internal/admin/api": {
+		never: []string{"net", "os", "sync", "context"},
+		why:   "the words in which a registry is shown and steered; the server, the page and the command line share them",
+	},
 	"internal/admin": {
+		may: []string{"internal/admin/api"},
 		why: "HTTP over whatever keeps the data",
 	},
 	"internal/host": {

@@ -62,6 +62,9 @@ type Config struct {
 	// Server is what the other servers know this one by that share the store; empty if
 	// there are none. It is announced before New, as long as the registry is open.
 	Server records.ServerID
+	// Observe is told what has happened, after it is kept and before whoever caused it is
+	// answered; nil: nobody is. It is called from many goroutines and must not block.
+	Observe func(Event)
 }
 
 // Registry applies the rules to a store. All methods may be called from any
