@@ -59,9 +59,14 @@ func newEntry(c *records.Cluster) (*entry, error) {
 	return e, nil
 }
 
-// createdOf returns when a cluster was made, in milliseconds: its first revision is that
-// time.
-func createdOf(c *records.Cluster) int64 { return int64(c.First & math.MaxInt64) }
+// createdOf returns when a cluster was made, in milliseconds; 0 is unknown, and before all
+// others.
+func createdOf(c *records.Cluster) int64 {
+	if c.Created.IsZero() {
+		return 0
+	}
+	return c.Created.UnixMilli()
+}
 
 func stateOf(c *records.Cluster) uint8 {
 	switch members := c.Taken.Len(); {

@@ -91,7 +91,7 @@ func (w *world) cluster(name string, size int, created time.Time) *records.Clust
 	revision := uint64(created.UnixMilli())   //nolint:gosec // is after 1970
 	return &records.Cluster{
 		Cluster: xlreg.Cluster{ID: xlreg.ClusterID(id), Name: xlreg.Name(name), MaxSize: size, EndpointCount: 1},
-		State:   xlreg.ClusterState{Epoch: 1, Revision: revision}, First: revision,
+		State:   xlreg.ClusterState{Epoch: 1, Revision: revision}, Created: created,
 	}
 }
 

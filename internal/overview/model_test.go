@@ -72,7 +72,7 @@ func state(c *records.Cluster) api.State {
 // them.
 func (m *model) want(q api.ClusterQuery, now time.Time) (all []api.Cluster) {
 	for id, c := range m.here {
-		created := time.UnixMilli(int64(c.First)).UTC() //nolint:gosec // was made from one
+		created := c.Created
 		age := now.Sub(created)
 		shown := hex.EncodeToString([]byte(id))
 		switch {
