@@ -29,6 +29,7 @@ type peerSession struct {
 	nc     net.Conn
 	from   guard.Source
 	begun  time.Time
+	shown  *openSession // what others may see of it
 
 	conn  session.Conn // nil before the handshake has ended
 	peer  session.Peer
@@ -92,6 +93,7 @@ func (p *peerSession) start(e ends, hello time.Duration) (*wait, error) {
 		Protocol: p.peer.Protocol, Salt: p.peer.Salt,
 		SigKey: p.peer.SigKey, Certificate: p.peer.Certificate, Turn: p.turn,
 	}
+	p.shown.known(p.peer.Protocol)
 	p.server.counters.sessions[p.peer.Protocol].Add(1)
 	return p.run(e)
 }
@@ -104,6 +106,7 @@ func (s *Server) greet(ctx context.Context, nc net.Conn, hello time.Duration) (s
 // end closes the connection and says in the log why.
 func (p *peerSession) end(e ends, err error) {
 	defer p.server.admission.Leave(p.from)
+	defer p.server.open.leave(p.shown)
 	if p.conn == nil {
 		_ = p.nc.Close()
 		p.server.counters.failed.Add(1)
@@ -115,7 +118,7 @@ func (p *peerSession) end(e ends, err error) {
 		return
 	}
 	_ = p.conn.Close()
-	if e.stop.Err() == nil { // the seats of those whom a stopping server leaves are theirs still
+	if p.server.drain.waits().Err() == nil { // the seats of those whom a server sends away are theirs still
 		p.server.registry.End(e.hard, &p.rules)
 	}
 	p.logEnd(err)
@@ -133,6 +136,7 @@ func (p *peerSession) run(e ends) (*wait, error) {
 			return nil, p.failed(e.hard, err)
 		}
 		p.requests++
+		p.shown.requests.Add(1)
 		p.server.counters.request(m.Op())
 		reply, w, err := p.dispatch(e, m)
 		if w != nil {
