@@ -66,6 +66,7 @@ type Server struct {
 	turns     *guard.Turns
 	refuser   *refuser
 	refusals  *refusalLog
+	omitted   omissions
 	rosters   rosterCache
 	sessions  sync.WaitGroup // the goroutines of connections
 	counters  counters
@@ -197,7 +198,7 @@ func (s *Server) accept(e ends, l net.Listener) error {
 // is cheap enough.
 func (s *Server) refuse(e ends, nc net.Conn, from guard.Source) {
 	s.counters.refused.Add(1)
-	s.refusals.note("connection refused", addrOf(nc), slog.String("reason", "too many connections"))
+	s.tellRefused(nc, from)
 	if !s.refuser.enter(from) {
 		_ = nc.Close()
 		return
