@@ -114,6 +114,9 @@ func (r *Registry) formed(by Actor, c *records.Cluster, now time.Time) {
 	r.observe(e)
 }
 
+// Observed reports whether anybody is told of events.
+func (r *Registry) Observed() bool { return r.observe != nil }
+
 // Refusal is a request or a connection that was refused; see Event.
 type Refusal struct {
 	Request, Limit string

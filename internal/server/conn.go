@@ -90,7 +90,7 @@ func (p *peerSession) start(e ends, hello time.Duration) (*wait, error) {
 	}
 	p.conn, p.peer = conn, conn.Peer()
 	p.rules = registry.Session{
-		Protocol: p.peer.Protocol, Salt: p.peer.Salt,
+		Protocol: p.peer.Protocol, Salt: p.peer.Salt, From: p.nc.RemoteAddr().String(),
 		SigKey: p.peer.SigKey, Certificate: p.peer.Certificate, Turn: p.turn,
 	}
 	p.shown.known(p.peer.Protocol)
@@ -209,7 +209,9 @@ func (p *peerSession) logError(ctx context.Context, op wire.Op, err error) {
 // sendError refuses a request, and returns err if that ends the session.
 func (p *peerSession) sendError(hard context.Context, op wire.Op, err error) error {
 	p.logError(hard, op, err)
-	if sendErr := p.send(hard, wire.NewError(err)); sendErr != nil {
+	told := wire.NewError(err)
+	p.tellRefused(op, err, told)
+	if sendErr := p.send(hard, told); sendErr != nil {
 		return sendErr
 	}
 	if kind, _ := xlreg.KindOf(err); kind.EndsSession(p.peer.Protocol) {
@@ -225,7 +227,9 @@ func (p *peerSession) failed(hard context.Context, err error) error {
 		err = fmt.Errorf("%w: %w", xlreg.Errorf(xlreg.ErrProtocol, "message not complete"), err)
 	}
 	if errors.Is(err, xlreg.ErrProtocol) {
-		_ = p.send(hard, wire.NewError(err))
+		told := wire.NewError(err)
+		p.tellRefused(0, err, told)
+		_ = p.send(hard, told)
 		p.finish(hard)
 	}
 	return err

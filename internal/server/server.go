@@ -68,6 +68,7 @@ type Server struct {
 	turns     *guard.Turns
 	refuser   *refuser
 	refusals  *refusalLog
+	omitted   omissions
 	rosters   rosterCache
 	sessions  sync.WaitGroup // the goroutines of connections
 	counters  counters
@@ -199,7 +200,7 @@ func (s *Server) accept(open context.Context, e ends, l net.Listener) error {
 // is cheap enough.
 func (s *Server) refuse(e ends, nc net.Conn, from guard.Source) {
 	s.counters.refused.Add(1)
-	s.refusals.note("connection refused", addrOf(nc), slog.String("reason", "too many connections"))
+	s.tellRefused(nc, from)
 	if !s.refuser.enter(from) {
 		_ = nc.Close()
 		return
