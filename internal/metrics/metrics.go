@@ -24,8 +24,8 @@ import (
 // Metrics are the metrics of one registry.
 type Metrics struct {
 	gatherer *prometheus.Registry
-	events   map[registry.EventKind]prometheus.Counter
-	formed   []prometheus.Observer // by class of size
+	events   map[registry.EventKind]prometheus.Counter // but for EventRefused: those are counted by the collector
+	formed   []prometheus.Observer                     // by class of size
 	views    transactions
 	updates  transactions
 }
@@ -35,15 +35,6 @@ type transactions struct {
 	took                prometheus.Observer
 	kept, failed, lost  prometheus.Counter
 	refused, conflicted prometheus.Counter
-}
-
-// eventNames are the values of the label event. Those of EventRefused are counted by the
-// collector, since not each of them is an event.
-var eventNames = map[registry.EventKind]string{
-	registry.EventCreated: "created", registry.EventJoined: "joined", registry.EventRejoined: "rejoined",
-	registry.EventTookOver: "took_over", registry.EventLeft: "left", registry.EventLapsed: "lapsed",
-	registry.EventDisconnected: "disconnected", registry.EventEvicted: "evicted", registry.EventFormed: "formed",
-	registry.EventOrdered: "ordered", registry.EventDeleted: "deleted", registry.EventForgotten: "forgotten",
 }
 
 // class is a class of cluster sizes.
@@ -86,8 +77,10 @@ func (m *Metrics) registerEvents() {
 		Buckets: formationBuckets,
 	}, []string{"size"})
 	m.gatherer.MustRegister(events, formed)
-	for kind, name := range eventNames {
-		m.events[kind] = events.WithLabelValues(name)
+	for _, kind := range registry.EventKinds() {
+		if kind != registry.EventRefused {
+			m.events[kind] = events.WithLabelValues(kind.String())
+		}
 	}
 	for _, c := range classes {
 		m.formed = append(m.formed, formed.WithLabelValues(c.name))
@@ -96,7 +89,7 @@ func (m *Metrics) registerEvents() {
 
 func (m *Metrics) registerTransactions() {
 	took := prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "xlreg_store_transaction_seconds", Help: "Time that transactions took, those of one commit each its own.",
+		Name: "xlreg_store_transaction_seconds", Help: "Time that transactions took, including the wait for a commit that several share.",
 		Buckets: transactionBuckets,
 	}, []string{"kind"})
 	ended := prometheus.NewCounterVec(prometheus.CounterOpts{

@@ -49,6 +49,7 @@ type Event struct {
 	Request string // what was refused: the name of an op, or "connection"
 	Limit   string // by which limit, as the flag that sets it is called; empty: by none
 	Err     error  // why it was refused, as the peer was told
+	Omitted int    // connections refused by this limit since the last event of that
 }
 
 // Actor is who caused an event. The zero value is the registry itself.
