@@ -21,6 +21,7 @@ import (
 	"github.com/xlattice/xlreg/internal/registry"
 	"github.com/xlattice/xlreg/internal/server"
 	"github.com/xlattice/xlreg/internal/store"
+	"github.com/xlattice/xlreg/internal/store/metered"
 	"github.com/xlattice/xlreg/keys"
 )
 
@@ -48,6 +49,9 @@ type Config struct {
 	// ProxyFrom are the networks of load balancers, which say by version 2 of the PROXY
 	// protocol for whom they connect. They have to, and nobody else is believed.
 	ProxyFrom []netip.Prefix
+
+	// ObserveStore is told how each transaction of the rules went; nil: nobody is.
+	ObserveStore func(metered.Transaction)
 
 	// OwnProcess says that the process is this registry and nothing else, so that
 	// the Host may look after its memory.
@@ -93,7 +97,7 @@ func (h *Host) open(cfg *Config, id xlreg.NodeID) (err error) {
 		}
 	}
 	h.registry, err = registry.New(registry.Config{
-		Store: cfg.Store, Self: id, IDLen: cfg.IDLen, MaxWait: cfg.MaxWait, Logger: log, Admit: cfg.Admit,
+		Store: cfg.metered(), Self: id, IDLen: cfg.IDLen, MaxWait: cfg.MaxWait, Logger: log, Admit: cfg.Admit,
 		Clock: cfg.clock(), Bounds: cfg.bounds(), Server: h.fleet.id,
 	})
 	if err != nil {
@@ -124,6 +128,14 @@ func (h *Host) open(cfg *Config, id xlreg.NodeID) (err error) {
 		Protocols: cfg.Protocols, Limits: cfg.Limits, Logger: log, Now: cfg.Now,
 	})
 	return err
+}
+
+// metered returns the store as the rules see it.
+func (cfg *Config) metered() store.Store {
+	if cfg.ObserveStore == nil {
+		return cfg.Store
+	}
+	return metered.New(cfg.Store, cfg.ObserveStore)
 }
 
 // bounds returns how much the rules keep at most, and for how long.

@@ -118,6 +118,7 @@ func (p *peerSession) end(e ends, err error) {
 		return
 	}
 	_ = p.conn.Close()
+	p.server.counters.ended[p.peer.Protocol][endOf(err)].Add(1)
 	if p.server.drain.waits().Err() == nil { // the seats of those whom a server sends away are theirs still
 		p.server.registry.End(e.hard, &p.rules)
 	}
@@ -208,6 +209,7 @@ func (p *peerSession) logError(ctx context.Context, op wire.Op, err error) {
 
 // sendError refuses a request, and returns err if that ends the session.
 func (p *peerSession) sendError(hard context.Context, op wire.Op, err error) error {
+	p.server.counters.refuse(op, err)
 	p.logError(hard, op, err)
 	told := wire.NewError(err)
 	p.tellRefused(op, err, told)

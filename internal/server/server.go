@@ -135,6 +135,7 @@ func (s *Server) Stats() Stats {
 	stats := s.counters.snapshot()
 	stats.Open = s.admission.Open()
 	stats.Waiting = s.registry.Waiting()
+	stats.Turns = s.turns.Waiting()
 	return stats
 }
 
