@@ -197,8 +197,8 @@ var rows = map[string]row{
 		why: "HTTP over whatever keeps the data",
 	},
 	"internal/host": {
-		may:   []string{".", "identity", "internal/guard", "internal/records", "internal/registry", "internal/server", "internal/session", "internal/store", "internal/store/metered", "keys"},
-		tests: []string{"client", "internal/store/bolt", "internal/store/memory", "internal/wire", "regcred"},
+		may:   []string{".", "identity", "internal/admin/api", "internal/guard", "internal/overview", "internal/records", "internal/registry", "internal/server", "internal/session", "internal/store", "internal/store/metered", "internal/wire", "keys", "regcred"},
+		tests: []string{"client", "internal/admin", "internal/store/bolt", "internal/store/memory", "internal/store/mirror", "internal/store/mirror/mirrortest"},
 		why:   "puts a server together, over whatever store it was given",
 	},
 	"internal/archtest": {

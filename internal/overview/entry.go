@@ -127,6 +127,15 @@ func (e *entry) brief() api.Cluster {
 	return c
 }
 
+// Brief returns a cluster as people are shown it, but for what only an Overview knows.
+func Brief(c *records.Cluster) (api.Cluster, error) {
+	e, err := newEntry(c)
+	if err != nil {
+		return api.Cluster{}, err
+	}
+	return e.brief(), nil
+}
+
 // moment returns a time in milliseconds as people are shown it; nil if it is unknown.
 func moment(millis int64) *time.Time {
 	if millis == 0 {

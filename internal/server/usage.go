@@ -16,9 +16,9 @@ func (s *Server) Limits() []Limit {
 	now, l := s.now(), &s.limits
 	open, loopback, others := s.admission.Usage()
 	limits := []Limit{
-		{Name: "max-connections", Value: l.Connections, Unit: "connections", Used: open},
-		used("max-connections-per-address", l.ConnectionsPerAddress, "connections", others),
-		used("max-connections-loopback", l.ConnectionsLoopback, "connections", loopback),
+		{Name: guard.MaxConnections, Value: l.Connections, Unit: "connections", Used: open},
+		used(guard.MaxConnectionsPerAddress, l.ConnectionsPerAddress, "connections", others),
+		used(guard.MaxConnectionsLoopback, l.ConnectionsLoopback, "connections", loopback),
 	}
 	_, newNodes, nodes := s.meters.nodes.Usage(now)
 	_, newClusters, clusters := s.meters.clusters.Usage(now)
@@ -26,19 +26,19 @@ func (s *Server) Limits() []Limit {
 		newNodes = newClusters // one limit for both
 	}
 	limits = append(limits,
-		used("new-nodes-per-minute", l.NodesPerMinute, "nodes/min", nodes),
-		used("new-clusters-per-minute", l.ClustersPerMinute, "clusters/min", clusters),
-		used("new-per-minute-loopback", l.LoopbackPerMinute, "nodes or clusters/min", newNodes))
+		used(guard.NewNodesPerMinute, l.NodesPerMinute, "nodes/min", nodes),
+		used(guard.NewClustersPerMinute, l.ClustersPerMinute, "clusters/min", clusters),
+		used(guard.NewPerMinuteLoopback, l.LoopbackPerMinute, "nodes or clusters/min", newNodes))
 	total, loopback, others := s.meters.writes.Usage(now)
 	limits = append(limits,
-		used("writes-per-minute", l.WritesPerMinute, "writes/min", others),
-		used("writes-per-minute-loopback", l.WritesPerMinuteLoopback, "writes/min", loopback),
-		Limit{Name: "writes-per-minute-total", Value: l.WritesPerMinuteTotal, Unit: "writes/min", Used: total})
+		used(guard.WritesPerMinute, l.WritesPerMinute, "writes/min", others),
+		used(guard.WritesPerMinuteLoopback, l.WritesPerMinuteLoopback, "writes/min", loopback),
+		Limit{Name: guard.WritesPerMinuteTotal, Value: l.WritesPerMinuteTotal, Unit: "writes/min", Used: total})
 	_, loopback, others = s.meters.reads.Usage(now)
 	others.Used, loopback.Used = toMiB(others.Used), toMiB(loopback.Used)
 	return append(limits,
-		used("read-mib-per-minute", l.ReadMiBPerMinute, "MiB/min", others),
-		used("read-mib-per-minute-loopback", l.ReadMiBPerMinuteLoopback, "MiB/min", loopback))
+		used(guard.ReadMiBPerMinute, l.ReadMiBPerMinute, "MiB/min", others),
+		used(guard.ReadMiBPerMinuteLoopback, l.ReadMiBPerMinuteLoopback, "MiB/min", loopback))
 }
 
 // toMiB rounds up, so that whoever has read something is named.
