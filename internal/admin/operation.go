@@ -53,7 +53,30 @@ func (s *Server) operations(mux *http.ServeMux) *huma.OpenAPI {
 		s.nodeOperations(a)
 		s.eventOperations(a)
 	}
+	loosen(document)
 	return document
+}
+
+// loosen makes the description say what holds in later versions, too: answers may have
+// more in them, requests may not; and a list is never null.
+func loosen(document *huma.OpenAPI) {
+	asked := make(map[*huma.Schema]bool)
+	schemas := document.Components.Schemas
+	for _, path := range document.Paths {
+		for _, op := range []*huma.Operation{path.Put, path.Post} {
+			if op != nil && op.RequestBody != nil {
+				asked[schemas.SchemaFromRef(op.RequestBody.Content["application/json"].Schema.Ref)] = true
+			}
+		}
+	}
+	for _, schema := range schemas.Map() {
+		if !asked[schema] {
+			schema.AdditionalProperties = nil
+		}
+		for _, property := range schema.Properties {
+			property.Nullable = property.Nullable && property.Type != huma.TypeArray
+		}
+	}
 }
 
 // operation is what all operations have in common.
