@@ -138,7 +138,7 @@ var rows = map[string]row{
 	},
 	"internal/registry": {
 		may:   []string{".", "internal/records", "internal/store", "keys"},
-		tests: []string{"internal/store/etcd", "internal/store/etcd/etcdtest", "internal/store/memory", "internal/store/mirror", "internal/store/mirror/mirrortest", "internal/store/postgres", "internal/store/postgres/postgrestest", "internal/store/storetest"},
+		tests: []string{"internal/store/bolt", "internal/store/etcd", "internal/store/etcd/etcdtest", "internal/store/group", "internal/store/memory", "internal/store/mirror", "internal/store/mirror/mirrortest", "internal/store/postgres", "internal/store/postgres/postgrestest", "internal/store/storetest", "internal/store/storetest/optimistic"},
 		never: []string{"net", "os"},
 		why:   "the rules know no network and no driver",
 	},
