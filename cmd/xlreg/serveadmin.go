@@ -83,7 +83,7 @@ func openAdmin(ctx context.Context, cfg *serveConfig, h *host.Host, st store.Sto
 	}
 	side.port = port
 	c := adminConfig(cfg, st, tokens, seen)
-	registry := steward{h, cert}
+	registry := steward{h, cert, storeKind(cfg)}
 	c.Steward = registry
 	if side.server, err = admin.New(c); err == nil {
 		err = seen.attach(registry, st)
