@@ -136,7 +136,14 @@ func (m *model) check() {
 			m.w.t.Fatalf("%+v finds\n%+v, want\n%+v", q, got, want)
 		}
 	}
-	for s, n := range m.w.Counts() {
+	counts, members := m.w.Counts()
+	for _, c := range m.here {
+		members -= c.Taken.Len()
+	}
+	if members != 0 {
+		m.w.t.Fatalf("%d members too many", members)
+	}
+	for s, n := range counts {
 		if want := len(m.want(api.ClusterQuery{State: s}, start)); n != want {
 			m.w.t.Fatalf("%d clusters are %s, want %d", n, s, want)
 		}
@@ -262,8 +269,8 @@ func TestOverviewOfWhatIsThere(t *testing.T) {
 	if err := w.Wait(t.Context(), old, time.Hour); err != nil {
 		t.Errorf("a revision of the run before: %v", err)
 	}
-	if got := w.Counts()[api.StateForming]; got != 1 {
-		t.Errorf("%d are forming", got)
+	if got, members := w.Counts(); got[api.StateForming] != 1 || members != 2 {
+		t.Errorf("there are %v, with %d members", got, members)
 	}
 }
 
@@ -271,7 +278,7 @@ func TestOverviewOfWhatIsThere(t *testing.T) {
 func TestOverviewIsLazy(t *testing.T) {
 	w := newWorld(t, func(cfg *overview.Config) { cfg.Lazy = true })
 	c := w.add(w.cluster("c", 2, start))
-	if w.Counts() != nil || w.has(c) {
+	if counts, _ := w.Counts(); counts != nil || w.has(c) {
 		t.Error("the clusters are known already")
 	}
 	page, err := w.List(t.Context(), api.ClusterQuery{})

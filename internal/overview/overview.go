@@ -80,21 +80,21 @@ func New(cfg Config) *Overview {
 // Close ends the watch and whatever follows it. It may be called again.
 func (o *Overview) Close() { o.close() }
 
-// Counts returns how many clusters there are in each state; nil while that is not known.
-// It makes nobody read them.
-func (o *Overview) Counts() map[api.State]int {
+// Counts returns how many clusters there are in each state, and how many members all of
+// them have; nil while that is not known. It makes nobody read them.
+func (o *Overview) Counts() (clusters map[api.State]int, members int) {
 	select {
 	case <-o.loaded:
 	default:
-		return nil
+		return nil, 0
 	}
-	counts := make(map[api.State]int)
+	clusters = make(map[api.State]int, states)
 	o.mu.RLock()
 	defer o.mu.RUnlock()
 	for i, s := range stateNames {
-		counts[s] = o.clusters.in[i].len()
+		clusters[s] = o.clusters.in[i].len()
 	}
-	return counts
+	return clusters, o.clusters.members
 }
 
 // Cluster returns one cluster in brief, if it is known.
