@@ -209,8 +209,8 @@ var rows = map[string]row{
 		why:   "lets clients in all languages meet, in tests alone",
 	},
 	"internal/bench": {
-		may:   []string{".", "client", "identity", "internal/child", "internal/guard", "internal/host", "internal/session", "internal/store", "internal/store/bolt", "internal/store/etcd", "internal/store/memory", "internal/store/mirror", "internal/store/postgres", "internal/wire", "keys", "regcred"},
-		tests: []string{"internal/records", "internal/store/etcd/etcdtest", "internal/store/postgres/postgrestest"},
+		may:   []string{".", "client", "identity", "internal/admin/api", "internal/child", "internal/guard", "internal/host", "internal/records", "internal/session", "internal/store", "internal/store/bolt", "internal/store/etcd", "internal/store/memory", "internal/store/mirror", "internal/store/postgres", "internal/wire", "keys", "regcred"},
+		tests: []string{"internal/store/etcd/etcdtest", "internal/store/postgres/postgrestest"},
 		why:   "measures the whole: client, server and stores",
 	},
 	"internal/child": {
