@@ -96,8 +96,8 @@ func (h *Host) Registry() api.Registry {
 	totals, stats := h.registry.Totals(), h.server.Stats()
 	about.Nodes, about.Clusters, about.Bytes = totals.Nodes, totals.Clusters, totals.Bytes
 	about.Sessions, about.Waiting = stats.Open, stats.Waiting
-	about.ByState, about.Members = h.overview.Counts()
-	about.Revision = h.overview.Revision()
+	about.Members = h.overview.Members()
+	about.ByState, about.Revision = h.overview.Counts(), h.overview.Revision()
 	if about.ByState != nil { // then they are counted exactly, whoever made them
 		about.Clusters = 0
 		for _, n := range about.ByState {

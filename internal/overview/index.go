@@ -84,11 +84,10 @@ func (x *index) find(id string) *entry {
 
 // put puts made in the place of was, which is nil for a new cluster.
 func (x *index) put(was, made *entry) {
-	switch {
-	case was == nil:
-	case was.state != made.state || was.created != made.created || was.name() != made.name():
-		x.remove(was)
-	default: // made takes its place everywhere
+	if was != nil && (was.state != made.state || was.created != made.created || was.name() != made.name()) {
+		x.unlist(was)
+	}
+	if was != nil {
 		x.members -= int(was.members)
 	}
 	x.members += int(made.members)
@@ -99,6 +98,10 @@ func (x *index) put(was, made *entry) {
 
 func (x *index) remove(e *entry) {
 	x.members -= int(e.members)
+	x.unlist(e)
+}
+
+func (x *index) unlist(e *entry) {
 	x.byID.Delete(e)
 	x.all.remove(e)
 	x.in[e.state].remove(e)

@@ -80,21 +80,28 @@ func New(cfg Config) *Overview {
 // Close ends the watch and whatever follows it. It may be called again.
 func (o *Overview) Close() { o.close() }
 
-// Counts returns how many clusters there are in each state, and how many members all of
-// them have; nil while that is not known. It makes nobody read them.
-func (o *Overview) Counts() (clusters map[api.State]int, members int) {
+// Counts returns how many clusters there are in each state; nil while that is not known.
+// It makes nobody read them.
+func (o *Overview) Counts() map[api.State]int {
 	select {
 	case <-o.loaded:
 	default:
-		return nil, 0
+		return nil
 	}
-	clusters = make(map[api.State]int, states)
+	counts := make(map[api.State]int)
 	o.mu.RLock()
 	defer o.mu.RUnlock()
 	for i, s := range stateNames {
-		clusters[s] = o.clusters.in[i].len()
+		counts[s] = o.clusters.in[i].len()
 	}
-	return clusters, o.clusters.members
+	return counts
+}
+
+// Members returns how many members all clusters have together, as far as they are known.
+func (o *Overview) Members() int {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return o.clusters.members
 }
 
 // Cluster returns one cluster in brief, if it is known.
