@@ -214,7 +214,7 @@ var rows = map[string]row{
 		why:   "lets clients in all languages meet, in tests alone",
 	},
 	"internal/bench": {
-		may:   []string{".", "client", "identity", "internal/audit", "internal/child", "internal/guard", "internal/host", "internal/metrics", "internal/registry", "internal/session", "internal/store", "internal/store/bolt", "internal/store/etcd", "internal/store/memory", "internal/store/mirror", "internal/store/postgres", "internal/wire", "keys", "regcred"},
+		may:   []string{".", "client", "identity", "internal/admin/api", "internal/audit", "internal/child", "internal/guard", "internal/host", "internal/metrics", "internal/records", "internal/registry", "internal/session", "internal/store", "internal/store/bolt", "internal/store/etcd", "internal/store/memory", "internal/store/mirror", "internal/store/postgres", "internal/wire", "keys", "regcred"},
 		tests: []string{"internal/records", "internal/store/etcd/etcdtest", "internal/store/postgres/postgrestest"},
 		why:   "measures the whole: client, server and stores",
 	},

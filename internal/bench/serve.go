@@ -61,6 +61,8 @@ const (
 	askParked  = "parked"      // clients that wait now
 	askDecrypt = "decrypt"     // of "decrypt N": N, once it has made so many RSA decryptions
 
+	askFollow = "follow" // of "follow N M": N follow M changes a second, from now on
+
 	askSessions  = "sessions"  // begun so far
 	askWrites    = "writes"    // transactions with changes so far; unknown of a store of its own
 	askConflicts = "conflicts" // those of them that did not hold
@@ -99,11 +101,12 @@ func Serve(args []string, in io.Reader, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
+	r := &respondent{host: running.Host, key: node.Keys().Comms, store: st}
 	defer func() { err = errors.Join(err, running.Close()) }()
+	defer r.unfollow()
 	if err := regcred.Write(filepath.Join(args[1], credFile), running.Cred()); err != nil {
 		return err
 	}
-	r := &respondent{host: running.Host, key: node.Keys().Comms, store: st}
 	return r.answerAll(in, out)
 }
 
@@ -156,6 +159,8 @@ type respondent struct {
 	host  *host.Host
 	key   keys.Private
 	store store.Store
+
+	followers *followers // nil: there are none
 }
 
 func (r *respondent) answerAll(in io.Reader, out io.Writer) error {
@@ -204,8 +209,32 @@ func (r *respondent) answer(line string) (int64, error) {
 			return 0, err
 		}
 		return int64(n), decrypt(r.key, n)
+	case askFollow:
+		return 0, r.follow(count)
 	default:
 		return 0, fmt.Errorf("unknown question %q", line)
+	}
+}
+
+// follow puts as many followers in the place of those that there were.
+func (r *respondent) follow(counts string) error {
+	var n, rate int
+	if _, err := fmt.Sscan(counts, &n, &rate); err != nil {
+		return err
+	}
+	r.unfollow()
+	if n == 0 {
+		return nil
+	}
+	var err error
+	r.followers, err = follow(r.host, r.store, n, rate)
+	return err
+}
+
+func (r *respondent) unfollow() {
+	if r.followers != nil {
+		r.followers.close()
+		r.followers = nil
 	}
 }
 

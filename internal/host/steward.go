@@ -98,6 +98,12 @@ func (h *Host) Registry() api.Registry {
 	about.Sessions, about.Waiting = stats.Open, stats.Waiting
 	about.Members = h.overview.Members()
 	about.ByState, about.Revision = h.overview.Counts(), h.overview.Revision()
+	if about.ByState != nil { // then they are counted exactly, whoever made them
+		about.Clusters = 0
+		for _, n := range about.ByState {
+			about.Clusters += n
+		}
+	}
 	about.Formations = h.steward.formations.Snapshot()
 	servers, self := h.registry.Servers()
 	about.Server = string(self)
