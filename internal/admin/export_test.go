@@ -9,5 +9,5 @@ import (
 // Document returns what describes the operations, to walk over.
 func (s *Server) Document() *huma.OpenAPI { return s.operations(http.NewServeMux()) }
 
-// Heartbeat is how often a stream gives a sign of life.
-const Heartbeat = heartbeat
+// Streams returns how many streams and waits are open.
+func (s *Server) Streams() int { return len(s.streams.all) + len(s.streams.reserve) }
