@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
@@ -160,8 +161,18 @@ func (a *adminSide) close() {
 	}
 }
 
-// reload reads anew what may be, and returns what has changed.
-func (a *adminSide) reload() (changed []string, err error) { return a.server.Reload() }
+// storeKind returns what the data are kept in, as people are told.
+func (cfg *serveConfig) storeKind() string {
+	switch scheme, _, _ := strings.Cut(cfg.store, "://"); {
+	case cfg.ephemeral:
+		return "memory"
+	case scheme == "etcd":
+		return scheme
+	case cfg.store != "":
+		return "postgres" // of whose URLs there are two kinds
+	}
+	return "bolt"
+}
 
 // printAdmin says where the page is.
 func (g *globals) printAdmin(side *adminSide) error {
