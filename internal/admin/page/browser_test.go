@@ -94,7 +94,7 @@ func newTab(t *testing.T, browser context.Context, base string) *tab {
 
 // expected are entries about answers that a test asks for.
 func (b *tab) expected(m chromedp.ConsoleMessage) bool {
-	return m.Source == "network" && strings.Contains(m.Text, "401")
+	return m.Source == "network" && (strings.Contains(m.Text, "401") || strings.HasSuffix(m.URL, "/nowhere"))
 }
 
 func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
@@ -195,13 +195,21 @@ func (b *tab) call(f func(ctx context.Context) error) {
 
 // axe looks at the page as it is now. It runs in a world of its own, where the policy of
 // the page does not hold.
-func (b *tab) axe(what string) {
+func (b *tab) axe(what string, rules ...string) {
 	b.t.Helper()
 	script, err := os.ReadFile(axeFile)
 	if err != nil {
 		b.t.Fatalf("%v (make setup installs it)", err)
 	}
-	const run = `axe.run(document, {resultTypes: ["violations"]}).then(r => JSON.stringify(
+	options := map[string]any{"resultTypes": []string{"violations"}}
+	if len(rules) > 0 {
+		options["runOnly"] = rules
+	}
+	how, err := json.Marshal(options)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	run := `axe.run(document, ` + string(how) + `).then(r => JSON.stringify(
 		r.violations.map(v => v.id + ": " + v.help + " " + v.nodes.slice(0, 3).map(n => n.html + " " + n.failureSummary).join(" | "))))`
 	b.call(func(ctx context.Context) error {
 		tree, err := chromedp.Call(ctx, cdppage.GetFrameTree, cdp.Empty{})
@@ -212,7 +220,8 @@ func (b *tab) axe(what string) {
 		if err != nil {
 			return err
 		}
-		_, err = chromedp.Call(ctx, runtime.Evaluate, runtime.EvaluateParams{Expression: string(script) + ";0", ContextID: world.ExecutionContextID})
+		load := `globalThis.axe ? 0 : (() => {` + string(script) + `})(), 0`
+		_, err = chromedp.Call(ctx, runtime.Evaluate, runtime.EvaluateParams{Expression: load, ContextID: world.ExecutionContextID})
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -81,6 +82,10 @@ func headRow(d api.ClusterDetail, now time.Time) row {
 	r.Fields["epoch"], r.Fields["revision"] = countText(d.Epoch), strconv.FormatUint(d.Revision, 10)
 	r.Fields["etag"] = fmt.Sprintf(`"%d.%d"`, d.Epoch, d.Revision) // as the API has it
 	r.Fields["orders"], r.Fields["waiting"] = countText(d.Orders), countText(d.Waiting)
+	if r.Fields["noteclass"] == "note" {
+		r.Fields["note"] = "" // the page says all that in other places
+	}
+	r.Fields["formed"] = cmp.Or(r.Fields["formed"], "not yet")
 	r.Fields["points"], r.Fields["end"] = joins(d, now)
 	return r
 }
@@ -134,7 +139,7 @@ func seatFields(d api.ClusterDetail, m api.Member, now time.Time) map[string]str
 		"index": strconv.Itoa(m.Index), "class": "seat taken", "state": "in", "name": m.Name,
 		"node": m.Node, "nodeshort": short(m.Node), "key": m.Key, "keyshort": short(m.Key), "kind": m.KeyKind,
 		"endpoints": some(m.Endpoints, 4), "labels": labelText(m.Labels, slices.Sorted(maps.Keys(m.Labels))),
-		"joined": stamp(m.Joined), "after": "", "seen": stamp(m.Seen), "due": stamp(m.Due), "lease": "",
+		"joined": stamp(m.Joined), "after": "", "seen": stamp(m.Seen), "due": stamp(m.Due), "lease": "none",
 	}
 	if m.Joined != nil && d.Created != nil {
 		f["after"] = "+" + spanText(max(0, m.Joined.Sub(*d.Created).Milliseconds()))

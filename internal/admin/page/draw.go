@@ -13,15 +13,16 @@ import (
 const (
 	fullRing  = 360.0
 	mostSeats = 64 // of a ring that shows each; a larger one shows the fraction
+	miniSeats = 10 // the same for a ring as small as a letter
 )
 
 // ringDashes returns the dash pattern of a ring of size seats that paints some of them,
-// in ascending order.
-func ringDashes(size int, seats []int) string {
+// in ascending order, each of them unless there are more than most.
+func ringDashes(size, most int, seats []int) string {
 	if size <= 0 || len(seats) == 0 {
 		return "0 360"
 	}
-	if size > mostSeats {
+	if size > most {
 		n := fullRing * float64(min(len(seats), size)) / float64(size)
 		return degrees(n) + " " + degrees(fullRing-n)
 	}
@@ -41,9 +42,7 @@ func ringDashes(size int, seats []int) string {
 }
 
 // trackDashes is the pattern of all seats.
-func trackDashes(size int) string {
-	return ringDashes(size, upTo(size))
-}
+func trackDashes(size, most int) string { return ringDashes(size, most, upTo(size)) }
 
 func upTo(size int) []int {
 	all := make([]int, size)

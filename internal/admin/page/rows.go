@@ -20,7 +20,6 @@ func clusterFields(c api.Cluster) map[string]string {
 		"state": string(c.State), "class": "state " + string(c.State),
 		"count": strconv.Itoa(c.Members),
 		"members":  countText(c.Members) + " of " + countText(c.Size),
-		"track":    trackDashes(c.Size), "taken": ringDashes(c.Size, c.Taken), "late": ringDashes(c.Size, nil),
 		"created": stamp(c.Created), "owner": "open", "formed": "",
 	}
 	if c.Owner != "" {
@@ -32,13 +31,22 @@ func clusterFields(c api.Cluster) map[string]string {
 	return f
 }
 
-func clusterRow(c api.Cluster) row { return row{Key: c.ID, Fields: clusterFields(c)} }
+// ring draws the seats of a cluster.
+func ring(f map[string]string, c api.Cluster, most int, late []int) {
+	f["track"], f["taken"], f["late"] = trackDashes(c.Size, most), ringDashes(c.Size, most, c.Taken), ringDashes(c.Size, most, late)
+}
+
+func clusterRow(c api.Cluster) row {
+	f := clusterFields(c)
+	ring(f, c, miniSeats, nil)
+	return row{Key: c.ID, Fields: f}
+}
 
 // goneRow is a cluster that has been deleted.
 func goneRow(was row) row {
 	f := maps.Clone(was.Fields)
 	f["state"], f["class"] = stateGone, "state "+stateGone
-	f["who"], f["missing"], f["since"], f["unseen"] = "", "deleted", "", ""
+	f["who"], f["missing"], f["since"], f["note"], f["noteclass"] = "", "deleted", "", "", "note"
 	f["taken"], f["late"] = "0 360", "0 360"
 	return row{Key: was.Key, Fields: f}
 }
@@ -54,7 +62,11 @@ func cardRow(key string, d api.ClusterDetail, now time.Time) row {
 	f["who"] = some(names, named)
 	f["missing"], f["since"] = missingText(d.Cluster)
 	late, unseen := lateSeats(d.Seats, now)
-	f["late"], f["unseen"] = ringDashes(d.Size, late), unseen
+	ring(f, d.Cluster, mostSeats, late)
+	f["note"], f["noteclass"] = unseen, "note lost"
+	if unseen == "" {
+		f["note"], f["noteclass"] = f["owner"]+", epoch "+countText(d.Epoch), "note"
+	}
 	return row{Key: key, Fields: f}
 }
 
