@@ -2,8 +2,8 @@ package registry
 
 import "github.com/xlattice/xlreg/internal/records"
 
-// Totals returns what is kept, when that has been counted.
-func (r *Registry) Totals() records.Totals {
+// Counted returns what is kept, when that has been counted.
+func (r *Registry) Counted() records.Totals {
 	<-r.counted
 	return r.totals.get()
 }

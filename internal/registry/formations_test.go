@@ -51,7 +51,7 @@ func newFleet(t *testing.T, open func() *mirror.Store) *fleet {
 				t.Error(err)
 			}
 		})
-		r.Totals() // so that what follows is counted alone
+		r.Counted() // so that what follows is counted alone
 		f.stores, f.registries = append(f.stores, s), append(f.registries, r)
 	}
 	return f
