@@ -5,13 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/datadir"
 	"github.com/xlattice/xlreg/internal/admin"
+	"github.com/xlattice/xlreg/internal/admin/api"
+	"github.com/xlattice/xlreg/internal/admin/page"
 	"github.com/xlattice/xlreg/internal/host"
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/bolt"
@@ -77,7 +81,7 @@ func openAdmin(ctx context.Context, cfg *serveConfig, h *host.Host, st store.Sto
 	if err != nil {
 		cfg.log.Warn("the admin tokens cannot be read: there are none until that is mended", "err", err)
 	}
-	side.server, err = admin.New(adminConfig(cfg, h, st, tokens))
+	side.server, err = admin.New(adminConfig(ctx, cfg, h, st, tokens))
 	if err != nil {
 		return nil, err
 	}
@@ -91,9 +95,23 @@ func openAdmin(ctx context.Context, cfg *serveConfig, h *host.Host, st store.Sto
 	return side, nil
 }
 
-func adminConfig(cfg *serveConfig, h *host.Host, st store.Store, tokens *admin.Tokens) admin.Config {
+// mayStill reports whether a visitor may go on: one without a token always, one with a
+// token until it is revoked.
+func mayStill(tokens *admin.Tokens, v admin.Visitor) bool {
+	if !v.ByToken {
+		return true
+	}
+	return slices.ContainsFunc(tokens.List(), func(t api.Token) bool { return t.Name == v.Name })
+}
+
+func adminConfig(ctx context.Context, cfg *serveConfig, h *host.Host, st store.Store, tokens *admin.Tokens) admin.Config {
 	c := admin.Config{Logger: cfg.log, Tokens: tokens, Admins: cfg.admin.admins, Hosts: cfg.admin.hosts}
-	c.Steward, _ = any(h).(admin.Steward)
+	c.Steward = steward{h}
+	c.Page = page.New(page.Config{
+		Source: h, Logger: cfg.log, Done: ctx.Done(),
+		MayRead:   func(r *http.Request) bool { return mayStill(tokens, admin.VisitorOf(r.Context())) },
+		MayChange: func(r *http.Request) bool { return admin.VisitorOf(r.Context()).Changes },
+	})
 	if disk, ok := st.(*bolt.Store); ok {
 		c.Keeper = disk
 	}
