@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,6 +19,7 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
+	"github.com/xlattice/xlreg/internal/admin"
 	"github.com/xlattice/xlreg/internal/admin/admintest"
 	"github.com/xlattice/xlreg/internal/admin/page"
 )
@@ -92,7 +92,7 @@ func newTab(t *testing.T, browser context.Context, base string) *tab {
 	return b
 }
 
-// expected are entries about answers that a test asks for.
+// expected are entries about refusals that a test asks for.
 func (b *tab) expected(m chromedp.ConsoleMessage) bool {
 	return m.Source == "network" && (strings.Contains(m.Text, "401") || strings.HasSuffix(m.URL, "/nowhere"))
 }
@@ -246,20 +246,39 @@ func (b *tab) axe(what string, rules ...string) {
 	})
 }
 
-// serve shows a registry on loopback.
-func serve(t *testing.T, r *admintest.Registry, more ...func(*page.Config)) string {
+// serve shows a registry on loopback, with an admin side that knows the token returned.
+func serve(t *testing.T, r *admintest.Registry) (base, token string) {
 	t.Helper()
-	done := make(chan struct{})
-	cfg := page.Config{Source: r, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)), Done: done}
-	for _, f := range more {
-		f(&cfg)
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	tokens, err := admin.OpenTokens(filepath.Join(t.TempDir(), admin.TokensFile), log)
+	if err != nil {
+		t.Fatal(err)
 	}
-	mux := http.NewServeMux()
-	mux.Handle("/", page.New(cfg))
-	s := httptest.NewServer(mux)
-	t.Cleanup(func() {
-		close(done)
-		s.Close()
+	if token, err = tokens.First(); err != nil {
+		t.Fatal(err)
+	}
+	l, err := admin.ListenTCP(t.Context(), "127.0.0.1:0", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	s, err := admin.New(admin.Config{
+		Steward: r, Tokens: tokens, Logger: log,
+		Page: page.New(page.Config{
+			Source: r, Logger: log, Done: ctx.Done(),
+			MayChange: func(r *http.Request) bool { return admin.VisitorOf(r.Context()).Changes },
+		}),
 	})
-	return s.URL
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ctx, l) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+	return l.URL(), token
 }

@@ -1,6 +1,7 @@
 package page_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -13,6 +14,29 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// What people see and do, each in a tab of one browser.
+func TestBrowser(t *testing.T) {
+	browser := newBrowser(t)
+	for _, c := range []struct {
+		name string
+		test func(*testing.T, context.Context)
+	}{
+		{"formation", testFormation},
+		{"changes", testChanges},
+		{"no changes", testNoChanges},
+		{"without script", testWithoutScript},
+		{"keyboard", testKeyboard},
+		{"copy", testCopy},
+		{"storm", testStorm},
+		{"many", testMany},
+		{"interruption", testInterruption},
+		{"names", testNames},
+		{"pages", testPages},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.test(t, browser) })
+	}
+}
 
 // furnish gives a registry all that a page can show.
 func furnish(r *admintest.Registry) {
@@ -71,9 +95,10 @@ func furnish(r *admintest.Registry) {
 }
 
 // A cluster of five forms before somebody's eyes.
-func TestFormation(t *testing.T) {
+func testFormation(t *testing.T, browser context.Context) {
 	r := admintest.New(nil)
-	b := newTab(t, newBrowser(t), serve(t, r))
+	base, _ := serve(t, r)
+	b := newTab(t, browser, base)
 	b.open("/")
 	b.live()
 	b.says(".nothing", "No cluster yet")
@@ -99,7 +124,7 @@ func TestFormation(t *testing.T) {
 }
 
 // Every page, in light and dark, on a wide screen and a narrow one.
-func TestPages(t *testing.T) {
+func testPages(t *testing.T, browser context.Context) {
 	r := admintest.New(nil)
 	furnish(r)
 	found, err := r.Clusters(t.Context(), api.ClusterQuery{Limit: 500})
@@ -110,7 +135,8 @@ func TestPages(t *testing.T) {
 	for _, c := range found.Items {
 		ids[c.Name] = c.ID
 	}
-	b := newTab(t, newBrowser(t), serve(t, r))
+	base, _ := serve(t, r)
+	b := newTab(t, browser, base)
 	for name, path := range map[string]string{
 		"overview": "/", "clusters": "/clusters", "clusters-none": "/clusters?match=nothing+like+it", "cluster": "/clusters/" + ids["web"],
 		"cluster-1024": "/clusters/" + ids["simulation-of-the-whole-machine-hall"], "cluster-owned": "/clusters/" + ids["staging-etcd"],
