@@ -105,6 +105,7 @@ func testMany(t *testing.T, browser context.Context) {
 	b.picture("clusters-50000")
 	b.follow(".pages a:last-child", "cursor=")
 	b.says("tbody", "cluster-49949")
+	b.live()
 	r.Create("cluster-50000", 3)
 	b.says("#news", "1 more cluster has changed")
 	b.follow(".pages a:first-child", "/clusters")

@@ -162,7 +162,7 @@ function receive(event, state) {
   if (m.say) say(m.say);
   if ($("news") && (state || m.news)) {
     $("news-text").textContent = m.news ?? "";
-    $("news").hidden = !m.news;
+    $("news").classList.toggle("quiet", !m.news);
   }
   later();
 }
