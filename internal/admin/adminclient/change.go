@@ -2,15 +2,20 @@ package adminclient
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 
 	"github.com/xlattice/xlreg/internal/admin/api"
 )
 
+// Tag names the state of a cluster. A change that is given one is made only if the cluster
+// is still in it; an empty one is no condition.
+func Tag(c *api.Cluster) string { return fmt.Sprintf(`"%d.%d"`, c.Epoch, c.Revision) }
+
 // Evict takes the seat of a member, or of those with a key, which can only be banned.
-func (c *Client) Evict(ctx context.Context, id string, e api.Eviction) (api.Done, error) {
-	r := &call{method: http.MethodPost, path: clusterPath(id) + "/bans", match: e.Revision}
+func (c *Client) Evict(ctx context.Context, id string, e api.Eviction, tag string) (api.Done, error) {
+	r := &call{method: http.MethodPost, path: clusterPath(id) + "/bans", match: tag}
 	if e.Member == "" {
 		r.body = map[string]string{"key": e.Key}
 		return done(ctx, c, r)
@@ -22,16 +27,14 @@ func (c *Client) Evict(ctx context.Context, id string, e api.Eviction) (api.Done
 	return done(ctx, c, r)
 }
 
-// Reopen frees all seats of a cluster. A revision that is not nil is the only one of
-// which this is to be done.
-func (c *Client) Reopen(ctx context.Context, id string, revision *uint64) (api.Done, error) {
-	return done(ctx, c, &call{method: http.MethodPost, path: clusterPath(id) + "/reopen", match: revision})
+// Reopen frees all seats of a cluster.
+func (c *Client) Reopen(ctx context.Context, id, tag string) (api.Done, error) {
+	return done(ctx, c, &call{method: http.MethodPost, path: clusterPath(id) + "/reopen", match: tag})
 }
 
-// Delete deletes a cluster. A revision that is not nil is the only one of which this is
-// to be done.
-func (c *Client) Delete(ctx context.Context, id string, revision *uint64) (api.Done, error) {
-	return done(ctx, c, &call{method: http.MethodDelete, path: clusterPath(id), match: revision})
+// Delete deletes a cluster.
+func (c *Client) Delete(ctx context.Context, id, tag string) (api.Done, error) {
+	return done(ctx, c, &call{method: http.MethodDelete, path: clusterPath(id), match: tag})
 }
 
 func done(ctx context.Context, c *Client, r *call) (v api.Done, err error) {
@@ -46,7 +49,7 @@ func (c *Client) Forget(ctx context.Context, node string) error {
 
 // Drain lets the server take no more connections, or take them again.
 func (c *Client) Drain(ctx context.Context, on bool) error {
-	return c.do(ctx, &call{method: http.MethodPut, path: "/drain", body: map[string]bool{"draining": on}}, nil)
+	return c.do(ctx, &call{method: http.MethodPut, path: "/drain", body: map[string]bool{"on": on}}, nil)
 }
 
 // SetLogLevel changes what the server logs.
@@ -57,7 +60,7 @@ func (c *Client) SetLogLevel(ctx context.Context, level string) error {
 // NewToken is a token that was made just now.
 type NewToken struct {
 	api.Token
-	Secret string `json:"token"` // shown this once
+	Secret string `json:"secret"` // shown this once
 }
 
 // CreateToken makes a token for an admin.

@@ -35,8 +35,8 @@ type Options struct {
 	Certificate *tls.Certificate
 	// Roots are who vouches for the server's certificate; nil: whom the system trusts.
 	Roots *x509.CertPool
-	// Pin is the fingerprint of the server's key, or of the key that signed its
-	// certificate, and then nobody else needs to vouch for it: "SHA256:…".
+	// Pin is the fingerprint of the server's key, "SHA256:…", or the sum of it that the
+	// registry logs and curl takes, "sha256//…". Then nobody else needs to vouch for it.
 	Pin string
 }
 
@@ -138,8 +138,8 @@ type call struct {
 	method string
 	path   string // below /api/v1, escaped
 	query  url.Values
-	match  *uint64 // the revision that the cluster must have; nil: any
-	body   any     // nil: none
+	match  string // the tag that the cluster must have; empty: any
+	body   any    // nil: none
 	accept string
 	lastID string // of the stream's event before
 }
@@ -188,9 +188,7 @@ func (c *Client) newRequest(ctx context.Context, r *call) (*http.Request, error)
 	if r.body != nil {
 		set("Content-Type", "application/json")
 	}
-	if r.match != nil {
-		set("If-Match", fmt.Sprintf(`"%d"`, *r.match))
-	}
+	set("If-Match", r.match)
 	if c.token != "" {
 		set("Authorization", "Bearer "+c.token)
 	}

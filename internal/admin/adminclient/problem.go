@@ -22,10 +22,14 @@ var (
 	ErrBroken     = errors.New("the answer ended early")
 )
 
+// ErrFailed says that the registry could not do what it was asked for, and has logged why.
+var ErrFailed = errors.New("the registry could not do it: its log says why")
+
 // Problem is what an admin side says about a request that it has not done. It wraps one
 // of the errors of package api, or of this package.
 type Problem struct {
 	Status int
+	Name   string // of the kind of problem, from the closed set of the API; empty: none was given
 	Detail string // for people
 	kind   error
 }
@@ -40,8 +44,26 @@ func (p *Problem) Error() string {
 
 func (p *Problem) Unwrap() error { return p.kind }
 
+// kinds are the kinds of problems by the names that the API gives them.
+var kinds = map[string]error{
+	"changed":     api.ErrChanged,
+	"forbidden":   ErrNotAllowed,
+	"invalid":     api.ErrInvalid,
+	"not-found":   api.ErrNotFound,
+	"owned":       api.ErrOwned,
+	"too-often":   api.ErrUnavailable,
+	"unavailable": api.ErrUnavailable,
+	"busy":        api.ErrUnavailable,
+	"unknown":     ErrNoToken,
+	"unsupported": api.ErrUnsupported,
+}
+
+// kindPrefix makes the names URIs.
+const kindPrefix = "urn:xlreg:problem:"
+
 // problemJSON is application/problem+json (RFC 9457), as far as it is used.
 type problemJSON struct {
+	Type   string `json:"type"`
 	Title  string `json:"title"`
 	Detail string `json:"detail"`
 	Errors []struct {
@@ -52,17 +74,14 @@ type problemJSON struct {
 
 func readProblem(answer *http.Response) error {
 	text, _ := io.ReadAll(io.LimitReader(answer.Body, maxProblem)) // what can be read will do
-	p := &Problem{Status: answer.StatusCode, kind: kindOf(answer.StatusCode)}
-	kind, _, _ := mime.ParseMediaType(answer.Header.Get("Content-Type"))
+	medium, _, _ := mime.ParseMediaType(answer.Header.Get("Content-Type"))
 	var v problemJSON
-	switch {
-	case kind == "application/problem+json" && json.Unmarshal(text, &v) == nil:
-		p.Detail = v.text()
-	case kind == "text/plain":
-		p.Detail = strings.TrimSpace(string(text))
-	default:
-		return fmt.Errorf("%w: it is %s", ErrForeign, answer.Status)
+	if medium != "application/problem+json" || json.Unmarshal(text, &v) != nil {
+		return fmt.Errorf("%w: it is %q", ErrForeign, answer.Status)
 	}
+	p := &Problem{Status: answer.StatusCode, Detail: v.text()}
+	p.Name, _ = strings.CutPrefix(v.Type, kindPrefix)
+	p.kind = kindOf(p.Name, p.Status)
 	return p
 }
 
@@ -81,29 +100,21 @@ func (v *problemJSON) text() string {
 	return text
 }
 
-// kindOf returns the kind of a problem with a status.
-func kindOf(status int) error {
-	switch status {
-	case http.StatusUnauthorized:
-		return ErrNoToken
-	case http.StatusForbidden:
-		return ErrNotAllowed
-	case http.StatusNotFound, http.StatusGone:
+// kindOf returns the kind of a problem by its name, or else by its status.
+func kindOf(name string, status int) error {
+	switch kind := kinds[name]; {
+	case kind != nil:
+		return kind
+	case status == http.StatusNotFound:
 		return api.ErrNotFound
-	case http.StatusConflict:
-		return api.ErrOwned
-	case http.StatusPreconditionFailed:
-		return api.ErrChanged
-	case http.StatusNotImplemented, http.StatusMethodNotAllowed:
-		return api.ErrUnsupported
-	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+	case status == http.StatusUnauthorized:
+		return ErrNoToken
+	case status == http.StatusForbidden:
+		return ErrNotAllowed
+	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
 		return api.ErrUnavailable
-	}
-	if status/100 == 4 {
+	case status/100 == 4:
 		return api.ErrInvalid
 	}
 	return ErrFailed
 }
-
-// ErrFailed says that the registry could not do what it was asked for, and has logged why.
-var ErrFailed = errors.New("the registry has failed: see its log")

@@ -80,8 +80,7 @@ func (a *admin) evict(ctx context.Context, client *adminclient.Client, c *consen
 	if err := a.ask(ctx, c, fmt.Sprintf("%s %s from %s", verb, clean(whom), describe(found))); err != nil {
 		return err
 	}
-	e.Revision = c.asked(found)
-	done, err := client.Evict(ctx, found.ID, e)
+	done, err := client.Evict(ctx, found.ID, e, c.asked(found))
 	if err != nil {
 		return explain(err, found)
 	}
@@ -92,13 +91,13 @@ func (a *admin) evict(ctx context.Context, client *adminclient.Client, c *consen
 	return a.say(done, text)
 }
 
-// asked returns the revision of the cluster that somebody has agreed to change; nil if
-// nobody was asked.
-func (c *consent) asked(found *api.Cluster) *uint64 {
+// asked returns the tag of the cluster that somebody has agreed to change; none if nobody
+// was asked.
+func (c *consent) asked(found *api.Cluster) string {
 	if c.yes {
-		return nil
+		return ""
 	}
-	return &found.Revision
+	return adminclient.Tag(found)
 }
 
 // findOpen returns a cluster that an admin may change.
@@ -124,7 +123,7 @@ func explain(err error, c *api.Cluster) error {
 }
 
 // onCluster is a change of a cluster as a whole.
-type onCluster func(ctx context.Context, c *adminclient.Client, id string, revision *uint64) (api.Done, error)
+type onCluster func(c *adminclient.Client, ctx context.Context, id, tag string) (api.Done, error)
 
 // newOnCluster returns a command that changes a cluster as a whole.
 func newOnCluster(a *admin, cmd *cobra.Command, ask, past string, do onCluster) *cobra.Command {
@@ -140,7 +139,7 @@ func newOnCluster(a *admin, cmd *cobra.Command, ask, past string, do onCluster) 
 		if err := a.ask(ctx, &c, fmt.Sprintf(ask, describe(found))); err != nil {
 			return err
 		}
-		done, err := do(ctx, client, found.ID, c.asked(found))
+		done, err := do(client, ctx, found.ID, c.asked(found))
 		if err != nil {
 			return explain(err, found)
 		}
@@ -154,9 +153,7 @@ func newReopen(a *admin) *cobra.Command {
 		Use:   "reopen CLUSTER",
 		Short: "Free all seats of an open cluster",
 		Long:  "Begin a new epoch of an open cluster, in which all seats are free. Its members are told, and\nhave to join again.",
-	}, "Free all seats of %s", "reopened", func(ctx context.Context, c *adminclient.Client, id string, revision *uint64) (api.Done, error) {
-		return c.Reopen(ctx, id, revision)
-	})
+	}, "Free all seats of %s", "reopened", (*adminclient.Client).Reopen)
 }
 
 func newDelete(a *admin) *cobra.Command {
@@ -164,9 +161,7 @@ func newDelete(a *admin) *cobra.Command {
 		Use:   "delete CLUSTER",
 		Short: "Delete an open cluster for good",
 		Long:  "Delete an open cluster for good. Its members are told. Another one of this name can be made\nafterwards.",
-	}, "Delete %s for good", "deleted", func(ctx context.Context, c *adminclient.Client, id string, revision *uint64) (api.Done, error) {
-		return c.Delete(ctx, id, revision)
-	})
+	}, "Delete %s for good", "deleted", (*adminclient.Client).Delete)
 }
 
 func newForget(a *admin) *cobra.Command {

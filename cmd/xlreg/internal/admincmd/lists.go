@@ -9,6 +9,7 @@ import (
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/internal/admin/adminclient"
 	"github.com/xlattice/xlreg/internal/admin/api"
+	"github.com/xlattice/xlreg/launch"
 )
 
 // part says with flags which part of a list is wanted.
@@ -39,7 +40,7 @@ func printPage[T any](a *admin, p *api.Page[T], t *table) error {
 		return err
 	}
 	if p.Next != "" {
-		fmt.Fprintf(a.Err, "xlreg: there are more%s: --limit shows up to %d, and --cursor %s goes on\n", ofTotal(p.Total), api.MaxPage, p.Next)
+		fmt.Fprintf(a.Err, "xlreg: there are more%s: --limit shows up to %d, and --cursor %s goes on\n", ofTotal(p.Total), api.MaxPage, launch.Quote(p.Next))
 	}
 	return nil
 }

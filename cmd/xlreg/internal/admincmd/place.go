@@ -39,7 +39,7 @@ func (p *Place) Register(cmd *cobra.Command) {
 	flags.StringVar(&p.data, "data", "", "the registry's data directory on this machine, `DIR` (default "+usualData+", if a registry runs there)")
 	flags.StringVar(&p.url, "admin-url", "", "the registry's admin side elsewhere, `URL` such as https://registry.example.org:8443; or --url")
 	flags.StringVar(&p.tokenFile, "admin-token-file", "", "`FILE` with an admin's token")
-	flags.StringVar(&p.trust, "admin-ca", "", "how to know the server: `FILE` with the certificates of its CAs, or the fingerprint of the registry, SHA256:… (default the system's CAs)")
+	flags.StringVar(&p.trust, "admin-ca", "", "how to know the server: `FILE` with the certificates of its CAs, or the sum of its key, sha256//… or SHA256:… (default the system's CAs)")
 	flags.StringVar(&p.cert, "admin-cert", "", "`FILE` with the certificate of an admin key, such as a node's cert.pem")
 	flags.StringVar(&p.key, "admin-key", "", "`FILE` with that key, such as a node's sig.pem")
 	flags.StringVar(&p.url, "url", "", "")
@@ -120,7 +120,7 @@ func readShort(path string) ([]byte, error) {
 }
 
 func (p *Place) readTrust(o *adminclient.Options) error {
-	if strings.HasPrefix(p.trust, "SHA256:") {
+	if strings.HasPrefix(p.trust, "SHA256:") || strings.HasPrefix(p.trust, "sha256//") {
 		o.Pin = p.trust
 		return nil
 	}
