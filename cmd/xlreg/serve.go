@@ -94,21 +94,22 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	if health != nil {
 		defer health.Close() // for when it is not served; else it is closed by then
 	}
-	socket := listenAdmin(cfg)
-	if socket != nil {
-		defer socket.Close() // for when it is not served; else it is closed by then
-	}
-	if err := g.announce(h.Cred(), h.Bound(), cfg); err != nil {
+	side, err := openAdmin(ctx, cfg, h, st)
+	if err != nil {
 		return err
 	}
-	err = serveAll(ctx, cfg, h, st, sockets{socket, health})
+	defer side.close()
+	if err := g.announce(h.Cred(), h.Bound(), side, cfg); err != nil {
+		return err
+	}
+	err = serveAll(ctx, cfg, h, st, sockets{side, health})
 	cfg.log.Info("registry is closed", "name", h.Cred().Name, "data", cfg.data)
 	return err
 }
 
 // announce writes regCred.dat and says where the registry is: where clients are
 // told to find it, and where it listens, which may be a port it chose itself.
-func (g *globals) announce(cred *xlreg.Credentials, bound []string, cfg *serveConfig) error {
+func (g *globals) announce(cred *xlreg.Credentials, bound []string, side *adminSide, cfg *serveConfig) error {
 	path := filepath.Join(cfg.data, datadir.CredFile)
 	if err := atomicfile.RemoveLeftovers(path); err != nil {
 		return err
@@ -120,7 +121,7 @@ func (g *globals) announce(cred *xlreg.Credentials, bound []string, cfg *serveCo
 	if err != nil {
 		return err
 	}
-	if err := g.printOpen(cred, cfg); err != nil {
+	if err := g.printOpen(cred, side, cfg); err != nil {
 		return err
 	}
 	cfg.log.Info("registry is open", "name", cred.Name, "id", cred.ID, "endpoints", cred.Endpoints,
@@ -130,7 +131,7 @@ func (g *globals) announce(cred *xlreg.Credentials, bound []string, cfg *serveCo
 
 // printOpen writes to standard output what there is to say about an open
 // registry: to scripts in JSON, and to newcomers.
-func (g *globals) printOpen(cred *xlreg.Credentials, cfg *serveConfig) error {
+func (g *globals) printOpen(cred *xlreg.Credentials, side *adminSide, cfg *serveConfig) error {
 	if !cfg.dev {
 		if g.Output == "json" {
 			return g.printCred(cred)
@@ -142,7 +143,10 @@ func (g *globals) printOpen(cred *xlreg.Credentials, cfg *serveConfig) error {
 		return err
 	}
 	if g.Output != "json" {
-		return g.printBanner(cred, line, owner)
+		if err := g.printBanner(cred, line, owner); err != nil {
+			return err
+		}
+		return g.printAdmin(side)
 	}
 	v, _, err := newCredJSON(cred)
 	if err != nil {

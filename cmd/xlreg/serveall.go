@@ -29,10 +29,7 @@ func serveAll(ctx context.Context, cfg *serveConfig, h *host.Host, st store.Stor
 	if ok {
 		group.Go(func() error { return attend(ctx, cfg, disk) })
 	}
-	if ok && open.admin != nil {
-		server := admin.New(admin.Config{Keeper: disk, Logger: cfg.log})
-		group.Go(func() error { return server.Serve(ctx, open.admin) })
-	}
+	open.admin.serve(ctx, group)
 	if open.health != nil {
 		server := admin.NewHealth(h.Ready, cfg.log)
 		group.Go(func() error { return server.Serve(ctx, open.health) })
@@ -42,7 +39,7 @@ func serveAll(ctx context.Context, cfg *serveConfig, h *host.Host, st store.Stor
 
 // sockets are for others than clients; each is nil if there is none.
 type sockets struct {
-	admin  net.Listener // in the data directory
+	admin  *adminSide
 	health net.Listener
 }
 
@@ -67,20 +64,6 @@ func attend(ctx context.Context, cfg *serveConfig, disk *bolt.Store) error {
 		err = fmt.Errorf("%s: %w", path, err)
 	}
 	return datadir.Advise(path, err)
-}
-
-// listenAdmin opens the socket in the data directory by which backups are made. A
-// registry that cannot have one, such as on a full disk, goes on without.
-func listenAdmin(cfg *serveConfig) net.Listener {
-	if cfg.ephemeral || cfg.store != "" {
-		return nil // there is no file to copy
-	}
-	l, err := admin.Listen(filepath.Join(cfg.data, datadir.SocketFile))
-	if err != nil {
-		cfg.log.Warn("no backup can be made while the registry runs, as there is no socket for it", "err", err)
-		return nil
-	}
-	return l
 }
 
 // joinNew joins two errors, unless the second says no more than the first.

@@ -40,6 +40,7 @@ type serveFlags struct {
 	limits    guard.Limits
 	leases    leaseFlags
 	proxyFrom []string
+	admin     adminFlags
 }
 
 // leaseFlags are for how long what is kept is kept.
@@ -96,6 +97,7 @@ type serveConfig struct {
 	limits    guard.Limits
 	leases    leaseFlags
 	proxyFrom []netip.Prefix
+	admin     adminFlags
 	log       *slog.Logger
 }
 
@@ -119,6 +121,7 @@ func (f *serveFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.logLevel, "log-level", "info", "`LEVEL` to log from: debug, info, warn or error")
 	flags.DurationVar(&f.maxWait, "max-wait", xlreg.DefaultMaxWait, "`TIME` that one request may wait for a cluster to fill")
 	flags.StringSliceVar(&f.proxyFrom, "proxy-from", nil, "`CIDR` of load balancers, repeatable: they must use version 2 of the PROXY protocol, and nobody else is believed")
+	f.admin.register(flags)
 	f.registerLimits(flags)
 	f.registerLeases(flags)
 	cli.Complete(cmd, "log-level", "debug", "info", "warn", "error")
@@ -179,6 +182,10 @@ func (f *serveFlags) config(flags *pflag.FlagSet, c *cli.Console) (*serveConfig,
 	if err := f.checkStore(); err != nil {
 		return nil, err
 	}
+	if err := f.admin.check(); err != nil {
+		return nil, err
+	}
+	cfg.admin = f.admin.with(f.dev && !flags.Changed("http"))
 	if len(cfg.listen) == 0 {
 		return nil, errors.New("--listen: want at least one address")
 	}

@@ -1,20 +1,22 @@
-// Package admin is HTTP for those who run a registry, on a Unix socket in its data
-// directory. Access to the socket is all that is checked.
+// Package admin is HTTP for those who run a registry: an API for programs, a page for
+// people, and streams of what changes. It is served on a Unix socket in the data
+// directory, where access to the socket is all that is checked, and on TCP, where tokens
+// and keys say who may do what.
 package admin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"strconv"
 	"sync"
 	"time"
+
+	"github.com/xlattice/xlreg/internal/guard"
 )
 
 // Keeper keeps a registry's data.
@@ -26,138 +28,152 @@ type Keeper interface {
 
 // Config is what a Server is made of.
 type Config struct {
-	Keeper Keeper
-	Logger *slog.Logger
+	Steward Steward // nil: tokens and backups are all there is
+	Keeper  Keeper // nil: there is no file that could be copied
+	Logger  *slog.Logger
+
+	Tokens *Tokens  // nil: no token is good
+	Admins []string // fingerprints of keys whose client certificates are good for everything
+	Hosts  []string // names that requests over TCP may be for, beside those of loopback and addresses
+
+	Page    http.Handler // for people, below /; nil: none
+	Metrics http.Handler // nil: none
+
+	Bounds Bounds
 }
 
 // Server answers those who run a registry.
 type Server struct {
-	cfg  Config
-	http *http.Server
-	busy sync.Mutex // held by the one backup that may be under way
+	cfg      Config
+	api      http.Handler // what is offered everywhere
+	local    http.Handler // the same, and what is for the socket alone
+	turns    *guard.Turns // of handshakes
+	failures *guard.Quota // of those who show tokens that are no good
+	requests *room        // those that are answered at once
+	streams  *room        // those that last
+	busy     sync.Mutex   // held by the one backup that may be under way
 }
 
-// What a request may take. A backup may take long, but not stand still.
+// What a request may take. A stream may take long, but not stand still.
 const (
 	headerTime   = 5 * time.Second
 	requestTime  = 10 * time.Second
 	idleTime     = 30 * time.Second
-	writeTime    = 30 * time.Second // for each piece of an answer
+	writeTime    = 30 * time.Second // for an answer, or for each piece of a stream
 	shutdownTime = 3 * time.Second
 	maxHeader    = 8 << 10
 	maxBody      = 64 << 10
 )
 
 // New returns a Server.
-func New(cfg Config) *Server {
-	s := &Server{cfg: cfg}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+backupPath, s.backup)
-	s.http = newHTTP(mux, cfg.Logger)
-	return s
+func New(cfg Config) (*Server, error) {
+	cfg.Bounds = cfg.Bounds.withDefaults()
+	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
+	admins, err := normalAdmins(cfg.Admins)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Admins = admins
+	b := &cfg.Bounds
+	s := &Server{
+		cfg: cfg, turns: guard.NewTurns(b.Handshakes),
+		failures: guard.NewQuota(guard.Rate{Source: b.Failures, Loopback: b.Failures}),
+		requests: newRoom(b.Requests, b.Reserve), streams: newRoom(b.Streams, b.Reserve),
+	}
+	s.route()
+	return s, nil
 }
 
-func newHTTP(mux *http.ServeMux, log *slog.Logger) *http.Server {
+// Reload reads the tokens anew, and returns what has changed. What cannot be read stays
+// as it was.
+func (s *Server) Reload() (changed []string, err error) {
+	if s.cfg.Tokens == nil {
+		return nil, nil
+	}
+	has, err := s.cfg.Tokens.Reload()
+	if has {
+		changed = append(changed, "admin tokens")
+	}
+	return changed, err
+}
+
+// Serve answers until ctx ends; what is under way then is given a few seconds. It closes
+// the listener, which Listen or ListenTCP has made. It may be called for several
+// listeners at the same time.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	tcp, ok := l.(*Listener)
+	if !ok {
+		return serve(ctx, newHTTP(s.onSocket(), s.cfg.Logger), l)
+	}
+	bound := s.newGate(tcp)
+	server := newHTTP(s.onNetwork(), s.cfg.Logger)
+	server.ConnState, server.ConnContext = bound.connState, bound.connContext
+	if tcp.cert != nil {
+		server.TLSConfig = s.tlsConfig(tcp.cert)
+	}
+	return serve(ctx, server, bound)
+}
+
+// newHTTP returns a server with every deadline set. It speaks HTTP/1.1 alone: there one
+// connection is one request at a time, which is how they are counted.
+func newHTTP(h http.Handler, log *slog.Logger) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
 	return &http.Server{
-		Handler:           http.MaxBytesHandler(mux, maxBody),
+		Protocols:         protocols,
+		Handler:           http.MaxBytesHandler(h, maxBody),
 		ReadHeaderTimeout: headerTime,
 		ReadTimeout:       requestTime,
+		WriteTimeout:      writeTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }
 
-// maxPath is how long the name of a socket may be on every system.
-const maxPath = 103
+// stopping is the key of the context, in that of a request, that ends when the server is
+// told to end. Requests that last end then, too; others are finished.
+type stopping struct{}
 
-// ErrPathTooLong says that no socket can have this name.
-var ErrPathTooLong = errors.New("the path is too long for a socket")
-
-// Listen opens the socket at path, for this user alone, in place of one that a dead
-// process has left. The caller has to hold the lock on the directory.
-func Listen(path string) (net.Listener, error) {
-	if len(path) > maxPath {
-		return nil, fmt.Errorf("%s: %w, it has %d bytes of at most %d", path, ErrPathTooLong, len(path), maxPath)
+// untilStop returns the context of a request that lasts.
+func untilStop(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	server, ok := ctx.Value(stopping{}).(context.Context)
+	if !ok {
+		return ctx, cancel
 	}
-	info, err := os.Lstat(path)
-	if err == nil && info.Mode()&fs.ModeSocket != 0 {
-		err = os.Remove(path)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
-	return l, nil
+	stop := context.AfterFunc(server, cancel)
+	return ctx, func() { stop(); cancel() }
 }
 
-// Serve answers until ctx ends; what is under way then is given a few seconds. It
-// closes the listener, and may be called once.
-func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+// serve answers until ctx ends, and waits for what is under way, for a while.
+func serve(ctx context.Context, server *http.Server, l net.Listener) error {
 	requests, abort := context.WithCancel(context.WithoutCancel(ctx))
 	defer abort()
-	s.http.BaseContext = func(net.Listener) context.Context { return requests }
+	requests = context.WithValue(requests, stopping{}, ctx)
+	server.BaseContext = func(net.Listener) context.Context { return requests }
 	ended := make(chan error, 1)
-	stop := context.AfterFunc(ctx, func() { ended <- s.shutDown(ctx) })
-	err := s.http.Serve(l)
+	stop := context.AfterFunc(ctx, func() { ended <- shutDown(ctx, server) })
+	err := serveOn(server, l)
 	if !stop() {
 		return <-ended
 	}
 	return fmt.Errorf("serve %v: %w", l.Addr(), err)
 }
 
-func (s *Server) shutDown(ctx context.Context) error {
+func serveOn(server *http.Server, l net.Listener) error {
+	if server.TLSConfig != nil {
+		return server.ServeTLS(l, "", "")
+	}
+	return server.Serve(l)
+}
+
+func shutDown(ctx context.Context, server *http.Server) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
 	defer cancel()
-	err := s.http.Shutdown(ctx)
+	err := server.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
-		return s.http.Close()
+		return server.Close()
 	}
 	return err
-}
-
-// backup sends one state of the data. The length stands before it, and a copy that
-// cannot be finished ends the connection, so that nobody takes a part for the whole.
-func (s *Server) backup(w http.ResponseWriter, r *http.Request) {
-	if !s.busy.TryLock() {
-		http.Error(w, "another backup is under way: try again when it is done", http.StatusServiceUnavailable)
-		return
-	}
-	defer s.busy.Unlock()
-	began := time.Now()
-	var size int64
-	err := s.cfg.Keeper.Backup(r.Context(), func(n int64) io.Writer {
-		size = n
-		w.Header().Set("Content-Type", "application/octet-stream")
-		w.Header().Set("Content-Length", strconv.FormatInt(n, 10))
-		return &progressWriter{w, http.NewResponseController(w)}
-	})
-	if err != nil {
-		s.cfg.Logger.Error("backup failed", "err", err)
-		if size > 0 {
-			panic(http.ErrAbortHandler)
-		}
-		http.Error(w, "the data cannot be copied now: see the registry's log", http.StatusInternalServerError)
-		return
-	}
-	s.cfg.Logger.Info("backup made", "bytes", size, "ms", time.Since(began).Milliseconds())
-}
-
-// progressWriter gives each piece of an answer its own time.
-type progressWriter struct {
-	http.ResponseWriter
-	control *http.ResponseController
-}
-
-func (w *progressWriter) Write(p []byte) (int, error) {
-	if err := w.control.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
-		return 0, err
-	}
-	return w.ResponseWriter.Write(p)
 }

@@ -50,8 +50,8 @@ func (k *keeper) Backup(ctx context.Context, to func(int64) io.Writer) error {
 	return err
 }
 
-// serve runs a Server and returns its socket, and what ends it.
-func serve(t *testing.T, k *keeper) (socket string, stop func() error) {
+// serveKeeper runs a Server and returns its socket, and what ends it.
+func serveKeeper(t *testing.T, k *keeper) (socket string, stop func() error) {
 	t.Helper()
 	socket = filepath.Join(t.TempDir(), "admin.sock")
 	l, err := Listen(socket)
@@ -60,7 +60,10 @@ func serve(t *testing.T, k *keeper) (socket string, stop func() error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
-	s := New(Config{Keeper: k, Logger: slog.New(slog.DiscardHandler)})
+	s, err := New(Config{Keeper: k, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
 	go func() { served <- s.Serve(ctx, l) }()
 	stop = sync.OnceValue(func() error {
 		cancel()
@@ -82,7 +85,7 @@ func copyFrom(ctx context.Context, socket string) ([]byte, error) {
 
 func TestBackup(t *testing.T) {
 	data := bytes.Repeat([]byte("0123456789"), 100_000)
-	socket, stop := serve(t, &keeper{data: data})
+	socket, stop := serveKeeper(t, &keeper{data: data})
 	info, err := os.Stat(socket)
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the socket is %v, %v", info, err)
@@ -110,7 +113,7 @@ func TestBackupThatFails(t *testing.T) {
 		"before": {before: failing},
 		"half":   {data: make([]byte, 1<<20), half: failing},
 	} {
-		socket, _ := serve(t, k)
+		socket, _ := serveKeeper(t, k)
 		_, err := copyFrom(t.Context(), socket)
 		if err == nil || strings.Contains(err.Error(), "secret") || errors.Is(err, ErrNotServed) {
 			t.Errorf("%s: %v", name, err)
@@ -120,7 +123,7 @@ func TestBackupThatFails(t *testing.T) {
 
 func TestOneBackupAtATime(t *testing.T) {
 	k := &keeper{data: make([]byte, 1<<20), hold: make(chan struct{})}
-	socket, _ := serve(t, k)
+	socket, _ := serveKeeper(t, k)
 	begun, done := make(chan struct{}), make(chan error, 1)
 	go func() {
 		done <- Backup(context.Background(), socket, func(int64) io.Writer {
@@ -141,7 +144,7 @@ func TestOneBackupAtATime(t *testing.T) {
 // A backup that stands still does not keep the registry from its end.
 func TestShutdownIsBounded(t *testing.T) {
 	k := &keeper{data: make([]byte, 1<<20), hold: make(chan struct{})}
-	socket, stop := serve(t, k)
+	socket, stop := serveKeeper(t, k)
 	begun, done := make(chan struct{}), make(chan error, 1)
 	go func() {
 		done <- Backup(context.Background(), socket, func(int64) io.Writer {
@@ -192,7 +195,7 @@ func TestListen(t *testing.T) {
 }
 
 func TestWhatIsNotOffered(t *testing.T) {
-	socket, _ := serve(t, &keeper{data: []byte("data")})
+	socket, _ := serveKeeper(t, &keeper{data: []byte("data")})
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,13 +12,11 @@ import (
 	"strings"
 )
 
-const backupPath = "/api/v1/backup"
-
 // ErrNotServed says that nobody answers at a socket.
 var ErrNotServed = errors.New("no registry answers")
 
 // maxProblem is how much is read of an answer that says what is wrong.
-const maxProblem = 1 << 10
+const maxProblem = 4 << 10
 
 // Backup asks the registry at a socket for a copy of its data. It calls to with the
 // length of the copy, and writes it to what that returns. A copy that ends early is an
@@ -44,13 +43,24 @@ func Backup(ctx context.Context, socket string, to func(size int64) io.Writer) e
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK || answer.ContentLength < 0 {
-		problem, _ := io.ReadAll(io.LimitReader(answer.Body, maxProblem)) // what can be read will do
-		return fmt.Errorf("registry answers %s: %s", answer.Status, strings.TrimSpace(string(problem)))
+		return fmt.Errorf("registry answers %s: %s", answer.Status, problemIn(answer.Body))
 	}
 	if _, err := io.CopyN(to(answer.ContentLength), answer.Body, answer.ContentLength); err != nil {
 		return fmt.Errorf("receive copy: %w", err)
 	}
 	return nil
+}
+
+// problemIn returns what an answer says is wrong.
+func problemIn(body io.Reader) string {
+	text, _ := io.ReadAll(io.LimitReader(body, maxProblem)) // what can be read will do
+	var said struct {
+		Detail string `json:"detail"`
+	}
+	if json.Unmarshal(text, &said) == nil && said.Detail != "" {
+		return said.Detail
+	}
+	return strings.TrimSpace(string(text))
 }
 
 func dial(ctx context.Context, socket string) (net.Conn, error) {

@@ -173,8 +173,13 @@ var rows = map[string]row{
 		why:   "the words in which a registry is shown and steered; the server, the page and the command line share them",
 	},
 	"internal/admin": {
-		may: []string{"internal/admin/api"},
-		why: "HTTP over whatever keeps the data",
+		may:   []string{".", "internal/admin/api", "internal/atomicfile", "internal/guard", "internal/private", "keys"},
+		tests: []string{"internal/admin/admintest"},
+		why:   "HTTP over whatever is shown and steered",
+	},
+	"internal/admin/admintest": {
+		may: []string{"internal/admin", "internal/admin/api"},
+		why: "a registry that does what a test says, for tests of the admin side, the page and the command line",
 	},
 	"internal/host": {
 		may:   []string{".", "identity", "internal/guard", "internal/records", "internal/registry", "internal/server", "internal/session", "internal/store", "keys"},
@@ -319,6 +324,7 @@ func (c confinement) holds(i imported) bool {
 // lies below them. Tests are free.
 var confined = []confinement{
 	{"crypto/rsa", []string{"internal/original", "internal/vectorgen", "keys"}, "the kinds of key are known in one place, so that there can be more of them"},
+	{"github.com/danielgtaylor/huma", []string{"internal/admin"}, "the API is printed from its operations, and nobody else needs to know how"},
 	{"github.com/jackc", []string{"internal/store/postgres", "internal/store/postgres/postgrestest"}, "a driver's library stays in the driver"},
 	{"github.com/spf13", []string{"cmd/xlreg", "cmd/xlreg/internal/benchcmd", "cmd/xlreg/internal/cli", "cmd/xlreg/internal/stores"}, "libraries have no command line"},
 	{"github.com/tidwall/btree", []string{"internal/store", "internal/store/memory", "internal/store/mirror", "internal/store/mirror/mirrortest", "internal/store/storetest/optimistic"}, "an ordered map is a means of the store"},

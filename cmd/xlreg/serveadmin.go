@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+
+	"github.com/spf13/pflag"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/datadir"
+	"github.com/xlattice/xlreg/internal/admin"
+	"github.com/xlattice/xlreg/internal/host"
+	"github.com/xlattice/xlreg/internal/store"
+	"github.com/xlattice/xlreg/internal/store/bolt"
+	"github.com/xlattice/xlreg/keys"
+)
+
+// adminFlags are the flags of the admin side.
+type adminFlags struct {
+	http   string // address; empty: the socket alone
+	cert   string
+	key    string
+	hosts  []string
+	admins []string
+}
+
+func (f *adminFlags) register(flags *pflag.FlagSet) {
+	flags.StringVar(&f.http, "http", "", "`ADDR` of the page and the API for those who run the registry (default none; with --dev on loopback, on a free port)")
+	flags.StringVar(&f.cert, "http-cert", "", "`FILE` with the certificate of --http, read again when it changes (default one of the registry's own, unless on loopback)")
+	flags.StringVar(&f.key, "http-key", "", "`FILE` with its private key")
+	flags.StringSliceVar(&f.hosts, "http-host", nil, "`NAME` by which --http may be asked, beside addresses and localhost, repeatable")
+	flags.StringSliceVar(&f.admins, "admin", nil, "`FINGERPRINT` of a key whose client certificate may do everything at --http, repeatable")
+}
+
+func (f *adminFlags) check() error {
+	if (f.cert == "") != (f.key == "") {
+		return errors.New("--http-cert and --http-key are given together")
+	}
+	for _, text := range f.admins {
+		if _, err := keys.ParseFingerprint(text); err != nil {
+			return fmt.Errorf("--admin: %w", err)
+		}
+	}
+	return nil
+}
+
+// with returns the flags with the default of a registry for trying out, if it is one.
+func (f *adminFlags) with(dev bool) adminFlags {
+	with := *f
+	if dev {
+		with.http = "127.0.0.1:0"
+	}
+	return with
+}
+
+// adminSide is what those who run a registry ask.
+type adminSide struct {
+	server *admin.Server
+	socket net.Listener    // in the data directory; nil if there can be none
+	port   *admin.Listener // nil: none is wanted
+	tokens string          // the file with the first token
+}
+
+// openAdmin opens the admin side. Nobody is answered before serve.
+func openAdmin(ctx context.Context, cfg *serveConfig, h *host.Host, st store.Store) (_ *adminSide, err error) {
+	side := &adminSide{tokens: filepath.Join(cfg.data, admin.FirstTokenFile)}
+	tokens, err := admin.OpenTokens(filepath.Join(cfg.data, admin.TokensFile), cfg.log)
+	if err == nil && cfg.admin.http != "" {
+		err = tokens.WriteFirst()
+	}
+	if err != nil && cfg.admin.http != "" {
+		return nil, fmt.Errorf("--http: %w", err)
+	}
+	if err != nil {
+		cfg.log.Warn("the admin tokens cannot be read: there are none until that is mended", "err", err)
+	}
+	side.server, err = admin.New(adminConfig(cfg, h, st, tokens))
+	if err != nil {
+		return nil, err
+	}
+	if side.port, err = listenHTTP(ctx, cfg); err != nil {
+		return nil, fmt.Errorf("--http: %w", err)
+	}
+	side.socket, err = admin.Listen(filepath.Join(cfg.data, datadir.SocketFile))
+	if err != nil {
+		cfg.log.Warn("'xlreg admin' and 'xlreg backup' cannot ask this registry, as there is no socket for it", "err", err)
+	}
+	return side, nil
+}
+
+func adminConfig(cfg *serveConfig, h *host.Host, st store.Store, tokens *admin.Tokens) admin.Config {
+	c := admin.Config{Logger: cfg.log, Tokens: tokens, Admins: cfg.admin.admins, Hosts: cfg.admin.hosts}
+	c.Steward, _ = any(h).(admin.Steward)
+	if disk, ok := st.(*bolt.Store); ok {
+		c.Keeper = disk
+	}
+	return c
+}
+
+// listenHTTP opens the TCP port, with the certificate that was given. Without one there
+// is no TLS on loopback, and elsewhere the certificate is the registry's own.
+func listenHTTP(ctx context.Context, cfg *serveConfig) (*admin.Listener, error) {
+	f := &cfg.admin
+	if f.http == "" {
+		return nil, nil
+	}
+	var cert *admin.Certificate
+	var err error
+	if f.cert != "" {
+		if cert, err = admin.LoadCertificate(f.cert, f.key, cfg.log); err != nil {
+			return nil, err
+		}
+	}
+	l, err := admin.ListenTCP(ctx, f.http, cert)
+	if errors.Is(err, admin.ErrPlain) {
+		if cert, err = admin.OwnCertificate(cfg.data, f.hosts, cfg.log); err != nil {
+			return nil, err
+		}
+		l, err = admin.ListenTCP(ctx, f.http, cert)
+	}
+	if err != nil {
+		return nil, err
+	}
+	pin := ""
+	if cert != nil {
+		pin = cert.Pin()
+	}
+	cfg.log.Info("admin side is open", "url", l.URL(), "pin", pin, "token_file", filepath.Join(cfg.data, admin.FirstTokenFile))
+	return l, nil
+}
+
+// serve answers until ctx ends.
+func (a *adminSide) serve(ctx context.Context, group *errgroup.Group) {
+	if a.socket != nil {
+		group.Go(func() error { return a.server.Serve(ctx, a.socket) })
+	}
+	if a.port != nil {
+		group.Go(func() error { return a.server.Serve(ctx, a.port) })
+	}
+}
+
+// close closes what has not been served; the rest is closed by then.
+func (a *adminSide) close() {
+	if a.socket != nil {
+		_ = a.socket.Close()
+	}
+	if a.port != nil {
+		_ = a.port.Close()
+	}
+}
+
+// reload reads anew what may be, and returns what has changed.
+func (a *adminSide) reload() (changed []string, err error) { return a.server.Reload() }
+
+// printAdmin says where the page is.
+func (g *globals) printAdmin(side *adminSide) error {
+	if side.port == nil {
+		return nil
+	}
+	_, err := fmt.Fprintf(g.Out, `What goes on there is shown at %s/; the token for changes is in
+%s.
+
+`, side.port.URL(), side.tokens)
+	return err
+}
