@@ -45,6 +45,7 @@ type Client struct {
 	base  string // the URL without a slash at its end
 	place string // for people
 	token string
+	keyed bool // it shows a certificate
 	http  *http.Client
 }
 
@@ -100,7 +101,7 @@ func overNetwork(o Options) (*Client, error) {
 	if transport.TLSClientConfig, err = newTLS(&o); err != nil {
 		return nil, err
 	}
-	return &Client{base: strings.TrimRight(u.String(), "/"), place: u.Host, token: o.Token, http: newHTTP(transport)}, nil
+	return &Client{base: strings.TrimRight(u.String(), "/"), place: u.Host, token: o.Token, keyed: o.Certificate != nil, http: newHTTP(transport)}, nil
 }
 
 func newTransport() *http.Transport {
@@ -156,7 +157,7 @@ func (c *Client) open(ctx context.Context, r *call) (*http.Response, error) {
 	}
 	if answer.StatusCode/100 != 2 {
 		defer answer.Body.Close()
-		return nil, readProblem(answer)
+		return nil, c.readProblem(answer)
 	}
 	return answer, nil
 }

@@ -16,7 +16,7 @@ import (
 var (
 	ErrNotServed  = errors.New("no registry answers")
 	ErrNotAllowed = errors.New("not allowed")
-	ErrNoToken    = errors.New("the admin side does not know who asks")
+	ErrNoToken    = errors.New("the admin side wants to know who asks")
 	ErrUntrusted  = errors.New("the server is not the one that was asked for")
 	ErrForeign    = errors.New("the answer is not that of a registry's admin side")
 	ErrBroken     = errors.New("the answer ended early")
@@ -72,7 +72,7 @@ type problemJSON struct {
 	} `json:"errors"`
 }
 
-func readProblem(answer *http.Response) error {
+func (c *Client) readProblem(answer *http.Response) error {
 	text, _ := io.ReadAll(io.LimitReader(answer.Body, maxProblem)) // what can be read will do
 	medium, _, _ := mime.ParseMediaType(answer.Header.Get("Content-Type"))
 	var v problemJSON
@@ -82,7 +82,22 @@ func readProblem(answer *http.Response) error {
 	p := &Problem{Status: answer.StatusCode, Detail: v.text()}
 	p.Name, _ = strings.CutPrefix(v.Type, kindPrefix)
 	p.kind = kindOf(p.Name, p.Status)
+	if errors.Is(p, ErrNoToken) {
+		p.Detail = c.unknown()
+	}
 	return p
+}
+
+// unknown says why nobody knows who asks. What the admin side says of it is for those who
+// write requests by hand.
+func (c *Client) unknown() string {
+	switch {
+	case c.token != "":
+		return "the token is not known there, or has been revoked"
+	case c.keyed:
+		return "the key is not that of an admin there, or its certificate is not good"
+	}
+	return ErrNoToken.Error()
 }
 
 // text joins what is said.

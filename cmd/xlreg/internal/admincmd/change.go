@@ -86,7 +86,7 @@ func (a *admin) evict(ctx context.Context, client *adminclient.Client, c *consen
 	}
 	text := fmt.Sprintf("%s %s from %s", past, whom, found.Name)
 	if e.Key != "" {
-		text += fmt.Sprintf(": %d members lost their seats", len(done.Evicted))
+		text += ": " + Count(len(done.Evicted), "seat") + " freed"
 	}
 	return a.say(done, text)
 }
@@ -119,7 +119,7 @@ func explain(err error, c *api.Cluster) error {
 	if errors.Is(err, api.ErrChanged) {
 		return fmt.Errorf("cluster %s: %w: nothing was done, look at it again", c.Name, api.ErrChanged)
 	}
-	return fmt.Errorf("cluster %s: %w", c.Name, err)
+	return err
 }
 
 // onCluster is a change of a cluster as a whole.
@@ -182,7 +182,7 @@ func newForget(a *admin) *cobra.Command {
 			return err
 		}
 		if err := client.Forget(ctx, n.ID); err != nil {
-			return fmt.Errorf("node %s: %w", n.Name, err)
+			return err
 		}
 		return a.say(resultJSON{"forgotten"}, fmt.Sprintf("forgot %s", n.Name))
 	})

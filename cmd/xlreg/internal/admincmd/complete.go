@@ -47,19 +47,22 @@ func completeClusters(ctx context.Context, c *adminclient.Client, _ []string, ty
 	if err != nil {
 		return nil, err
 	}
-	names := make(map[string]int)
+	shared := make(map[string]int)
 	for i := range page.Items {
-		names[page.Items[i].Name]++
+		shared[page.Items[i].Name]++
 	}
 	var words []cobra.Completion
 	for i := range page.Items {
 		found := &page.Items[i]
-		word, about := found.Name, string(found.State)+", "+view.CountMembers(found.Members, found.Size)
-		if names[word] > 1 {
-			word, about = found.ID, found.Name+", "+ownerText(found)
-		}
-		if strings.HasPrefix(word, typed) || names[found.Name] > 1 && strings.HasPrefix(found.Name, typed) {
-			words = append(words, cobra.CompletionWithDesc(word, clean(about)))
+		about := clean(string(found.State) + ", " + view.CountMembers(found.Members, found.Size))
+		switch n := shared[found.Name]; {
+		case strings.HasPrefix(found.Name, typed) && n > 1: // the command says which there are
+			words = append(words, cobra.CompletionWithDesc(found.Name, Count(n, "cluster")))
+			shared[found.Name] = 0
+		case strings.HasPrefix(found.Name, typed) && n == 1:
+			words = append(words, cobra.CompletionWithDesc(found.Name, about))
+		case n > 0 && looksLikeID(typed):
+			words = append(words, cobra.CompletionWithDesc(found.ID, found.Name+", "+about))
 		}
 	}
 	return words, nil

@@ -56,8 +56,8 @@ func (a *admin) statusFields(r *api.Registry) []view.Field {
 	fields = append(fields,
 		view.Field{"clusters", fmt.Sprintf("%d%s", r.Clusters, statesText(r.ByState))},
 		view.Field{"nodes", fmt.Sprint(r.Nodes)},
-		view.Field{"sessions", fmt.Sprintf("%d, %d requests wait", r.Sessions, r.Waiting)},
-		view.Field{"data", bytesText(r.Bytes)})
+		view.Field{"sessions", fmt.Sprintf("%d, waiting: %d", r.Sessions, r.Waiting)},
+		view.Field{"data", Bytes(r.Bytes)})
 	for i := range fields {
 		fields[i][1] = clean(fields[i][1])
 	}
@@ -182,7 +182,7 @@ func (a *admin) clusterFields(d *api.ClusterDetail) []view.Field {
 		fields = append(fields, view.Field{"missing", "index " + Missing(d.Taken, d.Size)})
 	}
 	fields = append(fields,
-		view.Field{"waiting", fmt.Sprintf("%d requests", d.Waiting)},
+		view.Field{"waiting", Count(d.Waiting, "request")},
 		view.Field{"epoch", fmt.Sprintf("%d, revision %d", d.Epoch, d.Revision)},
 		view.Field{"endpoints", fmt.Sprintf("%d each", d.Endpoints)})
 	if d.Created != nil {

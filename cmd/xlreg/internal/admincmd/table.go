@@ -199,8 +199,16 @@ func Missing(taken []int, size int) string {
 	return list(runs)
 }
 
-// bytesText is a number of bytes as people read it.
-func bytesText(n int64) string {
+// Count returns a number of things.
+func Count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// Bytes is a number of bytes as people read it.
+func Bytes(n int64) string {
 	const step = 1 << 10
 	if n < step {
 		return fmt.Sprintf("%d bytes", n)

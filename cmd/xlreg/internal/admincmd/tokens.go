@@ -84,7 +84,7 @@ func newTokenRevoke(a *admin) *cobra.Command {
 			return err
 		}
 		if err := client.RevokeToken(ctx, args[0]); err != nil {
-			return fmt.Errorf("token %s: %w", args[0], err)
+			return err
 		}
 		return a.say(resultJSON{"revoked"}, "revoked "+args[0])
 	})

@@ -102,8 +102,8 @@ func (m *model) head(width int, now time.Time) []string {
 		lines = append(lines, styled(red, "no news: "+clean(m.trouble.Error())))
 	}
 	lines = append(lines,
-		fmt.Sprintf("%s clusters: %s", styled(bold, fmt.Sprint(r.Clusters)), m.statesText()),
-		fmt.Sprintf("%d nodes, %d sessions, %d requests wait, %s", r.Nodes, r.Sessions, r.Waiting, bytesText(r.Bytes)))
+		fmt.Sprintf("%s: %s", styled(bold, admincmd.Count(r.Clusters, "cluster")), m.statesText()),
+		fmt.Sprintf("%s, %s, %d waiting, %s", admincmd.Count(r.Nodes, "node"), admincmd.Count(r.Sessions, "session"), r.Waiting, admincmd.Bytes(r.Bytes)))
 	if !m.still {
 		lines[len(lines)-1] += fmt.Sprintf(", %s changes/s, %s formed/s", rateText(m.changes.rate(now)), rateText(m.formed.rate(now)))
 	}
@@ -127,8 +127,6 @@ func rateText(rate float64) string {
 	return fmt.Sprintf("%.1f", rate)
 }
 
-func bytesText(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
-
 func (m *model) statesText() string {
 	var parts []string
 	for _, s := range api.States() {
@@ -146,9 +144,8 @@ func (m *model) formationLines() []string {
 		if f.Count == 0 || len(lines) == most {
 			continue
 		}
-		lines = append(lines, fmt.Sprintf("  of %s %s  half within %s, 99 %% within %s %s",
-			pad(f.Sizes, 6), pad(fmt.Sprintf("%d formed", f.Count), 12), pad(admincmd.Within(f, 0.5), 6),
-			pad(admincmd.Within(f, 0.99), 9), m.spark(f.Counts)))
+		lines = append(lines, fmt.Sprintf("  of %s %s %s %s %s", pad(f.Sizes, 8), pad(fmt.Sprintf("%d formed", f.Count), 14),
+			pad("half within "+admincmd.Within(f, 0.5), 20), pad("99 % within "+admincmd.Within(f, 0.99), 21), m.spark(f.Counts)))
 	}
 	return lines
 }
@@ -251,10 +248,10 @@ func (m *model) listLines(width, room int, now time.Time) []string {
 	if m.match != "" || m.typing {
 		title += ", with " + clean(m.match)
 	}
-	name := min(48, max(8, width-maxSeats-50))
+	name := min(48, max(8, width-maxSeats-41-len(m.stateCell(api.StateForming))))
 	lines := []string{
 		styled(bold, title),
-		styled(dim, "  "+pad("NAME", name)+"  "+pad("SEATS", maxSeats)+"  "+pad("MEMBERS", 9)+"  "+pad("MISSING", 12)+"  "+pad("STATE", 7)+"  AGE"),
+		styled(dim, "  "+pad("NAME", name)+"  "+pad("SEATS", maxSeats)+"  "+pad("MEMBERS", 9)+"  "+pad("MISSING", 12)+"  "+m.stateCell("STATE")+"AGE"),
 	}
 	room = max(1, room-len(lines))
 	selected := m.row()
@@ -268,6 +265,14 @@ func (m *model) listLines(width, room int, now time.Time) []string {
 	return lines
 }
 
+// stateCell is the column with states, where there are several.
+func (m *model) stateCell(s api.State) string {
+	if m.state != "" {
+		return ""
+	}
+	return pad(string(s), 7) + "  "
+}
+
 func (m *model) rowLine(i int, selected bool, name int, now time.Time) string {
 	c := &m.rows[i]
 	age := "-"
@@ -279,7 +284,7 @@ func (m *model) rowLine(i int, selected bool, name int, now time.Time) string {
 		mark = "> "
 	}
 	line := mark + pad(c.Name, name) + "  " + m.seats(c) + "  " + pad(fmt.Sprintf("%d/%d", c.Members, c.Size), 9) + "  " +
-		pad(admincmd.Missing(c.Taken, c.Size), 12) + "  " + pad(string(c.State), 7) + "  " + age
+		pad(admincmd.Missing(c.Taken, c.Size), 12) + "  " + m.stateCell(c.State) + age
 	if selected && !m.still {
 		return styled(reverse, line)
 	}
@@ -301,7 +306,7 @@ func (m *model) openLines(width, room int, now time.Time) []string {
 	}
 	lines := []string{
 		styled(bold, clean(d.Name)) + "  " + d.ID,
-		fmt.Sprintf("%s  %s, %s  %d requests wait, epoch %d, revision %d", m.seats(&d.Cluster), d.State,
+		fmt.Sprintf("%s  %s, %s, %d waiting, epoch %d, revision %d", m.seats(&d.Cluster), d.State,
 			view.CountMembers(d.Members, d.Size), d.Waiting, d.Epoch, d.Revision),
 		owner + timesText(d, now),
 	}
