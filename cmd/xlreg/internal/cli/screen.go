@@ -37,7 +37,8 @@ const (
 	beginFrame  = "\033[?2026h" // terminals that know it show a frame as a whole
 	endFrame    = "\033[?2026l"
 	eraseScreen = "\033[2J"
-	endOfLine   = "\033[0m\033[K"
+	plainStyle  = "\033[0m"
+	eraseRest   = "\033[K"
 )
 
 // CanDraw reports whether a program can draw on the console's terminal and read keys.
@@ -102,14 +103,17 @@ func (s *Screen) Draw(lines []string) error {
 		if i >= s.height {
 			break
 		}
-		line := ""
+		line, columns := "", 0
 		if i < len(lines) {
-			line = CutStyled(lines[i], s.width)
+			line, columns = measure(lines[i], s.width)
 		}
 		if i < len(s.shown) && s.shown[i] == line {
 			continue
 		}
-		fmt.Fprintf(&b, "\033[%d;1H%s%s", i+1, line, endOfLine)
+		fmt.Fprintf(&b, "\033[%d;1H%s%s", i+1, line, plainStyle)
+		if columns < s.width { // else it would be the last column that is erased
+			b.WriteString(eraseRest)
+		}
 		s.show(i, line)
 	}
 	b.WriteString(endFrame)
@@ -129,21 +133,26 @@ func (s *Screen) show(i int, line string) {
 // CutStyled cuts a line to width columns. What is between an escape and its letter takes
 // none.
 func CutStyled(line string, width int) string {
-	columns, escape := 0, false
+	cut, _ := measure(line, width)
+	return cut
+}
+
+// measure cuts a line to width columns, and returns how many it has then.
+func measure(line string, width int) (cut string, columns int) {
+	escape := false
 	for i, r := range line {
 		switch {
 		case escape:
 			escape = !(r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z')
 		case r == '\033':
 			escape = true
+		case columns == width:
+			return line[:i], columns
 		default:
 			columns++
 		}
-		if columns > width {
-			return line[:i]
-		}
 	}
-	return line
+	return line, columns
 }
 
 // Key is a key that was pressed: the letter, or one of those below.
