@@ -42,6 +42,7 @@ func (p *Problem) Error() string {
 	return p.Detail
 }
 
+// Unwrap returns the kind of problem.
 func (p *Problem) Unwrap() error { return p.kind }
 
 // kinds are the kinds of problems by the names that the API gives them.

@@ -1,6 +1,7 @@
 package admincmd
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -85,6 +86,9 @@ func (w *watcher) take(change *api.Change) error {
 		id = change.Cluster.ID
 	}
 	i := slices.IndexFunc(w.rows, func(c api.Cluster) bool { return c.ID == id })
+	if i >= 0 && change.Cluster != nil && !isNewer(change.Cluster, &w.rows[i]) {
+		return nil // the list was read after it
+	}
 	wanted := change.Cluster != nil && w.filter.lets(change.Cluster, time.Now())
 	if !wanted && !w.known[id] {
 		return nil
@@ -97,6 +101,10 @@ func (w *watcher) take(change *api.Change) error {
 	w.know(id, wanted)
 	w.place(i, wanted, change)
 	return nil
+}
+
+func isNewer(c, than *api.Cluster) bool {
+	return cmp.Or(cmp.Compare(c.Epoch, than.Epoch), cmp.Compare(c.Revision, than.Revision)) > 0
 }
 
 func (w *watcher) know(id string, yes bool) {
