@@ -13,7 +13,7 @@ FUZZTIME ?= 30s
 # Services that come with those are left alone.
 NEEDS := go:golang-go,ca-certificates gcc:gcc,libc6-dev openssl:openssl curl:curl ssh-keygen:openssh-client \
 	etcd:etcd-server nats-server:nats-server etcdctl:etcd-client ip:iproute2 python3:python3 ruby:ruby rubocop:rubocop \
-	pg_ctlcluster:postgresql
+	pg_ctlcluster:postgresql promtool:prometheus
 
 # The same for what is no command but a library of Ruby's, each as library:package.
 RUBY_NEEDS := google/protobuf:ruby-google-protobuf minitest:ruby-minitest
@@ -53,6 +53,7 @@ generate: ## write the generated files anew
 	go generate ./docs/vectors
 	go run -C tools ./genproto ../internal/wire/xlreg.proto ../internal/wire/xlregpb/xlreg.pb.go
 	go run -C tools ./genproto ../internal/records/records.proto ../internal/records/recordspb/records.pb.go
+	go test ./internal/metrics -run TestDocument -update
 	go test ./internal/archtest -run TestDocument -update
 
 fuzz: ## fuzz every target for FUZZTIME (30s)

@@ -29,7 +29,7 @@ type Keeper interface {
 // Config is what a Server is made of.
 type Config struct {
 	Steward Steward // nil: tokens and backups are all there is
-	Keeper  Keeper // nil: there is no file that could be copied
+	Keeper  Keeper  // nil: there is no file that could be copied
 	Logger  *slog.Logger
 
 	Tokens *Tokens  // nil: no token is good
@@ -47,6 +47,7 @@ type Server struct {
 	cfg      Config
 	api      http.Handler // what is offered everywhere
 	local    http.Handler // the same, and what is for the socket alone
+	openAPI  []byte
 	turns    *guard.Turns // of handshakes
 	failures *guard.Quota // of those who show tokens that are no good
 	requests *room        // those that are answered at once
@@ -80,9 +81,11 @@ func New(cfg Config) (*Server, error) {
 		failures: guard.NewQuota(guard.Rate{Source: b.Failures, Loopback: b.Failures}),
 		requests: newRoom(b.Requests, b.Reserve), streams: newRoom(b.Streams, b.Reserve),
 	}
-	s.route()
-	return s, nil
+	return s, s.route()
 }
+
+// OpenAPI returns the description of the API as YAML. Nobody may change it.
+func (s *Server) OpenAPI() []byte { return s.openAPI }
 
 // Reload reads the tokens anew, and returns what has changed. What cannot be read stays
 // as it was.

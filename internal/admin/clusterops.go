@@ -30,7 +30,7 @@ type Waiting struct {
 
 // ClusterPath is which cluster is wanted. huma wants types that are embedded exported.
 type ClusterPath struct {
-	ID string `path:"id" maxLength:"64" pattern:"^[0-9a-f]+$" patternDescription:"an ID in hexadecimal"`
+	ID string `path:"id" maxLength:"64" pattern:"^[0-9a-f]+$"`
 }
 
 type clusterShown struct {

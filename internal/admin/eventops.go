@@ -49,20 +49,34 @@ func (s *Server) eventOperations(a huma.API) {
 		"read anew. It is left out if since or Last-Event-ID is known still, and comes again if too much has happened. Each " +
 		"'change' is a cluster as it is now, or the ID of one that is gone; its id is the revision to go on from. A comment " +
 		"comes every 15 seconds if nothing else does."
+	schemas := a.OpenAPI().Components.Schemas
 	o.Responses = map[string]*huma.Response{"200": {
-		Description: "a stream that does not end",
+		Description: "A stream that does not end",
 		Content: map[string]*huma.MediaType{eventsMedium: {Schema: &huma.Schema{
-			Type: huma.TypeString, Description: "events named restart and change, whose data are a Registry and a Change",
+			Type: huma.TypeArray, Description: "the events, each in the form of text/event-stream",
+			Items: &huma.Schema{OneOf: []*huma.Schema{
+				eventSchema(eventRestart, schemas.Schema(reflect.TypeFor[api.Registry](), true, "")),
+				eventSchema(eventChange, schemas.Schema(reflect.TypeFor[api.Change](), true, "")),
+			}},
 		}}},
 	}}
-	schemas := a.OpenAPI().Components.Schemas
-	schemas.Schema(reflect.TypeFor[api.Change](), true, "")
 	huma.Register(a, o, func(_ context.Context, in *eventsAsked) (*huma.StreamResponse, error) {
 		return &huma.StreamResponse{Body: func(ctx huma.Context) {
 			_, w := humago.Unwrap(ctx)
 			s.follow(ctx.Context(), w, in)
 		}}, nil
 	})
+}
+
+func eventSchema(name string, data *huma.Schema) *huma.Schema {
+	return &huma.Schema{
+		Type: huma.TypeObject, Required: []string{"event", "data"},
+		Properties: map[string]*huma.Schema{
+			"id":    {Type: huma.TypeString, Description: "the revision to go on from; absent before the first change"},
+			"event": {Type: huma.TypeString, Enum: []any{name}},
+			"data":  data,
+		},
+	}
 }
 
 // The ends of a stream that are not its reader's doing, or the server's.

@@ -16,7 +16,7 @@ type paged struct {
 }
 
 type nodeAsked struct {
-	ID string `path:"id" maxLength:"64" pattern:"^[0-9a-f]+$" patternDescription:"an ID in hexadecimal"`
+	ID string `path:"id" maxLength:"64" pattern:"^[0-9a-f]+$"`
 }
 
 func (s *Server) nodeOperations(a huma.API) {

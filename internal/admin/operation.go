@@ -53,7 +53,30 @@ func (s *Server) operations(mux *http.ServeMux) *huma.OpenAPI {
 		s.nodeOperations(a)
 		s.eventOperations(a)
 	}
+	loosen(document)
 	return document
+}
+
+// loosen makes the description say what holds in later versions, too: answers may have
+// more in them, requests may not; and a list is never null.
+func loosen(document *huma.OpenAPI) {
+	asked := make(map[*huma.Schema]bool)
+	schemas := document.Components.Schemas
+	for _, path := range document.Paths {
+		for _, op := range []*huma.Operation{path.Put, path.Post} {
+			if op != nil && op.RequestBody != nil {
+				asked[schemas.SchemaFromRef(op.RequestBody.Content["application/json"].Schema.Ref)] = true
+			}
+		}
+	}
+	for _, schema := range schemas.Map() {
+		if !asked[schema] {
+			schema.AdditionalProperties = nil
+		}
+		for _, property := range schema.Properties {
+			property.Nullable = property.Nullable && property.Type != huma.TypeArray
+		}
+	}
 }
 
 // operation is what all operations have in common.
@@ -82,6 +105,13 @@ func add[I, O any](s *Server, a huma.API, op operation, f func(context.Context, 
 }
 
 func (s *Server) describe(op *operation) huma.Operation {
+	errs := append([]int{
+		http.StatusUnauthorized, http.StatusForbidden, http.StatusMisdirectedRequest, http.StatusUnprocessableEntity,
+		http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable,
+	}, op.errors...)
+	if op.method == http.MethodPut || op.method == http.MethodPost {
+		errs = append(errs, http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	}
 	security := []map[string][]string{{"token": {}}, {"certificate": {}}}
 	if op.right == read {
 		security = append(security, map[string][]string{}) // on the registry's machine
@@ -89,10 +119,7 @@ func (s *Server) describe(op *operation) huma.Operation {
 	return huma.Operation{
 		OperationID: op.id, Method: op.method, Path: op.path, Tags: []string{op.tag}, Summary: op.summary,
 		DefaultStatus: op.status, Security: security, MaxBodyBytes: maxBody, BodyReadTimeout: requestTime,
-		Errors: append([]int{
-			http.StatusUnauthorized, http.StatusForbidden, http.StatusMisdirectedRequest, http.StatusUnprocessableEntity,
-			http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable,
-		}, op.errors...),
+		Errors:      errs,
 		Extensions:  map[string]any{rightExtension: string(op.right)},
 		Middlewares: huma.Middlewares{s.guard(op)},
 	}

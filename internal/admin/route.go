@@ -7,8 +7,6 @@ import (
 	"net/http/pprof"
 	"strings"
 	"time"
-
-	"github.com/danielgtaylor/huma/v2"
 )
 
 // Where what is no operation of the API is found.
@@ -21,36 +19,34 @@ const (
 
 // route makes the handlers: one with what is offered everywhere, and one with what is for
 // the socket alone beside it.
-func (s *Server) route() {
+func (s *Server) route() (err error) {
 	operations := http.NewServeMux()
-	document := s.operations(operations)
+	if s.openAPI, err = s.operations(operations).YAML(); err != nil {
+		return fmt.Errorf("describe the API: %w", err)
+	}
 	offered := http.NewServeMux()
-	s.offer(offered, operations, document)
+	s.offer(offered, operations)
 	s.api = s.answer(offered)
 
 	more := http.NewServeMux()
-	s.offer(more, operations, document)
+	s.offer(more, operations)
 	more.HandleFunc("GET "+pprofPath, pprof.Index)
 	more.HandleFunc("GET "+pprofPath+"cmdline", pprof.Cmdline)
 	more.HandleFunc("GET "+pprofPath+"profile", lasting(pprof.Profile))
 	more.HandleFunc("GET "+pprofPath+"symbol", pprof.Symbol)
 	more.HandleFunc("GET "+pprofPath+"trace", lasting(pprof.Trace))
 	s.local = s.answer(more)
+	return nil
 }
 
 // offer adds what is offered everywhere to a mux.
-func (s *Server) offer(mux *http.ServeMux, operations http.Handler, document *huma.OpenAPI) {
+func (s *Server) offer(mux *http.ServeMux, operations http.Handler) {
 	mux.Handle(apiPrefix, operations)
 	mux.HandleFunc("GET "+livePath, func(w http.ResponseWriter, _ *http.Request) { tell(w, true) })
 	mux.HandleFunc("GET "+readyPath, func(w http.ResponseWriter, r *http.Request) { tell(w, s.ready(r.Context())) })
 	mux.Handle("GET "+openAPIPath, s.need(read, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		text, err := document.YAML()
-		if err != nil {
-			http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
-			return
-		}
 		w.Header().Set("Content-Type", "application/openapi+yaml")
-		_, _ = w.Write(text) // whoever does not take it has gone
+		_, _ = w.Write(s.openAPI) // whoever does not take it has gone
 	})))
 	if s.cfg.Metrics != nil {
 		mux.Handle("GET "+metricsPath, s.need(read, s.cfg.Metrics))

@@ -36,8 +36,7 @@ func (s *span) UnmarshalText(text []byte) error {
 func (span) Schema(huma.Registry) *huma.Schema {
 	most := maxSpanText
 	return &huma.Schema{
-		Type: huma.TypeString, MaxLength: &most, Pattern: `^([0-9]{1,9}(ms|s|m|h)){1,3}$`, Examples: []any{"30s"},
-		PatternDescription: "a time such as 90s or 1h30m",
+		Type: huma.TypeString, MaxLength: &most, Pattern: `^(([0-9]{1,9}(ms|s|m|h)){1,3})?$`, Examples: []any{"30s"},
 	}
 }
 

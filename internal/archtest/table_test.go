@@ -138,9 +138,15 @@ var rows = map[string]row{
 	},
 	"internal/registry": {
 		may:   []string{".", "internal/records", "internal/store", "keys"},
-		tests: []string{"internal/store/etcd", "internal/store/etcd/etcdtest", "internal/store/memory", "internal/store/mirror", "internal/store/mirror/mirrortest", "internal/store/postgres", "internal/store/postgres/postgrestest", "internal/store/storetest"},
+		tests: []string{"internal/store/bolt", "internal/store/etcd", "internal/store/etcd/etcdtest", "internal/store/group", "internal/store/memory", "internal/store/mirror", "internal/store/mirror/mirrortest", "internal/store/postgres", "internal/store/postgres/postgrestest", "internal/store/storetest", "internal/store/storetest/optimistic"},
 		never: []string{"net", "os"},
 		why:   "the rules know no network and no driver",
+	},
+	"internal/overview": {
+		may:   []string{".", "internal/admin/api", "internal/records", "internal/store", "keys"},
+		tests: []string{"internal/store/memory"},
+		never: []string{"net", "os"},
+		why:   "lists what the store tells, in the words of the admin side; the rules do not need it",
 	},
 	"internal/guard": {
 		may: []string{"."},
@@ -168,6 +174,20 @@ var rows = map[string]row{
 		never: []string{"net"},
 		why:   "small help with files",
 	},
+	"internal/audit": {
+		may: []string{".", "internal/registry"},
+		why: "a file of events; who makes them, and who looks at them, is not its affair",
+	},
+	"internal/metrics": {
+		may: []string{".", "internal/admin/api", "internal/registry", "internal/server", "internal/store", "internal/store/metered", "internal/wire"},
+		why: "counts what others do, and nobody asks it for anything but the numbers",
+	},
+	"internal/store/metered": {
+		may:   []string{"internal/store"},
+		tests: []string{"internal/store/group", "internal/store/memory", "internal/store/storetest", "internal/store/storetest/optimistic"},
+		never: []string{"net", "os"},
+		why:   "a store like any other, over any other",
+	},
 	"internal/admin/api": {
 		never: []string{"net", "os", "sync", "context"},
 		why:   "the words in which a registry is shown and steered; the server, the page and the command line share them",
@@ -187,8 +207,8 @@ var rows = map[string]row{
 		why: "a registry that does what a test says, for tests of the admin side, the page and the command line",
 	},
 	"internal/host": {
-		may:   []string{".", "identity", "internal/guard", "internal/records", "internal/registry", "internal/server", "internal/session", "internal/store", "keys"},
-		tests: []string{"client", "internal/store/bolt", "internal/store/memory", "internal/wire", "regcred"},
+		may:   []string{".", "identity", "internal/admin/api", "internal/guard", "internal/overview", "internal/records", "internal/registry", "internal/server", "internal/session", "internal/store", "internal/store/metered", "internal/wire", "keys", "regcred"},
+		tests: []string{"client", "internal/admin", "internal/store/bolt", "internal/store/memory", "internal/store/mirror", "internal/store/mirror/mirrortest"},
 		why:   "puts a server together, over whatever store it was given",
 	},
 	"internal/archtest": {
@@ -342,7 +362,8 @@ var confined = []confinement{
 	{"github.com/danielgtaylor/huma", []string{"internal/admin"}, "the API is printed from its operations, and nobody else needs to know how"},
 	{"github.com/jackc", []string{"internal/store/postgres", "internal/store/postgres/postgrestest"}, "a driver's library stays in the driver"},
 	{"github.com/spf13", []string{"cmd/xlreg", "cmd/xlreg/internal/admincmd", "cmd/xlreg/internal/benchcmd", "cmd/xlreg/internal/cli", "cmd/xlreg/internal/stores", "cmd/xlreg/internal/topcmd"}, "libraries have no command line"},
-	{"github.com/tidwall/btree", []string{"internal/store", "internal/store/memory", "internal/store/mirror", "internal/store/mirror/mirrortest", "internal/store/storetest/optimistic"}, "an ordered map is a means of the store"},
+	{"github.com/tidwall/btree", []string{"internal/overview", "internal/server", "internal/store", "internal/store/memory", "internal/store/mirror", "internal/store/mirror/mirrortest", "internal/store/storetest/optimistic"}, "an ordered map is a means of the store, and of lists that are read by page"},
+	{"github.com/prometheus", []string{"internal/metrics"}, "what is counted knows nothing of who collects it"},
 	{"go.etcd.io/bbolt", []string{"internal/store/bolt"}, "a driver's library stays in the driver"},
 	{"go.etcd.io/etcd", []string{"internal/store/etcd", "internal/store/etcd/etcdtest"}, "a driver's library stays in the driver"},
 	{"go.uber.org/goleak", nil, "it is for tests"},
@@ -351,7 +372,7 @@ var confined = []confinement{
 	{"google.golang.org/grpc", []string{"internal/store/etcd"}, "a driver's library stays in the driver"},
 	{"google.golang.org/protobuf", []string{"internal/original", "internal/records", "internal/records/recordspb", "internal/vectorgen", "internal/wire", "internal/wire/xlregpb"}, "the protobuf is known in one place, so that it can change in one"},
 	{"log", nil, "logging goes through the *slog.Logger that was handed in"},
-	{"log/slog", []string{"client", "cmd/xlreg", "cmd/xlreg/internal/stores", "internal/admin", "internal/host", "internal/registry", "internal/server", "internal/store/bolt", "internal/store/etcd", "internal/store/mirror", "internal/store/postgres", "xlregtest"}, "the others return what they have to say"},
+	{"log/slog", []string{"client", "cmd/xlreg", "cmd/xlreg/internal/stores", "internal/admin", "internal/audit", "internal/host", "internal/metrics", "internal/overview", "internal/registry", "internal/server", "internal/store/bolt", "internal/store/etcd", "internal/store/mirror", "internal/store/postgres", "xlregtest"}, "the others return what they have to say"},
 	{"math/rand", []string{"bench/scale", "client", "internal/bench", "internal/store/etcd", "internal/store/mirror"}, "what can be guessed is for jitter and for measurements alone"},
 	{"pgregory.net/rapid", []string{"internal/store/storetest"}, "it is for tests"},
 	{"testing", []string{"internal/store/etcd/etcdtest", "internal/store/mirror/databasetest", "internal/store/postgres/postgrestest", "internal/store/storetest", "internal/store/storetest/line", "xlregtest"}, "it is for tests"},

@@ -38,6 +38,20 @@ func (a *Admission) Enter(from Source) (hello time.Duration, ok bool) {
 	return a.limits.Hello, true
 }
 
+// Met returns the name of the limit for which a connection from a source was just not
+// admitted.
+func (a *Admission) Met(from Source) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case a.open.total >= a.limits.Connections:
+		return MaxConnections
+	case from.loopback:
+		return MaxConnectionsLoopback
+	}
+	return MaxConnectionsPerAddress
+}
+
 // Greeted notes that a connection has said hello, or never will.
 func (a *Admission) Greeted() {
 	a.mu.Lock()

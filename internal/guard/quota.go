@@ -24,6 +24,16 @@ type Rate struct {
 	// Burst is how long a source other than loopback has to be quiet to be allowed
 	// the most at once, which is that long's worth; 0 is a minute.
 	Burst time.Duration
+
+	Names Names
+}
+
+// name returns the name of the limit of one source.
+func (r *Rate) name(from Source) string {
+	if from.loopback {
+		return r.Names.Loopback
+	}
+	return r.Names.Source
 }
 
 // Quota bounds how much of something a source may have in a minute: new records,
@@ -64,15 +74,16 @@ type Claim struct {
 	reserved []*rate.Reservation
 	now      time.Time
 	retry    time.Duration // 0 if it is allowed
+	limit    string        // the name of the one that is met, if any
 }
 
 // Claim takes n units from what the source may have. More than it may ever have at
 // once is taken for that much, or nothing would ever be enough.
 func (q *Quota) Claim(from Source, now time.Time, n int) Claim {
 	c := Claim{now: now}
-	c.take(q.limiter(from, now), n)
+	c.take(q.limiter(from, now), n, q.rate.name(from))
 	if q.total != nil && !from.loopback {
-		c.take(q.total, n)
+		c.take(q.total, n, q.rate.Names.Total)
 	}
 	if c.retry > 0 {
 		c.giveBack()
@@ -80,10 +91,12 @@ func (q *Quota) Claim(from Source, now time.Time, n int) Claim {
 	return c
 }
 
-func (c *Claim) take(l *rate.Limiter, n int) {
+func (c *Claim) take(l *rate.Limiter, n int, name string) {
 	r := l.ReserveN(c.now, min(n, l.Burst()))
 	c.reserved = append(c.reserved, r)
-	c.retry = max(c.retry, r.DelayFrom(c.now))
+	if wait := r.DelayFrom(c.now); wait > c.retry {
+		c.retry, c.limit = wait, name
+	}
 }
 
 func (c *Claim) giveBack() {
@@ -97,13 +110,13 @@ func (c *Claim) Allowed() bool { return c.retry == 0 }
 
 // Settle is told what came of the claim: whether it was used, and the error there was.
 // What was not used is given back. It returns err, and if that is a refusal for want of
-// the claim, with the time to come back.
+// the claim, a Met with the time to come back.
 func (c *Claim) Settle(used bool, err error) error {
 	if c.Allowed() && (err != nil || !used) {
 		c.giveBack()
 	}
 	if !c.Allowed() && errors.Is(err, xlreg.ErrTooManyRequests) {
-		return &xlreg.Error{Kind: xlreg.ErrTooManyRequests, Retry: c.retry}
+		return &Met{c.limit, &xlreg.Error{Kind: xlreg.ErrTooManyRequests, Retry: c.retry}}
 	}
 	return err
 }

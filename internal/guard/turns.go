@@ -44,6 +44,17 @@ func NewTurns(n int) *Turns {
 	}
 }
 
+// Waiting returns how many wait for a turn.
+func (t *Turns) Waiting() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := 0
+	for _, q := range t.queues {
+		n += q.tickets.Len()
+	}
+	return n
+}
+
 // Wait waits for a turn, which lasts until release is called, but not past the end
 // of ctx. A suspect of which too many handshakes wait gets ErrDropped for the oldest.
 func (t *Turns) Wait(ctx context.Context, from Source) (release func(), err error) {

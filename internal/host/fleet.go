@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"sync"
 	"time"
@@ -100,7 +101,7 @@ func (h *Host) serveFleet(ctx context.Context) error {
 // serveWhenever serves whenever the store can be reached, until ctx ends.
 func (h *Host) serveWhenever(ctx context.Context) error {
 	for first := true; ; first = false {
-		if !h.awaitConnected(ctx, true) || !first && !h.reopen(ctx) {
+		if !h.awaitConnected(ctx, true) || !first && !h.reopenUnlessDrained(ctx) {
 			return nil
 		}
 		if err := h.serveWhileConnected(ctx); err != nil || ctx.Err() != nil {
@@ -140,13 +141,35 @@ func (h *Host) awaitConnected(ctx context.Context, want bool) bool {
 	return false
 }
 
+// reopenUnlessDrained opens the ports when the store is back. If the server is drained it
+// opens them itself when that is over.
+func (h *Host) reopenUnlessDrained(ctx context.Context) bool {
+	if h.server.Draining() {
+		h.listen.listeners = nil
+		return true
+	}
+	open := h.reopen(ctx)
+	if open {
+		h.log.Info("the store is back, clients are served")
+	}
+	return open
+}
+
+// reopened is for server.Config.
+func (h *Host) reopened(ctx context.Context) []net.Listener {
+	if !h.reopen(ctx) {
+		return nil
+	}
+	h.log.Info("connections are taken again")
+	return h.listen.listeners
+}
+
 // reopen opens the ports again, which another program may have taken for a moment. It
 // returns false if ctx ends before.
 func (h *Host) reopen(ctx context.Context) bool {
 	for ctx.Err() == nil {
 		err := h.listen.again()
 		if err == nil {
-			h.log.Info("the store is back, clients are served")
 			return true
 		}
 		h.log.Error("cannot open the ports again, will try again", "err", err)

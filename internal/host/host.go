@@ -18,9 +18,11 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/guard"
+	"github.com/xlattice/xlreg/internal/overview"
 	"github.com/xlattice/xlreg/internal/registry"
 	"github.com/xlattice/xlreg/internal/server"
 	"github.com/xlattice/xlreg/internal/store"
+	"github.com/xlattice/xlreg/internal/store/metered"
 	"github.com/xlattice/xlreg/keys"
 )
 
@@ -30,6 +32,7 @@ import (
 type Config struct {
 	Node      *identity.Node // whose name and keys the registry has
 	Store     store.Store
+	StoreKind string           // of Store, as people are told: memory, bolt, etcd or postgres
 	Listen    []string         // host:port, port 0 for a free one
 	Public    []xlreg.Endpoint // where clients find the registry; empty: what is bound
 	IDLen     int              // bytes of new IDs
@@ -49,6 +52,15 @@ type Config struct {
 	// protocol for whom they connect. They have to, and nobody else is believed.
 	ProxyFrom []netip.Prefix
 
+	// Observe is told of what has happened, as registry.Config says; nil: nobody is.
+	Observe func(registry.Event)
+
+	// Level is that of Logger, for those who run the registry to change; nil: they cannot.
+	Level *slog.LevelVar
+
+	// ObserveStore is told how each transaction of the rules went; nil: nobody is.
+	ObserveStore func(metered.Transaction)
+
 	// OwnProcess says that the process is this registry and nothing else, so that
 	// the Host may look after its memory.
 	OwnProcess bool
@@ -59,6 +71,8 @@ type Host struct {
 	cred     *xlreg.Credentials
 	registry *registry.Registry
 	server   *server.Server
+	overview *overview.Overview
+	steward  steward
 	listen   listening
 	process  *process // nil if it is not the Host's own
 	log      *slog.Logger
@@ -93,12 +107,15 @@ func (h *Host) open(cfg *Config, id xlreg.NodeID) (err error) {
 		}
 	}
 	h.registry, err = registry.New(registry.Config{
-		Store: cfg.Store, Self: id, IDLen: cfg.IDLen, MaxWait: cfg.MaxWait, Logger: log, Admit: cfg.Admit,
-		Clock: cfg.clock(), Bounds: cfg.bounds(), Server: h.fleet.id,
+		Store: cfg.metered(), Self: id, IDLen: cfg.IDLen, MaxWait: cfg.MaxWait, Logger: log, Admit: cfg.Admit,
+		Clock: cfg.clock(), Bounds: cfg.bounds(), Server: h.fleet.id, Observe: h.steward.observer(cfg.Observe),
 	})
 	if err != nil {
 		return err
 	}
+	h.overview = overview.New(overview.Config{
+		Store: cfg.Store, Logger: log, Now: cfg.Now, Lazy: h.shared != nil || !cfg.OwnProcess,
+	})
 	if cfg.OwnProcess {
 		h.process = newProcess(cmp.Or(cfg.Limits.Connections, guard.DefaultLimits().Connections))
 	}
@@ -122,8 +139,20 @@ func (h *Host) open(cfg *Config, id xlreg.NodeID) (err error) {
 		Registry: h.registry, Comms: own.Comms, Sig: own.Sig, Describe: *h.cred,
 		FormerComms: former, Succession: succession,
 		Protocols: cfg.Protocols, Limits: cfg.Limits, Logger: log, Now: cfg.Now,
+		Reopen: h.reopened,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return h.steward.know(cfg, h.cred, succession)
+}
+
+// metered returns the store as the rules see it.
+func (cfg *Config) metered() store.Store {
+	if cfg.ObserveStore == nil {
+		return cfg.Store
+	}
+	return metered.New(cfg.Store, cfg.ObserveStore)
 }
 
 // bounds returns how much the rules keep at most, and for how long.
@@ -172,9 +201,9 @@ func (h *Host) Cred() *xlreg.Credentials { return h.cred }
 // Bound returns the addresses that the registry listens on.
 func (h *Host) Bound() []string { return h.listen.bound }
 
-// Ready reports whether clients are served: not before Serve, after it, and while a store
-// that others share cannot be reached.
-func (h *Host) Ready() bool { return h.ready.Load() }
+// Ready reports whether clients are served: not before Serve, after it, while a store that
+// others share cannot be reached, and while the server is drained.
+func (h *Host) Ready() bool { return h.ready.Load() && !h.server.Draining() }
 
 // Stats returns the server's counts.
 func (h *Host) Stats() server.Stats { return h.server.Stats() }
@@ -205,6 +234,9 @@ func (h *Host) serve(ctx context.Context) error {
 // was called. Close may be called again.
 func (h *Host) Close() error {
 	errs := []error{h.listen.close()}
+	if h.overview != nil {
+		h.overview.Close()
+	}
 	if h.registry != nil {
 		errs = append(errs, h.registry.Close())
 	}

@@ -26,7 +26,8 @@ type Cluster struct {
 
 	Kept    int       // bans, revocations and uses of invites
 	Touched time.Time // the day on which somebody last asked for it, as far as is written
-	Deleted time.Time // by its owner; zero: it is there
+	Deleted time.Time // by an order, or with its last member; zero: it is there
+	Created time.Time // zero: unknown
 }
 
 // Complete reports whether the current epoch has been complete.
@@ -104,6 +105,7 @@ func clusterToPB(c *Cluster) *recordspb.Cluster {
 		LowestEpoch: c.Lowest, CompletedEpoch: c.Completed,
 		LastOrder: c.LastOrder, LastEpoch: c.LastAnswer.Epoch, LastRevision: c.LastAnswer.Revision,
 		Kept: uint32(c.Kept), TouchedDay: toDay(c.Touched), DeletedMillis: toMillis(c.Deleted), FirstRevision: c.First,
+		CreatedMillis: toMillis(c.Created),
 	}
 }
 
@@ -129,5 +131,6 @@ func clusterFromPB(pb *recordspb.Cluster) (Cluster, error) {
 		LastOrder:  nilIfEmpty(pb.GetLastOrder()),
 		LastAnswer: xlreg.ClusterState{Epoch: pb.GetLastEpoch(), Revision: pb.GetLastRevision(), Orders: pb.GetOrders()},
 		Kept:       int(pb.GetKept()), Touched: fromDay(pb.GetTouchedDay()), Deleted: fromMillis(pb.GetDeletedMillis()),
+		Created: fromMillis(pb.GetCreatedMillis()),
 	}, nil
 }

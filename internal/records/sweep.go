@@ -29,7 +29,10 @@ func EachPart(f func(Part) error) error {
 }
 
 // clusters is what the keys of the clusters in a part, and of their seats, begin with.
-func (p Part) clusters() string { return clusterRoot + string([]byte{byte(p.length), p.first}) }
+func (p Part) clusters() string { return p.of(clusterRoot) }
+
+// of is what those keys below a root begin with in which such a cluster's ID stands.
+func (p Part) of(root string) string { return root + string([]byte{byte(p.length), p.first}) }
 
 // EachCluster calls f for the head of each cluster in a part, unless ctx ends.
 func (r Reader) EachCluster(ctx context.Context, part Part, f func(*Cluster)) error {
@@ -75,6 +78,49 @@ func (r Reader) EachNode(ctx context.Context, part Part, f func(*Node)) error {
 		f(&Node{Token: tokenFromPB(pb.GetToken()), Seen: fromDay(pb.GetSeenDay())})
 	}
 	return nil
+}
+
+// NodesAfter returns up to limit of the nodes whose IDs begin with first and sort behind
+// another one's, in the order of their bytes, and whether there are more. What it passes
+// over it does not decode.
+func (r Reader) NodesAfter(ctx context.Context, first byte, after xlreg.NodeID, limit int) (nodes []Node, more bool, err error) {
+	for item, err := range r.tx.Scan(nodeRoot + string([]byte{first})) {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return nil, false, fmt.Errorf("read nodes: %w", err)
+		}
+		if item.Key <= nodeKey(after) {
+			continue
+		}
+		if len(nodes) >= limit {
+			return nodes, true, nil
+		}
+		var pb recordspb.Node
+		if err := current.decode(item.Key, item.Value, &pb); err != nil {
+			return nil, false, fmt.Errorf("read nodes: %w", err)
+		}
+		nodes = append(nodes, Node{Token: tokenFromPB(pb.GetToken()), Seen: fromDay(pb.GetSeenDay())})
+	}
+	return nodes, false, nil
+}
+
+// ClustersOfKey returns those clusters in a part in which a sig key has a seat, or had the
+// last one of an index. It decodes nothing.
+func (r Reader) ClustersOfKey(ctx context.Context, part Part, sum xlreg.KeySum) (ids []xlreg.ClusterID, err error) {
+	for item, err := range r.tx.Scan(part.of(seatsOfKeyRoot)) {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read clusters of a key: %w", err)
+		}
+		if id := clusterIn(item.Key); item.Key == seatsOfKeyKey(id, sum) {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
 }
 
 // Remains returns up to limit keys of what is kept of a cluster besides its head.

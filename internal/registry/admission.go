@@ -42,8 +42,8 @@ func (r *Registry) checkAdmission(ctx context.Context, s *Session, req *JoinRequ
 // and counts the use of an invite if it is the first of this key.
 func (j *joining) admit(tx records.Writer, cl *claim) error {
 	c, req := &j.cluster, j.req
-	if c.Key == "" {
-		return j.leave
+	if c.Key == "" && c.Kept == 0 {
+		return j.leave // nobody is banned, and no member of an open cluster pays for a look
 	}
 	banned, err := tx.Banned(c.ID, j.session.sum)
 	switch {
@@ -51,6 +51,8 @@ func (j *joining) admit(tx records.Writer, cl *claim) error {
 		return err
 	case banned:
 		return refused("banned")
+	case c.Key == "":
+		return j.leave
 	case len(req.Admission) == 0:
 		return refused("none")
 	case j.leave != nil:

@@ -39,6 +39,7 @@ func (r *Registry) Create(ctx context.Context, s *Session, spec xlreg.ClusterSpe
 	}
 	if did == MadeNew {
 		r.log.Info("cluster created", "cluster", head.Name, "cluster_id", head.ID, "size", head.MaxSize, "keyed", head.Key != "")
+		r.happened(s.Actor(), EventCreated, &head)
 	}
 	return Created{head.Cluster, head.State}, did, nil
 }
@@ -94,6 +95,7 @@ func (r *Registry) create(tx records.Writer, s *Session, spec *xlreg.ClusterSpec
 		},
 		State:   xlreg.ClusterState{Epoch: 1},
 		Touched: records.Day(now),
+		Created: now,
 	}
 	raise(&c, now)
 	c.First = c.State.Revision

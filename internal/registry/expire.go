@@ -32,7 +32,7 @@ func (r *Registry) endLeases(ctx context.Context, over []lease) {
 	ending.SetLimit(leaseTurns)
 	for i := range over {
 		ending.Go(func() error {
-			r.endLease(ctx, &over[i], eventExpired)
+			r.endLease(ctx, Actor{}, &over[i], EventLapsed)
 			return nil
 		})
 	}
@@ -56,7 +56,7 @@ func (r *Registry) pause(ctx context.Context, d time.Duration) bool {
 // start which has not come about go with it, so that nobody meets a member that has died.
 func (r *Registry) End(ctx context.Context, s *Session) {
 	for _, l := range r.leases.ended(s) {
-		r.endLease(ctx, &l, eventGone)
+		r.endLease(ctx, s.Actor(), &l, EventDisconnected)
 	}
 }
 
@@ -79,7 +79,7 @@ func (r *Registry) Alive(ctx context.Context, s *Session, id xlreg.ClusterID) {
 
 // endLease frees the seat of a lease, unless it has been renewed, or has become another's
 // since.
-func (r *Registry) endLease(ctx context.Context, l *lease, event string) {
+func (r *Registry) endLease(ctx context.Context, by Actor, l *lease, kind EventKind) {
 	var c records.Cluster
 	var freed []records.Seat
 	var order uint64
@@ -90,6 +90,9 @@ func (r *Registry) endLease(ctx context.Context, l *lease, event string) {
 		if c, err = tx.Cluster(l.cluster); err != nil {
 			return err
 		}
+		if !c.Deleted.IsZero() {
+			return errAnothers
+		}
 		seat, err := tx.SeatAt(&c, l.index)
 		if err != nil {
 			return err
@@ -98,11 +101,11 @@ func (r *Registry) endLease(ctx context.Context, l *lease, event string) {
 			return err
 		}
 		freed = []records.Seat{seat}
-		return r.free(tx, &c, freed, now)
+		return free(tx, &c, freed, now)
 	})
 	switch {
 	case err == nil:
-		r.freed(event, &c, freed, order)
+		r.freed(by, kind, &c, freed, order)
 	case records.IsNotFound(err), errors.Is(err, errAnothers):
 		r.leases.drop(l.seatID, order)
 	case errors.Is(err, errCompleted):
@@ -131,7 +134,7 @@ func (r *Registry) keepsSeat(l *lease, c *records.Cluster, seat *records.Seat) e
 // Why a lease does not end.
 var (
 	errRenewed   = errors.New("the seat is in use")
-	errAnothers  = errors.New("the seat is another's, or of another Join, which has a lease of its own")
+	errAnothers  = errors.New("the seat is another's, or of another Join, which has a lease of its own, or it went with its cluster")
 	errCompleted = errors.New("all have come, and the seat needs no connection")
 )
 

@@ -2,8 +2,8 @@ package registry
 
 import "github.com/xlattice/xlreg/internal/records"
 
-// Totals returns what is kept, when that has been counted.
-func (r *Registry) Totals() records.Totals {
+// Counted returns what is kept, when that has been counted.
+func (r *Registry) Counted() records.Totals {
 	<-r.counted
 	return r.totals.get()
 }
@@ -16,4 +16,9 @@ func (r *Registry) Leases() int {
 	r.leases.mu.Lock()
 	defer r.leases.mu.Unlock()
 	return len(r.leases.seats)
+}
+
+// Tell is tell, for measuring it.
+func (r *Registry) Tell(by Actor, kind EventKind, c *records.Cluster, s *records.Seat) {
+	r.tell(by, kind, c, s)
 }

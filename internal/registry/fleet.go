@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -69,6 +70,13 @@ func (f *fleet) leads() bool {
 		return false
 	}
 	return slices.Min(slices.Collect(maps.Keys(f.there))) == f.self
+}
+
+// all returns the servers, the earliest first.
+func (f *fleet) all() []records.Server {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.SortedFunc(maps.Values(f.there), func(a, b records.Server) int { return cmp.Compare(a.ID, b.ID) })
 }
 
 func (f *fleet) len() int {
@@ -308,7 +316,7 @@ func (r *Registry) adopt(ctx context.Context, s *Session, id xlreg.ClusterID) er
 		defer func() { order = r.leases.next() }()
 		seat = nil
 		found, err := tx.Cluster(id)
-		if err != nil {
+		if err != nil || !found.Deleted.IsZero() {
 			return ignoreNotFound(err)
 		}
 		seats, _, err := tx.SeatsOfKey(&found, s.sum)

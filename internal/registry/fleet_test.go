@@ -250,11 +250,11 @@ func TestTotalsAreShared(t *testing.T) {
 			a.create(fmt.Sprint("c", i), 2)
 		}
 		pass(2 * time.Hour)
-		if n := b.Totals().Clusters; n != 3 {
+		if n := b.Counted().Clusters; n != 3 {
 			t.Errorf("%d clusters at the other server, want 3", n)
 		}
 		b.create("d", 2)
-		if n := b.Totals().Clusters; n < 4 {
+		if n := b.Counted().Clusters; n < 4 {
 			t.Errorf("%d clusters after one more, want 4 or more", n)
 		}
 	})

@@ -54,14 +54,14 @@ func (r *Registry) pauseOrPurge(ctx context.Context) bool {
 	}
 }
 
-// drop ends a cluster in the Update that took its last member away. What is left of it
-// is taken away later, since there may be too much of it for one Update.
-func (r *Registry) drop(tx records.Writer, c *records.Cluster, now time.Time) error {
+// drop ends a cluster in the Update that took its last member away, or that an admin has
+// ordered. What is left of it is taken away afterwards (gone), since there may be too much
+// of it for one Update.
+func drop(tx records.Writer, c *records.Cluster, now time.Time) error {
 	c.Deleted, c.LastOrder = now, nil // no stone is left of it
 	if err := tx.FreeName(c); err != nil {
 		return err
 	}
-	r.purgeSoon(c.ID)
 	return tx.PutCluster(c)
 }
 
@@ -107,9 +107,9 @@ func (r *Registry) isStale(seen, now time.Time) bool {
 }
 
 func (r *Registry) forgetCluster(ctx context.Context, c *records.Cluster, now time.Time) error {
-	gone := false
+	gone, ended := false, false
 	err := r.update(ctx, func(tx records.Writer) error {
-		gone = false
+		gone, ended = false, false
 		found, err := tx.Cluster(c.ID)
 		if err != nil || !r.isOver(&found, now) {
 			return err
@@ -118,15 +118,19 @@ func (r *Registry) forgetCluster(ctx context.Context, c *records.Cluster, now ti
 			return touch(tx, &found, now) // written by a version that did not say; its time begins now
 		}
 		gone = true
-		if found.Deleted.IsZero() {
+		if ended = found.Deleted.IsZero(); ended {
 			found.Deleted, found.LastOrder = now, nil
 		}
+		*c = found
 		return errors.Join(tx.FreeName(&found), tx.PutCluster(&found))
 	})
 	if err != nil || !gone {
 		return ignoreNotFound(err)
 	}
 	r.log.Info("cluster forgotten", "cluster", c.Name, "cluster_id", c.ID, "touched", c.Touched)
+	if ended {
+		r.happened(Actor{}, EventForgotten, c)
+	}
 	return r.purge(ctx, c.ID)
 }
 
@@ -195,43 +199,65 @@ func (r *Registry) spareMembers(ctx context.Context, stale map[xlreg.KeySum][]xl
 }
 
 func (r *Registry) forgetEach(ctx context.Context, stale map[xlreg.KeySum][]xlreg.NodeID, now time.Time) error {
-	gone := 0
+	forgotten := 0
 	for sum, ids := range stale {
 		for _, id := range ids {
-			err := r.update(ctx, func(tx records.Writer) error { return r.forgetNode(tx, sum, id, now) })
+			gone := false
+			err := r.update(ctx, func(tx records.Writer) (err error) {
+				gone, err = r.forgetNode(tx, sum, id, now)
+				return err
+			})
 			if err != nil {
 				return err
 			}
-			gone++
+			if gone {
+				forgotten++
+				r.nodeForgotten(Actor{}, id)
+			}
 		}
 	}
-	if gone > 0 {
-		r.log.Info("nodes forgotten", "nodes", gone)
+	if forgotten > 0 {
+		r.log.Info("nodes forgotten", "nodes", forgotten)
 	}
 	return nil
 }
 
+// nodeForgotten tells the observer of a node that is known no more.
+func (r *Registry) nodeForgotten(by Actor, id xlreg.NodeID) {
+	if r.observe != nil {
+		r.observe(Event{Kind: EventForgotten, Time: r.clock.Now(), By: by, Node: id})
+	}
+}
+
 // forgetNode looks again: the node may have come back.
-func (r *Registry) forgetNode(tx records.Writer, sum xlreg.KeySum, id xlreg.NodeID, now time.Time) error {
+func (r *Registry) forgetNode(tx records.Writer, sum xlreg.KeySum, id xlreg.NodeID, now time.Time) (gone bool, err error) {
 	n, err := tx.Node(id)
 	if err != nil {
-		return ignoreNotFound(err)
+		return false, ignoreNotFound(err)
 	}
 	if n.Seen.IsZero() { // written by a version that did not say; its time begins now
 		n.Seen = records.Day(now)
-		return tx.PutNode(&n)
+		return false, tx.PutNode(&n)
 	}
 	if !r.isStale(n.Seen, now) {
-		return nil
+		return false, nil
+	}
+	return takeNode(tx, id, sum)
+}
+
+// takeNode takes a node away, and that its key is that node, if it is there.
+func takeNode(tx records.Writer, id xlreg.NodeID, sum xlreg.KeySum) (gone bool, err error) {
+	if _, err := tx.Node(id); err != nil {
+		return false, ignoreNotFound(err)
 	}
 	bound, err := tx.NodeOfKey(sum)
 	if err != nil && !records.IsNotFound(err) {
-		return err
+		return false, err
 	}
 	if bound != id {
 		sum = ""
 	}
-	return tx.DeleteNode(id, sum)
+	return true, tx.DeleteNode(id, sum)
 }
 
 func keySum(s *records.Seat) xlreg.KeySum { return keys.KeySum(s.Token.SigKey) }

@@ -72,7 +72,7 @@ func TestForgetting(t *testing.T) {
 	if n := w.check(); n.Nodes != 2 || n.Clusters != 2 || n.Seats != 1 {
 		t.Errorf("what is left: %+v", n)
 	}
-	if got := w.Totals(); got.Nodes != 2 || got.Clusters != 2 {
+	if got := w.Counted(); got.Nodes != 2 || got.Clusters != 2 {
 		t.Errorf("counted %+v", got)
 	}
 }
@@ -136,7 +136,7 @@ func TestTheStoneOfADeletedCluster(t *testing.T) {
 	if n := w.check(); n.Clusters != 0 {
 		t.Errorf("what is left after a year: %+v", n)
 	}
-	if got := w.Totals(); got.Clusters != 0 || got.Bytes != 0 {
+	if got := w.Counted(); got.Clusters != 0 || got.Bytes != 0 {
 		t.Errorf("counted %+v", got)
 	}
 }

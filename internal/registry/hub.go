@@ -233,6 +233,16 @@ func (h *hub) len() int {
 	return n
 }
 
+// waitFor returns how many wait for a cluster.
+func (h *hub) waitFor(id xlreg.ClusterID) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if c := h.crowds[id]; c != nil {
+		return len(c.waiters)
+	}
+	return 0
+}
+
 func (h *hub) clusters() []xlreg.ClusterID {
 	h.mu.Lock()
 	defer h.mu.Unlock()

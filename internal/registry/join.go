@@ -54,7 +54,7 @@ func (r *Registry) Join(ctx context.Context, s *Session, req JoinRequest, allow 
 		return Seat{}, Unchanged, err
 	}
 	if j.did == Changed {
-		r.tell(j.event, &j.cluster, &j.seat)
+		j.tell()
 		r.rosters.drop(j.cluster.ID)
 	}
 	lease := r.leases.keep(s, &j.cluster, &j.seat, j.order)
@@ -73,15 +73,29 @@ type joining struct {
 	leave   error // why the admission does not hold, as far as nothing kept bears on it
 	now     time.Time
 
-	event   string // what the log says of it
+	event   EventKind
 	did     Effect
 	cluster records.Cluster
 	seat    records.Seat
-	order   uint64 // among the Updates that bear on leases
+	left    []records.Seat // of the current epoch, that its key had besides
+	formed  bool           // the cluster is full for the first time
+	order   uint64         // among the Updates that bear on leases
+}
+
+// tell says what the Join has done.
+func (j *joining) tell() {
+	by := j.session.Actor()
+	for i := range j.left {
+		j.Registry.tell(by, EventLeft, &j.cluster, &j.left[i])
+	}
+	j.Registry.tell(by, j.event, &j.cluster, &j.seat)
+	if j.formed {
+		j.Registry.formed(by, &j.cluster, j.now)
+	}
 }
 
 func (j *joining) do(tx records.Writer) (err error) {
-	j.did = Unchanged
+	j.did, j.left, j.formed = Unchanged, nil, false
 	if j.cluster, err = find(tx.Reader, j.req.Ref, j.session.Protocol); err != nil {
 		return err
 	}
@@ -149,13 +163,16 @@ func (j *joining) take(tx records.Writer, cl *claim, p *place) error {
 	j.did = Changed
 	raise(c, j.now)
 	j.seat.Revision = c.State.Revision
+	j.left = membersAmong(c, p.frees)
 	if err := tx.VacateSeats(c, p.frees); err != nil {
 		return err
 	}
+	members := c.Taken.Len()
 	if err := tx.PutSeat(c, &j.seat); err != nil {
 		return err
 	}
 	if c.Taken.Len() >= c.MaxSize {
+		j.formed = c.Completed == 0 && members < c.MaxSize
 		c.Completed = c.State.Epoch
 	}
 	c.Touched = records.Day(j.now)
@@ -175,32 +192,25 @@ func (j *joining) confirm(tx records.Writer, before *records.Seat) error {
 	return tx.PutSeat(&j.cluster, &j.seat)
 }
 
-// The events of seats, as the log names them.
-const (
-	eventJoined   = "joined"
-	eventRejoined = "joined again"
-	eventTookOver = "took over" // its own seat, under a new ID
-	eventLeft     = "left"
-	eventExpired  = "lease ran out"
-	eventGone     = "connection ended before all were there"
-	eventEvicted  = "evicted"
-)
-
-// tell logs what happened to a seat.
-func (r *Registry) tell(event string, c *records.Cluster, s *records.Seat) {
-	r.log.Info("seat changed", "event", event, "cluster", c.Name, "cluster_id", c.ID, "epoch", c.State.Epoch,
-		"member", s.Token.Name, "index", s.Index, "node", s.Token.ID)
+// membersAmong returns those of some seats that are members.
+func membersAmong(c *records.Cluster, seats []records.Seat) (members []records.Seat) {
+	for i := range seats {
+		if seats[i].Epoch == c.State.Epoch {
+			members = append(members, seats[i])
+		}
+	}
+	return members
 }
 
 // eventOf names what a Join is for whoever had the seat before, or nobody.
-func eventOf(before *records.Seat, id xlreg.NodeID) string {
+func eventOf(before *records.Seat, id xlreg.NodeID) EventKind {
 	switch {
 	case before == nil:
-		return eventJoined
+		return EventJoined
 	case before.Token.ID == id:
-		return eventRejoined
+		return EventRejoined
 	}
-	return eventTookOver
+	return EventTookOver
 }
 
 func isRecent(joined, now time.Time) bool {
@@ -240,18 +250,18 @@ func (r *Registry) Leave(ctx context.Context, s *Session, ref xlreg.ClusterRef, 
 			return err
 		}
 		order = r.leases.next()
-		return r.free(tx, &c, seats, now)
+		return free(tx, &c, seats, now)
 	})
 	if err != nil {
 		return c.ID, err
 	}
-	r.freed(eventLeft, &c, seats, order)
+	r.freed(s.Actor(), EventLeft, &c, seats, order)
 	return c.ID, nil
 }
 
 // free vacates seats and puts the cluster's record. A cluster that is to go with its last
 // member goes. Seats of earlier epochs are seen by nobody, so that they raise no revision.
-func (r *Registry) free(tx records.Writer, c *records.Cluster, seats []records.Seat, now time.Time) error {
+func free(tx records.Writer, c *records.Cluster, seats []records.Seat, now time.Time) error {
 	members := c.Taken.Len()
 	if err := tx.VacateSeats(c, seats); err != nil {
 		return err
@@ -262,7 +272,7 @@ func (r *Registry) free(tx records.Writer, c *records.Cluster, seats []records.S
 	}
 	raise(c, now)
 	if goesWithLast(c) {
-		return r.drop(tx, c, now)
+		return drop(tx, c, now)
 	}
 	return tx.PutCluster(c)
 }
@@ -273,10 +283,14 @@ func goesWithLast(c *records.Cluster) bool {
 }
 
 // freed says what has happened to seats in the Update with this number, and forgets their
-// leases.
-func (r *Registry) freed(event string, c *records.Cluster, seats []records.Seat, order uint64) {
+// leases. The cluster may have gone with them.
+func (r *Registry) freed(by Actor, kind EventKind, c *records.Cluster, seats []records.Seat, order uint64) {
 	for i := range seats {
-		r.tell(event, c, &seats[i])
+		r.tell(by, kind, c, &seats[i])
 		r.leases.drop(seatID{c.ID, keySum(&seats[i])}, order)
+	}
+	if !c.Deleted.IsZero() {
+		r.happened(by, EventDeleted, c)
+		r.purgeSoon(c.ID)
 	}
 }

@@ -136,7 +136,7 @@ func newWorldOn(t *testing.T, s store.Store) *world {
 		r.Close()
 		s.Close()
 	})
-	r.Totals() // a count that runs again would take what comes meanwhile twice
+	r.Counted() // a count that runs again would take what comes meanwhile twice
 	return &world{Registry: r, t: t, clock: clock, store: s, sessions: make(map[xlreg.NodeID]*registry.Session)}
 }
 

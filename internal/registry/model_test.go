@@ -112,7 +112,7 @@ func TestRulesAgainstModel(t *testing.T) {
 			rt.Fatal(err)
 		}
 		defer counted.Close()
-		if now, was := counted.Totals(), r.Totals(); now != was {
+		if now, was := counted.Counted(), r.Counted(); now != was {
 			rt.Fatalf("counted %+v, and as it came to be %+v", now, was)
 		}
 	})

@@ -3,6 +3,7 @@ package registry
 import (
 	"bytes"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/xlattice/xlreg"
@@ -40,11 +41,7 @@ func (r *Registry) Order(ctx context.Context, s *Session, req OrderRequest, allo
 		return Ordered{}, Unchanged, err
 	}
 	if o.did == Changed {
-		r.log.Info("order done", "order", req.Order.Kind.String(), "cluster", o.cluster.Name, "cluster_id", o.cluster.ID, "serial", req.Order.Serial)
-		r.freed(eventEvicted, &o.cluster, o.seats, o.number)
-		if !o.cluster.Deleted.IsZero() {
-			r.purgeSoon(o.cluster.ID)
-		}
+		o.tell(s.Actor())
 	}
 	return Ordered{o.cluster.Cluster, o.cluster.LastAnswer}, o.did, nil
 }
@@ -84,12 +81,14 @@ func checkSubject(o *xlreg.Order) error {
 	return nil
 }
 
-// ordering is one order on its way. Its closure may run more than once.
+// ordering is one order on its way, of an owner or of an admin. Its closure may run more
+// than once.
 type ordering struct {
 	*Registry
-	order *xlreg.Order
-	bytes []byte
-	now   time.Time
+	order  *xlreg.Order
+	bytes  []byte     // as the owner has signed them; nil: an admin's
+	member xlreg.Name // of an admin's evict: whose seat alone goes; empty: all those of the key
+	now    time.Time
 
 	did     Effect
 	cluster records.Cluster
@@ -111,16 +110,39 @@ func (o *ordering) do(tx records.Writer) (err error) {
 	case o.order.Serial != c.State.Orders+1:
 		return &xlreg.Error{Kind: xlreg.ErrOrdersChanged, Orders: c.State.Orders}
 	}
+	return o.change(tx)
+}
+
+// change does what the order says, and puts the head of the cluster. Orders of an admin are
+// not counted: that is for owners, who must not do one twice.
+func (o *ordering) change(tx records.Writer) error {
 	end, err := o.act(tx)
 	if err != nil {
 		return err
 	}
 	o.did = Changed
-	c.State.Orders++
+	c := &o.cluster
+	if o.bytes != nil {
+		c.State.Orders++
+	}
 	raise(c, o.now)
 	c.Touched = records.Day(o.now)
-	c.LastOrder, c.LastAnswer = o.bytes, c.State
+	if o.bytes != nil {
+		c.LastOrder, c.LastAnswer = o.bytes, c.State
+	}
 	return end()
+}
+
+// tell says what the order has done.
+func (o *ordering) tell(by Actor) {
+	c := &o.cluster
+	o.log.Info("order done", "order", o.order.Kind.String(), "cluster", c.Name, "cluster_id", c.ID, "serial", o.order.Serial)
+	if o.observe != nil {
+		e := o.eventAbout(by, EventOrdered, c)
+		e.Order, e.Serial, e.KeySum = o.order.Kind, o.order.Serial, o.order.KeySum
+		o.observe(e)
+	}
+	o.freed(by, EventEvicted, c, o.seats, o.number)
 }
 
 // act does what the order says, but for the head of the cluster, which the function that
@@ -135,7 +157,7 @@ func (o *ordering) act(tx records.Writer) (end func() error, err error) {
 			return nil, err
 		}
 		if members > 0 && goesWithLast(c) {
-			end = func() error { return o.drop(tx, c, o.now) }
+			end = func() error { return drop(tx, c, o.now) }
 		}
 		return end, nil
 	case xlreg.OrderBan:
@@ -153,6 +175,9 @@ func (o *ordering) act(tx records.Writer) (end func() error, err error) {
 		return end, nil
 	case xlreg.OrderDelete:
 		c.Deleted, c.Taken, c.Reserved = o.now, xlreg.Seats{}, xlreg.Seats{}
+		if c.Key == "" {
+			end = func() error { return drop(tx, c, o.now) } // anyone may use the name again
+		}
 		return end, nil
 	}
 	return nil, xlreg.Errorf(xlreg.ErrIllFormedToken, "there is no order of kind %d", o.order.Kind)
@@ -162,6 +187,9 @@ func (o *ordering) act(tx records.Writer) (end func() error, err error) {
 func (o *ordering) evict(tx records.Writer, missing error) (err error) {
 	if o.seats, _, err = tx.SeatsOfKey(&o.cluster, o.order.KeySum); err != nil {
 		return err
+	}
+	if o.member != "" {
+		o.seats = slices.DeleteFunc(o.seats, func(s records.Seat) bool { return s.Token.Name != o.member })
 	}
 	if len(o.seats) == 0 {
 		return missing

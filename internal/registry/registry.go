@@ -63,7 +63,9 @@ type Config struct {
 	// there are none. It is announced before New, as long as the registry is open.
 	Server records.ServerID
 	// Observe is told what has happened, after it is kept and before whoever caused it is
-	// answered; nil: nobody is. It is called from many goroutines and must not block.
+	// answered; nil: nobody is. It is called from many goroutines and must not block: of
+	// what happens in a cluster at one time the revisions tell the order. Of a change of
+	// which the store cannot say whether it is kept it is told nothing.
 	Observe func(Event)
 }
 
@@ -78,6 +80,7 @@ type Registry struct {
 	clock   Clock
 	log     *slog.Logger
 	admit   func(xlreg.SigKey) bool // nil: all
+	observe func(Event)             // nil: nobody
 
 	bounds   Bounds
 	hub      hub
@@ -119,7 +122,7 @@ func New(cfg Config) (*Registry, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	r := &Registry{
 		store: cfg.Store, self: cfg.Self, idLen: cfg.IDLen, maxWait: cfg.MaxWait,
-		clock: cfg.Clock, log: cfg.Logger, admit: cfg.Admit, stop: stop,
+		clock: cfg.Clock, log: cfg.Logger, admit: cfg.Admit, observe: cfg.Observe, stop: stop,
 		bounds: cfg.Bounds.orDefaults(), hub: hub{clock: cfg.Clock}, leases: leases{clock: cfg.Clock},
 		fleet:     fleet{self: cfg.Server, there: make(map[records.ServerID]records.Server)},
 		attention: make(chan struct{}, 1), failure: make(chan error, 1), counted: make(chan struct{}), stocked: make(chan struct{}), purges: make(chan xlreg.ClusterID, 64),
@@ -196,7 +199,7 @@ func (r *Registry) explain(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
-	if _, ok := xlreg.KindOf(err); ok {
+	if _, ok := xlreg.KindOf(err); ok || isAdmins(err) {
 		return err
 	}
 	if !isOurs(err) {
@@ -216,7 +219,7 @@ func isOurs(err error) bool {
 }
 
 // orKind puts kind in the place of an error that says there is no such record.
-func orKind(err error, kind xlreg.Kind) error {
+func orKind(err error, kind error) error {
 	if records.IsNotFound(err) {
 		return kind
 	}

@@ -199,7 +199,7 @@ func TestBoundsOnWhatIsKept(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer r.Close()
-			if now, was := r.Totals(), before.Totals(); now != was || now.Nodes != nodes || now.Clusters != clusters {
+			if now, was := r.Counted(), before.Counted(); now != was || now.Nodes != nodes || now.Clusters != clusters {
 				t.Fatalf("counted %+v, and as it came to be %+v", now, was)
 			}
 			full := func(what string, err error, refused bool) {

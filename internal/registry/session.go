@@ -22,6 +22,8 @@ type Session struct {
 	SigKey      xlreg.SigKey
 	Certificate []byte
 
+	From string // the address that the peer came from, for people
+
 	// Turn waits until one of the peer's signatures may be verified, which ends with
 	// release; that is told whether the signature was good. Nil is no bound.
 	Turn func(ctx context.Context) (release func(good bool), err error)
@@ -59,6 +61,9 @@ func (s *Session) is(node *xlreg.Token, registered bool) {
 		s.own = node
 	}
 }
+
+// Actor is the peer as whoever causes events.
+func (s *Session) Actor() Actor { return Actor{From: s.From, Protocol: s.Protocol, Node: s.node} }
 
 // inTurn verifies in a turn.
 func (s *Session) inTurn(ctx context.Context, verify func() error) error {

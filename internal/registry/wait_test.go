@@ -218,6 +218,7 @@ func TestAwaitSaysThatItCannotRead(t *testing.T) {
 	s := &forgetful{Store: memory.New(), again: make(chan struct{})}
 	w := newWorldOn(t, s)
 	c := w.create("c", 2)
+	w.StockTaken() // or the failure would be that of a look at the seats
 	s.failing.Store(1)
 	_, _, err := w.Await(t.Context(), &c, registry.Wait{Size: 1, Limit: time.Minute})
 	wantKind(t, err, xlreg.ErrTryLater)

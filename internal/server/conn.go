@@ -29,6 +29,7 @@ type peerSession struct {
 	nc     net.Conn
 	from   guard.Source
 	begun  time.Time
+	shown  *openSession // what others may see of it
 
 	conn  session.Conn // nil before the handshake has ended
 	peer  session.Peer
@@ -89,9 +90,10 @@ func (p *peerSession) start(e ends, hello time.Duration) (*wait, error) {
 	}
 	p.conn, p.peer = conn, conn.Peer()
 	p.rules = registry.Session{
-		Protocol: p.peer.Protocol, Salt: p.peer.Salt,
+		Protocol: p.peer.Protocol, Salt: p.peer.Salt, From: p.nc.RemoteAddr().String(),
 		SigKey: p.peer.SigKey, Certificate: p.peer.Certificate, Turn: p.turn,
 	}
+	p.shown.known(p.peer.Protocol)
 	p.server.counters.sessions[p.peer.Protocol].Add(1)
 	return p.run(e)
 }
@@ -104,6 +106,7 @@ func (s *Server) greet(ctx context.Context, nc net.Conn, hello time.Duration) (s
 // end closes the connection and says in the log why.
 func (p *peerSession) end(e ends, err error) {
 	defer p.server.admission.Leave(p.from)
+	defer p.server.open.leave(p.shown)
 	if p.conn == nil {
 		_ = p.nc.Close()
 		p.server.counters.failed.Add(1)
@@ -115,7 +118,8 @@ func (p *peerSession) end(e ends, err error) {
 		return
 	}
 	_ = p.conn.Close()
-	if e.stop.Err() == nil { // the seats of those whom a stopping server leaves are theirs still
+	p.server.counters.ended[p.peer.Protocol][endOf(err)].Add(1)
+	if p.server.drain.waits().Err() == nil { // the seats of those whom a server sends away are theirs still
 		p.server.registry.End(e.hard, &p.rules)
 	}
 	p.logEnd(err)
@@ -133,6 +137,7 @@ func (p *peerSession) run(e ends) (*wait, error) {
 			return nil, p.failed(e.hard, err)
 		}
 		p.requests++
+		p.shown.requests.Add(1)
 		p.server.counters.request(m.Op())
 		reply, w, err := p.dispatch(e, m)
 		if w != nil {
@@ -204,8 +209,11 @@ func (p *peerSession) logError(ctx context.Context, op wire.Op, err error) {
 
 // sendError refuses a request, and returns err if that ends the session.
 func (p *peerSession) sendError(hard context.Context, op wire.Op, err error) error {
+	p.server.counters.refuse(op, err)
 	p.logError(hard, op, err)
-	if sendErr := p.send(hard, wire.NewError(err)); sendErr != nil {
+	told := wire.NewError(err)
+	p.tellRefused(op, err, told)
+	if sendErr := p.send(hard, told); sendErr != nil {
 		return sendErr
 	}
 	if kind, _ := xlreg.KindOf(err); kind.EndsSession(p.peer.Protocol) {
@@ -221,7 +229,9 @@ func (p *peerSession) failed(hard context.Context, err error) error {
 		err = fmt.Errorf("%w: %w", xlreg.Errorf(xlreg.ErrProtocol, "message not complete"), err)
 	}
 	if errors.Is(err, xlreg.ErrProtocol) {
-		_ = p.send(hard, wire.NewError(err))
+		told := wire.NewError(err)
+		p.tellRefused(0, err, told)
+		_ = p.send(hard, told)
 		p.finish(hard)
 	}
 	return err

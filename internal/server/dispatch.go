@@ -55,6 +55,7 @@ func (p *peerSession) member(ctx context.Context, m *wire.Message) (*wire.Messag
 		return nil, err
 	}
 	p.state, p.cost = known, cost(&node)
+	p.shown.identified(node.ID)
 	reply := wire.NewMemberOK(&node)
 	p.observe(reply)
 	return reply, nil
@@ -252,13 +253,15 @@ type wait struct {
 	byName  bool            // that is how its cluster was named
 	ready   context.Context //nolint:containedctx // what is waited for
 	release func()
+	ends    context.Context //nolint:containedctx // when whoever waits is told to come back elsewhere
 }
 
 // await is for a reader who wants to wait until there is what it asks for or its time is
 // over. If there is nothing to wait for it gets its reply at once.
 func (p *peerSession) await(e ends, w *wait, c *xlreg.Cluster) (*wire.Message, *wait, error) {
 	var err error
-	w.ready, w.release, err = p.server.registry.Await(e.stop, c, waitFor(&w.req, c.MaxSize))
+	w.ends = p.server.drain.waits()
+	w.ready, w.release, err = p.server.registry.Await(w.ends, c, waitFor(&w.req, c.MaxSize))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -284,10 +287,11 @@ func waitFor(req *wire.GetRequest, maxSize int) registry.Wait {
 // what there is then for an answer.
 func (p *peerSession) awaited(e ends, w *wait) (*wire.Message, error) {
 	defer w.release()
+	defer p.shown.waitsFor(&w.req.Ref.ID)()
 	if err := p.conn.Hold(w.ready); err != nil {
 		return nil, err
 	}
-	if e.stop.Err() != nil {
+	if w.ends.Err() != nil {
 		told := &xlreg.Error{Kind: xlreg.ErrTryLater, Detail: errStopping.Error(), Retry: stopRetry}
 		return nil, fmt.Errorf("%w: %w", told, errStopping)
 	}

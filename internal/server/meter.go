@@ -18,14 +18,24 @@ type meters struct {
 
 func newMeters(l *guard.Limits) meters {
 	return meters{
-		nodes:    guard.NewQuota(guard.Rate{Source: l.NodesPerMinute, Loopback: l.LoopbackPerMinute}),
-		clusters: guard.NewQuota(guard.Rate{Source: l.ClustersPerMinute, Loopback: l.LoopbackPerMinute}),
+		nodes: guard.NewQuota(guard.Rate{
+			Source: l.NodesPerMinute, Loopback: l.LoopbackPerMinute,
+			Names: guard.Names{Source: guard.NewNodesPerMinute, Loopback: guard.NewPerMinuteLoopback},
+		}),
+		clusters: guard.NewQuota(guard.Rate{
+			Source: l.ClustersPerMinute, Loopback: l.LoopbackPerMinute,
+			Names: guard.Names{Source: guard.NewClustersPerMinute, Loopback: guard.NewPerMinuteLoopback},
+		}),
 		writes: guard.NewQuota(guard.Rate{
 			Source: l.WritesPerMinute, Loopback: l.WritesPerMinuteLoopback, Total: l.WritesPerMinuteTotal,
 			Burst: l.WriteBurst,
+			Names: guard.Names{
+				Source: guard.WritesPerMinute, Loopback: guard.WritesPerMinuteLoopback, Total: guard.WritesPerMinuteTotal,
+			},
 		}),
 		reads: guard.NewQuota(guard.Rate{
 			Source: l.ReadMiBPerMinute * readUnits, Loopback: l.ReadMiBPerMinuteLoopback * readUnits,
+			Names: guard.Names{Source: guard.ReadMiBPerMinute, Loopback: guard.ReadMiBPerMinuteLoopback},
 		}),
 	}
 }

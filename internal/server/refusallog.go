@@ -33,16 +33,18 @@ func newRefusalLog(log *slog.Logger) *refusalLog {
 	return &refusalLog{log: log, bound: rate.NewLimiter(refusalsPerSecond, refusalsAtOnce)}
 }
 
-func (r *refusalLog) note(what string, addr netip.AddrPort, attrs ...slog.Attr) {
+// note reports whether there was room for it.
+func (r *refusalLog) note(what string, addr netip.AddrPort, attrs ...slog.Attr) bool {
 	if !r.bound.Allow() {
 		r.omitted.Add(1)
-		return
+		return false
 	}
 	attrs = append([]slog.Attr{slog.String("addr", addr.String())}, attrs...)
 	if n := r.omitted.Swap(0); n > 0 {
 		attrs = append(attrs, slog.Int64("omitted_before", n))
 	}
 	r.log.LogAttrs(context.Background(), slog.LevelInfo, what, attrs...) //nolint:sloglint // each caller has a constant
+	return true
 }
 
 // hungUp reports whether a handshake failed only because the peer went away or said

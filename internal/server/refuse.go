@@ -52,7 +52,6 @@ func (r *refuser) tell(ctx context.Context, nc net.Conn) {
 	if err != nil {
 		return // Accept has closed it, and there is nobody to tell
 	}
-	refused := &xlreg.Error{Kind: xlreg.ErrTooManyRequests, Detail: "connections", Retry: refusalRetry}
-	_ = conn.Send(ctx, wire.NewError(refused)) // a peer that does not take it is closed like the others
+	_ = conn.Send(ctx, wire.NewError(errConnections())) // a peer that does not take it is closed like the others
 	_ = session.CloseGracefully(ctx, conn)
 }

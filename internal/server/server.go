@@ -16,8 +16,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/guard"
 	"github.com/xlattice/xlreg/internal/registry"
@@ -50,6 +48,10 @@ type Config struct {
 	Limits    guard.Limits
 	Logger    *slog.Logger
 	Now       func() time.Time
+
+	// Reopen opens the ports again after a drain, which it goes on trying until ctx ends;
+	// nil: the server cannot be drained.
+	Reopen func(ctx context.Context) []net.Listener
 }
 
 // Server serves the registry's clients.
@@ -66,9 +68,13 @@ type Server struct {
 	turns     *guard.Turns
 	refuser   *refuser
 	refusals  *refusalLog
+	omitted   omissions
 	rosters   rosterCache
 	sessions  sync.WaitGroup // the goroutines of connections
 	counters  counters
+	open      openSessions
+	drain     drain
+	reopen    func(context.Context) []net.Listener // nil: there is no way
 }
 
 // New makes a server. It does nothing until Serve.
@@ -88,6 +94,8 @@ func New(cfg Config) (*Server, error) {
 		limits:   cfg.Limits.WithDefaults(),
 		log:      cfg.Logger,
 		now:      cfg.Now,
+		drain:    newDrain(),
+		reopen:   cfg.Reopen,
 	}
 	s.admission = guard.NewAdmission(&s.limits)
 	s.meters = newMeters(&s.limits)
@@ -127,6 +135,7 @@ func (s *Server) Stats() Stats {
 	stats := s.counters.snapshot()
 	stats.Open = s.admission.Open()
 	stats.Waiting = s.registry.Waiting()
+	stats.Turns = s.turns.Waiting()
 	return stats
 }
 
@@ -152,13 +161,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	last, quit := context.WithCancel(hard)
 	defer quit()
 
-	accepting, acceptCtx := errgroup.WithContext(ctx)
-	for _, l := range listeners {
-		closer := context.AfterFunc(acceptCtx, func() { _ = l.Close() })
-		defer closer()
-		accepting.Go(func() error { return s.accept(ends{ctx, last, hard}, l) })
-	}
-	err := accepting.Wait()
+	err := s.acceptAll(ctx, ends{ctx, last, hard}, listeners)
 	stop() // a listener that failed ends the others, and the waits too
 	defer time.AfterFunc(lastCall, quit).Stop()
 	defer time.AfterFunc(s.limits.Drain, kill).Stop()
@@ -166,11 +169,11 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	return err
 }
 
-// accept runs one listener.
-func (s *Server) accept(e ends, l net.Listener) error {
+// accept runs one listener until open ends.
+func (s *Server) accept(open context.Context, e ends, l net.Listener) error {
 	for {
 		nc, err := l.Accept()
-		if e.stop.Err() != nil {
+		if open.Err() != nil {
 			closeLate(nc)
 			return nil
 		}
@@ -179,7 +182,7 @@ func (s *Server) accept(e ends, l net.Listener) error {
 		}
 		if err != nil {
 			s.log.Warn("cannot accept a connection", "err", err)
-			rest(e.stop, acceptPause)
+			rest(open, acceptPause)
 			continue
 		}
 		from := guard.SourceOfConn(nc)
@@ -189,6 +192,7 @@ func (s *Server) accept(e ends, l net.Listener) error {
 			continue
 		}
 		p := &peerSession{server: s, nc: nc, from: from, begun: s.now()}
+		p.shown = s.open.enter(nc.RemoteAddr(), p.begun)
 		s.sessions.Go(func() { p.serve(e, hello) })
 	}
 }
@@ -196,8 +200,8 @@ func (s *Server) accept(e ends, l net.Listener) error {
 // refuse ends a connection that is over a limit, and tells the peer why if that
 // is cheap enough.
 func (s *Server) refuse(e ends, nc net.Conn, from guard.Source) {
+	s.tellRefused(nc, from)
 	s.counters.refused.Add(1)
-	s.refusals.note("connection refused", addrOf(nc), slog.String("reason", "too many connections"))
 	if !s.refuser.enter(from) {
 		_ = nc.Close()
 		return

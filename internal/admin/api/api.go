@@ -48,6 +48,7 @@ type Registry struct {
 	Clusters int           `json:"clusters"`
 	Bytes    int64         `json:"bytes" doc:"of all records"`
 	ByState  map[State]int `json:"by_state" doc:"clusters in each state"`
+	Members  int           `json:"members" doc:"of all clusters"`
 	Sessions int           `json:"sessions" doc:"connections open now"`
 	Waiting  int           `json:"waiting" doc:"requests that wait for a cluster to change"`
 	Revision string        `json:"revision" doc:"changes with every change of a cluster; for since"`

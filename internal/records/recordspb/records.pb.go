@@ -267,6 +267,7 @@ type Cluster struct {
 	TouchedDay     int64                  `protobuf:"varint,19,opt,name=touched_day,json=touchedDay,proto3" json:"touched_day,omitempty"`          // when somebody last asked for it, in days since 1970, as far as is written
 	DeletedMillis  int64                  `protobuf:"varint,20,opt,name=deleted_millis,json=deletedMillis,proto3" json:"deleted_millis,omitempty"` // since 1970; 0: it is there
 	FirstRevision  uint64                 `protobuf:"varint,21,opt,name=first_revision,json=firstRevision,proto3" json:"first_revision,omitempty"` // 0: unknown
+	CreatedMillis  int64                  `protobuf:"varint,22,opt,name=created_millis,json=createdMillis,proto3" json:"created_millis,omitempty"` // since 1970; 0: unknown
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -444,6 +445,13 @@ func (x *Cluster) GetDeletedMillis() int64 {
 func (x *Cluster) GetFirstRevision() uint64 {
 	if x != nil {
 		return x.FirstRevision
+	}
+	return 0
+}
+
+func (x *Cluster) GetCreatedMillis() int64 {
+	if x != nil {
+		return x.CreatedMillis
 	}
 	return 0
 }
@@ -1146,7 +1154,7 @@ const file_records_proto_rawDesc = "" +
 	"\vcertificate\x18\t \x01(\fR\vcertificate\x12\x1b\n" +
 	"\tcomms_sig\x18\n" +
 	" \x01(\fR\bcommsSig\x12\x16\n" +
-	"\x06labels\x18\v \x01(\fR\x06labelsJ\x04\b\b\x10\t\"\xef\x04\n" +
+	"\x06labels\x18\v \x01(\fR\x06labelsJ\x04\b\b\x10\t\"\x96\x05\n" +
 	"\aCluster\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
@@ -1173,7 +1181,8 @@ const file_records_proto_rawDesc = "" +
 	"\vtouched_day\x18\x13 \x01(\x03R\n" +
 	"touchedDay\x12%\n" +
 	"\x0edeleted_millis\x18\x14 \x01(\x03R\rdeletedMillis\x12%\n" +
-	"\x0efirst_revision\x18\x15 \x01(\x04R\rfirstRevision\",\n" +
+	"\x0efirst_revision\x18\x15 \x01(\x04R\rfirstRevision\x12%\n" +
+	"\x0ecreated_millis\x18\x16 \x01(\x03R\rcreatedMillis\",\n" +
 	"\vClusterName\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\fR\tclusterId\"\xdf\x02\n" +

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/xlattice/xlreg/internal/store"
 )
@@ -64,7 +65,8 @@ const (
 
 // Store is a store.Store whose Updates share the transactions of a Driver.
 type Store struct {
-	driver Driver
+	driver  Driver
+	commits atomic.Uint64
 
 	turns   chan *batch   // the committer offers a turn here; whoever updates takes it
 	closing chan struct{} // closed by Close
@@ -130,6 +132,10 @@ func (s *Store) takeTurn(ctx context.Context) (*batch, error) {
 		return b, nil
 	}
 }
+
+// Commits returns how many transactions have been ended by a commit, failed ones included:
+// how many round trips to a disk, or a database, all Updates together have cost.
+func (s *Store) Commits() uint64 { return s.commits.Load() }
 
 // Close implements store.Store. A commit under way is finished; Updates that wait
 // for their turn return store.ErrClosed.
@@ -258,6 +264,7 @@ func (s *Store) commitNext() bool {
 		continue
 	}
 	if b.tx != nil {
+		s.commits.Add(1)
 		b.err = b.tx.Commit(b.written.Changes())
 	}
 	close(b.done)
