@@ -65,7 +65,7 @@ type adminSide struct {
 }
 
 // openAdmin opens the admin side. Nobody is answered before serve.
-func openAdmin(ctx context.Context, cfg *serveConfig, h *host.Host, st store.Store) (_ *adminSide, err error) {
+func openAdmin(ctx context.Context, cfg *serveConfig, h *host.Host, st store.Store, seen *observer) (_ *adminSide, err error) {
 	side := &adminSide{tokens: filepath.Join(cfg.data, admin.FirstTokenFile)}
 	tokens, err := admin.OpenTokens(filepath.Join(cfg.data, admin.TokensFile), cfg.log)
 	if err == nil && cfg.admin.http != "" {
@@ -77,12 +77,20 @@ func openAdmin(ctx context.Context, cfg *serveConfig, h *host.Host, st store.Sto
 	if err != nil {
 		cfg.log.Warn("the admin tokens cannot be read: there are none until that is mended", "err", err)
 	}
-	side.server, err = admin.New(adminConfig(cfg, h, st, tokens))
+	port, cert, err := listenHTTP(ctx, cfg)
 	if err != nil {
-		return nil, err
-	}
-	if side.port, err = listenHTTP(ctx, cfg); err != nil {
 		return nil, fmt.Errorf("--http: %w", err)
+	}
+	side.port = port
+	c := adminConfig(cfg, st, tokens, seen)
+	registry := steward{h, cert}
+	c.Steward = registry
+	if side.server, err = admin.New(c); err == nil {
+		err = seen.attach(registry, st)
+	}
+	if err != nil {
+		side.close()
+		return nil, err
 	}
 	side.socket, err = admin.Listen(filepath.Join(cfg.data, datadir.SocketFile))
 	if err != nil {
@@ -91,9 +99,11 @@ func openAdmin(ctx context.Context, cfg *serveConfig, h *host.Host, st store.Sto
 	return side, nil
 }
 
-func adminConfig(cfg *serveConfig, h *host.Host, st store.Store, tokens *admin.Tokens) admin.Config {
-	c := admin.Config{Logger: cfg.log, Tokens: tokens, Admins: cfg.admin.admins, Hosts: cfg.admin.hosts}
-	c.Steward, _ = any(h).(admin.Steward)
+func adminConfig(cfg *serveConfig, st store.Store, tokens *admin.Tokens, seen *observer) admin.Config {
+	c := admin.Config{
+		Logger: cfg.log, Tokens: tokens, Admins: cfg.admin.admins, Hosts: cfg.admin.hosts,
+		Metrics: seen.metrics.Handler(cfg.log), Record: seen.record,
+	}
 	if disk, ok := st.(*bolt.Store); ok {
 		c.Keeper = disk
 	}
@@ -102,34 +112,32 @@ func adminConfig(cfg *serveConfig, h *host.Host, st store.Store, tokens *admin.T
 
 // listenHTTP opens the TCP port, with the certificate that was given. Without one there
 // is no TLS on loopback, and elsewhere the certificate is the registry's own.
-func listenHTTP(ctx context.Context, cfg *serveConfig) (*admin.Listener, error) {
+func listenHTTP(ctx context.Context, cfg *serveConfig) (l *admin.Listener, cert *admin.Certificate, err error) {
 	f := &cfg.admin
 	if f.http == "" {
-		return nil, nil
+		return nil, nil, nil
 	}
-	var cert *admin.Certificate
-	var err error
 	if f.cert != "" {
 		if cert, err = admin.LoadCertificate(f.cert, f.key, cfg.log); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	l, err := admin.ListenTCP(ctx, f.http, cert)
+	l, err = admin.ListenTCP(ctx, f.http, cert)
 	if errors.Is(err, admin.ErrPlain) {
 		if cert, err = admin.OwnCertificate(cfg.data, f.hosts, cfg.log); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		l, err = admin.ListenTCP(ctx, f.http, cert)
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	pin := ""
 	if cert != nil {
 		pin = cert.Pin()
 	}
 	cfg.log.Info("admin side is open", "url", l.URL(), "pin", pin, "token_file", filepath.Join(cfg.data, admin.FirstTokenFile))
-	return l, nil
+	return l, cert, nil
 }
 
 // serve answers until ctx ends.
