@@ -13,7 +13,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/xlattice/xlreg/internal/guard"
@@ -59,10 +58,10 @@ type Server struct {
 	api      http.Handler // what is offered everywhere
 	local    http.Handler // the same, and what is for the socket alone
 	openAPI  []byte
-	turns    *guard.Turns // of handshakes
-	failures *guard.Quota // of those who show tokens that are no good
-	requests *room        // those that are answered at once
-	streams  *room        // those that last
+	turns    *guard.Turns  // of handshakes
+	failures *guard.Quota  // of those who show tokens that are no good
+	requests *room         // those that are answered at once
+	streams  *room         // those that last
 	copying  chan struct{} // has room for the one backup that may be under way
 }
 
