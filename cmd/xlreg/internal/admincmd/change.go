@@ -119,7 +119,7 @@ func explain(err error, c *api.Cluster) error {
 	if errors.Is(err, api.ErrChanged) {
 		return fmt.Errorf("cluster %s: %w: nothing was done, look at it again", c.Name, api.ErrChanged)
 	}
-	return err
+	return fmt.Errorf("cluster %s: %w", c.Name, err)
 }
 
 // onCluster is a change of a cluster as a whole.
@@ -182,7 +182,7 @@ func newForget(a *admin) *cobra.Command {
 			return err
 		}
 		if err := client.Forget(ctx, n.ID); err != nil {
-			return err
+			return fmt.Errorf("node %s: %w", n.Name, err)
 		}
 		return a.say(resultJSON{"forgotten"}, fmt.Sprintf("forgot %s", n.Name))
 	})

@@ -22,7 +22,7 @@ func find(ctx context.Context, c *adminclient.Client, what string) (*api.Cluster
 	if isID(what) {
 		detail, err := c.Cluster(ctx, what)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("cluster %.12s: %w", what, err)
 		}
 		return &detail.Cluster, nil
 	}
@@ -107,7 +107,7 @@ func findNode(ctx context.Context, c *adminclient.Client, what string) (*api.Nod
 	if isID(what) {
 		n, err := c.Node(ctx, what)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("node %.12s: %w", what, err)
 		}
 		return &n, nil
 	}

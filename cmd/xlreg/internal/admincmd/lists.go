@@ -79,7 +79,7 @@ func newNodes(a *admin) *cobra.Command {
 func (a *admin) printNode(ctx context.Context, c *adminclient.Client, id string) error {
 	n, err := c.Node(ctx, id)
 	if err != nil {
-		return err
+		return fmt.Errorf("node %.12s: %w", id, err)
 	}
 	if a.Output == "json" {
 		return a.PrintJSON(n)
