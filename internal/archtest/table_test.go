@@ -169,6 +169,9 @@ var rows = map[string]row{
 	"internal/freeport": {
 		why: "small help for tests",
 	},
+	"internal/notify": {
+		why: "what systemd passes and wants to hear; who is alive it is told",
+	},
 	"internal/private": {
 		never: []string{"net"},
 		why:   "small help with files",
