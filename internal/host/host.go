@@ -169,6 +169,13 @@ func (h *Host) enterFleet(cfg *Config, own xlreg.NodeID) (xlreg.NodeID, error) {
 	return id, h.fleet.enter(h.shared, cfg.Version)
 }
 
+// SetLimits has other limits count from now on, as server.Server.SetLimits says, and as
+// much be kept as they say. What there is already stays.
+func (h *Host) SetLimits(l guard.Limits) {
+	h.server.SetLimits(l)
+	h.registry.SetRoom((&Config{Limits: l}).bounds())
+}
+
 // Cred returns the credentials that clients need.
 func (h *Host) Cred() *xlreg.Credentials { return h.cred }
 
