@@ -69,10 +69,10 @@ func (r *reloader) reload(ctx context.Context) {
 		}
 		changed = append(changed, news...)
 	}
-	log.Info("SIGHUP: read anew", "changed", changed)
 	if waiting := differing(r.inForce, valuesOf(r.next.flags), needsRestart); len(waiting) > 0 {
-		log.Warn("SIGHUP: what differs besides needs a restart", "flags", waiting)
+		log.Warn("SIGHUP: some flags differ that need a restart", "flags", waiting)
 	}
+	log.Info("SIGHUP: read anew", "changed", changed)
 }
 
 // readFlags reads the file of --config. If it is damaged the flags stay as they were.

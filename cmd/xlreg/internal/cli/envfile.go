@@ -65,7 +65,7 @@ func unquote(value string) (string, error) {
 		return "", nil
 	}
 	quote := value[0]
-	special := "'\"\\$` \t;&|<>()"
+	special := "'\"\\$` \t;&|<>()~"
 	switch quote {
 	case '\'':
 		special = "'"
