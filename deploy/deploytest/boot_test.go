@@ -1,0 +1,153 @@
+package deploytest
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// TestPackage builds the package of this machine's architecture twice, and lives through
+// what an administrator does with it.
+func TestPackage(t *testing.T) {
+	needRoot(t)
+	here, there := copySource(t), copySource(t)
+	first, second := pack(t, here, "1", "deb", "sums"), pack(t, there, "2", "deb")
+	deb, next := onlyFile(t, first, ".deb"), onlyFile(t, second, ".deb")
+
+	t.Run("reproducible", func(t *testing.T) {
+		again := pack(t, there, "1", "deb", "sums")
+		sameBytes(t, deb, onlyFile(t, again, ".deb"))
+		sameBytes(t, onlyFile(t, first, "SHA256SUMS"), onlyFile(t, again, "SHA256SUMS"))
+	})
+	t.Run("lintian", func(t *testing.T) {
+		out := command(t, "lintian", "--allow-root", "--fail-on", "error,warning", deb)
+		if strings.TrimSpace(out) != "" {
+			t.Error(out)
+		}
+	})
+	t.Run("life", func(t *testing.T) {
+		d := startDebian(t, deb, next)
+		d.run(t, "mv xlreg_*-1_*.deb 1.deb; mv xlreg_*-2_*.deb 2.deb")
+		firstStart(t, d)
+		cluster(t, d)
+		reload(t, d)
+		crash(t, d)
+		upgrade(t, d)
+		disabled(t, d)
+		removed(t, d)
+		purged(t, d)
+	})
+}
+
+const credFile = "/var/lib/xlreg/regCred.dat"
+
+// The registry runs as soon as it is installed, as a user who can do nothing else.
+func firstStart(t *testing.T, d *debian) {
+	d.run(t, "apt-get install --yes ./1.deb")
+	d.want(t, "active", "systemctl is-active xlreg")
+	d.want(t, "enabled", "systemctl is-enabled xlreg")
+	d.want(t, "disabled", "systemctl is-enabled xlreg.socket || true")
+	d.want(t, "0", "systemctl show --property NRestarts --value xlreg")
+	d.want(t, "700 xlreg xlreg", "stat --format '%a %U %G' /var/lib/xlreg")
+	d.want(t, "xlreg", "stat --format %U /proc/$(systemctl show --property MainPID --value xlreg)")
+	status := d.run(t, "cat /proc/$(systemctl show --property MainPID --value xlreg)/status")
+	for _, want := range []string{"CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"} {
+		if !strings.Contains(status, want) {
+			t.Errorf("the process does not have %q:\n%s", want, status)
+		}
+	}
+	if lines := d.run(t, "xlreg cred url "+credFile); !strings.HasPrefix(lines, "xlreg://192.0.2.10:56789/") {
+		t.Errorf("clients are told %s", lines)
+	}
+	d.run(t, "bash -ic 'source /usr/share/bash-completion/completions/xlreg; complete -p xlreg' 2>/dev/null")
+}
+
+// Two users who have the registry's line form a cluster.
+func cluster(t *testing.T, d *debian) {
+	d.run(t, `useradd --create-home alice
+		useradd --create-home bob
+		export XLREG_REGISTRY=$(xlreg cred url `+credFile+`)
+		join() { runuser --user "$1" -- xlreg join demo --create --size 2 --node "/home/$1/node" --name "$1" --endpoint "$2" --wait 1m; }
+		join alice 192.0.2.10:7001 &
+		join bob 192.0.2.10:7002
+		wait $!`)
+	isThere(t, d)
+}
+
+// isThere makes sure that the registry still has the cluster.
+func isThere(t *testing.T, d *debian) {
+	t.Helper()
+	out := d.run(t, "xlreg get demo --registry "+credFile)
+	if !strings.Contains(out, "2 of 2 members") || !strings.Contains(out, "alice") || !strings.Contains(out, "bob") {
+		t.Errorf("the cluster is %s", out)
+	}
+}
+
+// A reload keeps the process.
+func reload(t *testing.T, d *debian) {
+	before := d.mainProcess(t)
+	d.run(t, "systemctl reload xlreg")
+	d.want(t, "active", "systemctl is-active xlreg")
+	if after := d.mainProcess(t); after != before || after == 0 {
+		t.Errorf("process %d has become %d", before, after)
+	}
+}
+
+// What is killed is started again, and has its data.
+func crash(t *testing.T, d *debian) {
+	before := d.mainProcess(t)
+	d.run(t, "systemctl kill --kill-who main --signal KILL xlreg")
+	until(t, "the registry is back", func() error {
+		_, err := d.try("systemctl is-active xlreg && test $(systemctl show --property MainPID --value xlreg) != " + strconv.Itoa(before))
+		return err
+	})
+	isThere(t, d)
+}
+
+// An upgrade starts the new program, and keeps settings and data.
+func upgrade(t *testing.T, d *debian) {
+	d.run(t, "echo XLREG_PUBLIC=registry.example.org:56789 >>/etc/default/xlreg; systemctl restart xlreg")
+	before := d.mainProcess(t)
+	d.run(t, "apt-get install --yes ./2.deb")
+	d.want(t, "active", "systemctl is-active xlreg")
+	d.want(t, "enabled", "systemctl is-enabled xlreg")
+	if after := d.mainProcess(t); after == before || after == 0 {
+		t.Errorf("process %d has become %d", before, after)
+	}
+	if line := d.run(t, "xlreg cred url "+credFile); !strings.HasPrefix(line, "xlreg://registry.example.org:56789/") {
+		t.Errorf("clients are told %s", line)
+	}
+	d.run(t, "sed -i '$d' /etc/default/xlreg; systemctl restart xlreg")
+	isThere(t, d)
+}
+
+// What the administrator has switched off stays so.
+func disabled(t *testing.T, d *debian) {
+	d.run(t, "systemctl disable --now xlreg; apt-get install --yes --allow-downgrades ./1.deb")
+	d.want(t, "disabled", "systemctl is-enabled xlreg || true")
+	d.want(t, "inactive", "systemctl is-active xlreg || true")
+	d.run(t, "systemctl start xlreg; apt-get install --yes ./2.deb")
+	d.want(t, "disabled", "systemctl is-enabled xlreg || true")
+	d.want(t, "active", "systemctl is-active xlreg")
+}
+
+// Without the package the data and the settings are still there, for when it comes back.
+func removed(t *testing.T, d *debian) {
+	d.run(t, "echo '# mine' >>/etc/default/xlreg; apt-get remove --yes xlreg")
+	if d.exists(t, "usr/bin/xlreg") || !d.exists(t, "etc/default/xlreg") || !d.exists(t, "var/lib/xlreg/xlreg.db") {
+		t.Error("the program is there, or settings or data are not")
+	}
+	d.run(t, "apt-get install --yes ./2.deb")
+	d.want(t, "disabled", "systemctl is-enabled xlreg || true")
+	d.want(t, "# mine", "tail --lines 1 /etc/default/xlreg")
+	d.run(t, "systemctl enable --now xlreg")
+	isThere(t, d)
+}
+
+// Nothing is left in the end.
+func purged(t *testing.T, d *debian) {
+	d.run(t, "apt-get purge --yes xlreg")
+	d.want(t, "", "getent passwd xlreg || true")
+	d.want(t, "", "pgrep xlreg || true")
+	d.want(t, "", "find / -xdev -name '*xlreg*' -not -path '/root/*' -not -path '/home/*' -not -path '/proc/*' -not -path '/sys/*'")
+}
