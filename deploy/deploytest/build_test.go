@@ -31,10 +31,10 @@ func copySource(t *testing.T) string {
 }
 
 // pack builds what is asked for, for this machine alone, and returns where it is.
-func pack(t *testing.T, source, revision string, what ...string) string {
+func pack(t *testing.T, source string, what ...string) string {
 	t.Helper()
 	out := t.TempDir()
-	env := []string{"OUT=" + out, "ARCHES=" + runtime.GOARCH, "SYSTEMS=linux", "REVISION=" + revision, "SOURCE_DATE_EPOCH=1800000000"}
+	env := []string{"OUT=" + out, "ARCHES=" + runtime.GOARCH, "SYSTEMS=linux", "SOURCE_DATE_EPOCH=1800000000"}
 	commandIn(t, source, env, "bash", append([]string{"deploy/package.sh"}, what...)...)
 	return out
 }

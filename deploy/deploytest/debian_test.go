@@ -78,7 +78,7 @@ func debianRoot(t *testing.T) string {
 	}
 	must(t, os.MkdirAll(filepath.Dir(path), 0o755))
 	part := path + ".part"
-	command(t, "mmdebstrap", "--quiet", "--variant=minbase", "--include=systemd,systemd-sysv,dbus,sudo,openssh-client",
+	command(t, "mmdebstrap", "--quiet", "--format=tar", "--variant=minbase", "--include=systemd,systemd-sysv,dbus,sudo,openssh-client",
 		"--aptopt=APT::Install-Recommends \"false\"", "bookworm", part, "http://deb.debian.org/debian")
 	must(t, os.Rename(part, path))
 	return path
