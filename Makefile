@@ -13,7 +13,7 @@ FUZZTIME ?= 30s
 # Services that come with those are left alone.
 NEEDS := go:golang-go,ca-certificates gcc:gcc,libc6-dev openssl:openssl curl:curl ssh-keygen:openssh-client \
 	etcd:etcd-server nats-server:nats-server etcdctl:etcd-client ip:iproute2 python3:python3 ruby:ruby rubocop:rubocop \
-	pg_ctlcluster:postgresql
+	pg_ctlcluster:postgresql haproxy:haproxy systemd-socket-activate:systemd
 
 # The same for what is no command but a library of Ruby's, each as library:package.
 RUBY_NEEDS := google/protobuf:ruby-google-protobuf minitest:ruby-minitest

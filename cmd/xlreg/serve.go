@@ -58,6 +58,11 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 		defer func() { _ = os.RemoveAll(dir) }() // what cannot be removed does no harm
 		cfg.data = filepath.Join(dir, "data")
 	}
+	manager, err := findManager(cfg)
+	if err != nil {
+		return err
+	}
+	defer manager.close()
 	node, err := openRegistryNode(ctx, cfg, g.Console)
 	if errors.Is(err, context.Canceled) {
 		return nil // stopped before it was open: a stop like any other
@@ -77,7 +82,7 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 		Node: node, Store: st, Listen: cfg.listen, Public: cfg.public, IDLen: cfg.idLen,
 		Protocols: cfg.protocols, MaxWait: cfg.maxWait, Limits: cfg.limits, Logger: cfg.log,
 		MinLease: cfg.leases.least, MaxLease: cfg.leases.most, Forget: cfg.leases.forget.forget(), ProxyFrom: cfg.proxyFrom,
-		OwnProcess: !cfg.dev, Version: buildVersion().Version,
+		OwnProcess: !cfg.dev, Listeners: manager.listeners, Version: buildVersion().Version,
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("%w; stop the program that has the port, or choose another with --listen", err)
@@ -87,21 +92,15 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	}
 	defer func() { err = errors.Join(err, h.Close()) }()
 	noteStore(cfg, node)
-	health, err := listenHealth(cfg)
+	others, err := listenOthers(cfg, manager.passed)
+	defer others.close()
 	if err != nil {
 		return err
-	}
-	if health != nil {
-		defer health.Close() // for when it is not served; else it is closed by then
-	}
-	socket := listenAdmin(cfg)
-	if socket != nil {
-		defer socket.Close() // for when it is not served; else it is closed by then
 	}
 	if err := g.announce(h.Cred(), h.Bound(), cfg); err != nil {
 		return err
 	}
-	err = serveAll(ctx, cfg, h, st, sockets{socket, health})
+	err = serveAll(ctx, cfg, h, st, others, manager)
 	cfg.log.Info("registry is closed", "name", h.Cred().Name, "data", cfg.data)
 	return err
 }

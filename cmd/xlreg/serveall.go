@@ -22,9 +22,10 @@ import (
 
 // serveAll serves clients and, where there are data on disk, those who run the
 // registry, until ctx ends or the data can no longer be relied on.
-func serveAll(ctx context.Context, cfg *serveConfig, h *host.Host, st store.Store, open sockets) error {
+func serveAll(ctx context.Context, cfg *serveConfig, h *host.Host, st store.Store, open sockets, m *manager) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return h.Serve(ctx) })
+	group.Go(func() error { return m.attend(ctx, h) })
 	disk, ok := st.(*bolt.Store)
 	if ok {
 		group.Go(func() error { return attend(ctx, cfg, disk) })
@@ -47,13 +48,16 @@ type sockets struct {
 }
 
 // listenHealth opens the address that says whether clients are served.
-func listenHealth(cfg *serveConfig) (net.Listener, error) {
-	if cfg.health == "" {
-		return nil, nil
+func listenHealth(cfg *serveConfig, passed passedSockets) (net.Listener, error) {
+	l, err := passed.take(socketHealth, "health", cfg.health)
+	if err == nil && l == nil && cfg.health != "" {
+		l, err = net.Listen("tcp", cfg.health)
 	}
-	l, err := net.Listen("tcp", cfg.health)
 	if err != nil {
 		return nil, fmt.Errorf("--health: %w", err)
+	}
+	if l == nil {
+		return nil, nil
 	}
 	cfg.log.Info("health is told", "listening", l.Addr().String())
 	return l, nil
@@ -67,6 +71,25 @@ func attend(ctx context.Context, cfg *serveConfig, disk *bolt.Store) error {
 		err = fmt.Errorf("%s: %w", path, err)
 	}
 	return datadir.Advise(path, err)
+}
+
+// listenOthers opens what is for others than clients, and makes sure that no socket of the
+// service manager is left over. What it has opened is returned with an error, too.
+func listenOthers(cfg *serveConfig, passed passedSockets) (s sockets, err error) {
+	if s.health, err = listenHealth(cfg, passed); err != nil {
+		return s, err
+	}
+	s.admin = listenAdmin(cfg)
+	return s, passed.unused()
+}
+
+// close closes what is open. What is served is closed by then.
+func (s sockets) close() {
+	for _, l := range []net.Listener{s.admin, s.health} {
+		if l != nil {
+			_ = l.Close()
+		}
+	}
 }
 
 // listenAdmin opens the socket in the data directory by which backups are made. A

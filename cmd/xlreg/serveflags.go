@@ -77,26 +77,27 @@ func (n orNever) forget() time.Duration {
 
 // serveConfig is what serve runs on: the flags, checked.
 type serveConfig struct {
-	data      string // empty: a temporary directory
-	listen    []string
-	public    []xlreg.Endpoint
-	name      xlreg.Name
-	nameGiven bool
-	importDir string // empty: none
-	ephemeral bool
-	dev       bool
-	newData   bool
-	store     string // URL of a store that others share; empty: a file in data
-	stores    stores.Options
-	health    string // address to answer on whether clients are served; empty: none
-	idLen     int
-	keyBits   int
-	protocols []xlreg.Protocol
-	maxWait   time.Duration
-	limits    guard.Limits
-	leases    leaseFlags
-	proxyFrom []netip.Prefix
-	log       *slog.Logger
+	data        string // empty: a temporary directory
+	listen      []string
+	listenGiven bool
+	public      []xlreg.Endpoint
+	name        xlreg.Name
+	nameGiven   bool
+	importDir   string // empty: none
+	ephemeral   bool
+	dev         bool
+	newData     bool
+	store       string // URL of a store that others share; empty: a file in data
+	stores      stores.Options
+	health      string // address to answer on whether clients are served; empty: none
+	idLen       int
+	keyBits     int
+	protocols   []xlreg.Protocol
+	maxWait     time.Duration
+	limits      guard.Limits
+	leases      leaseFlags
+	proxyFrom   []netip.Prefix
+	log         *slog.Logger
 }
 
 func (f *serveFlags) register(cmd *cobra.Command) {
@@ -163,7 +164,7 @@ func (f *serveFlags) registerLeases(flags *pflag.FlagSet) {
 // config checks the flags and returns what to run on.
 func (f *serveFlags) config(flags *pflag.FlagSet, c *cli.Console) (*serveConfig, error) {
 	cfg := &serveConfig{
-		listen: f.listen, nameGiven: flags.Changed("name"), importDir: f.importDir, ephemeral: f.ephemeral || f.dev, dev: f.dev, newData: f.newData,
+		listen: f.listen, listenGiven: flags.Changed("listen"), nameGiven: flags.Changed("name"), importDir: f.importDir, ephemeral: f.ephemeral || f.dev, dev: f.dev, newData: f.newData,
 		store: f.store, stores: f.stores, health: f.health,
 		idLen: f.idBits / 8, keyBits: f.keyBits, maxWait: f.maxWait, limits: f.limits, leases: f.leases,
 	}

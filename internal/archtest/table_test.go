@@ -80,6 +80,7 @@ var rows = map[string]row{
 		why:   "a driver knows the contract, not the rules and not another driver",
 	},
 	"internal/store/etcd/etcdtest": {
+		may: []string{"internal/freeport"},
 		why: "runs etcd as its operators do; knows nothing of what is kept in it",
 	},
 	"internal/store/postgres": {
@@ -88,6 +89,7 @@ var rows = map[string]row{
 		why:   "a driver knows the contract, not the rules and not another driver",
 	},
 	"internal/store/postgres/postgrestest": {
+		may: []string{"internal/freeport"},
 		why: "runs PostgreSQL as its operators do; knows nothing of what is kept in it",
 	},
 	"internal/store/memory": {
@@ -164,6 +166,12 @@ var rows = map[string]row{
 		never: []string{"net"},
 		why:   "small help with files",
 	},
+	"internal/freeport": {
+		why: "small help for tests",
+	},
+	"internal/notify": {
+		why: "what systemd passes and wants to hear; who is alive it is told",
+	},
 	"internal/private": {
 		never: []string{"net"},
 		why:   "small help with files",
@@ -180,7 +188,7 @@ var rows = map[string]row{
 		why: "reads code, runs none",
 	},
 	"clients/interop": {
-		tests: []string{".", "client", "identity", "internal/child", "internal/store/etcd/etcdtest", "internal/store/postgres/postgrestest", "regcred", "ticket", "xlregtest"},
+		tests: []string{".", "client", "identity", "internal/child", "internal/freeport", "internal/store/etcd/etcdtest", "internal/store/postgres/postgrestest", "regcred", "ticket", "xlregtest"},
 		why:   "lets clients in all languages meet, in tests alone",
 	},
 	"internal/bench": {
@@ -326,9 +334,9 @@ var confined = []confinement{
 	{"google.golang.org/protobuf", []string{"internal/original", "internal/records", "internal/records/recordspb", "internal/vectorgen", "internal/wire", "internal/wire/xlregpb"}, "the protobuf is known in one place, so that it can change in one"},
 	{"log", nil, "logging goes through the *slog.Logger that was handed in"},
 	{"log/slog", []string{"client", "cmd/xlreg", "cmd/xlreg/internal/stores", "internal/admin", "internal/host", "internal/registry", "internal/server", "internal/store/bolt", "internal/store/etcd", "internal/store/mirror", "internal/store/postgres", "xlregtest"}, "the others return what they have to say"},
-	{"math/rand", []string{"bench/scale", "client", "internal/bench", "internal/store/etcd", "internal/store/mirror"}, "what can be guessed is for jitter and for measurements alone"},
+	{"math/rand", []string{"bench/scale", "client", "internal/bench", "internal/freeport", "internal/store/etcd", "internal/store/mirror"}, "what can be guessed is for jitter, measurements and tests alone"},
 	{"pgregory.net/rapid", []string{"internal/store/storetest"}, "it is for tests"},
-	{"testing", []string{"internal/store/etcd/etcdtest", "internal/store/mirror/databasetest", "internal/store/postgres/postgrestest", "internal/store/storetest", "internal/store/storetest/line", "xlregtest"}, "it is for tests"},
+	{"testing", []string{"internal/freeport", "internal/store/etcd/etcdtest", "internal/store/mirror/databasetest", "internal/store/postgres/postgrestest", "internal/store/storetest", "internal/store/storetest/line", "xlregtest"}, "it is for tests"},
 	{"unsafe", []string{"internal/records/recordspb", "internal/wire/xlregpb"}, "nothing here is worth it"},
 }
 

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -31,6 +32,7 @@ type Config struct {
 	Node      *identity.Node // whose name and keys the registry has
 	Store     store.Store
 	Listen    []string         // host:port, port 0 for a free one
+	Listeners []net.Listener   // sockets of the service manager, in place of Listen; the Host closes them
 	Public    []xlreg.Endpoint // where clients find the registry; empty: what is bound
 	IDLen     int              // bytes of new IDs
 	Protocols []xlreg.Protocol
@@ -57,6 +59,7 @@ type Config struct {
 // Host is a registry with everything it needs.
 type Host struct {
 	cred     *xlreg.Credentials
+	store    store.Store
 	registry *registry.Registry
 	server   *server.Server
 	listen   listening
@@ -74,7 +77,7 @@ func Open(cfg Config) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := new(Host)
+	h := &Host{store: cfg.Store, listen: listening{cfg: &cfg}}
 	if err := h.open(&cfg, id); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}

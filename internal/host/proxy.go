@@ -78,6 +78,16 @@ func (p *proxyListener) Accept() (net.Conn, error) {
 	}
 }
 
+// SetDeadline has Accept return, as that of a net.TCPListener does: whether connections
+// are still accepted is seen by that.
+func (p *proxyListener) SetDeadline(t time.Time) error {
+	d, ok := p.Listener.(interface{ SetDeadline(t time.Time) error })
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return d.SetDeadline(t)
+}
+
 // Close implements net.Listener.
 func (p *proxyListener) Close() error { return p.close() }
 

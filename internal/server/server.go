@@ -67,6 +67,7 @@ type Server struct {
 	refuser   *refuser
 	refusals  *refusalLog
 	rosters   rosterCache
+	loops     loops
 	sessions  sync.WaitGroup // the goroutines of connections
 	counters  counters
 }
@@ -168,8 +169,10 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 
 // accept runs one listener.
 func (s *Server) accept(e ends, l net.Listener) error {
+	loop, gone := s.loops.add(l)
+	defer gone()
 	for {
-		nc, err := l.Accept()
+		nc, err := loop.accept()
 		if e.stop.Err() != nil {
 			closeLate(nc)
 			return nil
