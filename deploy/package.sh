@@ -10,6 +10,7 @@
 #   ARCHES    of everything (amd64 arm64)
 #   REVISION  of the package, for another package of the same release (1)
 #   SIGN_KEY  file with the SSH key that signs SHA256SUMS; empty: nothing is signed
+#   VENV      Python environment with what builds the wheel (clients/python/.venv)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,7 +20,7 @@ ARCHES=${ARCHES:-amd64 arm64}
 VERSION=$(sed -n 's/^const Release = "\(.*\)"$/\1/p' version.go)
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 STAGE=$OUT/stage
-VENV=$PWD/clients/python/.venv
+VENV=${VENV:-$PWD/clients/python/.venv}
 export VERSION SOURCE_DATE_EPOCH STAGE REVISION=${REVISION:-1}
 
 # What else could change a byte.
