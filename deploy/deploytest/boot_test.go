@@ -11,7 +11,8 @@ import (
 // what an administrator does with it.
 func TestPackage(t *testing.T) {
 	needRoot(t)
-	first, second := pack(t, copySource(t), "deb", "sums"), pack(t, copySource(t), "deb", "sums")
+	here, there := copySource(t), copySource(t)
+	first, second := pack(t, here, "deb", "sums"), pack(t, there, "deb", "sums")
 	deb := onlyFile(t, first, ".deb")
 
 	t.Run("reproducible", func(t *testing.T) {
