@@ -8,7 +8,7 @@ import (
 )
 
 // TestPackage builds the package of this machine's architecture twice, and lives through
-// what an administrator does with it.
+// what an administrator does with it, and what the page for administrators tells them to do.
 func TestPackage(t *testing.T) {
 	needRoot(t)
 	here, there := copySource(t), copySource(t)
@@ -25,9 +25,9 @@ func TestPackage(t *testing.T) {
 			t.Error(out)
 		}
 	})
+	d := startDebian(t, append(signed(t, first), deb, nextRevision(t, deb))...)
+	d.run(t, "mv xlreg_*-1_*.deb 1.deb; echo 'APT::Get::Assume-Yes \"true\";' >/etc/apt/apt.conf.d/yes")
 	t.Run("life", func(t *testing.T) {
-		d := startDebian(t, deb, nextRevision(t, deb))
-		d.run(t, "mv xlreg_*-1_*.deb 1.deb")
 		firstStart(t, d)
 		cluster(t, d)
 		reload(t, d)
@@ -37,6 +37,7 @@ func TestPackage(t *testing.T) {
 		removed(t, d)
 		purged(t, d)
 	})
+	t.Run("page", func(t *testing.T) { page(t, d) })
 }
 
 // nextRevision makes the package that follows one, with the same content.
@@ -54,7 +55,7 @@ const credFile = "/var/lib/xlreg/regCred.dat"
 
 // The registry runs as soon as it is installed, as a user who can do nothing else.
 func firstStart(t *testing.T, d *debian) {
-	d.run(t, "apt-get install --yes ./1.deb")
+	d.run(t, "apt-get install ./1.deb")
 	d.want(t, "active", "systemctl is-active xlreg")
 	d.want(t, "enabled", "systemctl is-enabled xlreg")
 	d.want(t, "disabled", "systemctl is-enabled xlreg.socket || true")
@@ -119,7 +120,7 @@ func crash(t *testing.T, d *debian) {
 func upgrade(t *testing.T, d *debian) {
 	d.run(t, "echo XLREG_PUBLIC=registry.example.org:56789 >>/etc/default/xlreg; systemctl restart xlreg")
 	before := d.mainProcess(t)
-	d.run(t, "apt-get install --yes ./2.deb")
+	d.run(t, "apt-get install ./2.deb")
 	d.want(t, "active", "systemctl is-active xlreg")
 	d.want(t, "enabled", "systemctl is-enabled xlreg")
 	if after := d.mainProcess(t); after == before || after == 0 {
@@ -134,21 +135,21 @@ func upgrade(t *testing.T, d *debian) {
 
 // What the administrator has switched off stays so.
 func disabled(t *testing.T, d *debian) {
-	d.run(t, "systemctl disable --now xlreg; apt-get install --yes --allow-downgrades ./1.deb")
+	d.run(t, "systemctl disable --now xlreg; apt-get install --allow-downgrades ./1.deb")
 	d.want(t, "disabled", "systemctl is-enabled xlreg || true")
 	d.want(t, "inactive", "systemctl is-active xlreg || true")
-	d.run(t, "systemctl start xlreg; apt-get install --yes ./2.deb")
+	d.run(t, "systemctl start xlreg; apt-get install ./2.deb")
 	d.want(t, "disabled", "systemctl is-enabled xlreg || true")
 	d.want(t, "active", "systemctl is-active xlreg")
 }
 
 // Without the package the data and the settings are still there, for when it comes back.
 func removed(t *testing.T, d *debian) {
-	d.run(t, "echo '# mine' >>/etc/default/xlreg; apt-get remove --yes xlreg")
+	d.run(t, "echo '# mine' >>/etc/default/xlreg; apt-get remove xlreg")
 	if d.exists(t, "usr/bin/xlreg") || !d.exists(t, "etc/default/xlreg") || !d.exists(t, "var/lib/xlreg/xlreg.db") {
 		t.Error("the program is there, or settings or data are not")
 	}
-	d.run(t, "apt-get install --yes ./2.deb")
+	d.run(t, "apt-get install ./2.deb")
 	d.want(t, "disabled", "systemctl is-enabled xlreg || true")
 	d.want(t, "# mine", "tail --lines 1 /etc/default/xlreg")
 	d.run(t, "systemctl enable --now xlreg")
@@ -157,7 +158,7 @@ func removed(t *testing.T, d *debian) {
 
 // Nothing is left in the end.
 func purged(t *testing.T, d *debian) {
-	d.run(t, "apt-get purge --yes xlreg")
+	d.run(t, "apt-get purge xlreg")
 	d.want(t, "", "getent passwd xlreg || true")
 	d.want(t, "", "pgrep xlreg || true")
 	d.want(t, "", "find / -xdev -name '*xlreg*' -not -path '/root/*' -not -path '/home/*' -not -path '/proc/*' -not -path '/sys/*'")

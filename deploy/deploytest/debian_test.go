@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -55,7 +56,7 @@ func startDebian(t *testing.T, files ...string) *debian {
 	})
 	until(t, "systemd is up", func() error {
 		if d.init == "" {
-			d.init = onlyChild(d.boot.Process.Pid)
+			d.init = systemdOf(d.boot.Process.Pid)
 		}
 		if d.init == "" {
 			return errors.New("there is no systemd yet")
@@ -84,14 +85,20 @@ func debianRoot(t *testing.T) string {
 	return path
 }
 
-// onlyChild returns the first process that a process has started; "" if there is none yet.
-func onlyChild(pid int) string {
-	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+// systemdOf returns the process that is the first of its machine, among those that
+// systemd-nspawn has started; "" if there is none yet.
+func systemdOf(nspawn int) string {
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", nspawn, nspawn))
 	if err != nil {
 		return ""
 	}
-	first, _, _ := strings.Cut(string(children), " ")
-	return first
+	for _, pid := range strings.Fields(string(children)) {
+		status, err := os.ReadFile("/proc/" + pid + "/status")
+		if err == nil && regexp.MustCompile(`(?m)^NSpid:\t[0-9]+\t1$`).Match(status) {
+			return pid
+		}
+	}
+	return ""
 }
 
 // plugIn gives the machine an address that is not loopback.

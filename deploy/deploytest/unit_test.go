@@ -53,7 +53,7 @@ func TestUnitFitsTheProgram(t *testing.T) {
 	}
 	for key, want := range map[string]string{
 		"Type": "notify", "NotifyAccess": "main", "User": "xlreg", "StateDirectory": "xlreg",
-		"ExecStart": "/usr/bin/xlreg serve", "ExecReload": "/bin/kill -HUP $MAINPID", "Environment": "XLREG_DATA=/var/lib/xlreg",
+		"ExecStart": "/usr/bin/xlreg serve", "ExecReload": `/bin/sh -c "kill -HUP ${MAINPID}"`, "Environment": "XLREG_DATA=/var/lib/xlreg",
 	} {
 		if got := value(key); got != want {
 			t.Errorf("%s is %q, want %q", key, got, want)
