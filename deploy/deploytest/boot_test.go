@@ -33,6 +33,7 @@ func TestPackage(t *testing.T) {
 		reload(t, d)
 		crash(t, d)
 		upgrade(t, d)
+		heldPort(t, d)
 		disabled(t, d)
 		removed(t, d)
 		purged(t, d)
@@ -133,6 +134,15 @@ func upgrade(t *testing.T, d *debian) {
 	isThere(t, d)
 }
 
+// systemd can hold the port, and starts the registry for the first client.
+func heldPort(t *testing.T, d *debian) {
+	d.run(t, "systemctl stop xlreg; systemctl enable --now xlreg.socket")
+	d.want(t, "inactive", "systemctl is-active xlreg || true")
+	isThere(t, d)
+	d.want(t, "active", "systemctl is-active xlreg")
+	d.run(t, "systemctl disable --now xlreg.socket; systemctl restart xlreg")
+}
+
 // What the administrator has switched off stays so.
 func disabled(t *testing.T, d *debian) {
 	d.run(t, "systemctl disable --now xlreg; apt-get install --allow-downgrades ./1.deb")
@@ -160,6 +170,6 @@ func removed(t *testing.T, d *debian) {
 func purged(t *testing.T, d *debian) {
 	d.run(t, "apt-get purge xlreg")
 	d.want(t, "", "getent passwd xlreg || true")
-	d.want(t, "", "pgrep xlreg || true")
+	d.want(t, "", "grep --line-regexp --files-with-matches xlreg /proc/[0-9]*/comm || true")
 	d.want(t, "", "find / -xdev -name '*xlreg*' -not -path '/root/*' -not -path '/home/*' -not -path '/proc/*' -not -path '/sys/*'")
 }
