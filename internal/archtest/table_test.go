@@ -243,6 +243,10 @@ var rows = map[string]row{
 		tests: []string{"*"},
 		why:   "holds the whole against a model of the rules, in tests alone",
 	},
+	"deploy/deploytest": {
+		tests: []string{".", "internal/guard"},
+		why:   "installs and runs what is built, as its users do",
+	},
 	"internal/partition": {
 		tests: []string{".", "client", "identity", "internal/host", "internal/store", "internal/store/memory", "keys", "regcred"},
 		why:   "parts the whole, in tests alone",
@@ -316,6 +320,10 @@ var rows = map[string]row{
 		tests: []string{"internal/admin", "internal/admin/admintest"},
 		why:   "the page for terminals: it looks, and changes nothing",
 	},
+	"cmd/xlreg/internal/manual": {
+		may: []string{"cmd/xlreg/internal/cli"},
+		why: "writes down what commands say of themselves, whichever they are",
+	},
 	"cmd/xlreg/internal/datadir": {
 		may: []string{".", "identity", "internal/admin/adminclient", "internal/atomicfile", "internal/filelock", "internal/private", "internal/records", "internal/store", "internal/store/bolt", "keys", "regcred"},
 		why: "what is in a registry's directory, for the subcommands that deal with it whole",
@@ -369,7 +377,7 @@ var confined = []confinement{
 	{"crypto/rsa", []string{"internal/original", "internal/vectorgen", "keys"}, "the kinds of key are known in one place, so that there can be more of them"},
 	{"github.com/danielgtaylor/huma", []string{"internal/admin"}, "the API is printed from its operations, and nobody else needs to know how"},
 	{"github.com/jackc", []string{"internal/store/postgres", "internal/store/postgres/postgrestest"}, "a driver's library stays in the driver"},
-	{"github.com/spf13", []string{"cmd/xlreg", "cmd/xlreg/internal/admincmd", "cmd/xlreg/internal/benchcmd", "cmd/xlreg/internal/cli", "cmd/xlreg/internal/stores", "cmd/xlreg/internal/topcmd"}, "libraries have no command line"},
+	{"github.com/spf13", []string{"cmd/xlreg", "cmd/xlreg/internal/admincmd", "cmd/xlreg/internal/benchcmd", "cmd/xlreg/internal/cli", "cmd/xlreg/internal/manual", "cmd/xlreg/internal/stores", "cmd/xlreg/internal/topcmd"}, "libraries have no command line"},
 	{"github.com/tidwall/btree", []string{"internal/overview", "internal/server", "internal/store", "internal/store/memory", "internal/store/mirror", "internal/store/mirror/mirrortest", "internal/store/storetest/optimistic"}, "an ordered map is a means of the store, and of lists that are read by page"},
 	{"github.com/prometheus", []string{"internal/metrics"}, "what is counted knows nothing of who collects it"},
 	{"go.etcd.io/bbolt", []string{"internal/store/bolt"}, "a driver's library stays in the driver"},
