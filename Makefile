@@ -114,5 +114,5 @@ setup: ## install what the tests need: Debian packages, Go modules, a Python env
 		$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable 'clients/python[dev]'; \
 		touch $(VENV)/ready; \
 	fi
-	@$(MAKE) --no-print-directory $(DOCS_VENV)/ready
+	@$(MAKE) -s --no-print-directory $(DOCS_VENV)/ready
 	@go -C tools build ./genproto google.golang.org/protobuf/cmd/protoc-gen-go
