@@ -34,6 +34,7 @@ SHOWN = {
 PAGES = {(ROOT / file).resolve(): page for page, file in SHOWN.items()}
 
 LINK = re.compile(r"(?<=\]\()(?!https?:|#)([^)\s#]+)(#[^)\s]*)?(?=\))")
+ENTRY = re.compile(r"^- \[([^\]]+)\]\(([^)#]+)\.md\)", re.MULTILINE)
 FENCE = re.compile(r"^( *)(`{3,}).*?^\1\2 *$", re.MULTILINE | re.DOTALL)
 
 log = logging.getLogger(__name__)
@@ -84,15 +85,17 @@ def rewritten(link: re.Match[str], file: Path, name: str) -> str:
 def navigation(text: str) -> str:
     """Return the site's navigation: the links of each section, then the other pages of their folders."""
     trees = []
+    listed = {path for _, path in ENTRY.findall(text)}
     for section in text.split("\n## ")[1:]:
         caption, _, body = section.partition("\n")
-        links = re.findall(r"^- \[([^\]]+)\]\(([^)#]+)\.md\)", body, re.MULTILINE)
+        links = ENTRY.findall(body)
         folders = sorted({path.rpartition("/")[0] for _, path in links if not path.endswith("/index")} - {""})
         if links:
-            listed = {path for _, path in links}
-            others = [f"{folder}/{page.stem}" for folder in folders for page in sorted((DOCS / folder).glob("*.md"))]
+            pages = [f"{folder}/{page.stem}" for folder in folders for page in sorted((DOCS / folder).glob("*.md"))]
+            others = [page for page in pages if page not in listed]
+            listed.update(others)
             entries = [f"{title} <{path}>" for title, path in links]
-            trees.append(toctree(caption, entries + [page for page in others if page not in listed]))
+            trees.append(toctree(caption, entries + others))
     return "".join(trees)
 
 
