@@ -50,6 +50,7 @@ test: setup build docs ## install what is missing, then test everything, Go with
 	@[ "$$(id -u)" = 0 ] || echo 'Not root: the tests on network namespaces (examples, internal/partition) were left out.'
 
 docs: $(DOCS_VENV)/ready ## build the documentation site into docs/_build/html
+	rm -rf docs/_build/html
 	$(DOCS_VENV)/bin/sphinx-build -q -E -W --keep-going -n -b html docs docs/_build/html
 
 $(DOCS_VENV)/ready: docs/requirements.txt

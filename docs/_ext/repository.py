@@ -105,7 +105,25 @@ def toctree(caption: str, entries: list[str]) -> str:
     return "\n\n" + "\n".join(lines) + "\n"
 
 
+# What a browser fetches without being asked: not the links that a reader may follow.
+FETCHED = re.compile(
+    r"""<(?:script|img|iframe|source)\b[^>]*\bsrc=["']?(?:https?:)?//[^>]*>"""
+    r"""|<link\b[^>]*\bhref=["']?(?:https?:)?//[^>]*>|url\(["']?(?:https?:)?//[^)]*\)|@import\s+["'](?:https?:)?//[^"']*"""
+)
+
+
+def look_for_other_hosts(app: Sphinx, failed: Exception | None) -> None:
+    """Warn of everything for which a reader's browser would call another host."""
+    if failed is not None:
+        return
+    for path in sorted(Path(app.outdir).rglob("*")):
+        if path.suffix in {".html", ".css"}:
+            for found in FETCHED.findall(path.read_text(encoding="utf-8")):
+                log.warning("%s calls another host: %s", path.relative_to(app.outdir), found)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Tell Sphinx about it."""
     app.connect("source-read", read)
+    app.connect("build-finished", look_for_other_hosts)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
