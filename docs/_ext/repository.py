@@ -76,7 +76,7 @@ def rewritten(link: re.Match[str], file: Path, name: str) -> str:
         return os.path.relpath(DOCS / f"{PAGES[path]}.md", here) + anchor
     if path == ROOT / "README.md":
         return os.path.relpath(DOCS / "index.md", here)
-    if path.is_relative_to(DOCS) and path.suffix in {".md", ".svg"}:
+    if path.is_relative_to(DOCS) and path.is_file():
         return os.path.relpath(path, here) + anchor
     kind = "tree" if path.is_dir() else "blob"
     return f"{FORGE}/{kind}/main/{path.relative_to(ROOT)}{anchor}"
