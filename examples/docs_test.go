@@ -28,9 +28,14 @@ import (
 // …, is run as it was printed. One that stops others ends what goes on running on those
 // machines first, as Ctrl-C there does.
 //
-// A page that goes on where another one ends says so, and that one is run before it:
+// A page that goes on where another one ends says so, and that one is run before it. What a
+// page needs and takes for granted is in a comment of its own:
 //
 //	<!-- after: PAGE -->
+//
+//	<!-- prepare: MACHINE… [, stays] [, until TEXT]
+//	COMMANDS
+//	-->
 func TestDocs(t *testing.T) {
 	ran := 0
 	for _, page := range append(docPages(t), "../README.md") {
@@ -109,6 +114,11 @@ func readBlocks(t *testing.T, page string) []*block {
 	lines := strings.Split(readPage(t, page), "\n")
 	var blocks []*block
 	for i := 0; i < len(lines); i++ {
+		if how, prepares := strings.CutPrefix(lines[i], "<!-- prepare: "); prepares {
+			end := i + slices.Index(lines[i:], "-->")
+			blocks = append(blocks, parseBlock(t, fmt.Sprintf("%s:%d", page, i+1), "<!-- run: "+how+" -->", lines[i+1:max(i+1, end)], false))
+			continue
+		}
 		kind, fenced := strings.CutPrefix(lines[i], "```")
 		if !fenced {
 			continue
