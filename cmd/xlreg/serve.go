@@ -79,7 +79,7 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	}
 	defer func() { err = errors.Join(err, seen.close()) }()
 	h, err := host.Open(host.Config{
-		Node: node, Store: st, Listen: cfg.listen, Public: cfg.public, IDLen: cfg.idLen,
+		Node: node, Store: st, StoreKind: cfg.storeKind(), Listen: cfg.listen, Public: cfg.public, IDLen: cfg.idLen,
 		Protocols: cfg.protocols, MaxWait: cfg.maxWait, Limits: cfg.limits, Logger: cfg.log,
 		MinLease: cfg.leases.least, MaxLease: cfg.leases.most, Forget: cfg.leases.forget.forget(), ProxyFrom: cfg.proxyFrom,
 		OwnProcess: !cfg.dev, Version: buildVersion().Version,

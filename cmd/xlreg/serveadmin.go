@@ -5,13 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/datadir"
 	"github.com/xlattice/xlreg/internal/admin"
+	"github.com/xlattice/xlreg/internal/admin/api"
+	"github.com/xlattice/xlreg/internal/admin/page"
 	"github.com/xlattice/xlreg/internal/host"
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/bolt"
@@ -82,10 +87,8 @@ func openAdmin(ctx context.Context, cfg *serveConfig, h *host.Host, st store.Sto
 		return nil, fmt.Errorf("--http: %w", err)
 	}
 	side.port = port
-	c := adminConfig(cfg, st, tokens, seen)
-	registry := steward{h, cert}
-	c.Steward = registry
-	if side.server, err = admin.New(c); err == nil {
+	registry := steward{h, cert, storeKind(cfg)}
+	if side.server, err = admin.New(adminConfig(ctx, cfg, registry, st, tokens, seen)); err == nil {
 		err = seen.attach(registry, st)
 	}
 	if err != nil {
@@ -99,11 +102,25 @@ func openAdmin(ctx context.Context, cfg *serveConfig, h *host.Host, st store.Sto
 	return side, nil
 }
 
-func adminConfig(cfg *serveConfig, st store.Store, tokens *admin.Tokens, seen *observer) admin.Config {
+// mayStill reports whether a visitor may go on: one without a token always, one with a
+// token until it is revoked.
+func mayStill(tokens *admin.Tokens, v admin.Visitor) bool {
+	if !v.ByToken {
+		return true
+	}
+	return slices.ContainsFunc(tokens.List(), func(t api.Token) bool { return t.Name == v.Name })
+}
+
+func adminConfig(ctx context.Context, cfg *serveConfig, registry steward, st store.Store, tokens *admin.Tokens, seen *observer) admin.Config {
 	c := admin.Config{
 		Logger: cfg.log, Tokens: tokens, Admins: cfg.admin.admins, Hosts: cfg.admin.hosts,
-		Metrics: seen.metrics.Handler(cfg.log), Record: seen.record,
+		Steward: registry, Metrics: seen.metrics.Handler(cfg.log), Record: seen.record,
 	}
+	c.Page = page.New(page.Config{
+		Source: registry, Logger: cfg.log, Done: ctx.Done(),
+		MayRead:   func(r *http.Request) bool { return mayStill(tokens, admin.VisitorOf(r.Context())) },
+		MayChange: func(r *http.Request) bool { return admin.VisitorOf(r.Context()).Changes },
+	})
 	if disk, ok := st.(*bolt.Store); ok {
 		c.Keeper = disk
 	}
@@ -160,8 +177,18 @@ func (a *adminSide) close() {
 	}
 }
 
-// reload reads anew what may be, and returns what has changed.
-func (a *adminSide) reload() (changed []string, err error) { return a.server.Reload() }
+// storeKind returns what the data are kept in, as people are told.
+func (cfg *serveConfig) storeKind() string {
+	switch scheme, _, _ := strings.Cut(cfg.store, "://"); {
+	case cfg.ephemeral:
+		return "memory"
+	case scheme == "etcd":
+		return scheme
+	case cfg.store != "":
+		return "postgres" // of whose URLs there are two kinds
+	}
+	return "bolt"
+}
 
 // printAdmin says where the page is.
 func (g *globals) printAdmin(side *adminSide) error {

@@ -31,7 +31,7 @@ func (s *Server) backupOperation(a huma.API) {
 	}}
 	huma.Register(a, o, func(ctx context.Context, _ *nothing) (*huma.StreamResponse, error) {
 		if s.cfg.Keeper == nil {
-			return nil, s.explain(op.id, fmt.Errorf("%w: the data are not in a file", api.ErrUnsupported))
+			return nil, s.explain(op.id, fmt.Errorf("%w: its data are not in a file, but in memory or in a store that is backed up by its own means", api.ErrUnsupported))
 		}
 		if !s.beginCopy(ctx) {
 			return nil, s.explain(op.id, fmt.Errorf("%w: another backup is under way: try again when it is done", api.ErrUnavailable))

@@ -197,6 +197,11 @@ var rows = map[string]row{
 		tests: []string{"internal/admin/admintest"},
 		why:   "HTTP over whatever is shown and steered",
 	},
+	"internal/admin/adminclient": {
+		may:   []string{".", "internal/admin/api", "keys"},
+		tests: []string{"internal/admin", "internal/admin/admintest"},
+		why:   "the other end of the admin side, and its mirror: neither imports the other",
+	},
 	"internal/admin/admintest": {
 		may: []string{"internal/admin", "internal/admin/api"},
 		why: "a registry that does what a test says, for tests of the admin side, the page and the command line",
@@ -214,8 +219,8 @@ var rows = map[string]row{
 		why:   "lets clients in all languages meet, in tests alone",
 	},
 	"internal/bench": {
-		may:   []string{".", "client", "identity", "internal/admin/api", "internal/child", "internal/guard", "internal/host", "internal/records", "internal/session", "internal/store", "internal/store/bolt", "internal/store/etcd", "internal/store/memory", "internal/store/mirror", "internal/store/postgres", "internal/wire", "keys", "regcred"},
-		tests: []string{"internal/store/etcd/etcdtest", "internal/store/postgres/postgrestest"},
+		may:   []string{".", "client", "identity", "internal/admin/api", "internal/audit", "internal/child", "internal/guard", "internal/host", "internal/metrics", "internal/records", "internal/registry", "internal/session", "internal/store", "internal/store/bolt", "internal/store/etcd", "internal/store/memory", "internal/store/mirror", "internal/store/postgres", "internal/wire", "keys", "regcred"},
+		tests: []string{"internal/records", "internal/store/etcd/etcdtest", "internal/store/postgres/postgrestest"},
 		why:   "measures the whole: client, server and stores",
 	},
 	"internal/child": {
@@ -293,8 +298,18 @@ var rows = map[string]row{
 		may: []string{".", "cmd/xlreg/internal/cli", "identity", "internal/bench", "keys", "regcred"},
 		why: "one subcommand, with what it measures elsewhere",
 	},
+	"cmd/xlreg/internal/admincmd": {
+		may:   []string{"cmd/xlreg/internal/cli", "cmd/xlreg/internal/datadir", "internal/admin/adminclient", "internal/admin/api", "internal/atomicfile", "internal/view", "launch"},
+		tests: []string{"internal/admin", "internal/admin/admintest"},
+		why:   "what admins ask and say, on the command line; what that means is the admin side's affair",
+	},
+	"cmd/xlreg/internal/topcmd": {
+		may:   []string{"cmd/xlreg/internal/admincmd", "cmd/xlreg/internal/cli", "internal/admin/adminclient", "internal/admin/api", "internal/view"},
+		tests: []string{"internal/admin", "internal/admin/admintest"},
+		why:   "the page for terminals: it looks, and changes nothing",
+	},
 	"cmd/xlreg/internal/datadir": {
-		may: []string{".", "identity", "internal/admin", "internal/atomicfile", "internal/filelock", "internal/private", "internal/records", "internal/store", "internal/store/bolt", "keys", "regcred"},
+		may: []string{".", "identity", "internal/admin/adminclient", "internal/atomicfile", "internal/filelock", "internal/private", "internal/records", "internal/store", "internal/store/bolt", "keys", "regcred"},
 		why: "what is in a registry's directory, for the subcommands that deal with it whole",
 	},
 	"cmd/xlreg/internal/stores": {
@@ -346,7 +361,7 @@ var confined = []confinement{
 	{"crypto/rsa", []string{"internal/original", "internal/vectorgen", "keys"}, "the kinds of key are known in one place, so that there can be more of them"},
 	{"github.com/danielgtaylor/huma", []string{"internal/admin"}, "the API is printed from its operations, and nobody else needs to know how"},
 	{"github.com/jackc", []string{"internal/store/postgres", "internal/store/postgres/postgrestest"}, "a driver's library stays in the driver"},
-	{"github.com/spf13", []string{"cmd/xlreg", "cmd/xlreg/internal/benchcmd", "cmd/xlreg/internal/cli", "cmd/xlreg/internal/stores"}, "libraries have no command line"},
+	{"github.com/spf13", []string{"cmd/xlreg", "cmd/xlreg/internal/admincmd", "cmd/xlreg/internal/benchcmd", "cmd/xlreg/internal/cli", "cmd/xlreg/internal/stores", "cmd/xlreg/internal/topcmd"}, "libraries have no command line"},
 	{"github.com/tidwall/btree", []string{"internal/overview", "internal/server", "internal/store", "internal/store/memory", "internal/store/mirror", "internal/store/mirror/mirrortest", "internal/store/storetest/optimistic"}, "an ordered map is a means of the store, and of lists that are read by page"},
 	{"github.com/prometheus", []string{"internal/metrics"}, "what is counted knows nothing of who collects it"},
 	{"go.etcd.io/bbolt", []string{"internal/store/bolt"}, "a driver's library stays in the driver"},
@@ -357,7 +372,7 @@ var confined = []confinement{
 	{"google.golang.org/grpc", []string{"internal/store/etcd"}, "a driver's library stays in the driver"},
 	{"google.golang.org/protobuf", []string{"internal/original", "internal/records", "internal/records/recordspb", "internal/vectorgen", "internal/wire", "internal/wire/xlregpb"}, "the protobuf is known in one place, so that it can change in one"},
 	{"log", nil, "logging goes through the *slog.Logger that was handed in"},
-	{"log/slog", []string{"client", "cmd/xlreg", "cmd/xlreg/internal/stores", "internal/admin", "internal/audit", "internal/host", "internal/metrics", "internal/overview", "internal/registry", "internal/server", "internal/store/bolt", "internal/store/etcd", "internal/store/mirror", "internal/store/postgres", "xlregtest"}, "the others return what they have to say"},
+	{"log/slog", []string{"client", "cmd/xlreg", "cmd/xlreg/internal/stores", "internal/admin", "internal/audit", "internal/bench", "internal/host", "internal/metrics", "internal/overview", "internal/registry", "internal/server", "internal/store/bolt", "internal/store/etcd", "internal/store/mirror", "internal/store/postgres", "xlregtest"}, "the others return what they have to say"},
 	{"math/rand", []string{"bench/scale", "client", "internal/bench", "internal/store/etcd", "internal/store/mirror"}, "what can be guessed is for jitter and for measurements alone"},
 	{"pgregory.net/rapid", []string{"internal/store/storetest"}, "it is for tests"},
 	{"testing", []string{"internal/store/etcd/etcdtest", "internal/store/mirror/databasetest", "internal/store/postgres/postgrestest", "internal/store/storetest", "internal/store/storetest/line", "xlregtest"}, "it is for tests"},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -16,8 +17,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/audit"
 	"github.com/xlattice/xlreg/internal/guard"
 	"github.com/xlattice/xlreg/internal/host"
+	"github.com/xlattice/xlreg/internal/metrics"
+	"github.com/xlattice/xlreg/internal/registry"
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/bolt"
 	"github.com/xlattice/xlreg/internal/store/etcd"
@@ -35,11 +39,16 @@ const (
 	Bbolt  = "bbolt"
 )
 
+// Observed stands before the name of a store if all that the registry does is to be
+// counted and recorded, too, as 'xlreg serve --audit-log' does.
+const Observed = "observed-"
+
 // The files in the directory of a registry under measurement.
 const (
 	nodeDir  = "node"
 	credFile = "regCred.dat"
 	dataFile = "xlreg.db"
+	logFile  = "audit.log"
 )
 
 // What a server process is asked, a line each; the answer is a line with a number.
@@ -70,7 +79,8 @@ func Serve(args []string, in io.Reader, out io.Writer) (err error) {
 	if len(args) != 2 {
 		return errors.New("want a store and a directory")
 	}
-	st, err := openStore(args[0], args[1])
+	kind, observed := strings.CutPrefix(args[0], Observed)
+	st, err := openStore(kind, args[1])
 	if err != nil {
 		return err
 	}
@@ -79,7 +89,15 @@ func Serve(args []string, in io.Reader, out io.Writer) (err error) {
 		return errors.Join(err, st.Close())
 	}
 	defer node.Close()
-	running, err := host.Start(host.Config{Node: node, Store: st, Limits: generous(), OwnProcess: true})
+	cfg := host.Config{Node: node, Store: st, Limits: generous(), OwnProcess: true}
+	if observed {
+		done, err := observe(&cfg, args[1])
+		if err != nil {
+			return errors.Join(err, st.Close())
+		}
+		defer func() { err = errors.Join(err, done()) }()
+	}
+	running, err := host.Start(cfg)
 	if err != nil {
 		return err
 	}
@@ -90,6 +108,21 @@ func Serve(args []string, in io.Reader, out io.Writer) (err error) {
 		return err
 	}
 	return r.answerAll(in, out)
+}
+
+// observe has a registry counted and recorded, until done is called.
+func observe(cfg *host.Config, dir string) (done func() error, err error) {
+	record, err := audit.Open(filepath.Join(dir, logFile), slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	counts := metrics.New("bench")
+	cfg.ObserveStore = counts.ObserveStore
+	cfg.Observe = func(e registry.Event) {
+		counts.Observe(e)
+		record.Observe(e)
+	}
+	return record.Close, nil
 }
 
 func openStore(kind, dir string) (store.Store, error) {
