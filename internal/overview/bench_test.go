@@ -27,9 +27,9 @@ func BenchmarkChange(b *testing.B) {
 		c.Taken = c.Taken.With(0)
 		changes[i] = put(b, st, c)
 	}
+	before := heap()
 	o := overview.New(overview.Config{Store: st})
 	defer o.Close()
-	before := heap()
 	for {
 		if _, err := o.List(b.Context(), api.ClusterQuery{}); err == nil {
 			break
