@@ -13,13 +13,16 @@ FUZZTIME ?= 30s
 # Services that come with those are left alone.
 NEEDS := go:golang-go,ca-certificates gcc:gcc,libc6-dev openssl:openssl curl:curl ssh-keygen:openssh-client \
 	etcd:etcd-server nats-server:nats-server etcdctl:etcd-client ip:iproute2 python3:python3 ruby:ruby rubocop:rubocop \
-	pg_ctlcluster:postgresql promtool:prometheus
+	pg_ctlcluster:postgresql promtool:prometheus node:nodejs npm:npm
 
 # The same for what is no command but a library of Ruby's, each as library:package.
 RUBY_NEEDS := google/protobuf:ruby-google-protobuf minitest:ruby-minitest
 
 # The Python client with what its tests need, in an environment of its own.
 VENV := clients/python/.venv
+
+# What judges the admin API and its description.
+OPENAPI := internal/admin/testdata/openapi
 
 # The tools have a module of their own, out of the graph of those who import ours.
 TOOL := go tool -modfile=tools/go.mod
@@ -54,6 +57,7 @@ generate: ## write the generated files anew
 	go run -C tools ./genproto ../internal/wire/xlreg.proto ../internal/wire/xlregpb/xlreg.pb.go
 	go run -C tools ./genproto ../internal/records/records.proto ../internal/records/recordspb/records.pb.go
 	go test ./internal/metrics -run TestDocument -update
+	go test ./internal/admin -run TestOpenAPIIsCommitted -update
 	go test ./internal/archtest -run TestDocument -update
 
 fuzz: ## fuzz every target for FUZZTIME (30s)
@@ -103,4 +107,10 @@ setup: ## install what the tests need: Debian packages, Go modules, a Python env
 		$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable 'clients/python[dev]'; \
 		touch $(VENV)/ready; \
 	fi
+	@if [ ! -e $(OPENAPI)/.venv/ready ] || [ $(OPENAPI)/requirements.txt -nt $(OPENAPI)/.venv/ready ]; then \
+		python3 -m venv $(OPENAPI)/.venv; \
+		$(OPENAPI)/.venv/bin/pip install --quiet --disable-pip-version-check --requirement $(OPENAPI)/requirements.txt; \
+		touch $(OPENAPI)/.venv/ready; \
+	fi
+	@cd $(OPENAPI) && if [ package-lock.json -nt node_modules/.package-lock.json ]; then npm ci --no-audit --no-fund --silent; fi
 	@go -C tools build ./genproto google.golang.org/protobuf/cmd/protoc-gen-go

@@ -74,7 +74,7 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	cfg.fitOpenFiles(cli.OpenFileLimit())
 	cfg.fitMemory(cli.MemoryLimit())
 	h, err := host.Open(host.Config{
-		Node: node, Store: st, StoreKind: cfg.storeKind(), Listen: cfg.listen, Public: cfg.public, IDLen: cfg.idLen,
+		Node: node, Store: st, StoreKind: cfg.storeKind(), Level: cfg.level, Listen: cfg.listen, Public: cfg.public, IDLen: cfg.idLen,
 		Protocols: cfg.protocols, MaxWait: cfg.maxWait, Limits: cfg.limits, Logger: cfg.log,
 		MinLease: cfg.leases.least, MaxLease: cfg.leases.most, Forget: cfg.leases.forget.forget(), ProxyFrom: cfg.proxyFrom,
 		OwnProcess: !cfg.dev, Version: buildVersion().Version,

@@ -99,6 +99,7 @@ type serveConfig struct {
 	proxyFrom []netip.Prefix
 	admin     adminFlags
 	log       *slog.Logger
+	level     *slog.LevelVar // of log
 }
 
 func (f *serveFlags) register(cmd *cobra.Command) {
@@ -208,7 +209,7 @@ func (f *serveFlags) config(flags *pflag.FlagSet, c *cli.Console) (*serveConfig,
 	if cfg.protocols, err = cli.ParseCarriers(f.carriers); err != nil {
 		return nil, err
 	}
-	cfg.log, err = newLogger(c, f.logLevel)
+	cfg.log, cfg.level, err = newLogger(c, f.logLevel)
 	return cfg, err
 }
 
@@ -267,17 +268,18 @@ func (f *serveFlags) checkSizes(flags *pflag.FlagSet) error {
 	return cli.CheckPositive(flags)
 }
 
-// newLogger logs for people on a terminal, and JSON for machines elsewhere.
-func newLogger(c *cli.Console, level string) (*slog.Logger, error) {
-	var l slog.Level
+// newLogger logs for people on a terminal, and JSON for machines elsewhere. The level can
+// be changed afterwards.
+func newLogger(c *cli.Console, level string) (*slog.Logger, *slog.LevelVar, error) {
+	l := new(slog.LevelVar)
 	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, fmt.Errorf("--log-level %q: want debug, info, warn or error", level)
+		return nil, nil, fmt.Errorf("--log-level %q: want debug, info, warn or error", level)
 	}
 	o := &slog.HandlerOptions{Level: l}
 	if cli.IsTerminal(c.Err) {
-		return slog.New(slog.NewTextHandler(c.Err, o)), nil
+		return slog.New(slog.NewTextHandler(c.Err, o)), l, nil
 	}
-	return slog.New(slog.NewJSONHandler(c.Err, o)), nil
+	return slog.New(slog.NewJSONHandler(c.Err, o)), l, nil
 }
 
 // fitOpenFiles lowers the limits on connections to what the system allows, since
