@@ -32,6 +32,7 @@ func TestBrowser(t *testing.T) {
 		{"many", testMany},
 		{"interruption", testInterruption},
 		{"names", testNames},
+		{"real", testReal},
 		{"pages", testPages},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, browser) })
