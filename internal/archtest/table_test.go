@@ -197,6 +197,12 @@ var rows = map[string]row{
 		tests: []string{"internal/admin/admintest"},
 		why:   "HTTP over whatever is shown and steered",
 	},
+	"internal/admin/page": {
+		may:   []string{"internal/admin/api"},
+		tests: []string{"internal/admin", "internal/admin/admintest"},
+		never: []string{"net"},
+		why:   "shows what it is handed; who may see it, and every change, are the admin side's affair",
+	},
 	"internal/admin/admintest": {
 		may: []string{"internal/admin", "internal/admin/api"},
 		why: "a registry that does what a test says, for tests of the admin side, the page and the command line",

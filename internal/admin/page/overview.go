@@ -265,8 +265,8 @@ func commands(line string, local bool) string {
 	if !local {
 		return text + join + " --endpoint :7001 --wait 5m"
 	}
-	return text + join + " --node ./a --name a --endpoint 127.0.0.1:7001 --wait 5m &\n" +
-		join + " --node ./b --name b --endpoint 127.0.0.1:7002 --wait 5m"
+	return text + join + " \\\n  --node ./a --name a --endpoint 127.0.0.1:7001 --wait 5m &\n" +
+		join + " \\\n  --node ./b --name b --endpoint 127.0.0.1:7002 --wait 5m"
 }
 
 // outlines are bars even where nothing has formed yet, for the script to raise.
