@@ -73,11 +73,17 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	defer func() { err = joinNew(err, st.Close()) }()
 	cfg.fitOpenFiles(cli.OpenFileLimit())
 	cfg.fitMemory(cli.MemoryLimit())
+	seen, err := newObserver(cfg)
+	if err != nil {
+		return fmt.Errorf("--audit-log: %w", err)
+	}
+	defer func() { err = errors.Join(err, seen.close()) }()
 	h, err := host.Open(host.Config{
-		Node: node, Store: st, Listen: cfg.listen, Public: cfg.public, IDLen: cfg.idLen,
+		Node: node, Store: st, StoreKind: cfg.storeKind(), Listen: cfg.listen, Public: cfg.public, IDLen: cfg.idLen,
 		Protocols: cfg.protocols, MaxWait: cfg.maxWait, Limits: cfg.limits, Logger: cfg.log,
 		MinLease: cfg.leases.least, MaxLease: cfg.leases.most, Forget: cfg.leases.forget.forget(), ProxyFrom: cfg.proxyFrom,
 		OwnProcess: !cfg.dev, Version: buildVersion().Version,
+		Observe: seen.Observe, ObserveStore: seen.metrics.ObserveStore,
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("%w; stop the program that has the port, or choose another with --listen", err)
@@ -94,7 +100,7 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	if health != nil {
 		defer health.Close() // for when it is not served; else it is closed by then
 	}
-	side, err := openAdmin(ctx, cfg, h, st)
+	side, err := openAdmin(ctx, cfg, h, st, seen)
 	if err != nil {
 		return err
 	}

@@ -5,17 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"path/filepath"
-	"slices"
+	"strings"
 
 	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/datadir"
 	"github.com/xlattice/xlreg/internal/admin"
-	"github.com/xlattice/xlreg/internal/admin/api"
-	"github.com/xlattice/xlreg/internal/admin/page"
 	"github.com/xlattice/xlreg/internal/host"
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/bolt"
@@ -69,7 +66,7 @@ type adminSide struct {
 }
 
 // openAdmin opens the admin side. Nobody is answered before serve.
-func openAdmin(ctx context.Context, cfg *serveConfig, h *host.Host, st store.Store) (_ *adminSide, err error) {
+func openAdmin(ctx context.Context, cfg *serveConfig, h *host.Host, st store.Store, seen *observer) (_ *adminSide, err error) {
 	side := &adminSide{tokens: filepath.Join(cfg.data, admin.FirstTokenFile)}
 	tokens, err := admin.OpenTokens(filepath.Join(cfg.data, admin.TokensFile), cfg.log)
 	if err == nil && cfg.admin.http != "" {
@@ -81,12 +78,20 @@ func openAdmin(ctx context.Context, cfg *serveConfig, h *host.Host, st store.Sto
 	if err != nil {
 		cfg.log.Warn("the admin tokens cannot be read: there are none until that is mended", "err", err)
 	}
-	side.server, err = admin.New(adminConfig(ctx, cfg, h, st, tokens))
+	port, cert, err := listenHTTP(ctx, cfg)
 	if err != nil {
-		return nil, err
-	}
-	if side.port, err = listenHTTP(ctx, cfg); err != nil {
 		return nil, fmt.Errorf("--http: %w", err)
+	}
+	side.port = port
+	c := adminConfig(cfg, st, tokens, seen)
+	registry := steward{h, cert, storeKind(cfg)}
+	c.Steward, c.Page = registry, newPage(ctx, cfg, registry, tokens)
+	if side.server, err = admin.New(c); err == nil {
+		err = seen.attach(registry, st)
+	}
+	if err != nil {
+		side.close()
+		return nil, err
 	}
 	side.socket, err = admin.Listen(filepath.Join(cfg.data, datadir.SocketFile))
 	if err != nil {
@@ -95,23 +100,11 @@ func openAdmin(ctx context.Context, cfg *serveConfig, h *host.Host, st store.Sto
 	return side, nil
 }
 
-// mayStill reports whether a visitor may go on: one without a token always, one with a
-// token until it is revoked.
-func mayStill(tokens *admin.Tokens, v admin.Visitor) bool {
-	if !v.ByToken {
-		return true
+func adminConfig(cfg *serveConfig, st store.Store, tokens *admin.Tokens, seen *observer) admin.Config {
+	c := admin.Config{
+		Logger: cfg.log, Tokens: tokens, Admins: cfg.admin.admins, Hosts: cfg.admin.hosts,
+		Metrics: seen.metrics.Handler(cfg.log), Record: seen.record,
 	}
-	return slices.ContainsFunc(tokens.List(), func(t api.Token) bool { return t.Name == v.Name })
-}
-
-func adminConfig(ctx context.Context, cfg *serveConfig, h *host.Host, st store.Store, tokens *admin.Tokens) admin.Config {
-	c := admin.Config{Logger: cfg.log, Tokens: tokens, Admins: cfg.admin.admins, Hosts: cfg.admin.hosts}
-	c.Steward = steward{h}
-	c.Page = page.New(page.Config{
-		Source: h, Logger: cfg.log, Done: ctx.Done(),
-		MayRead:   func(r *http.Request) bool { return mayStill(tokens, admin.VisitorOf(r.Context())) },
-		MayChange: func(r *http.Request) bool { return admin.VisitorOf(r.Context()).Changes },
-	})
 	if disk, ok := st.(*bolt.Store); ok {
 		c.Keeper = disk
 	}
@@ -120,34 +113,32 @@ func adminConfig(ctx context.Context, cfg *serveConfig, h *host.Host, st store.S
 
 // listenHTTP opens the TCP port, with the certificate that was given. Without one there
 // is no TLS on loopback, and elsewhere the certificate is the registry's own.
-func listenHTTP(ctx context.Context, cfg *serveConfig) (*admin.Listener, error) {
+func listenHTTP(ctx context.Context, cfg *serveConfig) (l *admin.Listener, cert *admin.Certificate, err error) {
 	f := &cfg.admin
 	if f.http == "" {
-		return nil, nil
+		return nil, nil, nil
 	}
-	var cert *admin.Certificate
-	var err error
 	if f.cert != "" {
 		if cert, err = admin.LoadCertificate(f.cert, f.key, cfg.log); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	l, err := admin.ListenTCP(ctx, f.http, cert)
+	l, err = admin.ListenTCP(ctx, f.http, cert)
 	if errors.Is(err, admin.ErrPlain) {
 		if cert, err = admin.OwnCertificate(cfg.data, f.hosts, cfg.log); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		l, err = admin.ListenTCP(ctx, f.http, cert)
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	pin := ""
 	if cert != nil {
 		pin = cert.Pin()
 	}
 	cfg.log.Info("admin side is open", "url", l.URL(), "pin", pin, "token_file", filepath.Join(cfg.data, admin.FirstTokenFile))
-	return l, nil
+	return l, cert, nil
 }
 
 // serve answers until ctx ends.
@@ -170,8 +161,18 @@ func (a *adminSide) close() {
 	}
 }
 
-// reload reads anew what may be, and returns what has changed.
-func (a *adminSide) reload() (changed []string, err error) { return a.server.Reload() }
+// storeKind returns what the data are kept in, as people are told.
+func (cfg *serveConfig) storeKind() string {
+	switch scheme, _, _ := strings.Cut(cfg.store, "://"); {
+	case cfg.ephemeral:
+		return "memory"
+	case scheme == "etcd":
+		return scheme
+	case cfg.store != "":
+		return "postgres" // of whose URLs there are two kinds
+	}
+	return "bolt"
+}
 
 // printAdmin says where the page is.
 func (g *globals) printAdmin(side *adminSide) error {

@@ -40,6 +40,7 @@ type serveFlags struct {
 	limits    guard.Limits
 	leases    leaseFlags
 	proxyFrom []string
+	observe   observeFlags
 	admin     adminFlags
 }
 
@@ -97,6 +98,7 @@ type serveConfig struct {
 	limits    guard.Limits
 	leases    leaseFlags
 	proxyFrom []netip.Prefix
+	observe   observeFlags
 	admin     adminFlags
 	log       *slog.Logger
 }
@@ -122,6 +124,7 @@ func (f *serveFlags) register(cmd *cobra.Command) {
 	flags.DurationVar(&f.maxWait, "max-wait", xlreg.DefaultMaxWait, "`TIME` that one request may wait for a cluster to fill")
 	flags.StringSliceVar(&f.proxyFrom, "proxy-from", nil, "`CIDR` of load balancers, repeatable: they must use version 2 of the PROXY protocol, and nobody else is believed")
 	f.admin.register(flags)
+	f.observe.register(flags)
 	f.registerLimits(flags)
 	f.registerLeases(flags)
 	cli.Complete(cmd, "log-level", "debug", "info", "warn", "error")
@@ -185,6 +188,7 @@ func (f *serveFlags) config(flags *pflag.FlagSet, c *cli.Console) (*serveConfig,
 	if err := f.admin.check(); err != nil {
 		return nil, err
 	}
+	cfg.observe = f.observe
 	cfg.admin = f.admin.with(f.dev && !flags.Changed("http"))
 	if len(cfg.listen) == 0 {
 		return nil, errors.New("--listen: want at least one address")

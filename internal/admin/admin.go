@@ -13,7 +13,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/xlattice/xlreg/internal/guard"
@@ -28,8 +27,8 @@ type Keeper interface {
 
 // Config is what a Server is made of.
 type Config struct {
-	Steward Steward // nil: tokens and backups are all there is
-	Keeper  Keeper  // nil: there is no file that could be copied
+	Steward Steward
+	Keeper  Keeper // nil: there is no file that could be copied
 	Logger  *slog.Logger
 
 	Tokens *Tokens  // nil: no token is good
@@ -39,7 +38,18 @@ type Config struct {
 	Page    http.Handler // for people, below /; nil: none
 	Metrics http.Handler // nil: none
 
+	// Record is told what has been done that concerns no cluster and no node, and is
+	// known by a word; nil: nobody is.
+	Record func(by Visitor, what, detail string)
+
 	Bounds Bounds
+}
+
+// record tells what whoever asks has done.
+func (s *Server) record(ctx context.Context, what, detail string) {
+	if s.cfg.Record != nil {
+		s.cfg.Record(VisitorOf(ctx), what, detail)
+	}
 }
 
 // Server answers those who run a registry.
@@ -48,11 +58,11 @@ type Server struct {
 	api      http.Handler // what is offered everywhere
 	local    http.Handler // the same, and what is for the socket alone
 	openAPI  []byte
-	turns    *guard.Turns // of handshakes
-	failures *guard.Quota // of those who show tokens that are no good
-	requests *room        // those that are answered at once
-	streams  *room        // those that last
-	busy     sync.Mutex   // held by the one backup that may be under way
+	turns    *guard.Turns  // of handshakes
+	failures *guard.Quota  // of those who show tokens that are no good
+	requests *room         // those that are answered at once
+	streams  *room         // those that last
+	copying  chan struct{} // has room for the one backup that may be under way
 }
 
 // What a request may take. A stream may take long, but not stand still.
@@ -77,7 +87,7 @@ func New(cfg Config) (*Server, error) {
 	cfg.Admins = admins
 	b := &cfg.Bounds
 	s := &Server{
-		cfg: cfg, turns: guard.NewTurns(b.Handshakes),
+		cfg: cfg, copying: make(chan struct{}, 1), turns: guard.NewTurns(b.Handshakes),
 		failures: guard.NewQuota(guard.Rate{Source: b.Failures, Loopback: b.Failures}),
 		requests: newRoom(b.Requests, b.Reserve), streams: newRoom(b.Streams, b.Reserve),
 	}

@@ -45,14 +45,12 @@ func (s *Server) operations(mux *http.ServeMux) *huma.OpenAPI {
 		OpenAPI: document, DefaultFormat: "application/json", RejectUnknownQueryParameters: true,
 		Formats: map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
 	})
+	s.registryOperations(a)
+	s.clusterOperations(a)
+	s.nodeOperations(a)
+	s.eventOperations(a)
 	s.tokenOperations(a)
 	s.backupOperation(a)
-	if s.cfg.Steward != nil {
-		s.registryOperations(a)
-		s.clusterOperations(a)
-		s.nodeOperations(a)
-		s.eventOperations(a)
-	}
 	loosen(document)
 	return document
 }
@@ -105,6 +103,13 @@ func add[I, O any](s *Server, a huma.API, op operation, f func(context.Context, 
 }
 
 func (s *Server) describe(op *operation) huma.Operation {
+	errs := append([]int{
+		http.StatusUnauthorized, http.StatusForbidden, http.StatusMisdirectedRequest, http.StatusUnprocessableEntity,
+		http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable,
+	}, op.errors...)
+	if op.method == http.MethodPut || op.method == http.MethodPost {
+		errs = append(errs, http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	}
 	security := []map[string][]string{{"token": {}}, {"certificate": {}}}
 	if op.right == read {
 		security = append(security, map[string][]string{}) // on the registry's machine
@@ -112,10 +117,7 @@ func (s *Server) describe(op *operation) huma.Operation {
 	return huma.Operation{
 		OperationID: op.id, Method: op.method, Path: op.path, Tags: []string{op.tag}, Summary: op.summary,
 		DefaultStatus: op.status, Security: security, MaxBodyBytes: maxBody, BodyReadTimeout: requestTime,
-		Errors: append([]int{
-			http.StatusUnauthorized, http.StatusForbidden, http.StatusMisdirectedRequest, http.StatusUnprocessableEntity,
-			http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable,
-		}, op.errors...),
+		Errors:      errs,
 		Extensions:  map[string]any{rightExtension: string(op.right)},
 		Middlewares: huma.Middlewares{s.guard(op)},
 	}

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"net/http"
+	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -30,7 +31,7 @@ func (s *Server) registryOperations(a huma.API) {
 		id: "get-registry", method: http.MethodGet, path: "/api/v1/registry", tag: "registry", right: read,
 		summary: "What the registry is, and how it fares",
 	}, func(context.Context, *nothing) (*replied[api.Registry], error) {
-		return &replied[api.Registry]{s.cfg.Steward.Registry()}, nil
+		return &replied[api.Registry]{s.registry()}, nil
 	})
 	add(s, a, operation{
 		id: "list-limits", method: http.MethodGet, path: "/api/v1/limits", tag: "registry", right: read,
@@ -42,14 +43,35 @@ func (s *Server) registryOperations(a huma.API) {
 		id: "set-drain", method: http.MethodPut, path: "/api/v1/drain", tag: "registry", right: change,
 		summary: "Let the server take no more connections, or take them again",
 	}, func(ctx context.Context, in *replied[switched]) (*replied[switched], error) {
-		return in, s.changer(ctx).Drain(ctx, in.Body.On)
+		err := s.changer(ctx).Drain(ctx, in.Body.On)
+		if err == nil {
+			s.record(ctx, "drain", strconv.FormatBool(in.Body.On))
+		}
+		return in, err
 	})
 	add(s, a, operation{
 		id: "set-log-level", method: http.MethodPut, path: "/api/v1/log-level", tag: "registry", right: change,
 		summary: "Log more, or less",
 	}, func(ctx context.Context, in *replied[levelled]) (*replied[levelled], error) {
-		return in, s.changer(ctx).SetLogLevel(ctx, in.Body.Level)
+		err := s.changer(ctx).SetLogLevel(ctx, in.Body.Level)
+		if err == nil {
+			s.record(ctx, "log_level", in.Body.Level)
+		}
+		return in, err
 	})
+}
+
+// registry returns what the registry is, with every state and every list in it.
+func (s *Server) registry() api.Registry {
+	about := s.cfg.Steward.Registry()
+	byState := make(map[api.State]int)
+	for _, state := range api.States() {
+		byState[state] = about.ByState[state]
+	}
+	about.ByState = byState
+	about.Endpoints, about.Protocols = listed(about.Endpoints), listed(about.Protocols)
+	about.Formations = listed(about.Formations)
+	return about
 }
 
 // changer returns what makes changes in the name of whoever asks.

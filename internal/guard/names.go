@@ -34,3 +34,14 @@ func (m *Met) Error() string { return m.Err.Error() }
 
 // Unwrap returns the error that the peer is told.
 func (m *Met) Unwrap() error { return m.Err }
+
+// LimitNames returns the names of all limits that peers meet.
+func LimitNames() []string {
+	return []string{
+		MaxConnections, MaxConnectionsPerAddress, MaxConnectionsLoopback,
+		NewNodesPerMinute, NewClustersPerMinute, NewPerMinuteLoopback,
+		WritesPerMinute, WritesPerMinuteLoopback, WritesPerMinuteTotal,
+		ReadMiBPerMinute, ReadMiBPerMinuteLoopback,
+		MaxNodes, MaxClusters, MaxDataMiB,
+	}
+}

@@ -96,7 +96,14 @@ func (h *Host) Registry() api.Registry {
 	totals, stats := h.registry.Totals(), h.server.Stats()
 	about.Nodes, about.Clusters, about.Bytes = totals.Nodes, totals.Clusters, totals.Bytes
 	about.Sessions, about.Waiting = stats.Open, stats.Waiting
+	about.Members = h.overview.Members()
 	about.ByState, about.Revision = h.overview.Counts(), h.overview.Revision()
+	if about.ByState != nil { // then they are counted exactly, whoever made them
+		about.Clusters = 0
+		for _, n := range about.ByState {
+			about.Clusters += n
+		}
+	}
 	about.Formations = h.steward.formations.Snapshot()
 	servers, self := h.registry.Servers()
 	about.Server = string(self)

@@ -61,6 +61,8 @@ type index struct {
 	byID *tree
 	all  orders
 	in   [states]orders
+
+	members int // of all clusters
 }
 
 func newIndex() index {
@@ -83,14 +85,23 @@ func (x *index) find(id string) *entry {
 // put puts made in the place of was, which is nil for a new cluster.
 func (x *index) put(was, made *entry) {
 	if was != nil && (was.state != made.state || was.created != made.created || was.name() != made.name()) {
-		x.remove(was)
+		x.unlist(was)
 	}
+	if was != nil {
+		x.members -= int(was.members)
+	}
+	x.members += int(made.members)
 	x.byID.Set(made)
 	x.all.set(made)
 	x.in[made.state].set(made)
 }
 
 func (x *index) remove(e *entry) {
+	x.members -= int(e.members)
+	x.unlist(e)
+}
+
+func (x *index) unlist(e *entry) {
 	x.byID.Delete(e)
 	x.all.remove(e)
 	x.in[e.state].remove(e)

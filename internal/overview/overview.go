@@ -97,6 +97,13 @@ func (o *Overview) Counts() map[api.State]int {
 	return counts
 }
 
+// Members returns how many members all clusters have together, as far as they are known.
+func (o *Overview) Members() int {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return o.clusters.members
+}
+
 // Cluster returns one cluster in brief, if it is known.
 func (o *Overview) Cluster(id string) (api.Cluster, bool) {
 	o.mu.RLock()

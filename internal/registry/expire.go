@@ -90,6 +90,9 @@ func (r *Registry) endLease(ctx context.Context, by Actor, l *lease, kind EventK
 		if c, err = tx.Cluster(l.cluster); err != nil {
 			return err
 		}
+		if !c.Deleted.IsZero() {
+			return errAnothers
+		}
 		seat, err := tx.SeatAt(&c, l.index)
 		if err != nil {
 			return err
@@ -131,7 +134,7 @@ func (r *Registry) keepsSeat(l *lease, c *records.Cluster, seat *records.Seat) e
 // Why a lease does not end.
 var (
 	errRenewed   = errors.New("the seat is in use")
-	errAnothers  = errors.New("the seat is another's, or of another Join, which has a lease of its own")
+	errAnothers  = errors.New("the seat is another's, or of another Join, which has a lease of its own, or it went with its cluster")
 	errCompleted = errors.New("all have come, and the seat needs no connection")
 )
 

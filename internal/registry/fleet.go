@@ -316,7 +316,7 @@ func (r *Registry) adopt(ctx context.Context, s *Session, id xlreg.ClusterID) er
 		defer func() { order = r.leases.next() }()
 		seat = nil
 		found, err := tx.Cluster(id)
-		if err != nil {
+		if err != nil || !found.Deleted.IsZero() {
 			return ignoreNotFound(err)
 		}
 		seats, _, err := tx.SeatsOfKey(&found, s.sum)

@@ -25,6 +25,7 @@ func TestFormationsOnPostgres(t *testing.T) {
 		f.form(t, fmt.Sprintf("c%d", n))
 	}
 	after := f.counts()
+	f.command(t, "c0")
 	writes, conflicts := after.Writes-before.Writes, after.Conflicts-before.Conflicts
 	t.Logf("%d formations in %v: %d transactions with changes, %d of them in vain; %d comparisons",
 		formations(), time.Since(began), writes, conflicts, after.Looks-before.Looks)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"sync"
@@ -34,6 +35,7 @@ func formations() int {
 type fleet struct {
 	stores     []*mirror.Store
 	registries []*registry.Registry
+	ledger     ledger              // of all registries
 	sessions   []*registry.Session // the one at i talks to the registry at i % servers
 }
 
@@ -42,7 +44,7 @@ func newFleet(t *testing.T, open func() *mirror.Store) *fleet {
 	f := &fleet{}
 	for range servers {
 		s := open()
-		r, err := registry.New(registry.Config{Store: s, Self: self})
+		r, err := registry.New(registry.Config{Store: s, Self: self, Observe: f.ledger.observe})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -99,7 +101,57 @@ func (f *fleet) form(t *testing.T, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	f.ledger.take()
 	f.all(t, func(r *registry.Registry, i int) error { return f.joinAndWait(t.Context(), r, i, c.Cluster) })
+	told := make(map[registry.EventKind]int)
+	for _, e := range f.ledger.take() {
+		told[e.Kind]++
+	}
+	if want := (map[registry.EventKind]int{registry.EventJoined: formationSize, registry.EventFormed: 1}); !maps.Equal(told, want) {
+		t.Fatalf("told %v, want %v", told, want)
+	}
+}
+
+// command gives orders of an admin through one server, which those who wait at another
+// learn.
+func (f *fleet) command(t *testing.T, name string) {
+	t.Helper()
+	here, there := f.registries[0], f.registries[1]
+	ref := xlreg.ClusterRef{Name: xlreg.Name(name)}
+	roster, err := here.Roster(t.Context(), ref, xlreg.Protocol20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range []struct {
+		registry.AdminOrder
+		left int
+	}{
+		{registry.AdminOrder{Kind: xlreg.OrderEvict, Member: "m3"}, formationSize - 1},
+		{registry.AdminOrder{Kind: xlreg.OrderBan, Member: "m4"}, formationSize - 2},
+		{registry.AdminOrder{Kind: xlreg.OrderReopen}, 0},
+		{registry.AdminOrder{Kind: xlreg.OrderDelete}, -1},
+	} {
+		ready, release, err := there.Await(t.Context(), &roster.Cluster, registry.Wait{Since: &roster.State.Revision, Limit: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Cluster, o.Revision = roster.Cluster.ID, &roster.State.Revision
+		done, err := here.AdminOrder(t.Context(), operator, o.AdminOrder)
+		if err != nil {
+			t.Fatalf("%v: %v", o.Kind, err)
+		}
+		<-ready.Done()
+		release()
+		seen, err := there.Roster(t.Context(), ref, xlreg.Protocol20)
+		if o.left < 0 {
+			wantKind(t, err, xlreg.ErrNoSuchClusterName)
+			return
+		}
+		if err != nil || len(seen.Members) != o.left || seen.State != done.Head.State {
+			t.Fatalf("%v: another server has %d members, %+v, %v; want %d, %+v", o.Kind, len(seen.Members), seen.State, err, o.left, done.Head.State)
+		}
+		roster = seen
+	}
 }
 
 func (f *fleet) joinAndWait(ctx context.Context, r *registry.Registry, i int, c xlreg.Cluster) error {
@@ -176,6 +228,7 @@ func TestFormationsThroughThreeServers(t *testing.T) {
 		f.form(t, fmt.Sprintf("c%d", n))
 	}
 	t.Logf("%d formations in %v: %+v", formations(), time.Since(began), f.counts())
+	f.command(t, "c0")
 }
 
 func TestFormationsOnEtcd(t *testing.T) {
@@ -193,6 +246,7 @@ func TestFormationsOnEtcd(t *testing.T) {
 		f.form(t, fmt.Sprintf("c%d", n))
 	}
 	t.Logf("%d formations in %v: %+v", formations(), time.Since(began), f.counts())
+	f.command(t, "c0")
 }
 
 // What a formation asks of etcd is bounded: far fewer transactions with changes than

@@ -63,8 +63,9 @@ type Config struct {
 	// there are none. It is announced before New, as long as the registry is open.
 	Server records.ServerID
 	// Observe is told what has happened, after it is kept and before whoever caused it is
-	// answered; nil: nobody is. It is called from many goroutines and must not block. Of
-	// a change of which the store cannot say whether it is kept it is told nothing.
+	// answered; nil: nobody is. It is called from many goroutines and must not block: of
+	// what happens in a cluster at one time the revisions tell the order. Of a change of
+	// which the store cannot say whether it is kept it is told nothing.
 	Observe func(Event)
 }
 

@@ -200,8 +200,8 @@ func (s *Server) accept(open context.Context, e ends, l net.Listener) error {
 // refuse ends a connection that is over a limit, and tells the peer why if that
 // is cheap enough.
 func (s *Server) refuse(e ends, nc net.Conn, from guard.Source) {
-	s.counters.refused.Add(1)
 	s.tellRefused(nc, from)
+	s.counters.refused.Add(1)
 	if !s.refuser.enter(from) {
 		_ = nc.Close()
 		return

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/xlattice/xlreg/internal/admin"
+	"github.com/xlattice/xlreg/internal/audit"
+	"github.com/xlattice/xlreg/internal/metrics"
+	"github.com/xlattice/xlreg/internal/registry"
+	"github.com/xlattice/xlreg/internal/store"
+)
+
+// observeFlags are for the record of what happens.
+type observeFlags struct{ auditLog string }
+
+func (f *observeFlags) register(flags *pflag.FlagSet) {
+	flags.StringVar(&f.auditLog, "audit-log", "", "`FILE` to record in who did what to clusters and nodes, a line of JSON each; opened anew on SIGHUP")
+}
+
+// observer counts what happens, and records it.
+type observer struct {
+	metrics *metrics.Metrics
+	audit   *audit.Log // nil: nothing is recorded
+}
+
+// newObserver opens the audit log, if there is to be one. The caller closes the observer,
+// after the registry.
+func newObserver(cfg *serveConfig) (*observer, error) {
+	o := &observer{metrics: metrics.New(buildVersion().Version)}
+	if cfg.observe.auditLog == "" {
+		return o, nil
+	}
+	var err error
+	o.audit, err = audit.Open(cfg.observe.auditLog, cfg.log)
+	return o, err
+}
+
+func (o *observer) close() error {
+	if o.audit == nil {
+		return nil
+	}
+	return o.audit.Close()
+}
+
+// attach lets the metrics have what the registry and its store count themselves.
+func (o *observer) attach(s metrics.Source, st store.Store) error {
+	var commits func() uint64
+	if counted, ok := st.(interface{ Commits() uint64 }); ok {
+		commits = counted.Commits
+	}
+	return o.metrics.Attach(s, commits)
+}
+
+// Observe is for host.Config.
+func (o *observer) Observe(e registry.Event) {
+	o.metrics.Observe(e)
+	if o.audit != nil {
+		o.audit.Observe(e)
+	}
+}
+
+// record is for admin.Config.
+func (o *observer) record(by admin.Visitor, what, detail string) {
+	if o.audit != nil {
+		o.audit.Admin(audit.Change{Time: time.Now(), Admin: by.Name, From: by.From, What: what, Detail: detail})
+	}
+}
