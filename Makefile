@@ -13,13 +13,16 @@ FUZZTIME ?= 30s
 # Services that come with those are left alone.
 NEEDS := go:golang-go,ca-certificates gcc:gcc,libc6-dev openssl:openssl curl:curl ssh-keygen:openssh-client \
 	etcd:etcd-server nats-server:nats-server etcdctl:etcd-client ip:iproute2 python3:python3 ruby:ruby rubocop:rubocop \
-	pg_ctlcluster:postgresql promtool:prometheus
+	pg_ctlcluster:postgresql promtool:prometheus chromium:chromium npm:npm
 
 # The same for what is no command but a library of Ruby's, each as library:package.
 RUBY_NEEDS := google/protobuf:ruby-google-protobuf minitest:ruby-minitest
 
 # The Python client with what its tests need, in an environment of its own.
 VENV := clients/python/.venv
+
+# What judges whether everybody can use the page, from npm.
+AXE := internal/admin/page/testdata/axe
 
 # The tools have a module of their own, out of the graph of those who import ours.
 TOOL := go tool -modfile=tools/go.mod
@@ -83,7 +86,7 @@ build: ## build the program into bin/
 vuln: ## look for known vulnerabilities (asks vuln.go.dev)
 	$(TOOL) govulncheck ./...
 
-setup: ## install what the tests need: Debian packages, Go modules, a Python environment
+setup: ## install what the tests need: Debian packages, Go modules, a Python environment, axe-core
 	@missing=; PATH="$$PATH:/usr/sbin"; \
 	for need in $(NEEDS); do \
 		command -v "$${need%%:*}" >/dev/null || missing="$$missing $$(echo "$${need#*:}" | tr , ' ')"; \
@@ -103,4 +106,5 @@ setup: ## install what the tests need: Debian packages, Go modules, a Python env
 		$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable 'clients/python[dev]'; \
 		touch $(VENV)/ready; \
 	fi
+	@cd $(AXE) && [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --silent --ignore-scripts --no-audit --no-fund
 	@go -C tools build ./genproto google.golang.org/protobuf/cmd/protoc-gen-go
