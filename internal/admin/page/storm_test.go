@@ -47,17 +47,22 @@ func storm(t *testing.T, r *admintest.Registry, b *tab) int {
 	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); {
 		<-tick.C
 		for range 10 {
-			id, round := ids[changes%clusters], changes/clusters
-			member := fmt.Sprintf("m%d", round%4)
-			if round/4%2 == 0 {
-				r.Join(id, member, 0)
-			} else {
-				r.Leave(id, member)
-			}
+			change(r, ids, changes)
 			changes++
 		}
 	}
 	return changes
+}
+
+// change lets members join until all clusters are full, and then leave.
+func change(r *admintest.Registry, ids []string, n int) {
+	id, round := ids[n%len(ids)], n/len(ids)
+	member := fmt.Sprintf("m%d", round%4)
+	if round/4%2 == 0 {
+		r.Join(id, member, 0)
+		return
+	}
+	r.Leave(id, member)
 }
 
 func testStorm(t *testing.T, browser context.Context) {
