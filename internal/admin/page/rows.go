@@ -18,8 +18,8 @@ func clusterFields(c api.Cluster) map[string]string {
 	f := map[string]string{
 		"id": c.ID, "short": short(c.ID), "name": c.Name, "link": "/clusters/" + url.PathEscape(c.ID),
 		"state": string(c.State), "class": "state " + string(c.State),
-		"count": strconv.Itoa(c.Members),
-		"members":  countText(c.Members) + " of " + countText(c.Size),
+		"count":   strconv.Itoa(c.Members),
+		"members": countText(c.Members) + " of " + countText(c.Size),
 		"created": stamp(c.Created), "owner": "open", "formed": "",
 	}
 	if c.Owner != "" {
