@@ -16,13 +16,13 @@ import (
 // watch counts what a page does to its reader: nodes that are replaced, shifts of the
 // layout, and tasks so long that the browser does not answer.
 const watch = `(() => {
-	const w = globalThis.watched = {removed: 0, added: 0, texts: 0, shift: 0, long: 0, longest: 0};
+	const w = globalThis.watched = {removed: 0, added: 0, texts: 0, shift: 0, moved: {}, long: 0, longest: 0};
 	new MutationObserver(all => {
 		w.texts += all.length;
 		for (const m of all) for (const n of m.removedNodes) if (n.nodeType === 1) w.removed++;
 		for (const m of all) for (const n of m.addedNodes) if (n.nodeType === 1) w.added++;
 	}).observe(document.querySelector("main"), {childList: true, attributes: true, subtree: true});
-	new PerformanceObserver(l => { for (const e of l.getEntries()) w.shift += e.value }).observe({type: "layout-shift"});
+	new PerformanceObserver(l => { for (const e of l.getEntries()) { w.shift += e.value; for (const s of e.sources) w.moved[s.node?.className + " " + (s.node?.textContent ?? "").slice(0, 20)] = 1 } }).observe({type: "layout-shift"});
 	new PerformanceObserver(l => { for (const e of l.getEntries()) { w.long++; w.longest = Math.max(w.longest, e.duration) } }).observe({type: "longtask"});
 })()`
 
