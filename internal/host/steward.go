@@ -49,7 +49,7 @@ func (s *steward) know(cfg *Config, cred *xlreg.Credentials, succession *session
 	if s.now == nil {
 		s.now = time.Now
 	}
-	s.limits.kept = cfg.Limits.WithDefaults()
+	s.limits.set(cfg.Limits.WithDefaults())
 	target, err := regcred.NewTarget(cred)
 	if err != nil {
 		return err
