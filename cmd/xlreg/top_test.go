@@ -25,14 +25,14 @@ import (
 //   - type KEY… types keys as tmux names them
 //   - resize WIDTH HEIGHT gives the terminal another size
 //   - shows PATTERN waits until the terminal shows something
-//   - kill sends SIGTERM to the program in the terminal
+//   - terminate sends SIGTERM to the program in the terminal
 func TestTopScripts(t *testing.T) {
 	p := scripts(filepath.Join("testdata", "top"), makeKeys(t, 4))
 	p.Cmds["pane"] = cmdPane
 	p.Cmds["type"] = cmdType
 	p.Cmds["resize"] = cmdResize
 	p.Cmds["shows"] = cmdShows
-	p.Cmds["kill"] = cmdKill
+	p.Cmds["terminate"] = cmdTerminate
 	testscript.Run(t, p)
 }
 
@@ -55,10 +55,11 @@ func cmdPane(ts *testscript.TestScript, neg bool, args []string) {
 	dir, err := os.MkdirTemp("", "tmux") // short, as names of sockets must be
 	ts.Check(err)
 	ts.Setenv(paneSocket, filepath.Join(dir, "s"))
-	line := strings.Join(args[2:], " ") + `; echo "ended with $?"; stty -a | grep -o -- '[- ]echo '; exec cat`
+	line := `trap : INT; ` + strings.Join(args[2:], " ") + `; echo "ended with $?"; stty -a | grep -o -- '[- ]echo '; exec cat`
 	tmux(ts, "new-session", "-d", "-x", args[0], "-y", args[1], "sh", "-c", line)
 	ts.Defer(func() {
-		tmux(ts, "kill-server")
+		// It is gone already if its program has taken the shell with it.
+		_ = exec.Command("tmux", "-S", filepath.Join(dir, "s"), "kill-server").Run()
 		ts.Check(os.RemoveAll(dir))
 	})
 }
@@ -73,8 +74,8 @@ func cmdResize(ts *testscript.TestScript, neg bool, args []string) {
 	tmux(ts, "resize-window", "-x", args[0], "-y", args[1])
 }
 
-func cmdKill(ts *testscript.TestScript, neg bool, args []string) {
-	want(ts, neg, args, 0, "kill")
+func cmdTerminate(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, neg, args, 0, "terminate")
 	shell := strings.TrimSpace(tmux(ts, "display-message", "-p", "#{pane_pid}"))
 	children, err := os.ReadFile(filepath.Join("/proc", shell, "task", shell, "children"))
 	ts.Check(err)
