@@ -13,7 +13,9 @@ FUZZTIME ?= 30s
 # Services that come with those are left alone.
 NEEDS := go:golang-go,ca-certificates gcc:gcc,libc6-dev openssl:openssl curl:curl ssh-keygen:openssh-client \
 	etcd:etcd-server nats-server:nats-server etcdctl:etcd-client ip:iproute2 python3:python3 ruby:ruby rubocop:rubocop \
-	pg_ctlcluster:postgresql promtool:prometheus
+	pg_ctlcluster:postgresql promtool:prometheus haproxy:haproxy systemd-socket-activate:systemd \
+	git:git mmdebstrap:mmdebstrap systemd-nspawn:systemd-container nsenter:util-linux buildah:buildah lintian:lintian \
+	dpkg-deb:dpkg rpm:rpm zip:zip unzip:unzip groff:groff-base
 
 # The same for what is no command but a library of Ruby's, each as library:package.
 RUBY_NEEDS := google/protobuf:ruby-google-protobuf minitest:ruby-minitest
@@ -27,7 +29,7 @@ TOOL := go tool -modfile=tools/go.mod
 # What `make test LONG=1` does besides: fuzzing, and the long forms of tests.
 LONG ?=
 
-.PHONY: help demo test lint generate fuzz torture bench bench-peers build vuln setup
+.PHONY: help demo test lint generate fuzz torture bench bench-peers build package package-test vuln setup
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 14
@@ -44,7 +46,7 @@ test: setup build ## install what is missing, then test everything, Go with the 
 	cd clients/ruby && rubocop --cache false
 	cd clients/ruby && XLREG_BIN=$(CURDIR)/bin/xlreg ruby -Ilib -Itest -e 'Dir["test/test_*.rb"].sort.each { |f| require "./#{f}" }'
 	$(if $(LONG),$(MAKE) fuzz torture)
-	@[ "$$(id -u)" = 0 ] || echo 'Not root: the tests on network namespaces (examples, internal/partition) were left out.'
+	@[ "$$(id -u)" = 0 ] || echo 'Not root: the tests on namespaces (deploy/deploytest, examples, internal/partition) were left out.'
 
 lint: ## run golangci-lint (the first time it is compiled, which takes minutes)
 	$(TOOL) golangci-lint run ./...
@@ -78,7 +80,13 @@ bench-peers: ## measure against etcd, discovery-service and memberlist, side by 
 	cd bench/peers && go run . $(ARGS)
 
 build: ## build the program into bin/
-	go build -trimpath -o bin/xlreg ./cmd/xlreg
+	CGO_ENABLED=0 go build -trimpath -o bin/xlreg ./cmd/xlreg
+
+package: setup ## build what is released into dist/: packages, archives, images; SIGN_KEY=FILE signs the checksums
+	deploy/package.sh
+
+package-test: setup ## build everything that is released twice, compare, and try all of it out
+	XLREG_LONG=1 go test -count 1 -timeout 90m -v ./deploy/deploytest -run TestRelease
 
 vuln: ## look for known vulnerabilities (asks vuln.go.dev)
 	$(TOOL) govulncheck ./...
@@ -100,7 +108,8 @@ setup: ## install what the tests need: Debian packages, Go modules, a Python env
 	@go mod download
 	@if [ ! -e $(VENV)/ready ] || [ clients/python/pyproject.toml -nt $(VENV)/ready ]; then \
 		python3 -m venv $(VENV); \
-		$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable 'clients/python[dev]'; \
+		$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable 'clients/python[dev,package]'; \
 		touch $(VENV)/ready; \
 	fi
+	@go -C tools/release build -o /dev/null github.com/goreleaser/nfpm/v2/cmd/nfpm
 	@go -C tools build ./genproto google.golang.org/protobuf/cmd/protoc-gen-go

@@ -45,7 +45,7 @@ func newRoot(c *cli.Console) *cobra.Command {
 	root.AddCommand(
 		newServe(g), newRegistry(g), newCheck(g), newBackup(g), newRestore(g), newStore(g), newDemo(g), newRun(g), newCred(g), newNode(g), newShim(),
 		newTicket(g), newCreate(g), newJoin(g), newGet(g), newLeave(g), newVerify(g), newCompare(g),
-		newEvict(g), newRevoke(g), newReopen(g), newDelete(g), newVersion(g),
+		newEvict(g), newRevoke(g), newReopen(g), newDelete(g), newManual(), newVersion(g),
 		admincmd.New(g.Globals), topcmd.New(g.Globals), benchcmd.New(g.Globals), benchcmd.NewServer(g.Globals),
 	)
 	root.InitDefaultCompletionCmd()

@@ -14,8 +14,6 @@ type steward struct {
 	cert *admin.Certificate // of the admin side; nil: it has none
 }
 
-var _ admin.Steward = steward{}
-
 // Registry is for admin.Steward.
 func (s steward) Registry() api.Registry {
 	about := s.Host.Registry()

@@ -27,8 +27,8 @@ type Keeper interface {
 
 // Config is what a Server is made of.
 type Config struct {
-	Steward Steward // nil: tokens and backups are all there is
-	Keeper  Keeper  // nil: there is no file that could be copied
+	Steward Steward
+	Keeper  Keeper // nil: there is no file that could be copied
 	Logger  *slog.Logger
 
 	Tokens *Tokens  // nil: no token is good

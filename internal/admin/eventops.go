@@ -136,7 +136,7 @@ func (s *Server) beat(ctx context.Context, out *eventStream) error {
 func (s *Server) sendBatch(out *eventStream, restart bool, changes []api.Change) error {
 	var batch bytes.Buffer
 	if restart {
-		about := s.cfg.Steward.Registry()
+		about := s.registry()
 		// Its id is the revision of what Follow tells next, not of the registry, which
 		// may have changed since: none is better than one that skips something.
 		if err := addEvent(&batch, eventRestart, "", about); err != nil {

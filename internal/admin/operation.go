@@ -45,14 +45,12 @@ func (s *Server) operations(mux *http.ServeMux) *huma.OpenAPI {
 		OpenAPI: document, DefaultFormat: "application/json", RejectUnknownQueryParameters: true,
 		Formats: map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
 	})
+	s.registryOperations(a)
+	s.clusterOperations(a)
+	s.nodeOperations(a)
+	s.eventOperations(a)
 	s.tokenOperations(a)
 	s.backupOperation(a)
-	if s.cfg.Steward != nil {
-		s.registryOperations(a)
-		s.clusterOperations(a)
-		s.nodeOperations(a)
-		s.eventOperations(a)
-	}
 	loosen(document)
 	return document
 }

@@ -31,7 +31,7 @@ func (s *Server) registryOperations(a huma.API) {
 		id: "get-registry", method: http.MethodGet, path: "/api/v1/registry", tag: "registry", right: read,
 		summary: "What the registry is, and how it fares",
 	}, func(context.Context, *nothing) (*replied[api.Registry], error) {
-		return &replied[api.Registry]{s.cfg.Steward.Registry()}, nil
+		return &replied[api.Registry]{s.registry()}, nil
 	})
 	add(s, a, operation{
 		id: "list-limits", method: http.MethodGet, path: "/api/v1/limits", tag: "registry", right: read,
@@ -59,6 +59,19 @@ func (s *Server) registryOperations(a huma.API) {
 		}
 		return in, err
 	})
+}
+
+// registry returns what the registry is, with every state and every list in it.
+func (s *Server) registry() api.Registry {
+	about := s.cfg.Steward.Registry()
+	byState := make(map[api.State]int)
+	for _, state := range api.States() {
+		byState[state] = about.ByState[state]
+	}
+	about.ByState = byState
+	about.Endpoints, about.Protocols = listed(about.Endpoints), listed(about.Protocols)
+	about.Formations = listed(about.Formations)
+	return about
 }
 
 // changer returns what makes changes in the name of whoever asks.

@@ -49,7 +49,7 @@ func (s *steward) know(cfg *Config, cred *xlreg.Credentials, succession *session
 	if s.now == nil {
 		s.now = time.Now
 	}
-	s.limits.kept = cfg.Limits.WithDefaults()
+	s.limits.set(cfg.Limits.WithDefaults())
 	target, err := regcred.NewTarget(cred)
 	if err != nil {
 		return err
@@ -98,6 +98,12 @@ func (h *Host) Registry() api.Registry {
 	about.Sessions, about.Waiting = stats.Open, stats.Waiting
 	about.Members = h.overview.Members()
 	about.ByState, about.Revision = h.overview.Counts(), h.overview.Revision()
+	if about.ByState != nil { // then they are counted exactly, whoever made them
+		about.Clusters = 0
+		for _, n := range about.ByState {
+			about.Clusters += n
+		}
+	}
 	about.Formations = h.steward.formations.Snapshot()
 	servers, self := h.registry.Servers()
 	about.Server = string(self)
