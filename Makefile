@@ -14,7 +14,7 @@ FUZZTIME ?= 30s
 NEEDS := go:golang-go,ca-certificates gcc:gcc,libc6-dev openssl:openssl curl:curl ssh-keygen:openssh-client \
 	etcd:etcd-server nats-server:nats-server etcdctl:etcd-client ip:iproute2 python3:python3 ruby:ruby rubocop:rubocop \
 	pg_ctlcluster:postgresql promtool:prometheus haproxy:haproxy systemd-socket-activate:systemd \
-	git:git mmdebstrap:mmdebstrap systemd-nspawn:systemd-container nsenter:util-linux buildah:buildah lintian:lintian \
+	git:git mmdebstrap:mmdebstrap systemd-nspawn:systemd-container nsenter:util-linux buildah:buildah lintian:lintian tmux:tmux \
 	dpkg-deb:dpkg rpm:rpm zip:zip unzip:unzip groff:groff-base node:nodejs npm:npm chromium:chromium
 
 # The same for what is no command but a library of Ruby's, each as library:package.

@@ -244,10 +244,8 @@ func keyLen(read []byte) int {
 		return 0
 	case read[1] == 'O' && len(read) > 2:
 		return 3
-	case read[1] == '\033':
+	case read[1] != '[' && read[1] != 'O': // escape, and then something else
 		return 1
-	case read[1] != '[' && read[1] != 'O':
-		return 2
 	}
 	end := bytes.IndexFunc(read[2:], func(r rune) bool { return r >= '@' && r <= '~' })
 	if end < 0 {

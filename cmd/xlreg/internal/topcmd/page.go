@@ -375,5 +375,5 @@ func (m *model) foot(width int) string {
 	case m.open:
 		text = "q quit  j/k scroll  escape back"
 	}
-	return styled(reverse, cli.CutStyled(pad(text, width), width))
+	return styled(reverse, cli.CutStyled(text+strings.Repeat(" ", width), width))
 }
