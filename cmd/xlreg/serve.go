@@ -89,7 +89,7 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 		Node: node, Store: st, Listen: cfg.listen, Public: cfg.public, IDLen: cfg.idLen,
 		Protocols: cfg.protocols, MaxWait: cfg.maxWait, Limits: cfg.limits, Logger: cfg.log, Admit: cfg.admitted.admits,
 		MinLease: cfg.leases.least, MaxLease: cfg.leases.most, Forget: cfg.leases.forget.forget(), ProxyFrom: cfg.proxyFrom,
-		OwnProcess: !cfg.dev, Listeners: manager.listeners, Version: buildVersion().Version,
+		OwnProcess: !cfg.dev, Listeners: manager.listeners, EndFormer: cfg.formerUntil, Version: buildVersion().Version,
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("%w; stop the program that has the port, or choose another with --listen", err)
