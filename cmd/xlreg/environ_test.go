@@ -50,6 +50,7 @@ func TestAllVariablesAreKnown(t *testing.T) {
 	root.InitDefaultVersionFlag()
 	known := cli.VariablesOf(root)
 	mention := regexp.MustCompile(`\bXLREG_[A-Z][A-Z_0-9]*[A-Z0-9]\b`)
+	slips := []string{"environ_test.go", "reload_test.go"} // which are about slips
 	found := make(map[string]string)
 	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -58,7 +59,7 @@ func TestAllVariablesAreKnown(t *testing.T) {
 		if d.IsDir() && slices.Contains([]string{".git", ".venv", "node_modules", "bin"}, d.Name()) {
 			return filepath.SkipDir
 		}
-		if !slices.Contains([]string{".go", ".py", ".rb", ".sh", ".md", ".txt"}, filepath.Ext(path)) || filepath.Base(path) == "environ_test.go" {
+		if !slices.Contains([]string{".go", ".py", ".rb", ".sh", ".md", ".txt"}, filepath.Ext(path)) || slices.Contains(slips, filepath.Base(path)) {
 			return nil
 		}
 		text, err := os.ReadFile(path)

@@ -158,16 +158,6 @@ func (b *balanced) startProxy(dir, config string) {
 	})
 }
 
-// await waits until a condition holds.
-func (b *balanced) await(what string, holds func() bool) {
-	b.t.Helper()
-	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			b.t.Fatalf("%s: not within a minute", what)
-		}
-	}
-}
-
 // state returns what haproxy thinks of a server: UP or DOWN.
 func (b *balanced) state(backend, server string) string {
 	nc, err := net.Dial("unix", b.stats)
@@ -201,7 +191,7 @@ func TestBehindHAProxy(t *testing.T) {
 	t.Parallel()
 	b := startBalanced(t)
 	for _, name := range []string{"a", "b"} {
-		b.await(name+" is up", func() bool { return b.state("servers", name) == "UP" && b.state("ports", name) == "UP" })
+		await(t, name+" is up", func() bool { return b.state("servers", name) == "UP" && b.state("ports", name) == "UP" })
 	}
 
 	// Some balancers only look whether the port is open, and say nothing.
@@ -212,7 +202,7 @@ func TestBehindHAProxy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.await("checks are seen", func() bool {
+	await(t, "checks are seen", func() bool {
 		return strings.Contains(b.logs["a"].String(), "no session") && strings.Contains(b.logs["b"].String(), "a load balancer did not say")
 	})
 
@@ -241,13 +231,13 @@ func TestBehindHAProxy(t *testing.T) {
 		}
 	}
 	for _, from := range []string{"127.0.0.2", "127.0.0.3"} {
-		b.await("the log names "+from, func() bool { return strings.Contains(b.logs["a"].String(), from+":") })
+		await(t, "the log names "+from, func() bool { return strings.Contains(b.logs["a"].String(), from+":") })
 	}
 
 	if err := b.servers["a"].Stop(); err != nil {
 		t.Fatal(err)
 	}
-	b.await("a is taken out", func() bool { return b.state("servers", "a") == "DOWN" })
+	await(t, "a is taken out", func() bool { return b.state("servers", "a") == "DOWN" })
 	for range 4 {
 		c, err := b.dial("127.0.0.4")
 		if err != nil {
@@ -256,7 +246,7 @@ func TestBehindHAProxy(t *testing.T) {
 		c.Close()
 	}
 	b.start("a")
-	b.await("a is back", func() bool { return b.state("servers", "a") == "UP" })
+	await(t, "a is back", func() bool { return b.state("servers", "a") == "UP" })
 
 	for name, log := range b.logs {
 		for line := range strings.Lines(log.String()) {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -39,6 +40,7 @@ func newReloader(cfg *serveConfig, h *host.Host, m *manager, signals <-chan os.S
 		{"limits", r.reloadLimits},
 		{"log level", r.reloadLevel},
 		{"admitted keys", r.reloadAdmitted},
+		{"former key", r.reloadFormer},
 	}, others...)
 	return r
 }
@@ -108,6 +110,15 @@ func (r *reloader) reloadLevel(context.Context) ([]string, error) {
 	return changed, nil
 }
 
+func (r *reloader) reloadFormer(context.Context) ([]string, error) {
+	changed := r.take(func(flag string) bool { return flag == flagFormerUntil })
+	if len(changed) > 0 {
+		r.host.EndFormer(r.next.formerUntil)
+		tellFormer(r.cfg.log, r.host.FormerUntil(), time.Now())
+	}
+	return changed, nil
+}
+
 // reloadAdmitted reads the file with keys, which may have changed while its name has not.
 func (r *reloader) reloadAdmitted(context.Context) ([]string, error) {
 	n, changed, err := r.cfg.admitted.read(r.next.admitFile)
@@ -134,9 +145,10 @@ func (r *reloader) take(chosen func(flag string) bool) []string {
 
 // Flags that can be changed while a registry runs, beside limits.
 const (
-	flagLogLevel  = "log-level"
-	flagAdmitFile = "admit-file"
-	flagConfig    = "config" // its file cannot set it
+	flagLogLevel    = "log-level"
+	flagAdmitFile   = "admit-file"
+	flagFormerUntil = "former-key-until"
+	flagConfig      = "config" // its file cannot set it
 )
 
 func isLimit(flag string) bool {
@@ -147,7 +159,7 @@ func isLimit(flag string) bool {
 
 // needsRestart reports whether a registry has to be started again to change a flag.
 func needsRestart(flag string) bool {
-	return !isLimit(flag) && !slices.Contains([]string{flagLogLevel, flagAdmitFile, flagConfig}, flag)
+	return !isLimit(flag) && !slices.Contains([]string{flagLogLevel, flagAdmitFile, flagFormerUntil, flagConfig}, flag)
 }
 
 // valuesOf returns the values of flags by their names.

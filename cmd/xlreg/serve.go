@@ -119,7 +119,7 @@ func openHost(cfg *serveConfig, node *identity.Node, st store.Store, seen *obser
 		Node: node, Store: st, StoreKind: cfg.storeKind(), Listen: cfg.listen, Public: cfg.public, IDLen: cfg.idLen,
 		Protocols: cfg.protocols, MaxWait: cfg.maxWait, Limits: cfg.limits, Logger: cfg.log, Level: cfg.level, Admit: cfg.admitted.admits,
 		MinLease: cfg.leases.least, MaxLease: cfg.leases.most, Forget: cfg.leases.forget.forget(), ProxyFrom: cfg.proxyFrom,
-		OwnProcess: !cfg.dev, Listeners: m.listeners, Version: buildVersion().Version,
+		OwnProcess: !cfg.dev, Listeners: m.listeners, EndFormer: cfg.formerUntil, Version: buildVersion().Version,
 		Observe: seen.Observe, ObserveStore: seen.metrics.ObserveStore,
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {

@@ -26,6 +26,7 @@ func serveAll(ctx context.Context, cfg *serveConfig, h *host.Host, st store.Stor
 	group.Go(func() error { return h.Serve(ctx) })
 	group.Go(func() error { return m.attend(ctx, h) })
 	group.Go(func() error { return r.attend(ctx) })
+	group.Go(func() error { return attendFormer(ctx, h, cfg.log) })
 	disk, ok := st.(*bolt.Store)
 	if ok {
 		group.Go(func() error { return attend(ctx, cfg, disk) })

@@ -44,6 +44,7 @@ type serveFlags struct {
 	admin     adminFlags
 
 	configFile, admitFile string
+	formerUntil           day
 }
 
 // leaseFlags are for how long what is kept is kept.
@@ -106,6 +107,7 @@ type serveConfig struct {
 	log         *slog.Logger
 	level       *slog.LevelVar // of log
 	admitFile   string         // empty: all may register
+	formerUntil time.Time      // zero: as long as the old key vouches for the present one
 	admitted    *admitted
 	settings    *settings      // where the flags came from
 	flags       *pflag.FlagSet // all of them, as they are set
@@ -142,6 +144,7 @@ func (f *serveFlags) define(flags *pflag.FlagSet) {
 	f.observe.register(flags)
 	flags.StringVar(&f.admitFile, "admit-file", "", "`FILE` with the keys of the nodes that may register, a fingerprint or public key on each line (default all may)")
 	flags.StringVar(&f.configFile, "config", "", "`FILE` that sets flags, as XLREG_NAME=value on each line; the command line and the environment come first")
+	flags.Var(&f.formerUntil, "former-key-until", "`DATE` from which clients that know only the registry's keys before the present ones are refused (default when 'registry next-key' said)")
 	f.registerLimits(flags)
 	f.registerLeases(flags)
 }
@@ -184,7 +187,7 @@ func (f *serveFlags) config(flags *pflag.FlagSet, c *cli.Console) (*serveConfig,
 	cfg := &serveConfig{
 		listen: f.listen, listenGiven: flags.Changed("listen"), nameGiven: flags.Changed("name"), importDir: f.importDir, ephemeral: f.ephemeral || f.dev, dev: f.dev, newData: f.newData,
 		store: f.store, stores: f.stores, health: f.health,
-		admitFile: f.admitFile, idLen: f.idBits / 8, keyBits: f.keyBits, maxWait: f.maxWait, limits: f.limits, leases: f.leases,
+		admitFile: f.admitFile, formerUntil: time.Time(f.formerUntil), idLen: f.idBits / 8, keyBits: f.keyBits, maxWait: f.maxWait, limits: f.limits, leases: f.leases,
 	}
 	if f.dev && !flags.Changed("listen") {
 		cfg.listen = []string{"127.0.0.1:0"}

@@ -46,6 +46,7 @@ type Config struct {
 	MinLease  time.Duration           // shorter leases are made as long
 	MaxLease  time.Duration           // longer leases are made as short
 	Forget    time.Duration           // after which what nobody needs is forgotten; less than 0: never
+	EndFormer time.Time               // when the keys before end to count, if not later; zero: when their word ends
 	Version   string                  // of the program, for the others that share the store
 	Now       func() time.Time        // the time of joins, certificates and limits; nil: time.Now
 	Clock     registry.Clock          // by which the rules go; nil: Now, and the machine's for how long things last
@@ -147,7 +148,8 @@ func (h *Host) open(cfg *Config, id xlreg.NodeID) (err error) {
 	if err != nil {
 		return err
 	}
-	return h.steward.know(cfg, h.cred, succession)
+	h.EndFormer(cfg.EndFormer)
+	return h.steward.know(cfg, h.cred)
 }
 
 // metered returns the store as the rules see it.

@@ -13,7 +13,6 @@ import (
 	"github.com/xlattice/xlreg/internal/overview"
 	"github.com/xlattice/xlreg/internal/registry"
 	"github.com/xlattice/xlreg/internal/server"
-	"github.com/xlattice/xlreg/internal/session"
 	"github.com/xlattice/xlreg/regcred"
 )
 
@@ -44,7 +43,7 @@ func (s *steward) observer(next func(registry.Event)) func(registry.Event) {
 }
 
 // know takes in what does not change.
-func (s *steward) know(cfg *Config, cred *xlreg.Credentials, succession *session.Succession) error {
+func (s *steward) know(cfg *Config, cred *xlreg.Credentials) error {
 	s.level, s.now = cfg.Level, cfg.Now
 	if s.now == nil {
 		s.now = time.Now
@@ -62,10 +61,6 @@ func (s *steward) know(cfg *Config, cred *xlreg.Credentials, succession *session
 		Name: string(cred.Name), ID: cred.ID.String(), Fingerprint: target.Fingerprint, Line: line,
 		Endpoints: texts(cred.Endpoints), Protocols: protocolsOf(cfg.Protocols),
 		Version: cfg.Version, Started: s.now().UTC().Truncate(time.Millisecond), Store: cfg.StoreKind,
-	}
-	if succession != nil {
-		until := succession.Until().UTC()
-		s.about.FormerKeyUntil = &until
 	}
 	return nil
 }
@@ -96,6 +91,9 @@ func (h *Host) Registry() api.Registry {
 	totals, stats := h.registry.Totals(), h.server.Stats()
 	about.Nodes, about.Clusters, about.Bytes = totals.Nodes, totals.Clusters, totals.Bytes
 	about.Sessions, about.Waiting = stats.Open, stats.Waiting
+	if until := h.FormerUntil().UTC(); !until.IsZero() { // may be brought forward
+		about.FormerKeyUntil = &until
+	}
 	about.Members = h.overview.Members()
 	about.ByState, about.Revision = h.overview.Counts(), h.overview.Revision()
 	if about.ByState != nil { // then they are counted exactly, whoever made them

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"time"
+
 	"github.com/xlattice/xlreg/internal/guard"
 	"github.com/xlattice/xlreg/internal/session"
 )
@@ -16,6 +18,14 @@ func (s *Server) SetLimits(l guard.Limits) {
 	s.meters.set(&l, s.now())
 	s.session.SetLimits(sessionLimits(&l))
 }
+
+// EndFormer has the keys before the present ones count for nothing from a time on, as
+// session.Authority.EndFormer says.
+func (s *Server) EndFormer(end time.Time) { s.authority.EndFormer(end) }
+
+// FormerUntil returns until when clients are served that know only the keys before the
+// present ones; zero if there are none.
+func (s *Server) FormerUntil() time.Time { return s.authority.FormerUntil() }
 
 // sessionLimits are those of the limits that a session has to know.
 func sessionLimits(l *guard.Limits) session.Limits {

@@ -259,7 +259,7 @@ func (s *Server) decrypt(ctx context.Context, l *link, ciphertext []byte) (*hell
 	}
 	defer l.endTurn()
 	h, err := decryptHello(s.cfg.Comms, ciphertext)
-	if err != nil && s.cfg.FormerComms != nil {
+	if err != nil && s.cfg.FormerComms != nil && (s.cfg.Authority == nil || s.cfg.Authority.formerCounts()) {
 		return decryptHello(s.cfg.FormerComms, ciphertext)
 	}
 	return h, err
