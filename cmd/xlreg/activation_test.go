@@ -97,14 +97,25 @@ func activate(t *testing.T, names string, addrs, env []string, args ...string) *
 // knock connects to an address, as soon as somebody listens there.
 func (a *activated) knock(addr string) {
 	a.t.Helper()
-	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+	await(a.t, addr+" is open", func() bool {
 		nc, err := net.Dial("tcp", addr)
 		if err == nil {
 			a.t.Cleanup(func() { nc.Close() })
-			return
 		}
-		if time.Now().After(end) {
-			a.t.Fatal(err)
+		return err == nil
+	})
+}
+
+// await waits until a condition holds.
+func await(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	end, looks := time.After(time.Minute), time.NewTicker(10*time.Millisecond)
+	defer looks.Stop()
+	for !holds() {
+		select {
+		case <-looks.C:
+		case <-end:
+			t.Fatalf("%s: not within a minute", what)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -26,6 +27,7 @@ func newRegistry(g *globals) *cobra.Command {
 
 func newNextKey(g *globals) *cobra.Command {
 	var life time.Duration
+	var drop bool
 	cmd := &cobra.Command{
 		Use:   "next-key DIR",
 		Short: "Give a registry that is stopped its next keys",
@@ -33,16 +35,19 @@ func newNextKey(g *globals) *cobra.Command {
 			"them. The old sig key vouches for the new one and is then removed for good: clients that\n" +
 			"know only the old one go on finding the registry until --for is over, and are told of the\n" +
 			"new one. Until then give everybody the new credentials. There is no way back, except to a\n" +
-			"copy of DIR made before. The registry's name, its ID and its data stay.",
+			"copy of DIR made before. The registry's name, its ID and its data stay.\n\n" +
+			"A registry keeps the word of one former key only. While the one before still vouches for\n" +
+			"the present one, the keys are changed again only with --drop-former.",
 		Example: "  xlreg registry next-key /var/lib/xlreg",
 		Args:    oneArg("DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if life <= 0 {
 				return cli.UsageError(fmt.Errorf("--for %v: want more than 0", life))
 			}
-			return g.nextKey(cmd.Context(), args[0], life)
+			return g.nextKey(cmd.Context(), args[0], life, drop)
 		},
 	}
+	cmd.Flags().BoolVar(&drop, "drop-former", false, "even if clients that know only the key before the present one are lost")
 	cmd.Flags().DurationVar(&life, "for", host.CrossLife, "the `TIME` for which the old key vouches for the new one")
 	return cmd
 }
@@ -56,14 +61,19 @@ type nextKeyJSON struct {
 
 // nextKey changes the keys. The new ones have the size of the old: classic clients could
 // not tell otherwise which comms key is meant.
-func (g *globals) nextKey(ctx context.Context, dir string, life time.Duration) error {
+func (g *globals) nextKey(ctx context.Context, dir string, life time.Duration, drop bool) error {
 	node, err := identity.OpenRegistry(dir)
 	if err != nil {
 		return err
 	}
 	old := node.Keys()
-	if err := node.Close(); err != nil {
+	until, err := host.VouchedUntil(node)
+	if err := errors.Join(err, node.Close()); err != nil {
 		return err
+	}
+	if time.Now().Before(until) && !drop {
+		return fmt.Errorf("the key before the present one vouches for that until %s, and clients that know no other would be lost; wait until then, or give --drop-former",
+			until.UTC().Format(time.DateOnly))
 	}
 	line := cli.NewStatusLine(g.Console)
 	defer line.End()
@@ -79,7 +89,7 @@ func (g *globals) nextKey(ctx context.Context, dir string, life time.Duration) e
 	if err := host.NextKeys(dir, next, now, life); err != nil {
 		return err
 	}
-	until := now.Add(life)
+	until = now.Add(life)
 	g.warn("the former sig key has been removed from %s for good, and all it still does is vouch for the new one: clients that know only the former key find the registry until %s",
 		dir, until.UTC().Format(time.DateOnly))
 	return g.printNextKey(old, next, until)

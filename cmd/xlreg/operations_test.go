@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/internal/guard"
 	"github.com/xlattice/xlreg/internal/host"
 )
@@ -71,6 +72,45 @@ func TestOperationsSaysHowTheLogGrows(t *testing.T) {
 	if mb != 250 || host.LinesAtOnce != 1000 || host.LinesPerSecond != 10 ||
 		!strings.Contains(page, "a thousand may come at once and then ten a second, about 250 MB a day") {
 		t.Errorf("docs/operations.md does not say that the log grows by %d MB a day", mb)
+	}
+}
+
+// The settings that the page shows are such that the program reads, and can be changed while
+// it runs; the socket that it shows is one for clients.
+func TestOperationsShowsSettings(t *testing.T) {
+	page, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "```ini\n# /etc/default/xlreg\n")
+	block, _, _ := strings.Cut(rest, "```")
+	all, err := cli.ParseEnvFile([]byte(block))
+	if err != nil || len(all) < 4 {
+		t.Fatalf("%d settings, %v", len(all), err)
+	}
+	known := cli.VariablesOf(newRoot(&cli.Console{Program: "xlreg"}))
+	flags := pflag.NewFlagSet("serve", pflag.ContinueOnError)
+	new(serveFlags).define(flags)
+	shown := 0
+	flags.VisitAll(func(f *pflag.Flag) {
+		for _, set := range all {
+			if set.Name == cli.EnvName(f.Name) && flags.Set(f.Name, set.Value) == nil && !needsRestart(f.Name) {
+				shown++
+			}
+		}
+	})
+	for _, set := range all {
+		if err := known.Check(set.Name); err != nil {
+			t.Error(err)
+		}
+	}
+	if shown != len(all) {
+		t.Errorf("%d of %d settings can be changed", shown, len(all))
+	}
+	_, rest, _ = strings.Cut(string(page), "FileDescriptorName=")
+	name, _, _ := strings.Cut(rest, "\n")
+	if purpose, err := purposeOf(name); err != nil || purpose != socketRegistry {
+		t.Errorf("a socket named %q: %s, %v", name, purpose, err)
 	}
 }
 

@@ -35,7 +35,11 @@ func newServe(g *globals) *cobra.Command {
 		Example: "  xlreg serve --data /var/lib/xlreg --public registry.example.org:56789\n" +
 			"  xlreg serve --dev",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := f.config(cmd.Flags(), g.Console)
+			settings, err := newSettings(f.configFile, cmd.Flags(), g.FromEnv, cli.VariablesOf(cmd), g.Console)
+			if err != nil {
+				return err
+			}
+			cfg, err := settings.read()
 			if err != nil {
 				return cli.UsageError(err)
 			}
@@ -48,8 +52,11 @@ func newServe(g *globals) *cobra.Command {
 
 // serve runs a registry until ctx ends.
 func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
-	ctx, done := heedHangup(ctx, cfg)
+	ctx, hangups, done := heedHangup(ctx, cfg)
 	defer done()
+	if err := cfg.admit(); err != nil {
+		return err
+	}
 	if cfg.data == "" {
 		dir, err := os.MkdirTemp("", "xlreg-")
 		if err != nil {
@@ -80,9 +87,9 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	cfg.fitMemory(cli.MemoryLimit())
 	h, err := host.Open(host.Config{
 		Node: node, Store: st, Listen: cfg.listen, Public: cfg.public, IDLen: cfg.idLen,
-		Protocols: cfg.protocols, MaxWait: cfg.maxWait, Limits: cfg.limits, Logger: cfg.log,
+		Protocols: cfg.protocols, MaxWait: cfg.maxWait, Limits: cfg.limits, Logger: cfg.log, Admit: cfg.admitted.admits,
 		MinLease: cfg.leases.least, MaxLease: cfg.leases.most, Forget: cfg.leases.forget.forget(), ProxyFrom: cfg.proxyFrom,
-		OwnProcess: !cfg.dev, Listeners: manager.listeners, Version: buildVersion().Version,
+		OwnProcess: !cfg.dev, Listeners: manager.listeners, EndFormer: cfg.formerUntil, Version: buildVersion().Version,
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("%w; stop the program that has the port, or choose another with --listen", err)
@@ -100,7 +107,7 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	if err := g.announce(h.Cred(), h.Bound(), cfg); err != nil {
 		return err
 	}
-	err = serveAll(ctx, cfg, h, st, others, manager)
+	err = serveAll(ctx, cfg, h, st, others, manager, newReloader(cfg, h, manager, hangups))
 	cfg.log.Info("registry is closed", "name", h.Cred().Name, "data", cfg.data)
 	return err
 }

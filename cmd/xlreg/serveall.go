@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"sync"
 	"syscall"
 
 	"golang.org/x/sync/errgroup"
@@ -22,10 +21,12 @@ import (
 
 // serveAll serves clients and, where there are data on disk, those who run the
 // registry, until ctx ends or the data can no longer be relied on.
-func serveAll(ctx context.Context, cfg *serveConfig, h *host.Host, st store.Store, open sockets, m *manager) error {
+func serveAll(ctx context.Context, cfg *serveConfig, h *host.Host, st store.Store, open sockets, m *manager, r *reloader) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return h.Serve(ctx) })
 	group.Go(func() error { return m.attend(ctx, h) })
+	group.Go(func() error { return r.attend(ctx) })
+	group.Go(func() error { return attendFormer(ctx, h, cfg.log) })
 	disk, ok := st.(*bolt.Store)
 	if ok {
 		group.Go(func() error { return attend(ctx, cfg, disk) })
@@ -115,24 +116,15 @@ func joinNew(err, next error) error {
 }
 
 // heedHangup keeps SIGHUP, which is sent to daemons that are to read their
-// configuration anew, from ending a registry. A registry for trying out ends with the
-// terminal that it was started in, as by Ctrl-C, unless nohup has it ignore that. The
-// caller calls done at its end.
-func heedHangup(ctx context.Context, cfg *serveConfig) (_ context.Context, done func()) {
+// configuration anew, from ending a registry, and returns where it is told. A registry for
+// trying out ends with the terminal that it was started in, as by Ctrl-C, unless nohup has
+// it ignore that. The caller calls done at its end.
+func heedHangup(ctx context.Context, cfg *serveConfig) (_ context.Context, hangups <-chan os.Signal, done func()) {
 	if cfg.dev && !signal.Ignored(syscall.SIGHUP) {
-		return signal.NotifyContext(ctx, syscall.SIGHUP)
+		ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP)
+		return ctx, nil, stop
 	}
-	signals := make(chan os.Signal, 1)
+	signals := make(chan os.Signal, 1) // one that comes before the registry is open is heeded then
 	signal.Notify(signals, syscall.SIGHUP)
-	var listening sync.WaitGroup
-	listening.Go(func() {
-		for range signals {
-			cfg.log.Info("SIGHUP changes nothing: start the registry again to change its flags")
-		}
-	})
-	return ctx, func() {
-		signal.Stop(signals)
-		close(signals)
-		listening.Wait()
-	}
+	return ctx, signals, func() { signal.Stop(signals) }
 }

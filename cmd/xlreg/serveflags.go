@@ -40,6 +40,9 @@ type serveFlags struct {
 	limits    guard.Limits
 	leases    leaseFlags
 	proxyFrom []string
+
+	configFile, admitFile string
+	formerUntil           day
 }
 
 // leaseFlags are for how long what is kept is kept.
@@ -98,11 +101,24 @@ type serveConfig struct {
 	leases      leaseFlags
 	proxyFrom   []netip.Prefix
 	log         *slog.Logger
+	level       *slog.LevelVar // of log
+	admitFile   string         // empty: all may register
+	formerUntil time.Time      // zero: as long as the old key vouches for the present one
+	admitted    *admitted
+	settings    *settings      // where the flags came from
+	flags       *pflag.FlagSet // all of them, as they are set
 }
 
 func (f *serveFlags) register(cmd *cobra.Command) {
-	flags := cmd.Flags()
-	flags.SortFlags = false
+	cmd.Flags().SortFlags = false
+	f.define(cmd.Flags())
+	cli.Complete(cmd, "log-level", "debug", "info", "warn", "error")
+	cli.Complete(cmd, "id-bits", "256", "160")
+	cli.Complete(cmd, "key-bits", "2048", "3072", "4096")
+	cli.Complete(cmd, "carriers", "2.0", "2.0,1.9,1.8")
+}
+
+func (f *serveFlags) define(flags *pflag.FlagSet) {
 	flags.StringVar(&f.data, "data", "", "`DIR` for keys, data and regCred.dat; made if it does not exist")
 	flags.StringSliceVar(&f.listen, "listen", []string{":" + strconv.Itoa(xlreg.DefaultPort)}, "`ADDR` to listen on, repeatable; port 0 takes a free one")
 	flags.StringSliceVar(&f.public, "public", nil, "`HOST:PORT` where clients find the registry, repeatable (default the addresses it listens on)")
@@ -120,12 +136,11 @@ func (f *serveFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.logLevel, "log-level", "info", "`LEVEL` to log from: debug, info, warn or error")
 	flags.DurationVar(&f.maxWait, "max-wait", xlreg.DefaultMaxWait, "`TIME` that one request may wait for a cluster to fill")
 	flags.StringSliceVar(&f.proxyFrom, "proxy-from", nil, "`CIDR` of load balancers, repeatable: they must use version 2 of the PROXY protocol, and nobody else is believed")
+	flags.StringVar(&f.admitFile, "admit-file", "", "`FILE` with the keys of the nodes that may register, a fingerprint or public key on each line (default all may)")
+	flags.StringVar(&f.configFile, "config", "", "`FILE` that sets flags, as XLREG_NAME=value on each line; the command line and the environment come first")
+	flags.Var(&f.formerUntil, "former-key-until", "`DATE` from which clients that know only the registry's keys before the present ones are refused (default when 'registry next-key' said)")
 	f.registerLimits(flags)
 	f.registerLeases(flags)
-	cli.Complete(cmd, "log-level", "debug", "info", "warn", "error")
-	cli.Complete(cmd, "id-bits", "256", "160")
-	cli.Complete(cmd, "key-bits", "2048", "3072", "4096")
-	cli.Complete(cmd, "carriers", "2.0", "2.0,1.9,1.8")
 }
 
 func (f *serveFlags) registerLimits(flags *pflag.FlagSet) {
@@ -166,7 +181,7 @@ func (f *serveFlags) config(flags *pflag.FlagSet, c *cli.Console) (*serveConfig,
 	cfg := &serveConfig{
 		listen: f.listen, listenGiven: flags.Changed("listen"), nameGiven: flags.Changed("name"), importDir: f.importDir, ephemeral: f.ephemeral || f.dev, dev: f.dev, newData: f.newData,
 		store: f.store, stores: f.stores, health: f.health,
-		idLen: f.idBits / 8, keyBits: f.keyBits, maxWait: f.maxWait, limits: f.limits, leases: f.leases,
+		admitFile: f.admitFile, formerUntil: time.Time(f.formerUntil), idLen: f.idBits / 8, keyBits: f.keyBits, maxWait: f.maxWait, limits: f.limits, leases: f.leases,
 	}
 	if f.dev && !flags.Changed("listen") {
 		cfg.listen = []string{"127.0.0.1:0"}
@@ -202,7 +217,7 @@ func (f *serveFlags) config(flags *pflag.FlagSet, c *cli.Console) (*serveConfig,
 	if cfg.protocols, err = cli.ParseCarriers(f.carriers); err != nil {
 		return nil, err
 	}
-	cfg.log, err = newLogger(c, f.logLevel)
+	cfg.log, cfg.level, err = newLogger(c, f.logLevel)
 	return cfg, err
 }
 
@@ -261,17 +276,18 @@ func (f *serveFlags) checkSizes(flags *pflag.FlagSet) error {
 	return cli.CheckPositive(flags)
 }
 
-// newLogger logs for people on a terminal, and JSON for machines elsewhere.
-func newLogger(c *cli.Console, level string) (*slog.Logger, error) {
-	var l slog.Level
+// newLogger logs for people on a terminal, and JSON for machines elsewhere. The level can
+// be changed afterwards.
+func newLogger(c *cli.Console, level string) (*slog.Logger, *slog.LevelVar, error) {
+	l := new(slog.LevelVar)
 	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, fmt.Errorf("--log-level %q: want debug, info, warn or error", level)
+		return nil, nil, fmt.Errorf("--log-level %q: want debug, info, warn or error", level)
 	}
 	o := &slog.HandlerOptions{Level: l}
 	if cli.IsTerminal(c.Err) {
-		return slog.New(slog.NewTextHandler(c.Err, o)), nil
+		return slog.New(slog.NewTextHandler(c.Err, o)), l, nil
 	}
-	return slog.New(slog.NewJSONHandler(c.Err, o)), nil
+	return slog.New(slog.NewJSONHandler(c.Err, o)), l, nil
 }
 
 // fitOpenFiles lowers the limits on connections to what the system allows, since

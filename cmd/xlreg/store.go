@@ -130,7 +130,7 @@ func (g *globals) openPlace(ctx context.Context, name string, o *stores.Options,
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeOpenTime)
 	defer cancel()
-	log, err := newLogger(g.Console, "error")
+	log, _, err := newLogger(g.Console, "error")
 	if err != nil {
 		return nil, err
 	}

@@ -35,7 +35,7 @@ type Port struct {
 
 // Take returns a port on which nobody listens, at any address of this machine.
 func Take() (*Port, error) {
-	start := rand.IntN(count)
+	start := rand.IntN(count) //nolint:gosec // only spreads those who ask
 	for i := range count {
 		if p := try((start + i) % count); p != nil {
 			return p, nil

@@ -3,6 +3,7 @@ package guard
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -29,10 +30,10 @@ type Rate struct {
 // Quota bounds how much of something a source may have in a minute: new records,
 // writes, or what it reads.
 type Quota struct {
-	rate  Rate
-	total *rate.Limiter // nil: no bound
+	total atomic.Pointer[rate.Limiter] // nil: no bound
 
 	mu       sync.Mutex
+	rate     Rate                     // guarded by mu
 	bySource map[Source]*rate.Limiter // guarded by mu
 	claims   int                      // guarded by mu; so far
 }
@@ -49,9 +50,35 @@ func (r *Rate) burst() int {
 func NewQuota(r Rate) *Quota {
 	q := &Quota{rate: r, bySource: make(map[Source]*rate.Limiter)}
 	if r.Total > 0 {
-		q.total = perMinute(r.Total, r.Total)
+		q.total.Store(perMinute(r.Total, r.Total))
 	}
 	return q
+}
+
+// SetRate has another rate count from now on. What a source has left it keeps, up to what
+// it may have at once now.
+func (q *Quota) SetRate(r Rate, now time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.rate = r
+	for from, l := range q.bySource {
+		change(l, q.newLimiter(from), now)
+	}
+	total := q.total.Load()
+	switch {
+	case r.Total <= 0:
+		q.total.Store(nil)
+	case total == nil:
+		q.total.Store(perMinute(r.Total, r.Total))
+	default:
+		change(total, perMinute(r.Total, r.Total), now)
+	}
+}
+
+// change makes one limiter allow as much as another.
+func change(l, like *rate.Limiter, now time.Time) {
+	l.SetLimitAt(now, like.Limit())
+	l.SetBurstAt(now, like.Burst())
 }
 
 func perMinute(n, burst int) *rate.Limiter {
@@ -71,8 +98,8 @@ type Claim struct {
 func (q *Quota) Claim(from Source, now time.Time, n int) Claim {
 	c := Claim{now: now}
 	c.take(q.limiter(from, now), n)
-	if q.total != nil && !from.loopback {
-		c.take(q.total, n)
+	if total := q.total.Load(); total != nil && !from.loopback {
+		c.take(total, n)
 	}
 	if c.retry > 0 {
 		c.giveBack()
@@ -122,6 +149,7 @@ func (q *Quota) limiter(from Source, now time.Time) *rate.Limiter {
 	return l
 }
 
+// newLimiter needs mu held.
 func (q *Quota) newLimiter(from Source) *rate.Limiter {
 	if from.loopback {
 		return perMinute(q.rate.Loopback, q.rate.Loopback)

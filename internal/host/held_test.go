@@ -91,12 +91,15 @@ func passedSocket(t *testing.T) (passed, kept net.Listener) {
 // eventually waits until f is true, or fails the test.
 func eventually(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if f() {
-			return
+	end, looks := time.After(patience), time.NewTicker(time.Millisecond)
+	defer looks.Stop()
+	for !f() {
+		select {
+		case <-looks.C:
+		case <-end:
+			t.Fatalf("%s: not within %v", what, patience)
 		}
 	}
-	t.Fatalf("%s: not within %v", what, patience)
 }
 
 const patience = 20 * time.Second

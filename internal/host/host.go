@@ -43,6 +43,7 @@ type Config struct {
 	MinLease  time.Duration           // shorter leases are made as long
 	MaxLease  time.Duration           // longer leases are made as short
 	Forget    time.Duration           // after which what nobody needs is forgotten; less than 0: never
+	EndFormer time.Time               // when the keys before end to count, if not later; zero: when their word ends
 	Version   string                  // of the program, for the others that share the store
 	Now       func() time.Time        // the time of joins, certificates and limits; nil: time.Now
 	Clock     registry.Clock          // by which the rules go; nil: Now, and the machine's for how long things last
@@ -126,6 +127,9 @@ func (h *Host) open(cfg *Config, id xlreg.NodeID) (err error) {
 		FormerComms: former, Succession: succession,
 		Protocols: cfg.Protocols, Limits: cfg.Limits, Logger: log, Now: cfg.Now,
 	})
+	if err == nil {
+		h.EndFormer(cfg.EndFormer)
+	}
 	return err
 }
 
@@ -167,6 +171,13 @@ func (h *Host) enterFleet(cfg *Config, own xlreg.NodeID) (xlreg.NodeID, error) {
 		return "", err
 	}
 	return id, h.fleet.enter(h.shared, cfg.Version)
+}
+
+// SetLimits has other limits count from now on, as server.Server.SetLimits says, and as
+// much be kept as they say. What there is already stays.
+func (h *Host) SetLimits(l guard.Limits) {
+	h.server.SetLimits(l)
+	h.registry.SetRoom((&Config{Limits: l}).bounds())
 }
 
 // Cred returns the credentials that clients need.

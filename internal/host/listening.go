@@ -81,12 +81,8 @@ func (l *listening) add(open net.Listener) {
 
 // close closes the ports. It may be called again.
 func (l *listening) close() error {
-	all := slices.Clone(l.listeners)
-	for _, given := range l.cfg.Listeners {
-		all = append(all, given)
-	}
 	var errs []error
-	for _, open := range all {
+	for _, open := range slices.Concat(l.listeners, l.cfg.Listeners) {
 		if err := open.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)
 		}

@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/pires/go-proxyproto"
@@ -138,11 +139,21 @@ func (p *proxyListener) receive(nc *net.TCPConn) {
 	if err != nil {
 		_ = nc.Close()
 		if p.closing.Err() == nil {
-			p.log.Warn("a load balancer did not say for whom it connects", "addr", nc.RemoteAddr().String(), "err", err)
+			p.log.Log(context.Background(), levelOf(err), "a load balancer did not say for whom it connects",
+				"addr", nc.RemoteAddr().String(), "err", err)
 		}
 		return
 	}
 	p.hand(accepted{&proxied{nc, from}, nil})
+}
+
+// levelOf returns how loud it is said that a header did not come. Some balancers only look
+// whether the port is open, over and over.
+func levelOf(err error) slog.Level {
+	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
+		return slog.LevelDebug
+	}
+	return slog.LevelWarn
 }
 
 // proxied is a connection that comes from elsewhere than it seems.

@@ -26,6 +26,24 @@ func NextKeys(dir string, next *keys.Set, now time.Time, life time.Duration) err
 	})
 }
 
+// VouchedUntil returns until when the sig key before the present one vouches for that; zero
+// if a registry's keys have never changed.
+func VouchedUntil(node *identity.Node) (time.Time, error) {
+	_, s, err := successionOf(node)
+	if err != nil || s == nil {
+		return time.Time{}, err
+	}
+	return s.Until(), nil
+}
+
+// EndFormer has the keys before the present ones count for nothing from a time on, if that
+// is sooner than the end of the old key's own word. Zero leaves it at that.
+func (h *Host) EndFormer(end time.Time) { h.server.EndFormer(end) }
+
+// FormerUntil returns until when clients are served that know only the keys before the
+// present ones; zero if the keys have never changed.
+func (h *Host) FormerUntil() time.Time { return h.server.FormerUntil() }
+
 // successionOf returns what a registry has of its keys before; nil if they have never
 // changed.
 func successionOf(node *identity.Node) (former keys.Private, s *session.Succession, err error) {

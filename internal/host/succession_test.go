@@ -67,6 +67,60 @@ func TestNextKeys(t *testing.T) {
 	}
 }
 
+// From the day that the operator says the keys before count for nothing, over any carrier;
+// and again, if it is put off.
+func TestEndOfFormerKeys(t *testing.T) {
+	dir, old, next := t.TempDir(), testKeys()[0], testKeys()[1]
+	node, err := identity.Init(dir, identity.Options{Name: "xlReg", Keys: old, Registry: true})
+	if err == nil {
+		err = node.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := host.NextKeys(dir, next, time.Now(), host.CrossLife); err != nil {
+		t.Fatal(err)
+	}
+	if node, err = identity.OpenRegistry(dir); err != nil {
+		t.Fatal(err)
+	}
+	data := memory.New()
+	t.Cleanup(func() { node.Close(); data.Close() })
+	r := start(t, node, data, "127.0.0.1:0", func(cfg *host.Config) { cfg.EndFormer = time.Now().Add(time.Hour) })
+	word := r.FormerUntil()
+	if left := time.Until(word); left < 50*time.Minute || left > time.Hour {
+		t.Errorf("the end is in %v, want an hour", left)
+	}
+	for _, c := range []struct {
+		end    time.Time
+		counts bool
+	}{{word, true}, {time.Now().Add(-time.Second), false}, {time.Time{}, true}, {time.Now(), false}} {
+		r.EndFormer(c.end)
+		for _, p := range protocols {
+			if got := r.knownBy(t, p, old); got != c.counts {
+				t.Errorf("with an end in %v, over %v: old keys count %v", time.Until(c.end), p, got)
+			}
+			if !r.knownBy(t, p, next) {
+				t.Errorf("with an end in %v, over %v: the present keys do not count", time.Until(c.end), p)
+			}
+		}
+	}
+	r.EndFormer(time.Now().Add(10 * host.CrossLife))
+	if left := time.Until(r.FormerUntil()); left > host.CrossLife {
+		t.Errorf("the old key counts for %v, and its own word is %v", left, host.CrossLife)
+	}
+}
+
+// knownBy reports whether the registry is the one wanted to a client that knows these keys.
+func (r *running) knownBy(t *testing.T, p xlreg.Protocol, set *keys.Set) bool {
+	t.Helper()
+	chain, err := r.chain(t, p, set)
+	if err == nil && !p.Classic() {
+		_, err = keys.VerifyChain(chain, keys.Pin{SigKey: set.SigKey}, time.Now())
+	}
+	return err == nil
+}
+
 // chain connects with what a client knows, and returns the certificates that the registry
 // shows over 2.0.
 func (r *running) chain(t *testing.T, p xlreg.Protocol, set *keys.Set) ([][]byte, error) {

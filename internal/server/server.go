@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -58,7 +59,7 @@ type Server struct {
 	session   *session.Server
 	describe  *xlreg.Credentials
 	authority *session.Authority
-	limits    guard.Limits
+	limits    atomic.Pointer[guard.Limits]
 	log       *slog.Logger
 	now       func() time.Time
 	admission *guard.Admission
@@ -86,20 +87,21 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		registry: cfg.Registry,
 		describe: &cfg.Describe,
-		limits:   cfg.Limits.WithDefaults(),
 		log:      cfg.Logger,
 		now:      cfg.Now,
 	}
-	s.admission = guard.NewAdmission(&s.limits)
-	s.meters = newMeters(&s.limits)
+	limits := cfg.Limits.WithDefaults()
+	s.limits.Store(&limits)
+	s.admission = guard.NewAdmission(&limits)
+	s.meters = newMeters(&limits)
 	s.refusals = newRefusalLog(s.log)
-	s.turns = guard.NewTurns(s.limits.Handshakes)
+	s.turns = guard.NewTurns(limits.Handshakes)
 	authority, err := session.NewSuccessor(cfg.Sig, cfg.Succession, cfg.Now)
 	if err != nil {
 		return nil, fmt.Errorf("make certificate: %w", err)
 	}
 	s.authority = authority
-	if s.refuser, err = newRefuser(authority, cfg.Protocols, guard.NewRefusals(&s.limits)); err != nil {
+	if s.refuser, err = newRefuser(authority, cfg.Protocols, guard.NewRefusals(&limits)); err != nil {
 		return nil, err
 	}
 	comms, _ := cfg.Comms.(keys.Decrypter) // nil, and an error below, if its kind cannot decrypt
@@ -110,7 +112,7 @@ func New(cfg Config) (*Server, error) {
 		Wasted:    func(from netip.Addr) { s.turns.Wasted(guard.SourceOf(from)) },
 		Authority: authority,
 		Protocols: cfg.Protocols,
-		Limits:    session.Limits{Message: s.limits.Message, Idle: s.limits.Idle, Write: s.limits.Write},
+		Limits:    sessionLimits(&limits),
 	})
 	if err != nil {
 		return nil, err
@@ -162,7 +164,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	err := accepting.Wait()
 	stop() // a listener that failed ends the others, and the waits too
 	defer time.AfterFunc(lastCall, quit).Stop()
-	defer time.AfterFunc(s.limits.Drain, kill).Stop()
+	defer time.AfterFunc(s.limits.Load().Drain, kill).Stop()
 	s.sessions.Wait()
 	return err
 }

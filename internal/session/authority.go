@@ -38,9 +38,11 @@ type Authority struct {
 	old  *Succession // nil if no client may know another key than sig
 	key  *ecdsa.PrivateKey
 
-	mu   sync.Mutex
-	leaf *tls.Certificate // guarded by mu
-	made time.Time        // guarded by mu; when leaf was
+	mu      sync.Mutex
+	leaf    *tls.Certificate // guarded by mu
+	made    time.Time        // guarded by mu; when leaf was
+	until   time.Time        // guarded by mu; the end of what old vouches for
+	vouched bool             // guarded by mu; whether leaf comes with old
 }
 
 // NewAuthority returns the authority of the registry whose sig key is sig. A
@@ -78,8 +80,37 @@ func newAuthority(sig keys.Private, s *Succession, now func() time.Time) (*Autho
 		return nil, fmt.Errorf("make root: %w", err)
 	}
 	a := &Authority{sig: sig, now: now, root: root, old: s, key: key}
+	if s != nil {
+		a.until = s.Until()
+	}
 	_, err = a.certificate(nil)
 	return a, err
+}
+
+// EndFormer has the key before sig count for nothing from a time on, or from the end of its
+// own word on if that is sooner or end is zero. It may be called again with another time.
+func (a *Authority) EndFormer(end time.Time) {
+	if a.old == nil {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.until = a.old.Until()
+	if !end.IsZero() && end.Before(a.until) {
+		a.until = end
+	}
+}
+
+// FormerUntil returns until when the key before sig counts; zero if there is none.
+func (a *Authority) FormerUntil() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.until
+}
+
+// formerCounts reports whether clients that know only the keys before are served still.
+func (a *Authority) formerCounts() bool {
+	return a.old == nil || a.now().Before(a.FormerUntil())
 }
 
 // checkRegistryKey reports a key that a registry cannot have: regCred.dat, and so every
@@ -140,25 +171,28 @@ func (a *Authority) SignRoster(sum keys.Sum, millis uint64) (wire.Signed, error)
 }
 
 // certificate returns the leaf and the root, for tls.Config.GetCertificate, and what
-// makes the root known to those who know the key before it. The leaf is renewed when a handshake finds it a day old, or dated in the future
-// because the clock has been set back.
+// makes the root known to those who know the key before it. The leaf is renewed when a
+// handshake finds it a day old, or dated in the future because the clock has been set
+// back, or when the key before has come to its end.
 func (a *Authority) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := a.now().Round(0) // wall time, as the monotonic clock may stop while the machine sleeps
-	age := now.Sub(a.made)
-	if a.leaf != nil && age >= 0 && age < leafRenewal {
+	age, vouched := now.Sub(a.made), a.old != nil && now.Before(a.until)
+	if a.leaf != nil && age >= 0 && age < leafRenewal && vouched == a.vouched {
 		return a.leaf, nil
 	}
-	leaf, err := a.newLeaf(now)
+	leaf, err := a.newLeaf(now, vouched)
 	if err != nil {
 		return nil, fmt.Errorf("make leaf: %w", err)
 	}
-	a.leaf, a.made = leaf, now
+	a.leaf, a.made, a.vouched = leaf, now, vouched
 	return leaf, nil
 }
 
-func (a *Authority) newLeaf(now time.Time) (*tls.Certificate, error) {
+// newLeaf makes a leaf, with or without what makes the root known to those who know the
+// key before it.
+func (a *Authority) newLeaf(now time.Time, vouched bool) (*tls.Certificate, error) {
 	template := &x509.Certificate{
 		Subject:               pkix.Name{CommonName: "xlreg"},
 		NotBefore:             now.Add(-leafBackdate),
@@ -172,7 +206,7 @@ func (a *Authority) newLeaf(now time.Time) (*tls.Certificate, error) {
 		return nil, err
 	}
 	chain := [][]byte{der, a.root.Raw}
-	if a.old != nil && now.Before(a.old.Until()) {
+	if vouched {
 		chain = append(chain, a.old.cross.Raw, a.old.root.Raw)
 	}
 	return &tls.Certificate{Certificate: chain, PrivateKey: a.key}, nil
