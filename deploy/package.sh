@@ -117,7 +117,7 @@ make_image() {
 		chmod 700 "$context/data"
 		cp deploy/image/Dockerfile "$context"
 		tag=localhost/xlreg:$VERSION-$arch
-		image_tool "$store" bud --quiet --isolation chroot --network none --timestamp "$SOURCE_DATE_EPOCH" --os linux --arch "$arch" \
+		image_tool "$store" bud --quiet --isolation chroot --pull-never --timestamp "$SOURCE_DATE_EPOCH" --os linux --arch "$arch" \
 			--label "org.opencontainers.image.version=$VERSION" --label org.opencontainers.image.licenses=MIT \
 			--label org.opencontainers.image.source=https://github.com/xlattice/xlreg -t "$tag" "$context" >&2
 		image_tool "$store" push --quiet --format oci "$tag" "oci:$STAGE/oci_$arch:$VERSION" >&2
