@@ -33,7 +33,7 @@ func TestOperationsListsTheLimits(t *testing.T) {
 			value = strings.Replace(value, "h0m", "h", 1)
 		}
 		if row := fmt.Sprintf("| `--%s` | %s |", flag.Name, value); !strings.Contains(page, row) {
-			t.Errorf("docs/operations.md has no row that begins %q", row)
+			t.Errorf("docs/operate has no row that begins %q", row)
 		}
 	})
 	if listed < 15 {
@@ -60,7 +60,7 @@ func TestOperationsSaysWhatStrangersCost(t *testing.T) {
 		fmt.Sprintf("%d MiB, and %d KiB for each connection", ownMemory>>20, connectionMemory>>10),
 	} {
 		if !strings.Contains(page, row) {
-			t.Errorf("docs/operations.md does not say %q", row)
+			t.Errorf("docs/operate does not say %q", row)
 		}
 	}
 }
@@ -72,18 +72,15 @@ func TestOperationsSaysHowTheLogGrows(t *testing.T) {
 	mb := host.LinesPerSecond * 24 * 60 * 60 * lineLen / 1_000_000
 	if mb != 250 || host.LinesAtOnce != 1000 || host.LinesPerSecond != 10 ||
 		!strings.Contains(page, "a thousand may come at once and then ten a second, about 250 MB a day") {
-		t.Errorf("docs/operations.md does not say that the log grows by %d MB a day", mb)
+		t.Errorf("docs/operate does not say that the log grows by %d MB a day", mb)
 	}
 }
 
 // The settings that the page shows are such that the program reads, and can be changed while
 // it runs; the socket that it shows is one for clients.
 func TestOperationsShowsSettings(t *testing.T) {
-	page, err := os.ReadFile("../../docs/operations.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(page), "```ini\n# /etc/default/xlreg\n")
+	page := readPage(t, "configure.md")
+	_, rest, _ := strings.Cut(page, "```ini\n# /etc/default/xlreg\n")
 	block, _, _ := strings.Cut(rest, "```")
 	all, err := cli.ParseEnvFile([]byte(block))
 	if err != nil || len(all) < 4 {
@@ -108,11 +105,20 @@ func TestOperationsShowsSettings(t *testing.T) {
 	if shown != len(all) {
 		t.Errorf("%d of %d settings can be changed", shown, len(all))
 	}
-	_, rest, _ = strings.Cut(string(page), "FileDescriptorName=")
+	_, rest, _ = strings.Cut(readPage(t, "systemd.md"), "FileDescriptorName=")
 	name, _, _ := strings.Cut(rest, "\n")
 	if purpose, err := purposeOf(name); err != nil || purpose != socketRegistry {
 		t.Errorf("a socket named %q: %s, %v", name, purpose, err)
 	}
+}
+
+func readPage(t *testing.T, name string) string {
+	t.Helper()
+	page, err := os.ReadFile("../../docs/operate/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(page)
 }
 
 // readOperations returns the pages for operators with blanks for line ends, since where a
@@ -124,7 +130,7 @@ func readOperations(t *testing.T) string {
 		t.Fatal(err)
 	}
 	var all strings.Builder
-	for _, path := range append(paths, "../../docs/operations.md") {
+	for _, path := range paths {
 		page, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

@@ -42,7 +42,7 @@ func TestUnitFitsTheProgram(t *testing.T) {
 		}
 		return found[1]
 	}
-	const stopTime = 10 * time.Second // docs/operations.md: it exits within ten seconds
+	const stopTime = 10 * time.Second // docs/operate/start.md: it exits within ten seconds
 	limits := guard.DefaultLimits()
 	stop, err := time.ParseDuration(value("TimeoutStopSec"))
 	if err != nil || stop < 2*stopTime || stopTime <= limits.Drain {
