@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/xlattice/xlreg/internal/guard"
@@ -53,6 +54,8 @@ type Server struct {
 	requests *room        // those that are answered at once
 	streams  *room        // those that last
 	busy     sync.Mutex   // held by the one backup that may be under way
+
+	shown atomic.Pointer[Certificate] // over TCP; nil: none
 }
 
 // What a request may take. A stream may take long, but not stand still.
@@ -112,6 +115,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	server := newHTTP(s.onNetwork(), s.cfg.Logger)
 	server.ConnState, server.ConnContext = bound.connState, bound.connContext
 	if tcp.cert != nil {
+		s.shown.Store(tcp.cert)
 		server.TLSConfig = s.tlsConfig(tcp.cert)
 	}
 	return serve(ctx, server, bound)

@@ -62,6 +62,10 @@ func (s *Server) registry() api.Registry {
 	about.ByState = byState
 	about.Endpoints, about.Protocols = listed(about.Endpoints), listed(about.Protocols)
 	about.Formations = listed(about.Formations)
+	if cert := s.shown.Load(); cert != nil {
+		until := cert.Until().UTC()
+		about.CertificateUntil = &until
+	}
 	return about
 }
 
