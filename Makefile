@@ -13,13 +13,21 @@ FUZZTIME ?= 30s
 # Services that come with those are left alone.
 NEEDS := go:golang-go,ca-certificates gcc:gcc,libc6-dev openssl:openssl curl:curl ssh-keygen:openssh-client \
 	etcd:etcd-server nats-server:nats-server etcdctl:etcd-client ip:iproute2 python3:python3 ruby:ruby rubocop:rubocop \
-	pg_ctlcluster:postgresql promtool:prometheus node:nodejs npm:npm
+	pg_ctlcluster:postgresql promtool:prometheus haproxy:haproxy systemd-socket-activate:systemd \
+	git:git mmdebstrap:mmdebstrap systemd-nspawn:systemd-container nsenter:util-linux buildah:buildah lintian:lintian tmux:tmux \
+	dpkg-deb:dpkg rpm:rpm zip:zip unzip:unzip groff:groff-base node:nodejs npm:npm chromium:chromium
 
 # The same for what is no command but a library of Ruby's, each as library:package.
 RUBY_NEEDS := google/protobuf:ruby-google-protobuf minitest:ruby-minitest
 
 # The Python client with what its tests need, in an environment of its own.
 VENV := clients/python/.venv
+
+# What judges whether everybody can use the page, from npm.
+AXE := internal/admin/page/testdata/axe
+
+# What builds the documentation has one of its own.
+DOCS_VENV := docs/.venv
 
 # What judges the admin API and its description.
 OPENAPI := internal/admin/testdata/openapi
@@ -30,7 +38,7 @@ TOOL := go tool -modfile=tools/go.mod
 # What `make test LONG=1` does besides: fuzzing, and the long forms of tests.
 LONG ?=
 
-.PHONY: help demo test lint generate fuzz torture bench bench-peers build vuln setup
+.PHONY: help demo test docs lint generate fuzz torture bench bench-peers build package package-test vuln setup
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 14
@@ -38,7 +46,7 @@ help: ## list the targets
 demo: ## form a cluster of five members on a real registry
 	go run ./cmd/xlreg demo -n 5
 
-test: setup build ## install what is missing, then test everything, Go with the race detector; LONG=1 adds torture and fuzzing
+test: setup build docs ## install what is missing, then test everything, Go with the race detector; LONG=1 adds torture and fuzzing
 	go vet ./...
 	go -C tools vet ./...
 	CGO_ENABLED=1 go test -race -timeout 25m ./...
@@ -47,7 +55,16 @@ test: setup build ## install what is missing, then test everything, Go with the 
 	cd clients/ruby && rubocop --cache false
 	cd clients/ruby && XLREG_BIN=$(CURDIR)/bin/xlreg ruby -Ilib -Itest -e 'Dir["test/test_*.rb"].sort.each { |f| require "./#{f}" }'
 	$(if $(LONG),$(MAKE) fuzz torture)
-	@[ "$$(id -u)" = 0 ] || echo 'Not root: the tests on network namespaces (examples, internal/partition) were left out.'
+	@[ "$$(id -u)" = 0 ] || echo 'Not root: the tests on namespaces (deploy/deploytest, examples, internal/partition) were left out.'
+
+docs: $(DOCS_VENV)/ready ## build the documentation site into docs/_build/html
+	rm -rf docs/_build/html
+	$(DOCS_VENV)/bin/sphinx-build -q -E -W --keep-going -n -b html docs docs/_build/html
+
+$(DOCS_VENV)/ready: docs/requirements.txt
+	python3 -m venv $(DOCS_VENV)
+	$(DOCS_VENV)/bin/pip install --quiet --disable-pip-version-check --requirement docs/requirements.txt
+	touch $@
 
 lint: ## run golangci-lint (the first time it is compiled, which takes minutes)
 	$(TOOL) golangci-lint run ./...
@@ -59,6 +76,7 @@ generate: ## write the generated files anew
 	go test ./internal/metrics -run TestDocument -update
 	go test ./internal/admin -run TestOpenAPIIsCommitted -update
 	go test ./internal/archtest -run TestDocument -update
+	go test ./cmd/xlreg -run TestReference -update
 
 fuzz: ## fuzz every target for FUZZTIME (30s)
 	@for dir in $$(grep -rl '^func Fuzz' --include='*_test.go' . | xargs -n 1 dirname | sort -u); do \
@@ -82,12 +100,18 @@ bench-peers: ## measure against etcd, discovery-service and memberlist, side by 
 	cd bench/peers && go run . $(ARGS)
 
 build: ## build the program into bin/
-	go build -trimpath -o bin/xlreg ./cmd/xlreg
+	CGO_ENABLED=0 go build -trimpath -o bin/xlreg ./cmd/xlreg
+
+package: setup ## build what is released into dist/: packages, archives, images; SIGN_KEY=FILE signs the checksums
+	deploy/package.sh
+
+package-test: setup ## build everything that is released twice, compare, and try all of it out
+	XLREG_LONG=1 go test -count 1 -timeout 90m -v ./deploy/deploytest -run TestRelease
 
 vuln: ## look for known vulnerabilities (asks vuln.go.dev)
 	$(TOOL) govulncheck ./...
 
-setup: ## install what the tests need: Debian packages, Go modules, a Python environment
+setup: ## install what the tests need: Debian packages, Go modules, a Python environment, axe-core
 	@missing=; PATH="$$PATH:/usr/sbin"; \
 	for need in $(NEEDS); do \
 		command -v "$${need%%:*}" >/dev/null || missing="$$missing $$(echo "$${need#*:}" | tr , ' ')"; \
@@ -104,13 +128,16 @@ setup: ## install what the tests need: Debian packages, Go modules, a Python env
 	@go mod download
 	@if [ ! -e $(VENV)/ready ] || [ clients/python/pyproject.toml -nt $(VENV)/ready ]; then \
 		python3 -m venv $(VENV); \
-		$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable 'clients/python[dev]'; \
+		$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable 'clients/python[dev,package]'; \
 		touch $(VENV)/ready; \
 	fi
+	@cd $(AXE) && [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --silent --ignore-scripts --no-audit --no-fund
+	@go -C tools/release build -o /dev/null github.com/goreleaser/nfpm/v2/cmd/nfpm
+	@$(MAKE) -s --no-print-directory $(DOCS_VENV)/ready
 	@if [ ! -e $(OPENAPI)/.venv/ready ] || [ $(OPENAPI)/requirements.txt -nt $(OPENAPI)/.venv/ready ]; then \
 		python3 -m venv $(OPENAPI)/.venv; \
 		$(OPENAPI)/.venv/bin/pip install --quiet --disable-pip-version-check --requirement $(OPENAPI)/requirements.txt; \
 		touch $(OPENAPI)/.venv/ready; \
 	fi
-	@cd $(OPENAPI) && if [ package-lock.json -nt node_modules/.package-lock.json ]; then npm ci --no-audit --no-fund --silent; fi
+	@cd $(OPENAPI) && if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then npm ci --no-audit --no-fund --silent; fi
 	@go -C tools build ./genproto google.golang.org/protobuf/cmd/protoc-gen-go

@@ -418,7 +418,7 @@ func readFile(path string, forbidden fs.FileMode) ([]byte, error) {
 	if err := private.Owner(path, info); err != nil {
 		return nil, err
 	}
-	if perm := info.Mode().Perm(); perm&forbidden != 0 {
+	if perm := private.Perm(info); perm&forbidden != 0 {
 		return nil, fmt.Errorf("others may read or write %s, its permissions are %#o: run chmod 600 %s", path, perm, path)
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))

@@ -20,6 +20,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/xlattice/xlreg/internal/freeport"
 )
 
 // discoverySystems are siderolabs' discovery service. It limits the requests of
@@ -35,10 +37,11 @@ func discoverySystems() []system {
 // serveDiscovery starts a server with what its program has by default, but
 // without snapshots, pages for people, and a log of every request.
 func serveDiscovery(ctx context.Context, _ string) (server, error) {
-	where, err := freePort(ctx)
+	port, err := freeport.Take() // the service does not say which port it got when it may choose
 	if err != nil {
 		return server{}, err
 	}
+	where := port.Address()
 	ctx, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { // close waits for it
@@ -46,22 +49,12 @@ func serveDiscovery(ctx context.Context, _ string) (server, error) {
 	}()
 	s := server{where: where, close: func() error {
 		stop()
-		return <-ended
+		return errors.Join(<-ended, port.Close())
 	}}
 	if err := awaitListener(ctx, where); err != nil {
 		return server{}, fmt.Errorf("start discovery-service: %w", errors.Join(err, s.close()))
 	}
 	return s, nil
-}
-
-// freePort returns an address that nobody listens on: the service does not say
-// which port it got when it may choose.
-func freePort(ctx context.Context) (string, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
 }
 
 // pollPause is how long to wait before asking again whether a server is up.

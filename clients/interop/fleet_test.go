@@ -5,7 +5,6 @@ package interop_test
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -20,6 +19,7 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/internal/child"
+	"github.com/xlattice/xlreg/internal/freeport"
 	"github.com/xlattice/xlreg/regcred"
 )
 
@@ -52,7 +52,7 @@ func startFleet(t *testing.T, places []string, at storeAt) *fleet {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fleet{t: t, program: program, addrs: freeAddrs(t, servers), health: freeAddrs(t, servers), running: make([]*child.Registry, servers)}
+	f := &fleet{t: t, program: program, addrs: freeport.Addresses(t, servers), health: freeport.Addresses(t, servers), running: make([]*child.Registry, servers)}
 	first := f.makeKeys()
 	for i := range servers {
 		dir := filepath.Join(t.TempDir(), "data")
@@ -105,20 +105,6 @@ func private(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-func freeAddrs(t *testing.T, n int) []string {
-	t.Helper()
-	var addrs []string
-	for range n {
-		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close() // after all are known, so that they differ
-		addrs = append(addrs, l.Addr().String())
-	}
-	return addrs
 }
 
 // start starts server i, for the first time or again. Other goroutines may start others.

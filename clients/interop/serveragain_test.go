@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/xlattice/xlreg/internal/freeport"
 )
 
 // testComeAgain has members that have a seat by one server come again by another.
@@ -31,7 +33,7 @@ func testTwin(t *testing.T, who []comer, f *fleet) {
 	me, other, cluster := who[0], who[1], "twin-"+who[0].l.name
 	twin := me
 	twin.name, twin.dir = me.name+"-twin", filepath.Join(t.TempDir(), "node")
-	twin.endpoint = freeAddrs(t, 1)[0]
+	twin.endpoint = freeport.Addresses(t, 1)[0]
 	if err := os.CopyFS(twin.dir, os.DirFS(me.dir)); err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xlattice/xlreg/internal/freeport"
 	"github.com/xlattice/xlreg/internal/store/etcd/etcdtest"
 	"github.com/xlattice/xlreg/internal/store/postgres/postgrestest"
 )
@@ -81,7 +82,7 @@ func comers(t *testing.T, all []language, n int, generations ...string) (who []c
 	for i := range who {
 		names = append(names, who[i].name)
 	}
-	addrs := freeAddrs(t, len(who))
+	addrs := freeport.Addresses(t, len(who))
 	for i, dir := range nodeDirs(t, names...) {
 		who[i].dir, who[i].endpoint = dir, addrs[i]
 	}

@@ -182,7 +182,7 @@ func (g *globals) askTrust(ctx context.Context, e xlreg.Endpoint, sig string) er
 	}
 	fmt.Fprintf(g.Err, "The registry at %s says its key is\n\n  %s\n\n"+
 		"It is the right one only if that is what its operator told you.\nTrust it? [y/N] ", e, sig)
-	yes, err := g.askYes(ctx)
+	yes, err := g.AskYes(ctx)
 	if err == nil && !yes {
 		err = errors.New("not trusted, nothing fetched")
 	}

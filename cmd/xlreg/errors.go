@@ -16,6 +16,8 @@ import (
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/admin/adminclient"
+	"github.com/xlattice/xlreg/internal/admin/api"
 	"github.com/xlattice/xlreg/internal/run"
 	"github.com/xlattice/xlreg/launch"
 	"github.com/xlattice/xlreg/ticket"
@@ -67,6 +69,9 @@ func tellError(w io.Writer, err error, asJSON bool) {
 	v := errorJSON{Error: oneLine(err), Exit: exitCode(err), RetryMillis: xlreg.RetryAfter(err).Milliseconds()}
 	if kind, ok := xlreg.KindOf(err); ok {
 		v.Kind = kind.Error()
+	}
+	if problem := (*adminclient.Problem)(nil); errors.As(err, &problem) {
+		v.Kind = problem.Name
 	}
 	tellJSON(w, v)
 }
@@ -218,6 +223,12 @@ var advices = []struct {
 	{client.ErrUnverified, "let those members join over 2.0, or accept them with --allow-unverified"},
 	{client.ErrUntrusted, "if its keys are new, get its credentials anew from someone you trust"},
 	{client.ErrHandshake, "see that it is a registry, and that it speaks the protocol chosen"},
+	{adminclient.ErrNoToken, "give one with --admin-token-file FILE, or a key with --admin-cert and --admin-key"},
+	{adminclient.ErrUntrusted, "say how to know it with --admin-ca, by a file or by the sum that the registry logs when it starts"},
+	{adminclient.ErrNotAllowed, "ask as the user who runs the registry, or with a token that may do that"},
+	{adminclient.ErrNotServed, "see that it runs, and that --data or --admin-url is the right one"},
+	{adminclient.ErrForeign, "see that --admin-url is that of the admin side, and not the address for clients"},
+	{api.ErrOwned, "ask its owner: see 'xlreg evict', 'xlreg reopen' and 'xlreg delete'"},
 	{identity.ErrExists, "look at it with 'xlreg node show', or use another directory"},
 }
 

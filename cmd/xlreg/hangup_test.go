@@ -3,20 +3,14 @@
 package main
 
 import (
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
 	"testing"
 )
 
-// lines is a writer that hands on what is written.
-type lines chan string
-
-func (l lines) Write(b []byte) (int, error) { l <- string(b); return len(b), nil }
-
 // A registry for trying out ends with its terminal, unless nohup is to keep it. Any other
-// goes on, and says so.
+// goes on, and is told.
 func TestHangup(t *testing.T) {
 	t.Cleanup(func() { signal.Reset(syscall.SIGHUP) })
 	for _, c := range []struct{ dev, ignored, ends bool }{
@@ -28,8 +22,7 @@ func TestHangup(t *testing.T) {
 		if c.ignored {
 			signal.Ignore(syscall.SIGHUP)
 		}
-		said := make(lines, 1)
-		ctx, done := heedHangup(t.Context(), &serveConfig{dev: c.dev, log: slog.New(slog.NewTextHandler(said, nil))})
+		ctx, hangups, done := heedHangup(t.Context(), &serveConfig{dev: c.dev})
 		if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
 			t.Fatal(err)
 		}
@@ -37,7 +30,7 @@ func TestHangup(t *testing.T) {
 		select {
 		case <-ctx.Done():
 			ended = true
-		case <-said:
+		case <-hangups:
 		}
 		done()
 		signal.Stop(heeded)

@@ -9,11 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,6 +23,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/internal/freeport"
 	"github.com/xlattice/xlreg/regcred"
 	"github.com/xlattice/xlreg/xlregtest"
 )
@@ -42,11 +43,10 @@ func TestLaunchScripts(t *testing.T) {
 
 func cmdFreePort(ts *testscript.TestScript, neg bool, args []string) {
 	want(ts, neg, args, 1, "freeport NAME")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := freeport.Take()
 	ts.Check(err)
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	ts.Check(errors.Join(err, l.Close()))
-	ts.Setenv(args[0], port)
+	ts.Defer(func() { _ = port.Close() })
+	ts.Setenv(args[0], strconv.Itoa(port.Number()))
 }
 
 func cmdNothingLeft(ts *testscript.TestScript, neg bool, args []string) {

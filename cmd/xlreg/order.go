@@ -1,14 +1,11 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -206,22 +203,9 @@ func (g *globals) askDelete(ctx context.Context, t *ticket.Ticket) error {
 		return cli.UsageError(errors.New("nobody is here to be asked, and what is deleted cannot be made again: say --yes"))
 	}
 	fmt.Fprintf(g.Err, "Delete the cluster %s for good? [y/N] ", t.Cluster)
-	yes, err := g.askYes(ctx)
+	yes, err := g.AskYes(ctx)
 	if err == nil && !yes {
 		err = errors.New("nothing deleted")
 	}
 	return err
-}
-
-// askYes reads an answer of the person at the terminal.
-func (g *globals) askYes(ctx context.Context) (bool, error) {
-	answer, err := cli.Interruptible(ctx, func() (string, error) { return bufio.NewReader(g.In).ReadString('\n') })
-	if ctx.Err() != nil || errors.Is(err, io.EOF) {
-		fmt.Fprintln(g.Err)
-	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		return false, fmt.Errorf("read the answer: %w", err)
-	}
-	a := strings.ToLower(strings.TrimSpace(answer))
-	return a == "y" || a == "yes", nil
 }

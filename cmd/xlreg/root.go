@@ -9,8 +9,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/admincmd"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/benchcmd"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/topcmd"
 )
 
 // globals are the flags that every command has, and one that several have.
@@ -43,8 +45,8 @@ func newRoot(c *cli.Console) *cobra.Command {
 	root.AddCommand(
 		newServe(g), newRegistry(g), newCheck(g), newBackup(g), newRestore(g), newStore(g), newDemo(g), newRun(g), newCred(g), newNode(g), newShim(),
 		newTicket(g), newCreate(g), newJoin(g), newGet(g), newLeave(g), newVerify(g), newCompare(g),
-		newEvict(g), newRevoke(g), newReopen(g), newDelete(g), newVersion(g),
-		benchcmd.New(g.Globals), benchcmd.NewServer(g.Globals),
+		newEvict(g), newRevoke(g), newReopen(g), newDelete(g), newManual(), newVersion(g),
+		admincmd.New(g.Globals), topcmd.New(g.Globals), benchcmd.New(g.Globals), benchcmd.NewServer(g.Globals),
 	)
 	root.InitDefaultCompletionCmd()
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

@@ -14,8 +14,10 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/datadir"
+	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/atomicfile"
 	"github.com/xlattice/xlreg/internal/host"
+	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/view"
 	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/launch"
@@ -35,7 +37,11 @@ func newServe(g *globals) *cobra.Command {
 		Example: "  xlreg serve --data /var/lib/xlreg --public registry.example.org:56789\n" +
 			"  xlreg serve --dev",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := f.config(cmd.Flags(), g.Console)
+			settings, err := newSettings(f.configFile, cmd.Flags(), g.FromEnv, cli.VariablesOf(cmd), g.Console)
+			if err != nil {
+				return err
+			}
+			cfg, err := settings.read()
 			if err != nil {
 				return cli.UsageError(err)
 			}
@@ -48,8 +54,11 @@ func newServe(g *globals) *cobra.Command {
 
 // serve runs a registry until ctx ends.
 func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
-	ctx, done := heedHangup(ctx, cfg)
+	ctx, hangups, done := heedHangup(ctx, cfg)
 	defer done()
+	if err := cfg.admit(); err != nil {
+		return err
+	}
 	if cfg.data == "" {
 		dir, err := os.MkdirTemp("", "xlreg-")
 		if err != nil {
@@ -58,6 +67,11 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 		defer func() { _ = os.RemoveAll(dir) }() // what cannot be removed does no harm
 		cfg.data = filepath.Join(dir, "data")
 	}
+	manager, err := findManager(cfg)
+	if err != nil {
+		return err
+	}
+	defer manager.close()
 	node, err := openRegistryNode(ctx, cfg, g.Console)
 	if errors.Is(err, context.Canceled) {
 		return nil // stopped before it was open: a stop like any other
@@ -73,38 +87,45 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	defer func() { err = joinNew(err, st.Close()) }()
 	cfg.fitOpenFiles(cli.OpenFileLimit())
 	cfg.fitMemory(cli.MemoryLimit())
-	h, err := host.Open(host.Config{
-		Node: node, Store: st, StoreKind: cfg.storeKind(), Level: cfg.level, Listen: cfg.listen, Public: cfg.public, IDLen: cfg.idLen,
-		Protocols: cfg.protocols, MaxWait: cfg.maxWait, Limits: cfg.limits, Logger: cfg.log,
-		MinLease: cfg.leases.least, MaxLease: cfg.leases.most, Forget: cfg.leases.forget.forget(), ProxyFrom: cfg.proxyFrom,
-		OwnProcess: !cfg.dev, Version: buildVersion().Version,
-	})
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("%w; stop the program that has the port, or choose another with --listen", err)
+	seen, err := newObserver(cfg)
+	if err != nil {
+		return fmt.Errorf("--audit-log: %w", err)
 	}
+	defer func() { err = errors.Join(err, seen.close()) }()
+	h, err := openHost(cfg, node, st, seen, manager)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, h.Close()) }()
 	noteStore(cfg, node)
-	health, err := listenHealth(cfg)
+	others, err := openOthers(ctx, cfg, h, st, seen, manager.passed)
+	defer others.close()
 	if err != nil {
 		return err
 	}
-	if health != nil {
-		defer health.Close() // for when it is not served; else it is closed by then
-	}
-	side, err := openAdmin(ctx, cfg, h, st)
-	if err != nil {
+	if err := g.announce(h.Cred(), h.Bound(), others.admin, cfg); err != nil {
 		return err
 	}
-	defer side.close()
-	if err := g.announce(h.Cred(), h.Bound(), side, cfg); err != nil {
-		return err
-	}
-	err = serveAll(ctx, cfg, h, st, sockets{side, health})
+	reload := newReloader(cfg, h, manager, hangups,
+		reloadable{"admin side", others.admin.reload}, reloadable{"audit log", seen.reload})
+	err = serveAll(ctx, cfg, h, st, others, manager, reload)
 	cfg.log.Info("registry is closed", "name", h.Cred().Name, "data", cfg.data)
 	return err
+}
+
+// openHost makes the registry and opens its ports.
+func openHost(cfg *serveConfig, node *identity.Node, st store.Store, seen *observer, m *manager) (*host.Host, error) {
+	h, err := host.Open(host.Config{
+		Node: node, Store: st, StoreKind: cfg.storeKind(), Listen: cfg.listen, Public: cfg.public, IDLen: cfg.idLen,
+		Protocols: cfg.protocols, MaxWait: cfg.maxWait, Limits: cfg.limits, Logger: cfg.log, Level: cfg.level, Admit: cfg.admitted.admits,
+		MinLease: cfg.leases.least, MaxLease: cfg.leases.most, Forget: cfg.leases.forget.forget(), ProxyFrom: cfg.proxyFrom,
+		OwnProcess: !cfg.dev, Listeners: m.listeners, Version: buildVersion().Version,
+		Observe: seen.Observe, ObserveStore: seen.metrics.ObserveStore,
+	})
+	if errors.Is(err, syscall.EADDRINUSE) {
+		err = fmt.Errorf("%w; stop the program that has the port, or choose another with --listen", err)
+	}
+	return h, err
 }
 
 // announce writes regCred.dat and says where the registry is: where clients are

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -13,6 +15,8 @@ import (
 
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/datadir"
 	"github.com/xlattice/xlreg/internal/admin"
+	"github.com/xlattice/xlreg/internal/admin/api"
+	"github.com/xlattice/xlreg/internal/admin/page"
 	"github.com/xlattice/xlreg/internal/host"
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/bolt"
@@ -71,24 +75,16 @@ type adminSide struct {
 }
 
 // openAdmin opens the admin side. Nobody is answered before serve.
-func openAdmin(ctx context.Context, cfg *serveConfig, h *host.Host, st store.Store) (_ *adminSide, err error) {
+func openAdmin(ctx context.Context, cfg *serveConfig, h *host.Host, st store.Store, seen *observer, passed passedSockets) (*adminSide, error) {
 	side := &adminSide{tokens: filepath.Join(cfg.data, admin.FirstTokenFile)}
-	tokens, err := admin.OpenTokens(filepath.Join(cfg.data, admin.TokensFile), cfg.log)
-	if err == nil && cfg.admin.http != "" {
-		err = tokens.WriteFirst()
-	}
-	if err != nil && cfg.admin.http != "" {
+	var cert *admin.Certificate
+	var err error
+	if side.port, cert, err = listenHTTP(ctx, cfg, passed); err != nil {
 		return nil, fmt.Errorf("--http: %w", err)
 	}
-	if err != nil {
-		cfg.log.Warn("the admin tokens cannot be read: there are none until that is mended", "err", err)
-	}
-	side.server, err = admin.New(adminConfig(cfg, h, st, tokens))
-	if err != nil {
+	if err := side.build(ctx, cfg, steward{h, cert}, st, seen); err != nil {
+		side.close()
 		return nil, err
-	}
-	if side.port, err = listenHTTP(ctx, cfg); err != nil {
-		return nil, fmt.Errorf("--http: %w", err)
 	}
 	side.socket, err = admin.Listen(filepath.Join(cfg.data, datadir.SocketFile))
 	if err != nil {
@@ -97,44 +93,88 @@ func openAdmin(ctx context.Context, cfg *serveConfig, h *host.Host, st store.Sto
 	return side, nil
 }
 
-func adminConfig(cfg *serveConfig, h *host.Host, st store.Store, tokens *admin.Tokens) admin.Config {
-	c := admin.Config{Steward: steward{h}, Logger: cfg.log, Tokens: tokens, Admins: cfg.admin.admins, Hosts: cfg.admin.hosts}
+// build makes the server. Without a TCP port nobody needs a token.
+func (a *adminSide) build(ctx context.Context, cfg *serveConfig, registry steward, st store.Store, seen *observer) error {
+	tokens, err := admin.OpenTokens(filepath.Join(cfg.data, admin.TokensFile), cfg.log)
+	if err == nil && a.port != nil {
+		err = tokens.WriteFirst()
+	}
+	if err != nil && a.port != nil {
+		return fmt.Errorf("--http: %w", err)
+	}
+	if err != nil {
+		cfg.log.Warn("the admin tokens cannot be read: there are none until that is mended", "err", err)
+	}
+	if a.server, err = admin.New(adminConfig(ctx, cfg, registry, st, tokens, seen)); err != nil {
+		return err
+	}
+	return seen.attach(registry, st)
+}
+
+// mayStill reports whether a visitor may go on: one without a token always, one with a
+// token until it is revoked.
+func mayStill(tokens *admin.Tokens, v admin.Visitor) bool {
+	if !v.ByToken {
+		return true
+	}
+	return slices.ContainsFunc(tokens.List(), func(t api.Token) bool { return t.Name == v.Name })
+}
+
+func adminConfig(ctx context.Context, cfg *serveConfig, registry steward, st store.Store, tokens *admin.Tokens, seen *observer) admin.Config {
+	c := admin.Config{
+		Logger: cfg.log, Tokens: tokens, Admins: cfg.admin.admins, Hosts: cfg.admin.hosts,
+		Steward: registry, Metrics: seen.metrics.Handler(cfg.log), Record: seen.record,
+	}
+	c.Page = page.New(page.Config{
+		Source: registry, Logger: cfg.log, Done: ctx.Done(),
+		MayRead:   func(r *http.Request) bool { return mayStill(tokens, admin.VisitorOf(r.Context())) },
+		MayChange: func(r *http.Request) bool { return admin.VisitorOf(r.Context()).Changes },
+	})
 	if disk, ok := st.(*bolt.Store); ok {
 		c.Keeper = disk
 	}
 	return c
 }
 
-// listenHTTP opens the TCP port, with the certificate that was given. Without one there
-// is no TLS on loopback, and elsewhere the certificate is the registry's own.
-func listenHTTP(ctx context.Context, cfg *serveConfig) (*admin.Listener, error) {
-	f := &cfg.admin
-	if f.http == "" {
-		return nil, nil
+// listenHTTP opens the TCP port, or takes the one that the service manager has passed.
+func listenHTTP(ctx context.Context, cfg *serveConfig, passed passedSockets) (*admin.Listener, *admin.Certificate, error) {
+	plain, err := passed.take(socketHTTP, "http", cfg.admin.http)
+	if err == nil && plain == nil && cfg.admin.http != "" {
+		plain, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.admin.http)
 	}
-	var cert *admin.Certificate
-	var err error
-	if f.cert != "" {
-		if cert, err = admin.LoadCertificate(f.cert, f.key, cfg.log); err != nil {
-			return nil, err
-		}
+	if err != nil || plain == nil {
+		return nil, nil, err
 	}
-	l, err := admin.ListenTCP(ctx, f.http, cert)
-	if errors.Is(err, admin.ErrPlain) {
-		if cert, err = admin.OwnCertificate(cfg.data, f.hosts, cfg.log); err != nil {
-			return nil, err
-		}
-		l, err = admin.ListenTCP(ctx, f.http, cert)
-	}
+	l, cert, err := secure(cfg, plain)
 	if err != nil {
-		return nil, err
+		return nil, nil, errors.Join(err, plain.Close())
 	}
 	pin := ""
 	if cert != nil {
 		pin = cert.Pin()
 	}
 	cfg.log.Info("admin side is open", "url", l.URL(), "pin", pin, "token_file", filepath.Join(cfg.data, admin.FirstTokenFile))
-	return l, nil
+	return l, cert, nil
+}
+
+// secure gives a port the certificate that was given. Without one there is no TLS on
+// loopback, and elsewhere the certificate is the registry's own.
+func secure(cfg *serveConfig, plain net.Listener) (l *admin.Listener, cert *admin.Certificate, err error) {
+	f := &cfg.admin
+	if f.cert != "" {
+		if cert, err = admin.LoadCertificate(f.cert, f.key, cfg.log); err != nil {
+			return nil, nil, err
+		}
+	}
+	l, err = admin.NewListener(plain, cert)
+	if !errors.Is(err, admin.ErrPlain) {
+		return l, cert, err
+	}
+	if cert, err = admin.OwnCertificate(cfg.data, f.hosts, cfg.log); err != nil {
+		return nil, nil, err
+	}
+	l, err = admin.NewListener(plain, cert)
+	return l, cert, err
 }
 
 // serve answers until ctx ends.
@@ -169,6 +209,9 @@ func (cfg *serveConfig) storeKind() string {
 	}
 	return "bolt"
 }
+
+// reload reads anew what may be, for the reloader.
+func (a *adminSide) reload(context.Context) (changed []string, err error) { return a.server.Reload() }
 
 // printAdmin says where the page is.
 func (g *globals) printAdmin(side *adminSide) error {

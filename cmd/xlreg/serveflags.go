@@ -40,7 +40,10 @@ type serveFlags struct {
 	limits    guard.Limits
 	leases    leaseFlags
 	proxyFrom []string
+	observe   observeFlags
 	admin     adminFlags
+
+	configFile, admitFile string
 }
 
 // leaseFlags are for how long what is kept is kept.
@@ -78,33 +81,46 @@ func (n orNever) forget() time.Duration {
 
 // serveConfig is what serve runs on: the flags, checked.
 type serveConfig struct {
-	data      string // empty: a temporary directory
-	listen    []string
-	public    []xlreg.Endpoint
-	name      xlreg.Name
-	nameGiven bool
-	importDir string // empty: none
-	ephemeral bool
-	dev       bool
-	newData   bool
-	store     string // URL of a store that others share; empty: a file in data
-	stores    stores.Options
-	health    string // address to answer on whether clients are served; empty: none
-	idLen     int
-	keyBits   int
-	protocols []xlreg.Protocol
-	maxWait   time.Duration
-	limits    guard.Limits
-	leases    leaseFlags
-	proxyFrom []netip.Prefix
-	admin     adminFlags
-	log       *slog.Logger
-	level     *slog.LevelVar // of log
+	data        string // empty: a temporary directory
+	listen      []string
+	listenGiven bool
+	public      []xlreg.Endpoint
+	name        xlreg.Name
+	nameGiven   bool
+	importDir   string // empty: none
+	ephemeral   bool
+	dev         bool
+	newData     bool
+	store       string // URL of a store that others share; empty: a file in data
+	stores      stores.Options
+	health      string // address to answer on whether clients are served; empty: none
+	idLen       int
+	keyBits     int
+	protocols   []xlreg.Protocol
+	maxWait     time.Duration
+	limits      guard.Limits
+	leases      leaseFlags
+	proxyFrom   []netip.Prefix
+	observe     observeFlags
+	admin       adminFlags
+	log         *slog.Logger
+	level       *slog.LevelVar // of log
+	admitFile   string         // empty: all may register
+	admitted    *admitted
+	settings    *settings      // where the flags came from
+	flags       *pflag.FlagSet // all of them, as they are set
 }
 
 func (f *serveFlags) register(cmd *cobra.Command) {
-	flags := cmd.Flags()
-	flags.SortFlags = false
+	cmd.Flags().SortFlags = false
+	f.define(cmd.Flags())
+	cli.Complete(cmd, "log-level", "debug", "info", "warn", "error")
+	cli.Complete(cmd, "id-bits", "256", "160")
+	cli.Complete(cmd, "key-bits", "2048", "3072", "4096")
+	cli.Complete(cmd, "carriers", "2.0", "2.0,1.9,1.8")
+}
+
+func (f *serveFlags) define(flags *pflag.FlagSet) {
 	flags.StringVar(&f.data, "data", "", "`DIR` for keys, data and regCred.dat; made if it does not exist")
 	flags.StringSliceVar(&f.listen, "listen", []string{":" + strconv.Itoa(xlreg.DefaultPort)}, "`ADDR` to listen on, repeatable; port 0 takes a free one")
 	flags.StringSliceVar(&f.public, "public", nil, "`HOST:PORT` where clients find the registry, repeatable (default the addresses it listens on)")
@@ -123,12 +139,11 @@ func (f *serveFlags) register(cmd *cobra.Command) {
 	flags.DurationVar(&f.maxWait, "max-wait", xlreg.DefaultMaxWait, "`TIME` that one request may wait for a cluster to fill")
 	flags.StringSliceVar(&f.proxyFrom, "proxy-from", nil, "`CIDR` of load balancers, repeatable: they must use version 2 of the PROXY protocol, and nobody else is believed")
 	f.admin.register(flags)
+	f.observe.register(flags)
+	flags.StringVar(&f.admitFile, "admit-file", "", "`FILE` with the keys of the nodes that may register, a fingerprint or public key on each line (default all may)")
+	flags.StringVar(&f.configFile, "config", "", "`FILE` that sets flags, as XLREG_NAME=value on each line; the command line and the environment come first")
 	f.registerLimits(flags)
 	f.registerLeases(flags)
-	cli.Complete(cmd, "log-level", "debug", "info", "warn", "error")
-	cli.Complete(cmd, "id-bits", "256", "160")
-	cli.Complete(cmd, "key-bits", "2048", "3072", "4096")
-	cli.Complete(cmd, "carriers", "2.0", "2.0,1.9,1.8")
 }
 
 func (f *serveFlags) registerLimits(flags *pflag.FlagSet) {
@@ -167,9 +182,9 @@ func (f *serveFlags) registerLeases(flags *pflag.FlagSet) {
 // config checks the flags and returns what to run on.
 func (f *serveFlags) config(flags *pflag.FlagSet, c *cli.Console) (*serveConfig, error) {
 	cfg := &serveConfig{
-		listen: f.listen, nameGiven: flags.Changed("name"), importDir: f.importDir, ephemeral: f.ephemeral || f.dev, dev: f.dev, newData: f.newData,
+		listen: f.listen, listenGiven: flags.Changed("listen"), nameGiven: flags.Changed("name"), importDir: f.importDir, ephemeral: f.ephemeral || f.dev, dev: f.dev, newData: f.newData,
 		store: f.store, stores: f.stores, health: f.health,
-		idLen: f.idBits / 8, keyBits: f.keyBits, maxWait: f.maxWait, limits: f.limits, leases: f.leases,
+		admitFile: f.admitFile, idLen: f.idBits / 8, keyBits: f.keyBits, maxWait: f.maxWait, limits: f.limits, leases: f.leases,
 	}
 	if f.dev && !flags.Changed("listen") {
 		cfg.listen = []string{"127.0.0.1:0"}
@@ -186,6 +201,7 @@ func (f *serveFlags) config(flags *pflag.FlagSet, c *cli.Console) (*serveConfig,
 	if err := f.admin.check(); err != nil {
 		return nil, err
 	}
+	cfg.observe = f.observe
 	cfg.admin = f.admin.with(f.dev && !flags.Changed("http"))
 	if len(cfg.listen) == 0 {
 		return nil, errors.New("--listen: want at least one address")

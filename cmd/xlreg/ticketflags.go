@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
+	"github.com/xlattice/xlreg/internal/private"
 	"github.com/xlattice/xlreg/ticket"
 )
 
@@ -113,7 +114,7 @@ func (g *globals) readTicketFile(path string) (*ticket.Ticket, error) {
 	if err != nil {
 		return nil, err
 	}
-	if perm := info.Mode().Perm(); isSecret(t) && info.Mode().IsRegular() && perm&0o077 != 0 {
+	if perm := private.Perm(info); isSecret(t) && info.Mode().IsRegular() && perm&0o077 != 0 {
 		g.warn("others may read the ticket in %s, which is a secret: run chmod 600 %s", path, path)
 	}
 	return t, nil

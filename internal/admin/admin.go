@@ -13,8 +13,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/xlattice/xlreg/internal/guard"
@@ -40,7 +38,18 @@ type Config struct {
 	Page    http.Handler // for people, below /; nil: none
 	Metrics http.Handler // nil: none
 
+	// Record is told what has been done that concerns no cluster and no node, and is
+	// known by a word; nil: nobody is.
+	Record func(by Visitor, what, detail string)
+
 	Bounds Bounds
+}
+
+// record tells what whoever asks has done.
+func (s *Server) record(ctx context.Context, what, detail string) {
+	if s.cfg.Record != nil {
+		s.cfg.Record(VisitorOf(ctx), what, detail)
+	}
 }
 
 // Server answers those who run a registry.
@@ -49,13 +58,11 @@ type Server struct {
 	api      http.Handler // what is offered everywhere
 	local    http.Handler // the same, and what is for the socket alone
 	openAPI  []byte
-	turns    *guard.Turns // of handshakes
-	failures *guard.Quota // of those who show tokens that are no good
-	requests *room        // those that are answered at once
-	streams  *room        // those that last
-	busy     sync.Mutex   // held by the one backup that may be under way
-
-	shown atomic.Pointer[Certificate] // over TCP; nil: none
+	turns    *guard.Turns  // of handshakes
+	failures *guard.Quota  // of those who show tokens that are no good
+	requests *room         // those that are answered at once
+	streams  *room         // those that last
+	copying  chan struct{} // has room for the one backup that may be under way
 }
 
 // What a request may take. A stream may take long, but not stand still.
@@ -80,7 +87,7 @@ func New(cfg Config) (*Server, error) {
 	cfg.Admins, cfg.Hosts = admins, normalHosts(cfg.Hosts)
 	b := &cfg.Bounds
 	s := &Server{
-		cfg: cfg, turns: guard.NewTurns(b.Handshakes),
+		cfg: cfg, copying: make(chan struct{}, 1), turns: guard.NewTurns(b.Handshakes),
 		failures: guard.NewQuota(guard.Rate{Source: b.Failures, Loopback: b.Failures}),
 		requests: newRoom(b.Requests, b.Reserve), streams: newRoom(b.Streams, b.Reserve),
 	}
@@ -115,7 +122,6 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	server := newHTTP(s.onNetwork(), s.cfg.Logger)
 	server.ConnState, server.ConnContext = bound.connState, bound.connContext
 	if tcp.cert != nil {
-		s.shown.Store(tcp.cert)
 		server.TLSConfig = s.tlsConfig(tcp.cert)
 	}
 	return serve(ctx, server, bound)

@@ -29,19 +29,34 @@ func (s *Server) backupOperation(a huma.API) {
 		Description: "the data file",
 		Content:     map[string]*huma.MediaType{"application/octet-stream": {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}},
 	}}
-	huma.Register(a, o, func(context.Context, *nothing) (*huma.StreamResponse, error) {
+	huma.Register(a, o, func(ctx context.Context, _ *nothing) (*huma.StreamResponse, error) {
 		if s.cfg.Keeper == nil {
 			return nil, s.explain(op.id, fmt.Errorf("%w: its data are not in a file, but in memory or in a store that is backed up by its own means", api.ErrUnsupported))
 		}
-		if !s.busy.TryLock() {
+		if !s.beginCopy(ctx) {
 			return nil, s.explain(op.id, fmt.Errorf("%w: another backup is under way: try again when it is done", api.ErrUnavailable))
 		}
 		return &huma.StreamResponse{Body: func(ctx huma.Context) {
-			defer s.busy.Unlock()
+			defer func() { <-s.copying }()
 			r, w := humago.Unwrap(ctx)
 			s.backup(w, r)
 		}}, nil
 	})
+}
+
+// copyPatience is how long a backup waits for the one before: whoever has received all of
+// that may be here before its end is noticed.
+const copyPatience = time.Second
+
+func (s *Server) beginCopy(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, copyPatience)
+	defer cancel()
+	select {
+	case s.copying <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // backup sends one state of the data. The length stands before it, and a copy that
@@ -63,6 +78,7 @@ func (s *Server) backup(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, fmt.Errorf("backup: %w", err))
 		return
 	}
+	s.record(r.Context(), "backup", "")
 	s.cfg.Logger.Info("backup made", "bytes", size, "ms", time.Since(began).Milliseconds())
 }
 

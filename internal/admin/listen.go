@@ -54,8 +54,18 @@ func ListenTCP(ctx context.Context, addr string, cert *Certificate) (*Listener, 
 	if err != nil {
 		return nil, err
 	}
+	on, err := NewListener(l, cert)
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return on, nil
+}
+
+// NewListener returns a Listener on a TCP port that is open already, under the rules of
+// ListenTCP. The port stays the caller's if that fails.
+func NewListener(l net.Listener, cert *Certificate) (*Listener, error) {
 	if cert == nil && !addrOf(l.Addr()).IsLoopback() {
-		return nil, errors.Join(fmt.Errorf("listen on %s: %w", addr, ErrPlain), l.Close())
+		return nil, fmt.Errorf("listen on %v: %w", l.Addr(), ErrPlain)
 	}
 	return &Listener{l, cert}, nil
 }

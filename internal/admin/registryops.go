@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"net/http"
+	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -42,13 +43,21 @@ func (s *Server) registryOperations(a huma.API) {
 		id: "set-drain", method: http.MethodPut, path: "/api/v1/drain", tag: "registry", right: change,
 		summary: "Let the server take no more connections, or take them again",
 	}, func(ctx context.Context, in *replied[switched]) (*replied[switched], error) {
-		return in, s.changer(ctx).Drain(ctx, in.Body.On)
+		err := s.changer(ctx).Drain(ctx, in.Body.On)
+		if err == nil {
+			s.record(ctx, "drain", strconv.FormatBool(in.Body.On))
+		}
+		return in, err
 	})
 	add(s, a, operation{
 		id: "set-log-level", method: http.MethodPut, path: "/api/v1/log-level", tag: "registry", right: change,
 		summary: "Log more, or less",
 	}, func(ctx context.Context, in *replied[levelled]) (*replied[levelled], error) {
-		return in, s.changer(ctx).SetLogLevel(ctx, in.Body.Level)
+		err := s.changer(ctx).SetLogLevel(ctx, in.Body.Level)
+		if err == nil {
+			s.record(ctx, "log_level", in.Body.Level)
+		}
+		return in, err
 	})
 }
 
@@ -62,10 +71,6 @@ func (s *Server) registry() api.Registry {
 	about.ByState = byState
 	about.Endpoints, about.Protocols = listed(about.Endpoints), listed(about.Protocols)
 	about.Formations = listed(about.Formations)
-	if cert := s.shown.Load(); cert != nil {
-		until := cert.Until().UTC()
-		about.CertificateUntil = &until
-	}
 	return about
 }
 

@@ -68,6 +68,7 @@ func (s *Server) createToken(ctx context.Context, in *tokenWanted) (*replied[tok
 	}
 	v := VisitorOf(ctx)
 	s.cfg.Logger.Info("admin token made", "token", made.Name, "read_only", made.ReadOnly, "by", v.Name, "from", v.From)
+	s.record(ctx, "token_created", made.Name)
 	return &replied[tokenMade]{tokenMade{made, secret}}, nil
 }
 
@@ -81,5 +82,6 @@ func (s *Server) revokeToken(ctx context.Context, in *tokenNamed) (*nothing, err
 	}
 	v := VisitorOf(ctx)
 	s.cfg.Logger.Info("admin token revoked", "token", in.Name, "by", v.Name, "from", v.From)
+	s.record(ctx, "token_revoked", in.Name)
 	return nil, nil
 }

@@ -14,11 +14,14 @@ const picture = "../../docs/house.svg"
 
 // undrawn are the rooms of a registry that its picture leaves out.
 var undrawn = map[string]string{
-	"internal/host":        "it puts the others together, as the heading says",
-	"internal/atomicfile":  "small help with files",
-	"internal/filelock":    "small help with files",
-	"internal/private":     "small help with files",
-	"internal/store/group": "its place is in the words of store",
+	"internal/host":          "it puts the others together, as the heading says",
+	"internal/atomicfile":    "small help with files",
+	"internal/filelock":      "small help with files",
+	"internal/private":       "small help with files",
+	"internal/admin/api":     "the words of the admin side",
+	"internal/overview":      "beside the path: it looks at what the rules have done",
+	"internal/store/metered": "a store like any other",
+	"internal/store/group":   "its place is in the words of store",
 }
 
 // The picture of the house has the rooms that a registry is made of, and none that

@@ -80,6 +80,7 @@ var rows = map[string]row{
 		why:   "a driver knows the contract, not the rules and not another driver",
 	},
 	"internal/store/etcd/etcdtest": {
+		may: []string{"internal/freeport"},
 		why: "runs etcd as its operators do; knows nothing of what is kept in it",
 	},
 	"internal/store/postgres": {
@@ -88,6 +89,7 @@ var rows = map[string]row{
 		why:   "a driver knows the contract, not the rules and not another driver",
 	},
 	"internal/store/postgres/postgrestest": {
+		may: []string{"internal/freeport"},
 		why: "runs PostgreSQL as its operators do; knows nothing of what is kept in it",
 	},
 	"internal/store/memory": {
@@ -170,6 +172,12 @@ var rows = map[string]row{
 		never: []string{"net"},
 		why:   "small help with files",
 	},
+	"internal/freeport": {
+		why: "small help for tests",
+	},
+	"internal/notify": {
+		why: "what systemd passes and wants to hear; who is alive it is told",
+	},
 	"internal/private": {
 		never: []string{"net"},
 		why:   "small help with files",
@@ -197,6 +205,17 @@ var rows = map[string]row{
 		tests: []string{"internal/admin/admintest", "internal/child"},
 		why:   "HTTP over whatever is shown and steered",
 	},
+	"internal/admin/page": {
+		may:   []string{"internal/admin/api"},
+		tests: []string{"internal/admin", "internal/admin/admintest"},
+		never: []string{"os"},
+		why:   "shows what it is handed; who may see it, and every change, are the admin side's affair",
+	},
+	"internal/admin/adminclient": {
+		may:   []string{".", "internal/admin/api", "keys"},
+		tests: []string{"internal/admin", "internal/admin/admintest"},
+		why:   "the other end of the admin side, and its mirror: neither imports the other",
+	},
 	"internal/admin/admintest": {
 		may: []string{"internal/admin", "internal/admin/api"},
 		why: "a registry that does what a test says, for tests of the admin side, the page and the command line",
@@ -210,12 +229,12 @@ var rows = map[string]row{
 		why: "reads code, runs none",
 	},
 	"clients/interop": {
-		tests: []string{".", "client", "identity", "internal/child", "internal/store/etcd/etcdtest", "internal/store/postgres/postgrestest", "regcred", "ticket", "xlregtest"},
+		tests: []string{".", "client", "identity", "internal/child", "internal/freeport", "internal/store/etcd/etcdtest", "internal/store/postgres/postgrestest", "regcred", "ticket", "xlregtest"},
 		why:   "lets clients in all languages meet, in tests alone",
 	},
 	"internal/bench": {
-		may:   []string{".", "client", "identity", "internal/child", "internal/guard", "internal/host", "internal/session", "internal/store", "internal/store/bolt", "internal/store/etcd", "internal/store/memory", "internal/store/mirror", "internal/store/postgres", "internal/wire", "keys", "regcred"},
-		tests: []string{"internal/records", "internal/store/etcd/etcdtest", "internal/store/postgres/postgrestest"},
+		may:   []string{".", "client", "identity", "internal/admin/api", "internal/audit", "internal/child", "internal/guard", "internal/host", "internal/metrics", "internal/records", "internal/registry", "internal/session", "internal/store", "internal/store/bolt", "internal/store/etcd", "internal/store/memory", "internal/store/mirror", "internal/store/postgres", "internal/wire", "keys", "regcred"},
+		tests: []string{"internal/store/etcd/etcdtest", "internal/store/postgres/postgrestest"},
 		why:   "measures the whole: client, server and stores",
 	},
 	"internal/child": {
@@ -229,6 +248,10 @@ var rows = map[string]row{
 	"internal/linear": {
 		tests: []string{"*"},
 		why:   "holds the whole against a model of the rules, in tests alone",
+	},
+	"deploy/deploytest": {
+		tests: []string{".", "internal/guard"},
+		why:   "installs and runs what is built, as its users do",
 	},
 	"internal/partition": {
 		tests: []string{".", "client", "identity", "internal/host", "internal/store", "internal/store/memory", "keys", "regcred"},
@@ -293,9 +316,26 @@ var rows = map[string]row{
 		may: []string{".", "cmd/xlreg/internal/cli", "identity", "internal/bench", "keys", "regcred"},
 		why: "one subcommand, with what it measures elsewhere",
 	},
+	"cmd/xlreg/internal/admincmd": {
+		may:   []string{"cmd/xlreg/internal/cli", "cmd/xlreg/internal/datadir", "internal/admin/adminclient", "internal/admin/api", "internal/atomicfile", "internal/view", "launch"},
+		tests: []string{"internal/admin", "internal/admin/admintest"},
+		why:   "what admins ask and say, on the command line; what that means is the admin side's affair",
+	},
+	"cmd/xlreg/internal/topcmd": {
+		may:   []string{"cmd/xlreg/internal/admincmd", "cmd/xlreg/internal/cli", "internal/admin/adminclient", "internal/admin/api", "internal/view"},
+		tests: []string{"internal/admin", "internal/admin/admintest"},
+		why:   "the page for terminals: it looks, and changes nothing",
+	},
+	"cmd/xlreg/internal/manual": {
+		may: []string{"cmd/xlreg/internal/cli"},
+		why: "writes down what commands say of themselves, whichever they are",
+	},
 	"cmd/xlreg/internal/datadir": {
-		may: []string{".", "identity", "internal/admin", "internal/atomicfile", "internal/filelock", "internal/private", "internal/records", "internal/store", "internal/store/bolt", "keys", "regcred"},
+		may: []string{".", "identity", "internal/admin/adminclient", "internal/atomicfile", "internal/filelock", "internal/private", "internal/records", "internal/store", "internal/store/bolt", "keys", "regcred"},
 		why: "what is in a registry's directory, for the subcommands that deal with it whole",
+	},
+	"cmd/xlreg/internal/refdoc": {
+		why: "a function of the commands; which of them there are it does not know",
 	},
 	"cmd/xlreg/internal/stores": {
 		may: []string{"internal/store/etcd", "internal/store/mirror", "internal/store/postgres"},
@@ -346,7 +386,7 @@ var confined = []confinement{
 	{"crypto/rsa", []string{"internal/original", "internal/vectorgen", "keys"}, "the kinds of key are known in one place, so that there can be more of them"},
 	{"github.com/danielgtaylor/huma", []string{"internal/admin"}, "the API is printed from its operations, and nobody else needs to know how"},
 	{"github.com/jackc", []string{"internal/store/postgres", "internal/store/postgres/postgrestest"}, "a driver's library stays in the driver"},
-	{"github.com/spf13", []string{"cmd/xlreg", "cmd/xlreg/internal/benchcmd", "cmd/xlreg/internal/cli", "cmd/xlreg/internal/stores"}, "libraries have no command line"},
+	{"github.com/spf13", []string{"cmd/xlreg", "cmd/xlreg/internal/admincmd", "cmd/xlreg/internal/benchcmd", "cmd/xlreg/internal/cli", "cmd/xlreg/internal/manual", "cmd/xlreg/internal/refdoc", "cmd/xlreg/internal/stores", "cmd/xlreg/internal/topcmd"}, "libraries have no command line"},
 	{"github.com/tidwall/btree", []string{"internal/overview", "internal/server", "internal/store", "internal/store/memory", "internal/store/mirror", "internal/store/mirror/mirrortest", "internal/store/storetest/optimistic"}, "an ordered map is a means of the store, and of lists that are read by page"},
 	{"github.com/prometheus", []string{"internal/metrics"}, "what is counted knows nothing of who collects it"},
 	{"go.etcd.io/bbolt", []string{"internal/store/bolt"}, "a driver's library stays in the driver"},
@@ -357,10 +397,10 @@ var confined = []confinement{
 	{"google.golang.org/grpc", []string{"internal/store/etcd"}, "a driver's library stays in the driver"},
 	{"google.golang.org/protobuf", []string{"internal/original", "internal/records", "internal/records/recordspb", "internal/vectorgen", "internal/wire", "internal/wire/xlregpb"}, "the protobuf is known in one place, so that it can change in one"},
 	{"log", nil, "logging goes through the *slog.Logger that was handed in"},
-	{"log/slog", []string{"client", "cmd/xlreg", "cmd/xlreg/internal/stores", "internal/admin", "internal/audit", "internal/host", "internal/metrics", "internal/overview", "internal/registry", "internal/server", "internal/store/bolt", "internal/store/etcd", "internal/store/mirror", "internal/store/postgres", "xlregtest"}, "the others return what they have to say"},
-	{"math/rand", []string{"bench/scale", "client", "internal/bench", "internal/store/etcd", "internal/store/mirror"}, "what can be guessed is for jitter and for measurements alone"},
+	{"log/slog", []string{"client", "cmd/xlreg", "cmd/xlreg/internal/stores", "internal/admin", "internal/admin/page", "internal/audit", "internal/bench", "internal/host", "internal/metrics", "internal/overview", "internal/registry", "internal/server", "internal/store/bolt", "internal/store/etcd", "internal/store/mirror", "internal/store/postgres", "xlregtest"}, "the others return what they have to say"},
+	{"math/rand", []string{"bench/scale", "client", "internal/bench", "internal/freeport", "internal/store/etcd", "internal/store/mirror"}, "what can be guessed is for jitter and for measurements alone"},
 	{"pgregory.net/rapid", []string{"internal/store/storetest"}, "it is for tests"},
-	{"testing", []string{"internal/store/etcd/etcdtest", "internal/store/mirror/databasetest", "internal/store/postgres/postgrestest", "internal/store/storetest", "internal/store/storetest/line", "xlregtest"}, "it is for tests"},
+	{"testing", []string{"internal/freeport", "internal/store/etcd/etcdtest", "internal/store/mirror/databasetest", "internal/store/postgres/postgrestest", "internal/store/storetest", "internal/store/storetest/line", "xlregtest"}, "it is for tests"},
 	{"unsafe", []string{"internal/records/recordspb", "internal/wire/xlregpb"}, "nothing here is worth it"},
 }
 

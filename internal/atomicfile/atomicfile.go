@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"syscall"
 )
 
 // Write makes data the content of the file path, with the given permissions. When
@@ -72,22 +71,6 @@ func fill(f *os.File, data []byte, perm os.FileMode) error {
 		err = f.Sync()
 	}
 	return errors.Join(err, f.Close())
-}
-
-// SyncDir puts the names in a directory on disk, such as that of a file that was moved
-// into it. Some file systems cannot do that, and say so; there it is done with the
-// rename.
-func SyncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	err = d.Sync()
-	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
-		return nil
-	}
-	return err
 }
 
 // MkdirAll makes the directory path and those above it, as os.MkdirAll does. When it

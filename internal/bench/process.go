@@ -134,6 +134,13 @@ func (p *Process) Decrypt(n int) error {
 	return err
 }
 
+// Follow lets n followers, in the process, follow so many changes a second from now on, in
+// the place of those before.
+func (p *Process) Follow(n, rate int) error {
+	_, err := p.ask(fmt.Sprintf("%s %d %d", askFollow, n, rate))
+	return err
+}
+
 func (p *Process) ask(question string) (int64, error) {
 	if _, err := fmt.Fprintln(p.in, question); err != nil {
 		return 0, err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -16,8 +17,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/audit"
 	"github.com/xlattice/xlreg/internal/guard"
 	"github.com/xlattice/xlreg/internal/host"
+	"github.com/xlattice/xlreg/internal/metrics"
+	"github.com/xlattice/xlreg/internal/registry"
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/bolt"
 	"github.com/xlattice/xlreg/internal/store/etcd"
@@ -35,11 +39,16 @@ const (
 	Bbolt  = "bbolt"
 )
 
+// Observed stands before the name of a store if all that the registry does is to be
+// counted and recorded, too, as 'xlreg serve --audit-log' does.
+const Observed = "observed-"
+
 // The files in the directory of a registry under measurement.
 const (
 	nodeDir  = "node"
 	credFile = "regCred.dat"
 	dataFile = "xlreg.db"
+	logFile  = "audit.log"
 )
 
 // What a server process is asked, a line each; the answer is a line with a number.
@@ -51,6 +60,8 @@ const (
 	askWaiting = "waiting"     // GetCluster requests so far
 	askParked  = "parked"      // clients that wait now
 	askDecrypt = "decrypt"     // of "decrypt N": N, once it has made so many RSA decryptions
+
+	askFollow = "follow" // of "follow N M": N follow M changes a second, from now on
 
 	askSessions  = "sessions"  // begun so far
 	askWrites    = "writes"    // transactions with changes so far; unknown of a store of its own
@@ -68,7 +79,8 @@ func Serve(args []string, in io.Reader, out io.Writer) (err error) {
 	if len(args) != 2 {
 		return errors.New("want a store and a directory")
 	}
-	st, err := openStore(args[0], args[1])
+	kind, observed := strings.CutPrefix(args[0], Observed)
+	st, err := openStore(kind, args[1])
 	if err != nil {
 		return err
 	}
@@ -77,16 +89,40 @@ func Serve(args []string, in io.Reader, out io.Writer) (err error) {
 		return errors.Join(err, st.Close())
 	}
 	defer node.Close()
-	running, err := host.Start(host.Config{Node: node, Store: st, Limits: generous(), OwnProcess: true})
+	cfg := host.Config{Node: node, Store: st, Limits: generous(), OwnProcess: true}
+	if observed {
+		done, err := observe(&cfg, args[1])
+		if err != nil {
+			return errors.Join(err, st.Close())
+		}
+		defer func() { err = errors.Join(err, done()) }()
+	}
+	running, err := host.Start(cfg)
 	if err != nil {
 		return err
 	}
+	r := &respondent{host: running.Host, key: node.Keys().Comms, store: st}
 	defer func() { err = errors.Join(err, running.Close()) }()
+	defer r.unfollow()
 	if err := regcred.Write(filepath.Join(args[1], credFile), running.Cred()); err != nil {
 		return err
 	}
-	r := &respondent{host: running.Host, key: node.Keys().Comms, store: st}
 	return r.answerAll(in, out)
+}
+
+// observe has a registry counted and recorded, until done is called.
+func observe(cfg *host.Config, dir string) (done func() error, err error) {
+	record, err := audit.Open(filepath.Join(dir, logFile), slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	counts := metrics.New("bench")
+	cfg.ObserveStore = counts.ObserveStore
+	cfg.Observe = func(e registry.Event) {
+		counts.Observe(e)
+		record.Observe(e)
+	}
+	return record.Close, nil
 }
 
 func openStore(kind, dir string) (store.Store, error) {
@@ -123,6 +159,8 @@ type respondent struct {
 	host  *host.Host
 	key   keys.Private
 	store store.Store
+
+	followers *followers // nil: there are none
 }
 
 func (r *respondent) answerAll(in io.Reader, out io.Writer) error {
@@ -171,8 +209,32 @@ func (r *respondent) answer(line string) (int64, error) {
 			return 0, err
 		}
 		return int64(n), decrypt(r.key, n)
+	case askFollow:
+		return 0, r.follow(count)
 	default:
 		return 0, fmt.Errorf("unknown question %q", line)
+	}
+}
+
+// follow puts as many followers in the place of those that there were.
+func (r *respondent) follow(counts string) error {
+	var n, rate int
+	if _, err := fmt.Sscan(counts, &n, &rate); err != nil {
+		return err
+	}
+	r.unfollow()
+	if n == 0 {
+		return nil
+	}
+	var err error
+	r.followers, err = follow(r.host, r.store, n, rate)
+	return err
+}
+
+func (r *respondent) unfollow() {
+	if r.followers != nil {
+		r.followers.close()
+		r.followers = nil
 	}
 }
 

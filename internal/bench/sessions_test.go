@@ -55,6 +55,38 @@ func sessionCPU(b *testing.B, all []*identity.Node) {
 	})
 }
 
+// BenchmarkObservedCPU measures what it costs the server to be counted for Prometheus and to
+// keep an audit log. Sessions are those of BenchmarkSessionCPU; two registries, of which one
+// is observed, have them in turns. The goal is 1.02.
+func BenchmarkObservedCPU(b *testing.B) {
+	const size, clusters = 16, 10
+	all := modernNodes(b, size)
+	set := nodes(b, 1)[0].Keys()
+	load := func(store string) func() float64 {
+		process := start(b, set, store)
+		l := &bench.Load{Registry: process.Registry, Process: process, Protocol: xlreg.Protocol20, Nodes: all}
+		round := 0
+		return func() float64 {
+			round++
+			return float64(must[bench.Sample](b)(l.Joins(b.Context(), name("joins", round), clusters)).Server) / float64(clusters*size)
+		}
+	}
+	plain, observed := load(bench.Memory), load(bench.Observed+bench.Memory)
+	plain() // whatever is done once only is done now
+	observed()
+	var without, with []float64
+	for i := range max(rounds, b.N) {
+		if i%2 == 0 { // whoever comes second may find a warmer processor
+			without, with = append(without, plain()), append(with, observed())
+		} else {
+			with, without = append(with, observed()), append(without, plain())
+		}
+	}
+	b.ReportMetric(bench.Median(without)/1e3, "µs-cpu/session")
+	b.ReportMetric(bench.Median(bench.Ratios(with, without)), "observed/plain")
+	b.ReportMetric(0, "ns/op") // is the clients' time as well
+}
+
 // compare holds n sessions, whose processor time the function returns, against n
 // decryptions.
 func compare(b *testing.B, process *bench.Process, n int, sessions func() time.Duration) {

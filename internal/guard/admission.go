@@ -12,16 +12,22 @@ const crowdMin = 64
 // Admission bounds how many connections are open, in all and from one source, and
 // how long a new one may take to say hello.
 type Admission struct {
-	limits *Limits
-
 	mu       sync.Mutex
-	open     tally // guarded by mu
-	greeting int   // guarded by mu; of those open, how many have not said hello
+	limits   Limits // guarded by mu
+	open     tally  // guarded by mu
+	greeting int    // guarded by mu; of those open, how many have not said hello
 }
 
-// NewAdmission returns an Admission without connections. The limits must not
-// change any more.
-func NewAdmission(l *Limits) *Admission { return &Admission{limits: l, open: newTally()} }
+// NewAdmission returns an Admission without connections.
+func NewAdmission(l *Limits) *Admission { return &Admission{limits: *l, open: newTally()} }
+
+// SetLimits has other limits count from now on. Connections that are open stay, even if
+// there are too many of them now.
+func (a *Admission) SetLimits(l *Limits) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.limits = *l
+}
 
 // Enter admits a connection and returns the time it has to say hello, or false if
 // a limit is reached. Greeted and Leave have to follow for one that was admitted.

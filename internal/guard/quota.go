@@ -3,6 +3,7 @@ package guard
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -28,21 +29,22 @@ type Rate struct {
 	Names Names
 }
 
-// name returns the name of the limit of one source.
-func (r *Rate) name(from Source) string {
+// of returns the name of the limit of one source.
+func (n *Names) of(from Source) string {
 	if from.loopback {
-		return r.Names.Loopback
+		return n.Loopback
 	}
-	return r.Names.Source
+	return n.Source
 }
 
 // Quota bounds how much of something a source may have in a minute: new records,
 // writes, or what it reads.
 type Quota struct {
-	rate  Rate
-	total *rate.Limiter // nil: no bound
+	names Names
+	total atomic.Pointer[rate.Limiter] // nil: no bound
 
 	mu       sync.Mutex
+	rate     Rate                     // guarded by mu
 	bySource map[Source]*rate.Limiter // guarded by mu
 	claims   int                      // guarded by mu; so far
 }
@@ -57,11 +59,37 @@ func (r *Rate) burst() int {
 
 // NewQuota returns a quota of which nothing has been claimed.
 func NewQuota(r Rate) *Quota {
-	q := &Quota{rate: r, bySource: make(map[Source]*rate.Limiter)}
+	q := &Quota{names: r.Names, rate: r, bySource: make(map[Source]*rate.Limiter)}
 	if r.Total > 0 {
-		q.total = perMinute(r.Total, r.Total)
+		q.total.Store(perMinute(r.Total, r.Total))
 	}
 	return q
+}
+
+// SetRate has another rate, of the same names, count from now on. What a source has left it keeps, up to what
+// it may have at once now.
+func (q *Quota) SetRate(r Rate, now time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.rate = r
+	for from, l := range q.bySource {
+		change(l, q.newLimiter(from), now)
+	}
+	total := q.total.Load()
+	switch {
+	case r.Total <= 0:
+		q.total.Store(nil)
+	case total == nil:
+		q.total.Store(perMinute(r.Total, r.Total))
+	default:
+		change(total, perMinute(r.Total, r.Total), now)
+	}
+}
+
+// change makes one limiter allow as much as another.
+func change(l, like *rate.Limiter, now time.Time) {
+	l.SetLimitAt(now, like.Limit())
+	l.SetBurstAt(now, like.Burst())
 }
 
 func perMinute(n, burst int) *rate.Limiter {
@@ -81,9 +109,9 @@ type Claim struct {
 // once is taken for that much, or nothing would ever be enough.
 func (q *Quota) Claim(from Source, now time.Time, n int) Claim {
 	c := Claim{now: now}
-	c.take(q.limiter(from, now), n, q.rate.name(from))
-	if q.total != nil && !from.loopback {
-		c.take(q.total, n, q.rate.Names.Total)
+	c.take(q.limiter(from, now), n, q.names.of(from))
+	if total := q.total.Load(); total != nil && !from.loopback {
+		c.take(total, n, q.names.Total)
 	}
 	if c.retry > 0 {
 		c.giveBack()
@@ -135,6 +163,7 @@ func (q *Quota) limiter(from Source, now time.Time) *rate.Limiter {
 	return l
 }
 
+// newLimiter needs mu held.
 func (q *Quota) newLimiter(from Source) *rate.Limiter {
 	if from.loopback {
 		return perMinute(q.rate.Loopback, q.rate.Loopback)

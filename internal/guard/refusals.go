@@ -8,16 +8,24 @@ const maxRefusals = 64
 // Refusals bounds how many of the connections that Admission does not admit are
 // told so. Telling them costs the handshake that the limit is there to save.
 type Refusals struct {
-	most, mostOfSource int
-
-	mu   sync.Mutex
-	told tally // guarded by mu
+	mu                 sync.Mutex
+	most, mostOfSource int   // guarded by mu
+	told               tally // guarded by mu
 }
 
 // NewRefusals returns Refusals of which l allows how many there are at once.
 func NewRefusals(l *Limits) *Refusals {
-	most := l.Refusals()
-	return &Refusals{most: most, mostOfSource: (most + 3) / 4, told: newTally()}
+	r := &Refusals{told: newTally()}
+	r.SetLimits(l)
+	return r
+}
+
+// SetLimits has other limits count from now on.
+func (r *Refusals) SetLimits(l *Limits) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.most = l.Refusals()
+	r.mostOfSource = (r.most + 3) / 4
 }
 
 // Enter reports whether one more connection may be told. If so, Leave has to follow.

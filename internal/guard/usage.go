@@ -56,11 +56,11 @@ func (a *Admission) Usage() (total int, loopback, others Use) {
 // sources but loopback together, if that has a bound, and by the loopback address and the
 // other source that use most. What may be had is used up when it is that of the Rate.
 func (q *Quota) Usage(now time.Time) (total int, loopback, others Use) {
-	if q.total != nil {
-		total = used(q.total.TokensAt(now), q.total.Burst(), q.rate.Total)
-	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if l := q.total.Load(); l != nil {
+		total = used(l.TokensAt(now), l.Burst(), q.rate.Total)
+	}
 	var most uses
 	left := mostSources
 	for from, l := range q.bySource {

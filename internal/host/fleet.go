@@ -104,25 +104,36 @@ func (h *Host) serveWhenever(ctx context.Context) error {
 		if !h.awaitConnected(ctx, true) || !first && !h.reopenUnlessDrained(ctx) {
 			return nil
 		}
-		if err := h.serveWhileConnected(ctx); err != nil || ctx.Err() != nil {
+		again, err := h.serveWhileConnected(ctx)
+		if err == nil && ctx.Err() == nil {
+			h.log.Error("the store cannot be reached, so no clients are served until it can")
+			h.awaitConnected(ctx, true)
+		}
+		again()
+		if err != nil || ctx.Err() != nil {
 			return err
 		}
-		h.log.Error("the store cannot be reached, so no clients are served until it can")
 	}
 }
 
-// serveWhileConnected serves until ctx ends or the store is lost.
-func (h *Host) serveWhileConnected(ctx context.Context) error {
+// serveWhileConnected serves until ctx ends or the store is lost. From then on whoever
+// connects to a port that cannot be closed is turned away, until again is called.
+func (h *Host) serveWhileConnected(ctx context.Context) (again func(), err error) {
 	ctx, stop := context.WithCancel(ctx)
 	var watching sync.WaitGroup
-	defer watching.Wait()
-	defer stop()
+	again = func() {}
 	watching.Go(func() {
-		h.awaitConnected(ctx, false)
+		lost := h.awaitConnected(ctx, false)
 		h.ready.Store(false) // at once, and not when the last request is answered
 		stop()
+		if lost {
+			again = h.listen.turnAway()
+		}
 	})
-	return h.serve(ctx)
+	err = h.serve(ctx)
+	stop()
+	watching.Wait()
+	return again, err
 }
 
 // awaitConnected waits until the store can be reached, or until it cannot. It returns
@@ -173,9 +184,7 @@ func (h *Host) reopen(ctx context.Context) bool {
 			return true
 		}
 		h.log.Error("cannot open the ports again, will try again", "err", err)
-		pause, end := context.WithTimeout(ctx, relistenPause)
-		<-pause.Done()
-		end()
+		pause(ctx, relistenPause)
 	}
 	return false
 }

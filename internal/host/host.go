@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -34,6 +35,7 @@ type Config struct {
 	Store     store.Store
 	StoreKind string           // of Store, as people are told: memory, bolt, etcd or postgres
 	Listen    []string         // host:port, port 0 for a free one
+	Listeners []net.Listener   // sockets of the service manager, in place of Listen; the Host closes them
 	Public    []xlreg.Endpoint // where clients find the registry; empty: what is bound
 	IDLen     int              // bytes of new IDs
 	Protocols []xlreg.Protocol
@@ -69,6 +71,7 @@ type Config struct {
 // Host is a registry with everything it needs.
 type Host struct {
 	cred     *xlreg.Credentials
+	store    store.Store
 	registry *registry.Registry
 	server   *server.Server
 	overview *overview.Overview
@@ -88,7 +91,7 @@ func Open(cfg Config) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := new(Host)
+	h := &Host{store: cfg.Store, listen: listening{cfg: &cfg}}
 	if err := h.open(&cfg, id); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
@@ -193,6 +196,14 @@ func (h *Host) enterFleet(cfg *Config, own xlreg.NodeID) (xlreg.NodeID, error) {
 		return "", err
 	}
 	return id, h.fleet.enter(h.shared, cfg.Version)
+}
+
+// SetLimits has other limits count from now on, as server.Server.SetLimits says, and as
+// much be kept as they say. What there is already stays.
+func (h *Host) SetLimits(l guard.Limits) {
+	h.server.SetLimits(l)
+	h.steward.limits.set(l.WithDefaults())
+	h.registry.SetRoom((&Config{Limits: l}).bounds())
 }
 
 // Cred returns the credentials that clients need.

@@ -18,14 +18,26 @@ const limitsAge = time.Second
 
 // limits knows how near the limits are, and how often each was met.
 type limits struct {
-	kept guard.Limits // of which the bounds of what is kept are read
-
 	mu   sync.Mutex
+	kept guard.Limits      // guarded by mu; of which the bounds of what is kept are read
 	mets map[string]uint64 // guarded by mu; by the name of the limit
 
 	looking sync.Mutex // guards what follows
 	used    []server.Limit
 	at      time.Time
+}
+
+// set has other bounds of what is kept count.
+func (l *limits) set(kept guard.Limits) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.kept = kept
+}
+
+func (l *limits) bounds() guard.Limits {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.kept
 }
 
 // met counts refusals by a limit.
@@ -43,10 +55,11 @@ func (l *limits) met(name string, times int) {
 
 // list returns all limits, those first that were met, most often first.
 func (l *limits) list(now time.Time, look func() []server.Limit, kept records.Totals) []api.Limit {
+	most := l.bounds()
 	all := []api.Limit{
-		keptLimit(guard.MaxNodes, l.kept.Nodes, "nodes", int64(kept.Nodes)),
-		keptLimit(guard.MaxClusters, l.kept.Clusters, "clusters", int64(kept.Clusters)),
-		keptLimit(guard.MaxDataMiB, l.kept.DataMiB, "MiB", (kept.Bytes+1<<20-1)>>20),
+		keptLimit(guard.MaxNodes, most.Nodes, "nodes", int64(kept.Nodes)),
+		keptLimit(guard.MaxClusters, most.Clusters, "clusters", int64(kept.Clusters)),
+		keptLimit(guard.MaxDataMiB, most.DataMiB, "MiB", (kept.Bytes+1<<20-1)>>20),
 	}
 	for _, u := range l.usage(now, look) {
 		used := int64(u.Used)

@@ -24,6 +24,19 @@ func listenTCP(addr string) (net.Listener, error) {
 	return cfg.Listen(context.Background(), "tcp", addr)
 }
 
+// adopt gives a listening socket that somebody else has opened the options of ours. One
+// for multipath TCP does not have all of them, and does without.
+func adopt(l *net.TCPListener) error {
+	c, err := l.SyscallConn()
+	if err != nil {
+		return err
+	}
+	if err := setOptions("", "", c); !errors.Is(err, syscall.ENOPROTOOPT) {
+		return err
+	}
+	return nil
+}
+
 // setOptions is for net.ListenConfig.Control.
 func setOptions(_, _ string, c syscall.RawConn) error {
 	var err error

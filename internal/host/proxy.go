@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/pires/go-proxyproto"
@@ -78,6 +79,16 @@ func (p *proxyListener) Accept() (net.Conn, error) {
 	}
 }
 
+// SetDeadline has Accept return, as that of a net.TCPListener does: whether connections
+// are still accepted is seen by that.
+func (p *proxyListener) SetDeadline(t time.Time) error {
+	d, ok := p.Listener.(interface{ SetDeadline(t time.Time) error })
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return d.SetDeadline(t)
+}
+
 // Close implements net.Listener.
 func (p *proxyListener) Close() error { return p.close() }
 
@@ -128,11 +139,21 @@ func (p *proxyListener) receive(nc *net.TCPConn) {
 	if err != nil {
 		_ = nc.Close()
 		if p.closing.Err() == nil {
-			p.log.Warn("a load balancer did not say for whom it connects", "addr", nc.RemoteAddr().String(), "err", err)
+			p.log.Log(context.Background(), levelOf(err), "a load balancer did not say for whom it connects",
+				"addr", nc.RemoteAddr().String(), "err", err)
 		}
 		return
 	}
 	p.hand(accepted{&proxied{nc, from}, nil})
+}
+
+// levelOf returns how loud it is said that a header did not come. Some balancers only look
+// whether the port is open, over and over.
+func levelOf(err error) slog.Level {
+	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
+		return slog.LevelDebug
+	}
+	return slog.LevelWarn
 }
 
 // proxied is a connection that comes from elsewhere than it seems.

@@ -49,7 +49,7 @@ func (s *steward) know(cfg *Config, cred *xlreg.Credentials, succession *session
 	if s.now == nil {
 		s.now = time.Now
 	}
-	s.limits.kept = cfg.Limits.WithDefaults()
+	s.limits.set(cfg.Limits.WithDefaults())
 	target, err := regcred.NewTarget(cred)
 	if err != nil {
 		return err
@@ -96,7 +96,14 @@ func (h *Host) Registry() api.Registry {
 	totals, stats := h.registry.Totals(), h.server.Stats()
 	about.Nodes, about.Clusters, about.Bytes = totals.Nodes, totals.Clusters, totals.Bytes
 	about.Sessions, about.Waiting = stats.Open, stats.Waiting
+	about.Members = h.overview.Members()
 	about.ByState, about.Revision = h.overview.Counts(), h.overview.Revision()
+	if about.ByState != nil { // then they are counted exactly, whoever made them
+		about.Clusters = 0
+		for _, n := range about.ByState {
+			about.Clusters += n
+		}
+	}
 	about.Formations = h.steward.formations.Snapshot()
 	servers, self := h.registry.Servers()
 	about.Server = string(self)
@@ -147,9 +154,7 @@ func (h *Host) Cluster(ctx context.Context, id string) (api.ClusterDetail, error
 		Seats: make([]api.Member, len(detail.Members)),
 	}
 	for i := range detail.Members {
-		if d.Seats[i], err = memberOf(&detail, i); err != nil {
-			return api.ClusterDetail{}, err
-		}
+		d.Seats[i] = memberOf(&detail, i)
 	}
 	return d, nil
 }
@@ -184,9 +189,7 @@ func (h *Host) Nodes(ctx context.Context, cursor string, limit int) (page api.Pa
 	}
 	page = api.Page[api.Node]{Items: make([]api.Node, len(nodes)), Total: h.registry.Totals().Nodes}
 	for i := range nodes {
-		if page.Items[i], err = nodeOf(&nodes[i]); err != nil {
-			return page, err
-		}
+		page.Items[i] = nodeOf(&nodes[i])
 	}
 	if more {
 		page.Next = page.Items[len(nodes)-1].ID
@@ -204,7 +207,7 @@ func (h *Host) Node(ctx context.Context, id string) (api.Node, error) {
 	if err != nil {
 		return api.Node{}, h.explain(err)
 	}
-	return nodeOf(&n)
+	return nodeOf(&n), nil
 }
 
 func noNode(id string) error { return fmt.Errorf("%w: there is no node %.80q", api.ErrNotFound, id) }

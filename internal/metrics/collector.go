@@ -158,16 +158,25 @@ func (s sink) limits(limits []api.Limit) {
 }
 
 func (s sink) registry(r *api.Registry) {
-	for _, state := range api.States() {
-		s.gauge(clustersDesc, float64(r.ByState[state]), string(state))
-	}
-	s.gauge(seatsDesc, float64(r.Members))
+	s.clusters(r)
 	s.gauge(nodesDesc, float64(r.Nodes))
 	s.gauge(bytesDesc, float64(r.Bytes))
 	s.gauge(readyDesc, number(r.Ready))
 	s.gauge(drainingDesc, number(r.Draining))
 	s.until(certDesc, r.CertificateUntil)
 	s.until(formerDesc, r.FormerKeyUntil)
+}
+
+// clusters leaves out what is not known: a server that shares its store reads all clusters
+// only when somebody asks for them, and no number is better than a wrong one.
+func (s sink) clusters(r *api.Registry) {
+	if r.ByState == nil {
+		return
+	}
+	for _, state := range api.States() {
+		s.gauge(clustersDesc, float64(r.ByState[state]), string(state))
+	}
+	s.gauge(seatsDesc, float64(r.Members))
 }
 
 // until leaves out what does not expire: no timestamp would say so.

@@ -61,6 +61,8 @@ type index struct {
 	byID *tree
 	all  orders
 	in   [states]orders
+
+	members int // of all clusters
 }
 
 func newIndex() index {
@@ -80,17 +82,31 @@ func (x *index) find(id string) *entry {
 	return e
 }
 
-// put puts made in the place of was, which is nil for a new cluster.
-func (x *index) put(was, made *entry) {
-	if was != nil && (was.state != made.state || was.created != made.created || was.name() != made.name()) {
-		x.remove(was)
+// put puts made in the place of was, which is nil for a new cluster, and returns the entry
+// that there is now. As long as a cluster stays where it is in every list, as it does for
+// most of its changes, its entry is changed and not the lists.
+func (x *index) put(was, made *entry) *entry {
+	x.members += int(made.members)
+	if was != nil {
+		x.members -= int(was.members)
+		if was.state == made.state && was.created == made.created && was.name() == made.name() {
+			*was = *made
+			return was
+		}
+		x.unlist(was)
 	}
 	x.byID.Set(made)
 	x.all.set(made)
 	x.in[made.state].set(made)
+	return made
 }
 
 func (x *index) remove(e *entry) {
+	x.members -= int(e.members)
+	x.unlist(e)
+}
+
+func (x *index) unlist(e *entry) {
 	x.byID.Delete(e)
 	x.all.remove(e)
 	x.in[e.state].remove(e)

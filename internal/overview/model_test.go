@@ -136,6 +136,13 @@ func (m *model) check() {
 			m.w.t.Fatalf("%+v finds\n%+v, want\n%+v", q, got, want)
 		}
 	}
+	members := 0
+	for _, c := range m.want(api.ClusterQuery{}, start) {
+		members += c.Members
+	}
+	if got := m.w.Members(); got != members {
+		m.w.t.Fatalf("%d members, want %d", got, members)
+	}
 	for s, n := range m.w.Counts() {
 		if want := len(m.want(api.ClusterQuery{State: s}, start)); n != want {
 			m.w.t.Fatalf("%d clusters are %s, want %d", n, s, want)

@@ -16,6 +16,9 @@ func ownerOf(info fs.FileInfo) (uid int, known bool) {
 	return int(stat.Uid), true
 }
 
+// Perm returns what others may do with a file.
+func Perm(info fs.FileInfo) fs.FileMode { return info.Mode().Perm() }
+
 func ownGroup(info fs.FileInfo) bool {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	return ok && int(stat.Gid) == os.Getegid()

@@ -27,7 +27,7 @@ func Dir(path string) error {
 	if err := Owner(path, info); err != nil {
 		return err
 	}
-	if info.Mode().Perm()&groupOrOthers != 0 {
+	if Perm(info)&groupOrOthers != 0 {
 		return fmt.Errorf("others may write to %s: run chmod 700 %s", path, path)
 	}
 	return nil
@@ -81,7 +81,7 @@ func Place(path string) error {
 // own group is not among them: where each user has one, directories are usually open
 // to it.
 func openToOthers(info fs.FileInfo) bool {
-	perm := info.Mode().Perm()
+	perm := Perm(info)
 	if info.Mode()&fs.ModeSticky != 0 {
 		return false
 	}

@@ -128,6 +128,7 @@ func TestNounsComeBack(t *testing.T) {
 		s := memory.New()
 		defer s.Close()
 		want := Cluster{Cluster: drawCluster(t), State: xlreg.ClusterState{Epoch: 1}}
+		want.Created = fromMillis(rapid.Int64Range(0, 1<<41).Draw(t, "created")) // 0: unknown
 		node := Node{Token: drawToken(t), Seen: time.Unix(86400*rapid.Int64Range(1, 30000).Draw(t, "day"), 0).UTC()}
 		node.Token.DigSig = []byte("never kept")
 		seats := drawSeats(t, want.MaxSize)

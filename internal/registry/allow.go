@@ -6,6 +6,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/xlattice/xlreg"
@@ -81,7 +82,7 @@ const retryFull = time.Minute
 // store one counts for all from time to time, and each adds what has come through itself
 // since, as often as there are servers: what comes through the others is about as much.
 type totals struct {
-	bounds Bounds
+	bounds atomic.Pointer[Bounds]
 	fleet  *fleet
 
 	mu    sync.Mutex
@@ -117,18 +118,22 @@ func (t *totals) get() records.Totals {
 	return t.found.Plus(t.grown.Times(servers))
 }
 
+// SetRoom changes how much is kept at most: the Nodes, Clusters and Bytes of b. The rest of
+// the bounds stays. What is there already stays, too.
+func (r *Registry) SetRoom(b Bounds) { r.totals.bounds.Store(&b) }
+
 // roomForNode, roomForCluster and roomForSeat report whether there may be one more.
 // What is there may always be replaced, so that nodes and members go on; what that
 // adds to the bytes has the bounds of a token.
 func (t *totals) roomForNode() error {
-	return firstOf(checkBound("nodes", t.bounds.Nodes, t.get().Nodes), t.roomForSeat())
+	return firstOf(checkBound("nodes", t.bounds.Load().Nodes, t.get().Nodes), t.roomForSeat())
 }
 
 func (t *totals) roomForCluster() error {
-	return firstOf(checkBound("clusters", t.bounds.Clusters, t.get().Clusters), t.roomForSeat())
+	return firstOf(checkBound("clusters", t.bounds.Load().Clusters, t.get().Clusters), t.roomForSeat())
 }
 
-func (t *totals) roomForSeat() error { return checkBound("data", t.bounds.Bytes, t.get().Bytes) }
+func (t *totals) roomForSeat() error { return checkBound("data", t.bounds.Load().Bytes, t.get().Bytes) }
 
 func firstOf(err, other error) error {
 	if err != nil {

@@ -35,7 +35,7 @@ func formations() int {
 type fleet struct {
 	stores     []*mirror.Store
 	registries []*registry.Registry
-	ledger     ledger // of all registries
+	ledger     ledger              // of all registries
 	sessions   []*registry.Session // the one at i talks to the registry at i % servers
 }
 

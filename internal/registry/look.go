@@ -68,7 +68,7 @@ const mostParts = 32
 
 // NodesAfter returns up to limit nodes behind the one with an ID, which need not exist, in
 // the order of the bytes of their IDs, and whether there are more. It decodes those that
-// it returns, and passes over at most a 256th of the others.
+// it returns, and passes over about a 256th of the others: IDs begin with random bytes.
 func (r *Registry) NodesAfter(ctx context.Context, after xlreg.NodeID, limit int) (nodes []records.Node, more bool, err error) {
 	first := 0
 	if after != "" {

@@ -12,6 +12,7 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/registry"
 	"github.com/xlattice/xlreg/internal/store/memory"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // model is the rules once more, as plainly as they can be said.
@@ -29,6 +30,7 @@ type modelNode struct {
 type modelCluster struct {
 	cluster xlreg.Cluster
 	seats   map[int]modelSeat
+	banned  map[int]bool // keys
 }
 
 type modelSeat struct {
@@ -39,6 +41,9 @@ type modelSeat struct {
 // join says what Join must answer, and does it.
 func (m *model) join(id xlreg.NodeID, c *modelCluster) (int, error) {
 	node := m.nodes[id]
+	if c.banned[node.key] {
+		return 0, xlreg.ErrNotAdmitted
+	}
 	own, holder := -1, -1
 	for index, s := range c.seats {
 		if s.id == id {
@@ -85,6 +90,19 @@ func (m *model) leave(id xlreg.NodeID, c *modelCluster) error {
 	return err
 }
 
+// evict says what an admin's order to evict must answer, and does it: of one key or, if
+// that is -1, of the member with a name.
+func (c *modelCluster) evict(key int, name xlreg.Name) error {
+	err := error(xlreg.ErrNotMember)
+	for index, s := range c.seats {
+		if key < 0 && s.name == name || s.key == key {
+			delete(c.seats, index)
+			err = nil
+		}
+	}
+	return err
+}
+
 // TestRulesAgainstModel runs random requests against the registry and the
 // model, and compares every answer and every roster.
 func TestRulesAgainstModel(t *testing.T) {
@@ -105,8 +123,12 @@ func TestRulesAgainstModel(t *testing.T) {
 			"create":   sim.create,
 			"join":     sim.join,
 			"leave":    sim.leave,
+			"evict":    sim.evict,
+			"ban":      sim.ban,
+			"end":      sim.end,
 			"":         sim.compare,
 		})
+		r.Close() // what is left of deleted clusters goes by and by
 		counted, err := registry.New(registry.Config{Store: s, Self: self})
 		if err != nil {
 			rt.Fatal(err)
@@ -183,7 +205,7 @@ func (s *simulation) create(t *rapid.T) {
 		t.Fatalf("Create(%q) = %+v, new %v; have %+v", name, c, did, have)
 	}
 	if have == nil {
-		s.model.clusters[name] = &modelCluster{cluster: c.Cluster, seats: make(map[int]modelSeat)}
+		s.model.clusters[name] = &modelCluster{cluster: c.Cluster, seats: make(map[int]modelSeat), banned: make(map[int]bool)}
 	}
 }
 
@@ -219,6 +241,56 @@ func (s *simulation) leave(t *rapid.T) {
 		t.Fatalf("Leave: %v, want %v", err, want)
 	}
 }
+
+// orders gives an order of an admin.
+func (s *simulation) orders(t *rapid.T, o registry.AdminOrder, want error) {
+	if _, err := s.r.AdminOrder(t.Context(), operator, o); !errors.Is(err, want) {
+		t.Fatalf("%+v: %v, want %v", o, err, want)
+	}
+}
+
+func (s *simulation) evict(t *rapid.T) {
+	id, c, ok := s.draw(t)
+	if !ok {
+		return
+	}
+	o := registry.AdminOrder{Kind: xlreg.OrderEvict, Cluster: c.cluster.ID}
+	key, node := -1, s.model.nodes[id]
+	if rapid.Bool().Draw(t, "by key") {
+		key, o.KeySum = node.key, sumOf(node.key)
+	} else {
+		o.Member = node.name
+	}
+	s.orders(t, o, c.evict(key, node.name))
+}
+
+func (s *simulation) ban(t *rapid.T) {
+	id, c, ok := s.draw(t)
+	if !ok || rapid.IntRange(0, 3).Draw(t, "seldom") > 0 {
+		return
+	}
+	key := s.model.nodes[id].key
+	_ = c.evict(key, "")
+	c.banned[key] = true
+	s.orders(t, registry.AdminOrder{Kind: xlreg.OrderBan, Cluster: c.cluster.ID, KeySum: sumOf(key)}, nil)
+}
+
+// end reopens or deletes a cluster.
+func (s *simulation) end(t *rapid.T) {
+	_, c, ok := s.draw(t)
+	if !ok || rapid.IntRange(0, 3).Draw(t, "seldom") > 0 {
+		return
+	}
+	o := registry.AdminOrder{Kind: xlreg.OrderReopen, Cluster: c.cluster.ID}
+	clear(c.seats)
+	if rapid.Bool().Draw(t, "for good") {
+		o.Kind = xlreg.OrderDelete
+		delete(s.model.clusters, c.cluster.Name)
+	}
+	s.orders(t, o, nil)
+}
+
+func sumOf(key int) xlreg.KeySum { return keys.KeySum(testKeys()[key].SigKey) }
 
 func (s *simulation) compare(t *rapid.T) {
 	for name, c := range s.model.clusters {

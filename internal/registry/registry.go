@@ -127,7 +127,8 @@ func New(cfg Config) (*Registry, error) {
 		fleet:     fleet{self: cfg.Server, there: make(map[records.ServerID]records.Server)},
 		attention: make(chan struct{}, 1), failure: make(chan error, 1), counted: make(chan struct{}), stocked: make(chan struct{}), purges: make(chan xlreg.ClusterID, 64),
 	}
-	r.totals.bounds, r.totals.fleet, r.leases.fleet = cfg.Bounds, &r.fleet, &r.fleet
+	r.totals.fleet, r.leases.fleet = &r.fleet, &r.fleet
+	r.SetRoom(cfg.Bounds)
 	if err := r.begin(ctx); err != nil {
 		stop()
 		return nil, err

@@ -17,26 +17,46 @@ type meters struct {
 }
 
 func newMeters(l *guard.Limits) meters {
+	r := ratesOf(l)
 	return meters{
-		nodes: guard.NewQuota(guard.Rate{
+		nodes: guard.NewQuota(r.nodes), clusters: guard.NewQuota(r.clusters),
+		writes: guard.NewQuota(r.writes), reads: guard.NewQuota(r.reads),
+	}
+}
+
+// set has other limits count from now on.
+func (m *meters) set(l *guard.Limits, now time.Time) {
+	r := ratesOf(l)
+	m.nodes.SetRate(r.nodes, now)
+	m.clusters.SetRate(r.clusters, now)
+	m.writes.SetRate(r.writes, now)
+	m.reads.SetRate(r.reads, now)
+}
+
+// rates are those of the meters.
+type rates struct{ nodes, clusters, writes, reads guard.Rate }
+
+func ratesOf(l *guard.Limits) rates {
+	return rates{
+		nodes: guard.Rate{
 			Source: l.NodesPerMinute, Loopback: l.LoopbackPerMinute,
 			Names: guard.Names{Source: guard.NewNodesPerMinute, Loopback: guard.NewPerMinuteLoopback},
-		}),
-		clusters: guard.NewQuota(guard.Rate{
+		},
+		clusters: guard.Rate{
 			Source: l.ClustersPerMinute, Loopback: l.LoopbackPerMinute,
 			Names: guard.Names{Source: guard.NewClustersPerMinute, Loopback: guard.NewPerMinuteLoopback},
-		}),
-		writes: guard.NewQuota(guard.Rate{
+		},
+		writes: guard.Rate{
 			Source: l.WritesPerMinute, Loopback: l.WritesPerMinuteLoopback, Total: l.WritesPerMinuteTotal,
 			Burst: l.WriteBurst,
 			Names: guard.Names{
 				Source: guard.WritesPerMinute, Loopback: guard.WritesPerMinuteLoopback, Total: guard.WritesPerMinuteTotal,
 			},
-		}),
-		reads: guard.NewQuota(guard.Rate{
+		},
+		reads: guard.Rate{
 			Source: l.ReadMiBPerMinute * readUnits, Loopback: l.ReadMiBPerMinuteLoopback * readUnits,
 			Names: guard.Names{Source: guard.ReadMiBPerMinute, Loopback: guard.ReadMiBPerMinuteLoopback},
-		}),
+		},
 	}
 }
 
@@ -107,7 +127,7 @@ const signatureRetry = time.Second
 // so a client that sends bad ones has to wait for the others.
 func (p *peerSession) turn(ctx context.Context) (release func(good bool), err error) {
 	s := p.server
-	ctx, cancel := context.WithTimeout(ctx, s.limits.Hello)
+	ctx, cancel := context.WithTimeout(ctx, s.limits.Load().Hello)
 	defer cancel()
 	done, err := s.turns.Wait(ctx, p.from)
 	if err != nil {

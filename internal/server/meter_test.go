@@ -14,7 +14,8 @@ import (
 func TestSignaturesTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limits := guard.DefaultLimits()
-		s := &Server{limits: limits, turns: guard.NewTurns(2)}
+		s := &Server{turns: guard.NewTurns(2)}
+		s.limits.Store(&limits)
 		peer := func(addr string) *peerSession {
 			return &peerSession{server: s, from: guard.SourceOf(netip.MustParseAddr(addr))}
 		}
@@ -42,7 +43,9 @@ func TestSignaturesTakeTurns(t *testing.T) {
 // To sign a roster takes a turn, too: it is a computation that anybody may ask for.
 func TestSigningTakesTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &Server{limits: guard.DefaultLimits(), turns: guard.NewTurns(1)}
+		limits := guard.DefaultLimits()
+		s := &Server{turns: guard.NewTurns(1)}
+		s.limits.Store(&limits)
 		p := &peerSession{server: s, from: guard.SourceOf(netip.MustParseAddr("192.0.2.1"))}
 		release, err := p.turn(t.Context())
 		if err != nil {

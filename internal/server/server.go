@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/xlattice/xlreg"
@@ -60,7 +61,7 @@ type Server struct {
 	session   *session.Server
 	describe  *xlreg.Credentials
 	authority *session.Authority
-	limits    guard.Limits
+	limits    atomic.Pointer[guard.Limits]
 	log       *slog.Logger
 	now       func() time.Time
 	admission *guard.Admission
@@ -70,6 +71,7 @@ type Server struct {
 	refusals  *refusalLog
 	omitted   omissions
 	rosters   rosterCache
+	loops     loops
 	sessions  sync.WaitGroup // the goroutines of connections
 	counters  counters
 	open      openSessions
@@ -91,22 +93,23 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		registry: cfg.Registry,
 		describe: &cfg.Describe,
-		limits:   cfg.Limits.WithDefaults(),
 		log:      cfg.Logger,
 		now:      cfg.Now,
 		drain:    newDrain(),
 		reopen:   cfg.Reopen,
 	}
-	s.admission = guard.NewAdmission(&s.limits)
-	s.meters = newMeters(&s.limits)
+	limits := cfg.Limits.WithDefaults()
+	s.limits.Store(&limits)
+	s.admission = guard.NewAdmission(&limits)
+	s.meters = newMeters(&limits)
 	s.refusals = newRefusalLog(s.log)
-	s.turns = guard.NewTurns(s.limits.Handshakes)
+	s.turns = guard.NewTurns(limits.Handshakes)
 	authority, err := session.NewSuccessor(cfg.Sig, cfg.Succession, cfg.Now)
 	if err != nil {
 		return nil, fmt.Errorf("make certificate: %w", err)
 	}
 	s.authority = authority
-	if s.refuser, err = newRefuser(authority, cfg.Protocols, guard.NewRefusals(&s.limits)); err != nil {
+	if s.refuser, err = newRefuser(authority, cfg.Protocols, guard.NewRefusals(&limits)); err != nil {
 		return nil, err
 	}
 	comms, _ := cfg.Comms.(keys.Decrypter) // nil, and an error below, if its kind cannot decrypt
@@ -117,7 +120,7 @@ func New(cfg Config) (*Server, error) {
 		Wasted:    func(from netip.Addr) { s.turns.Wasted(guard.SourceOf(from)) },
 		Authority: authority,
 		Protocols: cfg.Protocols,
-		Limits:    session.Limits{Message: s.limits.Message, Idle: s.limits.Idle, Write: s.limits.Write},
+		Limits:    sessionLimits(&limits),
 	})
 	if err != nil {
 		return nil, err
@@ -164,15 +167,17 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	err := s.acceptAll(ctx, ends{ctx, last, hard}, listeners)
 	stop() // a listener that failed ends the others, and the waits too
 	defer time.AfterFunc(lastCall, quit).Stop()
-	defer time.AfterFunc(s.limits.Drain, kill).Stop()
+	defer time.AfterFunc(s.limits.Load().Drain, kill).Stop()
 	s.sessions.Wait()
 	return err
 }
 
 // accept runs one listener until open ends.
 func (s *Server) accept(open context.Context, e ends, l net.Listener) error {
+	loop, gone := s.loops.add(l)
+	defer gone()
 	for {
-		nc, err := l.Accept()
+		nc, err := loop.accept()
 		if open.Err() != nil {
 			closeLate(nc)
 			return nil

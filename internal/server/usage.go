@@ -13,7 +13,7 @@ type Limit struct {
 
 // Limits returns the bounds that sources meet, as they are used now.
 func (s *Server) Limits() []Limit {
-	now, l := s.now(), &s.limits
+	now, l := s.now(), s.limits.Load()
 	open, loopback, others := s.admission.Usage()
 	limits := []Limit{
 		{Name: guard.MaxConnections, Value: l.Connections, Unit: "connections", Used: open},

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/xlattice/xlreg"
@@ -44,12 +45,14 @@ type ServerConfig struct {
 // Server is the registry's end of every carrier.
 type Server struct {
 	cfg          ServerConfig
+	limits       atomic.Pointer[Limits]
 	classic, tls bool // what is served
 }
 
 // NewServer returns a Server, or an error if cfg lacks what its Protocols need.
 func NewServer(cfg ServerConfig) (*Server, error) {
 	s := &Server{cfg: cfg}
+	s.SetLimits(cfg.Limits)
 	s.cfg.Protocols = slices.Clone(cfg.Protocols)
 	s.classic = s.serves(xlreg.Protocol18) || s.serves(xlreg.Protocol19)
 	s.tls = s.serves(xlreg.Protocol20)
@@ -65,6 +68,9 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	}
 	return s, nil
 }
+
+// SetLimits has other limits count for the sessions that begin from now on.
+func (s *Server) SetLimits(l Limits) { s.limits.Store(&l) }
 
 func (s *Server) serves(p xlreg.Protocol) bool { return slices.Contains(s.cfg.Protocols, p) }
 
@@ -91,7 +97,7 @@ func (s *Server) Accept(ctx context.Context, nc net.Conn) (Conn, error) {
 }
 
 func (s *Server) accept(ctx context.Context, nc net.Conn, hello *patience) (Conn, error) {
-	return shake(ctx, nc, s.cfg.Limits, func(l *link) (*conn, error) {
+	return shake(ctx, nc, *s.limits.Load(), func(l *link) (*conn, error) {
 		l.hello = hello
 		c, err := s.handshake(ctx, l)
 		if err != nil && l.turned && ctx.Err() == nil && s.cfg.Wasted != nil {
@@ -243,7 +249,7 @@ func (s *Server) acceptClassic(ctx context.Context, l *link, in inbox) (*conn, e
 	if _, err := l.Write(b); err != nil {
 		return nil, fmt.Errorf("write hello reply: %w", err)
 	}
-	return newClassicConn(l, in, reply, s.cfg.Limits)
+	return newClassicConn(l, in, reply, *s.limits.Load())
 }
 
 // decrypt decrypts a Hello in its turn.

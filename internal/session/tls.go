@@ -52,7 +52,7 @@ func (s *Server) acceptTLS(ctx context.Context, l *link) (*conn, error) {
 		return nil, err
 	}
 	codec := &framing{readMax: xlreg.MaxRequestFrame, writeMax: xlreg.MaxReplyFrame}
-	return newTLSConn(l, t, codec, peer, s.cfg.Limits), nil
+	return newTLSConn(l, t, codec, peer, *s.limits.Load()), nil
 }
 
 // maxGreeting is how many bytes a client may say before its handshake is over. One

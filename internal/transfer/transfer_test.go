@@ -45,7 +45,7 @@ func fill(t *testing.T, s store.Store) {
 	for i := 1; i <= 3; i++ {
 		c := records.Cluster{Cluster: xlreg.Cluster{
 			ID: xlreg.ClusterID(id(i)), Name: xlreg.Name(fmt.Sprint("c", i)), MaxSize: 256, EndpointCount: 1,
-		}, State: xlreg.ClusterState{Epoch: 1, Revision: uint64(i), Orders: 3}, First: 1}
+		}, State: xlreg.ClusterState{Epoch: 1, Revision: uint64(i), Orders: 3}, First: 1, Created: time.UnixMilli(1_700_000_000_789).UTC()}
 		update(t, s, func(w records.Writer) error { return w.AddCluster(&c) })
 		for k := range map[int]int{1: seats, 2: 2, 3: 0}[i] {
 			token := xlreg.Token{

@@ -93,13 +93,13 @@ func table(rows []Row, now time.Time, stacked bool) string {
 		if stacked && len(r.Endpoints) > 1 {
 			first, others = string(r.Endpoints[0]), r.Endpoints[1:]
 		}
-		line := []string{fmt.Sprint(r.Index), string(r.Name), first, age(now, r.Joined)}
-		cells = append(cells, x.add(line, age(now, r.Seen), words(r.Labels), yesNo(r.Verified)))
+		line := []string{fmt.Sprint(r.Index), string(r.Name), first, Age(now, r.Joined)}
+		cells = append(cells, x.add(line, Age(now, r.Seen), words(r.Labels), yesNo(r.Verified)))
 		for _, e := range others {
 			cells = append(cells, []string{"", "", string(e)})
 		}
 	}
-	return align(cells)
+	return Align(cells)
 }
 
 // words returns a list as one word, "-" if it is empty.
@@ -118,7 +118,7 @@ func wideTable(rows []Row) string {
 		line := []string{fmt.Sprint(r.Index), string(r.Name), r.ID.String(), Endpoints(r.Endpoints), r.Fingerprint, moment(r.Joined)}
 		cells = append(cells, x.add(line, moment(r.Seen), words(r.Labels), yesNo(r.Verified)))
 	}
-	return align(cells)
+	return Align(cells)
 }
 
 // moment says when something was, "-" if that is not known.
@@ -143,16 +143,16 @@ func paragraphs(rows []Row, now time.Time) string {
 		}
 		seen := ""
 		if !r.Seen.IsZero() {
-			seen = "seen " + age(now, r.Seen) + ", "
+			seen = "seen " + Age(now, r.Seen) + ", "
 		}
-		fmt.Fprintf(&b, "   joined %s, %sverified: %s\n", age(now, r.Joined), seen, yesNo(r.Verified))
+		fmt.Fprintf(&b, "   joined %s, %sverified: %s\n", Age(now, r.Joined), seen, yesNo(r.Verified))
 	}
 	return b.String()
 }
 
-// align puts cells below each other, two spaces apart, and no spaces at the end of
+// Align puts cells below each other, two spaces apart, and no spaces at the end of
 // a line. text/tabwriter would not align the lines that have fewer cells.
-func align(lines [][]string) string {
+func Align(lines [][]string) string {
 	var widths []int
 	for _, cells := range lines {
 		for i, cell := range cells {
@@ -173,8 +173,8 @@ func align(lines [][]string) string {
 	return b.String()
 }
 
-// age says how long ago something was, in its largest unit.
-func age(now, then time.Time) string {
+// Age says how long ago something was, in its largest unit.
+func Age(now, then time.Time) string {
 	if then.IsZero() {
 		return "-"
 	}

@@ -184,7 +184,7 @@ func TestAge(t *testing.T) {
 		-time.Minute: "0s ago", 59 * time.Second: "59s ago", time.Minute: "1m ago", 90 * time.Minute: "1h ago",
 		47 * time.Hour: "47h ago", 48 * time.Hour: "2d ago",
 	} {
-		if got := age(now, now.Add(-ago)); got != want {
+		if got := Age(now, now.Add(-ago)); got != want {
 			t.Errorf("%v: %q, want %q", ago, got, want)
 		}
 	}

@@ -267,7 +267,7 @@ type Cluster struct {
 	TouchedDay     int64                  `protobuf:"varint,19,opt,name=touched_day,json=touchedDay,proto3" json:"touched_day,omitempty"`          // when somebody last asked for it, in days since 1970, as far as is written
 	DeletedMillis  int64                  `protobuf:"varint,20,opt,name=deleted_millis,json=deletedMillis,proto3" json:"deleted_millis,omitempty"` // since 1970; 0: it is there
 	FirstRevision  uint64                 `protobuf:"varint,21,opt,name=first_revision,json=firstRevision,proto3" json:"first_revision,omitempty"` // 0: unknown
-	CreatedMillis  int64                  `protobuf:"varint,22,opt,name=created_millis,json=createdMillis,proto3" json:"created_millis,omitempty"` // since 1970; 0: unknown
+	CreatedMillis  int64                  `protobuf:"varint,22,opt,name=created_millis,json=createdMillis,proto3" json:"created_millis,omitempty"` // since 1970; 0: unknown, as after a change by a program that does not know the field
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }

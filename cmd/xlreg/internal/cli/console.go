@@ -1,10 +1,14 @@
 package cli
 
 import (
+	"bufio"
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/xlattice/xlreg/internal/view"
 )
@@ -33,4 +37,17 @@ func (c *Console) freshLine() {
 	if HasLine(c.Out) && !inForeground(c.Out.(*os.File)) {
 		fmt.Fprint(c.Out, eraseLine)
 	}
+}
+
+// AskYes reads an answer of the person at the terminal.
+func (c *Console) AskYes(ctx context.Context) (bool, error) {
+	answer, err := Interruptible(ctx, func() (string, error) { return bufio.NewReader(c.In).ReadString('\n') })
+	if ctx.Err() != nil || errors.Is(err, io.EOF) {
+		fmt.Fprintln(c.Err)
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, fmt.Errorf("read the answer: %w", err)
+	}
+	a := strings.ToLower(strings.TrimSpace(answer))
+	return a == "y" || a == "yes", nil
 }

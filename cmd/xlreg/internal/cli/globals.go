@@ -80,16 +80,18 @@ func Complete(cmd *cobra.Command, flag string, values ...string) {
 // some of which are spelled like a flag of ours: XLREG_CLUSTER, XLREG_SIZE. If this
 // program was itself started in that way, those describe the cluster that it belongs
 // to and are not meant as flags, so they are passed over.
+//
+// A variable that begins with XLREG_ and that nothing knows is an error.
 func (g *Globals) Prepare(cmd *cobra.Command) error {
-	var failed error
+	failed := checkEnvironment(cmd)
 	g.fromEnv = make(map[string]bool)
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		value := os.Getenv(envName(f.Name))
-		if f.Changed || value == "" || f.Name == "help" || f.Name == "version" || isToldByLauncher(envName(f.Name)) {
+		value := os.Getenv(EnvName(f.Name))
+		if f.Changed || value == "" || f.Name == "help" || f.Name == "version" || isToldByLauncher(EnvName(f.Name)) {
 			return
 		}
 		if err := cmd.Flags().Set(f.Name, value); err != nil && failed == nil {
-			failed = UsageError(fmt.Errorf("%s: %w", envName(f.Name), ExplainValue(f, value, err)))
+			failed = UsageError(fmt.Errorf("%s: %w", EnvName(f.Name), ExplainValue(f, value, err)))
 		}
 		g.fromEnv[f.Name] = true
 	})
@@ -106,7 +108,7 @@ func (g *Globals) Prepare(cmd *cobra.Command) error {
 func (g *Globals) FromEnv(flag string) bool { return g.fromEnv[flag] }
 
 // InEnvironment reports whether the environment has a value for a flag.
-func InEnvironment(flag string) bool { return os.Getenv(envName(flag)) != "" }
+func InEnvironment(flag string) bool { return os.Getenv(EnvName(flag)) != "" }
 
 // isToldByLauncher reports whether this program was started by 'run' or 'join', which
 // set XLREG_SELF, and the variable is one of those that they set.
@@ -114,8 +116,9 @@ func isToldByLauncher(name string) bool {
 	return os.Getenv(launch.EnvSelf) != "" && slices.Contains(launch.EnvNames(), name)
 }
 
-func envName(flag string) string {
-	return "XLREG_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+// EnvName returns the variable that sets a flag.
+func EnvName(flag string) string {
+	return prefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
 // Target returns the registry that the flags name.

@@ -127,3 +127,16 @@ func Interruptible[T any](ctx context.Context, f func() (T, error)) (T, error) {
 		return *new(T), ctx.Err()
 	}
 }
+
+// usualHeight is how high a terminal is taken to be where nobody says.
+const usualHeight = 24
+
+// Height returns how many lines there are for what is written to f.
+func Height(f any) int {
+	if file, ok := f.(*os.File); ok {
+		if _, height, err := term.GetSize(int(file.Fd())); err == nil && height > 0 {
+			return height
+		}
+	}
+	return usualHeight
+}

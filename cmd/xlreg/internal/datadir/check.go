@@ -9,6 +9,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/private"
 	"github.com/xlattice/xlreg/internal/records"
 	"github.com/xlattice/xlreg/internal/store/bolt"
 	"github.com/xlattice/xlreg/keys"
@@ -113,7 +114,7 @@ func adviseOnCheck(path string, err error) error {
 }
 
 func checkMode(path string, info fs.FileInfo) error {
-	if perm := info.Mode().Perm(); perm&0o022 != 0 {
+	if perm := private.Perm(info); perm&0o022 != 0 {
 		return fmt.Errorf("others may write to %s, its permissions are %#o: run chmod 600 %s", path, perm, path)
 	}
 	return nil

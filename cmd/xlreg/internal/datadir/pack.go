@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/xlattice/xlreg/identity"
-	"github.com/xlattice/xlreg/internal/admin"
+	"github.com/xlattice/xlreg/internal/admin/adminclient"
 	"github.com/xlattice/xlreg/internal/atomicfile"
 	"github.com/xlattice/xlreg/internal/store/bolt"
 )
@@ -90,8 +90,13 @@ func openData(dir string, node *identity.Node) (data copyData, done func() error
 
 func fromRunning(dir string) copyData {
 	return func(ctx context.Context, to func(int64) io.Writer) error {
-		err := admin.Backup(ctx, filepath.Join(dir, SocketFile), to)
-		if errors.Is(err, admin.ErrNotServed) {
+		c, err := adminclient.New(adminclient.Options{Socket: filepath.Join(dir, SocketFile)})
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		err = c.Backup(ctx, to)
+		if errors.Is(err, adminclient.ErrNotServed) {
 			return fmt.Errorf("%w, but %w: if it keeps data on disk, stop it and back it up then", ErrRunning, err)
 		}
 		return err

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,6 +18,8 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+
+	"github.com/xlattice/xlreg/internal/freeport"
 )
 
 // patience bounds every wait for something that must happen.
@@ -111,27 +114,9 @@ func (c *Cluster) addresses() []string {
 		if len(c.options.Hosts) > 0 {
 			host = c.options.Hosts[i]
 		}
-		all[i] = freeAddress(c.t, host)
+		all[i] = net.JoinHostPort(host, strconv.Itoa(freeport.For(c.t)))
 	}
 	return all
-}
-
-// freeAddress returns an address with a port that is free on this machine. Somebody
-// else may take it before etcd does; then the test fails, and says so.
-func freeAddress(t testing.TB, host string) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return net.JoinHostPort(host, port)
 }
 
 // Endpoints returns the client addresses of all members.

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/xlattice/xlreg/internal/freeport"
 )
 
 // Start starts a server that was stopped or killed, and returns when it answers.
@@ -20,7 +22,7 @@ func (s *Server) Start(t testing.TB) {
 	defer cancel()
 	for {
 		if !s.fixed { // another process may have been faster
-			s.Port = freePort(t)
+			s.Port = freeport.For(t)
 		}
 		err := s.try(ctx)
 		if err == nil {

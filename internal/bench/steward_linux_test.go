@@ -1,0 +1,157 @@
+package bench_test
+
+import (
+	"context"
+	"flag"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/internal/admin/api"
+	"github.com/xlattice/xlreg/internal/bench"
+	"github.com/xlattice/xlreg/internal/host"
+	"github.com/xlattice/xlreg/internal/store/bolt"
+)
+
+// BenchmarkFollowers forms clusters of 64 while 200 follow the 1,000 changes that there are
+// in a second, and while nobody does and nothing changes, in turns. The goal is 1.1.
+func BenchmarkFollowers(b *testing.B) {
+	const followers, changes = 200, 1000
+	all := modernNodes(b, members)
+	process := start(b, nodes(b, 1)[0].Keys(), bench.Memory)
+	var took [2][]time.Duration
+	for i := range 1 + max(rounds, b.N) {
+		for k := range took {
+			k = (k + i) % 2 // none is always the first
+			if err := process.Follow(k*followers, changes); err != nil {
+				b.Fatal(err)
+			}
+			f := bench.Formation{Registry: process.Registry, Nodes: all, Protocol: xlreg.Protocol20, Cluster: name([]string{"quiet", "followed"}[k], i)}
+			if d := must[time.Duration](b)(f.Receive(b.Context())); i > 0 { // whatever is done once only was done then
+				took[k] = append(took[k], d)
+			}
+		}
+	}
+	b.ReportMetric(ms(took[0]), "ms/quiet")
+	b.ReportMetric(ms(took[1]), "ms/followed")
+	b.ReportMetric(bench.Median(bench.Ratios(took[1], took[0])), "followed/quiet")
+	b.ReportMetric(0, "ns/op")
+}
+
+// BenchmarkSteward measures how long those who run a registry wait for what they ask of one
+// with a million nodes in 50,000 clusters, and how much memory it takes to know these in
+// brief. The goal is a tenth of a second for each answer.
+//
+// The file is that of BenchmarkMillion, so this too runs only when it is asked for by name.
+func BenchmarkSteward(b *testing.B) {
+	if !strings.Contains(flag.Lookup("test.bench").Value.String(), "Steward") {
+		b.Skip("makes a file of several GiB: ask for it with -bench Steward")
+	}
+	node := nodes(b, 1)[0]
+	path := filepath.Join(b.TempDir(), "xlreg.db")
+	fill(b, path, node)
+	st, err := bolt.Open(path, bolt.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	h, err := host.Start(host.Config{Node: node, Store: st})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = h.Close() })
+	before := heap()
+	load(b, h.Host)
+	b.ReportMetric(float64(heap()-before)/largeClusters, "bytes/cluster")
+	a := &asker{b: b, host: h.Host}
+	a.askAll()
+	b.ReportMetric(0, "ns/op")
+}
+
+// heap returns how many bytes are in use.
+func heap() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// load waits until all clusters are known.
+func load(b *testing.B, h *host.Host) {
+	b.Helper()
+	begun := time.Now()
+	ctx, cancel := context.WithTimeout(b.Context(), 10*time.Minute)
+	defer cancel()
+	for {
+		if _, err := h.Clusters(ctx, api.ClusterQuery{}); err == nil {
+			break
+		} else if ctx.Err() != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(time.Since(begun).Seconds(), "s/load")
+}
+
+// asker asks one registry.
+type asker struct {
+	b    *testing.B
+	host *host.Host
+}
+
+func (a *asker) askAll() {
+	page := func(q api.ClusterQuery) api.Page[api.Cluster] {
+		p, err := a.host.Clusters(a.b.Context(), q)
+		if err != nil {
+			a.b.Fatal(err)
+		}
+		return p
+	}
+	deep, half := api.ClusterQuery{Limit: api.MaxPage}, 0
+	var last api.Cluster
+	for ; half < largeClusters/2; half += api.MaxPage {
+		p := page(deep)
+		deep.Cursor, last = p.Next, p.Items[0]
+	}
+	nodes, err := a.host.Nodes(a.b.Context(), "", api.MaxPage)
+	if err != nil {
+		a.b.Fatal(err)
+	}
+	a.time("first-page", func() { page(api.ClusterQuery{}) })
+	a.time("deep-page", func() { page(deep) })
+	a.time("by-name", func() { page(api.ClusterQuery{Order: api.OrderName, Limit: api.MaxPage}) })
+	a.time("by-state", func() { page(api.ClusterQuery{State: api.StateFull}) })
+	a.time("search-many", func() { page(api.ClusterQuery{Match: "cluster-1"}) })
+	a.time("search-one", func() { page(api.ClusterQuery{Match: "cluster-49999"}) })
+	a.time("search-none", func() { page(api.ClusterQuery{Match: "nothing"}) })
+	a.time("cluster", func() {
+		if d, err := a.host.Cluster(a.b.Context(), last.ID); err != nil || len(d.Seats) != largeSize {
+			a.b.Fatal(d, err)
+		}
+	})
+	a.time("nodes", func() {
+		if _, err := a.host.Nodes(a.b.Context(), "", api.DefaultPage); err != nil {
+			a.b.Fatal(err)
+		}
+	})
+	a.time("deep-nodes", func() {
+		if _, err := a.host.Nodes(a.b.Context(), nodes.Items[len(nodes.Items)-1].ID[:2]+strings.Repeat("f", 62), api.MaxPage); err != nil {
+			a.b.Fatal(err)
+		}
+	})
+}
+
+// time reports the slowest of several answers, but for the first, which may have to read
+// from the disk.
+func (a *asker) time(what string, f func()) {
+	f()
+	took := make([]time.Duration, rounds)
+	for i := range took {
+		begun := time.Now()
+		f()
+		took[i] = time.Since(begun)
+	}
+	a.b.ReportMetric(slices.Max(took).Seconds()*1000, "ms/"+what)
+}
