@@ -139,5 +139,5 @@ setup: ## install what the tests need: Debian packages, Go modules, a Python env
 		$(OPENAPI)/.venv/bin/pip install --quiet --disable-pip-version-check --requirement $(OPENAPI)/requirements.txt; \
 		touch $(OPENAPI)/.venv/ready; \
 	fi
-	@cd $(OPENAPI) && if [ package-lock.json -nt node_modules/.package-lock.json ]; then npm ci --no-audit --no-fund --silent; fi
+	@cd $(OPENAPI) && if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then npm ci --no-audit --no-fund --silent; fi
 	@go -C tools build ./genproto google.golang.org/protobuf/cmd/protoc-gen-go

@@ -44,6 +44,11 @@ func (f *adminFlags) check() error {
 	if (f.cert == "") != (f.key == "") {
 		return errors.New("--http-cert and --http-key are given together")
 	}
+	for _, name := range f.hosts {
+		if name == "" || strings.ContainsAny(name, ":/ ") {
+			return fmt.Errorf("--http-host %q: want a name without a port", name)
+		}
+	}
 	for _, text := range f.admins {
 		if _, err := keys.ParseFingerprint(text); err != nil {
 			return fmt.Errorf("--admin: %w", err)

@@ -122,11 +122,11 @@ func TestClusters(t *testing.T) {
 	if len(c.Seats) != 1 || c.Seats[0].Name != "violin" || tag == "" {
 		t.Errorf("%+v, ETag %s", c, tag)
 	}
-	if a := w.get("/api/v1/clusters/"+id, "If-None-Match", tag); a.StatusCode != 304 || len(a.text) > 0 {
+	if a := w.get("/api/v1/clusters/"+id, "If-None-Match", tag); a.StatusCode != http.StatusNotModified || len(a.text) > 0 {
 		t.Errorf("unchanged: %s %s", a.Status, a.text)
 	}
 	w.registry.Join(id, "viola", 0)
-	if a := w.get("/api/v1/clusters/"+id, "If-None-Match", tag); a.StatusCode != 200 {
+	if a := w.get("/api/v1/clusters/"+id, "If-None-Match", tag); a.StatusCode != http.StatusOK {
 		t.Errorf("changed: %s", a.Status)
 	}
 }

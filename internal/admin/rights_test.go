@@ -113,7 +113,7 @@ func TestWhoMay(t *testing.T) {
 	if d := as[api.Done](t, a, 200); d.Cluster.Members != 1 || a.Header.Get("ETag") == "" {
 		t.Errorf("%+v", d)
 	}
-	if a := w.ask(w.client, "GET", "/api/v1/registry", "", append([]string{"Authorization", "Basic " + basic("me", reader)}, elsewhere...)...); a.StatusCode != 200 {
+	if a := w.ask(w.client, "GET", "/api/v1/registry", "", append([]string{"Authorization", "Basic " + basic("me", reader)}, elsewhere...)...); a.StatusCode != http.StatusOK {
 		t.Errorf("a token as a password: %s", a.Status)
 	}
 	if got := w.registry.Deeds(); len(got) != 1 || got[0].Admin != "writer" || !strings.HasPrefix(got[0].From, "127.0.0.1:") {
@@ -168,7 +168,7 @@ func TestTooManyAttempts(t *testing.T) {
 			t.Errorf("attempt %d: %s, close %v", i, a.Status, a.Close)
 		}
 	}
-	if a := w.get("/api/v1/registry", w.bearer()...); a.StatusCode != 200 {
+	if a := w.get("/api/v1/registry", w.bearer()...); a.StatusCode != http.StatusOK {
 		t.Errorf("the right token, after wrong ones: %s", a.Status)
 	}
 }
@@ -226,10 +226,10 @@ func TestInternalCausesAreNotSent(t *testing.T) {
 			t.Errorf("%s: %s", path, a.text)
 		}
 	}
-	if a := w.ask(w.client, "GET", "/readyz", ""); a.StatusCode != 503 {
+	if a := w.ask(w.client, "GET", "/readyz", ""); a.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("ready without a store: %s", a.Status)
 	}
-	if a := w.ask(w.client, "GET", "/livez", "", elsewhere...); a.StatusCode != 200 {
+	if a := w.ask(w.client, "GET", "/livez", "", elsewhere...); a.StatusCode != http.StatusOK {
 		t.Errorf("not alive: %s", a.Status)
 	}
 }
@@ -248,11 +248,11 @@ func TestWaiting(t *testing.T) {
 	go func() { answers <- w.get("/api/v1/clusters/" + id + "?wait=1h&since=1") }()
 	w.registry.Join(id, "a", 0)
 	for range 2 {
-		if a := <-answers; a.StatusCode != 200 || !strings.Contains(string(a.text), `"members":1`) {
+		if a := <-answers; a.StatusCode != http.StatusOK || !strings.Contains(string(a.text), `"members":1`) {
 			t.Errorf("%s %s", a.Status, a.text)
 		}
 	}
-	if a := w.get("/api/v1/clusters/" + id + "?wait=1s&since=x"); a.StatusCode != 422 {
+	if a := w.get("/api/v1/clusters/" + id + "?wait=1s&since=x"); a.StatusCode != http.StatusUnprocessableEntity {
 		t.Errorf("a word in place of a revision: %s", a.Status)
 	}
 }
@@ -264,11 +264,11 @@ func TestWhatIsMounted(t *testing.T) {
 	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("metrics")) })
 	w := newWorld(t, admin.Config{Page: page, Metrics: metrics})
 	for path, want := range map[string]string{"/": "page of /", "/clusters/x": "page of /clusters/x", "/metrics": "metrics"} {
-		if a := w.get(path); a.StatusCode != 200 || string(a.text) != want {
+		if a := w.get(path); a.StatusCode != http.StatusOK || string(a.text) != want {
 			t.Errorf("%s: %s %s", path, a.Status, a.text)
 		}
 		a := w.get(path, elsewhere...)
-		if basic := strings.HasPrefix(a.Header.Get("WWW-Authenticate"), "Basic "); a.StatusCode != 401 || basic != (path != "/metrics") {
+		if basic := strings.HasPrefix(a.Header.Get("WWW-Authenticate"), "Basic "); a.StatusCode != http.StatusUnauthorized || basic != (path != "/metrics") {
 			t.Errorf("%s from elsewhere: %s %v", path, a.Status, a.Header)
 		}
 	}

@@ -28,7 +28,7 @@ type adminFlood struct {
 }
 
 var adminFloods = []adminFlood{
-	{"says nothing", 300, func(nc net.Conn) error { return drain(nc) }},
+	{"says nothing", 300, drain},
 	{"slow body", 100, func(nc net.Conn) error {
 		return trickle(nc, "POST /api/v1/tokens HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n")
 	}},
