@@ -93,9 +93,9 @@ func (p *program) run(ctx context.Context, who, commands string) (wait func() er
 
 // A newcomer opens the page of a real registry, pastes what it says, and sees a cluster
 // form; a member's program ends and its seat with it; an admin evicts another.
-func testReal(t *testing.T, browser context.Context) {
+func testReal(browser context.Context, t *testing.T) {
 	p := serveProgram(t)
-	b := newTab(t, browser, p.url)
+	b := newTab(browser, t, p.url)
 	b.open("/")
 	b.live()
 	b.says(".nothing", "No cluster yet")
