@@ -3,6 +3,7 @@ package page_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -43,10 +44,10 @@ func serveProgram(t *testing.T) *program {
 		t.Fatal(err)
 	}
 	lines := bufio.NewScanner(log)
-	for p.url == "" && lines.Scan() {
-		var line struct{ URL string }
+	for open := false; !open && lines.Scan(); {
+		var line struct{ URL, Msg string }
 		if json.Unmarshal(lines.Bytes(), &line) == nil {
-			p.url = line.URL
+			p.url, open = cmp.Or(p.url, line.URL), line.Msg == "registry is open"
 		}
 	}
 	rest := make(chan struct{})
