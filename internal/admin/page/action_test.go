@@ -14,14 +14,14 @@ import (
 
 // An admin changes a cluster: with a token that the page forgets, after having been told
 // what will happen.
-func testChanges(t *testing.T, browser context.Context) {
+func testChanges(browser context.Context, t *testing.T) {
 	r := admintest.New(nil)
 	id := r.Create("web", 5)
 	for _, name := range []string{"alice", "bob", "carol", "dave", "erin"} {
 		r.Join(id, name, time.Hour)
 	}
 	base, token := serve(t, r)
-	b := newTab(t, browser, base)
+	b := newTab(browser, t, base)
 	b.open("/clusters/" + id)
 	b.live()
 	b.says("h1", "full")
@@ -87,13 +87,13 @@ func (b *tab) fill(selector, text string) {
 }
 
 // What an admin has not seen is not changed, and a cluster with an owner not at all.
-func testNoChanges(t *testing.T, browser context.Context) {
+func testNoChanges(browser context.Context, t *testing.T) {
 	r := admintest.New(nil)
 	owned := r.Create("owned", 2)
 	r.Join(owned, "alice", 0)
 	r.Own(owned, admintest.Fingerprint("owner"))
 	base, _ := serve(t, r)
-	b := newTab(t, browser, base)
+	b := newTab(browser, t, base)
 	b.open("/clusters/" + owned)
 	b.live()
 	b.says("main", "Its owner alone can change it.")
@@ -104,13 +104,13 @@ func testNoChanges(t *testing.T, browser context.Context) {
 
 // Without script everything can be read and searched, and no button is there that does
 // nothing.
-func testWithoutScript(t *testing.T, browser context.Context) {
+func testWithoutScript(browser context.Context, t *testing.T) {
 	r := admintest.New(nil)
 	furnish(r)
 	id := r.Create("plain", 3)
 	r.Join(id, "alice", 0)
 	base, _ := serve(t, r)
-	b := newTab(t, browser, base)
+	b := newTab(browser, t, base)
 	b.withoutScript()
 	b.open("/")
 	b.says(".card", "plain")
@@ -142,12 +142,12 @@ func (b *tab) follow(selector, to string) {
 }
 
 // The page is used with the keyboard alone.
-func testKeyboard(t *testing.T, browser context.Context) {
+func testKeyboard(browser context.Context, t *testing.T) {
 	r := admintest.New(nil)
 	id := r.Create("web", 2)
 	r.Join(id, "alice", 0)
 	base, _ := serve(t, r)
-	b := newTab(t, browser, base)
+	b := newTab(browser, t, base)
 	b.open("/clusters/" + id)
 	b.live()
 	b.do(chromedp.KeyEvent("\t"))
@@ -168,10 +168,10 @@ func testKeyboard(t *testing.T, browser context.Context) {
 }
 
 // Copying puts the commands where they can be pasted from.
-func testCopy(t *testing.T, browser context.Context) {
+func testCopy(browser context.Context, t *testing.T) {
 	r := admintest.New(nil)
 	base, _ := serve(t, r)
-	b := newTab(t, browser, base)
+	b := newTab(browser, t, base)
 	b.open("/")
 	b.live()
 	// A browser on plain HTTP from elsewhere has no clipboard.

@@ -20,7 +20,7 @@ func TestBrowser(t *testing.T) {
 	browser := newBrowser(t)
 	for _, c := range []struct {
 		name string
-		test func(*testing.T, context.Context)
+		test func(context.Context, *testing.T)
 	}{
 		{"formation", testFormation},
 		{"changes", testChanges},
@@ -35,7 +35,7 @@ func TestBrowser(t *testing.T) {
 		{"real", testReal},
 		{"pages", testPages},
 	} {
-		t.Run(c.name, func(t *testing.T) { c.test(t, browser) })
+		t.Run(c.name, func(t *testing.T) { c.test(browser, t) })
 	}
 }
 
@@ -96,10 +96,10 @@ func furnish(r *admintest.Registry) {
 }
 
 // A cluster of five forms before somebody's eyes.
-func testFormation(t *testing.T, browser context.Context) {
+func testFormation(browser context.Context, t *testing.T) {
 	r := admintest.New(nil)
 	base, _ := serve(t, r)
-	b := newTab(t, browser, base)
+	b := newTab(browser, t, base)
 	b.open("/")
 	b.live()
 	b.says(".nothing", "No cluster yet")
@@ -125,7 +125,7 @@ func testFormation(t *testing.T, browser context.Context) {
 }
 
 // Every page, in light and dark, on a wide screen and a narrow one.
-func testPages(t *testing.T, browser context.Context) {
+func testPages(browser context.Context, t *testing.T) {
 	r := admintest.New(nil)
 	furnish(r)
 	found, err := r.Clusters(t.Context(), api.ClusterQuery{Limit: 500})
@@ -137,7 +137,7 @@ func testPages(t *testing.T, browser context.Context) {
 		ids[c.Name] = c.ID
 	}
 	base, _ := serve(t, r)
-	b := newTab(t, browser, base)
+	b := newTab(browser, t, base)
 	for name, path := range map[string]string{
 		"overview": "/", "clusters": "/clusters", "clusters-none": "/clusters?match=nothing+like+it", "cluster": "/clusters/" + ids["web"],
 		"cluster-1024": "/clusters/" + ids["simulation-of-the-whole-machine-hall"], "cluster-owned": "/clusters/" + ids["staging-etcd"],

@@ -119,10 +119,10 @@ type document struct {
 	Data     any
 }
 
-// show renders what make returns.
-func (p *page) show(make func(*http.Request) (content, error)) http.HandlerFunc {
+// show renders what read returns.
+func (p *page) show(read func(*http.Request) (content, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		c, err := make(r)
+		c, err := read(r)
 		status := http.StatusOK
 		if err != nil {
 			c, status = p.problem(r, err)

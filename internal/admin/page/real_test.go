@@ -3,6 +3,7 @@ package page_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -43,10 +44,10 @@ func serveProgram(t *testing.T) *program {
 		t.Fatal(err)
 	}
 	lines := bufio.NewScanner(log)
-	for p.url == "" && lines.Scan() {
-		var line struct{ URL string }
+	for open := false; !open && lines.Scan(); {
+		var line struct{ URL, Msg string }
 		if json.Unmarshal(lines.Bytes(), &line) == nil {
-			p.url = line.URL
+			p.url, open = cmp.Or(p.url, line.URL), line.Msg == "registry is open"
 		}
 	}
 	rest := make(chan struct{})
@@ -93,9 +94,9 @@ func (p *program) run(ctx context.Context, who, commands string) (wait func() er
 
 // A newcomer opens the page of a real registry, pastes what it says, and sees a cluster
 // form; a member's program ends and its seat with it; an admin evicts another.
-func testReal(t *testing.T, browser context.Context) {
+func testReal(browser context.Context, t *testing.T) {
 	p := serveProgram(t)
-	b := newTab(t, browser, p.url)
+	b := newTab(browser, t, p.url)
 	b.open("/")
 	b.live()
 	b.says(".nothing", "No cluster yet")

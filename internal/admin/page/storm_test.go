@@ -68,7 +68,7 @@ func change(r *admintest.Registry, ids []string, n int) {
 	r.Leave(id, member)
 }
 
-func testStorm(t *testing.T, browser context.Context) {
+func testStorm(browser context.Context, t *testing.T) {
 	for _, path := range []string{"/", "/clusters"} {
 		r := admintest.New(nil)
 		for i := range 60 {
@@ -79,7 +79,7 @@ func testStorm(t *testing.T, browser context.Context) {
 			ids = createMany(r, 250)
 		}
 		base, _ := serve(t, r)
-		b := newTab(t, browser, base)
+		b := newTab(browser, t, base)
 		b.open(path)
 		b.live()
 		eval[chromedp.Void](b, watch)
@@ -108,13 +108,13 @@ func testStorm(t *testing.T, browser context.Context) {
 }
 
 // A registry with 50,000 clusters has pages like any other.
-func testMany(t *testing.T, browser context.Context) {
+func testMany(browser context.Context, t *testing.T) {
 	r := admintest.New(nil)
 	for i := range 50_000 {
 		r.Create(fmt.Sprintf("cluster-%05d", i), 3)
 	}
 	base, _ := serve(t, r)
-	b := newTab(t, browser, base)
+	b := newTab(browser, t, base)
 	b.open("/clusters")
 	b.live()
 	b.says("h1", "50\u202f000")
@@ -133,12 +133,12 @@ func testMany(t *testing.T, browser context.Context) {
 
 // A registry that cannot be followed for a while is shown as it is afterwards, and the
 // page says that it was not live.
-func testInterruption(t *testing.T, browser context.Context) {
+func testInterruption(browser context.Context, t *testing.T) {
 	r := admintest.New(nil)
 	id := r.Create("web", 3)
 	other := r.Create("gone", 3)
 	base, _ := serve(t, r)
-	b := newTab(t, browser, base)
+	b := newTab(browser, t, base)
 	b.open("/clusters")
 	b.live()
 	r.Join(id, "alice", 0)
@@ -156,13 +156,13 @@ func testInterruption(t *testing.T, browser context.Context) {
 }
 
 // Names are text, whatever is in them.
-func testNames(t *testing.T, browser context.Context) {
+func testNames(browser context.Context, t *testing.T) {
 	const name = `<img src=x onerror=alert(1)>"'&amp;{{.}}`
 	r := admintest.New(nil)
 	r.Update(func(about *api.Registry) { about.Name = name })
 	id := r.Create(name, 3)
 	base, _ := serve(t, r)
-	b := newTab(t, browser, base)
+	b := newTab(browser, t, base)
 	for _, path := range []string{"/", "/clusters", "/clusters/" + id, "/clusters?match=" + strings.ReplaceAll(`"><script>alert(1)</script>`, ">", "%3E")} {
 		b.open(path)
 		b.live()

@@ -50,6 +50,7 @@ func listen(t *testing.T, url, lastID string) *listener {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { answer.Body.Close() })
 	l := &listener{t: t, answer: answer, lines: bufio.NewScanner(answer.Body), stop: stop}
 	l.lines.Buffer(nil, 1<<20)
 	t.Cleanup(l.close)

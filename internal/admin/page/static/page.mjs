@@ -301,7 +301,7 @@ async function perform() {
     const answer = await request(deed);
     if (answer.ok) {
       dialog.close();
-      say("Done.");
+      if (!live.classList.contains("on")) say("Done."); // otherwise the stream says what has happened
       return;
     }
     $("dialog-error").textContent = await problemOf(answer);
