@@ -23,13 +23,16 @@ RUBY_NEEDS := google/protobuf:ruby-google-protobuf minitest:ruby-minitest
 # The Python client with what its tests need, in an environment of its own.
 VENV := clients/python/.venv
 
+# What builds the documentation has one of its own.
+DOCS_VENV := docs/.venv
+
 # The tools have a module of their own, out of the graph of those who import ours.
 TOOL := go tool -modfile=tools/go.mod
 
 # What `make test LONG=1` does besides: fuzzing, and the long forms of tests.
 LONG ?=
 
-.PHONY: help demo test lint generate fuzz torture bench bench-peers build package package-test vuln setup
+.PHONY: help demo test docs lint generate fuzz torture bench bench-peers build package package-test vuln setup
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 14
@@ -37,7 +40,7 @@ help: ## list the targets
 demo: ## form a cluster of five members on a real registry
 	go run ./cmd/xlreg demo -n 5
 
-test: setup build ## install what is missing, then test everything, Go with the race detector; LONG=1 adds torture and fuzzing
+test: setup build docs ## install what is missing, then test everything, Go with the race detector; LONG=1 adds torture and fuzzing
 	go vet ./...
 	go -C tools vet ./...
 	CGO_ENABLED=1 go test -race -timeout 25m ./...
@@ -48,6 +51,15 @@ test: setup build ## install what is missing, then test everything, Go with the 
 	$(if $(LONG),$(MAKE) fuzz torture)
 	@[ "$$(id -u)" = 0 ] || echo 'Not root: the tests on namespaces (deploy/deploytest, examples, internal/partition) were left out.'
 
+docs: $(DOCS_VENV)/ready ## build the documentation site into docs/_build/html
+	rm -rf docs/_build/html
+	$(DOCS_VENV)/bin/sphinx-build -q -E -W --keep-going -n -b html docs docs/_build/html
+
+$(DOCS_VENV)/ready: docs/requirements.txt
+	python3 -m venv $(DOCS_VENV)
+	$(DOCS_VENV)/bin/pip install --quiet --disable-pip-version-check --requirement docs/requirements.txt
+	touch $@
+
 lint: ## run golangci-lint (the first time it is compiled, which takes minutes)
 	$(TOOL) golangci-lint run ./...
 
@@ -56,7 +68,9 @@ generate: ## write the generated files anew
 	go run -C tools ./genproto ../internal/wire/xlreg.proto ../internal/wire/xlregpb/xlreg.pb.go
 	go run -C tools ./genproto ../internal/records/records.proto ../internal/records/recordspb/records.pb.go
 	go test ./internal/metrics -run TestDocument -update
+	go test ./internal/admin -run TestOpenAPIIsCommitted -update
 	go test ./internal/archtest -run TestDocument -update
+	go test ./cmd/xlreg -run TestReference -update
 
 fuzz: ## fuzz every target for FUZZTIME (30s)
 	@for dir in $$(grep -rl '^func Fuzz' --include='*_test.go' . | xargs -n 1 dirname | sort -u); do \
@@ -112,4 +126,5 @@ setup: ## install what the tests need: Debian packages, Go modules, a Python env
 		touch $(VENV)/ready; \
 	fi
 	@go -C tools/release build -o /dev/null github.com/goreleaser/nfpm/v2/cmd/nfpm
+	@$(MAKE) -s --no-print-directory $(DOCS_VENV)/ready
 	@go -C tools build ./genproto google.golang.org/protobuf/cmd/protoc-gen-go

@@ -3,10 +3,12 @@ package examples
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,31 +17,81 @@ import (
 // TestDocs runs every command in README and docs as it stands there. In front of each
 // block of commands stands a comment that nobody sees who reads the page:
 //
-//	<!-- run: MACHINE… [, stays] [, until TEXT] [, pasted] [, stops MACHINE…] -->
+//	<!-- run: MACHINE… [, stays] [, until TEXT] [, pasted] [, copies] [, stops MACHINE…] -->
 //
 // MACHINE is where it runs: here, source (in a copy of the repository), or one of those
 // that the page names; several run it at the same time. A block that stays goes on running
 // until the end of the page, and the next one begins when its output has TEXT. In a block
 // of the console kind lines with $ are commands and the others what they print; one that
-// is pasted runs the command that the block before it has printed. One that stops others
-// ends what goes on running on those machines first, as Ctrl-C there does.
+// is pasted runs the command that the block before it has printed, and in one that copies
+// each line that a block before it has printed for that, and that the page may shorten with
+// …, is run as it was printed. One that stops others ends what goes on running on those
+// machines first, as Ctrl-C there does.
+//
+// A page that goes on where another one ends says so, and that one is run before it. What a
+// page needs and takes for granted is in a comment of its own:
+//
+//	<!-- after: PAGE -->
+//
+//	<!-- prepare: MACHINE… [, stays] [, until TEXT]
+//	COMMANDS
+//	-->
 func TestDocs(t *testing.T) {
-	pages, err := filepath.Glob("../docs/*.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	ran := 0
-	for _, page := range append(pages, "../README.md") {
+	for _, page := range append(docPages(t), "../README.md") {
 		blocks := readBlocks(t, page)
 		ran += len(blocks)
 		if len(blocks) == 0 {
 			continue
 		}
-		t.Run(filepath.Base(page), func(t *testing.T) { runPage(t, blocks) })
+		blocks = append(blocksBefore(t, page), blocks...)
+		t.Run(strings.TrimPrefix(page, "../docs/"), func(t *testing.T) { runPage(t, blocks) })
 	}
-	if ran < 32 {
+	if ran < 50 {
 		t.Errorf("only %d blocks of commands in all pages", ran)
 	}
+}
+
+// docPages returns the pages in docs, wherever they lie there.
+func docPages(t *testing.T) []string {
+	t.Helper()
+	var pages []string
+	err := filepath.WalkDir("../docs", func(path string, entry fs.DirEntry, err error) error {
+		switch name := entry.Name(); {
+		case err != nil:
+			return err
+		case entry.IsDir() && (name == ".venv" || name == "_build"):
+			return fs.SkipDir
+		case filepath.Ext(name) == ".md":
+			pages = append(pages, path)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pages
+}
+
+// blocksBefore returns the blocks of the pages that a page goes on from.
+func blocksBefore(t *testing.T, page string) []*block {
+	t.Helper()
+	_, rest, _ := strings.Cut(readPage(t, page), "<!-- after: ")
+	name, _, found := strings.Cut(rest, " -->")
+	if !found {
+		return nil
+	}
+	before := filepath.Join(filepath.Dir(page), name)
+	return append(blocksBefore(t, before), readBlocks(t, before)...)
+}
+
+func readPage(t *testing.T, page string) string {
+	t.Helper()
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 // block is one block of commands.
@@ -49,6 +101,7 @@ type block struct {
 	stays    bool
 	until    string
 	pasted   bool
+	copies   bool
 	stops    []string
 	script   string
 	prints   []string // lines that it has to print, with … for anything
@@ -58,13 +111,14 @@ type block struct {
 // run.
 func readBlocks(t *testing.T, page string) []*block {
 	t.Helper()
-	data, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := strings.Split(string(data), "\n")
+	lines := strings.Split(readPage(t, page), "\n")
 	var blocks []*block
 	for i := 0; i < len(lines); i++ {
+		if how, prepares := strings.CutPrefix(lines[i], "<!-- prepare: "); prepares {
+			end := i + slices.Index(lines[i:], "-->")
+			blocks = append(blocks, parseBlock(t, fmt.Sprintf("%s:%d", page, i+1), "<!-- run: "+how+" -->", lines[i+1:max(i+1, end)], false))
+			continue
+		}
 		kind, fenced := strings.CutPrefix(lines[i], "```")
 		if !fenced {
 			continue
@@ -104,6 +158,8 @@ func parseBlock(t *testing.T, at, comment string, lines []string, console bool) 
 			b.stays = true
 		case word == "pasted":
 			b.pasted = true
+		case word == "copies":
+			b.copies = true
 		default:
 			t.Fatalf("%s: %q", at, word)
 		}
@@ -240,6 +296,9 @@ func (p *page) run(t *testing.T, b *block) {
 	if b.pasted {
 		script = p.printedCommand(t)
 	}
+	if b.copies {
+		script = p.copied(t, script)
+	}
 	var wg sync.WaitGroup
 	errs := make([]error, len(b.machines))
 	for i, name := range b.machines {
@@ -328,6 +387,31 @@ func (p *page) printedCommand(t *testing.T) string {
 		t.Fatal("nothing was printed that could be pasted")
 	}
 	return command
+}
+
+// copied returns a script with the lines that were printed for pasting as they were printed,
+// of which there has to be one. What it keeps in /tmp is kept for this test alone.
+func (p *page) copied(t *testing.T, script string) string {
+	t.Helper()
+	var printed []string
+	for _, s := range p.staying {
+		for line := range strings.Lines(s.out.String()) {
+			if command, indented := strings.CutPrefix(line, "  "); indented {
+				printed = append(printed, strings.TrimSpace(command))
+			}
+		}
+	}
+	lines, found := strings.Split(script, "\n"), false
+	for i, line := range lines {
+		whole := regexp.MustCompile("^" + pattern(line).String() + "$")
+		if at := slices.IndexFunc(printed, whole.MatchString); at >= 0 && line != "" {
+			lines[i], found = printed[at], true
+		}
+	}
+	if !found {
+		t.Fatalf("nothing of this was printed:\n%s", script)
+	}
+	return strings.ReplaceAll(strings.Join(lines, "\n"), "/tmp/", `"$TMPDIR"/`)
 }
 
 // checkOutput looks for each line that the page shows. Numbers and IDs are others every

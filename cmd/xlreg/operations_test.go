@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +16,7 @@ import (
 	"github.com/xlattice/xlreg/internal/host"
 )
 
-// The page for operators has the limits as the program has them.
+// The pages for operators have the limits as the program has them.
 func TestOperationsListsTheLimits(t *testing.T) {
 	page := readOperations(t)
 	var f serveFlags
@@ -74,13 +75,21 @@ func TestOperationsSaysHowTheLogGrows(t *testing.T) {
 	}
 }
 
-// readOperations returns the page with blanks for line ends, since where a line ends says
-// nothing.
+// readOperations returns the pages for operators with blanks for line ends, since where a
+// line ends says nothing.
 func readOperations(t *testing.T) string {
 	t.Helper()
-	page, err := os.ReadFile("../../docs/operations.md")
+	paths, err := filepath.Glob("../../docs/operate/*.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.ReplaceAll(string(page), "\n", " ")
+	var all strings.Builder
+	for _, path := range append(paths, "../../docs/operations.md") {
+		page, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(page)
+	}
+	return strings.ReplaceAll(all.String(), "\n", " ")
 }

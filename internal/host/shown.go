@@ -1,6 +1,7 @@
 package host
 
 import (
+	"crypto/sha256"
 	"strconv"
 	"time"
 
@@ -13,27 +14,27 @@ import (
 )
 
 // memberOf returns a member of a cluster as people are shown it.
-func memberOf(d *registry.Detail, i int) (m api.Member, err error) {
+func memberOf(d *registry.Detail, i int) api.Member {
 	seat, lease := &d.Members[i], &d.Leases[i]
-	m = api.Member{
+	m := api.Member{
 		Index: seat.Index, Name: string(seat.Token.Name), Node: seat.Token.ID.String(),
 		Endpoints: texts(seat.Token.Endpoints), Labels: labelsOf(seat.Token.Labels),
 		Epoch: seat.Epoch, Fresh: seat.Fresh && seat.Epoch > d.Head.Completed,
 		Joined: momentOf(seat.Token.Seat.Joined), LeaseMS: lease.Length.Milliseconds(),
 		Seen: momentOf(lease.Seen), Due: momentOf(lease.Due),
 	}
-	m.Key, m.KeyKind, err = keyText(seat.Token.SigKey)
-	return m, err
+	m.Key, m.KeyKind = keyText(seat.Token.SigKey)
+	return m
 }
 
 // nodeOf returns a node as people are shown it.
-func nodeOf(n *records.Node) (shown api.Node, err error) {
-	shown = api.Node{
+func nodeOf(n *records.Node) api.Node {
+	shown := api.Node{
 		ID: n.Token.ID.String(), Name: string(n.Token.Name),
 		Endpoints: texts(n.Token.Endpoints), Seen: momentOf(n.Seen),
 	}
-	shown.Key, shown.KeyKind, err = keyText(n.Token.SigKey)
-	return shown, err
+	shown.Key, shown.KeyKind = keyText(n.Token.SigKey)
+	return shown
 }
 
 // labelsOf returns labels as people are shown them. Ill-formed ones were refused when they
@@ -59,15 +60,18 @@ func momentOf(t time.Time) *time.Time {
 	return &t
 }
 
+// unknownKind is shown of a key that cannot be read. The others of a list are shown all the
+// same.
+const unknownKind = "unknown"
+
 // keyText returns how people see a sig key: its fingerprint, and its kind.
-func keyText(key xlreg.SigKey) (fingerprint, kind string, err error) {
+func keyText(key xlreg.SigKey) (fingerprint, kind string) {
 	parsed, err := keys.Parse(key)
 	if err != nil {
-		return "", "", err
+		return "", unknownKind
 	}
-	fingerprint, err = keys.Fingerprint(key)
 	if kind = string(parsed.Kind()); parsed.Kind() == keys.RSA {
 		kind += "-" + strconv.Itoa(parsed.Bits())
 	}
-	return fingerprint, kind, err
+	return keys.FormatFingerprint(sha256.Sum256(parsed.SSH())), kind
 }

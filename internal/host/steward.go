@@ -154,9 +154,7 @@ func (h *Host) Cluster(ctx context.Context, id string) (api.ClusterDetail, error
 		Seats: make([]api.Member, len(detail.Members)),
 	}
 	for i := range detail.Members {
-		if d.Seats[i], err = memberOf(&detail, i); err != nil {
-			return api.ClusterDetail{}, err
-		}
+		d.Seats[i] = memberOf(&detail, i)
 	}
 	return d, nil
 }
@@ -191,9 +189,7 @@ func (h *Host) Nodes(ctx context.Context, cursor string, limit int) (page api.Pa
 	}
 	page = api.Page[api.Node]{Items: make([]api.Node, len(nodes)), Total: h.registry.Totals().Nodes}
 	for i := range nodes {
-		if page.Items[i], err = nodeOf(&nodes[i]); err != nil {
-			return page, err
-		}
+		page.Items[i] = nodeOf(&nodes[i])
 	}
 	if more {
 		page.Next = page.Items[len(nodes)-1].ID
@@ -211,7 +207,7 @@ func (h *Host) Node(ctx context.Context, id string) (api.Node, error) {
 	if err != nil {
 		return api.Node{}, h.explain(err)
 	}
-	return nodeOf(&n)
+	return nodeOf(&n), nil
 }
 
 func noNode(id string) error { return fmt.Errorf("%w: there is no node %.80q", api.ErrNotFound, id) }

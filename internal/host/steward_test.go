@@ -403,3 +403,18 @@ func TestStewardCountsLimits(t *testing.T) {
 		t.Errorf("the limit is shown as %+v", l)
 	}
 }
+
+// One key that cannot be read does not keep a list from being shown.
+func TestStewardShowsWhatItCan(t *testing.T) {
+	data := newStore(t)
+	r := start(t, newNode(t, "xlReg"), data, "127.0.0.1:0", nil)
+	n := records.Node{Token: xlreg.Token{ID: "01234567890123456789012345678901", Name: "odd", SigKey: "no key"}}
+	err := data.Update(t.Context(), func(tx store.Writer) error { return records.NewWriter(tx).PutNode(&n) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := r.Nodes(t.Context(), "", 0)
+	if err != nil || len(page.Items) != 1 || page.Items[0].Name != "odd" || page.Items[0].KeyKind != "unknown" || page.Items[0].Key != "" {
+		t.Errorf("%+v, %v", page, err)
+	}
+}

@@ -14,8 +14,8 @@ import (
 	"github.com/xlattice/xlreg/keys"
 )
 
-// entry is a cluster in as few bytes as are needed to show it. A change makes a new one,
-// so an entry can be read without a lock; only seq and load are set later.
+// entry is a cluster in as few bytes as are needed to show it. What is in an index is
+// guarded by the Overview's mu.
 type entry struct {
 	text     string // the ID, the name, the owner's key and the set of taken seats, joined
 	created  int64  // in milliseconds; 0 is unknown
@@ -24,8 +24,8 @@ type entry struct {
 	revision uint64
 	epoch    uint64
 	orders   uint64
-	seq      uint64 // of its last change; 0 is none. Guarded by the Overview's mu
-	load     uint32 // which reading of all clusters has found it. Likewise
+	seq      uint64 // of its last change; 0 is none
+	load     uint32 // which reading of all clusters has found it
 
 	size, members          uint16
 	idLen, nameLen, keyLen uint8

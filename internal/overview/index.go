@@ -82,18 +82,23 @@ func (x *index) find(id string) *entry {
 	return e
 }
 
-// put puts made in the place of was, which is nil for a new cluster.
-func (x *index) put(was, made *entry) {
-	if was != nil && (was.state != made.state || was.created != made.created || was.name() != made.name()) {
-		x.unlist(was)
-	}
+// put puts made in the place of was, which is nil for a new cluster, and returns the entry
+// that there is now. As long as a cluster stays where it is in every list, as it does for
+// most of its changes, its entry is changed and not the lists.
+func (x *index) put(was, made *entry) *entry {
+	x.members += int(made.members)
 	if was != nil {
 		x.members -= int(was.members)
+		if was.state == made.state && was.created == made.created && was.name() == made.name() {
+			*was = *made
+			return was
+		}
+		x.unlist(was)
 	}
-	x.members += int(made.members)
 	x.byID.Set(made)
 	x.all.set(made)
 	x.in[made.state].set(made)
+	return made
 }
 
 func (x *index) remove(e *entry) {

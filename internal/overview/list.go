@@ -129,9 +129,13 @@ func (o *Overview) walk(w *walk) {
 	}
 	if w.after == nil {
 		in.of(w.order).Scan(look)
-		return
+	} else {
+		in.of(w.order).Ascend(w.after, look)
 	}
-	in.of(w.order).Ascend(w.after, look)
+	if w.after != nil {
+		last := *w.after // the entry itself may change as soon as the lock is free
+		w.after = &last
+	}
 }
 
 // look looks at one cluster, and reports whether to go on to the next.

@@ -170,10 +170,11 @@ func (o *Overview) changed(ctx context.Context, change store.Change) error {
 		o.remove(o.clusters.find(string(id)))
 		return nil
 	}
-	if e := o.clusters.find(string(id)); e != nil && c.State.Revision < e.revision {
+	was := o.clusters.find(string(id))
+	if was != nil && c.State.Revision < was.revision {
 		return nil // it was read after this change, and newer ones will come
 	}
-	o.put(&c, seen)
+	o.put(&c, was, seen)
 	return nil
 }
 
@@ -220,7 +221,7 @@ func (o *Overview) putAll(found []records.Cluster, how occasion) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for i := range found {
-		o.put(&found[i], how)
+		o.put(&found[i], o.clusters.find(string(found[i].ID)), how)
 	}
 }
 
@@ -258,30 +259,28 @@ const (
 	seen                  // by the news of a change
 )
 
-// put takes in what a cluster is now. mu is held.
-func (o *Overview) put(c *records.Cluster, how occasion) {
+// put takes in what a cluster is now, and was; nil if it was not known. mu is held.
+func (o *Overview) put(c *records.Cluster, was *entry, how occasion) {
 	made, err := newEntry(c)
 	if err != nil {
 		o.cfg.Logger.Error("a cluster cannot be shown", "cluster_id", c.ID, "err", err)
 		return
 	}
 	made.load = o.load
-	was := o.clusters.find(string(c.ID))
 	if was != nil && was.same(made) {
 		was.load = o.load
 		return
 	}
 	if how != first {
-		now := o.cfg.Now()
-		made.changed = now.UnixMilli()
+		made.changed = o.cfg.Now().UnixMilli()
 		made.timeFormation(was, how == seen)
 	}
 	if was != nil {
 		o.news.forget(was.seq)
 	}
-	o.clusters.put(was, made)
+	now := o.clusters.put(was, made)
 	if how != first {
-		o.news.add(made)
+		o.news.add(now)
 		o.hurry()
 	}
 }
