@@ -77,7 +77,7 @@ func cmdResize(ts *testscript.TestScript, neg bool, args []string) {
 func cmdTerminate(ts *testscript.TestScript, neg bool, args []string) {
 	want(ts, neg, args, 0, "terminate")
 	shell := strings.TrimSpace(tmux(ts, "display-message", "-p", "#{pane_pid}"))
-	children, err := os.ReadFile(filepath.Join("/proc", shell, "task", shell, "children"))
+	children, err := os.ReadFile("/proc/" + shell + "/task/" + shell + "/children")
 	ts.Check(err)
 	pid, err := strconv.Atoi(strings.TrimSpace(string(children)))
 	ts.Check(err)

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -215,11 +214,7 @@ func TestProblems(t *testing.T) {
 
 // A socket that appears a little later is waited for, and one that does not is not.
 func TestLateSocket(t *testing.T) {
-	dir, err := os.MkdirTemp("", "late") // short, as names of sockets must be
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
+	dir := t.TempDir()
 	socket := filepath.Join(dir, "admin.sock")
 	c := dial(t, adminclient.Options{Socket: socket, Patience: time.Minute})
 	asked := make(chan error, 1)

@@ -109,7 +109,7 @@ func completeTokens(ctx context.Context, c *adminclient.Client, _ []string, type
 	var words []cobra.Completion
 	for i := range tokens {
 		if strings.HasPrefix(tokens[i].Name, typed) {
-			words = append(words, cobra.Completion(tokens[i].Name))
+			words = append(words, tokens[i].Name)
 		}
 	}
 	return words, nil

@@ -34,7 +34,7 @@ const hasKeys = true
 
 // waitForInput reports whether there is something to read, or the end of it, within a time.
 func waitForInput(f *os.File, wait time.Duration) (bool, error) {
-	fds := []unix.PollFd{{Fd: int32(f.Fd()), Events: unix.POLLIN}} //nolint:gosec // descriptors are small
+	fds := []unix.PollFd{{Fd: int32(f.Fd()), Events: unix.POLLIN}}
 	n, err := unix.Poll(fds, int(wait.Milliseconds()))
 	if errors.Is(err, unix.EINTR) {
 		return false, nil
