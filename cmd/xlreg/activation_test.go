@@ -120,7 +120,8 @@ func await(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// A registry that systemd starts serves the sockets that it is passed, and tells how it is.
+// A registry that systemd starts serves the sockets that it is passed, and tells how it is
+// and what it does.
 func TestServeUnderServiceManager(t *testing.T) {
 	t.Parallel()
 	m := newServiceManager(t)
@@ -154,6 +155,14 @@ func TestServeUnderServiceManager(t *testing.T) {
 		t.Errorf("health: %d", got)
 	}
 	m.until("WATCHDOG=1")
+
+	if err := a.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	if reloading := m.until("RELOADING=1"); len(reloading) != 2 || !strings.HasPrefix(reloading[1], "MONOTONIC_USEC=") {
+		t.Errorf("reloads with %q", reloading)
+	}
+	m.until("READY=1")
 
 	if err := a.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
