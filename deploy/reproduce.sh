@@ -13,14 +13,12 @@ export SIGN_KEY='' # a signature by some kinds of key is another one every time
 work=$(mktemp -d)
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
 
-# build WHERE OUT builds a clone.
-build() {
-	mkdir -p "$(dirname "$1")"
-	git clone --quiet --no-hardlinks . "$1"
-	OUT=$2 "$1/deploy/package.sh"
-}
+one=$work/a two="$work/another/and longer/folder"
+mkdir -p "$(dirname "$two")"
+git clone --quiet --no-hardlinks . "$one"
+git clone --quiet --no-hardlinks "$one" "$two"
 
-build "$work/a" "$first"
-GOCACHE=$work/cache build "$work/another/and longer/folder" "$work/second"
+OUT=$first "$one/deploy/package.sh"
+GOCACHE=$work/cache OUT=$work/second "$two/deploy/package.sh"
 diff --recursive --brief "$first" "$work/second"
 echo "$(find "$first" -type f | wc -l) files are the same, byte for byte"

@@ -20,8 +20,8 @@ func TestImage(t *testing.T) {
 	image := onlyFile(t, out, ".oci.tar")
 	buildah := containers(t)
 	name := strings.TrimSpace(buildah("from", "--pull-never", "--quiet", "oci-archive:"+image))
-	config := buildah("inspect", "--format", "{{.OCIv1.Config.User}} {{.OCIv1.Config.Entrypoint}} {{.OCIv1.Config.Cmd}} {{.OCIv1.Config.Volumes}}", name)
-	if want := "65532:65532 [/usr/bin/xlreg] [serve] map[/var/lib/xlreg:{}]\n"; config != want {
+	config := strings.TrimSpace(buildah("inspect", "--format", "{{.OCIv1.Config.User}} {{.OCIv1.Config.Entrypoint}} {{.OCIv1.Config.Cmd}} {{.OCIv1.Config.Volumes}}", name))
+	if want := "65532:65532 [/usr/bin/xlreg] [serve] map[/var/lib/xlreg:{}]"; config != want {
 		t.Errorf("got %q, want %q", config, want)
 	}
 	root := strings.TrimSpace(buildah("mount", name))

@@ -289,11 +289,7 @@ func (d *driver) failure() error {
 }
 
 func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("sync folder: %w", err)
-	}
-	if err := errors.Join(dir.Sync(), dir.Close()); err != nil {
+	if err := atomicfile.SyncDir(path); err != nil {
 		return fmt.Errorf("sync folder: %w", err)
 	}
 	return nil
