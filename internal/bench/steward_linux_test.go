@@ -17,28 +17,35 @@ import (
 	"github.com/xlattice/xlreg/internal/store/bolt"
 )
 
-// BenchmarkFollowers forms clusters of 64 while 200 follow the 1,000 changes that there are
-// in a second, and while nobody does and nothing changes, in turns. The goal is 1.1.
+// BenchmarkFollowers forms clusters of 64 in turns while nothing else changes, while there
+// are 1,000 changes a second, and while 200 follow these. The goal for followed/changing is
+// 1.1.
 func BenchmarkFollowers(b *testing.B) {
 	const followers, changes = 200, 1000
+	modes := [...]struct {
+		name            string
+		followers, rate int
+	}{{"quiet", 0, 0}, {"changing", 0, changes}, {"followed", followers, changes}}
 	all := modernNodes(b, members)
 	process := start(b, nodes(b, 1)[0].Keys(), bench.Memory)
-	var took [2][]time.Duration
+	var took [len(modes)][]time.Duration
 	for i := range 1 + max(rounds, b.N) {
-		for k := range took {
-			k = (k + i) % 2 // none is always the first
-			if err := process.Follow(k*followers, changes); err != nil {
+		for k := range modes {
+			k = (k + i) % len(modes) // none is always the first
+			if err := process.Follow(modes[k].followers, modes[k].rate); err != nil {
 				b.Fatal(err)
 			}
-			f := bench.Formation{Registry: process.Registry, Nodes: all, Protocol: xlreg.Protocol20, Cluster: name([]string{"quiet", "followed"}[k], i)}
+			f := bench.Formation{Registry: process.Registry, Nodes: all, Protocol: xlreg.Protocol20, Cluster: name(modes[k].name, i)}
 			if d := must[time.Duration](b)(f.Receive(b.Context())); i > 0 { // whatever is done once only was done then
 				took[k] = append(took[k], d)
 			}
 		}
 	}
-	b.ReportMetric(ms(took[0]), "ms/quiet")
-	b.ReportMetric(ms(took[1]), "ms/followed")
-	b.ReportMetric(bench.Median(bench.Ratios(took[1], took[0])), "followed/quiet")
+	for k := range modes {
+		b.ReportMetric(ms(took[k]), "ms/"+modes[k].name)
+	}
+	b.ReportMetric(bench.Median(bench.Ratios(took[1], took[0])), "changing/quiet")
+	b.ReportMetric(bench.Median(bench.Ratios(took[2], took[1])), "followed/changing")
 	b.ReportMetric(0, "ns/op")
 }
 
