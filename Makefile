@@ -15,7 +15,7 @@ NEEDS := go:golang-go,ca-certificates gcc:gcc,libc6-dev openssl:openssl curl:cur
 	etcd:etcd-server nats-server:nats-server etcdctl:etcd-client ip:iproute2 python3:python3 ruby:ruby rubocop:rubocop \
 	pg_ctlcluster:postgresql promtool:prometheus haproxy:haproxy systemd-socket-activate:systemd \
 	git:git mmdebstrap:mmdebstrap systemd-nspawn:systemd-container nsenter:util-linux buildah:buildah lintian:lintian \
-	dpkg-deb:dpkg rpm:rpm zip:zip unzip:unzip groff:groff-base
+	dpkg-deb:dpkg rpm:rpm zip:zip unzip:unzip groff:groff-base node:nodejs npm:npm chromium:chromium
 
 # The same for what is no command but a library of Ruby's, each as library:package.
 RUBY_NEEDS := google/protobuf:ruby-google-protobuf minitest:ruby-minitest
@@ -23,8 +23,14 @@ RUBY_NEEDS := google/protobuf:ruby-google-protobuf minitest:ruby-minitest
 # The Python client with what its tests need, in an environment of its own.
 VENV := clients/python/.venv
 
+# What judges whether everybody can use the page, from npm.
+AXE := internal/admin/page/testdata/axe
+
 # What builds the documentation has one of its own.
 DOCS_VENV := docs/.venv
+
+# What judges the admin API and its description.
+OPENAPI := internal/admin/testdata/openapi
 
 # The tools have a module of their own, out of the graph of those who import ours.
 TOOL := go tool -modfile=tools/go.mod
@@ -105,7 +111,7 @@ package-test: setup ## build everything that is released twice, compare, and try
 vuln: ## look for known vulnerabilities (asks vuln.go.dev)
 	$(TOOL) govulncheck ./...
 
-setup: ## install what the tests need: Debian packages, Go modules, a Python environment
+setup: ## install what the tests need: Debian packages, Go modules, a Python environment, axe-core
 	@missing=; PATH="$$PATH:/usr/sbin"; \
 	for need in $(NEEDS); do \
 		command -v "$${need%%:*}" >/dev/null || missing="$$missing $$(echo "$${need#*:}" | tr , ' ')"; \
@@ -125,6 +131,13 @@ setup: ## install what the tests need: Debian packages, Go modules, a Python env
 		$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable 'clients/python[dev,package]'; \
 		touch $(VENV)/ready; \
 	fi
+	@cd $(AXE) && [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --silent --ignore-scripts --no-audit --no-fund
 	@go -C tools/release build -o /dev/null github.com/goreleaser/nfpm/v2/cmd/nfpm
 	@$(MAKE) -s --no-print-directory $(DOCS_VENV)/ready
+	@if [ ! -e $(OPENAPI)/.venv/ready ] || [ $(OPENAPI)/requirements.txt -nt $(OPENAPI)/.venv/ready ]; then \
+		python3 -m venv $(OPENAPI)/.venv; \
+		$(OPENAPI)/.venv/bin/pip install --quiet --disable-pip-version-check --requirement $(OPENAPI)/requirements.txt; \
+		touch $(OPENAPI)/.venv/ready; \
+	fi
+	@cd $(OPENAPI) && if [ package-lock.json -nt node_modules/.package-lock.json ]; then npm ci --no-audit --no-fund --silent; fi
 	@go -C tools build ./genproto google.golang.org/protobuf/cmd/protoc-gen-go

@@ -23,6 +23,7 @@ type background struct {
 	open   chan *opened  // closed when the log ends
 	done   chan struct{} // closed when the log has been read
 	health string        // address; owned by the reader until it is open
+	admin  told          // likewise
 
 	log strings.Builder // owned by the reader until done
 }
@@ -36,10 +37,12 @@ type opened struct {
 	RegCred   string   `json:"reg_cred"`
 }
 
-// told is a line of the log by which a registry says where it tells of its health.
+// told is a line of the log by which a registry says where else it can be asked.
 type told struct {
 	Msg       string `json:"msg"`
 	Listening string `json:"listening"`
+	URL       string `json:"url"`
+	Pin       string `json:"pin"`
 }
 
 func cmdStart(ts *testscript.TestScript, neg bool, args []string) {
@@ -65,6 +68,8 @@ func cmdStart(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0]+"_sig", at.Sig)
 	ts.Setenv(args[0]+"_cred", at.RegCred)
 	ts.Setenv(args[0]+"_health", b.health)
+	ts.Setenv(args[0]+"_admin", b.admin.URL)
+	ts.Setenv(args[0]+"_pin", b.admin.Pin)
 }
 
 // read takes the log as it comes.
@@ -74,13 +79,17 @@ func (b *background) read(log io.Reader) {
 	lines := bufio.NewScanner(log)
 	for lines.Scan() {
 		b.log.WriteString(lines.Text() + "\n")
-		var health told
-		if json.Unmarshal(lines.Bytes(), &health) == nil && health.Msg == "health is told" {
-			b.health = health.Listening
+		var at told
+		_ = json.Unmarshal(lines.Bytes(), &at) // lines that are none have no message
+		switch at.Msg {
+		case "health is told":
+			b.health = at.Listening
+		case "admin side is open":
+			b.admin = at
 		}
-		at := new(opened)
-		if json.Unmarshal(lines.Bytes(), at) == nil && at.Msg == "registry is open" {
-			b.open <- at
+		open := new(opened)
+		if json.Unmarshal(lines.Bytes(), open) == nil && open.Msg == "registry is open" {
+			b.open <- open
 		}
 	}
 }

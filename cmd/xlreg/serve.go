@@ -14,8 +14,10 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/datadir"
+	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/atomicfile"
 	"github.com/xlattice/xlreg/internal/host"
+	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/view"
 	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/launch"
@@ -90,16 +92,7 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 		return fmt.Errorf("--audit-log: %w", err)
 	}
 	defer func() { err = errors.Join(err, seen.close()) }()
-	h, err := host.Open(host.Config{
-		Node: node, Store: st, StoreKind: cfg.storeKind(), Listen: cfg.listen, Public: cfg.public, IDLen: cfg.idLen,
-		Protocols: cfg.protocols, MaxWait: cfg.maxWait, Limits: cfg.limits, Logger: cfg.log, Level: cfg.level, Admit: cfg.admitted.admits,
-		MinLease: cfg.leases.least, MaxLease: cfg.leases.most, Forget: cfg.leases.forget.forget(), ProxyFrom: cfg.proxyFrom,
-		OwnProcess: !cfg.dev, Listeners: manager.listeners, Version: buildVersion().Version,
-		Observe: seen.Observe, ObserveStore: seen.metrics.ObserveStore,
-	})
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("%w; stop the program that has the port, or choose another with --listen", err)
-	}
+	h, err := openHost(cfg, node, st, seen, manager)
 	if err != nil {
 		return err
 	}
@@ -118,6 +111,21 @@ func (g *globals) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	err = serveAll(ctx, cfg, h, st, others, manager, reload)
 	cfg.log.Info("registry is closed", "name", h.Cred().Name, "data", cfg.data)
 	return err
+}
+
+// openHost makes the registry and opens its ports.
+func openHost(cfg *serveConfig, node *identity.Node, st store.Store, seen *observer, m *manager) (*host.Host, error) {
+	h, err := host.Open(host.Config{
+		Node: node, Store: st, StoreKind: cfg.storeKind(), Listen: cfg.listen, Public: cfg.public, IDLen: cfg.idLen,
+		Protocols: cfg.protocols, MaxWait: cfg.maxWait, Limits: cfg.limits, Logger: cfg.log, Level: cfg.level, Admit: cfg.admitted.admits,
+		MinLease: cfg.leases.least, MaxLease: cfg.leases.most, Forget: cfg.leases.forget.forget(), ProxyFrom: cfg.proxyFrom,
+		OwnProcess: !cfg.dev, Listeners: m.listeners, Version: buildVersion().Version,
+		Observe: seen.Observe, ObserveStore: seen.metrics.ObserveStore,
+	})
+	if errors.Is(err, syscall.EADDRINUSE) {
+		err = fmt.Errorf("%w; stop the program that has the port, or choose another with --listen", err)
+	}
+	return h, err
 }
 
 // announce writes regCred.dat and says where the registry is: where clients are

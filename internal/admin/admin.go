@@ -84,7 +84,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg.Admins = admins
+	cfg.Admins, cfg.Hosts = admins, normalHosts(cfg.Hosts)
 	b := &cfg.Bounds
 	s := &Server{
 		cfg: cfg, copying: make(chan struct{}, 1), turns: guard.NewTurns(b.Handshakes),

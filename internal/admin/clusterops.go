@@ -19,13 +19,8 @@ type clustersAsked struct {
 	Order  string `query:"order" enum:"newest,name" default:"newest"`
 	Cursor string `query:"cursor" maxLength:"512" doc:"next of the page before"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50"`
-	Waiting
-}
-
-// Waiting is for requests that can wait for a change.
-type Waiting struct {
-	Since string `query:"since" maxLength:"128" doc:"wait until the revision is another than this one"`
-	Wait  span   `query:"wait" doc:"how long to wait at most, such as 30s; 5m is the most there is"`
+	Since  string `query:"since" maxLength:"128" doc:"wait until the revision of the registry is another than this one"`
+	Wait   span   `query:"wait" doc:"how long to wait at most, such as 30s; 5m is the most there is"`
 }
 
 // ClusterPath is which cluster is wanted. huma wants types that are embedded exported.
@@ -35,7 +30,8 @@ type ClusterPath struct {
 
 type clusterShown struct {
 	ClusterPath
-	Waiting
+	Since       string `query:"since" pattern:"^[0-9]{0,19}$" doc:"wait until the revision of the cluster is another than this one"`
+	Wait        span   `query:"wait" doc:"how long to wait at most, such as 30s; 5m is the most there is"`
 	IfNoneMatch string `header:"If-None-Match" maxLength:"512" doc:"answer 304 if the cluster has this ETag still"`
 }
 
@@ -49,7 +45,7 @@ type clusterAnswer struct {
 // ClusterCondition is which cluster is to be changed, on which condition.
 type ClusterCondition struct {
 	ClusterPath
-	IfMatch string `header:"If-Match" maxLength:"80" doc:"change it only if it has this ETag still"`
+	IfMatch string `header:"If-Match" pattern:"^([*]|\"[0-9]{1,19}[.][0-9]{1,19}\")?$" doc:"change it only if it has this ETag still"`
 }
 
 type memberEvicted struct {
@@ -61,7 +57,7 @@ type memberEvicted struct {
 type keyBanned struct {
 	ClusterCondition
 	Body struct {
-		Key string `json:"key" pattern:"^SHA256:[A-Za-z0-9+/]{43}$" doc:"the fingerprint of a sig key, such as SHA256: and 43 characters of base64"`
+		Key string `json:"key" pattern:"^SHA256:[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]$" doc:"the fingerprint of a sig key, such as SHA256: and 43 characters of base64"`
 	}
 }
 

@@ -15,8 +15,18 @@ func hostOf(r *http.Request) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
-	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
-	return strings.ToLower(strings.TrimSuffix(host, "."))
+	return normalHost(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"))
+}
+
+// normalHost returns a name in the one form in which names are compared.
+func normalHost(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
+
+func normalHosts(names []string) []string {
+	hosts := make([]string, len(names))
+	for i, name := range names {
+		hosts[i] = normalHost(name)
+	}
+	return hosts
 }
 
 func isLoopbackName(host string) bool {

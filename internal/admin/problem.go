@@ -39,6 +39,7 @@ var kinds = []kind{
 	{api.ErrInvalid, "invalid", http.StatusUnprocessableEntity},
 	{api.ErrUnsupported, "unsupported", http.StatusNotImplemented},
 	{api.ErrUnavailable, "unavailable", http.StatusServiceUnavailable},
+	{errTokenExists, "exists", http.StatusConflict},
 	{errFull, "busy", http.StatusServiceUnavailable},
 	{errUnknown, "unknown", http.StatusUnauthorized},
 	{errForbidden, "forbidden", http.StatusForbidden},

@@ -130,7 +130,7 @@ func TestWhoMay(t *testing.T) {
 
 // A page of another site can neither ask by its own name nor send what changes something.
 func TestOtherSites(t *testing.T) {
-	w := newWorld(t, admin.Config{Hosts: []string{"registry.example.org"}})
+	w := newWorld(t, admin.Config{Hosts: []string{"Registry.Example.org."}})
 	for _, c := range []struct {
 		method  string
 		want    int
@@ -195,13 +195,13 @@ func TestProblems(t *testing.T) {
 		{"PATCH", "/api/v1/clusters", "", 405, "method", nil},
 		{"DELETE", "/api/v1/clusters/" + owned, "", 409, "owned", nil},
 		{"DELETE", "/api/v1/clusters/" + id, "", 412, "changed", []string{"If-Match", `"1.999"`}},
-		{"DELETE", "/api/v1/clusters/" + id, "", 422, "invalid", []string{"If-Match", `W/"1"`}},
+		{"DELETE", "/api/v1/clusters/" + id, "", 422, "", []string{"If-Match", `W/"1"`}},
 		{"DELETE", "/api/v1/clusters/" + id + "/members/nobody", "", 404, "not-found", nil},
 		{"DELETE", "/api/v1/nodes/00", "", 404, "not-found", nil},
 		{"PUT", "/api/v1/log-level", `{"level":"loud"}`, 422, "", nil},
 		{"PUT", "/api/v1/drain", strings.Repeat(" ", 100<<10), 413, "", nil},
 		{"POST", "/api/v1/tokens", `{"name":"no spaces"}`, 422, "", nil},
-		{"POST", "/api/v1/tokens", `{"name":"admin"}`, 422, "invalid", nil},
+		{"POST", "/api/v1/tokens", `{"name":"admin"}`, 409, "exists", nil},
 		{"DELETE", "/api/v1/tokens/nobody", "", 404, "not-found", nil},
 		{"GET", "/api/v1/backup", "", 501, "unsupported", nil},
 	} {
@@ -254,5 +254,31 @@ func TestWaiting(t *testing.T) {
 	}
 	if a := w.get("/api/v1/clusters/" + id + "?wait=1s&since=x"); a.StatusCode != 422 {
 		t.Errorf("a word in place of a revision: %s", a.Status)
+	}
+}
+
+// What is mounted beside the API needs the right to read, and browsers are asked for a
+// token in the way they know.
+func TestWhatIsMounted(t *testing.T) {
+	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte("page of " + r.URL.Path)) })
+	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("metrics")) })
+	w := newWorld(t, admin.Config{Page: page, Metrics: metrics})
+	for path, want := range map[string]string{"/": "page of /", "/clusters/x": "page of /clusters/x", "/metrics": "metrics"} {
+		if a := w.get(path); a.StatusCode != 200 || string(a.text) != want {
+			t.Errorf("%s: %s %s", path, a.Status, a.text)
+		}
+		a := w.get(path, elsewhere...)
+		if basic := strings.HasPrefix(a.Header.Get("WWW-Authenticate"), "Basic "); a.StatusCode != 401 || basic != (path != "/metrics") {
+			t.Errorf("%s from elsewhere: %s %v", path, a.Status, a.Header)
+		}
+	}
+	if a := w.get("/debug/pprof/cmdline"); string(a.text) != "page of /debug/pprof/cmdline" {
+		t.Errorf("pprof over TCP: %s %s", a.Status, a.text)
+	}
+	if a := w.ask(w.local, "GET", "/debug/pprof/cmdline", ""); !strings.Contains(string(a.text), "admin.test") {
+		t.Errorf("pprof by the socket: %s %s", a.Status, a.text)
+	}
+	if a := w.get("/api/v1/openapi.yaml"); !strings.Contains(string(a.text), "openapi: 3.1") {
+		t.Errorf("%s %.100s", a.Status, a.text)
 	}
 }

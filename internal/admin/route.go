@@ -49,15 +49,14 @@ func (s *Server) offer(mux *http.ServeMux, operations http.Handler) {
 		_, _ = w.Write(s.openAPI) // whoever does not take it has gone
 	})))
 	if s.cfg.Metrics != nil {
-		mux.Handle("GET "+metricsPath, s.need(read, s.cfg.Metrics))
+		mux.Handle("GET "+metricsPath, s.need(read, s.inRoom(s.cfg.Metrics)))
 	}
 	if s.cfg.Page != nil {
 		mux.Handle("/", s.need(read, s.cfg.Page))
 	}
 }
 
-// need lets a request pass if whoever sent it has a right, and there is room for it. The
-// page keeps open what it wants to, and counts that itself.
+// need lets a request pass if whoever sent it has a right.
 func (s *Server) need(what right, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := VisitorOf(r.Context())
@@ -65,6 +64,19 @@ func (s *Server) need(what right, next http.Handler) http.Handler {
 			s.refuse(w, r, err)
 			return
 		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// inRoom lets a request wait until there is room for it.
+func (s *Server) inRoom(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		leave, err := s.enter(w, r, VisitorOf(r.Context()), false)
+		if err != nil {
+			s.refuse(w, r, err)
+			return
+		}
+		defer leave()
 		next.ServeHTTP(w, r)
 	})
 }

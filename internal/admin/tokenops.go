@@ -42,7 +42,7 @@ func (s *Server) tokenOperations(a huma.API) {
 	})
 	add(s, a, operation{
 		id: "create-token", method: http.MethodPost, path: "/api/v1/tokens", tag: "tokens", right: change,
-		summary: "Make a token", status: http.StatusCreated, errors: []int{http.StatusNotImplemented},
+		summary: "Make a token", status: http.StatusCreated, errors: []int{http.StatusConflict, http.StatusNotImplemented},
 	}, s.createToken)
 	add(s, a, operation{
 		id: "revoke-token", method: http.MethodDelete, path: "/api/v1/tokens/{name}", tag: "tokens", right: change,

@@ -53,6 +53,8 @@ type Tokens struct {
 	looked time.Time   // guarded by mu
 }
 
+var errTokenExists = errors.New("there is a token named")
+
 // token is one of them in the file.
 type token struct {
 	api.Token
@@ -241,7 +243,7 @@ func (t *Tokens) Create(name string, readOnly bool) (made api.Token, secret stri
 	made = api.Token{Name: name, ReadOnly: readOnly, Created: time.Now().UTC().Truncate(time.Millisecond)}
 	err = t.edit(func(list []token) ([]token, error) {
 		if slices.ContainsFunc(list, func(k token) bool { return k.Name == name }) {
-			return nil, invalid("there is a token named %s: revoke it first, or choose another name", name)
+			return nil, fmt.Errorf("%w %s: revoke it first, or choose another name", errTokenExists, name)
 		}
 		if len(list) >= maxTokens {
 			return nil, invalid("there are %d tokens already", len(list))

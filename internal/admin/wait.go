@@ -36,7 +36,7 @@ func (s *span) UnmarshalText(text []byte) error {
 func (span) Schema(huma.Registry) *huma.Schema {
 	most := maxSpanText
 	return &huma.Schema{
-		Type: huma.TypeString, MaxLength: &most, Pattern: `^(([0-9]{1,9}(ms|s|m|h)){1,3})?$`, Examples: []any{"30s"},
+		Type: huma.TypeString, MaxLength: &most, Pattern: `^(([0-9]{1,5}(ms|s|m|h)){1,3})?$`, Examples: []any{"30s"},
 	}
 }
 

@@ -202,8 +202,14 @@ var rows = map[string]row{
 	},
 	"internal/admin": {
 		may:   []string{".", "internal/admin/api", "internal/atomicfile", "internal/guard", "internal/private", "keys"},
-		tests: []string{"internal/admin/admintest"},
+		tests: []string{"internal/admin/admintest", "internal/child"},
 		why:   "HTTP over whatever is shown and steered",
+	},
+	"internal/admin/page": {
+		may:   []string{"internal/admin/api"},
+		tests: []string{"internal/admin", "internal/admin/admintest"},
+		never: []string{"os"},
+		why:   "shows what it is handed; who may see it, and every change, are the admin side's affair",
 	},
 	"internal/admin/adminclient": {
 		may:   []string{".", "internal/admin/api", "keys"},
@@ -391,7 +397,7 @@ var confined = []confinement{
 	{"google.golang.org/grpc", []string{"internal/store/etcd"}, "a driver's library stays in the driver"},
 	{"google.golang.org/protobuf", []string{"internal/original", "internal/records", "internal/records/recordspb", "internal/vectorgen", "internal/wire", "internal/wire/xlregpb"}, "the protobuf is known in one place, so that it can change in one"},
 	{"log", nil, "logging goes through the *slog.Logger that was handed in"},
-	{"log/slog", []string{"client", "cmd/xlreg", "cmd/xlreg/internal/stores", "internal/admin", "internal/audit", "internal/bench", "internal/host", "internal/metrics", "internal/overview", "internal/registry", "internal/server", "internal/store/bolt", "internal/store/etcd", "internal/store/mirror", "internal/store/postgres", "xlregtest"}, "the others return what they have to say"},
+	{"log/slog", []string{"client", "cmd/xlreg", "cmd/xlreg/internal/stores", "internal/admin", "internal/admin/page", "internal/audit", "internal/bench", "internal/host", "internal/metrics", "internal/overview", "internal/registry", "internal/server", "internal/store/bolt", "internal/store/etcd", "internal/store/mirror", "internal/store/postgres", "xlregtest"}, "the others return what they have to say"},
 	{"math/rand", []string{"bench/scale", "client", "internal/bench", "internal/freeport", "internal/store/etcd", "internal/store/mirror"}, "what can be guessed is for jitter and for measurements alone"},
 	{"pgregory.net/rapid", []string{"internal/store/storetest"}, "it is for tests"},
 	{"testing", []string{"internal/freeport", "internal/store/etcd/etcdtest", "internal/store/mirror/databasetest", "internal/store/postgres/postgrestest", "internal/store/storetest", "internal/store/storetest/line", "xlregtest"}, "it is for tests"},

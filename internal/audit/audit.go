@@ -16,6 +16,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/xlattice/xlreg/internal/registry"
 )
 
@@ -27,16 +29,26 @@ type Log struct {
 	path string
 	log  *slog.Logger
 
-	mu     sync.Mutex
-	file   *os.File // guarded by mu; nil after Close
-	broken bool     // guarded by mu; the last line is not whole
-	lost   int      // guarded by mu; lines that could not be written
+	refusals *rate.Limiter // of those that are written
+
+	mu      sync.Mutex
+	file    *os.File // guarded by mu; nil after Close
+	broken  bool     // guarded by mu; the last line is not whole
+	lost    int      // guarded by mu; lines that could not be written
+	omitted int      // guarded by mu; refusals that were too many
 }
+
+// How many refusals are written: some at once, and then so many a second. Anyone can have
+// requests refused, and must not be able to fill the disk so.
+const (
+	refusalsAtOnce    = 1000
+	refusalsPerSecond = 10
+)
 
 // Open opens the file at path, and makes it if it does not exist. What goes wrong later is
 // told to log.
 func Open(path string, log *slog.Logger) (*Log, error) {
-	l := &Log{path: path, log: log}
+	l := &Log{path: path, log: log, refusals: rate.NewLimiter(refusalsPerSecond, refusalsAtOnce)}
 	file, err := l.open()
 	if err != nil {
 		return nil, err
@@ -90,7 +102,27 @@ func (l *Log) Close() error {
 }
 
 // Observe records an event of the registry.
-func (l *Log) Observe(e registry.Event) { l.write(lineOf(&e)) }
+func (l *Log) Observe(e registry.Event) {
+	entry := lineOf(&e)
+	if e.Kind == registry.EventRefused && !l.roomFor(entry) {
+		return
+	}
+	l.write(entry)
+}
+
+// roomFor reports whether a refusal is written, and has it say how many before it were not.
+func (l *Log) roomFor(refusal *line) bool {
+	allowed := l.refusals.Allow()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !allowed {
+		l.omitted += 1 + refusal.Omitted
+		return false
+	}
+	refusal.Omitted += l.omitted
+	l.omitted = 0
+	return true
+}
 
 // Change is what an admin has done that is no event of a cluster or a node.
 type Change struct {

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/registry"
 )
@@ -151,5 +153,33 @@ func TestReopenFails(t *testing.T) {
 	}
 	if _, err := Open(moved, slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("a directory was opened")
+	}
+}
+
+// However many requests are refused, the file stays small, and tells how many there were.
+func TestRefusalsAreBounded(t *testing.T) {
+	const n = 5 * refusalsAtOnce
+	path := filepath.Join(t.TempDir(), "audit.log")
+	l, _ := open(t, path)
+	for range n {
+		l.Observe(registry.Event{Kind: registry.EventRefused, Time: noon, Request: "Join", Err: xlreg.ErrClusterFull})
+	}
+	l.Observe(registry.Event{Kind: registry.EventLapsed, Time: noon})
+	l.refusals.SetBurst(n) // as after a quiet hour
+	l.refusals.SetLimit(rate.Inf)
+	l.Observe(registry.Event{Kind: registry.EventRefused, Time: noon, Request: "Join", Err: xlreg.ErrClusterFull})
+	all := lines(t, path)
+	if len(all) > n/2 || all[len(all)-2]["event"] != "lapsed" {
+		t.Errorf("%d lines, the last but one is %v", len(all), all[len(all)-2])
+	}
+	told := 0
+	for _, row := range all {
+		if row["event"] == "refused" {
+			omitted, _ := row["omitted"].(float64)
+			told += 1 + int(omitted)
+		}
+	}
+	if told != n+1 {
+		t.Errorf("%d refusals are told of, want %d", told, n+1)
 	}
 }

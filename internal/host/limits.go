@@ -19,7 +19,7 @@ const limitsAge = time.Second
 // limits knows how near the limits are, and how often each was met.
 type limits struct {
 	mu   sync.Mutex
-	kept guard.Limits // guarded by mu; of which the bounds of what is kept are read
+	kept guard.Limits      // guarded by mu; of which the bounds of what is kept are read
 	mets map[string]uint64 // guarded by mu; by the name of the limit
 
 	looking sync.Mutex // guards what follows

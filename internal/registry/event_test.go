@@ -435,3 +435,38 @@ func BenchmarkEvents(b *testing.B) {
 		})
 	}
 }
+
+// A key that has several seats from classic times leaves all but one when it joins over
+// 2.0, and that is told of each; an admin may take a whole cluster of them at once.
+func TestEventsOfAKeyWithManySeats(t *testing.T) {
+	w, l := newObservedWorld(t, storetest.Strict(t, memory.New()))
+	c, whole := w.create("c", 3), w.create("w", xlreg.MaxClassicClusterSize)
+	set := testKeys()[0]
+	for i := range c.MaxSize {
+		id := w.node(fmt.Sprint("n", i), set, end)
+		w.join(id, c)
+	}
+	p := &person{w: w, name: "n1", set: set}
+	p.connect()
+	l.take()
+	p.join(c, "1", false)
+	var told []string
+	for _, e := range l.take() {
+		told = append(told, fmt.Sprint(e.Kind, e.Member, e.Index, e.Members))
+	}
+	want := []string{
+		fmt.Sprint(registry.EventLeft, "n1", 1, 1), fmt.Sprint(registry.EventLeft, "n2", 2, 1),
+		fmt.Sprint(registry.EventTookOver, "n1", 0, 1),
+	}
+	if !slices.Equal(told, want) {
+		t.Errorf("told %v, want %v", told, want)
+	}
+	for i := range whole.MaxSize {
+		w.join(w.node(fmt.Sprint("w", i), set, end), whole)
+	}
+	done := w.order(registry.AdminOrder{Kind: xlreg.OrderBan, Cluster: whole.ID, Member: "w7"})
+	if len(done.Evicted) != whole.MaxSize || done.Head.Taken.Len() != 0 {
+		t.Errorf("evicted %d, and %d are left", len(done.Evicted), done.Head.Taken.Len())
+	}
+	w.check()
+}

@@ -164,3 +164,20 @@ func TestRefusedConnectionsAreTold(t *testing.T) {
 		t.Errorf("told of %d, and %d are still to be told, of %d", sum, left, flood)
 	}
 }
+
+// Whoever waits when the server stops is told to come back, which is no refusal.
+func TestAStopIsNoRefusal(t *testing.T) {
+	w, told := newRefusingWorld(t, registry.Config{}, guard.Limits{})
+	a := w.connect(xlreg.Protocol20, testKeys()[1])
+	a.register("a")
+	a.create("c", 2)
+	a.send(wire.NewGet(wire.GetRequest{Wait: true, Which: xlreg.AllSeats()}, xlreg.Protocol20))
+	until(func() bool { return w.server.Stats().Waiting == 1 })
+	w.stop()
+	if err := a.receive().Err(); !errors.Is(err, xlreg.ErrTryLater) {
+		t.Errorf("told %v", err)
+	}
+	if events := told.take(); len(events) > 0 {
+		t.Errorf("refusals: %+v", events)
+	}
+}

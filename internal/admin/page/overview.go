@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -209,7 +210,8 @@ func registryRows(r api.Registry) []row {
 type overviewData struct {
 	Slots      []row
 	Formations []formationDrawing
-	Size       int // of the cluster that a newcomer is told to make
+	Local      bool   // nobody else's machine can reach the registry
+	Commands   string // what a newcomer pastes
 }
 
 type formationDrawing struct {
@@ -230,19 +232,41 @@ func (p *page) overview(r *http.Request) (content, error) {
 	for _, row := range rows {
 		byKey[row.Key] = row
 	}
-	data := overviewData{Size: 2}
+	about := p.cfg.Source.Registry()
+	data := overviewData{Local: isLocal(about.Endpoints)}
+	data.Commands = commands(about.Line, data.Local)
 	for i := range slots {
 		if row, ok := byKey[slotKey(i)]; ok {
 			data.Slots = append(data.Slots, row)
 		}
 	}
-	for _, f := range p.cfg.Source.Registry().Formations {
+	for _, f := range about.Formations {
 		if row, ok := byKey["formation "+f.Sizes]; ok {
 			data.Formations = append(data.Formations, formationDrawing{row, outlines(f)})
 		}
 	}
 	return content{template: "overview.html", title: "Overview", section: "overview",
 		events: "/events/overview", rows: rows, data: data}, nil
+}
+
+// isLocal reports whether all endpoints are on loopback.
+func isLocal(endpoints []string) bool {
+	return len(endpoints) > 0 && !slices.ContainsFunc(endpoints, func(e string) bool {
+		at, err := netip.ParseAddrPort(e)
+		return err != nil || !at.Addr().IsLoopback()
+	})
+}
+
+// commands form a first cluster: the same on two machines, or all on this one if no other
+// can reach the registry.
+func commands(line string, local bool) string {
+	const join = "xlreg join web --create --size 2"
+	text := "export XLREG_REGISTRY='" + line + "'\n"
+	if !local {
+		return text + join + " --endpoint :7001 --wait 5m"
+	}
+	return text + join + " \\\n  --node ./a --name a --endpoint 127.0.0.1:7001 --wait 5m &\n" +
+		join + " \\\n  --node ./b --name b --endpoint 127.0.0.1:7002 --wait 5m"
 }
 
 // outlines are bars even where nothing has formed yet, for the script to raise.

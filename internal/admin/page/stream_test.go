@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -101,13 +102,27 @@ func (l *listener) until(key, field, value string) event {
 
 func serveStream(t *testing.T, cfg page.Config) string {
 	t.Helper()
-	cfg.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
-	s := httptest.NewServer(page.New(cfg))
+	cfg.Logger = quiet
+	return newServer(t, page.New(cfg)).URL
+}
+
+var quiet = slog.New(slog.DiscardHandler)
+
+// newServer serves a handler until the test ends.
+func newServer(t testing.TB, h http.Handler) *httptest.Server {
+	t.Helper()
+	s := httptest.NewServer(h)
 	t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()
 		s.Close()
 	})
-	return s.URL
+	return s
+}
+
+// drain reads until there is no more.
+func drain(r io.Reader) error {
+	_, err := io.Copy(io.Discard, r)
+	return err
 }
 
 // The state comes first, then what changes, and each event's id is the revision to go on
