@@ -43,16 +43,6 @@ func isOpen(r *running) bool {
 	return err == nil
 }
 
-// eventually is for what nothing tells of.
-func eventually(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !f(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal(what)
-		}
-	}
-}
-
 // A server that is drained stays so when it loses its store and finds it again, and comes
 // back only when both are over.
 func TestDrainWithoutAStore(t *testing.T) {
