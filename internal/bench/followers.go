@@ -26,21 +26,26 @@ type followers struct {
 	done sync.WaitGroup
 }
 
-// follow begins with n followers of so many changes a second.
-func follow(h *host.Host, st store.Store, n, rate int) (*followers, error) {
-	clusters, err := putChanging(st)
-	if err != nil {
-		return nil, err
-	}
+// follow begins with n followers of so many changes a second, and returns when all of them
+// follow.
+func follow(h *host.Host, st store.Store, clusters []records.Cluster, n, rate int) *followers {
 	ctx, stop := context.WithCancel(context.Background())
 	f := &followers{stop: stop}
+	var beginning sync.WaitGroup
 	for range n {
+		beginning.Add(1)
+		begun := sync.OnceFunc(beginning.Done)
 		f.done.Go(func() {
-			_ = h.Follow(ctx, "", func(bool, []api.Change) error { return nil }) // until it is stopped
+			defer begun()
+			_ = h.Follow(ctx, "", func(bool, []api.Change) error { // until it is stopped
+				begun()
+				return nil
+			})
 		})
 	}
+	beginning.Wait()
 	f.done.Go(func() { change(ctx, st, clusters, rate) })
-	return f, nil
+	return f
 }
 
 func (f *followers) close() {

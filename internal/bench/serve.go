@@ -21,6 +21,7 @@ import (
 	"github.com/xlattice/xlreg/internal/guard"
 	"github.com/xlattice/xlreg/internal/host"
 	"github.com/xlattice/xlreg/internal/metrics"
+	"github.com/xlattice/xlreg/internal/records"
 	"github.com/xlattice/xlreg/internal/registry"
 	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/bolt"
@@ -160,7 +161,8 @@ type respondent struct {
 	key   keys.Private
 	store store.Store
 
-	followers *followers // nil: there are none
+	changing  []records.Cluster // that followers are told of; nil: there have been no followers
+	followers *followers        // nil: there are none
 }
 
 func (r *respondent) answerAll(in io.Reader, out io.Writer) error {
@@ -223,11 +225,13 @@ func (r *respondent) follow(counts string) error {
 		return err
 	}
 	r.unfollow()
-	if n == 0 {
-		return nil
-	}
 	var err error
-	r.followers, err = follow(r.host, r.store, n, rate)
+	if r.changing == nil {
+		r.changing, err = putChanging(r.store)
+	}
+	if rate > 0 && err == nil {
+		r.followers = follow(r.host, r.store, r.changing, n, rate)
+	}
 	return err
 }
 

@@ -304,22 +304,20 @@ func (r *running) waiter(t *testing.T, ctx context.Context, name string) (c *cli
 }
 
 // waits returns the session that waits for something, when there is one.
-func waits(t *testing.T, s admin.Steward) api.Session {
+func waits(t *testing.T, s admin.Steward) (waiting api.Session) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
+	eventually(t, "a session that waits", func() bool {
 		page, err := s.Sessions("", 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, one := range page.Items {
-			if one.Waits != "" {
-				return one
-			}
+		i := slices.IndexFunc(page.Items, func(one api.Session) bool { return one.Waits != "" })
+		if i >= 0 {
+			waiting = page.Items[i]
 		}
-		time.Sleep(time.Millisecond) // nothing tells when a session begins to wait
-	}
-	t.Fatal("no session waits")
-	return api.Session{}
+		return i >= 0
+	})
+	return waiting
 }
 
 // A server that is drained takes nobody, sends away those who wait, and goes on with the

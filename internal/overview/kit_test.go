@@ -87,8 +87,8 @@ func (w *world) open(change func(*overview.Config)) {
 // cluster returns a new cluster, which is not kept yet.
 func (w *world) cluster(name string, size int, created time.Time) *records.Cluster {
 	w.made++
-	id := fmt.Sprintf("%032d", rand.Uint64()) //nolint:gosec // an ID of a test
-	revision := uint64(created.UnixMilli())   //nolint:gosec // is after 1970
+	id := fmt.Sprintf("%032d", rand.Uint64())
+	revision := uint64(created.UnixMilli())
 	return &records.Cluster{
 		Cluster: xlreg.Cluster{ID: xlreg.ClusterID(id), Name: xlreg.Name(name), MaxSize: size, EndpointCount: 1},
 		State:   xlreg.ClusterState{Epoch: 1, Revision: revision}, Created: created,
@@ -161,7 +161,8 @@ func (w *world) until(what string, f func() bool) {
 // settle waits until all that has been done is known, for which nothing gets lost.
 func (w *world) settle() {
 	w.t.Helper()
-	defer w.store.losing(w.store.losing(nil))
+	before := w.store.losing(nil)
+	defer func() { w.store.losing(before) }()
 	last := w.add(w.cluster(fmt.Sprintf("settle-%d", w.made), 2, start))
 	w.until("settle", func() bool { return w.has(last) })
 	w.purge(last)

@@ -187,9 +187,9 @@ func TestOverviewAgainstModel(t *testing.T) {
 			seed := rand.Uint64()
 			t.Logf("seed %d", seed)
 			w := newWorld(t, nil)
-			m := &model{w: w, rng: rand.New(rand.NewPCG(seed, 1)), here: make(map[string]*records.Cluster)} //nolint:gosec // a test
+			m := &model{w: w, rng: rand.New(rand.NewPCG(seed, 1)), here: make(map[string]*records.Cluster)}
 			if c.lose != nil {
-				loser := rand.New(rand.NewPCG(seed, 2)) //nolint:gosec // a test
+				loser := rand.New(rand.NewPCG(seed, 2))
 				w.store.losing(func() bool { return c.lose(loser) })
 			}
 			f := &follower{w: w}
