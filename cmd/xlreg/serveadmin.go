@@ -90,7 +90,20 @@ func openAdmin(ctx context.Context, cfg *serveConfig, h *host.Host, st store.Sto
 	if err != nil {
 		cfg.log.Warn("'xlreg admin' and 'xlreg backup' cannot ask this registry, as there is no socket for it", "err", err)
 	}
+	side.tell(cfg, cert)
 	return side, nil
+}
+
+// tell says in the log where the port is, and how it is known.
+func (a *adminSide) tell(cfg *serveConfig, cert *admin.Certificate) {
+	if a.port == nil {
+		return
+	}
+	pin := ""
+	if cert != nil {
+		pin = cert.Pin()
+	}
+	cfg.log.Info("admin side is open", "url", a.port.URL(), "pin", pin, "token_file", a.tokens)
 }
 
 // build makes the server. Without a TCP port nobody needs a token.
@@ -149,11 +162,6 @@ func listenHTTP(ctx context.Context, cfg *serveConfig, passed passedSockets) (*a
 	if err != nil {
 		return nil, nil, errors.Join(err, plain.Close())
 	}
-	pin := ""
-	if cert != nil {
-		pin = cert.Pin()
-	}
-	cfg.log.Info("admin side is open", "url", l.URL(), "pin", pin, "token_file", filepath.Join(cfg.data, admin.FirstTokenFile))
 	return l, cert, nil
 }
 
