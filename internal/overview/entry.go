@@ -30,7 +30,6 @@ type entry struct {
 	size, members          uint16
 	idLen, nameLen, keyLen uint8
 	state                  uint8 //
-	completed              bool  // it has been full, in any epoch
 }
 
 // The states, as entries keep them.
@@ -50,11 +49,11 @@ func newEntry(c *records.Cluster) (*entry, error) {
 	}
 	e := &entry{
 		text:    string(c.ID) + string(c.Name) + string(c.Key) + string(c.Taken.Bytes()),
-		created: createdOf(c), formed: -1,
+		created: createdOf(c), formed: formedOf(c),
 		revision: c.State.Revision, epoch: c.State.Epoch, orders: c.State.Orders,
 		size: uint16(c.MaxSize), members: uint16(c.Taken.Len()),
 		idLen: uint8(len(c.ID)), nameLen: uint8(len(c.Name)), keyLen: uint8(len(c.Key)),
-		state: stateOf(c), completed: c.Completed != 0,
+		state: stateOf(c),
 	}
 	return e, nil
 }
@@ -66,6 +65,15 @@ func createdOf(c *records.Cluster) int64 {
 		return 0
 	}
 	return c.Created.UnixMilli()
+}
+
+// formedOf returns how many milliseconds a cluster took until it was full for the first
+// time; negative if it was not yet, or if nobody knows.
+func formedOf(c *records.Cluster) int64 {
+	if c.Formed.IsZero() || c.Created.IsZero() {
+		return -1
+	}
+	return max(0, c.Formed.Sub(c.Created).Milliseconds())
 }
 
 func stateOf(c *records.Cluster) uint8 {
@@ -97,17 +105,6 @@ func (e *entry) taken() []int {
 func (e *entry) same(other *entry) bool {
 	return e.text == other.text && e.revision == other.revision && e.epoch == other.epoch && e.orders == other.orders &&
 		e.size == other.size && e.state == other.state && e.created == other.created
-}
-
-// timeFormation keeps how long the cluster took until it was full for the first time: now,
-// if the news of that have just come, or as was known before.
-func (e *entry) timeFormation(was *entry, news bool) {
-	switch {
-	case was != nil && was.completed:
-		e.formed = was.formed
-	case news && e.completed && e.created > 0:
-		e.formed = max(0, e.changed-e.created)
-	}
 }
 
 // brief returns what people are shown.

@@ -273,7 +273,6 @@ func (o *Overview) put(c *records.Cluster, was *entry, how occasion) {
 	}
 	if how != first {
 		made.changed = o.cfg.Now().UnixMilli()
-		made.timeFormation(was, how == seen)
 	}
 	if was != nil {
 		o.news.forget(was.seq)

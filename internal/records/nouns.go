@@ -28,6 +28,7 @@ type Cluster struct {
 	Touched time.Time // the day on which somebody last asked for it, as far as is written
 	Deleted time.Time // by an order, or with its last member; zero: it is there
 	Created time.Time // zero: unknown
+	Formed  time.Time // when it was full for the first time; zero: not yet, or unknown
 }
 
 // Complete reports whether the current epoch has been complete.
@@ -106,6 +107,7 @@ func clusterToPB(c *Cluster) *recordspb.Cluster {
 		LastOrder: c.LastOrder, LastEpoch: c.LastAnswer.Epoch, LastRevision: c.LastAnswer.Revision,
 		Kept: uint32(c.Kept), TouchedDay: toDay(c.Touched), DeletedMillis: toMillis(c.Deleted), FirstRevision: c.First,
 		CreatedMillis: toMillis(c.Created),
+		FormedMillis:  toMillis(c.Formed),
 	}
 }
 
@@ -132,5 +134,6 @@ func clusterFromPB(pb *recordspb.Cluster) (Cluster, error) {
 		LastAnswer: xlreg.ClusterState{Epoch: pb.GetLastEpoch(), Revision: pb.GetLastRevision(), Orders: pb.GetOrders()},
 		Kept:       int(pb.GetKept()), Touched: fromDay(pb.GetTouchedDay()), Deleted: fromMillis(pb.GetDeletedMillis()),
 		Created: fromMillis(pb.GetCreatedMillis()),
+		Formed:  fromMillis(pb.GetFormedMillis()),
 	}, nil
 }

@@ -103,13 +103,13 @@ func (r *Registry) tell(by Actor, kind EventKind, c *records.Cluster, s *records
 }
 
 // formed tells the observer that a cluster is full for the first time.
-func (r *Registry) formed(by Actor, c *records.Cluster, now time.Time) {
+func (r *Registry) formed(by Actor, c *records.Cluster) {
 	if r.observe == nil {
 		return
 	}
 	e := r.eventAbout(by, EventFormed, c)
 	if e.Took = -1; !c.Created.IsZero() {
-		e.Took = max(0, now.Sub(c.Created))
+		e.Took = max(0, c.Formed.Sub(c.Created))
 	}
 	r.observe(e)
 }

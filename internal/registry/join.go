@@ -90,7 +90,7 @@ func (j *joining) tell() {
 	}
 	j.Registry.tell(by, j.event, &j.cluster, &j.seat)
 	if j.formed {
-		j.Registry.formed(by, &j.cluster, j.now)
+		j.Registry.formed(by, &j.cluster)
 	}
 }
 
@@ -172,7 +172,9 @@ func (j *joining) take(tx records.Writer, cl *claim, p *place) error {
 		return err
 	}
 	if c.Taken.Len() >= c.MaxSize {
-		j.formed = c.Completed == 0 && members < c.MaxSize
+		if j.formed = c.Completed == 0 && members < c.MaxSize; j.formed {
+			c.Formed = j.now
+		}
 		c.Completed = c.State.Epoch
 	}
 	c.Touched = records.Day(j.now)

@@ -268,6 +268,7 @@ type Cluster struct {
 	DeletedMillis  int64                  `protobuf:"varint,20,opt,name=deleted_millis,json=deletedMillis,proto3" json:"deleted_millis,omitempty"` // since 1970; 0: it is there
 	FirstRevision  uint64                 `protobuf:"varint,21,opt,name=first_revision,json=firstRevision,proto3" json:"first_revision,omitempty"` // 0: unknown
 	CreatedMillis  int64                  `protobuf:"varint,22,opt,name=created_millis,json=createdMillis,proto3" json:"created_millis,omitempty"` // since 1970; 0: unknown, as after a change by a program that does not know the field
+	FormedMillis   int64                  `protobuf:"varint,23,opt,name=formed_millis,json=formedMillis,proto3" json:"formed_millis,omitempty"`    // when it was full for the first time; 0: not yet, or unknown, likewise
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -452,6 +453,13 @@ func (x *Cluster) GetFirstRevision() uint64 {
 func (x *Cluster) GetCreatedMillis() int64 {
 	if x != nil {
 		return x.CreatedMillis
+	}
+	return 0
+}
+
+func (x *Cluster) GetFormedMillis() int64 {
+	if x != nil {
+		return x.FormedMillis
 	}
 	return 0
 }
@@ -1154,7 +1162,7 @@ const file_records_proto_rawDesc = "" +
 	"\vcertificate\x18\t \x01(\fR\vcertificate\x12\x1b\n" +
 	"\tcomms_sig\x18\n" +
 	" \x01(\fR\bcommsSig\x12\x16\n" +
-	"\x06labels\x18\v \x01(\fR\x06labelsJ\x04\b\b\x10\t\"\x96\x05\n" +
+	"\x06labels\x18\v \x01(\fR\x06labelsJ\x04\b\b\x10\t\"\xbb\x05\n" +
 	"\aCluster\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
@@ -1182,7 +1190,8 @@ const file_records_proto_rawDesc = "" +
 	"touchedDay\x12%\n" +
 	"\x0edeleted_millis\x18\x14 \x01(\x03R\rdeletedMillis\x12%\n" +
 	"\x0efirst_revision\x18\x15 \x01(\x04R\rfirstRevision\x12%\n" +
-	"\x0ecreated_millis\x18\x16 \x01(\x03R\rcreatedMillis\",\n" +
+	"\x0ecreated_millis\x18\x16 \x01(\x03R\rcreatedMillis\x12#\n" +
+	"\rformed_millis\x18\x17 \x01(\x03R\fformedMillis\",\n" +
 	"\vClusterName\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\fR\tclusterId\"\xdf\x02\n" +
