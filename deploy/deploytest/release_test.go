@@ -257,7 +257,7 @@ func rpm(t *testing.T, dir string) {
 	if got := command(t, "chroot", root, "/usr/bin/xlreg", "--version"); got != "xlreg "+xlreg.Release+"\n" {
 		t.Errorf("it says %q", got)
 	}
-	if got := command(t, "rpm", "--query", "--package", "--configfiles", "--nosignature", file); got != "/etc/default/xlreg\n" {
+	if got := command(t, "rpm", "--query", "--package", "--configfiles", "--nosignature", file); got != "/etc/default/xlreg\n/etc/logrotate.d/xlreg\n" {
 		t.Errorf("settings are %q", got)
 	}
 	must(t, os.WriteFile(filepath.Join(root, "etc/default/xlreg"), []byte("XLREG_NAME=mine\n"), 0o644))

@@ -52,8 +52,8 @@ func TestUnitFitsTheProgram(t *testing.T) {
 		t.Errorf("%s files may be open, for %d connections", got, limits.Connections)
 	}
 	for key, want := range map[string]string{
-		"Type": "notify", "NotifyAccess": "main", "User": "xlreg", "StateDirectory": "xlreg",
-		"ExecStart": "/usr/bin/xlreg serve", "ExecReload": `/bin/sh -c "kill -HUP ${MAINPID}"`, "Environment": "XLREG_DATA=/var/lib/xlreg",
+		"Type": "notify", "NotifyAccess": "main", "User": "xlreg", "StateDirectory": "xlreg", "LogsDirectory": "xlreg",
+		"ExecStart": "/usr/bin/xlreg serve --config /etc/default/xlreg", "ExecReload": `/bin/sh -c "kill -HUP ${MAINPID}"`, "Environment": "XLREG_DATA=/var/lib/xlreg",
 	} {
 		if got := value(key); got != want {
 			t.Errorf("%s is %q, want %q", key, got, want)
@@ -71,7 +71,7 @@ func TestSettingsAreFlags(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	examples := []string{"XLREG_PUBLIC", "XLREG_HEALTH", "XLREG_PROXY_FROM", "XLREG_STORE", "XLREG_STORE_CA", "XLREG_STORE_USER", "XLREG_STORE_PASSWORD_FILE"}
+	examples := []string{"XLREG_PUBLIC", "XLREG_HEALTH", "XLREG_HTTP", "XLREG_HTTP_HOST", "XLREG_AUDIT_LOG", "XLREG_ADMIT_FILE", "XLREG_PROXY_FROM", "XLREG_STORE", "XLREG_STORE_CA", "XLREG_STORE_USER", "XLREG_STORE_PASSWORD_FILE"}
 	settings := regexp.MustCompile(`(?m)^#(XLREG_[A-Z_]+)=(.*)$`).FindAllStringSubmatch(string(data), -1)
 	for _, s := range settings {
 		flag := strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(s[1], "XLREG_"), "_", "-"))
