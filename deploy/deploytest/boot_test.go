@@ -96,10 +96,12 @@ func isThere(t *testing.T, d *debian) {
 	}
 }
 
-// A reload keeps the process.
+// A reload keeps the process, and takes over what the administrator has changed.
 func reload(t *testing.T, d *debian) {
 	before := d.mainProcess(t)
-	d.run(t, "systemctl reload xlreg")
+	d.run(t, "echo XLREG_MAX_CLUSTERS=4321 >>/etc/default/xlreg; systemctl reload xlreg")
+	d.run(t, "xlreg admin limits | grep 'max-clusters .* 4321 '")
+	d.run(t, "sed -i '$d' /etc/default/xlreg; systemctl reload xlreg; xlreg admin limits | grep 'max-clusters .* 1000000 '")
 	d.want(t, "active", "systemctl is-active xlreg")
 	if after := d.mainProcess(t); after != before || after == 0 {
 		t.Errorf("process %d has become %d", before, after)

@@ -15,6 +15,8 @@ import (
 	"net/http"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/xlattice/xlreg/internal/guard"
 )
 
@@ -60,6 +62,7 @@ type Server struct {
 	openAPI  []byte
 	turns    *guard.Turns  // of handshakes
 	failures *guard.Quota  // of those who show tokens that are no good
+	wrong    *rate.Limiter // of log lines about them
 	requests *room         // those that are answered at once
 	streams  *room         // those that last
 	copying  chan struct{} // has room for the one backup that may be under way
@@ -76,6 +79,12 @@ const (
 	maxBody      = 64 << 10
 )
 
+// How many tokens that are no good are logged: whoever guesses must not fill the disk.
+const (
+	wrongAtOnce    = 100
+	wrongPerSecond = 1
+)
+
 // New returns a Server.
 func New(cfg Config) (*Server, error) {
 	cfg.Bounds = cfg.Bounds.withDefaults()
@@ -89,6 +98,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, copying: make(chan struct{}, 1), turns: guard.NewTurns(b.Handshakes),
 		failures: guard.NewQuota(guard.Rate{Source: b.Failures, Loopback: b.Failures}),
+		wrong:    rate.NewLimiter(wrongPerSecond, wrongAtOnce),
 		requests: newRoom(b.Requests, b.Reserve), streams: newRoom(b.Streams, b.Reserve),
 	}
 	return s, s.route()

@@ -70,7 +70,7 @@ func (w *world) serveTLS(cert *admin.Certificate) string {
 			w.t.Error(err)
 		}
 	})
-	return strings.Replace(l.URL(), "[::]", "127.0.0.1", 1)
+	return strings.Replace(l.URL(), "localhost", "127.0.0.1", 1) // which need not be IPv4
 }
 
 // askTLS asks as somebody elsewhere who shows a certificate.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strconv"
 )
 
 // maxPath is how long the name of a socket may be on every system.
@@ -70,12 +71,17 @@ func NewListener(l net.Listener, cert *Certificate) (*Listener, error) {
 	return &Listener{l, cert}, nil
 }
 
-// URL returns where the listener is found.
+// URL returns where the listener is found, on this machine if it listens on all addresses.
 func (l *Listener) URL() string {
-	if l.cert == nil {
-		return "http://" + l.Addr().String()
+	at := l.Addr().String()
+	if tcp, ok := l.Addr().(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		// No browser can open the address that stands for all of them.
+		at = net.JoinHostPort("localhost", strconv.Itoa(tcp.Port))
 	}
-	return "https://" + l.Addr().String()
+	if l.cert == nil {
+		return "http://" + at
+	}
+	return "https://" + at
 }
 
 // addrOf returns the IP address in addr, or the zero Addr if there is none.

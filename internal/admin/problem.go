@@ -82,6 +82,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		s.cfg.Logger.Error("admin request failed", "method", r.Method, "path", r.URL.Path, "err", err)
 	}
 	header := w.Header()
+	setAPIHeaders(header)
 	setProblemHeaders(header, p.Status, s.isPage(r))
 	header.Set("Content-Type", "application/problem+json")
 	w.WriteHeader(p.Status)

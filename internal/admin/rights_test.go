@@ -1,10 +1,12 @@
 package admin_test
 
 import (
+	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -280,5 +282,48 @@ func TestWhatIsMounted(t *testing.T) {
 	}
 	if a := w.get("/api/v1/openapi.yaml"); !strings.Contains(string(a.text), "openapi: 3.1") {
 		t.Errorf("%s %.100s", a.Status, a.text)
+	}
+}
+
+// Whoever tries tokens is seen in the log, which has neither the token nor a line for
+// each of thousands.
+func TestWrongTokensAreLogged(t *testing.T) {
+	said := new(lockedText)
+	w := newWorld(t, admin.Config{Bounds: admin.Bounds{Failures: 1000}, Logger: slog.New(slog.NewTextHandler(said, nil))})
+	for range 300 {
+		w.ask(w.client, http.MethodGet, "/api/v1/registry", "", "Authorization", "Bearer xlra_guess")
+	}
+	lines := strings.Count(said.String(), "admin token refused")
+	if lines < 100 || lines >= 300 || !strings.Contains(said.String(), "127.0.0.1:") || strings.Contains(said.String(), "guess") {
+		t.Errorf("%d lines, such as %.200s", lines, said.String())
+	}
+}
+
+// lockedText keeps what several goroutines write.
+type lockedText struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lockedText) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *lockedText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// What is refused is not kept or guessed at by a browser, whoever asks.
+func TestRefusalsHaveTheHeadersOfAnswers(t *testing.T) {
+	w := newWorld(t, admin.Config{})
+	for _, headers := range [][]string{elsewhere, {"Authorization", "Bearer xlra_wrong"}, {"Host", "evil.example"}} {
+		a := w.ask(w.client, http.MethodGet, "/api/v1/registry", "", headers...)
+		if a.StatusCode < 400 || a.Header.Get("X-Content-Type-Options") != "nosniff" || a.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%q: %d %v", headers, a.StatusCode, a.Header)
+		}
 	}
 }

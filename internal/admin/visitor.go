@@ -85,6 +85,9 @@ func (s *Server) identify(r *http.Request) (Visitor, error) {
 	case !claim.Allowed():
 		return v, errTooOften
 	}
+	if s.wrong.Allow() {
+		s.cfg.Logger.Warn("admin token refused", "from", v.From, "method", r.Method, "path", r.URL.Path)
+	}
 	return v, fmt.Errorf("%w: the token is not known here, or has been revoked; %s", errUnknown, needToken)
 }
 

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 )
 
 // groupOrOthers are the permissions to write that only the owner should have.
@@ -48,8 +50,17 @@ func checkOwner(path string, uid, self int) error {
 	if uid == 0 || uid == self {
 		return nil
 	}
-	return fmt.Errorf("%s belongs to another user (uid %d), who can change it: use one of your own, or run chown %d %s if you trust it",
-		path, uid, self, path)
+	return fmt.Errorf("%s belongs to another user (uid %d), who can change it: run this as that user, as with sudo -u %s, "+
+		"or use one of your own, or run chown %d %s if you trust it and it is not in use", path, uid, nameOf(uid), self, path)
+}
+
+// nameOf returns a user in the form that sudo -u takes.
+func nameOf(uid int) string {
+	known, err := user.LookupId(strconv.Itoa(uid))
+	if err != nil {
+		return fmt.Sprintf("'#%d'", uid)
+	}
+	return known.Username
 }
 
 // Place makes sure that nobody else can replace a directory that is, or will be, at

@@ -5,6 +5,7 @@ package private
 import (
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -66,7 +67,11 @@ func TestOwner(t *testing.T) {
 	if err := os.Chown(dir, 4711, -1); err != nil {
 		t.Fatal(err)
 	}
-	wantError(t, "of another", Dir(dir), "belongs to another user (uid 4711)", "chown 0 "+dir)
+	wantError(t, "of another", Dir(dir), "belongs to another user (uid 4711)", "sudo -u '#4711'", "chown 0 "+dir)
+	root, err := user.LookupId("0")
+	if err != nil || nameOf(0) != root.Username {
+		t.Errorf("user 0 is %q, not %v: %v", nameOf(0), root, err)
+	}
 }
 
 func TestPlace(t *testing.T) {

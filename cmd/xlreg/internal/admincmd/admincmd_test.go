@@ -106,6 +106,12 @@ func TestShows(t *testing.T) {
 	used := int64(9)
 	s.SetLimits(api.Limit{Name: "max-nodes", Value: 10, Unit: "nodes", Used: &used, By: "10.0.0.1", Refused: 3})
 	s.Update(func(r *api.Registry) {
+		r.Formations = []api.Formation{{Sizes: "3-5", Bounds: []int64{100, 1000}, Counts: []uint64{0, 0, 0}}}
+	})
+	if out := s.has("status", "registry"); strings.Contains(out, "FORMED") {
+		t.Errorf("there is a table of nothing:\n%s", out)
+	}
+	s.Update(func(r *api.Registry) {
 		r.Formations = []api.Formation{{Sizes: "3-5", Bounds: []int64{100, 1000}, Counts: []uint64{5, 4, 1}, Count: 10, Seconds: 4}}
 	})
 	s.has("status", "registry", "fake", "state      ready", "1: 1 forming", "3-5   10      400ms  100ms        over 1.0s")

@@ -28,7 +28,7 @@ func newStatus(a *admin) *cobra.Command {
 			if a.Output == "json" {
 				return a.PrintJSON(r)
 			}
-			if err := a.PrintFields(r, a.statusFields(&r)...); err != nil || len(r.Formations) == 0 {
+			if err := a.PrintFields(r, a.statusFields(&r)...); err != nil || !hasFormed(r.Formations) {
 				return err
 			}
 			fmt.Fprintln(a.Out)
@@ -102,6 +102,11 @@ func statesText(states map[api.State]int) string {
 		return ""
 	}
 	return ": " + strings.Join(parts, ", ")
+}
+
+// hasFormed reports whether there is a time to show: the classes are there from the start.
+func hasFormed(all []api.Formation) bool {
+	return slices.ContainsFunc(all, func(f api.Formation) bool { return f.Count > 0 })
 }
 
 func formationTable(all []api.Formation) *table {
