@@ -151,8 +151,10 @@ func sbom(t *testing.T, dir string) {
 		data, err := os.ReadFile(filepath.Join(dir, fmt.Sprintf("xlreg-%s-%s-arm64.cdx.json", xlreg.Release, system)))
 		must(t, err)
 		var list struct {
-			BOMFormat  string
-			Metadata   struct{ Component struct{ Name, Version string } }
+			BOMFormat string
+			Metadata  struct {
+				Component struct{ Name, Version string }
+			}
 			Components []struct{ Name, PURL string }
 		}
 		must(t, json.Unmarshal(data, &list))
