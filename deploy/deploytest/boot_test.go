@@ -164,7 +164,8 @@ func removed(t *testing.T, d *debian) {
 	d.run(t, "apt-get install ./2.deb")
 	d.want(t, "disabled", "systemctl is-enabled xlreg || true")
 	d.want(t, "# mine", "tail --lines 1 /etc/default/xlreg")
-	d.run(t, "systemctl enable --now xlreg")
+	d.run(t, "systemctl enable --now xlreg; apt-get remove xlreg; apt-get install ./2.deb")
+	d.want(t, "active", "systemctl is-active xlreg")
 	isThere(t, d)
 }
 
