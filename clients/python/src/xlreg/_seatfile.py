@@ -97,9 +97,7 @@ class Seats:
     def _remove(self, cluster: Cluster, but: Path | None = None) -> None:
         """Remove the files of a cluster, and of those that had its place before."""
         former = [
-            path
-            for path in self._find(f"{cluster.name}.json")
-            if _cluster_in(path) in ("", str(cluster.id))
+            path for path in self._find(f"{cluster.name}.json") if _cluster_in(path) in ("", str(cluster.id))
         ]
         for path in [*self._find(f"*{_AT}{self._place(cluster.name, cluster.key)}.json"), *former]:
             if path != but:
