@@ -4,7 +4,6 @@ package interop_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -84,11 +83,13 @@ func TestKeptSeats(t *testing.T) {
 	all := languages(t)
 	tmp := t.TempDir()
 	r := &rotating{
-		t: t, program: all[0].command[0], addr: freeport.Addresses(t, 1)[0],
+		t: t, program: all[0].command[0], addr: freeport.Addresses(t, 1)[0], durable: true,
 		dir: filepath.Join(tmp, "data"), before: filepath.Join(tmp, "before"), old: filepath.Join(tmp, "old", "regCred.dat"),
 	}
 	r.start(r.dir)
+	r.stop()
 	r.copy()
+	r.start(r.dir)
 	owner := filepath.Join(tmp, "owner.ticket")
 	must(t, all[0], "ticket", "new", "web", "--size", "8", "--registry", r.old, "--out", owner)
 	open, keyed := []string{"web", "--registry", r.old}, []string{"--ticket-file", owner}
@@ -112,21 +113,22 @@ func TestKeptSeats(t *testing.T) {
 		if s.runs = s.kept(); len(slices.Compact(slices.Clone(s.runs))) != 3 {
 			t.Errorf("%s keeps the runs %q, want 3", s.name, s.runs)
 		}
-		for _, flags := range [][]string{open, keyed, elsewhere} {
-			s.look(all, fmt.Sprint("with ", flags[0]), flags)
-		}
+		s.look(all, "in the open cluster", open)
+		s.look(all, "in the keyed cluster", keyed)
+		s.look(all, "at the other registry", elsewhere)
 	})
 	r.stop()
 	must(t, all[0], "registry", "next-key", r.dir)
 	r.start(r.dir)
 	renewed := []string{"web", "--registry", filepath.Join(r.dir, "regCred.dat")}
 	each(func(i int, s *sitter) {
-		s.look(all[:1], "after next-key, by its ticket", keyed)
-		s.look(all[i:i+1], "after next-key", open)
-		s.look(all, "with the new credentials", renewed)
-		s.leave(all[(i+1)%3], renewed, 2)
-		s.leave(all[(i+2)%3], elsewhere, 1)
-		s.leave(all[(i+1)%3], keyed, 0)
+		one, two := all[(i+1)%len(all)], all[(i+2)%len(all)]
+		s.look([]language{s.l}, "after next-key", open)
+		s.look([]language{one, two}, "with the new credentials", renewed)
+		s.look([]language{one}, "after next-key, in the keyed cluster", keyed)
+		s.leave(two, renewed, 2)
+		s.leave(one, elsewhere, 1)
+		s.leave(two, keyed, 0)
 	})
 }
 
