@@ -32,7 +32,7 @@ func TestOperationsListsTheLimits(t *testing.T) {
 			value = strings.Replace(value, "h0m", "h", 1)
 		}
 		if row := fmt.Sprintf("| `--%s` | %s |", flag.Name, value); !strings.Contains(page, row) {
-			t.Errorf("docs/operations.md has no row that begins %q", row)
+			t.Errorf("docs/operate has no row that begins %q", row)
 		}
 	})
 	if listed < 15 {
@@ -59,7 +59,7 @@ func TestOperationsSaysWhatStrangersCost(t *testing.T) {
 		fmt.Sprintf("%d MiB, and %d KiB for each connection", ownMemory>>20, connectionMemory>>10),
 	} {
 		if !strings.Contains(page, row) {
-			t.Errorf("docs/operations.md does not say %q", row)
+			t.Errorf("docs/operate does not say %q", row)
 		}
 	}
 }
@@ -71,7 +71,7 @@ func TestOperationsSaysHowTheLogGrows(t *testing.T) {
 	mb := host.LinesPerSecond * 24 * 60 * 60 * lineLen / 1_000_000
 	if mb != 250 || host.LinesAtOnce != 1000 || host.LinesPerSecond != 10 ||
 		!strings.Contains(page, "a thousand may come at once and then ten a second, about 250 MB a day") {
-		t.Errorf("docs/operations.md does not say that the log grows by %d MB a day", mb)
+		t.Errorf("docs/operate does not say that the log grows by %d MB a day", mb)
 	}
 }
 
@@ -84,7 +84,7 @@ func readOperations(t *testing.T) string {
 		t.Fatal(err)
 	}
 	var all strings.Builder
-	for _, path := range append(paths, "../../docs/operations.md") {
+	for _, path := range paths {
 		page, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

@@ -286,7 +286,7 @@ func (cfg *serveConfig) fitOpenFiles(allowed int, known bool) {
 	cfg.lowerConnections(fit)
 }
 
-// What a registry needs of memory: docs/operations.md says so.
+// What a registry needs of memory: docs/operate says so.
 const (
 	ownMemory        = 64 << 20
 	connectionMemory = 128 << 10
