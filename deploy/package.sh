@@ -23,8 +23,9 @@ STAGE=$OUT/stage
 VENV=${VENV:-$PWD/clients/python/.venv}
 export VERSION SOURCE_DATE_EPOCH STAGE REVISION=${REVISION:-1}
 
-# What else could change a byte.
-export CGO_ENABLED=0 GOFLAGS='' GOAMD64=v1 GOARM64=v8.0 GOEXPERIMENT='' LC_ALL=C TZ=UTC
+# What else could change a byte. The list of modules has a checksum of the tool that wrote it, so
+# that is built without paths, too.
+export CGO_ENABLED=0 GOFLAGS=-trimpath GOAMD64=v1 GOARM64=v8.0 GOEXPERIMENT='' LC_ALL=C TZ=UTC
 umask 022
 
 # archive FOLDER NAME packs a folder in which only the names and contents of files count.
@@ -37,7 +38,7 @@ archive() {
 binary() {
 	local dir=$STAGE/bin/$1_$2 name=xlreg
 	[ "$1" != windows ] || name=xlreg.exe
-	[ -e "$dir/$name" ] || GOOS=$1 GOARCH=$2 go build -trimpath -ldflags '-s -w -buildid=' -o "$dir/$name" ./cmd/xlreg
+	[ -e "$dir/$name" ] || GOOS=$1 GOARCH=$2 go build -ldflags '-s -w -buildid=' -o "$dir/$name" ./cmd/xlreg
 	echo "$dir/$name"
 }
 

@@ -45,7 +45,7 @@ func TestDocs(t *testing.T) {
 			continue
 		}
 		blocks = append(blocksBefore(t, page), blocks...)
-		t.Run(strings.TrimPrefix(page, "../docs/"), func(t *testing.T) { runPage(t, blocks) })
+		t.Run(strings.TrimPrefix(strings.TrimPrefix(page, "../"), "docs/"), func(t *testing.T) { runPage(t, blocks) })
 	}
 	if ran < 50 {
 		t.Errorf("only %d blocks of commands in all pages", ran)

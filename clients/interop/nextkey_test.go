@@ -21,13 +21,17 @@ type rotating struct {
 	dir     string // of the registry that gets them
 	before  string // a copy from before, as another server would have it still
 	old     string // file with the credentials from before
+	durable bool   // its clusters are there when it starts again
 	running *child.Registry
 }
 
 func (r *rotating) start(dir string, args ...string) {
 	r.t.Helper()
+	if !r.durable {
+		args = append(args, "--ephemeral")
+	}
 	var err error
-	r.running, err = child.Start(child.Config{Program: r.program, Data: dir, Listen: r.addr, Args: append(args, "--ephemeral")})
+	r.running, err = child.Start(child.Config{Program: r.program, Data: dir, Listen: r.addr, Args: args})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -50,7 +50,7 @@ func (g *globals) leave(ctx context.Context, p *place) (err error) {
 		if err := c.Leave(ctx, xlreg.ClusterRef{ID: cluster.ID, Key: p.ref.Key}); err != nil {
 			return fmt.Errorf("node %s: %w", node.Name(), err)
 		}
-		if err := forgetSeat(node, cluster.Name); err != nil {
+		if err := seatsOf(node, p.registry()).forget(&cluster); err != nil {
 			return err
 		}
 		return g.printLeft(&cluster)

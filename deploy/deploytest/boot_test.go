@@ -1,3 +1,5 @@
+//go:build linux
+
 package deploytest
 
 import (
@@ -47,7 +49,7 @@ func nextRevision(t *testing.T, deb string) string {
 	dir := t.TempDir()
 	files, next := filepath.Join(dir, "files"), filepath.Join(dir, "2.deb")
 	command(t, "dpkg-deb", "--raw-extract", deb, files)
-	command(t, "sed", "-i", "s/^\\(Version: .*\\)-1$/\\1-2/", filepath.Join(files, "DEBIAN/control"))
+	command(t, "sed", "-i", "s/^\\(Version: .*\\)-1$/\\1-2/", files+"/DEBIAN/control")
 	command(t, "dpkg-deb", "--root-owner-group", "-Znone", "--build", files, next)
 	return next
 }

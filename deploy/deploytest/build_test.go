@@ -1,3 +1,5 @@
+//go:build linux
+
 package deploytest
 
 import (
@@ -16,7 +18,7 @@ func copySource(t *testing.T) string {
 	dir := t.TempDir()
 	files := commandIn(t, "../..", nil, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
 	for file := range strings.SplitSeq(strings.TrimSuffix(files, "\x00"), "\x00") {
-		from, to := filepath.Join("../..", file), filepath.Join(dir, file)
+		from, to := "../../"+file, filepath.Join(dir, file)
 		info, err := os.Stat(from)
 		if os.IsNotExist(err) {
 			continue // removed, and not yet committed

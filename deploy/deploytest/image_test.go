@@ -1,3 +1,5 @@
+//go:build linux
+
 package deploytest
 
 import (
@@ -30,7 +32,7 @@ func TestImage(t *testing.T) {
 	}
 
 	// As a container engine would start it, but on a port that nobody chose before.
-	data := filepath.Join(root, "var/lib/xlreg")
+	data := root + "/var/lib/xlreg"
 	cmd := exec.Command("/usr/bin/xlreg", "serve", "--listen", "127.0.0.1:0", "--output", "json")
 	cmd.Dir, cmd.Env = "/", []string{"XLREG_DATA=/var/lib/xlreg"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: root, Credential: &syscall.Credential{Uid: 65532, Gid: 65532}}
@@ -46,7 +48,7 @@ func TestImage(t *testing.T) {
 	})
 	var open struct{ URL string }
 	must(t, json.NewDecoder(bufio.NewReader(stdout)).Decode(&open))
-	formed := demoCluster(t, filepath.Join(root, "usr/bin/xlreg"), open.URL)
+	formed := demoCluster(t, root+"/usr/bin/xlreg", open.URL)
 	if !strings.Contains(formed, "2 of 2 members") {
 		t.Errorf("formed %s", formed)
 	}

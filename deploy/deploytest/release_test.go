@@ -1,3 +1,5 @@
+//go:build linux
+
 package deploytest
 
 import (
@@ -211,17 +213,17 @@ func python(t *testing.T, dir string) {
 		venv = "../../clients/python/.venv"
 	}
 	sdist, wheel := filepath.Join(dir, "xlreg-"+xlreg.Release+".tar.gz"), onlyFile(t, dir, ".whl")
-	if out, err := exec.Command(filepath.Join(venv, "bin/twine"), "check", "--strict", sdist, wheel).CombinedOutput(); err != nil {
+	if out, err := exec.Command(venv+"/bin/twine", "check", "--strict", sdist, wheel).CombinedOutput(); err != nil {
 		t.Errorf("twine check: %v\n%s", err, out)
 	}
 	for _, file := range []string{wheel, sdist} {
 		to := t.TempDir()
 		command(t, "python3", "-m", "venv", to)
-		outputOf(t, filepath.Join(to, "bin/pip"), "install", "--quiet", "--disable-pip-version-check", file)
-		if got := outputOf(t, filepath.Join(to, "bin/python"), "-c", "import xlreg; print(xlreg.__version__)"); got != xlreg.Release+"\n" {
+		outputOf(t, to+"/bin/pip", "install", "--quiet", "--disable-pip-version-check", file)
+		if got := outputOf(t, to+"/bin/python", "-c", "import xlreg; print(xlreg.__version__)"); got != xlreg.Release+"\n" {
 			t.Errorf("%s: version %q", file, got)
 		}
-		if got := outputOf(t, filepath.Join(to, "bin/xlreg-py"), "--help"); !strings.Contains(got, "xlreg-py") {
+		if got := outputOf(t, to+"/bin/xlreg-py", "--help"); !strings.Contains(got, "xlreg-py") {
 			t.Errorf("%s: %s", file, got)
 		}
 	}
@@ -236,7 +238,7 @@ func ruby(t *testing.T, dir string) {
 	if got != xlreg.Release {
 		t.Errorf("version %q", got)
 	}
-	if got := commandIn(t, to, env, filepath.Join(to, "bin/xlreg-rb"), "--version"); !strings.Contains(got, xlreg.Release) {
+	if got := commandIn(t, to, env, to+"/bin/xlreg-rb", "--version"); !strings.Contains(got, xlreg.Release) {
 		t.Errorf("xlreg-rb says %s", got)
 	}
 }
@@ -262,12 +264,12 @@ func rpm(t *testing.T, dir string) {
 	if got := command(t, "rpm", "--query", "--package", "--configfiles", "--nosignature", file); got != "/etc/default/xlreg\n/etc/logrotate.d/xlreg\n" {
 		t.Errorf("settings are %q", got)
 	}
-	must(t, os.WriteFile(filepath.Join(root, "etc/default/xlreg"), []byte("XLREG_NAME=mine\n"), 0o644))
+	must(t, os.WriteFile(root+"/etc/default/xlreg", []byte("XLREG_NAME=mine\n"), 0o644))
 	call("--erase", "xlreg")
-	if _, err := os.Stat(filepath.Join(root, "usr/bin/xlreg")); !os.IsNotExist(err) {
+	if _, err := os.Stat(root + "/usr/bin/xlreg"); !os.IsNotExist(err) {
 		t.Errorf("the program is still there: %v", err)
 	}
-	if kept, err := os.ReadFile(filepath.Join(root, "etc/default/xlreg.rpmsave")); err != nil || string(kept) != "XLREG_NAME=mine\n" {
+	if kept, err := os.ReadFile(root + "/etc/default/xlreg.rpmsave"); err != nil || string(kept) != "XLREG_NAME=mine\n" {
 		t.Errorf("the settings are %q, %v", kept, err)
 	}
 }

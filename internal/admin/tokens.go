@@ -68,7 +68,7 @@ type tokensFile struct {
 // OpenTokens reads the tokens in the file at path, which need not exist.
 func OpenTokens(path string, log *slog.Logger) (*Tokens, error) {
 	t := &Tokens{path: path, log: cmp.Or(log, slog.New(slog.DiscardHandler))}
-	if _, err := t.Reload(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if _, err := t.Reload(); err != nil {
 		return nil, err
 	}
 	return t, nil
@@ -96,6 +96,9 @@ func (t *Tokens) Reload() (changed bool, err error) {
 func (t *Tokens) load() (changed bool, err error) {
 	t.looked = time.Now()
 	f, err := os.Open(t.path)
+	if errors.Is(err, fs.ErrNotExist) && t.seen == nil {
+		return false, nil // nobody has ever needed a token here
+	}
 	if err != nil {
 		return false, fmt.Errorf("admin tokens: %w", err)
 	}

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -77,6 +78,31 @@ func TestRevokedInTheFile(t *testing.T) {
 	}
 	if changed, err := tokens.Reload(); changed || err != nil {
 		t.Errorf("nothing has changed since: %v, %v", changed, err)
+	}
+}
+
+// A registry that has never needed a token has no file, and nothing is wrong with that; one
+// whose file is gone has lost it.
+func TestReloadWithoutAFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), TokensFile)
+	tokens, err := OpenTokens(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if changed, err := tokens.Reload(); changed || err != nil {
+		t.Errorf("there has been no file: %v, %v", changed, err)
+	}
+	if _, _, err := tokens.Create("a", false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tokens.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tokens.Reload(); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the file is gone: %v", err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -53,9 +54,11 @@ func TestFullDisk(t *testing.T) {
 		case !strings.HasSuffix(row, "}"):
 			cut++
 		case strings.Contains(row, `"event":"lost"`):
-			if _, err := fmt.Sscanf(row[strings.Index(row, `"omitted"`):], `"omitted":%d`, &lost); err != nil {
+			var said line
+			if err := json.Unmarshal([]byte(row), &said); err != nil {
 				t.Fatal(err)
 			}
+			lost = said.Omitted
 		default:
 			kept++
 		}

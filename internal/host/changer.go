@@ -110,7 +110,7 @@ func (c Changer) Forget(ctx context.Context, node string) error {
 
 // Drain is for admin.Changer.
 func (c Changer) Drain(ctx context.Context, on bool) error {
-	err := c.host.server.Drain(ctx, on)
+	err := c.host.drain(ctx, on)
 	if err == nil {
 		c.host.log.Info("server drained", "on", on, "admin", c.by.Admin, "from", c.by.From)
 	}

@@ -127,7 +127,7 @@ func (h *Host) serveWhileConnected(ctx context.Context) (again func(), err error
 		h.ready.Store(false) // at once, and not when the last request is answered
 		stop()
 		if lost {
-			again = h.listen.turnAway()
+			again = h.listen.door.turnAway()
 		}
 	})
 	err = h.serve(ctx)
@@ -150,6 +150,32 @@ func (h *Host) awaitConnected(ctx context.Context, want bool) bool {
 		}
 	}
 	return false
+}
+
+// drain has the server take no connections, or take them again. Ports that cannot be closed
+// turn clients away meanwhile.
+func (h *Host) drain(ctx context.Context, on bool) error {
+	h.draining.Lock()
+	defer h.draining.Unlock()
+	if h.undrain != nil {
+		h.undrain()
+		h.undrain = nil
+	}
+	err := h.server.Drain(ctx, on)
+	if h.server.Draining() {
+		h.undrain = h.listen.door.turnAway()
+	}
+	return err
+}
+
+// endDrain is for the end of the host.
+func (h *Host) endDrain() {
+	h.draining.Lock()
+	defer h.draining.Unlock()
+	if h.undrain != nil {
+		h.undrain()
+		h.undrain = nil
+	}
 }
 
 // reopenUnlessDrained opens the ports when the store is back. If the server is drained it

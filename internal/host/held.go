@@ -64,11 +64,36 @@ func (h held) turnAway(ctx context.Context) {
 	}
 }
 
-// turnAway closes connections to the sockets that others hold, until done is called.
-func (l *listening) turnAway() (done func()) {
+// door turns clients away at the sockets that others hold, as long as there is a reason.
+// There may be several: the store is lost, and the server is drained.
+type door struct {
+	held []held
+
+	mu      sync.Mutex
+	reasons int    // guarded by mu
+	open    func() // guarded by mu; ends the turning away
+}
+
+// turnAway closes connections until done is called, for every reason.
+func (d *door) turnAway() (done func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.reasons++; d.reasons == 1 {
+		d.open = d.begin()
+	}
+	return sync.OnceFunc(func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if d.reasons--; d.reasons == 0 {
+			d.open()
+		}
+	})
+}
+
+func (d *door) begin() (end func()) {
 	ctx, stop := context.WithCancel(context.Background())
 	var turning sync.WaitGroup
-	for _, h := range l.held {
+	for _, h := range d.held {
 		_ = h.SetDeadline(time.Time{})
 		turning.Go(func() { h.turnAway(ctx) })
 	}

@@ -143,6 +143,39 @@ func TestPortsOfTheServiceManager(t *testing.T) {
 	next.Close()
 }
 
+// While a server is drained such a port turns clients away, too, also when the store is lost
+// and found again meanwhile; and afterwards it serves.
+func TestDrainedPortsOfTheServiceManager(t *testing.T) {
+	st := newSometimes()
+	t.Cleanup(func() { st.Store.Close() })
+	passed, kept := passedSocket(t)
+	r := start(t, newNode(t, "xlReg"), st, "", func(cfg *host.Config) {
+		cfg.Listen, cfg.Listeners = nil, []net.Listener{passed}
+	})
+	eventually(t, "served", r.Ready)
+	drain := func(on bool) {
+		t.Helper()
+		if err := r.By("test", "").Drain(t.Context(), on); err != nil {
+			t.Fatal(err)
+		}
+	}
+	drain(true)
+	away := func() bool { return turnedAway(t, kept.Addr().String()) }
+	eventually(t, "turned away", away)
+	st.set(false)
+	eventually(t, "turned away without the store", away)
+	st.set(true)
+	drain(true)
+	eventually(t, "still turned away", away)
+	drain(false)
+	eventually(t, "served again", r.Ready)
+	if _, err := r.observed(t, ""); err != nil {
+		t.Fatal(err)
+	}
+	drain(true) // and stop like that
+	r.stop()
+}
+
 // turnedAway reports whether a connection is closed at once.
 func turnedAway(t *testing.T, addr string) bool {
 	nc, err := net.Dial("tcp", addr)

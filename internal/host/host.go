@@ -84,6 +84,9 @@ type Host struct {
 	shared Shared // nil: no other server stands on the store
 	fleet  membership
 	ready  atomic.Bool
+
+	draining sync.Mutex
+	undrain  func() // guarded by draining; nil: nobody is turned away for it
 }
 
 // Open makes the registry and opens its ports. Nobody is served before Serve.
@@ -246,6 +249,7 @@ func (h *Host) serve(ctx context.Context) error {
 // Close frees the ports and stops the rules. Serve must have returned, if it
 // was called. Close may be called again.
 func (h *Host) Close() error {
+	h.endDrain()
 	errs := []error{h.listen.close()}
 	if h.overview != nil {
 		h.overview.Close()

@@ -15,11 +15,12 @@ type listening struct {
 	bound     []string // with the ports that were chosen
 	held      []held   // what the service manager has opened, in place of cfg.Listen
 	listeners []net.Listener
+	door      *door // of held
 }
 
 // listenOn opens the ports. What it has opened is returned with an error, too.
 func listenOn(cfg *Config, log *slog.Logger) (listening, error) {
-	l := listening{cfg: cfg, log: log}
+	l := listening{cfg: cfg, log: log, door: new(door)}
 	if len(cfg.Listen)+len(cfg.Listeners) == 0 {
 		return l, errors.New("no address to listen on")
 	}
@@ -37,6 +38,7 @@ func (l *listening) openFirst() (err error) {
 	if l.held, err = hold(l.cfg.Listeners); err != nil {
 		return err
 	}
+	l.door.held = l.held
 	return l.open(nil)
 }
 

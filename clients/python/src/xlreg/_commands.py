@@ -156,7 +156,7 @@ def leave(command: Command) -> str:
         client.login(timeout=REQUEST_SECONDS)
         left = client.cluster(command.ref, timeout=REQUEST_SECONDS)
         client.leave(left, timeout=REQUEST_SECONDS)
-        _seatfile.forget(node, left.name)
+        _seatfile.Seats(node, target).forget(left)
     if command.output == "json":
         return _output.encode({"cluster": _output.cluster_json(left)})
     return f"left {left.name}\n"

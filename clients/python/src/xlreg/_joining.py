@@ -89,13 +89,15 @@ def _joined(command: Command, node: Node) -> Membership:
         raise _kept(command, node, watch, err) from None
     me = member.me.token
     seat = _seatfile.KeptSeat(me.run, command.lease or kept.lease, command.labels or kept.labels)
-    _seatfile.write(node, member.cluster.name, seat)
+    _seatfile.Seats(node, registry_of(command)).write(member.cluster, seat)
     return member
 
 
 def _kept_seat(command: Command, node: Node) -> _seatfile.KeptSeat:
     """Return what the node asked for when it last joined; of another start only the labels."""
-    kept = _seatfile.KeptSeat() if command.classic else _seatfile.read(node, command.ref.name)
+    if command.classic:
+        return _seatfile.KeptSeat()
+    kept = _seatfile.Seats(node, registry_of(command)).read(command.ref)
     if command.program or command.fresh or command.take_over:
         return replace(kept, run=b"", lease=0.0)
     return kept

@@ -64,9 +64,9 @@ module Xlreg
     # Asks for what the node asked for when it last joined, as far as the command line says nothing else. A program that
     # is started is a new run.
     def remember(plan)
-      return plan if plan.options.classic? || plan.ref.name.nil?
+      return plan if plan.options.classic?
 
-      kept = SeatFile.read(plan.node, plan.ref.name)
+      kept = seats(plan.node).read(plan.ref)
       plan = plan.with(labels: plan.labels || kept.labels)
       return plan if @command.command || plan.fresh || plan.take_over
 
@@ -78,15 +78,17 @@ module Xlreg
       tell_next_key(*membership.node.registration(target_fingerprint)&.succession)
       run = membership.me.token.run or return # nobody is told apart over a classic carrier
       labels = membership.node.labels
-      SeatFile.new(run: run, lease: membership.lease, labels: (labels unless labels.empty?))
-              .write(membership.node, membership.cluster.name)
+      seat = SeatFile.new(run: run, lease: membership.lease, labels: (labels unless labels.empty?))
+      seats(membership.node).write(membership.cluster, seat)
     end
+
+    def seats(node) = SeatFiles.new(node, target_fingerprint)
 
     def target_fingerprint = Target.load(target).fingerprint
 
     def leave
       left = Node.open(@command.node) do |node|
-        Text.doing("node #{node.name}") { leave_as(node).tap { |cluster| SeatFile.forget(node, cluster.name) } }
+        Text.doing("node #{node.name}") { leave_as(node).tap { |cluster| seats(node).forget(cluster) } }
       end
       @output.json? ? @output.cluster(left) : "left #{left.name}\n"
     end

@@ -17,40 +17,115 @@ module Xlreg
   SeatFile = Struct.new(:run, :lease, :labels, keyword_init: true) do
     include Value
 
-    # @param node [Node]
-    # @param cluster [String] its name
+    # @param path [String]
+    # @return [Hash] what the file says
+    # @raise [NodeError] the file is damaged
+    def self.load(path)
+      kept = JSON.parse(File.read(path))
+      kept.is_a?(Hash) ? kept : damaged(path)
+    rescue JSON::ParserError
+      damaged(path)
+    end
+
+    # @param path [String]
     # @return [SeatFile] what the node keeps of its seat
     # @raise [NodeError] the file is damaged
-    def self.read(node, cluster)
-      path = path_of(node, cluster)
-      kept = JSON.parse(File.read(path))
+    def self.read(path)
+      kept = load(path)
       run = [kept.fetch('run')].pack('H*')
       raise ArgumentError, 'a run that is none' unless run.bytesize.between?(1, Limits::MAX_RUN)
 
       lease = kept['leaseMillis'] && (Integer(kept['leaseMillis']) / 1000.0)
       new(run: run, lease: lease, labels: kept['labels']&.to_h { |key, value| [Name.check(key), String(value)] })
-    rescue Errno::ENOENT
-      new
-    rescue JSON::ParserError, ArgumentError, KeyError, TypeError, NoMethodError, Error
-      raise NodeError, "#{path} does not say how the node joined: remove the file"
+    rescue ArgumentError, KeyError, TypeError, NoMethodError, Error
+      damaged(path)
+    end
+
+    # @api private
+    def self.damaged(path) = raise(NodeError, "#{path} does not say how the node joined: remove the file")
+
+    # @return [Hash] what a file says of it
+    def to_json_hash
+      { 'run' => run.unpack1('H*'), 'leaseMillis' => lease && (lease * 1000).round, 'labels' => labels }.compact
+    end
+  end
+
+  # What a node keeps of its clusters at one registry. A file is named ID@PLACE.json: by the cluster's ID, and by what
+  # is known of the cluster before it is joined by name. Older programs kept NAME.json, although several clusters can
+  # have one name.
+  # @api private
+  class SeatFiles
+    AT = '@' # no name has it
+    PLACE_BYTES = 16
+    private_constant :AT, :PLACE_BYTES
+
+    # @param node [Node]
+    # @param fingerprint [String] that of the registry's sig key
+    def initialize(node, fingerprint)
+      @folder = File.join(node.directory, 'seats')
+      @registry = first_key(node, fingerprint)
+    end
+
+    # @param ref [ClusterRef]
+    # @return [SeatFile] what the node keeps of its seat in a cluster
+    # @raise [NodeError] the file is damaged
+    def read(ref)
+      path = ref.id ? find_by_id(ref.id.to_s) : find("*#{AT}#{place(ref)}.json").first || find("#{ref.name}.json").first
+      path ? SeatFile.read(path) : SeatFile.new
+    end
+
+    # Keeps how the node has joined, in place of what was kept for the cluster.
+    # @param cluster [Cluster]
+    # @param seat [SeatFile]
+    def write(cluster, seat)
+      kept = { 'cluster' => cluster.id.to_s, 'name' => cluster.name, 'key' => cluster.key && Ed25519.text(cluster.key),
+               'registry' => @registry }.compact.merge(seat.to_json_hash)
+      path = File.join(@folder, "#{cluster.id}#{AT}#{place(cluster)}.json")
+      AtomicFile.make_folder(@folder, 0o700)
+      AtomicFile.write(path, "#{JSON.generate(kept)}\n", 0o600)
+      FileUtils.rm_f(files_of(cluster) - [path])
     end
 
     # Forgets a seat that was given up.
-    # @param node [Node]
-    # @param cluster [String] its name
-    def self.forget(node, cluster) = FileUtils.rm_f(path_of(node, cluster))
+    # @param cluster [Cluster]
+    def forget(cluster) = FileUtils.rm_f(files_of(cluster))
 
-    # @api private
-    def self.path_of(node, cluster) = File.join(node.directory, 'seats', "#{cluster}.json")
+    private
 
-    # Keeps it.
-    # @param node [Node]
-    # @param cluster [String] its name
-    def write(node, cluster)
-      path = SeatFile.path_of(node, cluster)
-      kept = { 'run' => run.unpack1('H*'), 'leaseMillis' => lease && (lease * 1000).round, 'labels' => labels }.compact
-      AtomicFile.make_folder(File.dirname(path), 0o700)
-      AtomicFile.write(path, "#{JSON.generate(kept)}\n", 0o600)
+    # Returns the sig key from which that of a registry has descended, as far as the node knows. It stays the same when
+    # the registry gets its next key.
+    def first_key(node, sig)
+      before = node.registrations.select(&:next).to_h { |known| [known.next, known.sig] }
+      before.size.times { sig = before.fetch(sig, sig) } # and not for ever, should they lead in a circle
+      sig
     end
+
+    # Returns what stands for all that is known of a cluster before it is joined by name.
+    def place(cluster)
+      key = cluster.key ? Ed25519.text(cluster.key) : ''
+      OpenSSL::Digest::SHA256.digest([@registry, key, cluster.name].join("\n"))[0, PLACE_BYTES].unpack1('H*')
+    end
+
+    def find_by_id(id)
+      named_so = find("#{id}#{AT}*.json").find { |path| SeatFile.load(path)['registry'] == @registry }
+      named_so || find('*.json').find { |path| !File.basename(path).include?(AT) && cluster_in(path) == id }
+    end
+
+    # Returns the files of a cluster, and of those that had its place before.
+    def files_of(cluster)
+      former = find("#{cluster.name}.json").select { |path| [nil, cluster.id.to_s].include?(cluster_in(path)) }
+      find("*#{AT}#{place(cluster)}.json") + former
+    end
+
+    # Returns the ID of the cluster in a file that is named by name; nil if it does not say. A damaged one may be any
+    # cluster's.
+    def cluster_in(path)
+      SeatFile.load(path)['cluster']
+    rescue NodeError
+      nil
+    end
+
+    # Returns the files that match; what a crash has left of a write does not.
+    def find(pattern) = Dir.glob(pattern, base: @folder).map { |name| File.join(@folder, name) }
   end
 end

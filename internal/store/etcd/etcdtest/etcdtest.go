@@ -174,10 +174,10 @@ func (m *Member) signal(s syscall.Signal) {
 }
 
 // Pause lets the member hang: its connections stay, and nothing answers.
-func (m *Member) Pause() { m.mustSignal(syscall.SIGSTOP) }
+func (m *Member) Pause() { m.mustSignal(sigPause) }
 
 // Resume lets a paused member go on.
-func (m *Member) Resume() { m.mustSignal(syscall.SIGCONT) }
+func (m *Member) Resume() { m.mustSignal(sigResume) }
 
 func (m *Member) mustSignal(s syscall.Signal) {
 	m.t.Helper()

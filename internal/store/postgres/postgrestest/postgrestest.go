@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package postgrestest runs real PostgreSQL servers for tests, each with data of its own:
 // they can be stopped, killed, paused, started again, copied to a standby, and given a
 // disk that fills up.
