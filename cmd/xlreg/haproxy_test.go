@@ -250,6 +250,9 @@ func TestBehindHAProxy(t *testing.T) {
 
 	for name, log := range b.logs {
 		for line := range strings.Lines(log.String()) {
+			if strings.Contains(line, "too many connections") {
+				continue // haproxy's checks have a source of their own, of which this test allows two at once
+			}
 			if strings.Contains(line, "127.0.0.1:") && !strings.Contains(line, `"level":"DEBUG"`) && !strings.Contains(line, "listening") {
 				t.Errorf("%s logs a check of haproxy's: %s", name, line)
 			}

@@ -13,7 +13,7 @@ import (
 type tokenWanted struct {
 	Body struct {
 		Name     string `json:"name" minLength:"1" maxLength:"128" pattern:"^[A-Za-z_][A-Za-z0-9_.-]*$" doc:"whose it is"`
-		ReadOnly bool   `json:"read_only,omitempty" doc:"it may see everything and change nothing"`
+		ReadOnly bool   `json:"read_only,omitempty" nullable:"true" doc:"it may see everything and change nothing"`
 	}
 }
 

@@ -32,7 +32,7 @@ func New(g *cli.Globals) *cobra.Command {
 			"asked about first; --yes answers in advance. '-o json' prints the JSON of the registry's API.",
 		Example: "  xlreg admin status\n" +
 			"  xlreg admin clusters --state forming --watch\n" +
-			"  xlreg admin evict web m3 --data /var/lib/xlreg",
+			"  xlreg admin evict web m3 --yes",
 	}
 	a.place.Register(cmd)
 	cmd.PersistentFlags().BoolVar(&a.wide, "wide", false, "show everything, however long the lines get; as -o wide")

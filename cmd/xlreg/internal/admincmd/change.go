@@ -52,7 +52,7 @@ func newBan(a *admin) *cobra.Command {
 		Long: "Take a member's seat in an open cluster, and keep its key out for good. KEY is the fingerprint\n" +
 			"of a key, SHA256:…, whether or not it has a seat; 'xlreg admin cluster -o wide' shows those\n" +
 			"of members.",
-		Example: "  xlreg admin ban web m3",
+		Example: "  xlreg admin ban web m3 --yes",
 		Args:    wants("CLUSTER", "MEMBER"), ValidArgsFunction: a.complete(completeClusters, completeMembers),
 	}
 	c.register(cmd)
