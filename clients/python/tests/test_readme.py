@@ -77,7 +77,7 @@ def test_commands_of_those_who_change_it() -> None:
     for check in (["check", "."], ["format", "--check", "."]):
         subprocess.run([Path(sys.executable).with_name("ruff"), *check], check=True, cwd=folder)
     makefile = (folder.parents[1] / "Makefile").read_text()
-    for tool in ("pytest", "mypy", "ruff check .", "--editable 'clients/python[dev]'"):
+    for tool in ("pytest", "mypy", "ruff check .", "--editable 'clients/python[dev,package]'"):
         assert tool in makefile
 
 
