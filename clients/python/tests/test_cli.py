@@ -68,9 +68,7 @@ def test_same_as_go(program: str, capsys: pytest.CaptureFixture[str]) -> None:
 
     def both(form: str, *args: str) -> None:
         ours, theirs = python(*args, "-o", form), go(*args, "-o", form)
-        if (
-            args[0] == "get" and ours != theirs
-        ):  # an age had one digit, and then two: so much wider is its column
+        if args[0] == "get" and ours != theirs:  # a column gets wider when an age has one more digit
             ours, theirs = python(*args, "-o", form), go(*args, "-o", form)
         if args[0] == "join":  # each is another start of the member, and so another revision
             ours, theirs = (re.sub(REVISION, "", text, flags=re.MULTILINE) for text in (ours, theirs))
