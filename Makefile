@@ -55,7 +55,7 @@ test: setup build docs ## install what is missing, then test everything, Go with
 	cd clients/ruby && rubocop --cache false
 	cd clients/ruby && XLREG_BIN=$(CURDIR)/bin/xlreg ruby -Ilib -Itest -e 'Dir["test/test_*.rb"].sort.each { |f| require "./#{f}" }'
 	$(if $(LONG),$(MAKE) fuzz torture)
-	@[ "$$(id -u)" = 0 ] || echo 'Not root: the tests on namespaces (deploy/deploytest, examples, internal/partition) were left out.'
+	@[ "$$(id -u)" = 0 ] || echo 'Not root: the tests on namespaces (deploy/deploytest, examples, internal/partition, internal/linear), and on a full disk (internal/audit), were left out.'
 
 docs: $(DOCS_VENV)/ready ## build the documentation site into docs/_build/html
 	rm -rf docs/_build/html

@@ -78,7 +78,7 @@ func TestPage(t *testing.T) {
 func TestPageIsWellFormed(t *testing.T) {
 	groff, err := exec.LookPath("groff")
 	if err != nil {
-		t.Skip("groff is not installed")
+		t.Fatalf("%v: make setup installs it", err)
 	}
 	sub, _, err := program().Find([]string{"do-it"})
 	if err != nil {
