@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/xlattice/xlreg/internal/admin/adminclient"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -79,8 +81,18 @@ func serveKeeper(t *testing.T, k *keeper) (socket string, stop func() error) {
 
 func copyFrom(ctx context.Context, socket string) ([]byte, error) {
 	var b bytes.Buffer
-	err := Backup(ctx, socket, func(int64) io.Writer { return &b })
+	err := backup(ctx, socket, func(int64) io.Writer { return &b })
 	return b.Bytes(), err
+}
+
+// backup asks as the program does.
+func backup(ctx context.Context, socket string, to func(size int64) io.Writer) error {
+	client, err := adminclient.New(adminclient.Options{Socket: socket})
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	return client.Backup(ctx, to)
 }
 
 func TestBackup(t *testing.T) {
@@ -101,7 +113,7 @@ func TestBackup(t *testing.T) {
 	if _, err := os.Stat(socket); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the socket is left: %v", err)
 	}
-	if _, err := copyFrom(t.Context(), socket); !errors.Is(err, ErrNotServed) {
+	if _, err := copyFrom(t.Context(), socket); !errors.Is(err, adminclient.ErrNotServed) {
 		t.Errorf("nobody there: %v", err)
 	}
 }
@@ -115,7 +127,7 @@ func TestBackupThatFails(t *testing.T) {
 	} {
 		socket, _ := serveKeeper(t, k)
 		_, err := copyFrom(t.Context(), socket)
-		if err == nil || strings.Contains(err.Error(), "secret") || errors.Is(err, ErrNotServed) {
+		if err == nil || strings.Contains(err.Error(), "secret") || errors.Is(err, adminclient.ErrNotServed) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -126,7 +138,7 @@ func TestOneBackupAtATime(t *testing.T) {
 	socket, _ := serveKeeper(t, k)
 	begun, done := make(chan struct{}), make(chan error, 1)
 	go func() {
-		done <- Backup(context.Background(), socket, func(int64) io.Writer {
+		done <- backup(context.Background(), socket, func(int64) io.Writer {
 			close(begun)
 			return io.Discard
 		})
@@ -147,7 +159,7 @@ func TestShutdownIsBounded(t *testing.T) {
 	socket, stop := serveKeeper(t, k)
 	begun, done := make(chan struct{}), make(chan error, 1)
 	go func() {
-		done <- Backup(context.Background(), socket, func(int64) io.Writer {
+		done <- backup(context.Background(), socket, func(int64) io.Writer {
 			close(begun)
 			return io.Discard
 		})
@@ -189,7 +201,7 @@ func TestListen(t *testing.T) {
 	if _, err := Listen(long); !errors.Is(err, ErrPathTooLong) {
 		t.Errorf("a long path: %v", err)
 	}
-	if _, err := copyFrom(t.Context(), long); !errors.Is(err, ErrPathTooLong) || !errors.Is(err, ErrNotServed) {
+	if _, err := copyFrom(t.Context(), long); !errors.Is(err, adminclient.ErrNotServed) || !strings.Contains(err.Error(), ErrPathTooLong.Error()) {
 		t.Errorf("a long path: %v", err)
 	}
 }

@@ -202,7 +202,7 @@ var rows = map[string]row{
 	},
 	"internal/admin": {
 		may:   []string{".", "internal/admin/api", "internal/atomicfile", "internal/guard", "internal/private", "keys"},
-		tests: []string{"internal/admin/admintest", "internal/child"},
+		tests: []string{"internal/admin/adminclient", "internal/admin/admintest", "internal/child"},
 		why:   "HTTP over whatever is shown and steered",
 	},
 	"internal/admin/page": {
