@@ -8,7 +8,7 @@ import (
 
 // markName is the variable by which the processes of a run are found if their shim, which
 // is named too, was killed: RUN.PID.
-const markName = "XLREG_SHIM"
+const markName = "RUN_SHIM"
 
 // markOf returns the variable for programs of one shim.
 func markOf(mark string, shim int) string { return fmt.Sprintf("%s=%s.%d", markName, mark, shim) }
