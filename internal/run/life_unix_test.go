@@ -258,11 +258,13 @@ func TestRestart(t *testing.T) {
 	o.Tell = l.tell
 	signals := make(chan os.Signal)
 	o.Signals = signals
+	b := newHeard()
 	go func() {
+		b.until(t, "up\n")
 		out.until(t, "start 3\n")
 		signals <- syscall.SIGTERM
 	}()
-	wantExit(t, All([]Program{a, script("b", "trap 'exit 0' TERM; while :; do sleep 0.01; done", nil)}, o), "a", 143)
+	wantExit(t, All([]Program{a, script("b", "trap 'exit 0' TERM; echo up; while :; do sleep 0.01; done", b)}, o), "a", 143)
 	if out.String() != "start 1\nstart 2\nstart 3\n" || out.closed.Load() != 1 {
 		t.Errorf("wrote %q, closed %d times", out, out.closed.Load())
 	}
