@@ -63,6 +63,14 @@ type FileOptions struct {
 	Authority *Authority // it certifies the member; nil: the member does so itself
 	Names     []string   // host names and addresses that an authority certifies besides the member's own
 	KeyStores bool       // write TLS.KeyStore and TLS.TrustStore, too
+	Temporary bool       // the directory does not outlive the run: the disk is not waited for
+}
+
+func (o *FileOptions) writeFile(path string, data []byte) error {
+	if o.Temporary {
+		return atomicfile.WriteUnsynced(path, data, 0o600)
+	}
+	return atomicfile.Write(path, data, 0o600)
 }
 
 // WriteFiles is FileOptions{}.Write.
@@ -104,7 +112,7 @@ func (o *FileOptions) write(d *Data, node *identity.Node) error {
 		if err := atomicfile.RemoveLeftovers(filepath.Join(d.Dir, name)); err != nil {
 			return err
 		}
-		if err := atomicfile.Write(filepath.Join(d.Dir, name), files[name], 0o600); err != nil {
+		if err := o.writeFile(filepath.Join(d.Dir, name), files[name]); err != nil {
 			return err
 		}
 	}
