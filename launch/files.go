@@ -173,7 +173,7 @@ type peer struct {
 // certificates returns the certificate that d's member shows, and those that it trusts.
 func (o *FileOptions) certificates(d *Data, node *identity.Node) (own *x509.Certificate, peers []peer, err error) {
 	if o.Authority != nil {
-		own, err = o.Authority.issue(d, node.Keys().Sig.Signer().Public(), o.Names)
+		own, err = o.Authority.issue(d, node.Keys().Sig.Public(), o.Names)
 		return own, []peer{{"authority", o.Authority.cert}}, err
 	}
 	for i := range d.roster.Members {
