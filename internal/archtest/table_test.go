@@ -285,6 +285,11 @@ var rows = map[string]row{
 		never: []string{"net", "os"},
 		why:   "what is known of systems, as data; it starts nothing and knows no cluster",
 	},
+	"internal/recipe/expand": {
+		may:   []string{".", "internal/recipe", "launch"},
+		never: []string{"net", "os"},
+		why:   "what a recipe says, in the terms of launch, which is public and shows no recipe",
+	},
 	"internal/run": {
 		why: "starts and watches processes; what is in them is not its business",
 	},
