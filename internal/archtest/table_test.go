@@ -280,6 +280,16 @@ var rows = map[string]row{
 		may: []string{"internal/vectorgen"},
 		why: "writes the files",
 	},
+	"internal/recipe": {
+		may:   []string{"."},
+		never: []string{"net", "os"},
+		why:   "what is known of systems, as data; it starts nothing and knows no cluster",
+	},
+	"internal/recipe/expand": {
+		may:   []string{".", "internal/recipe", "launch"},
+		never: []string{"net", "os"},
+		why:   "what a recipe says, in the terms of launch, which is public and shows no recipe",
+	},
 	"internal/run": {
 		why: "starts and watches processes; what is in them is not its business",
 	},
@@ -289,7 +299,7 @@ var rows = map[string]row{
 		why:   "shapes of nouns as plain values, for whoever shows them, client or registry",
 	},
 	"launch": {
-		may:   []string{".", "client", "identity", "internal/atomicfile", "internal/private", "internal/view", "keys"},
+		may:   []string{".", "client", "identity", "internal/atomicfile", "internal/private", "internal/recipe", "internal/view", "keys"},
 		tests: []string{"xlregtest"},
 		never: []string{"os/exec", "os/signal"},
 		why:   "what a program is told; starting it, and a registry to go with it, are left to the caller",
@@ -362,8 +372,9 @@ type reservation struct {
 
 // stateful are the package variables that may hold state, as path.name.
 var stateful = map[string]string{
-	"xlregtest.common":       "a registry that tests share ends with the last of them",
-	"xlregtest.registryKeys": "the keys of registries are RSA and slow to make, and the tests of a process know nothing of each other",
+	"internal/recipe.builtin": "the recipes in the program are read once, when they are first asked for, and never changed",
+	"xlregtest.common":        "a registry that tests share ends with the last of them",
+	"xlregtest.registryKeys":  "the keys of registries are RSA and slow to make, and the tests of a process know nothing of each other",
 }
 
 type confinement struct {
@@ -389,6 +400,7 @@ var confined = []confinement{
 	{"github.com/spf13", []string{"cmd/xlreg", "cmd/xlreg/internal/admincmd", "cmd/xlreg/internal/benchcmd", "cmd/xlreg/internal/cli", "cmd/xlreg/internal/manual", "cmd/xlreg/internal/refdoc", "cmd/xlreg/internal/stores", "cmd/xlreg/internal/topcmd"}, "libraries have no command line"},
 	{"github.com/tidwall/btree", []string{"internal/overview", "internal/server", "internal/store", "internal/store/memory", "internal/store/mirror", "internal/store/mirror/mirrortest", "internal/store/storetest/optimistic"}, "an ordered map is a means of the store, and of lists that are read by page"},
 	{"github.com/prometheus", []string{"internal/metrics"}, "what is counted knows nothing of who collects it"},
+	{"go.yaml.in/yaml", []string{"internal/recipe", "launch"}, "a recipe is read in one place, and templates can write YAML"},
 	{"go.etcd.io/bbolt", []string{"internal/store/bolt"}, "a driver's library stays in the driver"},
 	{"go.etcd.io/etcd", []string{"internal/store/etcd", "internal/store/etcd/etcdtest"}, "a driver's library stays in the driver"},
 	{"go.uber.org/goleak", nil, "it is for tests"},
