@@ -280,6 +280,11 @@ var rows = map[string]row{
 		may: []string{"internal/vectorgen"},
 		why: "writes the files",
 	},
+	"internal/recipe": {
+		may:   []string{"."},
+		never: []string{"net", "os"},
+		why:   "what is known of systems, as data; it starts nothing and knows no cluster",
+	},
 	"internal/run": {
 		why: "starts and watches processes; what is in them is not its business",
 	},
@@ -362,8 +367,9 @@ type reservation struct {
 
 // stateful are the package variables that may hold state, as path.name.
 var stateful = map[string]string{
-	"xlregtest.common":       "a registry that tests share ends with the last of them",
-	"xlregtest.registryKeys": "the keys of registries are RSA and slow to make, and the tests of a process know nothing of each other",
+	"internal/recipe.builtin": "the recipes in the program are read once, when they are first asked for, and never changed",
+	"xlregtest.common":        "a registry that tests share ends with the last of them",
+	"xlregtest.registryKeys":  "the keys of registries are RSA and slow to make, and the tests of a process know nothing of each other",
 }
 
 type confinement struct {
@@ -389,6 +395,7 @@ var confined = []confinement{
 	{"github.com/spf13", []string{"cmd/xlreg", "cmd/xlreg/internal/admincmd", "cmd/xlreg/internal/benchcmd", "cmd/xlreg/internal/cli", "cmd/xlreg/internal/manual", "cmd/xlreg/internal/refdoc", "cmd/xlreg/internal/stores", "cmd/xlreg/internal/topcmd"}, "libraries have no command line"},
 	{"github.com/tidwall/btree", []string{"internal/overview", "internal/server", "internal/store", "internal/store/memory", "internal/store/mirror", "internal/store/mirror/mirrortest", "internal/store/storetest/optimistic"}, "an ordered map is a means of the store, and of lists that are read by page"},
 	{"github.com/prometheus", []string{"internal/metrics"}, "what is counted knows nothing of who collects it"},
+	{"go.yaml.in/yaml", []string{"internal/recipe"}, "a recipe is read in one place"},
 	{"go.etcd.io/bbolt", []string{"internal/store/bolt"}, "a driver's library stays in the driver"},
 	{"go.etcd.io/etcd", []string{"internal/store/etcd", "internal/store/etcd/etcdtest"}, "a driver's library stays in the driver"},
 	{"go.uber.org/goleak", nil, "it is for tests"},
