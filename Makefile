@@ -15,7 +15,8 @@ NEEDS := go:golang-go,ca-certificates gcc:gcc,libc6-dev openssl:openssl curl:cur
 	etcd:etcd-server nats-server:nats-server etcdctl:etcd-client ip:iproute2 python3:python3 ruby:ruby rubocop:rubocop \
 	pg_ctlcluster:postgresql promtool:prometheus haproxy:haproxy systemd-socket-activate:systemd \
 	git:git mmdebstrap:mmdebstrap systemd-nspawn:systemd-container nsenter:util-linux buildah:buildah lintian:lintian tmux:tmux \
-	dpkg-deb:dpkg rpm:rpm zip:zip unzip:unzip groff:groff-base node:nodejs npm:npm chromium:chromium
+	dpkg-deb:dpkg rpm:rpm zip:zip unzip:unzip groff:groff-base node:nodejs npm:npm chromium:chromium \
+	keytool:default-jre-headless javac:default-jdk-headless erl:erlang-base,erlang-ssl
 
 # The same for what is no command but a library of Ruby's, each as library:package.
 RUBY_NEEDS := google/protobuf:ruby-google-protobuf minitest:ruby-minitest
