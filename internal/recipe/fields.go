@@ -292,6 +292,7 @@ func badPath(name string) string {
 func (r *reader) roles(n *yaml.Node) []Role {
 	var all []Role
 	r.list(n, "roles", func(item *yaml.Node) {
+		faults := len(r.faults)
 		role := Role{Members: Range{Line: item.Line}}
 		known := r.what(&role.What)
 		named, placed := false, false
@@ -301,7 +302,9 @@ func (r *reader) roles(n *yaml.Node) []Role {
 		if item.Kind == yaml.MappingNode && !(named && placed) {
 			r.failf(item.Line, "a role wants a name, and members: which indexes have it, such as 0 or 1-")
 		}
-		r.addRole(&all, role)
+		if len(r.faults) == faults {
+			r.addRole(&all, role)
+		}
 	})
 	return all
 }

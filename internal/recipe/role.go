@@ -22,26 +22,26 @@ const Open = -1
 // ParseRange reads INDEX, FROM-TO or FROM-.
 func ParseRange(text string) (Range, error) {
 	first, last, isRange := strings.Cut(text, "-")
-	from, err := parseIndex(first)
-	if err != nil || !isRange {
-		return Range{From: from, To: from}, err
+	from, ok := parseIndex(first)
+	to := from
+	switch {
+	case isRange && last == "":
+		to = Open
+	case isRange && ok:
+		to, ok = parseIndex(last)
 	}
-	if last == "" {
-		return Range{From: from, To: Open}, nil
+	if !ok {
+		return Range{}, fmt.Errorf("%q is no index of a member: want an index such as 0, a range such as 1-3, or 1- for all from there on", text)
 	}
-	to, err := parseIndex(last)
-	if err == nil && to < from {
-		err = fmt.Errorf("%d comes before %d: write the smaller index first", to, from)
+	if to != Open && to < from {
+		return Range{}, fmt.Errorf("%d comes before %d: write the smaller index first", to, from)
 	}
-	return Range{From: from, To: to}, err
+	return Range{From: from, To: to}, nil
 }
 
-func parseIndex(text string) (int, error) {
+func parseIndex(text string) (index int, ok bool) {
 	n, err := strconv.ParseUint(text, 10, 16)
-	if err != nil || n >= xlreg.MaxClusterSize {
-		return 0, fmt.Errorf("%q is no index of a member: want an index such as 0, a range such as 1-3, or 1- for all from there on", text)
-	}
-	return int(n), nil
+	return int(n), err == nil && n < xlreg.MaxClusterSize
 }
 
 // Has reports whether index is in the range.
