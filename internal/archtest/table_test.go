@@ -289,6 +289,13 @@ var rows = map[string]row{
 		may: []string{"internal/freeport"},
 		why: "starts and watches processes; what is in them is not its business",
 	},
+	"internal/rundir": {
+		may: []string{"internal/atomicfile", "internal/filelock", "internal/private"},
+		why: "what a run leaves in its directory, and how it is talked to; it starts nothing and knows no registry",
+	},
+	"internal/detach": {
+		why: "one program, twice; what it does is not its business",
+	},
 	"internal/view": {
 		may:   []string{"."},
 		never: []string{"net", "os"},
