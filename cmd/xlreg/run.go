@@ -109,7 +109,7 @@ func (f *runFlags) options(ctx context.Context, g *globals, own, command []strin
 	if err := o.locate(ctx, g); err != nil {
 		return nil, err
 	}
-	if o.life, err = f.life.parse(f); err != nil {
+	if o.life, err = f.lifeFlags.parse(f); err != nil {
 		return nil, err
 	}
 	program.Members, program.Size = f.members, o.size

@@ -3,6 +3,7 @@ package runplan
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -245,4 +246,20 @@ func (p *Plan) KeyStores() bool {
 	}
 	return slices.ContainsFunc(p.Members, func(m *Member) bool { return m.Command.KeyStores() }) ||
 		slices.ContainsFunc(p.ClientEnv, func(v Variable) bool { return v.Value.KeyStores() })
+}
+
+// FillRoles gives the members that do not tell their roles themselves those of the plan:
+// over a classic carrier nobody can tell.
+func (p *Plan) FillRoles(d *launch.Data) {
+	for i, role := range p.Roles() {
+		if i >= len(d.Members) || d.Members[i].Role() != "" {
+			continue
+		}
+		m := d.Members[i]
+		m.Labels = maps.Clone(m.Labels)
+		if m.Labels == nil {
+			m.Labels = make(map[string]string)
+		}
+		m.Labels[launch.RoleLabel] = role
+	}
 }
