@@ -12,6 +12,7 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/runplan"
+	"github.com/xlattice/xlreg/internal/run"
 	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/launch"
 )
@@ -170,7 +171,7 @@ func lookPrograms(p *runplan.Plan) error {
 		}
 		seen[m.Command] = true
 		if program, known := m.Command.Program(); known {
-			if _, err := lookPath(program); err != nil {
+			if _, err := run.LookPath(program); err != nil {
 				return err
 			}
 		}

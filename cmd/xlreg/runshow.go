@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"os"
 	"sync"
 
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/internal/run"
 )
 
@@ -137,3 +139,6 @@ func (r *clusterRun) paste(program string) (command string, known bool, err erro
 	command, known = r.data[0].TalkTo(program)
 	return command, known, nil
 }
+
+// hasColor reports whether a terminal shows colors, and may.
+func hasColor(f any) bool { return cli.HasLine(f) && os.Getenv("NO_COLOR") == "" }
