@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/xlattice/xlreg/internal/atomicfile"
+	"github.com/xlattice/xlreg/internal/private"
 )
 
 // keptVersion is that of run.json.
@@ -34,6 +35,14 @@ func (d *Dir) Kept() (*Kept, error) { return readKept(d.KeptPath()) }
 
 // Save puts k in run.json, for the next start.
 func (d *Dir) Save(k Kept) error { return writeJSON(d.KeptPath(), keptFile{keptVersion, k}) }
+
+// KeptIn returns what is kept in a directory, whoever has it now, or nil if there is nothing.
+func KeptIn(dir string) (*Kept, error) {
+	if err := private.Dir(dir); err != nil {
+		return nil, err
+	}
+	return readKept(pathIn(dir, keptName))
+}
 
 func readKept(path string) (*Kept, error) {
 	var f keptFile
