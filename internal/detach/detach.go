@@ -29,6 +29,7 @@ type Error struct {
 	Exit int    // its exit code
 }
 
+// Error implements error.
 func (e *Error) Error() string { return e.Text }
 
 // variable tells the detached process that it is one. It does not begin like those of the

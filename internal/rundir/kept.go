@@ -45,13 +45,17 @@ func KeptIn(dir string) (*Kept, error) {
 }
 
 func readKept(path string) (*Kept, error) {
-	var f keptFile
-	err := readJSON(path, &f)
+	var first struct{ Version int } // whatever else a newer version has
+	err := readJSON(path, &first)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil //nolint:nilnil // nothing is kept, and nothing is wrong
 	}
-	if err == nil && f.Version > keptVersion {
+	if err == nil && first.Version > keptVersion {
 		return nil, fmt.Errorf("%s: a newer xlreg wrote it: use that one, or remove the file to take new ports and a new cluster name", path)
+	}
+	var f keptFile
+	if err == nil {
+		err = readJSON(path, &f)
 	}
 	if err == nil {
 		err = f.check()
