@@ -97,16 +97,25 @@ func (p *place) order(ctx context.Context, o rundir.Order, done string) error {
 	})
 }
 
-// stopAll ends the run. One that is gone before it has answered has ended, too.
+// stopAll ends the run. One that is gone before it has answered has ended, too, and one that
+// is about to end takes no orders.
 func (p *place) stopAll(ctx context.Context, c *rundir.Client, o rundir.Order) error {
-	err := c.Order(ctx, o)
-	if err == nil {
-		err = c.End(ctx)
-	}
-	if err != nil && !errors.Is(err, rundir.ErrCut) && !errors.Is(err, rundir.ErrNoRun) {
+	refused := c.Order(ctx, o)
+	if !isEnd(refused) {
+		soon, cancel := context.WithTimeout(ctx, answerTime)
+		defer cancel()
+		if !isEnd(c.End(soon)) {
+			return refused
+		}
+	} else if err := c.End(ctx); !isEnd(err) {
 		return err
 	}
 	return p.say("the run has ended")
+}
+
+// isEnd reports whether err is none, or that of a run that is gone.
+func isEnd(err error) bool {
+	return err == nil || errors.Is(err, rundir.ErrCut) || errors.Is(err, rundir.ErrNoRun)
 }
 
 // say tells people what was done. Scripts have the exit code.
