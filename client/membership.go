@@ -31,6 +31,7 @@ type Membership struct {
 	mu     sync.Mutex
 	formed *Roster       // guarded by mu, as is all below: what Form returned
 	roster *Roster       // the last
+	heard  time.Time     // when the registry last said that this is the roster
 	sums   []sumOf       // of the last revisions, the newest last
 	fate   error         // why the node is no member any more; nil: it is one
 	moved  chan struct{} // closed when roster or fate changes
@@ -128,7 +129,7 @@ func (m *Membership) accept(before, now *Roster) {
 		return
 	}
 	m.o.warnOfPast(m.roster, now)
-	m.roster = now
+	m.roster, m.heard = now, m.o.Now()
 	m.remember(now)
 	m.wake()
 }
