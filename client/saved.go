@@ -93,9 +93,7 @@ func encodeSaved(r *Roster, node *identity.Node, registry string, heard time.Tim
 	b = binary.BigEndian.AppendUint64(b, uint64(max(0, heard.UnixMilli())))
 	b = binary.BigEndian.AppendUint32(b, uint32(len(parts)))
 	for _, part := range parts {
-		if b, err = appendFrame(b, part); err != nil {
-			return nil, err
-		}
+		b = appendLong(b, part)
 	}
 	sig, err := keys.SignSaved(node.Keys().Sig, b)
 	if err != nil {
@@ -105,7 +103,7 @@ func encodeSaved(r *Roster, node *identity.Node, registry string, heard time.Tim
 }
 
 // savedParts returns the roster as the registry would tell it.
-func savedParts(r *Roster) ([]*wire.Message, error) {
+func savedParts(r *Roster) ([][]byte, error) {
 	plain := &xlreg.Roster{Cluster: r.Cluster, State: r.State, Members: make([]xlreg.Member, len(r.Members))}
 	for i := range r.Members {
 		plain.Members[i] = r.Members[i].Member
@@ -114,19 +112,34 @@ func savedParts(r *Roster) ([]*wire.Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	var parts []*wire.Message
+	var parts [][]byte
 	for missing := encoded.Taken(); !missing.IsEmpty(); {
-		part := encoded.Message(missing, maxPart)
-		given, err := part.Roster(xlreg.Protocol20)
+		part, given, err := savedPart(encoded, missing)
 		if err != nil {
 			return nil, err
 		}
-		if given.Given.IsEmpty() {
-			return nil, errors.New("a member that does not fit into a message")
-		}
-		parts, missing = append(parts, part), missing.Minus(given.Given)
+		parts, missing = append(parts, part), missing.Minus(given)
 	}
 	return parts, nil
+}
+
+// savedPart returns a message with as many of some members as go into it, and which those are.
+func savedPart(e *wire.EncodedRoster, some xlreg.Seats) (part []byte, given xlreg.Seats, err error) {
+	if part, err = e.Message(some, maxPart).Append(nil); err != nil {
+		return nil, given, err
+	}
+	m, err := wire.Unmarshal(part)
+	if err != nil {
+		return nil, given, err
+	}
+	r, err := m.Roster(xlreg.Protocol20)
+	if err != nil {
+		return nil, given, err
+	}
+	if r.Given.IsEmpty() {
+		return nil, given, errors.New("a member that does not fit into a message")
+	}
+	return part, r.Given, nil
 }
 
 // appendLong appends what section 11.4 has behind its length.
