@@ -50,6 +50,9 @@ func resume(target Target, saved *SavedRoster, o FormOptions) (*Membership, erro
 			return nil, err
 		}
 	}
+	if err := o.Node.SetEndpoints(saved.Self.Token.Endpoints); err != nil {
+		return nil, err
+	}
 	f.ref.ID, f.o.Size = saved.Cluster.ID, 0
 	f.o.warnOfDates(saved.Roster)
 	if err := f.checkVerified(saved.Roster, xlreg.Protocol20); err != nil {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/xlattice/xlreg"
@@ -27,6 +29,7 @@ type LoadOptions struct {
 	// Cluster is the cluster that it has to be of; zero is that of the ticket, or any.
 	Cluster xlreg.ClusterRef
 	// Endpoints are those that the node has to have in it; nil are those that the node has.
+	// One without a host, such as ":4001", may be on any.
 	Endpoints []xlreg.Endpoint
 	// MaxAge is how long ago the registry may have been heard; 0 is DefaultMaxAge.
 	MaxAge time.Duration
@@ -212,10 +215,16 @@ func (s *SavedRoster) findSelf(node *identity.Node, id xlreg.NodeID, o *LoadOpti
 	if meant == nil {
 		meant = node.Endpoints()
 	}
-	if !slices.Equal(meant, s.Self.Token.Endpoints) {
-		return fmt.Errorf("this node is at %v in it, and not at %v: only with the registry it can move", s.Self.Token.Endpoints, meant)
+	if !slices.EqualFunc(meant, s.Self.Token.Endpoints, isAt) {
+		return fmt.Errorf("this node is at %v in it, and not at %v: it can move only while the registry is there", s.Self.Token.Endpoints, meant)
 	}
 	return nil
+}
+
+// isAt reports whether an endpoint is the one that is meant.
+func isAt(meant, e xlreg.Endpoint) bool {
+	port, anywhere := strings.CutPrefix(string(meant), ":")
+	return meant == e || anywhere && port == strconv.Itoa(e.Port())
 }
 
 // envelope is a saved roster whose signature holds.
