@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/wire"
 )
 
@@ -90,7 +91,7 @@ func (r *rejoining) attempt(ctx context.Context) (c *Client, roster *Roster, err
 	if c, err = reach(ctx, r.target, r.o.Options); err != nil {
 		return nil, nil, err
 	}
-	if r.place.id, err = c.Register(ctx); err == nil {
+	if err = r.register(ctx, c); err == nil {
 		err = r.checkSeat(ctx, c)
 	}
 	if err == nil {
@@ -101,6 +102,17 @@ func (r *rejoining) attempt(ctx context.Context) (c *Client, roster *Roster, err
 		return nil, nil, err
 	}
 	return c, roster, nil
+}
+
+// register tells the registry of the node. If the node's directory is closed by now, what the
+// registry has besides news of itself has to be what is known.
+func (r *rejoining) register(ctx context.Context, c *Client) error {
+	id, err := c.Register(ctx)
+	if errors.Is(err, identity.ErrReadOnly) && id == r.saved.Self.Token.ID {
+		err = nil
+	}
+	r.place.id = id
+	return err
 }
 
 // checkSeat looks whether the seat is the node's to take. One that is free is, if it had a
