@@ -281,6 +281,7 @@ var rows = map[string]row{
 		why: "writes the files",
 	},
 	"internal/run": {
+		tests: []string{"internal/freeport"},
 		why: "starts and watches processes; what is in them is not its business",
 	},
 	"internal/view": {
