@@ -23,7 +23,7 @@ func sweep(mark string, shared []string) {
 		if killed, _ := sweepOnce(mark, shared); !killed {
 			return
 		}
-		time.Sleep(time.Millisecond) // the dead take a moment to disappear
+		<-time.After(time.Millisecond) // the dead take a moment to disappear
 	}
 }
 
@@ -52,7 +52,7 @@ func outlive(mark string, limit time.Time) {
 		if !killed && !others {
 			return
 		}
-		time.Sleep(pause)
+		<-time.After(pause)
 	}
 }
 
