@@ -291,8 +291,9 @@ var rows = map[string]row{
 		why:   "what a recipe says, in the terms of launch, which is public and shows no recipe",
 	},
 	"internal/run": {
-		may: []string{"internal/freeport"},
-		why: "starts and watches processes; what is in them is not its business",
+		may:   []string{"internal/freeport"},
+		tests: []string{"internal/freeport"},
+		why:   "starts and watches processes; what is in them is not its business",
 	},
 	"internal/rundir": {
 		may: []string{"internal/atomicfile", "internal/filelock", "internal/private"},
