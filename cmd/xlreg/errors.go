@@ -18,6 +18,7 @@ import (
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/admin/adminclient"
 	"github.com/xlattice/xlreg/internal/admin/api"
+	"github.com/xlattice/xlreg/internal/detach"
 	"github.com/xlattice/xlreg/internal/run"
 	"github.com/xlattice/xlreg/launch"
 	"github.com/xlattice/xlreg/ticket"
@@ -46,7 +47,10 @@ func afterWait(err error) error {
 
 func exitCode(err error) int {
 	var program *run.ExitError
+	var detached *detach.Error
 	switch {
+	case errors.As(err, &detached):
+		return detached.Exit
 	case errors.As(err, &program):
 		return program.Status()
 	case errors.Is(err, cli.ErrUsage):
@@ -196,6 +200,7 @@ var advices = []struct {
 	{errOtherRun, ""}, // says it itself
 	{client.ErrContradiction, "keep both files, they are the proof; trust this registry no more"},
 	{client.ErrBadDocument, "see that --registry or the ticket is that of the registry which signed it, and that the file is whole"},
+	{client.ErrBadSaved, "remove the file, and join again while the registry is there"},
 	{client.ErrOtherRoster, "keep what 'xlreg get --signed' writes on each machine, and compare the files with 'xlreg verify'"},
 	{client.ErrNewEpoch, "start it again, and it joins the new epoch"},
 	{ticket.ErrNotOwner, "ask the cluster's owner"},

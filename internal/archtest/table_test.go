@@ -173,7 +173,7 @@ var rows = map[string]row{
 		why:   "small help with files",
 	},
 	"internal/freeport": {
-		why: "small help for tests",
+		why: "small help for whoever starts programs",
 	},
 	"internal/notify": {
 		why: "what systemd passes and wants to hear; who is alive it is told",
@@ -291,7 +291,15 @@ var rows = map[string]row{
 		why:   "what a recipe says, in the terms of launch, which is public and shows no recipe",
 	},
 	"internal/run": {
+		may: []string{"internal/freeport"},
 		why: "starts and watches processes; what is in them is not its business",
+	},
+	"internal/rundir": {
+		may: []string{"internal/atomicfile", "internal/filelock", "internal/private"},
+		why: "what a run leaves in its directory, and how it is talked to; it starts nothing and knows no registry",
+	},
+	"internal/detach": {
+		why: "one program, twice; what it does is not its business",
 	},
 	"internal/view": {
 		may:   []string{"."},
@@ -330,6 +338,14 @@ var rows = map[string]row{
 		may:   []string{"cmd/xlreg/internal/cli", "cmd/xlreg/internal/datadir", "internal/admin/adminclient", "internal/admin/api", "internal/atomicfile", "internal/view", "launch"},
 		tests: []string{"internal/admin", "internal/admin/admintest"},
 		why:   "what admins ask and say, on the command line; what that means is the admin side's affair",
+	},
+	"cmd/xlreg/internal/recipecmd": {
+		may: []string{"cmd/xlreg/internal/cli", "internal/recipe", "internal/recipe/expand", "internal/run", "internal/view"},
+		why: "shows and checks recipes; it runs none",
+	},
+	"cmd/xlreg/internal/lifecmd": {
+		may: []string{"cmd/xlreg/internal/cli", "internal/run", "internal/rundir", "internal/view", "launch"},
+		why: "what people ask and tell a run, on the command line; doing it is the run's affair",
 	},
 	"cmd/xlreg/internal/topcmd": {
 		may:   []string{"cmd/xlreg/internal/admincmd", "cmd/xlreg/internal/cli", "internal/admin/adminclient", "internal/admin/api", "internal/view"},
@@ -397,7 +413,7 @@ var confined = []confinement{
 	{"crypto/rsa", []string{"internal/original", "internal/vectorgen", "keys"}, "the kinds of key are known in one place, so that there can be more of them"},
 	{"github.com/danielgtaylor/huma", []string{"internal/admin"}, "the API is printed from its operations, and nobody else needs to know how"},
 	{"github.com/jackc", []string{"internal/store/postgres", "internal/store/postgres/postgrestest"}, "a driver's library stays in the driver"},
-	{"github.com/spf13", []string{"cmd/xlreg", "cmd/xlreg/internal/admincmd", "cmd/xlreg/internal/benchcmd", "cmd/xlreg/internal/cli", "cmd/xlreg/internal/manual", "cmd/xlreg/internal/refdoc", "cmd/xlreg/internal/stores", "cmd/xlreg/internal/topcmd"}, "libraries have no command line"},
+	{"github.com/spf13", []string{"cmd/xlreg", "cmd/xlreg/internal/admincmd", "cmd/xlreg/internal/benchcmd", "cmd/xlreg/internal/cli", "cmd/xlreg/internal/lifecmd", "cmd/xlreg/internal/manual", "cmd/xlreg/internal/recipecmd", "cmd/xlreg/internal/refdoc", "cmd/xlreg/internal/stores", "cmd/xlreg/internal/topcmd"}, "libraries have no command line"},
 	{"github.com/tidwall/btree", []string{"internal/overview", "internal/server", "internal/store", "internal/store/memory", "internal/store/mirror", "internal/store/mirror/mirrortest", "internal/store/storetest/optimistic"}, "an ordered map is a means of the store, and of lists that are read by page"},
 	{"github.com/prometheus", []string{"internal/metrics"}, "what is counted knows nothing of who collects it"},
 	{"go.yaml.in/yaml", []string{"internal/recipe", "launch"}, "a recipe is read in one place, and templates can write YAML"},
@@ -412,8 +428,8 @@ var confined = []confinement{
 	{"log/slog", []string{"client", "cmd/xlreg", "cmd/xlreg/internal/stores", "internal/admin", "internal/admin/page", "internal/audit", "internal/bench", "internal/host", "internal/metrics", "internal/overview", "internal/registry", "internal/server", "internal/store/bolt", "internal/store/etcd", "internal/store/mirror", "internal/store/postgres", "xlregtest"}, "the others return what they have to say"},
 	{"math/rand", []string{"bench/scale", "client", "internal/bench", "internal/freeport", "internal/store/etcd", "internal/store/mirror"}, "what can be guessed is for jitter and for measurements alone"},
 	{"pgregory.net/rapid", []string{"internal/store/storetest"}, "it is for tests"},
-	{"software.sslmate.com", []string{"launch"}, "it is for the files of programs alone"},
 	{"testing", []string{"internal/freeport", "internal/store/etcd/etcdtest", "internal/store/mirror/databasetest", "internal/store/postgres/postgrestest", "internal/store/storetest", "internal/store/storetest/line", "xlregtest"}, "it is for tests"},
+	{"software.sslmate.com", []string{"launch"}, "it is for the files of programs alone"},
 	{"unsafe", []string{"internal/records/recordspb", "internal/wire/xlregpb"}, "nothing here is worth it"},
 }
 

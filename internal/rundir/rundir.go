@@ -1,6 +1,9 @@
 package rundir
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Kept is what a run finds again when it is started a second time in the same directory.
 // It is in run.json.
@@ -8,6 +11,7 @@ type Kept struct {
 	Cluster   string              `json:"cluster"`             // the cluster's name
 	PortNames []string            `json:"portNames,omitempty"` // of each member's addresses, in their order
 	Members   map[string][]string `json:"members"`             // each member's name and addresses, host:port
+	Logs      string              `json:"logs,omitempty"`      // where the logs are, if another place was chosen for them
 }
 
 // Status is a run as it is now, as 'xlreg ps' shows it.
@@ -44,5 +48,7 @@ type Order struct {
 // same time.
 type Controlled interface {
 	Status() Status
-	Obey(Order) error // returns when the order is carried out, or cannot be
+	// Obey returns when the order is carried out, or cannot be. An order to stop the whole
+	// run counts as carried out when the run has begun to stop. The context ends with the run.
+	Obey(context.Context, Order) error
 }
