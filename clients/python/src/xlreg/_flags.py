@@ -121,5 +121,6 @@ def variable(name: str) -> str:
 
 
 # What programs are told that were started as members. Some are spelled like flags.
-_TOLD = ("CLUSTER", "SELF", "INDEX", "SIZE", "ROSTER", "ROLE", "ENDPOINTS", "TLS_CERT", "TLS_KEY", "TLS_PEERS")
-TOLD = frozenset(f"XLREG_{name}" for name in _TOLD)
+_TOLD = ("CLUSTER", "SELF", "INDEX", "SIZE", "ROSTER", "ROLE", "ENDPOINTS")
+_TOLD_OF_TLS = ("TLS_CERT", "TLS_KEY", "TLS_PEERS")
+TOLD = frozenset(f"XLREG_{name}" for name in (*_TOLD, *_TOLD_OF_TLS))
