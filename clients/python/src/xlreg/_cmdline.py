@@ -14,7 +14,7 @@ from typing import Any
 from . import limits
 from ._address import nobody_at, own_address
 from ._cmdticket import TicketSource, is_ticket_argument
-from ._flags import NoHomeError, UsageError, variable
+from ._flags import TOLD, NoHomeError, UsageError, variable
 from ._grammar import COMMANDS, PLACE, SHARED, read, shown
 from ._wire.inner import encode_labels
 from .certificate import DEFAULT_LIFE
@@ -293,10 +293,14 @@ class Command:
 
 
 def _add_environment(given: dict[str, Any]) -> None:
-    """Add the flags that are not given from the environment."""
+    """Add the flags that are not given from the environment.
+
+    In a program that was started as a member, the variables that describe its cluster are no flags.
+    """
+    told = TOLD if os.environ.get("XLREG_SELF") else ()
     for name, flag in {**SHARED, **COMMANDS[given["command"]].flags}.items():
         text = os.environ.get(variable(name), "")
-        if not text or name in given:
+        if not text or name in given or variable(name) in told:
             continue
         try:
             given[name] = flag.read(text)

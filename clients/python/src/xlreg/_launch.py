@@ -29,6 +29,7 @@ from .roster import Member, Roster
 log = logging.getLogger("xlreg")
 
 _CERT, _KEY, _PEERS, _ROSTER = "cert.pem", "key.pem", "peers.pem", "roster.json"
+_KEY_CERT = "keycert.pem"  # certificate and key, for programs that want them in one file
 _NOT_FOUND, _CANNOT_RUN, _SIGNALLED = 127, 126, 128  # exit codes as shells have them
 _ONE_SIGNAL = 0.025  # within so many seconds two signals count as one: timeout(1) sends its own twice
 _GRACE = 10.0  # for a program that was told to end
@@ -57,7 +58,8 @@ def write_files(node: Node, roster: Roster, folder: str = "") -> Path:
             _KEY: encode_private_key(node.keys.sig),
             _PEERS: b"".join(map(_pem, roster.members)),
         }
-    for name in (_CERT, _KEY, _PEERS, _ROSTER):
+        files[_KEY_CERT] = files[_CERT] + files[_KEY]
+    for name in (_CERT, _KEY, _KEY_CERT, _PEERS, _ROSTER):
         _atomicfile.remove_leftovers(where / name)
         if name in files:
             _atomicfile.write(where / name, files[name], 0o600)
@@ -88,11 +90,24 @@ def environment(me: Member, roster: Roster, where: Path) -> dict[str, str]:
         "XLREG_SIZE": str(roster.cluster.size),
         "XLREG_ROSTER": str(where / _ROSTER),
         "XLREG_TICKET": "",
+        **_endpoints(me, roster),
     }
+    if role := me.labels.get("role"):
+        told["XLREG_ROLE"] = role.decode(errors="replace")
     if not roster.unverified:
         tls = {"CERT": _CERT, "KEY": _KEY, "PEERS": _PEERS}
         told |= {f"XLREG_TLS_{name}": str(where / file) for name, file in tls.items()}
     return {**os.environ, **told}
+
+
+def _endpoints(me: Member, roster: Roster) -> dict[str, str]:
+    """Return the variables with the member's own endpoints, and with each endpoint of all members.
+
+    There is none for an endpoint that some member does not have.
+    """
+    each = zip(*(member.endpoints for member in roster.members), strict=False)
+    told = {f"XLREG_ENDPOINTS_{index}": ",".join(map(str, same)) for index, same in enumerate(each)}
+    return {"XLREG_ENDPOINTS": ",".join(map(str, me.endpoints)), **told}
 
 
 def run(
