@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -52,12 +53,9 @@ func (f *joinLaunchFlags) register(cmd *cobra.Command) {
 
 // addFormat gives cmd the flag that get and join have.
 func addFormat(cmd *cobra.Command, format *string) {
-	usage := "print what a `PROGRAM` wants to be told:"
-	for _, f := range launch.Formats() {
-		usage += " " + f.Name
-	}
-	cmd.Flags().StringVar(format, "format", "", usage)
-	cli.Complete(cmd, "format", launch.FormatNames()...)
+	names := launch.FormatNames()
+	cmd.Flags().StringVar(format, "format", "", "print what a `PROGRAM` wants to be told: "+strings.Join(names, " "))
+	cli.Complete(cmd, "format", names...)
 }
 
 func checkFormat(format string) error {
