@@ -81,6 +81,7 @@ func TestWhereTemplatesAreWrong(t *testing.T) {
 		{"redis.yaml:12", "\n\n{{nothing}}", `redis.yaml:14: function "nothing" not defined`},
 		{"redis.yaml:12", "\n{{if true}}\n", "redis.yaml:14: unexpected EOF"},
 		{"redis.yaml:12", "{{define \"part\"}}\n\n{{.No}}{{end}}\n{{template \"part\" .}}", "redis.yaml:14: at <.No>: can't evaluate field No"},
+		{"redis.yaml:12", "{{.Self.Port 7}}", "redis.yaml:12: at <.Self.Port>: member b has 2 endpoints"},
 		{"C:\\x.yaml:3", "{{nothing}}", `C:\x.yaml:3: function "nothing"`},
 		{"--ready", "{{.Self.Nam}}", `--ready "{{.Self.Nam}}": at <.Self.Nam>`},
 		{"--file a", long, "--file a, line 2: at <.Self.Nam>"},

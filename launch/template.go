@@ -114,7 +114,7 @@ func reason(err error) (line int, why error) {
 	var exec template.ExecError
 	if errors.As(err, &exec) {
 		_, after, _ := strings.Cut(text, " at ")
-		text = "at " + after
+		text = "at " + regexp.MustCompile(`>: error calling \w+: `).ReplaceAllLiteralString(after, ">: ")
 	}
 	return line, &templateError{text, err}
 }
