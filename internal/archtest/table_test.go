@@ -290,6 +290,11 @@ var rows = map[string]row{
 		never: []string{"net", "os"},
 		why:   "what a recipe says, in the terms of launch, which is public and shows no recipe",
 	},
+	"cmd/xlreg/internal/runplan": {
+		may:   []string{".", "internal/recipe", "internal/recipe/expand", "launch"},
+		never: []string{"os"},
+		why:   "decides what is started, and starts nothing",
+	},
 	"internal/run": {
 		may:   []string{"internal/freeport"},
 		tests: []string{"internal/freeport"},
@@ -347,6 +352,14 @@ var rows = map[string]row{
 	"cmd/xlreg/internal/lifecmd": {
 		may: []string{"cmd/xlreg/internal/cli", "internal/run", "internal/rundir", "internal/view", "launch"},
 		why: "what people ask and tell a run, on the command line; doing it is the run's affair",
+	},
+	"cmd/xlreg/internal/lifecmd": {
+		may: []string{"cmd/xlreg/internal/cli", "internal/run", "internal/rundir", "internal/view", "launch"},
+		why: "what people ask and tell a run, on the command line; doing it is the run's affair",
+	},
+	"cmd/xlreg/internal/recipecmd": {
+		may: []string{"cmd/xlreg/internal/cli", "internal/recipe", "internal/recipe/expand", "internal/run", "internal/view"},
+		why: "shows and checks recipes; it runs none",
 	},
 	"cmd/xlreg/internal/topcmd": {
 		may:   []string{"cmd/xlreg/internal/admincmd", "cmd/xlreg/internal/cli", "internal/admin/adminclient", "internal/admin/api", "internal/view"},
