@@ -59,6 +59,9 @@ func newRun(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if f.lifeFlags.detach {
+				return g.runDetached(cmd.Context(), o)
+			}
 			return g.runCluster(cmd.Context(), o)
 		},
 	}
