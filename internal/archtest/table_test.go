@@ -291,7 +291,7 @@ var rows = map[string]row{
 		why:   "what a recipe says, in the terms of launch, which is public and shows no recipe",
 	},
 	"cmd/xlreg/internal/runplan": {
-		may:   []string{".", "internal/recipe", "launch"},
+		may:   []string{".", "internal/recipe", "internal/recipe/expand", "launch"},
 		never: []string{"os"},
 		why:   "decides what is started, and starts nothing",
 	},
