@@ -24,8 +24,15 @@ type Data struct {
 	Sum      string        // what people compare of the roster; empty over a classic carrier
 	Listen   []Endpoint    // where Self listens, as far as that is not its endpoint
 
+	PortNames []string // of each member's endpoints, in their order; there may be fewer, or none
+	NoTLS     bool     // the members do not use TLS, whatever certificates they have
+
 	roster     *client.Roster // nil in a sample
 	unverified []xlreg.Name
+	secret     func() string // nil: there is none. A function, so that no way of printing Data shows it
+	sample     bool
+	formats    []Format
+	labels     bool // of a sample: the labels of its members are known
 }
 
 // ClusterData is what is fixed about a cluster.
@@ -44,6 +51,8 @@ type MemberData struct {
 	SigFingerprint string // SHA256:…, as ssh-keygen -l prints it
 	Verified       bool   // it has signed what stands here
 	Labels         map[string]string
+
+	cluster *Data // whose ports have names; nil: they have none
 }
 
 // Endpoint is an address. In a template it is host:port, and has a Host, without
@@ -52,10 +61,23 @@ type Endpoint = xlreg.Endpoint
 
 // TLS are the paths of the files for mutual TLS with the other members.
 type TLS struct {
-	Cert  string // the member's certificate
-	Key   string // its private key
-	Peers string // the certificates of all members
+	Cert    string // the member's certificate
+	Key     string // its private key
+	Peers   string // whom to trust: the certificates of all members, or that of their authority
+	KeyCert string // certificate and private key in one file
+
+	// The same for Java, as PKCS#12. They are written only if FileOptions.KeyStores asks
+	// for them.
+	KeyStore   string // the member's certificate and private key
+	TrustStore string // whom to trust
+	Password   string // of both. It is not what protects them; their file mode is
 }
+
+// RoleLabel is the key of the label that says which role a member has.
+const RoleLabel = "role"
+
+// ErrNoTLS says that the members do not use TLS because they were told not to.
+var ErrNoTLS = errors.New("no TLS among the members: they were started with --tls none")
 
 // ErrNoSelf says that only a member can be told something, and that the cluster is
 // seen by a reader.
@@ -73,6 +95,7 @@ func NewData(roster *client.Roster, self xlreg.NodeID, dir string) (*Data, error
 		if err != nil {
 			return nil, err
 		}
+		m.cluster = d
 		d.Members = append(d.Members, m)
 		if roster.Members[i].Token.ID == self {
 			d.Self = m
@@ -101,6 +124,9 @@ func (d *Data) TLS() (TLS, error) {
 	if d.Self == nil {
 		return TLS{}, fmt.Errorf("TLS files: %w", ErrNoSelf)
 	}
+	if d.NoTLS {
+		return TLS{}, ErrNoTLS
+	}
 	if len(d.unverified) > 0 {
 		return TLS{}, fmt.Errorf("no TLS among the members: %w: %v", client.ErrUnverified, d.unverified)
 	}
@@ -108,7 +134,7 @@ func (d *Data) TLS() (TLS, error) {
 }
 
 // hasTLS reports whether TLS returns files.
-func (d *Data) hasTLS() bool { return d.Self != nil && len(d.unverified) == 0 }
+func (d *Data) hasTLS() bool { return d.Self != nil && !d.NoTLS && len(d.unverified) == 0 }
 
 // Roster returns the path of the JSON file with the roster.
 func (d *Data) Roster() (string, error) {
@@ -118,11 +144,16 @@ func (d *Data) Roster() (string, error) {
 	return filepath.Join(d.Dir, rosterFile), nil
 }
 
-// ListenOn returns the address on which Self listens for its nth endpoint. A program
-// that takes addresses alone listens for a name on every address.
-func (d *Data) ListenOn(n int) (Endpoint, error) {
+// ListenOn returns the address on which Self listens for the endpoint with this name or
+// index. If the endpoint's host is a name, it is every address, because many programs
+// take no name to listen on.
+func (d *Data) ListenOn(port any) (Endpoint, error) {
 	if d.Self == nil {
 		return "", fmt.Errorf("address to listen on: %w", ErrNoSelf)
+	}
+	n, err := d.portIndex(port)
+	if err != nil {
+		return "", err
 	}
 	e, err := d.Self.Endpoint(n)
 	if err != nil {
@@ -142,14 +173,40 @@ func (d *Data) Others() []*MemberData {
 	return slices.DeleteFunc(slices.Clone(d.Members), func(m *MemberData) bool { return m == d.Self })
 }
 
+// Member returns the member with this index. A cluster that is not complete may not have
+// it yet.
+func (d *Data) Member(index int) (*MemberData, error) {
+	i := slices.IndexFunc(d.Members, func(m *MemberData) bool { return m.Index == index })
+	if i < 0 {
+		return nil, fmt.Errorf("the cluster has no member %d yet", index)
+	}
+	return d.Members[i], nil
+}
+
 // Label returns the value of the member's label with this key, and nothing if it has none.
 func (m *MemberData) Label(key string) string { return m.Labels[key] }
 
-// Endpoint returns the nth endpoint: 0 is for the other members, 1 by convention
-// for clients of the cluster.
-func (m *MemberData) Endpoint(n int) (Endpoint, error) {
+// Role returns the member's role, and nothing if it has none.
+func (m *MemberData) Role() string { return m.Label(RoleLabel) }
+
+// Endpoint returns the endpoint with this name, or this index: by convention 0 is for the
+// other members and 1 for clients of the cluster.
+func (m *MemberData) Endpoint(port any) (Endpoint, error) {
+	n, err := m.cluster.portIndex(port)
+	if err != nil {
+		return "", err
+	}
 	if n < 0 || n >= len(m.Endpoints) {
 		return "", fmt.Errorf("member %s has %d endpoints, and none of index %d: reserve more with --ports, or give more with --endpoint", m.Name, len(m.Endpoints), n)
 	}
 	return m.Endpoints[n], nil
+}
+
+// Port returns the port of the endpoint with this name or index.
+func (m *MemberData) Port(port any) (int, error) {
+	e, err := m.Endpoint(port)
+	if err != nil {
+		return 0, err
+	}
+	return e.Port(), nil
 }

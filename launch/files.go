@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -18,17 +19,35 @@ import (
 
 // The files of a member, in its directory.
 const (
-	certFile   = "cert.pem"
-	keyFile    = "key.pem"
-	peersFile  = "peers.pem"
-	rosterFile = "roster.json"
+	certFile       = "cert.pem"
+	keyFile        = "key.pem"
+	peersFile      = "peers.pem"
+	keyCertFile    = "keycert.pem"
+	keyStoreFile   = "member.p12"
+	trustStoreFile = "peers.p12"
+	rosterFile     = "roster.json"
 )
+
+// keyStorePassword is what Java's own stores have. A password in the same directory as the
+// files would protect nothing.
+const keyStorePassword = "changeit"
+
+// ownFiles returns the names of all files that are written here.
+func ownFiles() []string { return append(ownTLSFiles(), rosterFile) }
+
+func ownTLSFiles() []string {
+	return []string{certFile, keyFile, peersFile, keyCertFile, keyStoreFile, trustStoreFile}
+}
 
 func tlsFiles(dir string) TLS {
 	return TLS{
-		Cert:  filepath.Join(dir, certFile),
-		Key:   filepath.Join(dir, keyFile),
-		Peers: filepath.Join(dir, peersFile),
+		Cert:       filepath.Join(dir, certFile),
+		Key:        filepath.Join(dir, keyFile),
+		Peers:      filepath.Join(dir, peersFile),
+		KeyCert:    filepath.Join(dir, keyCertFile),
+		KeyStore:   filepath.Join(dir, keyStoreFile),
+		TrustStore: filepath.Join(dir, trustStoreFile),
+		Password:   keyStorePassword,
 	}
 }
 
@@ -38,27 +57,42 @@ func DirOf(node *identity.Node, cluster xlreg.Name) (string, error) {
 	return filepath.Abs(filepath.Join(node.Dir(), "clusters", string(cluster)))
 }
 
-// WriteFiles writes the files that d's member has for programs: cert.pem, key.pem and
-// peers.pem, for mutual TLS with anything built on OpenSSL or Go, and roster.json.
-// Each is replaced atomically and only its owner may read it; the directory is made if
-// it does not exist. The certificate is the one that the others have in the roster.
-// If a member has no certificate, only roster.json is written and the other files are
-// removed, since there is no TLS among all members then.
-func WriteFiles(d *Data, node *identity.Node) error {
-	if err := writeFiles(d, node); err != nil {
+// FileOptions says which files a member is to have. The zero value is for members whose
+// certificates are those that the others have in the roster.
+type FileOptions struct {
+	Authority *Authority // it certifies the member; nil: the member does so itself
+	Names     []string   // host names and addresses that an authority certifies besides the member's own
+	KeyStores bool       // write TLS.KeyStore and TLS.TrustStore, too
+}
+
+// WriteFiles is FileOptions{}.Write.
+func WriteFiles(d *Data, node *identity.Node) error { return FileOptions{}.Write(d, node) }
+
+// Write writes the files that d's member has for programs: cert.pem, key.pem, keycert.pem and
+// peers.pem, for mutual TLS with anything built on OpenSSL or Go, and roster.json. Each is
+// replaced atomically and only its owner may read it; the directory is made if it does not
+// exist. If a member has no certificate, or d.NoTLS is set, there is no TLS among all members:
+// only roster.json is written then, and the other files are removed.
+func (o FileOptions) Write(d *Data, node *identity.Node) error {
+	if err := o.write(d, node); err != nil {
 		return fmt.Errorf("write the files of %s: %w", node.Name(), err)
 	}
 	return nil
 }
 
-func writeFiles(d *Data, node *identity.Node) error {
+func (o *FileOptions) write(d *Data, node *identity.Node) error {
+	for _, name := range o.Names {
+		if err := CheckSAN(name); err != nil {
+			return err
+		}
+	}
 	roster, err := EncodeRoster(d.roster)
 	if err != nil {
 		return err
 	}
 	files := map[string][]byte{rosterFile: roster}
 	if d.hasTLS() {
-		err = d.addTLSFiles(files, node)
+		err = o.addTLSFiles(files, d, node)
 	}
 	if err != nil {
 		return err
@@ -74,10 +108,7 @@ func writeFiles(d *Data, node *identity.Node) error {
 			return err
 		}
 	}
-	if d.hasTLS() {
-		return nil
-	}
-	return removeTLSFiles(d.Dir)
+	return removeOthers(d.Dir, files)
 }
 
 // makeDir makes a directory to which only its owner has access, or takes one that
@@ -92,32 +123,75 @@ func makeDir(dir string) error {
 	return private.Dir(dir)
 }
 
-func removeTLSFiles(dir string) error {
-	files := tlsFiles(dir)
-	for _, path := range []string{files.Cert, files.Key, files.Peers} {
-		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+// removeOthers removes those of our TLS files that were written at another time, and are not
+// among files: they would contradict these.
+func removeOthers(dir string, files map[string][]byte) error {
+	for _, name := range ownTLSFiles() {
+		if files[name] != nil {
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
 	}
 	return nil
 }
 
-func (d *Data) addTLSFiles(files map[string][]byte, node *identity.Node) (err error) {
-	cert, err := d.roster.ByIndex(d.Self.Index).Certificate()
+func (o *FileOptions) addTLSFiles(files map[string][]byte, d *Data, node *identity.Node) error {
+	cert, peers, err := o.certificates(d, node)
 	if err != nil {
 		return err
 	}
-	files[certFile] = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw})
+	files[certFile] = encodeCertificate(cert)
 	if files[keyFile], err = keys.EncodePrivate(node.Keys().Sig); err != nil {
 		return err
 	}
-	files[peersFile], err = d.roster.CertificatesPEM()
-	return err
+	files[keyCertFile] = slices.Concat(files[certFile], files[keyFile])
+	for _, peer := range peers {
+		files[peersFile] = append(files[peersFile], encodeCertificate(peer.cert)...)
+	}
+	if !o.KeyStores {
+		return nil
+	}
+	return addKeyStores(files, cert, node, peers)
 }
 
-// WriteMade writes the files in Made.
+// peer is somebody whom a member trusts.
+type peer struct {
+	name string
+	cert *x509.Certificate
+}
+
+// certificates returns the certificate that d's member shows, and those that it trusts.
+func (o *FileOptions) certificates(d *Data, node *identity.Node) (own *x509.Certificate, peers []peer, err error) {
+	if o.Authority != nil {
+		own, err = o.Authority.issue(d, node.Keys().Sig.Signer().Public(), o.Names)
+		return own, []peer{{"authority", o.Authority.cert}}, err
+	}
+	for i := range d.roster.Members {
+		m := &d.roster.Members[i]
+		cert, err := m.Certificate()
+		if err != nil {
+			return nil, nil, err
+		}
+		peers = append(peers, peer{string(m.Token.Name), cert})
+		if m.Index == d.Self.Index {
+			own = cert
+		}
+	}
+	return own, peers, nil
+}
+
+func encodeCertificate(cert *x509.Certificate) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw})
+}
+
+// WriteMade writes the files in Made, and makes the directories that they are in.
 func (x *Expanded) WriteMade() error {
 	for _, path := range slices.Sorted(maps.Keys(x.Made)) {
+		if err := atomicfile.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return err
+		}
 		if err := atomicfile.Write(path, []byte(x.Made[path]), 0o600); err != nil {
 			return err
 		}

@@ -58,7 +58,7 @@ func TestWriteFiles(t *testing.T) {
 		t.Errorf("again: %v", err)
 	}
 	entries, err := os.ReadDir(dir)
-	if err != nil || len(entries) != 4 {
+	if err != nil || len(entries) != 5 {
 		t.Errorf("the directory has %v, %v", entries, err)
 	}
 }
@@ -184,7 +184,7 @@ func TestNewDataOfAStranger(t *testing.T) {
 
 func TestWriteMade(t *testing.T) {
 	dir := t.TempDir()
-	x := Expanded{Made: map[string]string{filepath.Join(dir, "a.conf"): "text"}}
+	x := Expanded{Made: map[string]string{filepath.Join(dir, "a.conf"): "text", filepath.Join(dir, "etc", "x", "b"): "deep"}}
 	if err := x.WriteMade(); err != nil {
 		t.Fatal(err)
 	}
@@ -192,8 +192,12 @@ func TestWriteMade(t *testing.T) {
 	if err != nil || string(data) != "text" {
 		t.Errorf("%q, %v", data, err)
 	}
-	if err := (&Expanded{Made: map[string]string{filepath.Join(dir, "no", "a"): ""}}).WriteMade(); err == nil {
-		t.Error("written into a directory that is not there")
+	info, err := os.Stat(filepath.Join(dir, "etc", "x"))
+	if err != nil || info.Mode().Perm() != 0o700 && runtime.GOOS != "windows" {
+		t.Errorf("the directory that was made: %v, %v", info, err)
+	}
+	if err := (&Expanded{Made: map[string]string{filepath.Join(dir, "a.conf", "a"): ""}}).WriteMade(); err == nil {
+		t.Error("written below a file")
 	}
 }
 

@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -20,6 +21,9 @@ func example() *Data {
 			{Index: 1, Name: "b", ID: strings.Repeat("11", 32), Endpoints: []Endpoint{"b.example:4000", "b.example:4001"}, SigFingerprint: "SHA256:B", Verified: true},
 			{Index: 2, Name: "c", ID: strings.Repeat("22", 32), Endpoints: []Endpoint{"[2001:db8::3]:4000", "[2001:db8::3]:4001"}, SigFingerprint: "SHA256:C", Verified: true},
 		},
+	}
+	for _, m := range d.Members {
+		m.cluster = d
 	}
 	d.Self = d.Members[1]
 	return d
@@ -164,24 +168,40 @@ func TestProgramName(t *testing.T) {
 func TestEnvironment(t *testing.T) {
 	d := example()
 	d.Dir = "/it's here"
+	d.PortNames = []string{"peer-1"}
+	d.Self.Labels = map[string]string{"role": "db"}
+	d.Members[2].Endpoints = append(d.Members[2].Endpoints, "192.0.2.3:1") // nobody else has a third one
 	want := []string{
 		"XLREG_CLUSTER=web", "XLREG_SELF=b", "XLREG_INDEX=1", "XLREG_SIZE=3", "XLREG_ROSTER=/it's here/roster.json",
+		"XLREG_ROLE=db", "XLREG_ENDPOINTS=b.example:4000,b.example:4001",
+		"XLREG_ENDPOINTS_PEER_1=192.0.2.1:4000,b.example:4000,[2001:db8::3]:4000",
+		"XLREG_ENDPOINTS_1=192.0.2.1:4001,b.example:4001,[2001:db8::3]:4001",
 		"XLREG_TLS_CERT=/it's here/cert.pem", "XLREG_TLS_KEY=/it's here/key.pem", "XLREG_TLS_PEERS=/it's here/peers.pem",
 	}
 	env, err := d.Environment()
 	if err != nil || !slices.Equal(env, want) {
 		t.Errorf("%q, %v, want %q", env, err, want)
 	}
-	for i, name := range EnvNames() {
-		if !strings.HasPrefix(want[i], name+"=") {
-			t.Errorf("name %d is %s", i, name)
+	for _, line := range want {
+		if name, _, _ := strings.Cut(line, "="); !IsEnvName(name) {
+			t.Errorf("%s is none of ours", name)
 		}
 	}
+	if IsEnvName("XLREG_") || IsEnvName("XLREG_SELF_X") {
+		t.Error("any name is one of ours")
+	}
 	d.unverified = []xlreg.Name{"c"}
-	if env, err := d.Environment(); err != nil || !slices.Equal(env, want[:5]) {
+	if env, err := d.Environment(); err != nil || !slices.Equal(env, want[:9]) {
 		t.Errorf("without certificates of all: %q, %v", env, err)
 	}
 	if _, err := d.TLS(); err == nil || !strings.Contains(err.Error(), "[c]") {
 		t.Errorf("TLS without the certificate of c: %v", err)
+	}
+	d.unverified, d.NoTLS, d.Self.Labels = nil, true, nil
+	if env, err := d.Environment(); err != nil || !slices.Equal(env, slices.Delete(want, 5, 6)[:8]) {
+		t.Errorf("where nobody wants TLS: %q, %v", env, err)
+	}
+	if _, err := d.TLS(); !errors.Is(err, ErrNoTLS) {
+		t.Errorf("TLS where nobody wants it: %v", err)
 	}
 }

@@ -173,7 +173,7 @@ var rows = map[string]row{
 		why:   "small help with files",
 	},
 	"internal/freeport": {
-		why: "small help for tests",
+		why: "small help for whoever starts programs",
 	},
 	"internal/notify": {
 		why: "what systemd passes and wants to hear; who is alive it is told",
@@ -280,8 +280,26 @@ var rows = map[string]row{
 		may: []string{"internal/vectorgen"},
 		why: "writes the files",
 	},
+	"internal/recipe": {
+		may:   []string{"."},
+		never: []string{"net", "os"},
+		why:   "what is known of systems, as data; it starts nothing and knows no cluster",
+	},
+	"internal/recipe/expand": {
+		may:   []string{".", "internal/recipe", "launch"},
+		never: []string{"net", "os"},
+		why:   "what a recipe says, in the terms of launch, which is public and shows no recipe",
+	},
 	"internal/run": {
+		may: []string{"internal/freeport"},
 		why: "starts and watches processes; what is in them is not its business",
+	},
+	"internal/rundir": {
+		may: []string{"internal/atomicfile", "internal/filelock", "internal/private"},
+		why: "what a run leaves in its directory, and how it is talked to; it starts nothing and knows no registry",
+	},
+	"internal/detach": {
+		why: "one program, twice; what it does is not its business",
 	},
 	"internal/view": {
 		may:   []string{"."},
@@ -289,7 +307,7 @@ var rows = map[string]row{
 		why:   "shapes of nouns as plain values, for whoever shows them, client or registry",
 	},
 	"launch": {
-		may:   []string{".", "client", "identity", "internal/atomicfile", "internal/private", "internal/view", "keys"},
+		may:   []string{".", "client", "identity", "internal/atomicfile", "internal/private", "internal/recipe", "internal/view", "keys"},
 		tests: []string{"xlregtest"},
 		never: []string{"os/exec", "os/signal"},
 		why:   "what a program is told; starting it, and a registry to go with it, are left to the caller",
@@ -362,8 +380,9 @@ type reservation struct {
 
 // stateful are the package variables that may hold state, as path.name.
 var stateful = map[string]string{
-	"xlregtest.common":       "a registry that tests share ends with the last of them",
-	"xlregtest.registryKeys": "the keys of registries are RSA and slow to make, and the tests of a process know nothing of each other",
+	"internal/recipe.builtin": "the recipes in the program are read once, when they are first asked for, and never changed",
+	"xlregtest.common":        "a registry that tests share ends with the last of them",
+	"xlregtest.registryKeys":  "the keys of registries are RSA and slow to make, and the tests of a process know nothing of each other",
 }
 
 type confinement struct {
@@ -389,6 +408,7 @@ var confined = []confinement{
 	{"github.com/spf13", []string{"cmd/xlreg", "cmd/xlreg/internal/admincmd", "cmd/xlreg/internal/benchcmd", "cmd/xlreg/internal/cli", "cmd/xlreg/internal/manual", "cmd/xlreg/internal/refdoc", "cmd/xlreg/internal/stores", "cmd/xlreg/internal/topcmd"}, "libraries have no command line"},
 	{"github.com/tidwall/btree", []string{"internal/overview", "internal/server", "internal/store", "internal/store/memory", "internal/store/mirror", "internal/store/mirror/mirrortest", "internal/store/storetest/optimistic"}, "an ordered map is a means of the store, and of lists that are read by page"},
 	{"github.com/prometheus", []string{"internal/metrics"}, "what is counted knows nothing of who collects it"},
+	{"go.yaml.in/yaml", []string{"internal/recipe", "launch"}, "a recipe is read in one place, and templates can write YAML"},
 	{"go.etcd.io/bbolt", []string{"internal/store/bolt"}, "a driver's library stays in the driver"},
 	{"go.etcd.io/etcd", []string{"internal/store/etcd", "internal/store/etcd/etcdtest"}, "a driver's library stays in the driver"},
 	{"go.uber.org/goleak", nil, "it is for tests"},
@@ -400,7 +420,7 @@ var confined = []confinement{
 	{"log/slog", []string{"client", "cmd/xlreg", "cmd/xlreg/internal/stores", "internal/admin", "internal/admin/page", "internal/audit", "internal/bench", "internal/host", "internal/metrics", "internal/overview", "internal/registry", "internal/server", "internal/store/bolt", "internal/store/etcd", "internal/store/mirror", "internal/store/postgres", "xlregtest"}, "the others return what they have to say"},
 	{"math/rand", []string{"bench/scale", "client", "internal/bench", "internal/freeport", "internal/store/etcd", "internal/store/mirror"}, "what can be guessed is for jitter and for measurements alone"},
 	{"pgregory.net/rapid", []string{"internal/store/storetest"}, "it is for tests"},
-	{"testing", []string{"internal/freeport", "internal/store/etcd/etcdtest", "internal/store/mirror/databasetest", "internal/store/postgres/postgrestest", "internal/store/storetest", "internal/store/storetest/line", "xlregtest"}, "it is for tests"},
+	{"testing", []string{"internal/store/etcd/etcdtest", "internal/store/mirror/databasetest", "internal/store/postgres/postgrestest", "internal/store/storetest", "internal/store/storetest/line", "xlregtest"}, "it is for tests"},
 	{"unsafe", []string{"internal/records/recordspb", "internal/wire/xlregpb"}, "nothing here is worth it"},
 }
 

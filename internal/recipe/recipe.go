@@ -1,20 +1,22 @@
 package recipe
 
+import "time"
+
 // Recipe is a system that can be run by its name.
 type Recipe struct {
-	Name   string   `yaml:"name"`   // what 'run' is told; of letters, digits and dashes
+	Name   string   `yaml:"name"`   // what 'run' is told; of small letters, digits and dashes
 	About  string   `yaml:"about"`  // in one line
 	Tested []string `yaml:"tested"` // versions that it was tested with, each "PROGRAM VERSION"
 
-	Program string  `yaml:"program"` // what has to be installed
+	Program string  `yaml:"program"` // what has to be installed; if not said, what Command starts
 	Install Install `yaml:"install"` // where that comes from
 
-	Members int `yaml:"members"` // how many are started unless -n says otherwise
-	Fewest  int `yaml:"fewest"`  // with fewer it does not work; 0: one is enough
+	Members int `yaml:"members"` // how many are started unless -n says otherwise; if not said, DefaultMembers
+	Fewest  int `yaml:"fewest"`  // with fewer it does not work; if not said, 1
 
-	Ports   []string `yaml:"ports"`   // by name, each NAME or NAME=PORT; NAME=PORT needs Address
-	Address string   `yaml:"address"` // 127.0.0.N, for members that need an address each
-	TLS     string   `yaml:"tls"`     // one of the TLS constants; empty is TLSSelf
+	Ports   []Port   `yaml:"ports"`   // of each member, in the order of its endpoints; in the file each NAME or NAME=PORT
+	Address string   `yaml:"address"` // 127.0.0.N with the letter N, or an address to count from; empty: members share one
+	TLS     string   `yaml:"tls"`     // one of the TLS constants; if not said, TLSSelf
 	First   bool     `yaml:"first"`   // member 0 is ready before the others start
 	Shared  []string `yaml:"shared"`  // programs that one member starts for all
 
@@ -23,10 +25,9 @@ type Recipe struct {
 
 	Format Text `yaml:"format"` // what --format NAME prints; templates have it as {{args NAME}} and {{file NAME}}
 
-	Ready        Text   `yaml:"ready"` // tcp[:PORT], http[s]:[PORT]/PATH, or a command for sh
-	ReadyTimeout string `yaml:"ready-timeout"`
-	AfterReady   Text   `yaml:"after-ready"` // a command for sh, once all are ready
-	Status       Text   `yaml:"status"`      // a command for sh that fails unless the cluster is whole
+	ReadyTimeout time.Duration `yaml:"ready-timeout"` // of one member; 0: that of 'run'
+	AfterReady   Text          `yaml:"after-ready"`   // a command for sh, once all are ready
+	Status       Text          `yaml:"status"`        // a command for sh that fails unless the cluster is whole
 
 	Client Client `yaml:"client"`
 
@@ -37,16 +38,23 @@ type Recipe struct {
 type What struct {
 	Command []Text     `yaml:"command"`
 	Env     []Variable `yaml:"env"`   // in the file a mapping of names to templates
-	Files   []File     `yaml:"files"` // in the file a mapping of names to templates
+	Files   []File     `yaml:"files"` // in the file a mapping of paths to templates
+	Ready   Text       `yaml:"ready"` // tcp[:PORT], http[s]:[PORT]/PATH, or a command for sh
 }
 
-// Role is what some members are told in place of what Recipe says. Their label role has
-// its name.
+// Role is what some members are told beside what Recipe says: see Recipe.Member. Their
+// label role has its name.
 type Role struct {
 	Name    string `yaml:"name"`
-	Members string `yaml:"members"` // an index, or FROM-TO, or FROM-
+	Members Range  `yaml:"members"` // in the file an index, or FROM-TO, or FROM-
 	What    `yaml:",inline"`
-	Ready   Text `yaml:"ready"`
+}
+
+// Port is one of a member's ports.
+type Port struct {
+	Name   string
+	Number int // the same for every member; 0: one that is free
+	Line   int
 }
 
 // Client is what those are told that talk to the cluster.
@@ -55,10 +63,10 @@ type Client struct {
 	Paste Text       `yaml:"paste"` // a command for people, which talks to the cluster
 }
 
-// Text is a template, and where it stands.
+// Text is a template, and where it stands. The zero Text is none.
 type Text struct {
 	Text string
-	Line int // in the recipe's file, from 1
+	Line int // of its first line in the recipe's file, from 1
 }
 
 // Variable is one of the environment.
@@ -75,7 +83,7 @@ type File struct {
 
 // Install says how a program gets on a machine.
 type Install struct {
-	Debian string `yaml:"debian"` // a package
+	Debian string `yaml:"debian"` // packages, as apt-get install wants them
 	PyPI   string `yaml:"pypi"`   // packages, as pip install wants them
 	Go     string `yaml:"go"`     // what go install wants
 }
@@ -86,3 +94,16 @@ const (
 	TLSCA   = "ca"   // an authority made for the run signs for all
 	TLSNone = "none" // the system has none
 )
+
+// DefaultMembers is how many members are started when neither the recipe nor the user
+// says how many.
+const DefaultMembers = 3
+
+// PortNames returns the names of the ports, in their order.
+func (r *Recipe) PortNames() []string {
+	var names []string
+	for _, p := range r.Ports {
+		names = append(names, p.Name)
+	}
+	return names
+}

@@ -113,7 +113,7 @@ func InEnvironment(flag string) bool { return os.Getenv(EnvName(flag)) != "" }
 // isToldByLauncher reports whether this program was started by 'run' or 'join', which
 // set XLREG_SELF, and the variable is one of those that they set.
 func isToldByLauncher(name string) bool {
-	return os.Getenv(launch.EnvSelf) != "" && slices.Contains(launch.EnvNames(), name)
+	return os.Getenv(launch.EnvSelf) != "" && launch.IsEnvName(name)
 }
 
 // EnvName returns the variable that sets a flag.

@@ -1,0 +1,70 @@
+package recipe
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A builtin recipe that cannot be read would be missing without a word.
+func TestBuiltin(t *testing.T) {
+	paths, err := filepath.Glob("builtin/*.yaml")
+	if err != nil || len(paths) == 0 {
+		t.Fatal(err, len(paths))
+	}
+	var names []string
+	for _, path := range paths {
+		r, err := readBuiltin(filepath.Base(path))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if r.File != r.Name+".yaml" {
+			t.Errorf("recipe %s is in %s", r.Name, r.File)
+		}
+		if r.About == "" || r.Program == "" || r.Install == (Install{}) || len(r.Tested) == 0 {
+			t.Errorf("%s: who looks for a system wants to know what it is (about), what to install (program, install) and what was tested", r.Name)
+		}
+		names = append(names, r.Name)
+	}
+	if !slices.Equal(Names(), names) {
+		t.Errorf("there are %q, and files %q", Names(), names)
+	}
+}
+
+func TestFind(t *testing.T) {
+	r, err := Find("etcd")
+	if err != nil || r.Name != "etcd" {
+		t.Fatal(r, err)
+	}
+	if text, err := Source("etcd"); err != nil || !strings.Contains(string(text), "name: etcd\n") {
+		t.Error(string(text), err)
+	}
+	for _, program := range []string{"etcd", "/usr/bin/etcd"} {
+		if r, ok := ForProgram(program); !ok || r.Name != "etcd" {
+			t.Errorf("%s: %v", program, r)
+		}
+	}
+	for _, name := range []string{"", "etc", "../recipe", "etcd.yaml"} {
+		if _, err := Find(name); err == nil || !strings.Contains(err.Error(), "there are") || !strings.Contains(err.Error(), "etcd") {
+			t.Errorf("%q: %v", name, err)
+		}
+		if _, err := Source(name); err == nil {
+			t.Errorf("%q has a source", name)
+		}
+		if r, ok := ForProgram(name); ok {
+			t.Errorf("%q: %v", name, r.Name)
+		}
+	}
+}
+
+func BenchmarkBuiltin(b *testing.B) {
+	for b.Loop() {
+		for _, name := range Names() {
+			if _, err := readBuiltin(name + ".yaml"); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+}
