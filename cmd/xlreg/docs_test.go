@@ -21,6 +21,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/internal/rundir"
 	"github.com/xlattice/xlreg/internal/view"
 	"github.com/xlattice/xlreg/launch"
 )
@@ -137,6 +138,7 @@ func TestReferenceOfJSON(t *testing.T) {
 		"Tickets": ticketJSON{}, "Orders": orderJSON{}, "Comparisons": comparisonJSON{}, "Signed rosters": documentJSON{},
 		"Credentials": credJSON{}, "Nodes": nodeJSON{}, "Backups": reportJSON{}, "Stores": transferJSON{},
 		"Next keys": nextKeyJSON{}, "Versions": versionJSON{},
+		"Runs": rundir.Status{}, "Members of runs": rundir.Member{},
 	}
 	sections := readReference(t, "json.md")
 	for title, section := range sections {

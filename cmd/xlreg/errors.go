@@ -18,6 +18,7 @@ import (
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/admin/adminclient"
 	"github.com/xlattice/xlreg/internal/admin/api"
+	"github.com/xlattice/xlreg/internal/detach"
 	"github.com/xlattice/xlreg/internal/run"
 	"github.com/xlattice/xlreg/launch"
 	"github.com/xlattice/xlreg/ticket"
@@ -46,7 +47,10 @@ func afterWait(err error) error {
 
 func exitCode(err error) int {
 	var program *run.ExitError
+	var detached *detach.Error
 	switch {
+	case errors.As(err, &detached):
+		return detached.Exit
 	case errors.As(err, &program):
 		return program.Status()
 	case errors.Is(err, cli.ErrUsage):

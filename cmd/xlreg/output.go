@@ -39,12 +39,7 @@ func (g *globals) printRoster(r *client.Roster) error {
 // describeRoster writes a roster for people, laid out for where it will be shown.
 func (g *globals) describeRoster(w io.Writer, r *client.Roster, on any) error {
 	wide := g.Output == "wide"
-	id := view.ShortID(r.Cluster.ID)
-	if wide {
-		id = r.Cluster.ID.String()
-	}
-	fmt.Fprintf(w, "cluster %s  %s\n%s\n", r.Cluster.Name, id, view.CountMembers(len(r.Members), r.Cluster.MaxSize))
-	describeState(w, r, wide)
+	g.describeCluster(w, r)
 	if len(r.Members) == 0 {
 		return nil
 	}
@@ -56,6 +51,17 @@ func (g *globals) describeRoster(w io.Writer, r *client.Roster, on any) error {
 	// Other programs read one line for each member, unless COLUMNS says how wide it may be.
 	fold := cli.IsTerminal(on) || os.Getenv("COLUMNS") != ""
 	return view.WriteTable(w, rows, view.Layout{Width: cli.Width(on), Fold: fold, Wide: wide, Now: time.Now()})
+}
+
+// describeCluster writes what there is to say of a cluster besides its members.
+func (g *globals) describeCluster(w io.Writer, r *client.Roster) {
+	wide := g.Output == "wide"
+	id := view.ShortID(r.Cluster.ID)
+	if wide {
+		id = r.Cluster.ID.String()
+	}
+	fmt.Fprintf(w, "cluster %s  %s\n%s\n", r.Cluster.Name, id, view.CountMembers(len(r.Members), r.Cluster.MaxSize))
+	describeState(w, r, wide)
 }
 
 // describeState writes what there is to say of a cluster over 2.0 besides its members.

@@ -12,6 +12,7 @@ import (
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/admincmd"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/benchcmd"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/lifecmd"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/topcmd"
 )
 
@@ -48,6 +49,7 @@ func newRoot(c *cli.Console) *cobra.Command {
 		newEvict(g), newRevoke(g), newReopen(g), newDelete(g), newManual(), newVersion(g),
 		admincmd.New(g.Globals), topcmd.New(g.Globals), benchcmd.New(g.Globals), benchcmd.NewServer(g.Globals),
 	)
+	root.AddCommand(lifecmd.New(g.Globals)...)
 	root.InitDefaultCompletionCmd()
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return cli.UsageError(fmt.Errorf("%w; see '%s --help'", cli.ExplainFlag(err), cmd.CommandPath()))

@@ -12,6 +12,7 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/runplan"
+	"github.com/xlattice/xlreg/internal/run"
 	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/launch"
 )
@@ -57,6 +58,9 @@ func newRun(g *globals) *cobra.Command {
 			o, err := f.options(cmd.Context(), g, own, command)
 			if err != nil {
 				return err
+			}
+			if f.lifeFlags.detach {
+				return g.runDetached(cmd.Context(), o)
 			}
 			return g.runCluster(cmd.Context(), o)
 		},
@@ -170,7 +174,7 @@ func lookPrograms(p *runplan.Plan) error {
 		}
 		seen[m.Command] = true
 		if program, known := m.Command.Program(); known {
-			if _, err := lookPath(program); err != nil {
+			if _, err := run.LookPath(program); err != nil {
 				return err
 			}
 		}

@@ -83,6 +83,9 @@ func (r *clusterRun) makeDir(context.Context) (err error) {
 	}
 	r.onClose(r.keeper.Close)
 	r.dir = r.keeper.Path()
+	if err := r.logItself(); err != nil {
+		return err
+	}
 	if r.kept, err = r.keeper.Kept(); err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/runplan"
+	"github.com/xlattice/xlreg/internal/detach"
 	"github.com/xlattice/xlreg/internal/recipe"
 	"github.com/xlattice/xlreg/internal/run"
 	"github.com/xlattice/xlreg/keys"
@@ -150,9 +151,9 @@ func (f *lifeFlags) register(cmd *cobra.Command) {
 // lifeOptions are lifeFlags, checked.
 type lifeOptions struct {
 	*lifeFlags
-	again    run.Restart
-	grace    time.Duration
-	detached bool // this process is the one that goes on in the background
+	again   run.Restart
+	grace   time.Duration
+	starter *detach.Starter // of a process that goes on in the background; nil: this one does not
 }
 
 func (f *lifeFlags) parse(r *runFlags) (o lifeOptions, err error) {

@@ -45,7 +45,7 @@ func (r *clusterRun) launch(ctx context.Context) error {
 	if err := r.pass(members); err != nil {
 		return err
 	}
-	return r.explainEnd(members, r.supervise(ctx, programsOf(members), o, r.stop(ctx)))
+	return r.explainEnd(members, r.supervise(ctx, programsOf(members), o, r.stop()))
 }
 
 // lifeOptions say how the programs live and end.
@@ -55,7 +55,7 @@ func (r *clusterRun) lifeOptions(members []*runMember) (run.Options, error) {
 		return o, err
 	}
 	o.KeepGoing, o.First, o.Restart, o.Grace = r.o.life.keepGoing, r.o.plan.First, r.o.life.again, r.o.life.grace
-	o.HangupEnds = !r.o.life.detached
+	o.HangupEnds = !r.o.life.isDetached()
 	o.AfterReady = func(ctx context.Context) error { return r.afterReady(ctx, members) }
 	if r.o.plan.Then != nil {
 		o.Then = func(ctx context.Context) error { return r.then(ctx, members[0]) }
@@ -73,14 +73,18 @@ func (r *clusterRun) afterReady(ctx context.Context, members []*runMember) error
 			return err
 		}
 	}
-	return r.describeTalk(members[0].program.Args[0])
+	if err := r.describeTalk(members[0].program.Args[0]); err != nil {
+		return err
+	}
+	r.letGo()
+	return nil
 }
 
 func (r *clusterRun) runAfterReady(ctx context.Context, text string, m *runMember) error {
 	mergers := run.NewMergers(r.Err)
 	said := newTail()
 	p := run.Program{Stdout: said.also(mergers[0].Line("after-ready | ")), Stderr: said.also(mergers[0].Line("after-ready | "))}
-	return r.command(ctx, "after-ready", text, m, p)
+	return r.command(ctx, "--after-ready", text, m, p)
 }
 
 // then runs the command whose end is the run's. Its output goes unchanged to where this
@@ -90,7 +94,7 @@ func (r *clusterRun) then(ctx context.Context, m *runMember) error {
 	if err != nil {
 		return err
 	}
-	return r.command(ctx, "then", text, m, run.Program{Stdout: r.Out, Stderr: r.Err})
+	return r.command(ctx, "--then", text, m, run.Program{Stdout: r.Out, Stderr: r.Err})
 }
 
 // setOutputs says where each member's output goes: to the console with the member's name in
@@ -110,6 +114,11 @@ func (r *clusterRun) setOutputs(members []*runMember) error {
 		if err := r.openLog(m); err != nil {
 			return err
 		}
+		if r.o.life.isDetached() || r.o.plan.Then != nil && r.o.quiet {
+			both := m.output(run.NewMergers(io.Discard)[0].Line(""))
+			m.program.Stdout, m.program.Stderr = both, both
+			continue
+		}
 		m.program.Stdout = m.output(mergers[0].Line(prefixes[0][i]))
 		m.program.Stderr = m.output(mergers[1].Line(prefixes[1][i]))
 	}
@@ -117,17 +126,10 @@ func (r *clusterRun) setOutputs(members []*runMember) error {
 }
 
 // openLog begins the log of a member, if there is a place for logs.
-func (r *clusterRun) openLog(m *runMember) (err error) {
-	dir := r.o.life.logDir
-	switch {
-	case dir != "":
-		if dir, err = filepath.Abs(dir); err != nil {
-			return err
-		}
-	case r.keeper != nil:
-		dir = r.keeper.LogsPath()
-	default:
-		return nil
+func (r *clusterRun) openLog(m *runMember) error {
+	dir, err := r.logDir()
+	if dir == "" || err != nil {
+		return err
 	}
 	if m.log, err = rundir.OpenLog(dir, m.data.Self.Name); err != nil {
 		return err
@@ -141,6 +143,17 @@ func (r *clusterRun) openLog(m *runMember) (err error) {
 	return nil
 }
 
+// logDir returns the directory for logs; empty if there is none.
+func (r *clusterRun) logDir() (string, error) {
+	switch {
+	case r.o.life.logDir != "":
+		return filepath.Abs(r.o.life.logDir)
+	case r.keeper != nil:
+		return r.keeper.LogsPath(), nil
+	}
+	return "", nil
+}
+
 // output returns a writer to all places where the member's output goes.
 func (m *runMember) output(console io.WriteCloser) io.WriteCloser {
 	w := m.tail.also(console)
@@ -150,10 +163,15 @@ func (m *runMember) output(console io.WriteCloser) io.WriteCloser {
 	return m.log.Tee(w)
 }
 
-// stop returns the channel on which the run is told to end because its directory is gone.
-func (r *clusterRun) stop(context.Context) <-chan os.Signal {
+// stop returns the channel on which the run is told to end because its directory is gone,
+// or because whoever has detached it died before it was ready.
+func (r *clusterRun) stop() <-chan os.Signal {
 	if r.keeper == nil {
 		return nil
+	}
+	var left <-chan struct{} // nil: nobody can
+	if r.o.life.isDetached() {
+		left = r.o.life.starter.Gone()
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	stop := make(chan os.Signal, 1)
@@ -163,9 +181,11 @@ func (r *clusterRun) stop(context.Context) <-chan os.Signal {
 		select {
 		case <-gone:
 			r.warn("%s is gone: the run ends", r.dir)
-			stop <- syscall.SIGTERM
+		case <-left:
 		case <-ctx.Done():
+			return
 		}
+		stop <- syscall.SIGTERM
 	})
 	r.onClose(func() error {
 		cancel()

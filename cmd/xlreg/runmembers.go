@@ -47,10 +47,8 @@ func (r *clusterRun) complete() error {
 		return err
 	}
 	for _, d := range r.data {
-		d.PortNames = r.o.plan.Ports.Names()
-		d.NoTLS = r.o.plan.TLS == recipe.TLSNone
+		r.o.plan.Complete(d)
 		d.SetSecret(secret)
-		r.o.plan.FillRoles(d)
 	}
 	return nil
 }
@@ -125,7 +123,7 @@ func (r *clusterRun) prepareMember(i int, d *launch.Data) (*runMember, error) {
 	}
 	m := &runMember{data: d, tail: newTail()}
 	m.program = run.Program{Name: d.Self.Name, Args: x.Args, Release: r.ports[i].Release, Shared: r.o.plan.Shared}
-	if m.program.Path, err = lookPath(x.Args[0]); err != nil {
+	if m.program.Path, err = run.LookPath(x.Args[0]); err != nil {
 		return nil, err
 	}
 	own, err := d.Environment()
@@ -155,7 +153,7 @@ func (r *clusterRun) prepareMember(i int, d *launch.Data) (*runMember, error) {
 func (r *clusterRun) command(ctx context.Context, name, text string, m *runMember, p run.Program) error {
 	p.Name, p.Args, p.Env = name, []string{"sh", "-c", text}, append(m.env, noTicket)
 	var err error
-	if p.Path, err = lookPath("sh"); err != nil {
+	if p.Path, err = run.LookPath("sh"); err != nil {
 		return err
 	}
 	o, err := r.launchOptions()

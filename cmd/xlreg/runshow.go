@@ -4,8 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"os"
+	"strings"
 	"sync"
 
+	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/internal/run"
 )
 
@@ -93,11 +97,16 @@ func (r *clusterRun) newShow() runShow {
 	var rows []liveRow
 	for i, m := range r.o.plan.Members {
 		lines.checked = append(lines.checked, m.Ready != nil)
-		rows = append(rows, liveRow{name: string(r.o.name(i)), role: m.Role})
+		rows = append(rows, liveRow{
+			name: string(r.o.name(i)), role: m.Role, endpoints: strings.Join(r.ports[i].Addrs(), " "),
+		})
 	}
 	l := newLive(r.Console, rows)
 	if !l.visible() {
 		return lines
+	}
+	for i := range rows {
+		l.joined(i)
 	}
 	return &both{live: l, after: lines}
 }
@@ -109,13 +118,24 @@ func (r *clusterRun) describe() error {
 	}
 	var b bytes.Buffer
 	if len(r.members) > 0 {
-		if err := r.describeRoster(&b, r.members[0].Roster(), r.Err); err != nil {
+		if err := r.describeMembers(&b, r.members[0].Roster()); err != nil {
 			return err
 		}
-		b.WriteString("\n")
 	}
 	fmt.Fprintf(&b, "files in %s%s\n", r.dir, map[bool]string{true: ", until this ends"}[r.o.dir == ""])
 	_, err := r.Err.Write(b.Bytes())
+	return err
+}
+
+// describeMembers writes who is in the cluster. On a terminal each member has a line of its
+// own in a moment.
+func (r *clusterRun) describeMembers(b *bytes.Buffer, roster *client.Roster) error {
+	if cli.HasLine(r.Err) {
+		r.describeCluster(b, roster)
+		return nil
+	}
+	err := r.describeRoster(b, roster, r.Err)
+	b.WriteString("\n")
 	return err
 }
 
@@ -137,3 +157,6 @@ func (r *clusterRun) paste(program string) (command string, known bool, err erro
 	command, known = r.data[0].TalkTo(program)
 	return command, known, nil
 }
+
+// hasColor reports whether a terminal shows colors, and may.
+func hasColor(f any) bool { return cli.HasLine(f) && os.Getenv("NO_COLOR") == "" }

@@ -339,6 +339,10 @@ var rows = map[string]row{
 		tests: []string{"internal/admin", "internal/admin/admintest"},
 		why:   "what admins ask and say, on the command line; what that means is the admin side's affair",
 	},
+	"cmd/xlreg/internal/lifecmd": {
+		may: []string{"cmd/xlreg/internal/cli", "internal/run", "internal/rundir", "internal/view", "launch"},
+		why: "what people ask and tell a run, on the command line; doing it is the run's affair",
+	},
 	"cmd/xlreg/internal/topcmd": {
 		may:   []string{"cmd/xlreg/internal/admincmd", "cmd/xlreg/internal/cli", "internal/admin/adminclient", "internal/admin/api", "internal/view"},
 		tests: []string{"internal/admin", "internal/admin/admintest"},
@@ -405,7 +409,7 @@ var confined = []confinement{
 	{"crypto/rsa", []string{"internal/original", "internal/vectorgen", "keys"}, "the kinds of key are known in one place, so that there can be more of them"},
 	{"github.com/danielgtaylor/huma", []string{"internal/admin"}, "the API is printed from its operations, and nobody else needs to know how"},
 	{"github.com/jackc", []string{"internal/store/postgres", "internal/store/postgres/postgrestest"}, "a driver's library stays in the driver"},
-	{"github.com/spf13", []string{"cmd/xlreg", "cmd/xlreg/internal/admincmd", "cmd/xlreg/internal/benchcmd", "cmd/xlreg/internal/cli", "cmd/xlreg/internal/manual", "cmd/xlreg/internal/refdoc", "cmd/xlreg/internal/stores", "cmd/xlreg/internal/topcmd"}, "libraries have no command line"},
+	{"github.com/spf13", []string{"cmd/xlreg", "cmd/xlreg/internal/admincmd", "cmd/xlreg/internal/benchcmd", "cmd/xlreg/internal/cli", "cmd/xlreg/internal/lifecmd", "cmd/xlreg/internal/manual", "cmd/xlreg/internal/refdoc", "cmd/xlreg/internal/stores", "cmd/xlreg/internal/topcmd"}, "libraries have no command line"},
 	{"github.com/tidwall/btree", []string{"internal/overview", "internal/server", "internal/store", "internal/store/memory", "internal/store/mirror", "internal/store/mirror/mirrortest", "internal/store/storetest/optimistic"}, "an ordered map is a means of the store, and of lists that are read by page"},
 	{"github.com/prometheus", []string{"internal/metrics"}, "what is counted knows nothing of who collects it"},
 	{"go.yaml.in/yaml", []string{"internal/recipe", "launch"}, "a recipe is read in one place, and templates can write YAML"},

@@ -2,7 +2,21 @@
 // called, and lets the two talk until it is ready.
 //
 // The program is started with the same arguments, in the same directory and with the same
-// environment, so that nothing becomes an argument that was none.
+// environment, so that nothing becomes an argument that was none. So both processes come to
+// the same place, and part there:
+//
+//	s := detach.Inherited() // in main, or before anything else is started
+//	if s == nil {
+//		return detach.Start(ctx, options) // until the other is ready, or has failed
+//	}
+//	defer s.Close()
+//	// open the log, and then
+//	s.LogTo(log.File())
+//	// do the work with s.Out() and s.Err(), and end early if s.Gone() is closed
+//	s.Ready() // or s.Failed(text, code)
+//
+// Standard input is empty in the detached process. It is the leader of a session, so that
+// no terminal ends it.
 package detach
 
 import (
@@ -29,6 +43,7 @@ type Error struct {
 	Exit int    // its exit code
 }
 
+// Error implements error.
 func (e *Error) Error() string { return e.Text }
 
 // variable tells the detached process that it is one. It does not begin like those of the

@@ -4,6 +4,7 @@ package run
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -312,10 +313,18 @@ func runToBeKilled(text string) int {
 	var programs []Program
 	for _, name := range []string{"a", "b", "c"} {
 		p := script(name, text, os.Stdout)
+		p.Args = append(p.Args, name)
+		p.Shared = strings.Fields(os.Getenv("RUN_TEST_SHARED"))
 		p.Scratch = filepath.Join(os.Getenv("RUN_TEST_SCRATCH"), name)
 		programs = append(programs, p)
 	}
-	if err := All(programs, o); err != nil {
+	err := error(nil)
+	if os.Getenv("RUN_TEST_ONCE") != "" {
+		err = Once(context.Background(), programs[0], o)
+	} else {
+		err = All(programs, o)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

@@ -384,7 +384,7 @@ func (s *shim) tidy() error {
 	if !s.orphaned {
 		return nil
 	}
-	sweep(s.task.Mark, nil)
+	outlive(s.task.Mark, time.Now().Add(s.task.Grace+margin))
 	if s.task.Scratch == "" {
 		return nil
 	}

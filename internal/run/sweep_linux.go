@@ -20,23 +20,40 @@ const sweepRounds = 100
 // those that are shared. Their shim was killed, and they belong to nobody.
 func sweep(mark string, shared []string) {
 	for range sweepRounds {
-		if !sweepOnce(mark, shared) {
+		if killed, _ := sweepOnce(mark, shared); !killed {
 			return
 		}
 		time.Sleep(time.Millisecond) // the dead take a moment to disappear
 	}
 }
 
-func sweepOnce(mark string, shared []string) (found bool) {
+// sweepOnce also reports whether it has killed any, and whether other shims still have
+// theirs.
+func sweepOnce(mark string, shared []string) (killed, others bool) {
 	for _, pid := range allProcesses() {
 		shim, ok := shimOf(pid, mark)
-		if !ok || lives(shim) || slices.ContainsFunc(shared, nameOf(pid).is) {
-			continue
+		switch {
+		case !ok:
+		case lives(shim):
+			others = true
+		case !slices.ContainsFunc(shared, nameOf(pid).is):
+			killed = true
+			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
-		found = true
-		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
-	return found
+	return killed, others
+}
+
+// outlive sweeps until no process of the run is left. Whoever kills its shims one by one
+// has to kill the last of them before that has done so.
+func outlive(mark string, limit time.Time) {
+	for time.Now().Before(limit) {
+		killed, others := sweepOnce(mark, nil)
+		if !killed && !others {
+			return
+		}
+		time.Sleep(stillThere)
+	}
 }
 
 // allProcesses returns the IDs of all that there are.

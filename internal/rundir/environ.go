@@ -45,7 +45,7 @@ func Env(dir, member string) ([]string, error) {
 	}
 	data, err := os.ReadFile(pathIn(dir, envName, member))
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("%s in %s: %w", member, dir, ErrNoEnvironment)
+		return nil, fmt.Errorf("%s: %w", member, ErrNoEnvironment)
 	}
 	if err != nil {
 		return nil, err
@@ -57,6 +57,21 @@ func Env(dir, member string) ([]string, error) {
 		}
 	}
 	return env, nil
+}
+
+// Known returns the names of the members whose environment is kept in a directory.
+func Known(dir string) ([]string, error) {
+	entries, err := os.ReadDir(pathIn(dir, envName))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if e.Type().IsRegular() && !strings.HasPrefix(e.Name(), ".") { // what is not whole begins with a dot
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
 }
 
 // checkFileName refuses what would be a file elsewhere.

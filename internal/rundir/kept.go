@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/xlattice/xlreg/internal/atomicfile"
+	"github.com/xlattice/xlreg/internal/private"
 )
 
 // keptVersion is that of run.json.
@@ -35,14 +36,26 @@ func (d *Dir) Kept() (*Kept, error) { return readKept(d.KeptPath()) }
 // Save puts k in run.json, for the next start.
 func (d *Dir) Save(k Kept) error { return writeJSON(d.KeptPath(), keptFile{keptVersion, k}) }
 
+// KeptIn returns what is kept in a directory, whoever has it now, or nil if there is nothing.
+func KeptIn(dir string) (*Kept, error) {
+	if err := private.Dir(dir); err != nil {
+		return nil, err
+	}
+	return readKept(pathIn(dir, keptName))
+}
+
 func readKept(path string) (*Kept, error) {
-	var f keptFile
-	err := readJSON(path, &f)
+	var first struct{ Version int } // whatever else a newer version has
+	err := readJSON(path, &first)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil //nolint:nilnil // nothing is kept, and nothing is wrong
 	}
-	if err == nil && f.Version > keptVersion {
+	if err == nil && first.Version > keptVersion {
 		return nil, fmt.Errorf("%s: a newer xlreg wrote it: use that one, or remove the file to take new ports and a new cluster name", path)
+	}
+	var f keptFile
+	if err == nil {
+		err = readJSON(path, &f)
 	}
 	if err == nil {
 		err = f.check()

@@ -11,9 +11,12 @@ import (
 	"github.com/xlattice/xlreg/internal/atomicfile"
 )
 
-// LogsPath returns where the logs of a run in this directory are, unless another place was
+// LogsPath returns where the logs are, unless another place was chosen for them.
+func (d *Dir) LogsPath() string { return LogsIn(d.path) }
+
+// LogsIn returns where the logs of a run in a directory are, unless another place was
 // chosen for them.
-func (d *Dir) LogsPath() string { return d.in(logsName) }
+func LogsIn(dir string) string { return pathIn(dir, logsName) }
 
 // Log is the file with the output of one program. Its methods may be called at the same
 // time.

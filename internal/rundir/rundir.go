@@ -11,6 +11,7 @@ type Kept struct {
 	Cluster   string              `json:"cluster"`             // the cluster's name
 	PortNames []string            `json:"portNames,omitempty"` // of each member's addresses, in their order
 	Members   map[string][]string `json:"members"`             // each member's name and addresses, host:port
+	Logs      string              `json:"logs,omitempty"`      // where the logs are, if another place was chosen for them
 }
 
 // Status is a run as it is now, as 'xlreg ps' shows it.

@@ -17,7 +17,12 @@ import (
 	"github.com/xlattice/xlreg/keys"
 )
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) {
+	if os.Getenv(runMember) != "" {
+		os.Exit(beMember(os.Args[1:]))
+	}
+	os.Exit(run(m))
+}
 
 func run(m *testing.M) int {
 	defer removePrograms()

@@ -1,0 +1,24 @@
+package run
+
+import (
+	"testing"
+	"time"
+)
+
+// untilStopped waits until processes have taken SIGSTOP.
+func untilStopped(t *testing.T, pids ...int) {
+	t.Helper()
+	timeout := time.After(time.Minute)
+	for _, pid := range pids {
+		for {
+			if s, ok := readStat(pid); ok && s.state == 'T' {
+				break
+			}
+			select {
+			case <-time.After(time.Millisecond):
+			case <-timeout:
+				t.Fatalf("%d is not stopped", pid)
+			}
+		}
+	}
+}
