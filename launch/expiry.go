@@ -11,7 +11,7 @@ import (
 
 // Expiry is when a certificate ends.
 type Expiry struct {
-	Name string    // the member's, which is the certificate's subject
+	Name string    // the member's, or the authority's, which is the certificate's subject
 	Warn time.Time // when it is due for renewal: a third of its life is left
 	End  time.Time
 }
@@ -29,7 +29,7 @@ func FirstExpiry(peers string) (Expiry, error) {
 		if err != nil {
 			return Expiry{}, fmt.Errorf("%s: %w", peers, err)
 		}
-		e := Expiry{cert.Subject.CommonName, cert.NotAfter.Add(-cert.NotAfter.Sub(cert.NotBefore) / 3), cert.NotAfter}
+		e := Expiry{cert.Subject.CommonName, dueForRenewal(cert), cert.NotAfter}
 		if first.Name == "" || e.Warn.Before(first.Warn) {
 			first = e
 		}

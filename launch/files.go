@@ -81,6 +81,11 @@ func (o FileOptions) Write(d *Data, node *identity.Node) error {
 }
 
 func (o *FileOptions) write(d *Data, node *identity.Node) error {
+	for _, name := range o.Names {
+		if err := CheckSAN(name); err != nil {
+			return err
+		}
+	}
 	roster, err := EncodeRoster(d.roster)
 	if err != nil {
 		return err

@@ -186,7 +186,7 @@ func (g *globals) joinAndStart(ctx context.Context, o *joining, l *joinLaunch) (
 	if err != nil {
 		return errors.Join(err, run.Abandon(programs))
 	}
-	options.Release = j.ports.Close
+	options.Release = j.ports.Release
 	follow := g.newFollowing(j, o, l)
 	defer follow.end()
 	return follow.instead(g.supervise(ctx, programs, options, follow.stop))

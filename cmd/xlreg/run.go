@@ -4,14 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
-	"github.com/xlattice/xlreg/internal/run"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/runplan"
 	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/launch"
 )
@@ -20,95 +20,64 @@ import (
 // told otherwise.
 const formTime = 5 * time.Minute
 
-// runFlags are the flags of run, as given.
-type runFlags struct {
-	members   int
-	size      int
-	ports     int
-	ticket    ticketFlags
-	cluster   string
-	prefix    string
-	dir       string
-	wait      time.Duration
-	certLife  time.Duration
-	key       string
-	keepGoing bool
-	quiet     bool
-	program   programFlags
+const runHelp = `Create N members on this machine, each with its own keys and ports, form a cluster of
+them, and then start a program once for each: what a recipe says, or COMMAND. 'xlreg recipes'
+lists the systems that are known by name; --recipe FILE is for one of your own. With a
+recipe, what follows -- is added to its command. Flags win over a recipe.
 
-	unverified bool
-}
+With --then, a test for example runs as soon as all members are ready; its exit status is
+that of xlreg, and everything is torn down, whatever happens. With --dir the members keep
+their names, ports, keys and data, and 'xlreg ps', 'logs', 'restart' and others work there.
 
-// programFlags are those about the program that is to be started.
-type programFlags struct {
-	env  []string
-	pass bool
-}
+Every ARG is a template: {{.Self.Name}}, {{.Self.Port "client"}}, {{listen 0}},
+{{range .Members}}…{{end}}, {{.Dir}}, {{.TLS.Cert}}, {{.TLS.Key}}, {{.TLS.Peers}}, and
+{{args "etcd"}} for all flags that etcd needs. So are the values of --env, --file, --member,
+--ready, --after-ready and --then. See docs/launch.md for the rest.
 
-func (f *programFlags) register(cmd *cobra.Command) {
-	cmd.Flags().StringArrayVar(&f.env, "env", nil, "set `NAME=VALUE` in COMMAND's environment, VALUE being a template; repeatable")
-	cmd.Flags().BoolVar(&f.pass, "pass-listeners", false, "pass the open ports to COMMAND, as systemd does (LISTEN_FDS)")
-}
+Without --registry or a ticket, run starts a registry of its own that admits only these
+members. When one program fails, the others are stopped, and xlreg exits with its status.
+When one succeeds, the others have 2 seconds to end too, unless there is a --then.
+Ctrl-C is passed on to all, which have --stop-timeout to end; the second one kills them.`
+
+const runExamples = `  xlreg run etcd
+  xlreg run redis -n 6 --then 'redis-cli --tls --cacert "$XLREG_TLS_PEERS" -p {{.Self.Port "client"}} ping'
+  xlreg run -n 3 --ports 2 -- etcd '{{args "etcd"}}' --data-dir '{{.Dir}}/etcd'
+  xlreg run -n 5 -- sh -c 'echo {{.Self.Index}} of {{len .Members}}'`
 
 func newRun(g *globals) *cobra.Command {
 	var f runFlags
 	cmd := &cobra.Command{
-		Use:   "run -n N -- COMMAND ARG…",
-		Short: "Start a program N times, as the members of a cluster",
-		Long: "Create N members on this machine, each with its own keys and ports, form a cluster of\n" +
-			"them, and then start COMMAND once for each. Without --registry or a ticket, run starts a\n" +
-			"registry of its own that admits only these members. At the end, and some seconds after\n" +
-			"it was killed, their seats are free again.\n\n" +
-			"Every ARG is a template: {{.Self.Name}}, {{.Self.Index}}, {{(index .Self.Endpoints 0).Port}},\n" +
-			"{{range .Members}}…{{end}}, {{.Dir}}, {{.TLS.Cert}}, {{.TLS.Key}}, {{.TLS.Peers}}, and\n" +
-			"{{args \"etcd\"}} for all flags that etcd needs. See docs/launch.md for the rest.\n\n" +
-			"When one COMMAND fails, the others are stopped, and xlreg exits with its status. When one\n" +
-			"succeeds, the others have 2 seconds to end too. --keep-going lets the others run.\n" +
-			"Ctrl-C is passed on to all; the second one kills them.",
-		Example: "  xlreg run -n 3 --ports 2 -- etcd '{{args \"etcd\"}}' --data-dir '{{.Dir}}/etcd'\n" +
-			"  xlreg run -n 5 -- sh -c 'echo {{.Self.Index}} of {{len .Members}}'",
-		Args: needCommand,
+		Use:     "run [RECIPE] [-- COMMAND ARG…]",
+		Short:   "Start a program N times, as the members of a cluster",
+		Long:    runHelp,
+		Example: runExamples,
+		Args:    f.checkArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o, err := f.options(g)
+			own, command := splitAtDash(cmd, args)
+			o, err := f.options(cmd.Context(), g, own, command)
 			if err != nil {
-				return err
-			}
-			if err := o.locate(cmd.Context(), g); err != nil {
-				return err
-			}
-			if o.command, err = f.program.parse(args, launch.Shape{Size: o.size, Endpoints: f.ports}); err != nil {
 				return err
 			}
 			return g.runCluster(cmd.Context(), o)
 		},
 	}
 	f.register(cmd)
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return cli.UsageError(fmt.Errorf("%w; flags of COMMAND stand after --; see '%s --help'", cli.ExplainFlag(err), cmd.CommandPath()))
+	})
 	return cmd
 }
 
-func (f *runFlags) register(cmd *cobra.Command) {
-	flags := cmd.Flags()
-	flags.SortFlags = false
-	flags.SetInterspersed(false) // what follows COMMAND is COMMAND's
-	flags.IntVarP(&f.members, "members", "n", 0, "how many members to start, `N`")
-	f.ticket.register(cmd)
-	flags.StringVar(&f.cluster, "cluster", "", "the cluster's `NAME` (default a new one)")
-	flags.IntVar(&f.ports, "ports", 1, "how many ports to reserve for each member, `K`")
-	flags.IntVar(&f.size, "size", 0, "how many `MEMBERS` the cluster has, if others are started elsewhere (default N)")
-	flags.StringVar(&f.prefix, "prefix", "m", "members are named `PREFIX`0, PREFIX1 and so on")
-	flags.DurationVar(&f.wait, "wait", formTime, "how much `TIME` to wait for all members")
-	flags.StringVar(&f.dir, "dir", "", "keep the members and their files in `DIR` (default a temporary directory)")
-	flags.BoolVar(&f.keepGoing, "keep-going", false, "let the others run when one COMMAND ends")
-	flags.BoolVarP(&f.quiet, "quiet", "q", false, "do not show who is in the cluster before it starts")
-	flags.BoolVar(&f.unverified, "allow-unverified", false, "start COMMAND without TLS if a member came over a classic carrier")
-	f.program.register(cmd)
-	addCertLife(cmd, &f.certLife)
-	addMemberKey(cmd, &f.key)
-}
-
-func needCommand(_ *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return errors.New("say what to start: -- COMMAND ARG…")
+// checkArgs is the check of run's arguments: RECIPE, and COMMAND after --.
+func (f *runFlags) checkArgs(cmd *cobra.Command, args []string) error {
+	own, command := splitAtDash(cmd, args)
+	switch {
+	case cmd.ArgsLenAtDash() >= 0 && len(command) == 0:
+		return errors.New("say what to start after --")
+	case len(own) > 1:
+		return fmt.Errorf("unexpected argument %q after RECIPE: a COMMAND stands after --, as in 'xlreg run -n 3 -- %s'", shownArg(own[1]), shownArg(strings.Join(own, " ")))
+	case len(own) == 1 && f.program.recipe != "":
+		return fmt.Errorf("%q and --recipe %s: give one recipe", shownArg(own[0]), f.program.recipe)
 	}
 	return nil
 }
@@ -118,10 +87,45 @@ type runOptions struct {
 	*runFlags
 	size    int
 	cluster xlreg.Name
-	command *launch.Command
 	keys    keyChoice
 	place   *place // of a ticket; nil: none was given
+	plan    *runplan.Plan
+	life    lifeOptions
 }
+
+// options reads the flags, and decides what is to be done.
+func (f *runFlags) options(ctx context.Context, g *globals, own, command []string) (*runOptions, error) {
+	program, err := f.program.read(own, command)
+	if err != nil {
+		return nil, err
+	}
+	if f.members == 0 && program.Recipe != nil {
+		f.members = program.Recipe.Members
+	}
+	o, err := f.check(g)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.locate(ctx, g); err != nil {
+		return nil, err
+	}
+	if o.life, err = f.life.parse(f); err != nil {
+		return nil, err
+	}
+	program.Members, program.Size = f.members, o.size
+	f.ports.tell(program)
+	f.order.tell(program)
+	if o.plan, err = runplan.Make(program); err != nil {
+		return nil, cli.UsageError(err)
+	}
+	if o.place != nil && len(o.plan.Ports.List) < o.place.ticket.EndpointCount {
+		return nil, cli.UsageError(fmt.Errorf("--ports: the ticket is for members of %d endpoints each, and these have %d", o.place.ticket.EndpointCount, len(o.plan.Ports.List)))
+	}
+	return o, lookPrograms(o.plan)
+}
+
+// isAlone reports whether the one member is the whole cluster, which needs no registry.
+func (o *runOptions) isAlone() bool { return o.size == 1 }
 
 // ref names the cluster; zero for a new one of a new name.
 func (o *runOptions) ref() xlreg.ClusterRef {
@@ -145,8 +149,6 @@ func (o *runOptions) locate(ctx context.Context, g *globals) (err error) {
 		return cli.UsageError(fmt.Errorf("--size %d: the ticket is for a cluster of %d", o.runFlags.size, t.Size))
 	case o.members > t.Size:
 		return cli.UsageError(fmt.Errorf("-n %d: the ticket is for a cluster of %d", o.members, t.Size))
-	case o.ports < t.EndpointCount:
-		return cli.UsageError(fmt.Errorf("--ports %d: the ticket is for members of %d endpoints each", o.ports, t.EndpointCount))
 	}
 	o.size = t.Size
 	return nil
@@ -158,137 +160,20 @@ type keyChoice struct {
 	bits int
 }
 
-// addMemberKey gives cmd the flag of those that make members for a while.
-func addMemberKey(cmd *cobra.Command, key *string) {
-	cmd.Flags().StringVar(key, "key", "", "the `KIND` of new members' keys: p256, rsa2048, rsa3072 or rsa4096 (default p256, over classic protocols rsa2048)")
-	cli.Complete(cmd, "key", keyWords()...)
-}
-
-// memberKeys reads the flag. Keys on P-256 are made in no time, and classic protocols know
-// only RSA.
-func (g *globals) memberKeys(word string) (c keyChoice, err error) {
-	switch {
-	case word != "":
-	case g.Protocol.Classic():
-		word = defaultKey
-	default:
-		word = "p256"
-	}
-	c.kind, c.bits, err = keys.ParseChoice(word)
-	if err != nil {
-		return c, cli.UsageError(fmt.Errorf("--%w", err))
-	}
-	if c.kind != keys.RSA && g.Protocol.Classic() {
-		return c, cli.UsageError(fmt.Errorf("--key %s: classic protocols need RSA: want rsa2048, rsa3072 or rsa4096", word))
-	}
-	return c, nil
-}
-
-func (f *runFlags) options(g *globals) (*runOptions, error) {
-	o := &runOptions{runFlags: f, size: max(f.size, f.members), cluster: xlreg.Name(f.cluster)}
-	switch {
-	case f.members == 0:
-		return nil, cli.UsageError(errors.New("say how many members to start with -n N"))
-	case f.members == 1 && f.size == 0 && !f.ticket.has(g, nil):
-		return nil, cli.UsageError(errors.New("-n 1: a cluster has at least 2 members; if others come from elsewhere, say how many there are with --size"))
-	case f.members < 0 || f.members > xlreg.MaxClusterSize:
-		return nil, cli.UsageError(fmt.Errorf("-n %d: want 1 to %d", f.members, xlreg.MaxClusterSize))
-	case f.size != 0 && f.size < f.members:
-		return nil, cli.UsageError(fmt.Errorf("--size %d: is less than -n %d", f.size, f.members))
-	case f.ports < 1 || f.ports > xlreg.MaxEndpoints:
-		return nil, cli.UsageError(fmt.Errorf("--ports %d: want 1 to %d", f.ports, xlreg.MaxEndpoints))
-	}
-	if err := checkCertLife(f.certLife); err != nil {
-		return nil, err
-	}
-	var err error
-	if o.keys, err = g.memberKeys(f.key); err != nil {
-		return nil, err
-	}
-	if err := checkFormWait(f.wait); err != nil {
-		return nil, err
-	}
-	if f.ticket.has(g, nil) {
-		return o, f.checkTicket(g)
-	}
-	if err := g.checkSize(o.size); err != nil {
-		return nil, err
-	}
-	if o.size > f.members && f.cluster == "" {
-		return nil, cli.UsageError(errors.New("--size needs --cluster NAME: those elsewhere must know which cluster"))
-	}
-	if o.cluster != "" && o.cluster.Validate() != nil {
-		return nil, cli.UsageError(fmt.Errorf("--cluster: %w", o.cluster.Validate()))
-	}
-	if err := f.name(0).Validate(); err != nil {
-		return nil, cli.UsageError(fmt.Errorf("--prefix: %w", err))
-	}
-	return o, nil
-}
-
-// checkTicket looks at the flags of a run with a ticket, which names the cluster.
-func (f *runFlags) checkTicket(g *globals) error {
-	if f.cluster != "" {
-		return cli.UsageError(errors.New("--cluster: the ticket names the cluster: leave it away"))
-	}
-	if g.Protocol.Classic() {
-		return cli.UsageError(fmt.Errorf("--ticket: %w", client.ErrNeeds20))
-	}
-	if err := f.name(0).Validate(); err != nil {
-		return cli.UsageError(fmt.Errorf("--prefix: %w", err))
-	}
-	return nil
-}
-
-// addCertLife gives cmd the flag of those that make nodes.
-func addCertLife(cmd *cobra.Command, life *time.Duration) {
-	cmd.Flags().DurationVar(life, "cert-life", 0, "`TIME` for which the certificates of a new node are valid (default 2160h, which is 90 days)")
-}
-
-// checkCertLife refuses lives that no certificate is given; 0 is the default.
-func checkCertLife(life time.Duration) error {
-	const shortest = 2 * time.Hour
-	if life != 0 && life < shortest {
-		return cli.UsageError(fmt.Errorf("--cert-life %v: want at least %v", life, shortest))
-	}
-	return nil
-}
-
-func checkFormWait(wait time.Duration) error {
-	if wait <= 0 {
-		return cli.UsageError(fmt.Errorf("--wait %v: want more than 0", wait))
-	}
-	return nil
-}
-
-// name returns that of the member i.
-func (f *runFlags) name(i int) xlreg.Name { return xlreg.Name(fmt.Sprintf("%s%d", f.prefix, i)) }
-
-// parse reads a command, and tries its templates out, so that what is wrong with it
-// is told before anything is done.
-func (f *programFlags) parse(args []string, shape launch.Shape) (*launch.Command, error) {
-	c, err := launch.ParseCommand(args, f.env)
-	if err == nil {
-		_, err = c.Expand(launch.Sample(shape))
-	}
-	if err != nil {
-		return nil, cli.UsageError(err)
-	}
-	if program, known := c.Program(); known {
-		if _, err := run.LookPath(program); err != nil {
-			return nil, err
+// lookPrograms finds the programs that are to be started, so that one that is missing is
+// told before anything is done.
+func lookPrograms(p *runplan.Plan) error {
+	seen := make(map[*launch.Command]bool)
+	for _, m := range p.Members {
+		if seen[m.Command] {
+			continue
+		}
+		seen[m.Command] = true
+		if program, known := m.Command.Program(); known {
+			if _, err := lookPath(program); err != nil {
+				return err
+			}
 		}
 	}
-	return c, nil
-}
-
-// errOtherRun says that a cluster cannot be shared in the way that was asked for.
-var errOtherRun = errors.New("that cluster is in use by another run: wait for its end, choose another --cluster, or share it with another --prefix and a --size for both")
-
-// explainShared adds what to do when another run has the cluster of that name.
-func explainShared(err error) error {
-	if errors.Is(err, xlreg.ErrMemberNameInUse) || errors.Is(err, xlreg.ErrClusterFull) {
-		return fmt.Errorf("%w (%w)", errOtherRun, err)
-	}
-	return err
+	return nil
 }

@@ -128,7 +128,12 @@ func endpointsOf(ports *run.Ports) []xlreg.Endpoint {
 }
 
 func (r *clusterRun) closeNodes() error {
-	errs := []error{r.release()}
+	var errs []error
+	for _, p := range r.ports {
+		if p != nil {
+			errs = append(errs, p.Close())
+		}
+	}
 	for _, node := range r.nodes {
 		if node != nil {
 			errs = append(errs, node.Close())
@@ -137,12 +142,12 @@ func (r *clusterRun) closeNodes() error {
 	return errors.Join(errs...)
 }
 
-// release lets go of the ports. It may be called again.
+// release lets go of the ports, for the programs. It may be called again.
 func (r *clusterRun) release() error {
 	var errs []error
 	for _, p := range r.ports {
 		if p != nil {
-			errs = append(errs, p.Close())
+			errs = append(errs, p.Release())
 		}
 	}
 	return errors.Join(errs...)

@@ -173,7 +173,7 @@ var rows = map[string]row{
 		why:   "small help with files",
 	},
 	"internal/freeport": {
-		why: "small help for tests",
+		why: "small help for whoever starts programs",
 	},
 	"internal/notify": {
 		why: "what systemd passes and wants to hear; who is alive it is told",
@@ -286,7 +286,15 @@ var rows = map[string]row{
 		why:   "what is known of systems, as data; it starts nothing and knows no cluster",
 	},
 	"internal/run": {
+		may: []string{"internal/freeport"},
 		why: "starts and watches processes; what is in them is not its business",
+	},
+	"internal/rundir": {
+		may: []string{"internal/atomicfile", "internal/filelock", "internal/private"},
+		why: "what a run leaves in its directory, and how it is talked to; it starts nothing and knows no registry",
+	},
+	"internal/detach": {
+		why: "one program, twice; what it does is not its business",
 	},
 	"internal/view": {
 		may:   []string{"."},
@@ -407,7 +415,7 @@ var confined = []confinement{
 	{"log/slog", []string{"client", "cmd/xlreg", "cmd/xlreg/internal/stores", "internal/admin", "internal/admin/page", "internal/audit", "internal/bench", "internal/host", "internal/metrics", "internal/overview", "internal/registry", "internal/server", "internal/store/bolt", "internal/store/etcd", "internal/store/mirror", "internal/store/postgres", "xlregtest"}, "the others return what they have to say"},
 	{"math/rand", []string{"bench/scale", "client", "internal/bench", "internal/freeport", "internal/store/etcd", "internal/store/mirror"}, "what can be guessed is for jitter and for measurements alone"},
 	{"pgregory.net/rapid", []string{"internal/store/storetest"}, "it is for tests"},
-	{"testing", []string{"internal/freeport", "internal/store/etcd/etcdtest", "internal/store/mirror/databasetest", "internal/store/postgres/postgrestest", "internal/store/storetest", "internal/store/storetest/line", "xlregtest"}, "it is for tests"},
+	{"testing", []string{"internal/store/etcd/etcdtest", "internal/store/mirror/databasetest", "internal/store/postgres/postgrestest", "internal/store/storetest", "internal/store/storetest/line", "xlregtest"}, "it is for tests"},
 	{"unsafe", []string{"internal/records/recordspb", "internal/wire/xlregpb"}, "nothing here is worth it"},
 }
 

@@ -1,4 +1,4 @@
-// Package freeport finds ports for servers that tests start later, and that cannot be
+// Package freeport finds ports for programs that are started later, and that cannot be
 // told to choose a port themselves and say which.
 //
 // A port that the system has chosen for a listener on port 0 is not free for long: it
@@ -14,7 +14,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
-	"testing"
 )
 
 // Ports that are handed out, and where the listeners that hold them are. Both lie below
@@ -44,6 +43,20 @@ func Take() (*Port, error) {
 	return nil, errNone
 }
 
+// Hold takes the port of that number, whether or not somebody listens on it. It returns nil
+// if another process has it in hand; a port that is none of those handed out here can be
+// in nobody's hands, and is not held.
+func Hold(number int) *Port {
+	if number < first || number >= first+count {
+		return &Port{number: number}
+	}
+	held, err := listen(net.JoinHostPort("127.0.0.1", strconv.Itoa(holder+number-first)))
+	if err != nil {
+		return nil
+	}
+	return &Port{number: number, held: held}
+}
+
 // try returns the port with an index, or nil if somebody has it.
 func try(i int) *Port {
 	held, err := listen(net.JoinHostPort("127.0.0.1", strconv.Itoa(holder+i)))
@@ -69,11 +82,26 @@ func (p *Port) Number() int { return p.number }
 // Address returns the port on loopback.
 func (p *Port) Address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.number)) }
 
-// Close gives the port back.
-func (p *Port) Close() error { return p.held.Close() }
+// Close gives the port back. It may be called again.
+func (p *Port) Close() error {
+	if p.held == nil {
+		return nil
+	}
+	if err := p.held.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+// TB is what is used of a testing.TB.
+type TB interface {
+	Helper()
+	Fatal(args ...any)
+	Cleanup(f func())
+}
 
 // For returns the number of a port that is t's until it ends.
-func For(t testing.TB) int {
+func For(t TB) int {
 	t.Helper()
 	p, err := Take()
 	if err != nil {
@@ -84,7 +112,7 @@ func For(t testing.TB) int {
 }
 
 // Addresses returns n addresses on loopback that are t's until it ends.
-func Addresses(t testing.TB, n int) []string {
+func Addresses(t TB, n int) []string {
 	t.Helper()
 	all := make([]string, n)
 	for i := range all {

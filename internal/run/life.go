@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"time"
 )
@@ -49,7 +50,23 @@ type NotReadyError struct {
 	What  string // what was checked
 	After time.Duration
 	Last  error // what the last check said
+	Ended bool  // the program ended well before it was ready, so that nothing can become of it
 }
+
+// Error says it in one line.
+func (e *NotReadyError) Error() string {
+	switch {
+	case e.Ended:
+		return e.Name + " ended before it was ready"
+	case e.Last == nil:
+		return fmt.Sprintf("%s was not ready (%s) within %v", e.Name, e.What, e.After)
+	default:
+		return fmt.Sprintf("%s was not ready (%s) within %v: %v", e.Name, e.What, e.After, e.Last)
+	}
+}
+
+// Unwrap returns what the last check said.
+func (e *NotReadyError) Unwrap() error { return e.Last }
 
 // Restart says when a program that has failed is started again.
 type Restart struct {

@@ -6,21 +6,39 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strconv"
 	"syscall"
+
+	"github.com/xlattice/xlreg/internal/freeport"
 )
 
 // Ports are TCP ports that are held, so that no other program takes them.
-type Ports struct{ listeners []*net.TCPListener }
+type Ports struct {
+	listeners []*net.TCPListener
+	hands     []*freeport.Port // that keep other runs away, until Close
+}
 
-// Reserve takes n free ports on host.
+// Reserve takes n free ports on host. They lie below those that the system gives to
+// outgoing connections, and until Close no other process that reserves its ports here gets
+// them: so nobody takes one by chance between Release and the start of the program that is
+// to listen there.
 func Reserve(host string, n int) (*Ports, error) {
 	p := new(Ports)
 	for range n {
-		if err := p.listen(net.JoinHostPort(host, "0")); err != nil {
+		if err := p.reserve(host); err != nil {
 			return nil, errors.Join(fmt.Errorf("reserve a port: %w", err), p.Close())
 		}
 	}
 	return p, nil
+}
+
+func (p *Ports) reserve(host string) error {
+	port, err := freeport.Take()
+	if err != nil {
+		return err
+	}
+	p.hands = append(p.hands, port)
+	return p.listen(net.JoinHostPort(host, strconv.Itoa(port.Number())))
 }
 
 // Hold takes the ports of addresses of this machine, each host:port. A host may also
@@ -48,6 +66,17 @@ func (p *Ports) hold(addr string) error {
 }
 
 func (p *Ports) holdPort(host, port string) error {
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		return err
+	}
+	if hand := freeport.Hold(number); hand != nil { // nil: another run has a port of that number, perhaps at another address
+		p.hands = append(p.hands, hand)
+	}
+	return p.bind(host, port)
+}
+
+func (p *Ports) bind(host, port string) error {
 	err := error(syscall.EADDRNOTAVAIL)
 	if _, notIP := netip.ParseAddr(host); notIP == nil {
 		err = p.listen(net.JoinHostPort(host, port))
@@ -93,13 +122,23 @@ func (p *Ports) Files() ([]*os.File, error) {
 	return files, nil
 }
 
-// Close lets the ports go. It may be called again.
-func (p *Ports) Close() error {
+// Release stops listening on the ports, for the programs that are to do so. It may be
+// called again.
+func (p *Ports) Release() error {
 	var errs []error
 	for _, l := range p.listeners {
 		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)
 		}
+	}
+	return errors.Join(errs...)
+}
+
+// Close lets the ports go for good. It may be called again.
+func (p *Ports) Close() error {
+	errs := []error{p.Release()}
+	for _, hand := range p.hands {
+		errs = append(errs, hand.Close())
 	}
 	return errors.Join(errs...)
 }

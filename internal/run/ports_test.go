@@ -3,9 +3,12 @@ package run
 import (
 	"errors"
 	"net"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/xlattice/xlreg/internal/freeport"
 )
 
 func TestHold(t *testing.T) {
@@ -74,5 +77,37 @@ func TestHoldNoAddress(t *testing.T) {
 func TestReserveNowhere(t *testing.T) {
 	if _, err := Reserve("192.0.2.1", 1); err == nil {
 		t.Error("a port on an address that is not this machine's")
+	}
+}
+
+// Ports that were let go for a program are still nobody else's.
+func TestReleasedPortsStayReserved(t *testing.T) {
+	p, err := Reserve("127.0.0.1", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Release(); err != nil {
+		t.Fatal(err)
+	}
+	_, port, err := net.SplitHostPort(p.Addrs()[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if hand := freeport.Hold(number); hand != nil {
+		t.Errorf("port %d is taken a second time", number)
+	}
+	if err := errors.Join(p.Close(), p.Close()); err != nil {
+		t.Fatal(err)
+	}
+	hand := freeport.Hold(number)
+	if hand == nil {
+		t.Fatalf("port %d is not given back", number)
+	}
+	if err := hand.Close(); err != nil {
+		t.Fatal(err)
 	}
 }

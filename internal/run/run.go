@@ -1,6 +1,7 @@
 package run
 
 import (
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -11,9 +12,11 @@ import (
 
 const (
 	// DefaultGrace is how long a program has to end after SIGTERM.
-	DefaultGrace = 5 * time.Second
+	DefaultGrace = 10 * time.Second
 	// DefaultLinger is how long programs may go on after another one has ended well.
 	DefaultLinger = 2 * time.Second
+	// DefaultReadyTimeout is how long a program may take to become ready.
+	DefaultReadyTimeout = time.Minute
 )
 
 // ErrUnixOnly says that programs cannot be run on this system, which has no process
@@ -35,6 +38,16 @@ type Program struct {
 	// Scratch is a directory to remove if this process is killed, together with its
 	// parent if that is empty then.
 	Scratch string
+
+	// Ready says when the program is ready; nil: as soon as it runs.
+	Ready *Ready
+	// Release is called right before the program is started for the first time: it lets
+	// go of the ports that were held for it. It may be nil.
+	Release func() error
+	// Shared are the base names of executables that the program may start for all
+	// programs, and that stay until the last of them has ended, as Erlang's epmd has to.
+	// Only Linux lets a shim find them.
+	Shared []string
 }
 
 // Options say how programs are run.
@@ -45,14 +58,31 @@ type Options struct {
 	ShimArgs []string
 	// KeepGoing leaves the other programs alone when one ends.
 	KeepGoing bool
-	// Grace is how long a program has from SIGTERM to SIGKILL, and Linger how long
-	// programs may go on after one has ended well, if not KeepGoing. 0 is the default.
+	// First lets the other programs wait until the first is ready.
+	First bool
+	// Restart says which programs are started again after they have failed.
+	Restart Restart
+	// Grace is how long a program has from the first signal, or from being told to end,
+	// to SIGKILL, and Linger how long programs may go on after one has ended well, if not
+	// KeepGoing. 0 is the default.
 	Grace, Linger time.Duration
-	// Signals are passed on to the programs; from the second on they are killed.
-	Signals <-chan os.Signal
-	// Release is called when everything is ready, right before the programs start:
-	// it lets go of the ports that were held for them.
+	// Signals are passed on to the programs. After the first, which starts the grace,
+	// nothing is started any more; the second kills. SIGHUP is passed on and no more,
+	// unless HangupEnds: then it is as the others.
+	Signals    <-chan os.Signal
+	HangupEnds bool
+	// Release is called when everything is prepared, right before the first program
+	// starts.
 	Release func() error
+	// Tell hears of everything that happens, one call at a time and in order.
+	Tell func(Event)
+	// AfterReady is called once all programs are ready. If it fails, that ends the run and
+	// is its error. Then is called after that. When it returns the run ends, and its error
+	// is the run's, nil too. The context of both ends when the run does; programs that end
+	// well do not end a run that has a Then.
+	AfterReady, Then func(context.Context) error
+	// Commands are carried out while programs run.
+	Commands <-chan Command
 }
 
 func (o *Options) withDefaults() Options {

@@ -1,6 +1,9 @@
 package rundir
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Kept is what a run finds again when it is started a second time in the same directory.
 // It is in run.json.
@@ -44,5 +47,7 @@ type Order struct {
 // same time.
 type Controlled interface {
 	Status() Status
-	Obey(Order) error // returns when the order is carried out, or cannot be
+	// Obey returns when the order is carried out, or cannot be. An order to stop the whole
+	// run counts as carried out when the run has begun to stop. The context ends with the run.
+	Obey(context.Context, Order) error
 }

@@ -1,0 +1,157 @@
+package runplan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/xlattice/xlreg/internal/recipe"
+	"github.com/xlattice/xlreg/launch"
+)
+
+// takeMembers says what each member is told. Members of one role, and with the same command,
+// are told the same.
+func (p *Plan) takeMembers(f *Flags) error {
+	commands, err := parseOwn("member", f.Member, ":", f.Members)
+	if err != nil {
+		return err
+	}
+	roles, err := parseOwn("role", f.Role, "=", f.Members)
+	if err == nil {
+		err = checkRoles(roles)
+	}
+	if err != nil {
+		return err
+	}
+	kinds := make(map[told]*Member)
+	for i := range f.Members {
+		t := tell(f.Recipe, i, roles, commands)
+		if kinds[t] == nil {
+			if kinds[t], err = p.member(f, t, i); err != nil {
+				return err
+			}
+		}
+		p.Members = append(p.Members, kinds[t])
+	}
+	return nil
+}
+
+// told is which of the things that can be told a member is told.
+type told struct {
+	like    int // the member of the recipe that it is like
+	role    string
+	command string // of --member; empty: the recipe's, or the one after --
+}
+
+// tell returns what the member i is told. The role that a flag gives it may be one of the
+// recipe's.
+func tell(r *recipe.Recipe, i int, roles, commands []own) told {
+	var t told
+	t.command, _ = lastFor(commands, i)
+	role, said := lastFor(roles, i)
+	if r != nil {
+		t.like, t.role = kindOf(r, i)
+	}
+	if !said {
+		return t
+	}
+	t.role = role
+	if r != nil {
+		at := slices.IndexFunc(r.Roles, func(known recipe.Role) bool { return known.Name == role })
+		if at >= 0 {
+			t.like = r.Roles[at].Members.From
+		}
+	}
+	return t
+}
+
+// kindOf returns the role of the recipe's member i, and the first member that is like it.
+func kindOf(r *recipe.Recipe, i int) (like int, role string) {
+	role, _ = r.Member(i)
+	for like := range i {
+		if other, _ := r.Member(like); other == role {
+			return like, role
+		}
+	}
+	return i, role
+}
+
+// member puts together what a recipe and the flags say about members like the one of the
+// index i.
+func (p *Plan) member(f *Flags, t told, i int) (m *Member, err error) {
+	var s launch.Spec
+	ready := launch.Text{}
+	if f.Recipe != nil {
+		s, ready = fromRecipe(f.Recipe, t.like)
+	}
+	for n, text := range f.Command {
+		s.Args = append(s.Args, launch.Text{Where: fmt.Sprintf("argument %d", n), Text: text})
+	}
+	if t.command != "" {
+		s.Args = shell(launch.Text{Where: "--member", Text: t.command})
+	}
+	if len(s.Args) == 0 {
+		return nil, fmt.Errorf("member %d has no command: give one after --, or with --member %d:CMD", i, i)
+	}
+	env, err := flagEnv(f.Env)
+	if err != nil {
+		return nil, err
+	}
+	s.Env = override(s.Env, env, func(v launch.EnvText) string { return v.Name })
+	s.Files = override(s.Files, f.Files, func(f launch.FileText) string { return f.Name })
+	if f.Ready != "" {
+		ready = launch.Text{Where: "--ready", Text: f.Ready}
+	}
+	m = &Member{Role: t.role}
+	if m.Command, err = launch.ParseSpec(s); err != nil {
+		return nil, err
+	}
+	m.Ready, err = parseReady(ready)
+	return m, err
+}
+
+// shell returns the command line that runs text.
+func shell(text launch.Text) []launch.Text {
+	return []launch.Text{{Where: text.Where, Text: "sh"}, {Where: text.Where, Text: "-c"}, text}
+}
+
+// fromRecipe returns what a recipe says about its member i.
+func fromRecipe(r *recipe.Recipe, i int) (s launch.Spec, ready launch.Text) {
+	_, what := r.Member(i)
+	for _, text := range what.Command {
+		s.Args = append(s.Args, textOf(r, text))
+	}
+	for _, v := range what.Env {
+		s.Env = append(s.Env, launch.EnvText{Name: v.Name, Value: textOf(r, v.Value)})
+	}
+	for _, f := range what.Files {
+		s.Files = append(s.Files, launch.FileText{Name: f.Name, Text: textOf(r, f.Text)})
+	}
+	return s, textOf(r, what.Ready)
+}
+
+// override returns all, where those of own replace those of the same name.
+func override[T any](all, own []T, name func(T) string) []T {
+	for _, o := range own {
+		at := slices.IndexFunc(all, func(t T) bool { return name(t) == name(o) })
+		if at < 0 {
+			all = append(all, o)
+			continue
+		}
+		all[at] = o
+	}
+	return all
+}
+
+// flagEnv reads --env.
+func flagEnv(list []string) ([]launch.EnvText, error) {
+	var all []launch.EnvText
+	for _, text := range list {
+		name, value, ok := strings.Cut(text, "=")
+		if !ok || name == "" {
+			return nil, fmt.Errorf("variable %q: want NAME=VALUE", text)
+		}
+		all = append(all, launch.EnvText{Name: name, Value: launch.Text{Where: "variable " + name, Text: value}})
+	}
+	return all, nil
+}

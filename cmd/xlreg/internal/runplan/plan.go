@@ -1,0 +1,248 @@
+package runplan
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/xlattice/xlreg/internal/recipe"
+	"github.com/xlattice/xlreg/launch"
+)
+
+// Plan is what a run does.
+type Plan struct {
+	Recipe *recipe.Recipe // nil: none
+	Ports  Ports
+	TLS    string // one of package recipe's
+	SAN    []string
+
+	First        bool          // member 0 is ready before the others start
+	ReadyTimeout time.Duration // 0: the usual
+	Shared       []string
+
+	Members    []*Member        // by their indexes; those that are told the same are one
+	AfterReady *launch.Template // nil: none, as with the next three
+	Then       *launch.Template
+	Paste      *launch.Template
+	ClientEnv  []Variable
+
+	size int
+}
+
+// Member is what a member is told.
+type Member struct {
+	Role    string
+	Command *launch.Command
+	Ready   *Ready // nil: it is ready when it runs
+}
+
+// Variable is one of the environment of those who talk to the cluster.
+type Variable struct {
+	Name  string
+	Value *launch.Template
+}
+
+// errNoCommand says that there is nothing to start.
+var errNoCommand = errors.New("say what to start: a recipe's name, or -- COMMAND ARG…")
+
+// Make returns the plan for a run, whose templates have been tried out on a cluster like the
+// one that there will be.
+func Make(f *Flags) (*Plan, error) {
+	if f.Recipe == nil && len(f.Command) == 0 && len(f.Member) == 0 {
+		return nil, errNoCommand
+	}
+	p := &Plan{
+		Recipe: f.Recipe, SAN: f.SAN, First: f.First, ReadyTimeout: f.ReadyTimeout, Shared: f.Shared, TLS: f.TLS, size: f.Size,
+	}
+	for _, step := range []func(*Flags) error{p.takeRecipe, p.takePorts, p.takeMembers, p.takeCommands, p.check, p.try} {
+		if err := step(f); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// takeRecipe fills in what the flags leave open.
+func (p *Plan) takeRecipe(f *Flags) error {
+	r := f.Recipe
+	if r != nil {
+		if f.Size < r.Fewest {
+			return fmt.Errorf("%s needs at least %d members: start as many with -n", r.Name, r.Fewest)
+		}
+		if p.TLS == "" {
+			p.TLS = r.TLS
+		}
+		if p.ReadyTimeout == 0 {
+			p.ReadyTimeout = r.ReadyTimeout
+		}
+		p.First = p.First || r.First
+		p.Shared = slices.Concat(r.Shared, p.Shared)
+	}
+	if p.TLS == "" {
+		p.TLS = recipe.TLSSelf
+	}
+	return nil
+}
+
+func (p *Plan) takePorts(f *Flags) (err error) {
+	p.Ports.Base = f.PortBase
+	address, where := f.Address, "--address"
+	if r := f.Recipe; r != nil {
+		for _, port := range r.Ports {
+			p.Ports.List = append(p.Ports.List, Port{port.Name, port.Number})
+		}
+		if address == "" {
+			address, where = r.Address, r.File+": address"
+		}
+	}
+	if f.Ports != "" {
+		if p.Ports.List, err = parsePorts(f.Ports); err != nil {
+			return fmt.Errorf("--ports %s: %w", f.Ports, err)
+		}
+	}
+	if len(p.Ports.List) == 0 {
+		p.Ports.List = make([]Port, 1)
+	}
+	if address != "" {
+		if p.Ports.First, err = parseAddress(address); err != nil {
+			return fmt.Errorf("%s: %w", where, err)
+		}
+	}
+	return p.Ports.check(f.Members)
+}
+
+// takeCommands parses what is run once, and what those are told that talk to the cluster.
+func (p *Plan) takeCommands(f *Flags) (err error) {
+	after, paste := launch.Text{Where: "--after-ready", Text: f.AfterReady}, launch.Text{}
+	if r := f.Recipe; r != nil {
+		paste = textOf(r, r.Client.Paste)
+		if f.AfterReady == "" {
+			after = textOf(r, r.AfterReady)
+		}
+		for _, v := range r.Client.Env {
+			t, err := launch.ParseTemplate(textOf(r, v.Value))
+			if err != nil {
+				return err
+			}
+			p.ClientEnv = append(p.ClientEnv, Variable{v.Name, t})
+		}
+	}
+	if p.AfterReady, err = parse(after); err != nil {
+		return err
+	}
+	if p.Paste, err = parse(paste); err != nil {
+		return err
+	}
+	p.Then, err = parse(launch.Text{Where: "--then", Text: f.Then})
+	return err
+}
+
+// parse returns nil for no text.
+func parse(t launch.Text) (*launch.Template, error) {
+	if t.Text == "" {
+		return nil, nil //nolint:nilnil // there is none, and nothing is wrong
+	}
+	return launch.ParseTemplate(t)
+}
+
+// textOf is a text of the recipe.
+func textOf(r *recipe.Recipe, t recipe.Text) launch.Text {
+	return launch.Text{Where: fmt.Sprintf("%s:%d", r.File, t.Line), Text: t.Text}
+}
+
+// check looks at what belongs together.
+func (p *Plan) check(f *Flags) error {
+	switch {
+	case !slices.Contains([]string{recipe.TLSSelf, recipe.TLSCA, recipe.TLSNone}, p.TLS):
+		return fmt.Errorf("--tls %s: want self, ca or none", p.TLS)
+	case len(p.SAN) > 0 && p.TLS == recipe.TLSNone:
+		return errors.New("--san: there are no certificates with --tls none")
+	case f.ReadyTimeout < 0:
+		return fmt.Errorf("--ready-timeout %v: want more than 0", f.ReadyTimeout)
+	}
+	return nil
+}
+
+// try expands all templates over an invented cluster, so that what is wrong with one is told
+// before anything is started.
+func (p *Plan) try(*Flags) error {
+	tried := make(map[*Member]bool)
+	for i, m := range p.Members {
+		if tried[m] {
+			continue
+		}
+		tried[m] = true
+		d := p.sample(i)
+		if _, err := m.Command.Expand(d); err != nil {
+			return err
+		}
+		if err := m.Ready.try(d); err != nil {
+			return err
+		}
+	}
+	d := p.sample(0)
+	for _, t := range []*launch.Template{p.AfterReady, p.Then, p.Paste} {
+		if _, err := Expand(t, d); err != nil {
+			return err
+		}
+	}
+	_, err := p.Env(d)
+	return err
+}
+
+// sample returns an invented cluster as its member i sees it.
+func (p *Plan) sample(i int) *launch.Data {
+	s := launch.Shape{
+		Size: p.size, Endpoints: len(p.Ports.List), PortNames: p.Ports.Names(), Index: i,
+		Roles: p.Roles(), NoTLS: p.TLS == recipe.TLSNone,
+	}
+	return launch.Sample(s)
+}
+
+// Roles returns the roles of the members that have one, by their indexes. It is nil if
+// members from elsewhere have roles that nobody knows.
+func (p *Plan) Roles() map[int]string {
+	if p.size > len(p.Members) {
+		return nil
+	}
+	roles := make(map[int]string)
+	for i, m := range p.Members {
+		if m.Role != "" {
+			roles[i] = m.Role
+		}
+	}
+	return roles
+}
+
+// Env returns the variables, as NAME=value, of those who talk to the cluster as d's member.
+func (p *Plan) Env(d *launch.Data) ([]string, error) {
+	var env []string
+	for _, v := range p.ClientEnv {
+		value, err := v.Value.Expand(d)
+		if err != nil {
+			return nil, err
+		}
+		env = append(env, v.Name+"="+value)
+	}
+	return env, nil
+}
+
+// Expand returns what a template says to d's member. No template says nothing.
+func Expand(t *launch.Template, d *launch.Data) (string, error) {
+	if t == nil {
+		return "", nil
+	}
+	return t.Expand(d)
+}
+
+// KeyStores reports whether a template names the files that Java wants.
+func (p *Plan) KeyStores() bool {
+	for _, t := range []*launch.Template{p.AfterReady, p.Then, p.Paste} {
+		if t != nil && t.KeyStores() {
+			return true
+		}
+	}
+	return slices.ContainsFunc(p.Members, func(m *Member) bool { return m.Command.KeyStores() }) ||
+		slices.ContainsFunc(p.ClientEnv, func(v Variable) bool { return v.Value.KeyStores() })
+}

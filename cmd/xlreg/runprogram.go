@@ -1,0 +1,134 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/runplan"
+	"github.com/xlattice/xlreg/internal/recipe"
+	"github.com/xlattice/xlreg/internal/run"
+	"github.com/xlattice/xlreg/internal/rundir"
+	"github.com/xlattice/xlreg/launch"
+)
+
+// read returns what the flags, a recipe's name and a command say of the program that is to
+// be started. The recipe and the files that the flags name are read.
+func (f *programFlags) read(own, command []string) (*runplan.Flags, error) {
+	to := &runplan.Flags{Command: command, Env: f.env, Member: f.members, Role: f.roles, TLS: f.tls, SAN: f.san}
+	var err error
+	switch {
+	case len(own) > 0:
+		to.Recipe, err = namedRecipe(own[0])
+	case f.recipe != "":
+		to.Recipe, err = loadRecipe(f.recipe)
+	}
+	if err != nil {
+		return nil, err
+	}
+	to.Files, err = readFiles(f.files)
+	return to, err
+}
+
+// namedRecipe finds the recipe that stands where a COMMAND did before there were recipes.
+func namedRecipe(name string) (*recipe.Recipe, error) {
+	r, err := recipe.Find(name)
+	if err == nil {
+		return r, nil
+	}
+	hint := "a COMMAND stands after --"
+	if isRecipeFile(name) {
+		hint = "a file is named with --recipe FILE"
+	}
+	return nil, cli.UsageError(fmt.Errorf("%w; %s", err, hint))
+}
+
+// isRecipeFile reports whether a text is the path of a recipe, and not the name of one.
+func isRecipeFile(text string) bool {
+	return strings.ContainsRune(text, filepath.Separator) || filepath.Ext(text) == ".yaml" || filepath.Ext(text) == ".yml"
+}
+
+// loadRecipe reads a recipe's file, or finds the known recipe of that name.
+func loadRecipe(name string) (*recipe.Recipe, error) {
+	if !isRecipeFile(name) {
+		r, err := recipe.Find(name)
+		if err == nil {
+			return r, nil
+		}
+		if _, missing := os.Stat(name); missing != nil {
+			return nil, cli.UsageError(err)
+		}
+	}
+	data, err := readBounded(name, recipe.MaxSize+1)
+	if err != nil {
+		return nil, err
+	}
+	r, err := recipe.Parse(name, data)
+	if err != nil {
+		return nil, cli.UsageError(err)
+	}
+	return r, nil
+}
+
+// readBounded reads at most that many bytes of a file.
+func readBounded(path string, most int64) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return io.ReadAll(io.LimitReader(file, most))
+}
+
+// mostOfFile bounds what is written into a member's directory.
+const mostOfFile = 1 << 20
+
+// readFiles reads --file, and the templates that it names.
+func readFiles(list []string) ([]launch.FileText, error) {
+	var all []launch.FileText
+	for _, text := range list {
+		name, content, ok := strings.Cut(text, "=")
+		if !ok || name == "" {
+			return nil, cli.UsageError(fmt.Errorf("--file %q: want NAME=TEMPLATE or NAME=@PATH", text))
+		}
+		file := launch.FileText{Name: name, Text: launch.Text{Where: "--file " + name, Text: content}}
+		if path, isPath := strings.CutPrefix(content, "@"); isPath {
+			data, err := readBounded(path, mostOfFile+1)
+			if err == nil && len(data) > mostOfFile {
+				err = fmt.Errorf("%s: has more than %d bytes", path, mostOfFile)
+			}
+			if err != nil {
+				return nil, fmt.Errorf("--file %s: %w", name, err)
+			}
+			file.Text = launch.Text{Where: path + ":1", Text: string(data)}
+		}
+		all = append(all, file)
+	}
+	return all, nil
+}
+
+// secretOf returns the secret that the flags name; empty if they name none.
+func (f *programFlags) secretOf() (string, error) {
+	if f.secret == "" {
+		return "", nil
+	}
+	secret, err := rundir.ReadSecret(f.secret)
+	if err != nil {
+		return "", fmt.Errorf("--secret-file: %w", err)
+	}
+	return secret, nil
+}
+
+// lookPath finds a program. Of one that is not there it says how to get it, if that is known.
+func lookPath(program string) (string, error) {
+	path, err := run.LookPath(program)
+	var missing *run.ExitError
+	if !errors.As(err, &missing) {
+		return path, err
+	}
+	return path, explainMissing(missing, program)
+}

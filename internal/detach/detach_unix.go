@@ -1,0 +1,96 @@
+//go:build unix
+
+package detach
+
+import (
+	"context"
+	"errors"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// endTime is how long the detached process has to end when its starter is interrupted.
+const endTime = 30 * time.Second
+
+// Start starts this program again, and shows what it says until it is ready. Then it
+// returns nil, and the other goes on. An *Error is one that the other has told. If ctx ends
+// the other is ended.
+func Start(ctx context.Context, o Options) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	reports, reportsEnd, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer reports.Close()
+	life, lifeEnd, err := os.Pipe()
+	if err != nil {
+		return errors.Join(err, reportsEnd.Close())
+	}
+	defer lifeEnd.Close()
+	p, err := os.StartProcess(self, os.Args, &os.ProcAttr{
+		Env:   append(os.Environ(), variable+"=1"),
+		Files: []*os.File{null, os.Stdout, os.Stderr, reportsEnd, life},
+		Sys:   &syscall.SysProcAttr{Setsid: true},
+	})
+	reportsEnd.Close()
+	life.Close()
+	if err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() {
+		_ = p.Signal(syscall.SIGTERM) // it may have ended
+		_ = reports.SetReadDeadline(time.Now().Add(endTime))
+	})
+	defer stop()
+	err = show(reports, o)
+	if err == nil {
+		return p.Release()
+	}
+	return errors.Join(err, await(p))
+}
+
+// await waits for a process that has failed, and kills it if it does not end.
+func await(p *os.Process) error {
+	kill := time.AfterFunc(endTime, func() { _ = p.Kill() })
+	defer kill.Stop()
+	_, err := p.Wait()
+	return err
+}
+
+// Inherited returns the process that has started this one with Start, or nil. It is called
+// once, before anything else is started.
+func Inherited() *Starter {
+	if os.Getenv(variable) == "" {
+		return nil
+	}
+	os.Unsetenv(variable)
+	syscall.CloseOnExec(reportsFD)
+	syscall.CloseOnExec(lifeFD)
+	_ = syscall.SetNonblock(lifeFD, true) // so that Close ends a read
+	s := &Starter{
+		reports: os.NewFile(reportsFD, "reports"), life: os.NewFile(lifeFD, "life"), gone: make(chan struct{}),
+	}
+	s.watch()
+	return s
+}
+
+// LogTo sends this process's standard output and error to a file from now on.
+func (s *Starter) LogTo(f *os.File) error {
+	for _, std := range []*os.File{os.Stdout, os.Stderr} {
+		if err := unix.Dup2(int(f.Fd()), int(std.Fd())); err != nil {
+			return err
+		}
+	}
+	return nil
+}

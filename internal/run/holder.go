@@ -1,0 +1,4 @@
+package run
+
+// unknownHolder is whoever cannot be found out.
+const unknownHolder = "another program"

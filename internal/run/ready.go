@@ -1,0 +1,56 @@
+package run
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+// How programs are asked whether they are ready. The pauses between the tries grow, so
+// that what starts fast is seen fast, and what starts slowly is not disturbed.
+const (
+	firstPause   = 20 * time.Millisecond
+	longestPause = 500 * time.Millisecond
+	oneTry       = 5 * time.Second
+)
+
+// CheckTCP returns a check that an address takes connections.
+func CheckTCP(addr string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		d := net.Dialer{Timeout: oneTry}
+		c, err := d.DialContext(ctx, "tcp", addr)
+		if err != nil {
+			return err
+		}
+		return c.Close()
+	}
+}
+
+// CheckHTTP returns a check that a URL is answered with a status of 200 to 299. The
+// configuration is that of https, and may be nil.
+func CheckHTTP(url string, config *tls.Config) func(context.Context) error {
+	return func(ctx context.Context) error {
+		// Nothing is kept for the next try, which may be another program's that listens there.
+		transport := &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}
+		defer transport.CloseIdleConnections()
+		client := &http.Client{Transport: transport, Timeout: oneTry}
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+		if err != nil {
+			return err
+		}
+		answer, err := client.Do(req)
+		if err != nil {
+			return err
+		}
+		defer answer.Body.Close()
+		_, _ = io.CopyN(io.Discard, answer.Body, 1<<16) // read, so that the program sees no broken connection
+		if answer.StatusCode < 200 || answer.StatusCode > 299 {
+			return fmt.Errorf("%s answered %s", url, answer.Status)
+		}
+		return nil
+	}
+}

@@ -1,0 +1,102 @@
+package rundir
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// holder is the process that has, or had, a directory. It says so in holder.json, since
+// the lock itself does not tell who holds it.
+type holder struct {
+	PID     int       `json:"pid"`
+	Command []string  `json:"command"`
+	Since   time.Time `json:"since"`
+	Ended   time.Time `json:"ended,omitzero"` // zero: it runs, or was killed
+	Machine machine   `json:"machine"`
+	Lock    string    `json:"lock"` // which file the lock is: a copy of the directory has another
+}
+
+// machine is where a process ID means something.
+type machine struct {
+	Host  string `json:"host"`
+	Boot  string `json:"boot,omitempty"`  // the machine's last start, where the system tells
+	Space string `json:"space,omitempty"` // of process IDs, where the system has several
+}
+
+func newHolder(lock string) (holder, error) {
+	info, err := os.Stat(lock)
+	return holder{
+		PID: os.Getpid(), Command: os.Args, Since: time.Now(), Machine: thisMachine(), Lock: fileID(info),
+	}, err
+}
+
+// readHolder returns who has, or had, the directory. What other directories say of theirs
+// does not count: ours is false for a copy of one.
+func (h *holder) read(path, lock string) (ours bool, err error) {
+	if err := readJSON(path, h); err != nil {
+		return false, fmt.Errorf("%s: %w", path, err)
+	}
+	info, err := os.Stat(lock)
+	return err == nil && fileID(info) == h.Lock, nil
+}
+
+func (h *holder) write(path string) error { return writeJSON(path, h) }
+
+// String says which process it is, for people.
+func (h *holder) String() string {
+	text := fmt.Sprintf("pid %d", h.PID)
+	if here := thisMachine(); h.Machine.Host != here.Host || h.Machine.Boot != here.Boot {
+		text += fmt.Sprintf(" on %s", h.Machine.Host)
+	} else if h.Machine != here {
+		text += " in another container"
+	}
+	return text + " (" + h.commandLine() + ")"
+}
+
+// longestCommand is how much of a command line people get to see.
+const longestCommand = 120
+
+// commandLine is the command as one line. It comes from a file, so it must not be able to
+// give orders to a terminal.
+func (h *holder) commandLine() string {
+	line := []rune(strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, strings.Join(h.Command, " ")))
+	if len(line) > longestCommand {
+		return string(line[:longestCommand-1]) + "…"
+	}
+	return string(line)
+}
+
+// isHere reports whether the process ID is one of this machine, and of the same space as
+// that of this process.
+func (h *holder) isHere() bool { return h.Machine == thisMachine() }
+
+const (
+	tellTime     = time.Second           // from taking the lock to having said so
+	tellInterval = 10 * time.Millisecond // of the looks at holder.json meanwhile
+)
+
+// inUse is the error of a directory that another run has locked. The one that took it just
+// now may not have said so yet: then what stands there is about the one before.
+func inUse(dir string) error {
+	var h holder
+	for end := time.Now().Add(tellTime); time.Now().Before(end); time.Sleep(tellInterval) {
+		h = holder{}
+		ours, err := h.read(pathIn(dir, holderName), pathIn(dir, lockName))
+		if err == nil && ours && h.Ended.IsZero() {
+			return fmt.Errorf("%s is %w, %s, since %s: stop that with 'xlreg stop --dir %s', or choose another directory",
+				dir, ErrInUse, h.String(), at(h.Since), dir)
+		}
+	}
+	return fmt.Errorf("%s is %w, which does not say who it is: choose another directory", dir, ErrInUse)
+}
+
+// at says when something was.
+func at(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }

@@ -1,0 +1,10 @@
+//go:build !linux
+
+package rundir
+
+import "os"
+
+func thisMachine() machine {
+	host, _ := os.Hostname() // only to tell machines apart, and for people
+	return machine{Host: host}
+}

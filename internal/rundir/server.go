@@ -1,0 +1,228 @@
+package rundir
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+const (
+	askTime   = 5 * time.Second // for a question to come whole, and for an answer to be taken
+	maxAskers = 64              // at the same time
+)
+
+// server answers on a run's socket. One goroutine takes connections, and each has one of
+// its own; shut and tellEnd wait for them.
+type server struct {
+	listener *net.UnixListener
+	path     string // of the socket
+
+	ctx   context.Context // ends when the server shuts
+	stop  context.CancelFunc
+	ended chan struct{} // closed when the run has let go of its directory
+
+	askers  sync.WaitGroup // those with a question, and who takes connections
+	waiters sync.WaitGroup // those who wait for the end
+	room    chan struct{}  // has one entry for each connection
+
+	mu    sync.Mutex
+	conns map[net.Conn]bool // those with a question; guarded by mu
+}
+
+// newServer opens the socket of a directory, in place of one that a killed run has left.
+// The caller holds the lock.
+func newServer(dir *os.File, path string) (*server, error) {
+	s := &server{
+		path: filepath.Join(path, socketName), room: make(chan struct{}, maxAskers), ended: make(chan struct{}),
+		conns: make(map[net.Conn]bool),
+	}
+	if err := removeSocket(s.path); err != nil {
+		return nil, err
+	}
+	short, done, err := socketPath(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	if s.listener, err = net.ListenUnix("unix", &net.UnixAddr{Name: short, Net: "unix"}); err != nil {
+		return nil, fmt.Errorf("open the socket of the run in %s: %w", path, err)
+	}
+	s.listener.SetUnlinkOnClose(false) // the directory may be another's by then
+	if err := os.Chmod(s.path, 0o600); err != nil {
+		return nil, errors.Join(err, s.listener.Close())
+	}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// removeSocket removes a socket, and nothing else.
+func removeSocket(path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.Mode()&fs.ModeSocket == 0 {
+		return fmt.Errorf("%s is in the way of the run's socket: remove it", path)
+	}
+	return os.Remove(path)
+}
+
+// start lets the server answer.
+func (s *server) start(c Controlled) { s.askers.Go(func() { s.accept(c) }) }
+
+func (s *server) accept(c Controlled) {
+	for {
+		conn, err := s.listener.Accept()
+		if s.ctx.Err() != nil {
+			if err == nil {
+				conn.Close()
+			}
+			return
+		}
+		if err != nil {
+			time.Sleep(tellInterval) // no file is free, most likely
+			continue
+		}
+		select {
+		case s.room <- struct{}{}:
+			s.begin(conn, c)
+		default:
+			conn.Close()
+		}
+	}
+}
+
+// begin starts the goroutine of a connection.
+func (s *server) begin(conn net.Conn, c Controlled) {
+	s.mu.Lock()
+	s.conns[conn] = true
+	s.mu.Unlock()
+	s.askers.Go(func() {
+		waits := s.answerAll(conn, c)
+		s.forget(conn)
+		if waits {
+			s.waiters.Go(func() { s.tell(conn) })
+			return
+		}
+		conn.Close()
+		<-s.room
+	})
+}
+
+func (s *server) forget(conn net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, conn)
+}
+
+// answerAll answers questions until there are no more, and reports whether the connection
+// stays for the end of the run. All that are open then stay, to be told.
+func (s *server) answerAll(conn net.Conn, c Controlled) (waits bool) {
+	in := bufio.NewReader(conn)
+	for s.ctx.Err() == nil {
+		var q request
+		s.bound(conn)
+		if err := readLine(in, maxRequest, &q); err != nil {
+			s.refuse(conn, err)
+			return s.ctx.Err() != nil && errors.Is(err, os.ErrDeadlineExceeded)
+		}
+		if q.Ask == askEnd {
+			return true
+		}
+		a := s.answer(&q, c)
+		_ = conn.SetDeadline(time.Now().Add(askTime)) // also when the server shuts: what was done is told
+		if writeLine(conn, a) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// bound gives a connection the time for a question. When the server shuts there is none.
+func (s *server) bound(conn net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	end := time.Now().Add(askTime)
+	if s.ctx.Err() != nil {
+		end = time.Now()
+	}
+	_ = conn.SetDeadline(end)
+}
+
+// refuse answers what was no question. Who has merely gone, or sent nothing, gets no answer.
+func (s *server) refuse(conn net.Conn, err error) {
+	var op net.Error
+	if errors.As(err, &op) || errors.Is(err, net.ErrClosed) {
+		return
+	}
+	_ = writeLine(conn, reply{Error: err.Error()}) // it may be gone
+}
+
+func (s *server) answer(q *request, c Controlled) reply {
+	switch {
+	case q.Ask == askStatus:
+		status := c.Status()
+		return reply{Status: &status}
+	case q.Ask == askOrder && q.Order != nil:
+		if err := c.Obey(s.ctx, *q.Order); err != nil {
+			return reply{Error: err.Error()}
+		}
+		return reply{Done: true}
+	}
+	return reply{Error: fmt.Sprintf("the run does not know %q: another version of xlreg started it", q.Ask)}
+}
+
+// tell keeps a connection until the run has ended, and says so then, or until it is gone.
+func (s *server) tell(conn net.Conn) {
+	defer func() { <-s.room }()
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Time{})
+	left := make(chan struct{})
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		defer close(left)
+		_, _ = io.Copy(io.Discard, conn) // until it is gone
+	})
+	defer reading.Wait()
+	select {
+	case <-left:
+	case <-s.ended:
+		_ = conn.SetDeadline(time.Now().Add(askTime))
+		_ = writeLine(conn, reply{Ended: true}) // it may be gone
+		_ = conn.SetReadDeadline(time.Now())
+	}
+}
+
+// shut ends the answering of questions, and removes the socket if the directory is still
+// the run's.
+func (s *server) shut(isHere bool) error {
+	s.stop()
+	err := s.listener.Close()
+	if isHere {
+		err = errors.Join(err, removeSocket(s.path))
+	}
+	s.mu.Lock()
+	for conn := range s.conns {
+		_ = conn.SetReadDeadline(time.Now())
+	}
+	s.mu.Unlock()
+	s.askers.Wait()
+	return err
+}
+
+// tellEnd tells those who wait that the run has ended. It comes after shut.
+func (s *server) tellEnd() {
+	close(s.ended)
+	s.waiters.Wait()
+}
