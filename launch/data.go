@@ -31,6 +31,7 @@ type Data struct {
 	unverified []xlreg.Name
 	secret     func() string // nil: there is none. A function, so that no way of printing Data shows it
 	sample     bool
+	formats    []Format
 	labels     bool // of a sample: the labels of its members are known
 }
 
@@ -170,6 +171,16 @@ func (d *Data) ListenOn(port any) (Endpoint, error) {
 // Others returns all members except Self.
 func (d *Data) Others() []*MemberData {
 	return slices.DeleteFunc(slices.Clone(d.Members), func(m *MemberData) bool { return m == d.Self })
+}
+
+// Member returns the member with this index. A cluster that is not complete may not have
+// it yet.
+func (d *Data) Member(index int) (*MemberData, error) {
+	i := slices.IndexFunc(d.Members, func(m *MemberData) bool { return m.Index == index })
+	if i < 0 {
+		return nil, fmt.Errorf("the cluster has no member %d yet", index)
+	}
+	return d.Members[i], nil
 }
 
 // Label returns the value of the member's label with this key, and nothing if it has none.

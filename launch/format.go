@@ -1,8 +1,12 @@
 package launch
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/xlattice/xlreg/internal/recipe"
 )
 
 // Format is the way in which one kind of program is told of a cluster's members.
@@ -12,48 +16,68 @@ type Format struct {
 	write func(*Data) (string, error)
 }
 
-// Formats returns all formats there are. A new one is a file like
-// format_hosts.go, a line here and a golden file.
+// Formats returns the formats that every cluster has, sorted by name. Those of one system
+// are in its recipe, in internal/recipe/builtin.
 func Formats() []Format {
-	return []Format{
-		{"consul", "flags for consul: retry-join", consulFormat},
+	all := []Format{
 		{"env", "the variables of a launched program, for a shell", envFormat},
-		{"etcd", "flags for etcd, with mutual TLS; needs two endpoints of each member", etcdFormat},
 		{"hosts", "lines for /etc/hosts", hostsFormat},
 		{"json", "the roster, as -o json", jsonFormat},
-		{"nats", "a configuration file for nats-server, with mutual TLS; needs two endpoints", natsFormat},
-		{"torchrun", "the variables that torch.distributed wants", torchrunFormat},
 	}
+	for _, r := range recipe.Builtin() {
+		if r.Format.Text != "" {
+			all = append(all, recipeFormat(r))
+		}
+	}
+	slices.SortFunc(all, func(a, b Format) int { return cmp.Compare(a.Name, b.Name) })
+	return all
 }
 
-// FormatNames returns the names of all formats.
-func FormatNames() []string {
+// FormatNames returns the names of Formats.
+func FormatNames() []string { return namesOf(Formats()) }
+
+func namesOf(formats []Format) []string {
 	var names []string
-	for _, f := range Formats() {
+	for _, f := range formats {
 		names = append(names, f.Name)
 	}
 	return names
 }
 
-// CheckFormat reports whether there is a format of that name.
+// CheckFormat reports whether every cluster has a format of that name.
 func CheckFormat(name string) error {
-	_, err := findFormat(name)
+	_, err := findFormat(Formats(), name)
 	return err
 }
 
-func findFormat(name string) (*Format, error) {
-	for _, f := range Formats() {
+func findFormat(formats []Format, name string) (*Format, error) {
+	for _, f := range formats {
 		if f.Name == name {
 			return &f, nil
 		}
 	}
-	return nil, fmt.Errorf("no format %q: there are %s", name, strings.Join(FormatNames(), ", "))
+	return nil, fmt.Errorf("no format %q: there are %s", name, strings.Join(namesOf(formats), ", "))
 }
+
+// NewFormat returns a format that says what a template does. In the template the names
+// of ports stand for endpoints in their order, unless the cluster has ports of all these
+// names itself.
+func NewFormat(name, about string, ports []string, text Text) (Format, error) {
+	t, err := ParseTemplate(text)
+	if err != nil {
+		return Format{}, err
+	}
+	return Format{name, about, func(d *Data) (string, error) { return t.expand(newFormatFunctions(d.withPorts(ports))) }}, nil
+}
+
+// AddFormat gives d a format that not every cluster has. It comes before one of the same
+// name that every cluster has.
+func (d *Data) AddFormat(f Format) { d.formats = append(d.formats, f) }
 
 // Format returns the cluster in the format of that name: lines, each with its
 // newline.
 func (d *Data) Format(name string) (string, error) {
-	f, err := findFormat(name)
+	f, err := findFormat(slices.Concat(d.formats, Formats()), name)
 	if err != nil {
 		return "", err
 	}

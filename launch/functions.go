@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -24,12 +25,18 @@ const lookupTime = 5 * time.Second
 
 // functions are those that a template may call, bound to one cluster.
 type functions struct {
-	d    *Data
-	made map[string]string
+	d        *Data
+	made     map[string]string
+	inFormat bool
 }
 
 func newFunctions(d *Data) *functions {
 	return &functions{d: d, made: make(map[string]string)}
+}
+
+// newFormatFunctions returns those for the template of a format.
+func newFormatFunctions(d *Data) *functions {
+	return &functions{d: d, inFormat: true}
 }
 
 func (f *functions) table() template.FuncMap {
@@ -48,6 +55,8 @@ func (f *functions) table() template.FuncMap {
 		"secret":    func(name string) (string, error) { return f.d.SecretOf(name) },
 		"env":       env,
 		"lookup":    f.lookup,
+		"address":   addressOf,
+		"quote":     quoteText,
 	}
 }
 
@@ -105,7 +114,7 @@ func (f *functions) labelled(key, value string) []*MemberData {
 
 // format is {{format NAME}}: what the format has to say, without its last newline.
 func (f *functions) format(name string) (string, error) {
-	text, err := f.d.Format(name)
+	text, err := f.write(name)
 	return strings.TrimSuffix(text, "\n"), err
 }
 
@@ -117,10 +126,46 @@ func (f *functions) args(name string) (string, error) {
 
 // file is {{file NAME}}: the path of a file with what the format has to say.
 func (f *functions) file(name string) (string, error) {
-	text, err := f.d.Format(name)
+	text, err := f.write(name)
+	if err != nil {
+		return "", err
+	}
 	path := filepath.Join(f.d.Dir, name+".conf")
 	f.made[path] = text
-	return path, err
+	return path, nil
+}
+
+// write returns what a format has to say. A format that says what another one does could
+// be that other one, and would never come to an end.
+func (f *functions) write(name string) (string, error) {
+	if f.inFormat {
+		return "", errors.New("a format cannot be made of formats: write out what it has to say")
+	}
+	return f.d.Format(name)
+}
+
+// addressOf is {{address ENDPOINT}}: the endpoint's host if that is an address, and nothing if
+// it is a name.
+func addressOf(e Endpoint) string {
+	if _, ok := e.Addr(); !ok {
+		return ""
+	}
+	return e.Host()
+}
+
+// quoteText is {{quote TEXT}}: the text as one word for a shell.
+func quoteText(text any) (string, error) {
+	s, err := textOf(text)
+	return Quote(s), err
+}
+
+// textOf takes addresses, too, which are texts of a type of their own.
+func textOf(text any) (string, error) {
+	v := reflect.ValueOf(text)
+	if v.Kind() != reflect.String {
+		return "", fmt.Errorf("%T is no text", text)
+	}
+	return v.String(), nil
 }
 
 // add is {{add N …}}.
@@ -132,13 +177,10 @@ func add(numbers ...int) int {
 	return sum
 }
 
-// encodeBase64 is {{base64 TEXT}}. It takes addresses, too, which are texts of a type of
-// their own.
+// encodeBase64 is {{base64 TEXT}}.
 func encodeBase64(text any) (string, error) {
-	if v := reflect.ValueOf(text); v.Kind() == reflect.String {
-		return base64.StdEncoding.EncodeToString([]byte(v.String())), nil
-	}
-	return "", fmt.Errorf("base64: %T is no text", text)
+	s, err := textOf(text)
+	return base64.StdEncoding.EncodeToString([]byte(s)), err
 }
 
 // encodeJSON is {{json VALUE}}: the value in one line.

@@ -285,6 +285,11 @@ var rows = map[string]row{
 		never: []string{"net", "os"},
 		why:   "what is known of systems, as data; it starts nothing and knows no cluster",
 	},
+	"internal/recipe/expand": {
+		may:   []string{".", "internal/recipe", "launch"},
+		never: []string{"net", "os"},
+		why:   "what a recipe says, in the terms of launch, which is public and shows no recipe",
+	},
 	"internal/run": {
 		may: []string{"internal/freeport"},
 		why: "starts and watches processes; what is in them is not its business",
@@ -302,7 +307,7 @@ var rows = map[string]row{
 		why:   "shapes of nouns as plain values, for whoever shows them, client or registry",
 	},
 	"launch": {
-		may:   []string{".", "client", "identity", "internal/atomicfile", "internal/private", "internal/view", "keys"},
+		may:   []string{".", "client", "identity", "internal/atomicfile", "internal/private", "internal/recipe", "internal/view", "keys"},
 		tests: []string{"xlregtest"},
 		never: []string{"os/exec", "os/signal"},
 		why:   "what a program is told; starting it, and a registry to go with it, are left to the caller",
@@ -403,7 +408,7 @@ var confined = []confinement{
 	{"github.com/spf13", []string{"cmd/xlreg", "cmd/xlreg/internal/admincmd", "cmd/xlreg/internal/benchcmd", "cmd/xlreg/internal/cli", "cmd/xlreg/internal/manual", "cmd/xlreg/internal/refdoc", "cmd/xlreg/internal/stores", "cmd/xlreg/internal/topcmd"}, "libraries have no command line"},
 	{"github.com/tidwall/btree", []string{"internal/overview", "internal/server", "internal/store", "internal/store/memory", "internal/store/mirror", "internal/store/mirror/mirrortest", "internal/store/storetest/optimistic"}, "an ordered map is a means of the store, and of lists that are read by page"},
 	{"github.com/prometheus", []string{"internal/metrics"}, "what is counted knows nothing of who collects it"},
-	{"go.yaml.in/yaml", []string{"internal/recipe"}, "a recipe is read in one place"},
+	{"go.yaml.in/yaml", []string{"internal/recipe", "launch"}, "a recipe is read in one place, and templates can write YAML"},
 	{"go.etcd.io/bbolt", []string{"internal/store/bolt"}, "a driver's library stays in the driver"},
 	{"go.etcd.io/etcd", []string{"internal/store/etcd", "internal/store/etcd/etcdtest"}, "a driver's library stays in the driver"},
 	{"go.uber.org/goleak", nil, "it is for tests"},
