@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
+	"github.com/xlattice/xlreg/launch"
 )
 
 // joinFlags are the flags of join, as given.
@@ -52,7 +54,7 @@ func newJoin(g *globals) *cobra.Command {
 				return err
 			}
 			own, command := splitAtDash(cmd, args)
-			o, err := f.options(g, own, len(command) > 0)
+			o, err := f.options(g, own, f.starts(command))
 			if err != nil {
 				return err
 			}
@@ -63,7 +65,7 @@ func newJoin(g *globals) *cobra.Command {
 			if o.place, err = g.place(cmd.Context(), &f.ticket, own); err != nil {
 				return err
 			}
-			if l.command != nil {
+			if l.told != nil {
 				return g.joinAndStart(cmd.Context(), o, l)
 			}
 			return g.join(cmd.Context(), o, f.wait, l)
@@ -112,7 +114,7 @@ func (f *joinFlags) options(g *globals, args []string, starts bool) (o *joining,
 	if o.listen, err = listening(listen); err != nil {
 		return o, err
 	}
-	if o.Labels, err = parseLabels(f.labels); err != nil {
+	if o.Labels, err = parseLabels(f.labels, f.launch.role); err != nil {
 		return o, err
 	}
 	ticket := f.ticket.has(g, args)
@@ -161,9 +163,12 @@ func (f *joinFlags) check(g *globals, ticket, starts bool) error {
 	return nil
 }
 
-// parseLabels reads what --label lists; nil if nothing does.
-func parseLabels(list []string) (map[string]string, error) {
+// parseLabels reads what --label lists, and the role; nil if there is neither.
+func parseLabels(list []string, role string) (map[string]string, error) {
 	var labels map[string]string
+	if role != "" {
+		list = append(slices.Clone(list), launch.RoleLabel+"="+role)
+	}
 	for _, text := range list {
 		key, value, ok := strings.Cut(text, "=")
 		if !ok {

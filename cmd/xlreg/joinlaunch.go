@@ -14,6 +14,7 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/runplan"
 	"github.com/xlattice/xlreg/internal/run"
 	"github.com/xlattice/xlreg/launch"
 	"github.com/xlattice/xlreg/regcred"
@@ -29,6 +30,9 @@ const joinLaunchHelp = "With COMMAND, join waits for all members, 5 minutes unle
 // joinLaunchFlags are the flags of join about programs and files, as given.
 type joinLaunchFlags struct {
 	program  programFlags
+	ports    string
+	role     string
+	first    bool
 	format   string
 	dir      string
 	refresh  bool
@@ -41,6 +45,9 @@ func (f *joinLaunchFlags) register(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.refresh, "refresh", false, "renew the certificate if it is time, and rewrite the member's files")
 	cmd.Flags().StringVar(&f.onChange, "on-change", "", "run this shell `CMD` while COMMAND runs each time that the members have changed and peers.pem and roster.json are new")
 	f.program.register(cmd)
+	cmd.Flags().StringVar(&f.ports, "ports", "", "`NAMES` of the endpoints, in their order, such as peer,client (default the recipe's)")
+	cmd.Flags().StringVar(&f.role, "role", "", "the member's role, `NAME`: short for --label role=NAME, and what the recipe says of that role")
+	cmd.Flags().BoolVar(&f.first, "first", false, "start COMMAND when the first endpoint of member 0 takes connections, unless this is member 0")
 }
 
 // addFormat gives cmd the flag that get and join have.
@@ -88,8 +95,9 @@ func (f *joinFlags) checkArgs(g *globals, cmd *cobra.Command, args []string) err
 // joinLaunch is what join does besides joining.
 type joinLaunch struct {
 	*joinLaunchFlags
-	wait    time.Duration
-	command *launch.Command // nil: none
+	wait   time.Duration
+	told   *runplan.Flags // nil: no program is started
+	secret string         // empty: there is none
 }
 
 // errNoListener says that --listen is given and nothing will listen.
@@ -97,23 +105,11 @@ var errNoListener = errors.New("--listen is where COMMAND listens: give one afte
 
 func (f *joinFlags) launchOptions(cmd *cobra.Command, command []string, size int) (*joinLaunch, error) {
 	l := &joinLaunch{joinLaunchFlags: &f.launch, wait: f.wait}
-	if err := checkFormat(f.launch.format); err != nil {
+	if err := f.launch.check(f, f.starts(command)); err != nil {
 		return nil, err
 	}
-	if f.launch.refresh && f.create {
-		return nil, cli.UsageError(errors.New("--refresh is for a member, and --create for a new cluster: leave one away"))
-	}
-	if len(command) == 0 && len(f.listen) > 0 && f.launch.format == "" {
-		return nil, cli.UsageError(errNoListener)
-	}
-	if len(command) == 0 && f.launch.onChange != "" {
-		return nil, cli.UsageError(errors.New("--on-change is for as long as COMMAND runs: give one after --"))
-	}
-	if len(command) == 0 {
+	if !f.starts(command) {
 		return l, nil
-	}
-	if f.launch.format != "" || f.launch.refresh {
-		return nil, cli.UsageError(errors.New("--format and --refresh start no COMMAND: leave it away, or say {{format \"…\"}} in it"))
 	}
 	if !cmd.Flags().Changed("wait") {
 		l.wait = formTime
@@ -121,9 +117,51 @@ func (f *joinFlags) launchOptions(cmd *cobra.Command, command []string, size int
 	if err := checkFormWait(l.wait); err != nil {
 		return nil, err
 	}
-	var err error
-	l.command, err = f.launch.program.parse(command, launch.Shape{Size: size, Own: len(f.endpoints)})
-	return l, err
+	return l, l.plan(command, size, len(f.endpoints))
+}
+
+// starts reports whether a program is to be started.
+func (f *joinFlags) starts(command []string) bool {
+	return len(command) > 0 || f.launch.program.recipe != ""
+}
+
+// check looks at the flags on their own.
+func (f *joinLaunchFlags) check(join *joinFlags, starts bool) error {
+	if err := checkFormat(f.format); err != nil {
+		return err
+	}
+	switch {
+	case f.refresh && join.create:
+		return cli.UsageError(errors.New("--refresh is for a member, and --create for a new cluster: leave one away"))
+	case !starts && len(join.listen) > 0 && f.format == "":
+		return cli.UsageError(errNoListener)
+	case !starts && f.onChange != "":
+		return cli.UsageError(errors.New("--on-change is for as long as COMMAND runs: give one after --"))
+	case !starts && (f.first || f.program.files != nil || f.program.secret != ""):
+		return cli.UsageError(errors.New("--first, --file and --secret-file are for COMMAND: give one after --, or a --recipe"))
+	case starts && (f.format != "" || f.refresh):
+		return cli.UsageError(errors.New("--format and --refresh start no COMMAND: leave it away, or say {{format \"…\"}} in it"))
+	}
+	return nil
+}
+
+// plan decides what the program is told, and tries it out on a cluster like the one that
+// there will be.
+func (l *joinLaunch) plan(command []string, size, own int) (err error) {
+	if l.told, err = l.program.read(nil, command); err != nil {
+		return err
+	}
+	if l.secret, err = l.program.secretOf(); err != nil {
+		return err
+	}
+	l.told.Ports, l.told.First = l.ports, l.first
+	l.told.Join, l.told.Own, l.told.NoSecret, l.told.OwnRole = true, own, l.secret == "", l.role
+	l.told.Members, l.told.Size = size, size
+	p, err := runplan.Make(l.told)
+	if err != nil {
+		return cli.UsageError(err)
+	}
+	return lookPrograms(p)
 }
 
 // wantsFiles reports whether the member's files are to be written.
@@ -249,7 +287,7 @@ func holdPorts(o *joining) (*run.Ports, error) {
 // goes unchanged to where this program's own goes.
 func (g *globals) memberProgram(m *client.Membership, target *regcred.Target, ports *run.Ports, o *joining, l *joinLaunch) (*run.Program, error) {
 	g.warnOfSharedAddresses(m.Roster())
-	p, _, err := g.prepareProgram(m, target, memberPlace{dir: l.dir, listen: o.listen, allowUnverified: o.AllowUnverified}, l.command)
+	p, err := g.prepareProgram(m, target, memberPlace{dir: l.dir, listen: o.listen, allowUnverified: o.AllowUnverified}, l)
 	if err != nil {
 		return nil, err
 	}

@@ -43,7 +43,7 @@ func newRoot(c *cli.Console) *cobra.Command {
 	root.SetVersionTemplate("xlreg {{.Version}}\n")
 	g.Register(root)
 	root.AddCommand(
-		newServe(g), newRegistry(g), newCheck(g), newBackup(g), newRestore(g), newStore(g), newDemo(g), newRun(g), newCred(g), newNode(g), newShim(),
+		newServe(g), newRegistry(g), newCheck(g), newBackup(g), newRestore(g), newStore(g), newDemo(g), newRun(g), newCred(g), newNode(g),
 		newTicket(g), newCreate(g), newJoin(g), newGet(g), newLeave(g), newVerify(g), newCompare(g),
 		newEvict(g), newRevoke(g), newReopen(g), newDelete(g), newManual(), newVersion(g),
 		admincmd.New(g.Globals), topcmd.New(g.Globals), benchcmd.New(g.Globals), benchcmd.NewServer(g.Globals),

@@ -12,6 +12,7 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/runplan"
+	"github.com/xlattice/xlreg/internal/run"
 	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/launch"
 )
@@ -109,7 +110,7 @@ func (f *runFlags) options(ctx context.Context, g *globals, own, command []strin
 	if err := o.locate(ctx, g); err != nil {
 		return nil, err
 	}
-	if o.life, err = f.life.parse(f); err != nil {
+	if o.life, err = f.lifeFlags.parse(f); err != nil {
 		return nil, err
 	}
 	program.Members, program.Size = f.members, o.size
@@ -170,7 +171,7 @@ func lookPrograms(p *runplan.Plan) error {
 		}
 		seen[m.Command] = true
 		if program, known := m.Command.Program(); known {
-			if _, err := lookPath(program); err != nil {
+			if _, err := run.LookPath(program); err != nil {
 				return err
 			}
 		}

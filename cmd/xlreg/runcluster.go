@@ -1,14 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -17,10 +18,9 @@ import (
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/identity"
-	"github.com/xlattice/xlreg/internal/atomicfile"
 	"github.com/xlattice/xlreg/internal/host"
-	"github.com/xlattice/xlreg/internal/private"
 	"github.com/xlattice/xlreg/internal/run"
+	"github.com/xlattice/xlreg/internal/rundir"
 	"github.com/xlattice/xlreg/internal/store/memory"
 	"github.com/xlattice/xlreg/launch"
 	"github.com/xlattice/xlreg/regcred"
@@ -32,18 +32,25 @@ type clusterRun struct {
 	o *runOptions
 
 	dir     string
+	keeper  *rundir.Dir // nil: the directory is a temporary one
+	kept    *rundir.Kept
 	nodes   []*identity.Node
 	ports   []*run.Ports
 	target  client.Target
-	members []*client.Membership
-	first   *launch.Data // the cluster as its first member sees it
+	members []*client.Membership // none of a member that is alone
+	data    []*launch.Data       // the cluster as each member sees it
+	show    runShow
 	closers []func() error
 }
 
 func (g *globals) runCluster(ctx context.Context, o *runOptions) (err error) {
 	r := &clusterRun{globals: g, o: o}
 	defer func() { err = errors.Join(err, r.close()) }()
-	for _, step := range []func(context.Context) error{r.makeDir, r.openNodes, r.openRegistry, r.form, r.launch} {
+	steps := []func(context.Context) error{r.makeDir, r.openNodes, r.openRegistry, r.form, r.keep, r.launch}
+	if o.isAlone() {
+		steps = []func(context.Context) error{r.makeDir, r.openNodes, r.standAlone, r.keep, r.launch}
+	}
+	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -61,22 +68,27 @@ func (r *clusterRun) close() error {
 	return errors.Join(errs...)
 }
 
-// makeDir makes the directory for everything, a temporary one if none was named.
+// makeDir makes the directory for everything, a temporary one if none was named, and looks
+// at what an earlier run has left there.
 func (r *clusterRun) makeDir(context.Context) (err error) {
-	if r.o.dir != "" {
-		r.dir = r.o.dir
-		if err := private.Place(r.dir); err != nil {
-			return err
-		}
-		if err := atomicfile.MkdirAll(r.dir, 0o700); err != nil {
+	if r.o.dir == "" {
+		if r.dir, err = os.MkdirTemp("", "xlreg-run-"); err != nil {
 			return fmt.Errorf("%w; choose with --dir a directory that can be written to", err)
 		}
-		return private.Dir(r.dir)
+		r.onClose(func() error { return os.RemoveAll(r.dir) })
+		return nil
 	}
-	if r.dir, err = os.MkdirTemp("", "xlreg-run-"); err != nil {
-		return fmt.Errorf("%w; choose with --dir a directory that can be written to", err)
+	if r.keeper, err = rundir.Open(r.o.dir); err != nil {
+		return err
 	}
-	r.onClose(func() error { return os.RemoveAll(r.dir) })
+	r.onClose(r.keeper.Close)
+	r.dir = r.keeper.Path()
+	if r.kept, err = r.keeper.Kept(); err != nil {
+		return err
+	}
+	if r.kept != nil && r.o.cluster == "" && r.o.place == nil {
+		r.o.cluster = xlreg.Name(r.kept.Cluster)
+	}
 	return nil
 }
 
@@ -112,19 +124,17 @@ func (r *clusterRun) openMember(i int) (err error) {
 	if err != nil {
 		return err
 	}
-	if r.ports[i], err = run.Reserve("127.0.0.1", r.o.ports); err != nil {
+	if r.ports[i], err = r.takePorts(i); err != nil {
+		return err
+	}
+	var labels map[string]string
+	if role := r.o.plan.Members[i].Role; role != "" {
+		labels = map[string]string{launch.RoleLabel: role}
+	}
+	if err := client.SetLabels(r.nodes[i], labels); err != nil {
 		return err
 	}
 	return r.nodes[i].SetEndpoints(endpointsOf(r.ports[i]))
-}
-
-// endpointsOf returns where ports are.
-func endpointsOf(ports *run.Ports) []xlreg.Endpoint {
-	var all []xlreg.Endpoint
-	for _, addr := range ports.Addrs() {
-		all = append(all, xlreg.Endpoint(addr))
-	}
-	return all
 }
 
 func (r *clusterRun) closeNodes() error {
@@ -137,17 +147,6 @@ func (r *clusterRun) closeNodes() error {
 	for _, node := range r.nodes {
 		if node != nil {
 			errs = append(errs, node.Close())
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// release lets go of the ports, for the programs. It may be called again.
-func (r *clusterRun) release() error {
-	var errs []error
-	for _, p := range r.ports {
-		if p != nil {
-			errs = append(errs, p.Release())
 		}
 	}
 	return errors.Join(errs...)
@@ -192,7 +191,7 @@ func (r *clusterRun) form(ctx context.Context) (err error) {
 	defer p.end()
 	all := together{
 		Options: client.Options{Protocol: r.Protocol.Protocol, Logger: p.logger()}, target: r.target,
-		nodes: r.nodes, cluster: ref, size: r.o.size, endpointCount: r.o.ports,
+		nodes: r.nodes, cluster: ref, size: r.o.size, endpointCount: len(r.o.plan.Ports.List),
 		progress: p.callback(), unverified: r.o.unverified,
 	}
 	if r.isShared() && !r.Protocol.Classic() {
@@ -202,7 +201,65 @@ func (r *clusterRun) form(ctx context.Context) (err error) {
 		return explainShared(afterWait(err))
 	}
 	r.onClose(r.leave)
+	return r.see()
+}
+
+// see notes how each member sees the cluster.
+func (r *clusterRun) see() error {
+	url, err := r.target.Target().URL()
+	if err != nil {
+		return err
+	}
+	for _, m := range r.members {
+		dir, err := launch.DirOf(m.Node(), m.Roster().Cluster.Name)
+		if err != nil {
+			return err
+		}
+		d, err := launch.NewData(m.Roster(), m.Self().Token.ID, dir)
+		if err != nil {
+			return err
+		}
+		d.Registry = url
+		r.data = append(r.data, d)
+	}
 	return nil
+}
+
+// standAlone makes a cluster of the one member there is.
+func (r *clusterRun) standAlone(context.Context) error {
+	if r.o.cluster == "" {
+		r.o.cluster = newClusterName()
+	}
+	dir, err := launch.DirOf(r.nodes[0], r.o.cluster)
+	if err != nil {
+		return err
+	}
+	d, err := launch.Alone(r.nodes[0], r.o.cluster, dir)
+	r.data = []*launch.Data{d}
+	return err
+}
+
+// newClusterName returns a name that nobody has used, of the kind that a registry gives.
+func newClusterName() xlreg.Name {
+	const length = 16
+	return xlreg.Name("c-" + strings.ToLower(rand.Text()[:length]))
+}
+
+// keep notes what the next run in the same directory is to find again.
+func (r *clusterRun) keep(context.Context) error {
+	if r.keeper == nil {
+		return nil
+	}
+	k := rundir.Kept{Cluster: r.data[0].Cluster.Name, PortNames: r.o.plan.Ports.Names(), Members: make(map[string][]string)}
+	if r.kept != nil { // of members that are not started this time
+		for name, addrs := range r.kept.Members {
+			k.Members[name] = addrs
+		}
+	}
+	for i, node := range r.nodes {
+		k.Members[string(node.Name())] = r.ports[i].Addrs()
+	}
+	return r.keeper.Save(k)
 }
 
 // runLease is how long seats last after a run that was killed. Others that want the same
@@ -229,81 +286,3 @@ func (r *clusterRun) leave() error {
 	}
 	return nil
 }
-
-// launch starts the programs and looks after them.
-func (r *clusterRun) launch(ctx context.Context) error {
-	programs, err := r.programs()
-	if err != nil {
-		return err
-	}
-	if err := r.describe(programs[0].Args[0]); err != nil {
-		return errors.Join(err, run.Abandon(programs))
-	}
-	o, err := r.launchOptions()
-	if err != nil {
-		return errors.Join(err, run.Abandon(programs))
-	}
-	o.KeepGoing, o.Release = r.o.keepGoing, r.release
-	return r.supervise(ctx, programs, o, nil)
-}
-
-// describe says who is in the cluster that is about to start, where its files are, and
-// how to talk to it.
-func (r *clusterRun) describe(program string) error {
-	if r.o.quiet || r.Output == "json" {
-		return nil
-	}
-	var b bytes.Buffer
-	if err := r.describeRoster(&b, r.members[0].Roster(), r.Err); err != nil {
-		return err
-	}
-	dir, err := filepath.Abs(r.dir)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(&b, "\nfiles in %s%s\n", dir, map[bool]string{true: ", until this ends"}[r.o.dir == ""])
-	if command, known := r.first.TalkTo(program); known {
-		fmt.Fprintf(&b, "talk to it with\n\n  %s\n\n", command)
-	}
-	_, err = r.Err.Write(b.Bytes())
-	return err
-}
-
-// programs writes every member's files and returns what is to be started.
-func (r *clusterRun) programs() (programs []run.Program, err error) {
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, run.Abandon(programs))
-		}
-	}()
-	names := make([]string, len(r.members))
-	for i, node := range r.nodes {
-		names[i] = string(node.Name())
-	}
-	mergers := run.NewMergers(r.Out, r.Err)
-	prefixes := [][]string{run.Prefixes(names, hasColor(r.Out)), run.Prefixes(names, hasColor(r.Err))}
-	for i, m := range r.members {
-		p, data, err := r.prepareProgram(m, r.target.Target(), memberPlace{allowUnverified: r.o.unverified}, r.o.command)
-		if err != nil {
-			return programs, err
-		}
-		if i == 0 {
-			r.first = data
-		}
-		p.Stdout, p.Stderr = mergers[0].Line(prefixes[0][i]), mergers[1].Line(prefixes[1][i])
-		if r.o.dir == "" {
-			p.Scratch = m.Node().Dir()
-		}
-		if r.o.program.pass {
-			p.Passed, err = r.ports[i].Files()
-		}
-		programs = append(programs, p)
-		if err != nil {
-			return programs, err
-		}
-	}
-	return programs, nil
-}
-
-// hasColor reports whether a terminal shows colors, and may.
-func hasColor(f any) bool { return cli.HasLine(f) && os.Getenv("NO_COLOR") == "" }

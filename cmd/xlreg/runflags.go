@@ -33,7 +33,7 @@ type runFlags struct {
 	program    programFlags
 	ports      portFlags
 	order      orderFlags
-	life       lifeFlags
+	lifeFlags  lifeFlags
 	certLife   time.Duration
 	key        string
 	unverified bool
@@ -41,17 +41,21 @@ type runFlags struct {
 
 func (f *runFlags) register(cmd *cobra.Command) {
 	cmd.Flags().SortFlags = false
-	cli.Group(cmd, "What is started", f.program.registerRun)
+	cli.Group(cmd, "What is started", f.registerStarted)
 	cli.Group(cmd, "Where members listen", f.ports.register)
 	cli.Group(cmd, "What comes first, and last", f.order.register)
-	cli.Group(cmd, "How they live and end", f.life.register)
+	cli.Group(cmd, "How they live and end", f.lifeFlags.register)
 	cli.Group(cmd, "What is kept", f.registerKept)
 	cli.Group(cmd, "The cluster", f.registerCluster)
 	cli.Group(cmd, "Keys and certificates", f.registerKeys)
 	cli.Complete(cmd, "tls", recipe.TLSSelf, recipe.TLSCA, recipe.TLSNone)
 	cli.Complete(cmd, "key", keyWords()...)
 	cmd.ValidArgsFunction = cobra.FixedCompletions(recipe.Names(), cobra.ShellCompDirectiveNoFileComp)
-	// -n is the flag that everybody gives, so it stands first.
+}
+
+func (f *runFlags) registerStarted(cmd *cobra.Command) {
+	cmd.Flags().IntVarP(&f.members, "members", "n", 0, "how many members to start, `N` (default the recipe's)")
+	f.program.registerRun(cmd)
 }
 
 // programFlags are those about the program that is to be started.
@@ -145,7 +149,10 @@ func (f *lifeFlags) register(cmd *cobra.Command) {
 
 // lifeOptions are lifeFlags, checked.
 type lifeOptions struct {
-	restart run.Restart
+	*lifeFlags
+	again    run.Restart
+	grace    time.Duration
+	detached bool // this process is the one that goes on in the background
 }
 
 func (f *lifeFlags) parse(r *runFlags) (o lifeOptions, err error) {
@@ -157,7 +164,8 @@ func (f *lifeFlags) parse(r *runFlags) (o lifeOptions, err error) {
 	case f.detach && r.order.then != "":
 		return o, cli.UsageError(errors.New("--detach leaves nobody who waits for --then: leave one away"))
 	}
-	if o.restart, err = parseRestart(f.restart); err != nil {
+	o.lifeFlags, o.grace = f, f.stop
+	if o.again, err = parseRestart(f.restart); err != nil {
 		return o, cli.UsageError(fmt.Errorf("--restart %s: %w", f.restart, err))
 	}
 	return o, nil
@@ -182,14 +190,13 @@ func parseRestart(text string) (r run.Restart, err error) {
 func (f *runFlags) registerKept(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.dir, "dir", "", "keep the members, their ports and their files in `DIR` (default a temporary directory)")
-	flags.StringVar(&f.life.logDir, "log-dir", "", "write what each member prints to `DIR`/NAME.log (default logs in --dir)")
-	flags.BoolVar(&f.life.detach, "detach", false, "go on in the background, once all members are ready")
+	flags.StringVar(&f.lifeFlags.logDir, "log-dir", "", "write what each member prints to `DIR`/NAME.log (default logs in --dir)")
+	flags.BoolVar(&f.lifeFlags.detach, "detach", false, "go on in the background, once all members are ready")
 	flags.BoolVarP(&f.quiet, "quiet", "q", false, "do not say who is in the cluster, who is ready and who has died")
 }
 
 func (f *runFlags) registerCluster(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.IntVarP(&f.members, "members", "n", 0, "how many members to start, `N` (default the recipe's)")
 	flags.IntVar(&f.size, "size", 0, "how many `MEMBERS` the cluster has, if others are started elsewhere (default N)")
 	flags.StringVar(&f.cluster, "cluster", "", "the cluster's `NAME` (default a new one)")
 	flags.StringVar(&f.prefix, "prefix", "m", "members are named `PREFIX`0, PREFIX1 and so on")

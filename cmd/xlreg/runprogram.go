@@ -1,9 +1,7 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,7 +9,6 @@ import (
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/runplan"
 	"github.com/xlattice/xlreg/internal/recipe"
-	"github.com/xlattice/xlreg/internal/run"
 	"github.com/xlattice/xlreg/internal/rundir"
 	"github.com/xlattice/xlreg/launch"
 )
@@ -63,7 +60,7 @@ func loadRecipe(name string) (*recipe.Recipe, error) {
 			return nil, cli.UsageError(err)
 		}
 	}
-	data, err := readBounded(name, recipe.MaxSize+1)
+	data, err := readBounded(name, recipe.MaxSize)
 	if err != nil {
 		return nil, err
 	}
@@ -72,16 +69,6 @@ func loadRecipe(name string) (*recipe.Recipe, error) {
 		return nil, cli.UsageError(err)
 	}
 	return r, nil
-}
-
-// readBounded reads at most that many bytes of a file.
-func readBounded(path string, most int64) ([]byte, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	return io.ReadAll(io.LimitReader(file, most))
 }
 
 // mostOfFile bounds what is written into a member's directory.
@@ -97,10 +84,7 @@ func readFiles(list []string) ([]launch.FileText, error) {
 		}
 		file := launch.FileText{Name: name, Text: launch.Text{Where: "--file " + name, Text: content}}
 		if path, isPath := strings.CutPrefix(content, "@"); isPath {
-			data, err := readBounded(path, mostOfFile+1)
-			if err == nil && len(data) > mostOfFile {
-				err = fmt.Errorf("%s: has more than %d bytes", path, mostOfFile)
-			}
+			data, err := readBounded(path, mostOfFile)
 			if err != nil {
 				return nil, fmt.Errorf("--file %s: %w", name, err)
 			}
@@ -123,12 +107,3 @@ func (f *programFlags) secretOf() (string, error) {
 	return secret, nil
 }
 
-// lookPath finds a program. Of one that is not there it says how to get it, if that is known.
-func lookPath(program string) (string, error) {
-	path, err := run.LookPath(program)
-	var missing *run.ExitError
-	if !errors.As(err, &missing) {
-		return path, err
-	}
-	return path, explainMissing(missing, program)
-}

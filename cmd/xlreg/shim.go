@@ -1,27 +1,26 @@
 package main
 
 import (
+	"io"
 	"os"
-
-	"github.com/spf13/cobra"
 
 	"github.com/xlattice/xlreg/internal/run"
 )
 
-// shimCommand is the subcommand that 'run' and 'join' call this program by.
+// shimCommand is the first argument that 'run' and 'join' call this program by, for it to
+// look after one program. It is not one of the commands: there is a shim for each program,
+// which should start without all that commands need.
 const shimCommand = "shim"
 
-func newShim() *cobra.Command {
-	return &cobra.Command{
-		Use:                shimCommand,
-		Short:              "Look after one program; 'run' and 'join' use it",
-		Hidden:             true,
-		DisableFlagParsing: true,
-		Args:               cobra.ArbitraryArgs,
-		// Flags in the environment are those of whoever started the shim.
-		PersistentPreRunE: func(*cobra.Command, []string) error { return nil },
-		RunE:              func(_ *cobra.Command, args []string) error { return run.Shim(args) },
+func isShim(args []string) bool { return len(args) > 1 && args[1] == shimCommand }
+
+// beShim is the life of a shim. It returns the exit code.
+func beShim(args []string, stderr io.Writer) int {
+	if err := run.Shim(args[2:]); err != nil {
+		tellError(stderr, err, false)
+		return exitCode(err)
 	}
+	return exitDone
 }
 
 // launchOptions are those that run and join have in common.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/runplan"
 	"github.com/xlattice/xlreg/identity"
 	"github.com/xlattice/xlreg/internal/run"
 	"github.com/xlattice/xlreg/launch"
@@ -24,6 +25,8 @@ type memberPlace struct {
 	dir             string           // empty: inside its node
 	listen          []xlreg.Endpoint // empty: where the others find it
 	allowUnverified bool
+	plan            *runplan.Plan // nil: no program is started
+	secret          string        // empty: there is none
 }
 
 // writeFiles writes a member's files, and returns the cluster as the member sees it.
@@ -44,38 +47,65 @@ func writeFiles(roster *client.Roster, id xlreg.NodeID, node *identity.Node, tar
 	if d.Registry, err = target.URL(); err != nil {
 		return nil, err
 	}
-	return d, launch.WriteFiles(d, node)
+	if place.plan == nil {
+		return d, launch.WriteFiles(d, node)
+	}
+	place.plan.Complete(d)
+	if place.secret != "" {
+		d.SetSecret(place.secret)
+	}
+	return d, launch.FileOptions{KeyStores: place.plan.KeyStores()}.Write(d, node)
 }
 
 // prepareProgram writes a member's files and returns the program to start there. One
 // that would have to do without TLS is started only if that is allowed: its peers could
 // be anybody.
-func (g *globals) prepareProgram(m *client.Membership, target *regcred.Target, place memberPlace, command *launch.Command) (p run.Program, d *launch.Data, err error) {
-	d, err = writeFiles(m.Roster(), m.Self().Token.ID, m.Node(), target, place)
+func (g *globals) prepareProgram(m *client.Membership, target *regcred.Target, place memberPlace, l *joinLaunch) (p run.Program, err error) {
+	told := *l.told
+	told.Members, told.Size = m.Roster().Cluster.MaxSize, m.Roster().Cluster.MaxSize
+	told.OwnRole, told.Role = "", rolesIn(m.Roster())
+	plan, err := runplan.Make(&told)
 	if err != nil {
-		return p, nil, err
+		return p, err
+	}
+	place.plan, place.secret = plan, l.secret
+	d, err := writeFiles(m.Roster(), m.Self().Token.ID, m.Node(), target, place)
+	if err != nil {
+		return p, err
 	}
 	_, err = d.TLS()
-	if err != nil && !place.allowUnverified {
-		return p, nil, fmt.Errorf("%s is not started: %w", d.Self.Name, err)
+	if err != nil && !d.NoTLS && !place.allowUnverified {
+		return p, fmt.Errorf("%s is not started: %w", d.Self.Name, err)
 	}
-	if err != nil {
+	if err != nil && !d.NoTLS {
 		g.warn("%s: %v", d.Self.Name, err)
 	}
-	x, err := command.Expand(d)
+	x, err := plan.Members[d.Self.Index].Command.Expand(d)
 	if err != nil {
-		return p, nil, err
+		return p, err
 	}
 	if err := x.WriteMade(); err != nil {
-		return p, nil, err
+		return p, err
 	}
 	p = run.Program{Name: d.Self.Name, Args: x.Args}
 	if p.Path, err = run.LookPath(x.Args[0]); err != nil {
-		return p, nil, err
+		return p, err
 	}
 	p.Env, err = d.Environment()
 	p.Env = append(append(p.Env, noTicket), x.Env...)
-	return p, d, err
+	return p, err
+}
+
+// rolesIn returns the roles that members have told, as --role has them.
+func rolesIn(roster *client.Roster) []string {
+	var roles []string
+	for i := range roster.Members {
+		m := &roster.Members[i]
+		if role := m.Labels()[launch.RoleLabel]; role != "" {
+			roles = append(roles, fmt.Sprintf("%d=%s", m.Index, role))
+		}
+	}
+	return roles
 }
 
 // supervise runs programs until all have ended. Signals are theirs from now on, and what

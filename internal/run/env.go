@@ -1,9 +1,22 @@
 package run
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
+
+// markName is the variable by which the processes of a run are found if their shim, which
+// is named too, was killed: RUN.PID.
+const markName = "RUN_SHIM"
+
+// markOf returns the variable for programs of one shim.
+func markOf(mark string, shim int) string { return fmt.Sprintf("%s=%s.%d", markName, mark, shim) }
+
+// withoutMark returns env without the mark of another run, inside of which this one is.
+func withoutMark(env []string) []string {
+	return slices.DeleteFunc(slices.Clone(env), func(v string) bool { return strings.HasPrefix(v, markName+"=") })
+}
 
 // mergeEnv returns env with more added; a variable in more replaces one of the same
 // name.

@@ -23,8 +23,9 @@ const (
 	doPrepare = "prepare"
 	doStart   = "start"
 	doSignal  = "signal" // pass a signal on to the program
-	doStop    = "stop"   // SIGTERM, and after the grace SIGKILL
-	doKill    = "kill"
+	doStop    = "stop"   // SIGTERM, and after the grace SIGKILL; what is shared stays
+	doKill    = "kill"   // the same at once
+	doEnd     = "end"    // stop, and what is shared too
 )
 
 // task is the program that a shim is to run.
@@ -32,6 +33,8 @@ type task struct {
 	Path      string        `json:"path"`
 	Args      []string      `json:"args"` // the first is the program's name for itself
 	Env       []string      `json:"env"`  // all of it
+	Mark      string        `json:"mark"` // of the run, in the environment of all its programs
+	Shared    []string      `json:"shared,omitempty"`
 	Listeners int           `json:"listeners"`
 	Grace     time.Duration `json:"grace"`
 	Scratch   string        `json:"scratch"` // see Program; removed by the shim if its supervisor is gone
@@ -39,8 +42,8 @@ type task struct {
 
 type report struct {
 	Is     string `json:"is"`
-	PID    int    `json:"pid,omitempty"`    // of isStarted
-	Error  string `json:"error,omitempty"`  // of isFailed
+	PID    int    `json:"pid,omitempty"`    // of isStarted and isLost
+	Error  string `json:"error,omitempty"`  // of isFailed and isLost
 	Code   int    `json:"code,omitempty"`   // of isEnded, as is Signal
 	Signal int    `json:"signal,omitempty"` //
 }
@@ -51,4 +54,6 @@ const (
 	isStarted = "started" // the program runs
 	isFailed  = "failed"  // the program could not be started
 	isEnded   = "ended"   // the program ended; processes that it started may live on
+	isKeeping = "keeping" // of all those only shared helpers are left
+	isLost    = "lost"    // the shim is gone and has not said how the program ended; nobody's but the supervisor's
 )

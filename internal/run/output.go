@@ -66,6 +66,9 @@ func (w *lineWriter) next() ([]byte, bool) {
 	return line, ok
 }
 
+// Flush ends a last line that lacks its newline; more may follow.
+func (w *lineWriter) Flush() error { return w.Close() }
+
 // Close implements io.Closer.
 func (w *lineWriter) Close() error {
 	if len(w.rest) == 0 {

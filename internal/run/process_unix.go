@@ -3,61 +3,71 @@
 package run
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 )
 
 // process is a shim and its program, as the supervisor sees them.
 type process struct {
-	index  int
+	unit   *unit
 	name   string
 	cmd    *exec.Cmd
-	pipe   *os.File // carries orders
-	orders *json.Encoder
+	pipe   *os.File   // carries orders
+	orders chan order // closed when the shim is gone
 
 	reports *os.File
 	outputs []*output
 	copies  sync.WaitGroup
+
+	// The rest is owned by the supervisor.
+
+	prepared  bool // the shim has its task
+	told      bool // to start the program
+	pid       int  // of the program; 0 before it has started
+	ended     bool // the program
+	dismissed bool // a keeper that was told to end
+	cancel    context.CancelFunc
+	killAt    time.Time // when to have the program killed; zero: not at all
+	forceAt   time.Time // when to kill the shim too; zero: not at all
 }
 
-// event is what has happened to a process.
-type event struct {
-	process *process
-	report  report
-	gone    bool // the shim has ended; this is the process's last event
-}
+// mostOrders is more than a shim is ever given before it has read the first.
+const mostOrders = 32
 
 // startShim starts the shim for a program and gives it its task. The program is
 // not started yet.
-func startShim(index int, p *Program, o *Options) (*process, error) {
-	sh := &process{index: index, name: p.Name}
-	err := sh.start(p, o)
-	err = errors.Join(err, closeAll(p.Passed))
+func startShim(u *unit, o *Options, mark string) (*process, error) {
+	p := u.program
+	sh := &process{unit: u, name: p.Name, orders: make(chan order, mostOrders), cancel: func() {}}
+	err := sh.start(o)
+	if !u.reuse {
+		err = errors.Join(err, closeAll(p.Passed))
+	}
 	if err != nil {
 		sh.abandon()
 		return nil, fmt.Errorf("start %s: %w", p.Name, err)
 	}
-	t := &task{
-		Path: p.Path, Args: p.Args, Env: mergeEnv(os.Environ(), p.Env...),
+	sh.order(order{Do: doPrepare, Task: &task{
+		Path: p.Path, Args: p.Args, Env: mergeEnv(withoutMark(os.Environ()), p.Env...), Mark: mark, Shared: p.Shared,
 		Listeners: len(p.Passed), Grace: o.Grace, Scratch: p.Scratch,
-	}
-	sh.order(order{Do: doPrepare, Task: t})
+	}})
 	return sh, nil
 }
 
-func (sh *process) start(p *Program, o *Options) error {
+func (sh *process) start(o *Options) error {
+	u, p := sh.unit, sh.unit.program
 	sh.cmd = &exec.Cmd{
 		Path: o.ShimPath,
 		Args: slices.Concat(o.ShimArgs, []string{p.Name}), // the name is for people who look at processes
+		Env:  withoutMark(os.Environ()),
 		// A terminal's Ctrl-C is passed on, not shared.
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
 	}
@@ -69,19 +79,19 @@ func (sh *process) start(p *Program, o *Options) error {
 		return err
 	}
 	defer orders.Close()
-	sh.pipe, sh.orders = pipe, json.NewEncoder(pipe)
+	sh.pipe = pipe
 	reader, reports, err := os.Pipe()
 	if err != nil {
 		return err
 	}
 	defer reports.Close()
 	sh.reports = reader
-	stdout, err := sh.output(p.Stdout)
+	stdout, err := sh.output(u.sinks[0])
 	if err != nil {
 		return err
 	}
 	defer stdout.done()
-	stderr, err := sh.output(p.Stderr)
+	stderr, err := sh.output(u.sinks[1])
 	if err != nil {
 		return err
 	}
@@ -104,11 +114,37 @@ func (sh *process) abandon() {
 	}
 }
 
-// order tells the shim to do something. That the shim is gone is seen by watch.
-func (sh *process) order(o order) { _ = sh.orders.Encode(o) }
+// order tells the shim to do something. That the shim is gone is seen by watch, and one
+// that reads no orders is killed when the time is up.
+func (sh *process) order(o order) {
+	select {
+	case sh.orders <- o:
+	default:
+	}
+}
 
-// watch reports events until the shim has ended and all output is copied.
-func (sh *process) watch(events chan<- event) {
+// send writes the orders to the shim, which may be stopped and not read them.
+func (sh *process) send() {
+	encoder := json.NewEncoder(sh.pipe)
+	for o := range sh.orders {
+		_ = encoder.Encode(o)
+	}
+}
+
+// end notes that the program has ended. What it left has until some time to do so too.
+func (sh *process) end(limit time.Time) {
+	sh.ended, sh.forceAt = true, limit
+	sh.cancel()
+}
+
+// keeps notes that nothing but shared helpers is left.
+func (sh *process) keeps() { sh.killAt, sh.forceAt = time.Time{}, time.Time{} }
+
+// force kills a shim that does not do what it is told. The rest is up to watch.
+func (sh *process) force() { _ = sh.cmd.Process.Kill() }
+
+// watch reports what happens until the shim has ended and all output is copied.
+func (sh *process) watch(notices chan<- notice, mark string) {
 	for _, out := range sh.outputs {
 		sh.copies.Go(out.copy)
 	}
@@ -121,91 +157,33 @@ func (sh *process) watch(events chan<- event) {
 			break
 		}
 		pid, last = max(pid, r.PID), r
-		events <- event{process: sh, report: r}
+		if r.Is == isKeeping {
+			pid = 0 // its group is gone
+		}
+		notices <- notice{process: sh, report: r}
 	}
+	limit := time.AfterFunc(margin, sh.force) // whoever reports no more has nothing to do
 	err := sh.cmd.Wait()
-	if err != nil && pid > 0 {
+	limit.Stop()
+	if err != nil {
 		// The shim was killed, or gave up. Linux kills the program with it; this is for
 		// the other systems, and for what the program has started.
-		_ = syscall.Kill(-pid, syscall.SIGKILL)
+		killGroup(pid)
+		sweep(mark, sh.unit.program.Shared)
 	}
-	if last.Is != isEnded && last.Is != isFailed {
-		events <- event{process: sh, report: report{Is: isFailed, Error: fmt.Sprintf("lost with its shim: %v", err)}}
+	if !slices.Contains([]string{isEnded, isFailed, isKeeping}, last.Is) {
+		notices <- notice{process: sh, report: report{Is: isLost, PID: pid, Error: fmt.Sprintf("lost with its shim: %v", err)}}
 	}
 	for _, out := range sh.outputs {
 		out.end()
 	}
 	sh.copies.Wait()
 	sh.abandon()
-	events <- event{process: sh, gone: true}
+	notices <- notice{process: sh, gone: true}
 }
 
-// output is a pipe from a program to a writer.
-type output struct {
-	from  *os.File
-	to    io.Writer
-	ended atomic.Bool
-}
-
-// lastWords is how long to wait for the rest of the output of a program that has ended.
-// The pipe ends at once, unless a process that escaped holds it open.
-const lastWords = 500 * time.Millisecond
-
-// outlet is what a program is given to write to.
-type outlet struct {
-	file *os.File
-	mine bool // to be closed once the program has it
-}
-
-// give sets where a command writes to. Nothing given is nowhere.
-func (o outlet) give(to *io.Writer) {
-	if o.file != nil {
-		*to = o.file
+func killGroup(pid int) {
+	if pid > 0 {
+		_ = syscall.Kill(-pid, syscall.SIGKILL)
 	}
-}
-
-func (o outlet) done() {
-	if o.mine {
-		o.file.Close()
-	}
-}
-
-func (sh *process) output(w io.Writer) (outlet, error) {
-	if f, ok := w.(*os.File); ok || w == nil {
-		return outlet{file: f}, nil
-	}
-	r, f, err := os.Pipe()
-	if err != nil {
-		return outlet{}, err
-	}
-	sh.outputs = append(sh.outputs, &output{from: r, to: w})
-	return outlet{file: f, mine: true}, nil
-}
-
-func (o *output) copy() {
-	buffer := make([]byte, 32<<10)
-	for {
-		if o.ended.Load() {
-			_ = o.from.SetReadDeadline(time.Now().Add(lastWords))
-		}
-		n, err := o.from.Read(buffer)
-		if n > 0 {
-			_, _ = o.to.Write(buffer[:n]) // the program goes on even if its output goes nowhere
-		}
-		if errors.Is(err, os.ErrDeadlineExceeded) && !o.ended.Load() {
-			continue
-		}
-		if err != nil {
-			break
-		}
-	}
-	if c, ok := o.to.(io.Closer); ok {
-		_ = c.Close()
-	}
-}
-
-// end bounds the wait for more.
-func (o *output) end() {
-	o.ended.Store(true)
-	_ = o.from.SetReadDeadline(time.Now().Add(lastWords))
 }

@@ -18,6 +18,32 @@ const (
 	oneTry       = 5 * time.Second
 )
 
+// await returns nil once a check has passed. If it does not in time, the error is a
+// *NotReadyError; if ctx ends before, the error means nothing.
+func (r *Ready) await(ctx context.Context, name string) error {
+	limit := r.Timeout
+	if limit == 0 {
+		limit = DefaultReadyTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	var last error
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		err := r.Check(ctx)
+		if err == nil {
+			return nil
+		}
+		if last == nil || ctx.Err() == nil {
+			last = err // a try that was cut short says nothing
+		}
+		select {
+		case <-ctx.Done():
+			return &NotReadyError{Name: name, What: r.What, After: limit, Last: last}
+		case <-time.After(pause):
+		}
+	}
+}
+
 // CheckTCP returns a check that an address takes connections.
 func CheckTCP(addr string) func(context.Context) error {
 	return func(ctx context.Context) error {

@@ -21,35 +21,35 @@ func groupOfItsOwn() *syscall.SysProcAttr {
 
 // strays returns the shim's children that have left the group.
 func strays(group int) []int {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil
-	}
 	var found []int
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
-		if parent, of, ok := readStat(pid); ok && parent == os.Getpid() && of != group {
+	for _, pid := range allProcesses() {
+		if s, ok := readStat(pid); ok && s.parent == os.Getpid() && s.group != group {
 			found = append(found, pid)
 		}
 	}
 	return found
 }
 
-// readStat returns a process's parent and its group. The name before them is in
-// parentheses, and may have some itself.
-func readStat(pid int) (parent, group int, ok bool) {
+// stat is what is known of a process.
+type stat struct {
+	state         byte
+	parent, group int
+}
+
+// readStat looks at a process. The name before all that is in parentheses, and may have
+// some itself.
+func readStat(pid int) (s stat, ok bool) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return 0, 0, false
+		return s, false
 	}
 	fields := bytes.Fields(data[bytes.LastIndexByte(data, ')')+1:])
 	if len(fields) < 3 {
-		return 0, 0, false
+		return s, false
 	}
-	parent, errParent := strconv.Atoi(string(fields[1]))
-	group, errGroup := strconv.Atoi(string(fields[2]))
-	return parent, group, errParent == nil && errGroup == nil
+	var errParent, errGroup error
+	s.state = fields[0][0]
+	s.parent, errParent = strconv.Atoi(string(fields[1]))
+	s.group, errGroup = strconv.Atoi(string(fields[2]))
+	return s, errParent == nil && errGroup == nil
 }

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -58,6 +59,9 @@ type shim struct {
 	orphaned bool
 	stopping bool
 	killing  bool
+	termed   bool // SIGTERM was passed on, and is not sent again
+	forGood  bool // what is shared is to end too
+	keeping  bool // nothing but that is left
 	timer    *time.Timer
 	told     map[int]bool // the processes outside the group that were sent SIGTERM
 }
@@ -139,6 +143,7 @@ func (s *shim) run() error {
 		if err := s.step(); err != nil {
 			return errors.Join(err, s.tidy())
 		}
+		s.keep()
 	}
 	return s.tidy()
 }
@@ -159,7 +164,8 @@ func (s *shim) awaitStart() bool {
 }
 
 func (s *shim) start() error {
-	path, args, env := s.task.Path, s.task.Args, s.task.Env
+	path, args := s.task.Path, s.task.Args
+	env := mergeEnv(s.task.Env, markOf(s.task.Mark, os.Getpid()))
 	files := []*os.File{os.Stdin, os.Stdout, os.Stderr}
 	if len(s.listeners) > 0 {
 		self, err := os.Executable()
@@ -211,7 +217,7 @@ const stillThere = 20 * time.Millisecond
 // step waits for the next event and handles it.
 func (s *shim) step() error {
 	var again <-chan time.Time
-	if s.reaped == nil {
+	if s.reaped == nil || s.ended && len(s.task.Shared) > 0 && !s.keeping {
 		again = time.After(stillThere)
 	}
 	select {
@@ -235,9 +241,11 @@ func (s *shim) obey(o order, ok bool) {
 	switch {
 	case !ok:
 		s.orders, s.orphaned = nil, true
-		s.stop()
+		s.end()
+	case o.Do == doEnd:
+		s.end()
 	case o.Do == doSignal && !s.ended:
-		s.signalGroup(syscall.Signal(o.Signal))
+		s.pass(syscall.Signal(o.Signal))
 	case o.Do == doStop:
 		s.stop()
 	case o.Do == doKill:
@@ -280,9 +288,56 @@ func (s *shim) stop() {
 	}
 	s.stopping = true
 	s.timer.Reset(s.task.Grace)
-	s.signalGroup(syscall.SIGTERM)
-	s.signalGroup(syscall.SIGCONT) // a stopped process handles no other signal
+	if !s.termed || s.ended {
+		s.pass(syscall.SIGTERM)
+	}
 	s.stopStrays()
+}
+
+// pass sends a signal to the program's group. A stopped process handles none but SIGCONT.
+func (s *shim) pass(sig syscall.Signal) {
+	s.signalGroup(sig)
+	if sig == syscall.SIGTERM || sig == syscall.SIGINT {
+		s.termed = s.termed || sig == syscall.SIGTERM
+		s.signalGroup(syscall.SIGCONT)
+	}
+}
+
+// end also ends what is shared.
+func (s *shim) end() {
+	if s.forGood {
+		return
+	}
+	s.forGood = true
+	if !s.keeping {
+		s.stop()
+		return
+	}
+	s.keeping = false
+	s.timer.Reset(s.task.Grace)
+	s.stopStrays()
+}
+
+// keep notices that all has ended but what is shared. That stays until it is told to end.
+func (s *shim) keep() {
+	if s.keeping || s.forGood || !s.ended || len(s.task.Shared) == 0 || s.groupLives() {
+		return
+	}
+	left := strays(s.pid)
+	if len(left) == 0 || len(s.without(left)) > 0 {
+		return
+	}
+	s.keeping, s.killing = true, false
+	s.timer.Stop()
+	s.report(report{Is: isKeeping})
+}
+
+// without returns those of the processes outside the group that are not shared.
+func (s *shim) without(all []int) []int {
+	if s.forGood {
+		return all
+	}
+	return slices.DeleteFunc(all, func(pid int) bool { return slices.ContainsFunc(s.task.Shared, nameOf(pid).is) })
 }
 
 // kill ends the program and what it has started.
@@ -303,7 +358,7 @@ func (s *shim) groupLives() bool { return !errors.Is(syscall.Kill(-s.pid, 0), sy
 
 // stopStrays asks children that are not in the program's group to end.
 func (s *shim) stopStrays() {
-	for _, pid := range strays(s.pid) {
+	for _, pid := range s.without(strays(s.pid)) {
 		if !s.told[pid] {
 			s.told[pid] = true
 			_ = syscall.Kill(pid, syscall.SIGTERM)
@@ -313,7 +368,7 @@ func (s *shim) stopStrays() {
 }
 
 func (s *shim) killStrays() {
-	for _, pid := range strays(s.pid) {
+	for _, pid := range s.without(strays(s.pid)) {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 }
@@ -326,7 +381,11 @@ func (s *shim) tidy() error {
 		s.orphaned = s.orphaned || !ok
 	default:
 	}
-	if !s.orphaned || s.task.Scratch == "" {
+	if !s.orphaned {
+		return nil
+	}
+	sweep(s.task.Mark, nil)
+	if s.task.Scratch == "" {
 		return nil
 	}
 	err := os.RemoveAll(s.task.Scratch)

@@ -4,8 +4,8 @@ package run
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
-	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -18,49 +18,132 @@ import (
 //
 // If this process is killed, the programs are stopped all the same.
 func All(programs []Program, o Options) error {
-	s := &supervisor{o: o.withDefaults(), events: make(chan event)}
-	defer s.watchers.Wait()
-	for i := range programs {
-		p, err := startShim(i, &programs[i], &s.o)
-		if err != nil {
-			s.fail(err)
-			s.fail(Abandon(programs[i+1:]))
-			break
-		}
-		s.processes = append(s.processes, p)
-		s.watchers.Go(func() { p.watch(s.events) })
+	return newSupervisor(programs, o).run(nil)
+}
+
+// Once runs one short command to its end. When ctx ends first, the command and all that
+// it has started are stopped, and the error is that of ctx. Of the options only those
+// that find the shim, and the grace, matter.
+func Once(ctx context.Context, p Program, o Options) error {
+	if err := ctx.Err(); err != nil {
+		return errors.Join(err, Abandon([]Program{p}))
 	}
-	return s.run()
+	s := newSupervisor([]Program{p}, Options{ShimPath: o.ShimPath, ShimArgs: o.ShimArgs, Grace: o.Grace})
+	err := s.run(ctx.Done())
+	if err == nil && s.cut {
+		return ctx.Err()
+	}
+	return err
 }
 
-// supervisor is owned by the goroutine that calls All.
+// supervisor is owned by the goroutine that calls All. Whatever waits does so in a
+// goroutine of its own, and sends notices.
 type supervisor struct {
-	o         Options
-	processes []*process
-	events    chan event
-	watchers  sync.WaitGroup
+	o       Options
+	units   []*unit
+	notices chan notice
+	helpers sync.WaitGroup // the goroutines that send notices
+	pending int            // how many of them have not sent their last one
+	teller  *teller
+	mark    string // in the environment of all programs of this run
+	lost    bool   // a shim has died before its program
+	cut     bool   // the caller's context has ended
+	killing bool   // all programs were killed
 
-	ready, gone int
-	started     bool
-	stopping    bool
-	signalled   time.Time        // zero until one has come
-	linger      <-chan time.Time // nil until one has ended well
-	first       error            // what failed first
+	started     bool      // the first program was told to start
+	stopping    bool      // all programs were told to end
+	interrupted time.Time // when the first signal came; zero until then
+	linger      time.Time // when to stop the others after a good end; zero until then
+	first       error     // what failed first
+	hook        hook
+	wishes      []*wish // those that wait for the end of the run
 }
 
-func (s *supervisor) run() error {
-	for s.gone < len(s.processes) {
-		if s.first != nil && !s.started {
-			s.stopAll()
+// notice is what a goroutine has to say to the supervisor. One of its parts is set.
+type notice struct {
+	process *process // whose report this is
+	report  report
+	gone    bool // the shim has ended; this is the process's last notice
+
+	checked *process // whose check is over, with err
+	hooked  bool     // the callbacks have returned, with err
+	err     error
+}
+
+func newSupervisor(programs []Program, o Options) *supervisor {
+	s := &supervisor{o: o.withDefaults(), notices: make(chan notice), mark: rand.Text()}
+	s.teller = newTeller(o.Tell)
+	for i := range programs {
+		s.units = append(s.units, newUnit(i, &programs[i], &s.o))
+	}
+	return s
+}
+
+// run is the supervisor's loop. The end of quit, which may be nil, is an order to stop.
+func (s *supervisor) run(quit <-chan struct{}) error {
+	for _, u := range s.units {
+		if !s.stopping {
+			s.prepare(u)
 		}
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for s.busy() {
+		timer.Reset(s.untilNext())
 		select {
-		case e := <-s.events:
-			s.take(e)
+		case n := <-s.notices:
+			s.take(n)
 		case sig := <-s.o.Signals:
 			s.interrupt(sig)
-		case <-s.linger:
+		case c, ok := <-s.o.Commands:
+			s.command(c, ok)
+		case <-quit:
+			quit, s.cut = nil, true
 			s.stopAll()
+		case <-timer.C:
+			s.onTime(time.Now())
 		}
+		s.settle()
+	}
+	return s.finish()
+}
+
+// busy reports whether there is something that runs, or will.
+func (s *supervisor) busy() bool {
+	return s.pending > 0 || s.any(func(u *unit) bool { return !u.again.IsZero() })
+}
+
+func (s *supervisor) any(is func(*unit) bool) bool {
+	for _, u := range s.units {
+		if is(u) {
+			return true
+		}
+	}
+	return false
+}
+
+// settle does what has become possible.
+func (s *supervisor) settle() {
+	s.endVainWait()
+	s.startPrepared()
+	s.startHook()
+	s.grantWishes()
+	s.endKeepers()
+}
+
+// finish is called when nothing runs any more.
+func (s *supervisor) finish() error {
+	s.helpers.Wait()
+	if s.lost {
+		sweep(s.mark, nil)
+	}
+	for _, u := range s.units {
+		u.close()
+	}
+	s.grantAll()
+	s.teller.close()
+	if s.o.Then != nil && !s.hook.finished && s.first == nil {
+		return context.Canceled // everything was stopped before it could run
 	}
 	return s.first
 }
@@ -71,83 +154,72 @@ func (s *supervisor) fail(err error) {
 	}
 }
 
-func (s *supervisor) take(e event) {
+// help runs f in a goroutine. The last thing that f does is to send a notice.
+func (s *supervisor) help(f func()) {
+	s.pending++
+	s.helpers.Go(f)
+}
+
+func (s *supervisor) take(n notice) {
 	switch {
-	case e.gone:
-		s.gone++
-	case e.report.Is == isReady:
-		s.ready++
-		s.startAll()
-	case e.report.Is == isFailed:
-		s.end(&ExitError{Name: e.process.name, Code: codeCannotRun, Err: errors.New(e.report.Error)})
-	case e.report.Is == isEnded && e.report.Code == 0 && e.report.Signal == 0:
-		s.end(nil)
-	case e.report.Is == isEnded:
-		s.end(&ExitError{Name: e.process.name, Code: e.report.Code, Signal: syscall.Signal(e.report.Signal)})
+	case n.hooked:
+		s.pending--
+		s.hooked(n.err)
+	case n.checked != nil:
+		s.pending--
+		s.checked(n.checked, n.err)
+	case n.gone:
+		s.pending--
+		s.gone(n.process)
+	default:
+		s.hear(n.process, n.report)
 	}
 }
 
-// startAll starts all programs once the last shim is ready.
-func (s *supervisor) startAll() {
-	if s.ready < len(s.processes) || s.stopping || s.first != nil {
-		return
-	}
-	if s.o.Release != nil {
-		s.fail(s.o.Release())
-	}
-	if s.first != nil {
-		return
-	}
-	s.started = true
-	for _, p := range s.processes {
-		p.order(order{Do: doStart})
-	}
-}
-
-// end handles the end of a program; a nil failure is a good end.
-func (s *supervisor) end(failure *ExitError) {
-	if s.stopping {
-		return // it was told to end
-	}
-	if failure != nil {
-		s.fail(failure)
-	}
-	switch {
-	case s.o.KeepGoing:
-	case failure != nil:
-		s.stopAll()
-	case s.linger == nil:
-		s.linger = time.After(s.o.Linger)
+// hear handles a report of a shim.
+func (s *supervisor) hear(p *process, r report) {
+	switch r.Is {
+	case isReady:
+		p.prepared = true
+	case isStarted:
+		s.runs(p, r.PID)
+	case isFailed:
+		s.ended(p, &ExitError{Name: p.name, Code: codeCannotRun, Err: errors.New(r.Error)}, true)
+	case isLost:
+		s.lost = s.lost || r.PID > 0
+		s.ended(p, &ExitError{Name: p.name, Code: codeCannotRun, Err: errors.New(r.Error)}, false)
+	case isEnded:
+		s.ended(p, exitOf(p.name, r), false)
+	case isKeeping:
+		p.unit.keep(p)
 	}
 }
 
-func (s *supervisor) stopAll() { s.orderAll(order{Do: doStop}) }
-
-func (s *supervisor) orderAll(o order) {
-	if o.Do == doStop && s.stopping {
-		return
+// exitOf returns how a program failed; nil for a good end.
+func exitOf(name string, r report) error {
+	if r.Code == 0 && r.Signal == 0 {
+		return nil
 	}
-	s.stopping = s.stopping || o.Do == doStop
-	for _, p := range s.processes {
-		p.order(o)
-	}
+	return &ExitError{Name: name, Code: r.Code, Signal: syscall.Signal(r.Signal)}
 }
 
-// oneSignal is the time within which two signals count as one: timeout(1) sends its
-// signal to the program and to the program's group.
-const oneSignal = 25 * time.Millisecond
-
-// interrupt passes the first signal on, and kills at the second.
-func (s *supervisor) interrupt(sig os.Signal) {
-	number, ok := sig.(syscall.Signal)
-	switch {
-	case !ok:
-	case !s.started:
-		s.fail(context.Canceled)
-	case s.signalled.IsZero():
-		s.signalled = time.Now()
-		s.orderAll(order{Do: doSignal, Signal: int(number)})
-	case time.Since(s.signalled) > oneSignal:
-		s.orderAll(order{Do: doKill})
+// tell says in which state a unit is now.
+func (s *supervisor) tell(u *unit, e Event) {
+	u.state = e.State
+	e.Index, e.Name, e.At, e.Restarts, e.Left = u.index, u.program.Name, time.Now(), u.restarts, s.left()
+	if u.process != nil && !u.process.ended {
+		e.PID = u.process.pid
 	}
+	s.teller.tell(e)
+}
+
+// left returns how many programs run.
+func (s *supervisor) left() int {
+	n := 0
+	for _, u := range s.units {
+		if u.runs() {
+			n++
+		}
+	}
+	return n
 }

@@ -17,8 +17,8 @@ type Flags struct {
 	Recipe  *recipe.Recipe // nil: none
 	Command []string       // what follows --
 
-	Members int // how many are started here
-	Size    int // of the cluster, if others are elsewhere
+	Members int // how many are started here; 0 with Join: nobody knows yet how many there are
+	Size    int // of the cluster; 0 likewise
 
 	Ports    string // a number, or names
 	PortBase int
@@ -38,6 +38,13 @@ type Flags struct {
 	TLS    string
 	SAN    []string
 	Shared []string
+
+	// Join is for one member of a cluster whose others are started elsewhere. It has the
+	// endpoints that it has.
+	Join     bool
+	Own      int    // how many they are; 0: nobody knows yet
+	OwnRole  string // its role; empty: that which the recipe has for its index
+	NoSecret bool   // there is no secret
 }
 
 // own is what the flags say about some members.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/recipe"
 	"github.com/xlattice/xlreg/launch"
 )
@@ -23,9 +24,18 @@ func (p *Plan) takeMembers(f *Flags) error {
 	if err != nil {
 		return err
 	}
+	count := f.Members
+	if count == 0 {
+		count = xlreg.MaxClusterSize
+	}
+	if f.OwnRole != "" {
+		roles = append(roles, own{recipe.Range{To: recipe.Open}, f.OwnRole})
+	}
 	kinds := make(map[told]*Member)
-	for i := range f.Members {
-		t := tell(f.Recipe, i, roles, commands)
+	like := firstLike(f.Recipe, count)
+	for i := range count {
+		t := like[i]
+		t.apply(f.Recipe, i, roles, commands)
 		if kinds[t] == nil {
 			if kinds[t], err = p.member(f, t, i); err != nil {
 				return err
@@ -43,37 +53,39 @@ type told struct {
 	command string // of --member; empty: the recipe's, or the one after --
 }
 
-// tell returns what the member i is told. The role that a flag gives it may be one of the
-// recipe's.
-func tell(r *recipe.Recipe, i int, roles, commands []own) told {
-	var t told
-	t.command, _ = lastFor(commands, i)
-	role, said := lastFor(roles, i)
-	if r != nil {
-		t.like, t.role = kindOf(r, i)
+// firstLike returns what a recipe says about each of n members: the same about all that
+// have the same role.
+func firstLike(r *recipe.Recipe, n int) []told {
+	all := make([]told, n)
+	if r == nil {
+		return all
 	}
-	if !said {
-		return t
-	}
-	t.role = role
-	if r != nil {
-		at := slices.IndexFunc(r.Roles, func(known recipe.Role) bool { return known.Name == role })
-		if at >= 0 {
-			t.like = r.Roles[at].Members.From
+	first := make(map[string]int)
+	for i := range all {
+		role, _ := r.Member(i)
+		if _, seen := first[role]; !seen {
+			first[role] = i
 		}
+		all[i] = told{like: first[role], role: role}
 	}
-	return t
+	return all
 }
 
-// kindOf returns the role of the recipe's member i, and the first member that is like it.
-func kindOf(r *recipe.Recipe, i int) (like int, role string) {
-	role, _ = r.Member(i)
-	for like := range i {
-		if other, _ := r.Member(like); other == role {
-			return like, role
-		}
+// apply changes t to what flags say about the member i. The role that they give it may be
+// one of the recipe's.
+func (t *told) apply(r *recipe.Recipe, i int, roles, commands []own) {
+	t.command, _ = lastFor(commands, i)
+	role, said := lastFor(roles, i)
+	if !said {
+		return
 	}
-	return i, role
+	t.role = role
+	if r == nil {
+		return
+	}
+	if at := slices.IndexFunc(r.Roles, func(known recipe.Role) bool { return known.Name == role }); at >= 0 {
+		t.like = r.Roles[at].Members.From
+	}
 }
 
 // member puts together what a recipe and the flags say about members like the one of the

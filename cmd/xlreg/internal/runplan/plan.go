@@ -3,6 +3,7 @@ package runplan
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -27,7 +28,11 @@ type Plan struct {
 	Paste      *launch.Template
 	ClientEnv  []Variable
 
-	size int
+	size     int
+	join     bool // as in Flags, as are the next ones
+	own      int
+	ownRole  string
+	noSecret bool
 }
 
 // Member is what a member is told.
@@ -53,7 +58,8 @@ func Make(f *Flags) (*Plan, error) {
 		return nil, errNoCommand
 	}
 	p := &Plan{
-		Recipe: f.Recipe, SAN: f.SAN, First: f.First, ReadyTimeout: f.ReadyTimeout, Shared: f.Shared, TLS: f.TLS, size: f.Size,
+		Recipe: f.Recipe, SAN: f.SAN, First: f.First, ReadyTimeout: f.ReadyTimeout, Shared: f.Shared, TLS: f.TLS,
+		size: f.Size, join: f.Join, own: f.Own, ownRole: f.OwnRole, noSecret: f.NoSecret,
 	}
 	for _, step := range []func(*Flags) error{p.takeRecipe, p.takePorts, p.takeMembers, p.takeCommands, p.check, p.try} {
 		if err := step(f); err != nil {
@@ -67,7 +73,7 @@ func Make(f *Flags) (*Plan, error) {
 func (p *Plan) takeRecipe(f *Flags) error {
 	r := f.Recipe
 	if r != nil {
-		if f.Size < r.Fewest {
+		if f.Size != 0 && f.Size < r.Fewest {
 			return fmt.Errorf("%s needs at least %d members: start as many with -n", r.Name, r.Fewest)
 		}
 		if p.TLS == "" {
@@ -103,6 +109,9 @@ func (p *Plan) takePorts(f *Flags) (err error) {
 	}
 	if len(p.Ports.List) == 0 {
 		p.Ports.List = make([]Port, 1)
+	}
+	if f.Join {
+		return nil
 	}
 	if address != "" {
 		if p.Ports.First, err = parseAddress(address); err != nil {
@@ -158,6 +167,8 @@ func (p *Plan) check(f *Flags) error {
 		return fmt.Errorf("--tls %s: want self, ca or none", p.TLS)
 	case len(p.SAN) > 0 && p.TLS == recipe.TLSNone:
 		return errors.New("--san: there are no certificates with --tls none")
+	case f.Join && p.TLS == recipe.TLSCA:
+		return fmt.Errorf("%s wants certificates of an authority, which only 'xlreg run' makes", p.Recipe.Name)
 	case f.ReadyTimeout < 0:
 		return fmt.Errorf("--ready-timeout %v: want more than 0", f.ReadyTimeout)
 	}
@@ -193,9 +204,11 @@ func (p *Plan) try(*Flags) error {
 
 // sample returns an invented cluster as its member i sees it.
 func (p *Plan) sample(i int) *launch.Data {
-	s := launch.Shape{
-		Size: p.size, Endpoints: len(p.Ports.List), PortNames: p.Ports.Names(), Index: i,
-		Roles: p.Roles(), NoTLS: p.TLS == recipe.TLSNone,
+	s := launch.Shape{Size: p.size, PortNames: p.Ports.Names(), Index: i, Roles: p.Roles(), NoTLS: p.TLS == recipe.TLSNone}
+	if p.join {
+		s.Own, s.NoSecret = p.own, p.noSecret
+	} else {
+		s.Endpoints = len(p.Ports.List)
 	}
 	return launch.Sample(s)
 }
@@ -203,7 +216,7 @@ func (p *Plan) sample(i int) *launch.Data {
 // Roles returns the roles of the members that have one, by their indexes. It is nil if
 // members from elsewhere have roles that nobody knows.
 func (p *Plan) Roles() map[int]string {
-	if p.size > len(p.Members) {
+	if p.size > len(p.Members) || p.join && (p.Recipe == nil || p.ownRole != "") {
 		return nil
 	}
 	roles := make(map[int]string)
@@ -245,4 +258,23 @@ func (p *Plan) KeyStores() bool {
 	}
 	return slices.ContainsFunc(p.Members, func(m *Member) bool { return m.Command.KeyStores() }) ||
 		slices.ContainsFunc(p.ClientEnv, func(v Variable) bool { return v.Value.KeyStores() })
+}
+
+// Complete tells d what the plan says of the cluster. Members that do not tell their roles
+// themselves get those of the plan: over a classic carrier nobody can tell, and who joins by
+// a recipe does not know its index beforehand.
+func (p *Plan) Complete(d *launch.Data) {
+	d.PortNames = p.Ports.Names()
+	d.NoTLS = p.TLS == recipe.TLSNone
+	for i, role := range p.Roles() {
+		if i >= len(d.Members) || d.Members[i].Role() != "" {
+			continue
+		}
+		m := d.Members[i]
+		m.Labels = maps.Clone(m.Labels)
+		if m.Labels == nil {
+			m.Labels = make(map[string]string)
+		}
+		m.Labels[launch.RoleLabel] = role
+	}
 }

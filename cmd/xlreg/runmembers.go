@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/xlattice/xlreg/internal/recipe"
+	"github.com/xlattice/xlreg/internal/run"
+	"github.com/xlattice/xlreg/internal/rundir"
+	"github.com/xlattice/xlreg/launch"
+)
+
+// runMember is a member of a run that is about to start.
+type runMember struct {
+	data    *launch.Data
+	program run.Program
+	env     []string // what whoever talks to the cluster as this member finds in its environment
+	tail    *tail    // what it has said last
+	log     *rundir.Log
+}
+
+// prepare writes every member's files, and returns what is to be started.
+func (r *clusterRun) prepare() ([]*runMember, error) {
+	if err := r.complete(); err != nil {
+		return nil, err
+	}
+	if err := r.writeFiles(); err != nil {
+		return nil, err
+	}
+	members := make([]*runMember, len(r.data))
+	for i, d := range r.data {
+		m, err := r.prepareMember(i, d)
+		if err != nil {
+			return nil, err
+		}
+		members[i] = m
+	}
+	return members, nil
+}
+
+// complete tells the members what they do not know from the roster.
+func (r *clusterRun) complete() error {
+	secret, err := r.secret()
+	if err != nil {
+		return err
+	}
+	for _, d := range r.data {
+		r.o.plan.Complete(d)
+		d.SetSecret(secret)
+	}
+	return nil
+}
+
+// secret returns the one that all members have in common.
+func (r *clusterRun) secret() (string, error) {
+	given, err := r.o.program.secretOf()
+	switch {
+	case given != "" || err != nil:
+		return given, err
+	case r.keeper != nil:
+		return r.keeper.Secret()
+	}
+	return rundir.NewSecret()
+}
+
+// authorityLife is that of an authority, and of the certificates that it makes, unless
+// --cert-life says otherwise.
+const authorityLife = 90 * 24 * time.Hour
+
+// writeFiles writes the files with which members know each other. The key of an authority
+// is gone when they have theirs.
+func (r *clusterRun) writeFiles() error {
+	o := launch.FileOptions{Names: r.o.plan.SAN, KeyStores: r.o.plan.KeyStores()}
+	if r.o.plan.TLS == recipe.TLSCA {
+		o.Authority = launch.KeptAuthority(r.data, r.o.plan.SAN)
+	}
+	if r.o.plan.TLS == recipe.TLSCA && o.Authority == nil {
+		life := r.o.certLife
+		if life == 0 {
+			life = authorityLife
+		}
+		var err error
+		if o.Authority, err = launch.NewAuthority("authority of "+r.data[0].Cluster.Name, life); err != nil {
+			return err
+		}
+		defer o.Authority.Forget()
+	}
+	for i, d := range r.data {
+		if err := r.checkTLS(d); err != nil {
+			return err
+		}
+		if err := o.Write(d, r.nodes[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkTLS refuses a member that would have to do without TLS though nobody said so: its
+// peers could be anybody.
+func (r *clusterRun) checkTLS(d *launch.Data) error {
+	_, err := d.TLS()
+	switch {
+	case err == nil || d.NoTLS:
+		return nil
+	case r.o.unverified:
+		r.warn("%s: %v", d.Self.Name, err)
+		return nil
+	}
+	return fmt.Errorf("%s is not started: %w", d.Self.Name, err)
+}
+
+func (r *clusterRun) prepareMember(i int, d *launch.Data) (*runMember, error) {
+	told := r.o.plan.Members[i]
+	x, err := told.Command.Expand(d)
+	if err != nil {
+		return nil, err
+	}
+	if err := x.WriteMade(); err != nil {
+		return nil, err
+	}
+	m := &runMember{data: d, tail: newTail()}
+	m.program = run.Program{Name: d.Self.Name, Args: x.Args, Release: r.ports[i].Release, Shared: r.o.plan.Shared}
+	if m.program.Path, err = run.LookPath(x.Args[0]); err != nil {
+		return nil, err
+	}
+	own, err := d.Environment()
+	if err != nil {
+		return nil, err
+	}
+	m.program.Env = append(append(own, noTicket), x.Env...)
+	clients, err := r.o.plan.Env(d)
+	if err != nil {
+		return nil, err
+	}
+	m.env = append(append(own, x.Env...), clients...)
+	if r.o.dir == "" {
+		m.program.Scratch = r.nodes[i].Dir()
+	}
+	if m.program.Ready, err = r.ready(m, told.Ready); err != nil {
+		return nil, err
+	}
+	if r.keeper != nil {
+		return m, r.keeper.SetEnv(d.Self.Name, m.env)
+	}
+	return m, nil
+}
+
+// command runs a command for sh as a member sees the cluster, and returns when it, and all
+// that it has started, has ended.
+func (r *clusterRun) command(ctx context.Context, name, text string, m *runMember, p run.Program) error {
+	p.Name, p.Args, p.Env = name, []string{"sh", "-c", text}, append(m.env, noTicket)
+	var err error
+	if p.Path, err = run.LookPath("sh"); err != nil {
+		return err
+	}
+	o, err := r.launchOptions()
+	if err != nil {
+		return err
+	}
+	o.Grace = r.o.life.grace
+	return run.Once(ctx, p, o)
+}
+
+// pass gives the open ports to the programs that take them over.
+func (r *clusterRun) pass(members []*runMember) (err error) {
+	if !r.o.program.pass {
+		return nil
+	}
+	for i, m := range members {
+		if m.program.Passed, err = r.ports[i].Files(); err != nil {
+			return errors.Join(err, run.Abandon(programsOf(members)))
+		}
+	}
+	return nil
+}
+
+func programsOf(members []*runMember) []run.Program {
+	programs := make([]run.Program, len(members))
+	for i, m := range members {
+		programs[i] = m.program
+	}
+	return programs
+}

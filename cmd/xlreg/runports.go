@@ -1,0 +1,101 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"syscall"
+
+	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/internal/run"
+)
+
+// takePorts takes the ports of the member i: those that it had before in the same
+// directory, or else those of the plan.
+func (r *clusterRun) takePorts(i int) (*run.Ports, error) {
+	name := string(r.o.name(i))
+	if addrs := r.keptAddresses(name); addrs != nil {
+		ports, err := run.Hold(addrs...)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			taken := takenOf(addrs)
+			return nil, r.keeper.PortTaken(name, taken, run.Holder(taken))
+		}
+		return ports, err
+	}
+	addrs := r.o.plan.Ports.Addresses(i)
+	host, port, err := net.SplitHostPort(addrs[0])
+	if err != nil {
+		return nil, err
+	}
+	if port == "0" && allFree(addrs) {
+		return run.Reserve(host, len(addrs))
+	}
+	return holdPlanned(name, host, addrs)
+}
+
+// keptAddresses returns where the member was in an earlier run of this directory, or nil if
+// the flags now say something else.
+func (r *clusterRun) keptAddresses(name string) []string {
+	if r.kept == nil || !slices.Equal(r.kept.PortNames, r.o.plan.Ports.Names()) {
+		return nil
+	}
+	addrs := r.kept.Members[name]
+	if len(addrs) != len(r.o.plan.Ports.List) || r.o.ports.base != 0 || r.o.ports.address != "" {
+		return nil
+	}
+	return addrs
+}
+
+// allFree reports whether no address has a port of a fixed number.
+func allFree(addrs []string) bool {
+	return !slices.ContainsFunc(addrs, func(addr string) bool {
+		_, port, _ := net.SplitHostPort(addr)
+		return port != "0"
+	})
+}
+
+// holdPlanned takes ports some of which have fixed numbers.
+func holdPlanned(name, host string, addrs []string) (*run.Ports, error) {
+	fixed := slices.Clone(addrs)
+	for k, addr := range fixed {
+		if !allFree([]string{addr}) {
+			continue
+		}
+		free, err := run.Reserve(host, 1)
+		if err != nil {
+			return nil, err
+		}
+		fixed[k] = free.Addrs()[0]
+		if err := free.Close(); err != nil {
+			return nil, err
+		}
+	}
+	ports, err := run.Hold(fixed...)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		taken := takenOf(fixed)
+		return nil, fmt.Errorf("port %s of %s is taken by %s: stop it, or choose other ports with --port-base or --address", taken, name, run.Holder(taken))
+	}
+	return ports, err
+}
+
+// takenOf returns the address that another program has.
+func takenOf(addrs []string) string {
+	for _, addr := range addrs {
+		ports, err := run.Hold(addr)
+		if err != nil {
+			return addr
+		}
+		_ = ports.Close() // it was ours for a moment
+	}
+	return addrs[0] // it is free again
+}
+
+// endpointsOf returns where ports are.
+func endpointsOf(ports *run.Ports) []xlreg.Endpoint {
+	var all []xlreg.Endpoint
+	for _, addr := range ports.Addrs() {
+		all = append(all, xlreg.Endpoint(addr))
+	}
+	return all
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/runplan"
+	"github.com/xlattice/xlreg/internal/run"
+	"github.com/xlattice/xlreg/launch"
+)
+
+// ready returns the check that tells whether a member is ready; nil if there is none.
+func (r *clusterRun) ready(m *runMember, check *runplan.Ready) (*run.Ready, error) {
+	if check == nil {
+		return nil, nil //nolint:nilnil // there is none, and nothing is wrong
+	}
+	addr, text, err := check.Where(m.data)
+	if err != nil {
+		return nil, err
+	}
+	ready := &run.Ready{Timeout: r.o.plan.ReadyTimeout}
+	switch check.Kind {
+	case runplan.ReadyTCP:
+		ready.What, ready.Check = "tcp "+string(addr), run.CheckTCP(string(addr))
+		return ready, nil
+	case runplan.ReadyHTTP:
+		ready.What = "http://" + string(addr) + text
+		ready.Check = run.CheckHTTP(ready.What, nil)
+		return ready, nil
+	case runplan.ReadyHTTPS:
+		ready.What = "https://" + string(addr) + text
+		config, err := clientTLS(m.data)
+		ready.Check = run.CheckHTTP(ready.What, config)
+		return ready, err
+	}
+	ready.What = text
+	ready.Check = func(ctx context.Context) error { return r.checkByCommand(ctx, m, text) }
+	return ready, nil
+}
+
+// checkByCommand runs a check. Of one that fails, what it has said last is a part of the
+// error.
+func (r *clusterRun) checkByCommand(ctx context.Context, m *runMember, text string) error {
+	said := newTail()
+	err := r.command(ctx, m.data.Self.Name+" ready", text, m, run.Program{Stdout: said, Stderr: said})
+	if lines := said.last(1); err != nil && len(lines) > 0 {
+		return fmt.Errorf("%w: %s", checkFailed(err), lines[0])
+	}
+	return checkFailed(err)
+}
+
+// checkFailed leaves the check's name out of an error that has the member's.
+func checkFailed(err error) error {
+	var exit *run.ExitError
+	if errors.As(err, &exit) && exit.Err == nil && exit.Signal == 0 {
+		return fmt.Errorf("exit status %d", exit.Code)
+	}
+	return err
+}
+
+// clientTLS returns how d's member talks to members over TLS.
+func clientTLS(d *launch.Data) (*tls.Config, error) {
+	files, err := d.TLS()
+	if err != nil {
+		return nil, err
+	}
+	cert, err := tls.LoadX509KeyPair(files.Cert, files.Key)
+	if err != nil {
+		return nil, err
+	}
+	peers, err := os.ReadFile(files.Peers)
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(peers)
+	return &tls.Config{Certificates: []tls.Certificate{cert}, RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
+	"github.com/xlattice/xlreg/internal/run"
+)
+
+// runShow says what happens to the members of a run while it happens.
+type runShow interface {
+	joined(index int)            // a member has its seat
+	tell(e run.Event)            // a program has come into another state
+	above(w io.Writer) io.Writer // what is written there is not mixed up with what is shown
+	end()                        // nothing changes any more, or what does is not worth a line
+}
+
+// silent says nothing.
+type silent struct{}
+
+func (silent) joined(int)                  {}
+func (silent) tell(run.Event)              {}
+func (silent) above(w io.Writer) io.Writer { return w }
+func (silent) end()                        {}
+
+// plain says it in lines that a log can take.
+type plain struct {
+	silent
+	out     io.Writer
+	checked []bool // whether a member has a check, so that its being ready says something
+	total   int
+}
+
+// tell writes a line if there is something to say.
+func (p *plain) tell(e run.Event) {
+	if text := p.describe(&e); text != "" {
+		fmt.Fprintf(p.out, "xlreg: %s\n", text)
+	}
+}
+
+func (p *plain) describe(e *run.Event) string {
+	left := fmt.Sprintf("%d of %d are left", e.Left, p.total)
+	switch {
+	case e.State == run.StateReady && p.checked[e.Index]:
+		return e.Name + " is ready"
+	case e.State == run.StateRestarting && e.Err != nil:
+		return fmt.Sprintf("%s; it is started again in %v", oneLine(e.Err), e.Again)
+	case e.State == run.StateEnded && e.Asked && e.Err == nil:
+		return ""
+	case e.State == run.StateEnded && e.Err != nil:
+		return oneLine(e.Err) + "; " + left
+	case e.State == run.StateEnded && p.checked[e.Index]:
+		return e.Name + " has ended; " + left
+	}
+	return ""
+}
+
+// both shows the members on a terminal until all are ready, and says in lines what happens
+// after that. Its methods may be called at the same time.
+type both struct {
+	*live
+	after *plain
+
+	mu    sync.Mutex
+	ended bool // guarded by mu
+}
+
+func (b *both) tell(e run.Event) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ended {
+		b.after.tell(e)
+		return
+	}
+	b.live.tell(e)
+}
+
+func (b *both) end() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ended = true
+	b.live.end()
+}
+
+// newShow begins to show the members. It must be ended.
+func (r *clusterRun) newShow() runShow {
+	if r.o.quiet || r.Output == "json" {
+		return silent{}
+	}
+	lines := &plain{out: r.Err, total: r.o.members}
+	var rows []liveRow
+	for i, m := range r.o.plan.Members {
+		lines.checked = append(lines.checked, m.Ready != nil)
+		rows = append(rows, liveRow{name: string(r.o.name(i)), role: m.Role})
+	}
+	l := newLive(r.Console, rows)
+	if !l.visible() {
+		return lines
+	}
+	return &both{live: l, after: lines}
+}
+
+// describe says who is in the cluster that is about to start, and where its files are.
+func (r *clusterRun) describe() error {
+	if r.o.quiet || r.Output == "json" {
+		return nil
+	}
+	var b bytes.Buffer
+	if len(r.members) > 0 {
+		if err := r.describeRoster(&b, r.members[0].Roster(), r.Err); err != nil {
+			return err
+		}
+		b.WriteString("\n")
+	}
+	fmt.Fprintf(&b, "files in %s%s\n", r.dir, map[bool]string{true: ", until this ends"}[r.o.dir == ""])
+	_, err := r.Err.Write(b.Bytes())
+	return err
+}
+
+// describeTalk says how to talk to the cluster that runs.
+func (r *clusterRun) describeTalk(program string) error {
+	command, known, err := r.paste(program)
+	if err != nil || !known || r.o.quiet || r.Output == "json" {
+		return err
+	}
+	_, err = fmt.Fprintf(r.Err, "talk to it with\n\n  %s\n\n", command)
+	return err
+}
+
+func (r *clusterRun) paste(program string) (command string, known bool, err error) {
+	if r.o.plan.Paste != nil {
+		command, err = r.o.plan.Paste.Expand(r.data[0])
+		return command, true, err
+	}
+	command, known = r.data[0].TalkTo(program)
+	return command, known, nil
+}
+
+// hasColor reports whether a terminal shows colors, and may.
+func hasColor(f any) bool { return cli.HasLine(f) && os.Getenv("NO_COLOR") == "" }
