@@ -80,7 +80,7 @@ func (r *clusterRun) runAfterReady(ctx context.Context, text string, m *runMembe
 	mergers := run.NewMergers(r.Err)
 	said := newTail()
 	p := run.Program{Stdout: said.also(mergers[0].Line("after-ready | ")), Stderr: said.also(mergers[0].Line("after-ready | "))}
-	return r.command(ctx, "after-ready", text, m, p)
+	return r.command(ctx, "--after-ready", text, m, p)
 }
 
 // then runs the command whose end is the run's. Its output goes unchanged to where this
@@ -90,7 +90,7 @@ func (r *clusterRun) then(ctx context.Context, m *runMember) error {
 	if err != nil {
 		return err
 	}
-	return r.command(ctx, "then", text, m, run.Program{Stdout: r.Out, Stderr: r.Err})
+	return r.command(ctx, "--then", text, m, run.Program{Stdout: r.Out, Stderr: r.Err})
 }
 
 // setOutputs says where each member's output goes: to the console with the member's name in
@@ -109,6 +109,11 @@ func (r *clusterRun) setOutputs(members []*runMember) error {
 	for i, m := range members {
 		if err := r.openLog(m); err != nil {
 			return err
+		}
+		if r.o.plan.Then != nil && r.o.quiet {
+			both := m.output(run.NewMergers(io.Discard)[0].Line(""))
+			m.program.Stdout, m.program.Stderr = both, both
+			continue
 		}
 		m.program.Stdout = m.output(mergers[0].Line(prefixes[0][i]))
 		m.program.Stderr = m.output(mergers[1].Line(prefixes[1][i]))

@@ -33,7 +33,7 @@ type live struct {
 	block   *cli.Block
 	colored bool
 	begun   time.Time
-	now   func() time.Time
+	now     func() time.Time
 
 	mu    sync.Mutex
 	rows  []liveRow // guarded by mu, as is all below

@@ -106,4 +106,3 @@ func (f *programFlags) secretOf() (string, error) {
 	}
 	return secret, nil
 }
-
