@@ -31,6 +31,7 @@ from .node import Node
 from .owner import AsyncOwner, Owner
 from .regcred import RegCred, Target, parse_reg_cred
 from .roster import Member, Roster
+from .saved import SavedRoster, load_roster
 from .signed import SignedRoster, verify_signed
 from .ticket import Ticket, TicketKind
 from .version import DecimalVersion, Protocol, parse_decimal_version
@@ -78,6 +79,7 @@ __all__ = [
     "RegCredError",
     "Registration",
     "Roster",
+    "SavedRoster",
     "SigKey",
     "SignedRoster",
     "Target",
@@ -91,6 +93,7 @@ __all__ = [
     "awatch",
     "fingerprint",
     "form",
+    "load_roster",
     "parse_decimal_version",
     "parse_private_key",
     "parse_reg_cred",
