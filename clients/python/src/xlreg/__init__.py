@@ -20,9 +20,9 @@ Example:
 from ._pursuit import Progress
 from ._record import Registration
 from ._version import __version__
-from .aio import AsyncClient, aform, await_members, awatch
+from .aio import AsyncClient, aform, aresume, await_members, awatch
 from .changes import Change
-from .client import Client, form, wait_members, watch
+from .client import Client, form, resume, wait_members, watch
 from .compared import Comparison
 from .errors import RegCredError, XlregError
 from .keys import Keys, fingerprint, parse_private_key
@@ -89,6 +89,7 @@ __all__ = [
     "XlregError",
     "__version__",
     "aform",
+    "aresume",
     "await_members",
     "awatch",
     "fingerprint",
@@ -97,6 +98,7 @@ __all__ = [
     "parse_decimal_version",
     "parse_private_key",
     "parse_reg_cred",
+    "resume",
     "verify_signed",
     "wait_members",
     "watch",

@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from . import _atomicfile, _output
 from ._directory import Directory
+from ._offline import Keeper
+from ._seatfile import Seats
 from .changes import Change
 from .errors import ClosedError, Needs20Error, TwinError, UnverifiedError, XlregError
 from .keys import encode_private_key
@@ -96,7 +98,13 @@ def environment(me: Member, roster: Roster, where: Path) -> dict[str, str]:
 
 
 def run(
-    args: Sequence[str], member: Membership, *, folder: str, on_change: str, allow_unverified: bool
+    args: Sequence[str],
+    member: Membership,
+    *,
+    seats: Seats,
+    folder: str,
+    on_change: str,
+    allow_unverified: bool,
 ) -> None:
     """Run a program as a member until it ends.
 
@@ -114,7 +122,7 @@ def run(
     child = _Child(name)
     with child.passing_signals():
         child.start(args, environment(member.me, roster, where))
-        following = _Following(member, folder, on_change, child)
+        following = _Following(member, seats, folder, on_change, child)
         try:
             code = child.wait()
         finally:
@@ -203,7 +211,8 @@ class _Child:
 class _Following:
     """Keeps a member's files as the cluster is now, while its program runs."""
 
-    def __init__(self, member: Membership, folder: str, on_change: str, child: _Child) -> None:
+    def __init__(self, member: Membership, seats: Seats, folder: str, on_change: str, child: _Child) -> None:
+        self._keeper = Keeper(member, seats)
         self._member, self._folder, self._on_change, self._child = member, folder, on_change, child
         self._mutex = threading.Lock()
         # Guarded by the mutex.
@@ -222,6 +231,7 @@ class _Following:
                 self._told.kill()
         self._member.close()
         self._thread.join()
+        self._keeper.end()
 
     def _follow(self) -> None:
         """Follow until the node is no member any more. Then its program goes on with what it has.
@@ -241,6 +251,7 @@ class _Following:
 
     def _take(self, change: Change) -> None:
         """Write the files anew, and tell who wants to know."""
+        self._keeper.save()
         roster, node = change.roster, self._member.node
         me = roster.by_key(node.keys.sig_key)
         try:

@@ -190,7 +190,8 @@ class _File:
             )
         if self.heard - now > _AHEAD:
             raise SavedRosterError(
-                f"it is from the future, {self.heard:%Y-%m-%dT%H:%M:%SZ}: see that this machine's clock is right"
+                f"it is from the future, {self.heard:%Y-%m-%dT%H:%M:%SZ}: "
+                "see that this machine's clock is right"
             )
 
     def roster(self, ref: ClusterRef) -> Roster:
