@@ -98,7 +98,8 @@ def load(command: Command, node: Node) -> SavedRoster:
     path = _seats(command, node).find_saved(command.ref)
     if path is None:
         raise NodeError(
-            f"no roster of the cluster is kept here: {node.name} has to join it while the registry is there, once"
+            f"no roster of the cluster is kept here: {node.name} has to join it while the registry is there, "
+            "once"
         )
     try:
         return load_roster(
