@@ -27,6 +27,9 @@ func Shim(args []string) error {
 	if len(args) > 1 && args[0] == execStage {
 		return becomeProgram(args[1], args[2:])
 	}
+	if len(args) == 2 && args[0] == tempStage {
+		return keepTemp(args[1], os.Stdin)
+	}
 	// The program is to be killed if the shim is; the system takes for the shim's
 	// death that of the thread which started the program.
 	runtime.LockOSThread()
