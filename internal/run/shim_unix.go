@@ -266,7 +266,10 @@ func (s *shim) bury(c child, ok bool) {
 	if c.pid == s.pid && !s.ended {
 		s.ended = true
 		s.report(endOf(c.status))
-		s.stop()
+		if !s.stopping {
+			s.stop()
+			return
+		}
 	}
 	switch {
 	case s.killing:
