@@ -12,8 +12,8 @@ import (
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/admincmd"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/benchcmd"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
-	"github.com/xlattice/xlreg/cmd/xlreg/internal/recipecmd"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/lifecmd"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/recipecmd"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/topcmd"
 )
 

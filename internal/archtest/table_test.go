@@ -234,7 +234,7 @@ var rows = map[string]row{
 	},
 	"internal/bench": {
 		may:   []string{".", "client", "identity", "internal/admin/api", "internal/audit", "internal/child", "internal/guard", "internal/host", "internal/metrics", "internal/records", "internal/registry", "internal/session", "internal/store", "internal/store/bolt", "internal/store/etcd", "internal/store/memory", "internal/store/mirror", "internal/store/postgres", "internal/wire", "keys", "regcred"},
-		tests: []string{"internal/store/etcd/etcdtest", "internal/store/postgres/postgrestest"},
+		tests: []string{"internal/freeport", "internal/store/etcd/etcdtest", "internal/store/postgres/postgrestest"},
 		why:   "measures the whole: client, server and stores",
 	},
 	"internal/child": {
@@ -290,9 +290,15 @@ var rows = map[string]row{
 		never: []string{"net", "os"},
 		why:   "what a recipe says, in the terms of launch, which is public and shows no recipe",
 	},
+	"cmd/xlreg/internal/runplan": {
+		may:   []string{".", "internal/recipe", "internal/recipe/expand", "launch"},
+		never: []string{"os"},
+		why:   "decides what is started, and starts nothing",
+	},
 	"internal/run": {
-		may: []string{"internal/freeport"},
-		why: "starts and watches processes; what is in them is not its business",
+		may:   []string{"internal/freeport"},
+		tests: []string{"internal/freeport"},
+		why:   "starts and watches processes; what is in them is not its business",
 	},
 	"internal/rundir": {
 		may: []string{"internal/atomicfile", "internal/filelock", "internal/private"},
@@ -346,6 +352,14 @@ var rows = map[string]row{
 	"cmd/xlreg/internal/lifecmd": {
 		may: []string{"cmd/xlreg/internal/cli", "internal/run", "internal/rundir", "internal/view", "launch"},
 		why: "what people ask and tell a run, on the command line; doing it is the run's affair",
+	},
+	"cmd/xlreg/internal/lifecmd": {
+		may: []string{"cmd/xlreg/internal/cli", "internal/run", "internal/rundir", "internal/view", "launch"},
+		why: "what people ask and tell a run, on the command line; doing it is the run's affair",
+	},
+	"cmd/xlreg/internal/recipecmd": {
+		may: []string{"cmd/xlreg/internal/cli", "internal/recipe", "internal/recipe/expand", "internal/run", "internal/view"},
+		why: "shows and checks recipes; it runs none",
 	},
 	"cmd/xlreg/internal/topcmd": {
 		may:   []string{"cmd/xlreg/internal/admincmd", "cmd/xlreg/internal/cli", "internal/admin/adminclient", "internal/admin/api", "internal/view"},
@@ -428,7 +442,7 @@ var confined = []confinement{
 	{"log/slog", []string{"client", "cmd/xlreg", "cmd/xlreg/internal/stores", "internal/admin", "internal/admin/page", "internal/audit", "internal/bench", "internal/host", "internal/metrics", "internal/overview", "internal/registry", "internal/server", "internal/store/bolt", "internal/store/etcd", "internal/store/mirror", "internal/store/postgres", "xlregtest"}, "the others return what they have to say"},
 	{"math/rand", []string{"bench/scale", "client", "internal/bench", "internal/freeport", "internal/store/etcd", "internal/store/mirror"}, "what can be guessed is for jitter and for measurements alone"},
 	{"pgregory.net/rapid", []string{"internal/store/storetest"}, "it is for tests"},
-	{"testing", []string{"internal/freeport", "internal/store/etcd/etcdtest", "internal/store/mirror/databasetest", "internal/store/postgres/postgrestest", "internal/store/storetest", "internal/store/storetest/line", "xlregtest"}, "it is for tests"},
+	{"testing", []string{"internal/store/etcd/etcdtest", "internal/store/mirror/databasetest", "internal/store/postgres/postgrestest", "internal/store/storetest", "internal/store/storetest/line", "xlregtest"}, "it is for tests"},
 	{"software.sslmate.com", []string{"launch"}, "it is for the files of programs alone"},
 	{"unsafe", []string{"internal/records/recordspb", "internal/wire/xlregpb"}, "nothing here is worth it"},
 }

@@ -61,6 +61,8 @@ class Command:
     lease: float = 0.0
     fresh: bool = False
     take_over: bool = False
+    offline: bool = False
+    offline_after: float = 30.0
     label: Sequence[str] = ()
     dir: str = ""
     on_change: str = ""
@@ -190,6 +192,8 @@ class Command:
             raise UsageError("--on-change is for as long as COMMAND runs: give one after --")
         if self.fresh and not self.wait and not self.program:
             raise UsageError("--fresh waits for the others: say how long with --wait TIME")
+        if self.offline and self.fresh:
+            raise UsageError("--offline starts from what was, and --fresh from what is: leave one away")
         if self.program and self.wait == 0:
             raise UsageError("--wait 0: COMMAND is started when all members are there: give it a time")
         if any("{{" in arg for arg in self.program):
@@ -205,8 +209,8 @@ class Command:
     def _check_classic(self) -> None:
         if not self.classic:
             return
-        if self.fresh or self.lease or self.label or self.take_over:
-            raise UsageError("--fresh, --lease, --label and --take-over: need protocol 2.0")
+        if self.fresh or self.lease or self.label or self.take_over or self.offline:
+            raise UsageError("--fresh, --lease, --label, --take-over and --offline: need protocol 2.0")
         if self.unique or self.command in ("leave", "compare", "verify", "ticket new"):
             raise UsageError(f"{'--unique' if self.unique else self.command}: needs protocol 2.0")
         if self.taken or self.signed or self.watch:

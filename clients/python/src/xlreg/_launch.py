@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from . import _atomicfile, _output
 from ._directory import Directory
+from ._offline import Keeper
+from ._seatfile import Seats
 from .changes import Change
 from .errors import ClosedError, Needs20Error, TwinError, UnverifiedError, XlregError
 from .keys import encode_private_key
@@ -111,7 +113,13 @@ def _endpoints(me: Member, roster: Roster) -> dict[str, str]:
 
 
 def run(
-    args: Sequence[str], member: Membership, *, folder: str, on_change: str, allow_unverified: bool
+    args: Sequence[str],
+    member: Membership,
+    *,
+    seats: Seats,
+    folder: str,
+    on_change: str,
+    allow_unverified: bool,
 ) -> None:
     """Run a program as a member until it ends.
 
@@ -129,7 +137,7 @@ def run(
     child = _Child(name)
     with child.passing_signals():
         child.start(args, environment(member.me, roster, where))
-        following = _Following(member, folder, on_change, child)
+        following = _Following(member, seats, folder, on_change, child)
         try:
             code = child.wait()
         finally:
@@ -218,7 +226,8 @@ class _Child:
 class _Following:
     """Keeps a member's files as the cluster is now, while its program runs."""
 
-    def __init__(self, member: Membership, folder: str, on_change: str, child: _Child) -> None:
+    def __init__(self, member: Membership, seats: Seats, folder: str, on_change: str, child: _Child) -> None:
+        self._keeper = Keeper(member, seats)
         self._member, self._folder, self._on_change, self._child = member, folder, on_change, child
         self._mutex = threading.Lock()
         # Guarded by the mutex.
@@ -237,6 +246,7 @@ class _Following:
                 self._told.kill()
         self._member.close()
         self._thread.join()
+        self._keeper.end()
 
     def _follow(self) -> None:
         """Follow until the node is no member any more. Then its program goes on with what it has.
@@ -256,6 +266,7 @@ class _Following:
 
     def _take(self, change: Change) -> None:
         """Write the files anew, and tell who wants to know."""
+        self._keeper.save()
         roster, node = change.roster, self._member.node
         me = roster.by_key(node.keys.sig_key)
         try:
