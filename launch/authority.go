@@ -5,7 +5,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
@@ -19,6 +18,7 @@ import (
 	"time"
 
 	"github.com/xlattice/xlreg"
+	"github.com/xlattice/xlreg/keys"
 )
 
 // Authority certifies the members of one cluster, for programs that accept no certificate
@@ -93,8 +93,8 @@ func (a *Authority) Forget() {
 	a.key = nil
 }
 
-// issue certifies d's member, who has this key.
-func (a *Authority) issue(d *Data, key crypto.PublicKey, names []string) (*x509.Certificate, error) {
+// issue certifies d's member, whose key this is.
+func (a *Authority) issue(d *Data, key keys.Public, names []string) (*x509.Certificate, error) {
 	want := d.leaf(key, names)
 	for _, cert := range a.kept {
 		if sameLeaf(cert, want, key) {
@@ -106,19 +106,23 @@ func (a *Authority) issue(d *Data, key crypto.PublicKey, names []string) (*x509.
 	if a.key == nil {
 		return nil, ErrForgotten
 	}
+	public, err := x509.ParsePKIXPublicKey(key.DER())
+	if err != nil {
+		return nil, err
+	}
 	want.NotBefore, want.NotAfter = a.cert.NotBefore, a.cert.NotAfter
-	return certify(want, a.cert, key, a.key())
+	return certify(want, a.cert, public, a.key())
 }
 
 // leaf returns a certificate for d's member, without dates.
-func (d *Data) leaf(key crypto.PublicKey, names []string) *x509.Certificate {
+func (d *Data) leaf(key keys.Public, names []string) *x509.Certificate {
 	c := &x509.Certificate{
 		Subject:               pkix.Name{CommonName: d.Self.Name},
 		KeyUsage:              x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 		BasicConstraintsValid: true,
 	}
-	if _, ok := key.(*rsa.PublicKey); ok {
+	if key.Kind() == keys.RSA {
 		c.KeyUsage |= x509.KeyUsageKeyEncipherment // the key exchange of old clients
 	}
 	addName(c, d.Self.Name)

@@ -2,8 +2,11 @@
 // program need not know of a registry: it finds its peers in its arguments, in its
 // environment and in files, and among the files what it needs for mutual TLS.
 //
-// Data is a cluster as one member sees it, Command expands a program's arguments over
-// it, and Formats are what well-known programs want to be told, each in a file of its
-// own. WriteFiles puts certificates, keys and the roster where a program can read
-// them. Starting programs is left to the caller.
+// Data is a cluster as one member sees it. A Spec has the arguments, variables and files of
+// a program as templates; ParseSpec makes a Command of it, and Command.Expand says what they
+// are for one member. Formats are what well-known programs want to be told.
+//
+// FileOptions.Write puts certificates, keys and the roster where a program can read them. The
+// certificates are those that members sign for themselves, or an Authority issues them.
+// Starting programs is left to the caller.
 package launch

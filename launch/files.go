@@ -63,6 +63,14 @@ type FileOptions struct {
 	Authority *Authority // it certifies the member; nil: the member does so itself
 	Names     []string   // host names and addresses that an authority certifies besides the member's own
 	KeyStores bool       // write TLS.KeyStore and TLS.TrustStore, too
+	Temporary bool       // the directory does not outlive the run: the disk is not waited for
+}
+
+func (o *FileOptions) writeFile(path string, data []byte) error {
+	if o.Temporary {
+		return atomicfile.WriteUnsynced(path, data, 0o600)
+	}
+	return atomicfile.Write(path, data, 0o600)
 }
 
 // WriteFiles is FileOptions{}.Write.
@@ -104,7 +112,7 @@ func (o *FileOptions) write(d *Data, node *identity.Node) error {
 		if err := atomicfile.RemoveLeftovers(filepath.Join(d.Dir, name)); err != nil {
 			return err
 		}
-		if err := atomicfile.Write(filepath.Join(d.Dir, name), files[name], 0o600); err != nil {
+		if err := o.writeFile(filepath.Join(d.Dir, name), files[name]); err != nil {
 			return err
 		}
 	}
@@ -165,7 +173,7 @@ type peer struct {
 // certificates returns the certificate that d's member shows, and those that it trusts.
 func (o *FileOptions) certificates(d *Data, node *identity.Node) (own *x509.Certificate, peers []peer, err error) {
 	if o.Authority != nil {
-		own, err = o.Authority.issue(d, node.Keys().Sig.Signer().Public(), o.Names)
+		own, err = o.Authority.issue(d, node.Keys().Sig.Public(), o.Names)
 		return own, []peer{{"authority", o.Authority.cert}}, err
 	}
 	for i := range d.roster.Members {

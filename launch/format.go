@@ -16,14 +16,19 @@ type Format struct {
 	write func(*Data) (string, error)
 }
 
-// Formats returns the formats that every cluster has, sorted by name. Those of one system
-// are in its recipe, in internal/recipe/builtin.
-func Formats() []Format {
-	all := []Format{
+// general returns the formats that are about no single system.
+func general() []Format {
+	return []Format{
 		{"env", "the variables of a launched program, for a shell", envFormat},
 		{"hosts", "lines for /etc/hosts", hostsFormat},
 		{"json", "the roster, as -o json", jsonFormat},
 	}
+}
+
+// Formats returns the formats that every cluster has, sorted by name. Those of one system
+// are in its recipe, in internal/recipe/builtin.
+func Formats() []Format {
+	all := general()
 	for _, r := range recipe.Builtin() {
 		if r.Format.Text != "" {
 			all = append(all, recipeFormat(r))
@@ -33,8 +38,10 @@ func Formats() []Format {
 	return all
 }
 
-// FormatNames returns the names of Formats.
-func FormatNames() []string { return namesOf(Formats()) }
+// FormatNames returns the names of Formats. It reads no recipe for that.
+func FormatNames() []string {
+	return slices.Sorted(slices.Values(append(namesOf(general()), recipe.WithFormat()...)))
+}
 
 func namesOf(formats []Format) []string {
 	var names []string

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -97,6 +98,9 @@ func TestFormatsThatNeedMore(t *testing.T) {
 				t.Errorf("%s: %s failed: %v", name, f, failed[f])
 			}
 		}
+	}
+	if names := namesOf(Formats()); !slices.Equal(names, FormatNames()) {
+		t.Errorf("formats %q have the names %q", names, FormatNames())
 	}
 	if err := CheckFormat("etc"); err == nil || !strings.Contains(err.Error(), "torchrun") {
 		t.Error(err)

@@ -2,7 +2,6 @@ package launch
 
 import (
 	"bytes"
-	"crypto"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -10,6 +9,8 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"github.com/xlattice/xlreg/keys"
 )
 
 // KeptAuthority returns the authority that has certified all of these members before, with
@@ -54,7 +55,7 @@ func (a *Authority) keep(d *Data, names []string, now time.Time) error {
 	if a.cert == nil {
 		a.cert = root
 	}
-	key, err := x509.ParsePKIXPublicKey([]byte(d.roster.ByIndex(d.Self.Index).Token.SigKey))
+	key, err := keys.Parse(d.roster.ByIndex(d.Self.Index).Token.SigKey)
 	if err != nil {
 		return err
 	}
@@ -79,9 +80,8 @@ func dueForRenewal(c *x509.Certificate) time.Time {
 }
 
 // sameLeaf reports whether a certificate says what was wanted, of whoever has the key.
-func sameLeaf(c, want *x509.Certificate, key crypto.PublicKey) bool {
-	public, err := x509.MarshalPKIXPublicKey(key)
-	return err == nil && bytes.Equal(c.RawSubjectPublicKeyInfo, public) &&
+func sameLeaf(c, want *x509.Certificate, key keys.Public) bool {
+	return bytes.Equal(c.RawSubjectPublicKeyInfo, key.DER()) &&
 		c.Subject.CommonName == want.Subject.CommonName && c.KeyUsage == want.KeyUsage && !c.IsCA &&
 		slices.Equal(c.DNSNames, want.DNSNames) &&
 		slices.EqualFunc(c.IPAddresses, want.IPAddresses, net.IP.Equal)

@@ -51,7 +51,8 @@ func (t *Template) Expand(d *Data) (string, error) {
 	return inOneLine(text), nil
 }
 
-// KeyStores reports whether the template names a file that FileOptions.KeyStores asks for.
+// KeyStores reports whether the template names a file that FileOptions.KeyStores asks for. It
+// does not look at what a format says that the template calls.
 func (t *Template) KeyStores() bool {
 	return strings.Contains(t.text.Text, ".KeyStore") || strings.Contains(t.text.Text, ".TrustStore")
 }
@@ -113,7 +114,7 @@ func reason(err error) (line int, why error) {
 	var exec template.ExecError
 	if errors.As(err, &exec) {
 		_, after, _ := strings.Cut(text, " at ")
-		text = "at " + after
+		text = "at " + regexp.MustCompile(`>: error calling \w+: `).ReplaceAllLiteralString(after, ">: ")
 	}
 	return line, &templateError{text, err}
 }

@@ -95,7 +95,7 @@ func TestTemplateErrors(t *testing.T) {
 		{"{{.Self.Endpoint 2}}", "member m0 has 2 endpoints, and none of index 2: reserve more with --ports"},
 		{"{{endpoints 7}}", "none of index 7"},
 		{"{{(index .Members 3).Name}}", "<index .Members 3>"},
-		{`{{format "etc"}}`, `no format "etc": there are consul, env, etcd`},
+		{`{{format "etc"}}`, `no format "etc": there are `},
 		{`{{args "etc"}}`, `no format "etc"`},
 		{`{{file "etc"}}`, `no format "etc"`},
 		{`{{join .Self ","}}`, "is no list"},

@@ -13,6 +13,7 @@ import (
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/benchcmd"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/lifecmd"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/recipecmd"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/topcmd"
 )
 
@@ -47,7 +48,7 @@ func newRoot(c *cli.Console) *cobra.Command {
 		newServe(g), newRegistry(g), newCheck(g), newBackup(g), newRestore(g), newStore(g), newDemo(g), newRun(g), newCred(g), newNode(g),
 		newTicket(g), newCreate(g), newJoin(g), newGet(g), newLeave(g), newVerify(g), newCompare(g),
 		newEvict(g), newRevoke(g), newReopen(g), newDelete(g), newManual(), newVersion(g),
-		admincmd.New(g.Globals), topcmd.New(g.Globals), benchcmd.New(g.Globals), benchcmd.NewServer(g.Globals),
+		recipecmd.NewList(g.Globals), recipecmd.New(g.Globals), admincmd.New(g.Globals), topcmd.New(g.Globals), benchcmd.New(g.Globals), benchcmd.NewServer(g.Globals),
 	)
 	root.AddCommand(lifecmd.New(g.Globals)...)
 	root.InitDefaultCompletionCmd()

@@ -234,7 +234,7 @@ var rows = map[string]row{
 	},
 	"internal/bench": {
 		may:   []string{".", "client", "identity", "internal/admin/api", "internal/audit", "internal/child", "internal/guard", "internal/host", "internal/metrics", "internal/records", "internal/registry", "internal/session", "internal/store", "internal/store/bolt", "internal/store/etcd", "internal/store/memory", "internal/store/mirror", "internal/store/postgres", "internal/wire", "keys", "regcred"},
-		tests: []string{"internal/store/etcd/etcdtest", "internal/store/postgres/postgrestest"},
+		tests: []string{"internal/freeport", "internal/store/etcd/etcdtest", "internal/store/postgres/postgrestest"},
 		why:   "measures the whole: client, server and stores",
 	},
 	"internal/child": {
@@ -290,6 +290,11 @@ var rows = map[string]row{
 		never: []string{"net", "os"},
 		why:   "what a recipe says, in the terms of launch, which is public and shows no recipe",
 	},
+	"cmd/xlreg/internal/runplan": {
+		may:   []string{".", "internal/recipe", "internal/recipe/expand", "launch"},
+		never: []string{"os"},
+		why:   "decides what is started, and starts nothing",
+	},
 	"internal/run": {
 		may: []string{"internal/freeport"},
 		why: "starts and watches processes; what is in them is not its business",
@@ -342,6 +347,10 @@ var rows = map[string]row{
 	"cmd/xlreg/internal/lifecmd": {
 		may: []string{"cmd/xlreg/internal/cli", "internal/run", "internal/rundir", "internal/view", "launch"},
 		why: "what people ask and tell a run, on the command line; doing it is the run's affair",
+	},
+	"cmd/xlreg/internal/recipecmd": {
+		may: []string{"cmd/xlreg/internal/cli", "internal/recipe", "internal/recipe/expand", "internal/run", "internal/view"},
+		why: "shows and checks recipes; it runs none",
 	},
 	"cmd/xlreg/internal/topcmd": {
 		may:   []string{"cmd/xlreg/internal/admincmd", "cmd/xlreg/internal/cli", "internal/admin/adminclient", "internal/admin/api", "internal/view"},
@@ -409,7 +418,7 @@ var confined = []confinement{
 	{"crypto/rsa", []string{"internal/original", "internal/vectorgen", "keys"}, "the kinds of key are known in one place, so that there can be more of them"},
 	{"github.com/danielgtaylor/huma", []string{"internal/admin"}, "the API is printed from its operations, and nobody else needs to know how"},
 	{"github.com/jackc", []string{"internal/store/postgres", "internal/store/postgres/postgrestest"}, "a driver's library stays in the driver"},
-	{"github.com/spf13", []string{"cmd/xlreg", "cmd/xlreg/internal/admincmd", "cmd/xlreg/internal/benchcmd", "cmd/xlreg/internal/cli", "cmd/xlreg/internal/lifecmd", "cmd/xlreg/internal/manual", "cmd/xlreg/internal/refdoc", "cmd/xlreg/internal/stores", "cmd/xlreg/internal/topcmd"}, "libraries have no command line"},
+	{"github.com/spf13", []string{"cmd/xlreg", "cmd/xlreg/internal/admincmd", "cmd/xlreg/internal/benchcmd", "cmd/xlreg/internal/cli", "cmd/xlreg/internal/lifecmd", "cmd/xlreg/internal/manual", "cmd/xlreg/internal/recipecmd", "cmd/xlreg/internal/refdoc", "cmd/xlreg/internal/stores", "cmd/xlreg/internal/topcmd"}, "libraries have no command line"},
 	{"github.com/tidwall/btree", []string{"internal/overview", "internal/server", "internal/store", "internal/store/memory", "internal/store/mirror", "internal/store/mirror/mirrortest", "internal/store/storetest/optimistic"}, "an ordered map is a means of the store, and of lists that are read by page"},
 	{"github.com/prometheus", []string{"internal/metrics"}, "what is counted knows nothing of who collects it"},
 	{"go.yaml.in/yaml", []string{"internal/recipe", "launch"}, "a recipe is read in one place, and templates can write YAML"},
@@ -425,6 +434,7 @@ var confined = []confinement{
 	{"math/rand", []string{"bench/scale", "client", "internal/bench", "internal/freeport", "internal/store/etcd", "internal/store/mirror"}, "what can be guessed is for jitter and for measurements alone"},
 	{"pgregory.net/rapid", []string{"internal/store/storetest"}, "it is for tests"},
 	{"testing", []string{"internal/store/etcd/etcdtest", "internal/store/mirror/databasetest", "internal/store/postgres/postgrestest", "internal/store/storetest", "internal/store/storetest/line", "xlregtest"}, "it is for tests"},
+	{"software.sslmate.com", []string{"launch"}, "it is for the files of programs alone"},
 	{"unsafe", []string{"internal/records/recordspb", "internal/wire/xlregpb"}, "nothing here is worth it"},
 }
 

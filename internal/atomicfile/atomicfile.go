@@ -13,23 +13,41 @@ import (
 // it returns nil the content is on disk. A file that is written to in part stands
 // beside path under another name until it is whole; see RemoveLeftovers.
 func Write(path string, data []byte, perm os.FileMode) error {
-	dir, base := filepath.Split(filepath.Clean(path))
-	f, err := os.CreateTemp(dirOf(dir), Pattern(base))
+	dir, err := replace(path, data, perm, (*os.File).Sync)
+	if err == nil {
+		err = SyncDir(dir)
+	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	if err := fill(f, data, perm); err != nil {
-		os.Remove(f.Name())
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		os.Remove(f.Name())
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	if err := SyncDir(dirOf(dir)); err != nil {
+	return nil
+}
+
+// WriteUnsynced is Write for a file that is of no use after a power cut: it does not wait
+// for the disk, so the file may be empty then. Other programs see it as Write leaves it.
+func WriteUnsynced(path string, data []byte, perm os.FileMode) error {
+	if _, err := replace(path, data, perm, func(*os.File) error { return nil }); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil
+}
+
+// replace returns the directory that the file is in.
+func replace(path string, data []byte, perm os.FileMode, sync func(*os.File) error) (dir string, err error) {
+	dir, base := filepath.Split(filepath.Clean(path))
+	dir = dirOf(dir)
+	f, err := os.CreateTemp(dir, Pattern(base))
+	if err != nil {
+		return dir, err
+	}
+	err = fill(f, data, perm, sync)
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return dir, err
 }
 
 // RemoveLeftovers removes what a crash in the middle of Write left beside path. No
@@ -62,13 +80,13 @@ func dirOf(dir string) string {
 	return dir
 }
 
-func fill(f *os.File, data []byte, perm os.FileMode) error {
+func fill(f *os.File, data []byte, perm os.FileMode, sync func(*os.File) error) error {
 	_, err := f.Write(data)
 	if err == nil {
 		err = f.Chmod(perm)
 	}
 	if err == nil {
-		err = f.Sync()
+		err = sync(f)
 	}
 	return errors.Join(err, f.Close())
 }

@@ -28,8 +28,12 @@ func TestWrite(t *testing.T) {
 	for _, c := range []struct {
 		content string
 		perm    os.FileMode
-	}{{"old", 0o644}, {"a longer new", 0o600}, {"", 0o640}} {
-		if err := Write(path, []byte(c.content), c.perm); err != nil {
+		write   func(string, []byte, os.FileMode) error
+	}{
+		{"old", 0o644, Write}, {"a longer new", 0o600, Write}, {"", 0o640, Write},
+		{"old", 0o644, WriteUnsynced}, {"a longer new", 0o600, WriteUnsynced}, {"", 0o640, WriteUnsynced},
+	} {
+		if err := c.write(path, []byte(c.content), c.perm); err != nil {
 			t.Fatal(err)
 		}
 		got, err := os.ReadFile(path)

@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"bytes"
 	"embed"
 	"fmt"
 	"path/filepath"
@@ -12,20 +13,19 @@ import (
 //go:embed builtin/*.yaml
 var files embed.FS
 
-// builtin reads the recipes that are in the program, when they are first asked for.
+// builtin reads the recipes that are in the program, when one of them is first wanted. Every
+// start of the program lists their names, and few starts want more.
 var builtin = sync.OnceValue(func() []*Recipe {
-	entries, err := files.ReadDir("builtin") // sorted
-	if err != nil {
-		return nil // the directory is there, or it would not compile
-	}
 	var all []*Recipe
-	for _, e := range entries {
-		if r, err := readBuiltin(e.Name()); err == nil { // a test holds that there is no error
+	for _, name := range Names() {
+		if r, err := readBuiltin(name + extension); err == nil { // a test holds that there is no error
 			all = append(all, r)
 		}
 	}
 	return all
 })
+
+const extension = ".yaml"
 
 func readBuiltin(name string) (*Recipe, error) {
 	data, err := files.ReadFile("builtin/" + name)
@@ -41,11 +41,23 @@ func Builtin() []*Recipe { return slices.Clone(builtin()) }
 
 // Names returns the names of Builtin.
 func Names() []string {
+	entries, err := files.ReadDir("builtin") // sorted
+	if err != nil {
+		return nil // the directory is there, or it would not compile
+	}
 	var names []string
-	for _, r := range builtin() {
-		names = append(names, r.Name)
+	for _, e := range entries {
+		names = append(names, strings.TrimSuffix(e.Name(), extension))
 	}
 	return names
+}
+
+// WithFormat returns the names of those of Builtin that have a format.
+func WithFormat() []string {
+	return slices.DeleteFunc(Names(), func(name string) bool {
+		data, err := files.ReadFile("builtin/" + name + extension)
+		return err != nil || !bytes.Contains(data, []byte("\nformat:")) // what is in a block is indented
+	})
 }
 
 // Find returns the builtin recipe of that name.

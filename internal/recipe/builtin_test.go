@@ -13,7 +13,7 @@ func TestBuiltin(t *testing.T) {
 	if err != nil || len(paths) == 0 {
 		t.Fatal(err, len(paths))
 	}
-	var names []string
+	var names, withFormat []string
 	for _, path := range paths {
 		r, err := readBuiltin(filepath.Base(path))
 		if err != nil {
@@ -27,6 +27,12 @@ func TestBuiltin(t *testing.T) {
 			t.Errorf("%s: who looks for a system wants to know what it is (about), what to install (program, install) and what was tested", r.Name)
 		}
 		names = append(names, r.Name)
+		if r.Format.Text != "" {
+			withFormat = append(withFormat, r.Name)
+		}
+	}
+	if !slices.Equal(WithFormat(), withFormat) {
+		t.Errorf("those with a format are %q, and should be %q", WithFormat(), withFormat)
 	}
 	if !slices.Equal(Names(), names) {
 		t.Errorf("there are %q, and files %q", Names(), names)
@@ -56,6 +62,13 @@ func TestFind(t *testing.T) {
 		if r, ok := ForProgram(name); ok {
 			t.Errorf("%q: %v", name, r.Name)
 		}
+	}
+}
+
+// What every start of the program does, and what one does that wants a recipe.
+func BenchmarkNames(b *testing.B) {
+	for b.Loop() {
+		WithFormat()
 	}
 }
 

@@ -107,3 +107,17 @@ func (r *Recipe) PortNames() []string {
 	}
 	return names
 }
+
+// Command returns a command that installs the programs, for people: Debian's if there is
+// one. It is empty if nothing is known.
+func (i Install) Command() string {
+	switch {
+	case i.Debian != "":
+		return "apt-get install " + i.Debian
+	case i.PyPI != "":
+		return "pip install " + i.PyPI
+	case i.Go != "":
+		return "go install " + i.Go
+	}
+	return ""
+}

@@ -5,12 +5,20 @@ import (
 	"fmt"
 	"io/fs"
 	"os/exec"
+	"path/filepath"
 )
 
+// ErrNotFound says that there is no such program.
+var ErrNotFound = errors.New("no such program")
+
 // LookPath finds the program that is to run. One that is not there, or cannot be
-// run, is an *ExitError.
+// run, is an *ExitError. Servers are often where only the administrator's PATH leads:
+// those directories come after PATH.
 func LookPath(program string) (string, error) {
 	path, err := exec.LookPath(program)
+	if errors.Is(err, exec.ErrNotFound) && filepath.Base(program) == program {
+		path, err = lookSbin(program, err)
+	}
 	if errors.Is(err, exec.ErrDot) {
 		err = nil // whoever named a program in the current directory means it
 	}
@@ -18,10 +26,22 @@ func LookPath(program string) (string, error) {
 		return path, nil
 	}
 	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
-		return "", &ExitError{Name: program, Code: codeNotFound, Err: errors.New("no such program: install it, or give its path")}
+		return "", &ExitError{Name: program, Code: codeNotFound, Err: fmt.Errorf("%w: install it, or give its path", ErrNotFound)}
 	}
 	if e := (*exec.Error)(nil); errors.As(err, &e) {
 		err = e.Err // ExitError has the name already
 	}
 	return "", &ExitError{Name: program, Code: codeCannotRun, Err: fmt.Errorf("cannot be run: %w: see that it is an executable file", err)}
+}
+
+// lookSbin looks for a program in the directories of Debian's servers. If it is in none of
+// them, its error is notFound.
+func lookSbin(program string, notFound error) (string, error) {
+	for _, dir := range []string{"/usr/local/sbin", "/usr/sbin", "/sbin"} {
+		path, err := exec.LookPath(filepath.Join(dir, program))
+		if !errors.Is(err, fs.ErrNotExist) {
+			return path, err
+		}
+	}
+	return "", notFound
 }

@@ -34,6 +34,19 @@ func TestLookPath(t *testing.T) {
 	}
 }
 
+// Servers are found by users whose PATH does not lead to them.
+func TestLookPathFindsServers(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	if path, err := LookPath("chroot"); err != nil || path != "/usr/sbin/chroot" {
+		t.Errorf("%s, %v", path, err)
+	}
+	for _, program := range []string{"no-such-program", "./chroot", "sbin/chroot"} {
+		if path, err := LookPath(program); !errors.Is(err, ErrNotFound) {
+			t.Errorf("%s: %s, %v", program, path, err)
+		}
+	}
+}
+
 func TestExitError(t *testing.T) {
 	for _, c := range []struct {
 		err    ExitError

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/xlattice/xlreg/internal/recipe"
+	"github.com/xlattice/xlreg/internal/recipe/expand"
 	"github.com/xlattice/xlreg/launch"
 )
 
@@ -28,6 +29,7 @@ type Plan struct {
 	Paste      *launch.Template
 	ClientEnv  []Variable
 
+	format   *launch.Format // of the recipe; nil: none
 	size     int
 	join     bool // as in Flags, as are the next ones
 	own      int
@@ -84,6 +86,13 @@ func (p *Plan) takeRecipe(f *Flags) error {
 		}
 		p.First = p.First || r.First
 		p.Shared = slices.Concat(r.Shared, p.Shared)
+		format, has, err := expand.Format(r)
+		if err != nil {
+			return err
+		}
+		if has {
+			p.format = &format
+		}
 	}
 	if p.TLS == "" {
 		p.TLS = recipe.TLSSelf
@@ -210,7 +219,17 @@ func (p *Plan) sample(i int) *launch.Data {
 	} else {
 		s.Endpoints = len(p.Ports.List)
 	}
-	return launch.Sample(s)
+	d := launch.Sample(s)
+	p.addFormat(d)
+	return d
+}
+
+// addFormat gives d the format of the recipe, which every cluster has only if it is a builtin
+// one.
+func (p *Plan) addFormat(d *launch.Data) {
+	if p.format != nil {
+		d.AddFormat(*p.format)
+	}
 }
 
 // Roles returns the roles of the members that have one, by their indexes. It is nil if
@@ -229,6 +248,7 @@ func (p *Plan) Roles() map[int]string {
 }
 
 // Env returns the variables, as NAME=value, of those who talk to the cluster as d's member.
+// A variable that comes to nothing is not set: many programs take an empty path for one.
 func (p *Plan) Env(d *launch.Data) ([]string, error) {
 	var env []string
 	for _, v := range p.ClientEnv {
@@ -236,7 +256,9 @@ func (p *Plan) Env(d *launch.Data) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		env = append(env, v.Name+"="+value)
+		if value != "" {
+			env = append(env, v.Name+"="+value)
+		}
 	}
 	return env, nil
 }
@@ -264,6 +286,7 @@ func (p *Plan) KeyStores() bool {
 // themselves get those of the plan: over a classic carrier nobody can tell, and who joins by
 // a recipe does not know its index beforehand.
 func (p *Plan) Complete(d *launch.Data) {
+	p.addFormat(d)
 	d.PortNames = p.Ports.Names()
 	d.NoTLS = p.TLS == recipe.TLSNone
 	for i, role := range p.Roles() {

@@ -1,0 +1,162 @@
+// Package recipecmd has the commands that show recipes and check one's own.
+package recipecmd
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
+	"github.com/xlattice/xlreg/internal/recipe"
+	"github.com/xlattice/xlreg/internal/recipe/expand"
+	"github.com/xlattice/xlreg/internal/run"
+	"github.com/xlattice/xlreg/internal/view"
+)
+
+// NewList returns the command that lists the recipes.
+func NewList(g *cli.Globals) *cobra.Command {
+	return &cobra.Command{
+		Use:   "recipes",
+		Short: "List the systems that 'xlreg run' knows by name",
+		Long: "List the systems that 'xlreg run NAME' knows, how many members are started unless -n says\n" +
+			"otherwise, and whether the program is installed on this machine.",
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return list(g) },
+	}
+}
+
+// New returns the command that groups what is done with one recipe.
+func New(g *cli.Globals) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "recipe",
+		Short: "Show a recipe, or check one of your own",
+		Long: "Show a recipe, or check one of your own.\n\n" +
+			"A recipe is a YAML file that says how a system is started as a cluster. 'xlreg run NAME'\n" +
+			"starts one that is listed by 'xlreg recipes', and 'xlreg run --recipe FILE' one of your own.",
+	}
+	cmd.AddCommand(newShow(g), newCheck(g))
+	return cmd
+}
+
+func newShow(g *cli.Globals) *cobra.Command {
+	return &cobra.Command{
+		Use:     "show NAME",
+		Short:   "Print a recipe",
+		Long:    "Print a recipe as it is in this program. To change it, write it to a file and start that with\n'xlreg run --recipe FILE'.",
+		Example: "  xlreg recipe show etcd >my-etcd.yaml",
+		Args:    argument("NAME"),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return recipe.Names(), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			text, err := recipe.Source(args[0])
+			if err != nil {
+				return cli.UsageError(err)
+			}
+			return g.PrintText(bytes.NewBuffer(text))
+		},
+	}
+}
+
+func newCheck(g *cli.Globals) *cobra.Command {
+	return &cobra.Command{
+		Use:   "check FILE",
+		Short: "Say what is wrong with a recipe",
+		Long: "Say what is wrong with a recipe, and in which line, and nothing if it can be used. Its templates\n" +
+			"are tried out on a made-up cluster, for every role.",
+		Args: argument("FILE"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			r, err := Load(args[0])
+			if err == nil {
+				err = expand.Check(r)
+			}
+			return tell(g, args[0], err)
+		},
+	}
+}
+
+// tell writes the faults of a recipe for people, each in a line of its own.
+func tell(g *cli.Globals, path string, err error) error {
+	if err == nil || errors.As(err, new(*os.PathError)) || g.Output == "json" {
+		return err
+	}
+	text := err.Error()
+	if err := g.PrintText(bytes.NewBufferString(text + "\n")); err != nil {
+		return err
+	}
+	return fmt.Errorf("%s: see above what is wrong: %d in all", path, 1+strings.Count(text, "\n"))
+}
+
+// argument is the check of a command that takes one.
+func argument(what string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return fmt.Errorf("%d arguments, and one is wanted: %s", len(args), what)
+		}
+		return nil
+	}
+}
+
+// Load reads the recipe in a file.
+func Load(path string) (*recipe.Recipe, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(file, recipe.MaxSize+1))
+	if err = errors.Join(err, file.Close()); err != nil {
+		return nil, err
+	}
+	return recipe.Parse(path, data)
+}
+
+// recipeJSON is one recipe of the list, for scripts.
+type recipeJSON struct {
+	Name    string   `json:"name"`
+	About   string   `json:"about"`
+	Members int      `json:"members"` // that are started unless -n says otherwise
+	Fewest  int      `json:"fewest"`  // with which it works
+	Ports   []string `json:"ports"`   // their names, in the order of a member's endpoints
+	TLS     string   `json:"tls"`     // self, ca or none
+	Tested  []string `json:"tested"`  // with which versions
+	Program string   `json:"program"`
+	Path    string   `json:"path,omitempty"`    // where the program is; absent if it is not installed
+	Install string   `json:"install,omitempty"` // a command that installs it
+}
+
+func list(g *cli.Globals) error {
+	var all []recipeJSON
+	for _, r := range recipe.Builtin() {
+		path, err := run.LookPath(r.Program)
+		if err != nil {
+			path = ""
+		}
+		all = append(all, recipeJSON{
+			Name: r.Name, About: r.About, Members: r.Members, Fewest: r.Fewest, Ports: append([]string{}, r.PortNames()...),
+			TLS: r.TLS, Tested: r.Tested, Program: r.Program, Path: path, Install: r.Install.Command(),
+		})
+	}
+	if g.Output == "json" {
+		return g.PrintJSON(struct {
+			Recipes []recipeJSON `json:"recipes"`
+		}{all})
+	}
+	rows := [][]string{{"NAME", "MEMBERS", "ABOUT", "INSTALLED"}}
+	for _, r := range all {
+		rows = append(rows, []string{r.Name, fmt.Sprint(r.Members), r.About, installed(&r)})
+	}
+	return g.PrintText(bytes.NewBufferString(view.Align(rows)))
+}
+
+// installed says where the program is, or how to get it.
+func installed(r *recipeJSON) string {
+	if r.Path != "" {
+		return r.Path
+	}
+	return strings.TrimSuffix("no: "+r.Install, ": ")
+}
