@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 		goleak.VerifyTestMain(m)
 		return
 	}
-	os.Unsetenv(commandVariable)
+	_ = os.Unsetenv(commandVariable) // fails for impossible names only
 	err := command(&cli.Console{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, os.Args[1:]).Execute()
 	if exit := (*run.ExitError)(nil); errors.As(err, &exit) {
 		fmt.Fprintln(os.Stderr, err)
@@ -103,7 +103,7 @@ func (f *fake) log(name, text string) {
 		f.t.Fatal(err)
 	}
 	defer file.Close()
-	if _, err := io.WriteString(file, text); err != nil {
+	if _, err := file.WriteString(text); err != nil {
 		f.t.Fatal(err)
 	}
 }
@@ -283,7 +283,7 @@ func TestFollow(t *testing.T) {
 	}()
 	await := func(text string) {
 		t.Helper()
-		for end := time.Now().Add(time.Minute); !strings.Contains(out.String(), text); time.Sleep(5 * time.Millisecond) {
+		for end := time.Now().Add(time.Minute); !strings.Contains(out.String(), text); <-time.After(5 * time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatalf("no %q in %q", text, out.String())
 			}

@@ -178,8 +178,11 @@ func (p *place) follow(ctx context.Context, readers []reader) error {
 	defer c.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	ended := make(chan error, 1)
-	go func() { ended <- c.End(ctx) }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		err = c.End(ctx)
+	}()
 	tick := time.NewTicker(lookInterval)
 	defer tick.Stop()
 	for {
@@ -191,7 +194,7 @@ func (p *place) follow(ctx context.Context, readers []reader) error {
 			}
 		}
 		select {
-		case err := <-ended:
+		case <-ended:
 			if ctx.Err() != nil {
 				return err
 			}
