@@ -84,7 +84,7 @@ func explain(path string, cause error) error {
 		return fmt.Errorf("%w in %s: it is a copy of the directory of another run, %s; start it with: %s",
 			ErrNoRun, path, h.String(), h.commandLine())
 	case h.Ended.IsZero():
-		return fmt.Errorf("%w in %s: the last one, pid %d, since %s, was killed; start it again with: %s",
+		return fmt.Errorf("%w in %s: the last one, pid %d, since %s, was killed or lost its directory; start it again with: %s",
 			ErrNoRun, path, h.PID, at(h.Since), h.commandLine())
 	}
 	return fmt.Errorf("%w in %s: the last one, pid %d, ended at %s; start it again with: %s",

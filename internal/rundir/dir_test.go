@@ -84,7 +84,7 @@ func TestAnotherProcess(t *testing.T) {
 		t.Errorf("no socket was left behind, so nothing is tested: %v", err)
 	}
 	_, err = Dial(t.Context(), dir)
-	wantError(t, "killed", err, ErrNoRun, fmt.Sprintf("pid %d", other.Process.Pid), "was killed", "start it again with: ")
+	wantError(t, "killed", err, ErrNoRun, fmt.Sprintf("pid %d", other.Process.Pid), "was killed or lost its directory", "start it again with: ")
 
 	d := open(t, dir)
 	d.Serve(&fake{})
