@@ -138,8 +138,16 @@ func (c *Client) awaitExit(ctx context.Context) {
 	if !c.holder.isHere() || c.holder.PID == os.Getpid() {
 		return
 	}
-	for end := time.Now().Add(exitTime); lives(c.holder.PID) && time.Now().Before(end) && ctx.Err() == nil; {
-		time.Sleep(tellInterval)
+	ctx, cancel := context.WithTimeout(ctx, exitTime)
+	defer cancel()
+	tick := time.NewTicker(tellInterval)
+	defer tick.Stop()
+	for lives(c.holder.PID) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
 	}
 }
 

@@ -191,7 +191,7 @@ func TestLongPath(t *testing.T) {
 
 // Where there is no /proc, a long path is reached through a link.
 func TestLinkedPath(t *testing.T) {
-	t.Setenv("TMPDIR", filepath.Join("/tmp"))
+	t.Setenv("TMPDIR", "/tmp")
 	long := filepath.Join(t.TempDir(), strings.Repeat("x", maxSocketPath))
 	if err := os.Mkdir(long, 0o700); err != nil {
 		t.Fatal(err)
