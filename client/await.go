@@ -20,6 +20,7 @@ type AwaitOptions struct {
 	// that others have joined, and when something has to be tried again. It costs one
 	// request for each member that joins; without it the whole wait costs one.
 	Progress func(Progress)
+	Sparing  bool // see FormOptions
 }
 
 // Await returns the verified roster of a cluster as soon as it is complete. It is for
@@ -88,10 +89,12 @@ func (a *awaiting) attempt(ctx context.Context) error {
 }
 
 func (a *awaiting) wait(ctx context.Context, c *Client) error {
-	w := &waiter{c: c, ref: a.o.Cluster, size: a.o.Size}
+	w := &waiter{c: c, ref: a.o.Cluster, size: a.o.Size, sparing: a.o.Sparing}
 	defer func() { a.keep(w) }()
 	if a.o.Progress != nil {
 		w.seen = func(*Roster) { a.keep(w); a.tell(nil) }
+	}
+	if a.o.Progress != nil && !a.o.Sparing {
 		if err := w.look(ctx); err != nil {
 			return err
 		}

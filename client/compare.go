@@ -79,7 +79,7 @@ func anyNewer(answers []answer, revision uint64) bool {
 func (m *Membership) askAll(ctx context.Context, r *Roster) []answer {
 	var answers []answer
 	for i := range r.Members {
-		if r.Members[i].Token.SigKey != m.place.key {
+		if r.Members[i].Token.SigKey != m.o.Node.Keys().SigKey {
 			answers = append(answers, answer{member: r.Members[i]})
 		}
 	}

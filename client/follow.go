@@ -20,6 +20,8 @@ type follower struct {
 	// news is told of each roster that is another than the last, and of the last, which is
 	// nil at first. An error ends it.
 	news func(before, now *Roster) error
+	// same is told when the registry says that the last roster is still the one; may be nil.
+	same func()
 
 	session *Client   // one that is open already; nil: none is
 	last    *Roster   // nil: nothing is known yet
@@ -74,6 +76,9 @@ func (f *follower) ask(ctx context.Context, c *Client) error {
 		return err
 	}
 	if f.last != nil && roster.Sum == f.last.Sum {
+		if f.same != nil {
+			f.same()
+		}
 		return nil
 	}
 	before := f.last

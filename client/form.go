@@ -74,6 +74,10 @@ type FormOptions struct {
 	// have, and when something has to be tried again. It costs one request for each
 	// member that joins; without it a whole formation costs one.
 	Progress func(Progress)
+	// Sparing tells Progress of members no sooner than a second after the wait has begun,
+	// and then every five seconds at most. So a formation of less than a second costs no
+	// more than without Progress, and a long one hardly so.
+	Sparing bool
 }
 
 // Progress is how far a formation has come, or a wait for members.

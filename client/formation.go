@@ -232,7 +232,7 @@ func (f *formation) roster(ctx context.Context, c *Client) (*Roster, error) {
 	if f.o.NoWait {
 		return c.Members(ctx, ref)
 	}
-	w := waiter{c: c, ref: ref, size: f.size, seen: f.seen(), check: f.check}
+	w := waiter{c: c, ref: ref, size: f.size, seen: f.seen(), sparing: f.o.Sparing, check: f.check}
 	if f.o.Fresh {
 		w.epoch = &f.place.epoch
 	}

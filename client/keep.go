@@ -8,7 +8,8 @@ import (
 // keeper follows the cluster of a Membership in the background, for as long as somebody
 // needs it: the lease, and each Watch. It owns the goroutine that does it.
 type keeper struct {
-	m *Membership
+	m     *Membership
+	again *rejoining // what to do first; nil: nothing. Owned by what runs
 
 	turn   sync.Mutex // held by whoever starts or stops it; never taken by what runs
 	users  int        // guarded by turn
@@ -77,12 +78,39 @@ func (k *keeper) stop() {
 // run follows until ctx ends, or until the node is no member any more.
 func (k *keeper) run(ctx context.Context, c *Client) {
 	m := k.m
-	f := follower{
-		ref: m.ref, o: &m.o, session: c, last: m.Roster(), news: m.take,
-		open: func(ctx context.Context) (*Client, error) { return m.logInBy(ctx, reach) },
+	c, err := k.rejoin(ctx, c)
+	if err == nil {
+		f := follower{
+			ref: m.ref, o: &m.o, session: c, last: m.Roster(), news: m.take, same: m.hear,
+			open: func(ctx context.Context) (*Client, error) { return m.logInBy(ctx, reach) },
+		}
+		err = f.run(ctx)
 	}
-	if err := f.run(ctx); ctx.Err() == nil {
+	if ctx.Err() == nil {
 		m.o.Logger.Warn("this node is no member any more, as far as can be known", "cluster", refText(m.ref), "err", err)
 		m.end(err)
 	}
+}
+
+// rejoin takes the seat again for a Membership that was resumed, and returns the session in
+// which it did, which is the Membership's own from then on.
+func (k *keeper) rejoin(ctx context.Context, c *Client) (*Client, error) {
+	if k.again == nil {
+		return c, nil
+	}
+	c, roster, err := k.again.run(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m := k.m
+	m.mu.Lock()
+	m.place, m.lease = k.again.place, k.again.lasting(k.again.place.find(roster))
+	c.lease = m.lease
+	m.mu.Unlock()
+	k.again = nil
+	if err := m.take(m.Roster(), roster); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
 }

@@ -20,17 +20,18 @@ import (
 type Membership struct {
 	target Target
 	o      Options
-	place  place
 	ref    xlreg.ClusterRef // with the cluster's key, if that is pinned
-	lease  time.Duration    // 0: none
 
 	allowUnverified bool // see FormOptions
 
 	keeper keeper
 
 	mu     sync.Mutex
-	formed *Roster       // guarded by mu, as is all below: what Form returned
+	place  place         // guarded by mu, as is all below
+	lease  time.Duration // 0: none
+	formed *Roster       // what Form returned
 	roster *Roster       // the last
+	heard  time.Time     // when the registry last said that this is the roster
 	sums   []sumOf       // of the last revisions, the newest last
 	fate   error         // why the node is no member any more; nil: it is one
 	moved  chan struct{} // closed when roster or fate changes
@@ -66,14 +67,29 @@ func (m *Membership) Roster() *Roster {
 }
 
 // Self returns the node itself as a member.
-func (m *Membership) Self() *Member { return m.place.find(m.Roster()) }
+func (m *Membership) Self() *Member {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.place.find(m.roster)
+}
 
 // Node returns the node.
 func (m *Membership) Node() *identity.Node { return m.o.Node }
 
 // Lease returns how long the seat lasts without a sign of life; 0 is for ever. The registry
 // may have made another of what was asked for.
-func (m *Membership) Lease() time.Duration { return m.lease }
+func (m *Membership) Lease() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.lease
+}
+
+// seat returns what the node knows of its seat.
+func (m *Membership) seat() place {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.place
+}
 
 // Err returns why the node is no member any more, as far as is known: a *TwinError,
 // ErrNewEpoch, xlreg.ErrNotMember, or what keeps the lease from being kept. It is nil as
@@ -107,7 +123,8 @@ func (m *Membership) take(before, now *Roster) error {
 	if isOvertaken(m.Roster(), before, now) {
 		return nil
 	}
-	if err := m.place.check(now); err != nil {
+	own := m.seat()
+	if err := own.check(now); err != nil {
 		m.end(err)
 		return err
 	}
@@ -128,7 +145,7 @@ func (m *Membership) accept(before, now *Roster) {
 		return
 	}
 	m.o.warnOfPast(m.roster, now)
-	m.roster = now
+	m.roster, m.heard = now, m.o.Now()
 	m.remember(now)
 	m.wake()
 }
@@ -243,6 +260,6 @@ func (m *Membership) logInBy(ctx context.Context, dial dialer) (*Client, error) 
 	if _, err := c.Login(ctx); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
-	c.lease = m.lease
+	c.lease = m.Lease()
 	return c, nil
 }

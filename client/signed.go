@@ -170,6 +170,14 @@ func checkSigned(parts []*wire.Message, pin keys.Pin, clusterKey xlreg.ClusterKe
 			s.Time = at
 		}
 	}
+	var err error
+	s.Roster, err = a.verified(clusterKey)
+	return s, err
+}
+
+// verified returns the roster whose parts have come, if all have, with what its members
+// prove of themselves (5 and 6). A key is the cluster's, as the reader knows it.
+func (a *assembly) verified(clusterKey xlreg.ClusterKey) (*Roster, error) {
 	if !a.missing.IsEmpty() {
 		return nil, fmt.Errorf("%d members are not in it", a.missing.Len())
 	}
@@ -181,9 +189,7 @@ func checkSigned(parts []*wire.Message, pin keys.Pin, clusterKey xlreg.ClusterKe
 		return nil, errors.New("it is that of a cluster with another key")
 	}
 	v := verifier{protocol: xlreg.Protocol20} // 6
-	var err error
-	s.Roster, err = v.verify(r, clusterKey != "")
-	return s, err
+	return v.verify(r, clusterKey != "")
 }
 
 // checkPart verifies the registry's signature of one part.

@@ -61,13 +61,17 @@ func (p *place) check(r *Roster) error {
 	self := p.find(r)
 	switch {
 	case self == nil && r.State.Epoch != p.epoch:
-		return fmt.Errorf("%w: %w", ErrNewEpoch, xlreg.Errorf(xlreg.ErrNotMember, "epoch %d follows %d", r.State.Epoch, p.epoch))
+		return newEpoch(r.State.Epoch, p.epoch)
 	case self == nil:
 		return xlreg.Errorf(xlreg.ErrNotMember, "%s", p.gone())
 	case self.Token.SigKey != p.key:
 		return xlreg.Errorf(xlreg.ErrBadSignature, "the registry shows another key as that of this node")
 	}
 	return p.checkRun(self)
+}
+
+func newEpoch(now, before uint64) error {
+	return fmt.Errorf("%w: %w", ErrNewEpoch, xlreg.Errorf(xlreg.ErrNotMember, "epoch %d follows %d", now, before))
 }
 
 // checkRun reports another process in the node's seat.

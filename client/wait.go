@@ -17,6 +17,8 @@ const (
 	longestFirst  = 5 * time.Second        // of the first request of a wait
 	pollFirst     = 50 * time.Millisecond
 	pollMost      = time.Second
+	sparingFirst  = time.Second     // see FormOptions.Sparing
+	sparingPause  = 5 * time.Second // likewise
 )
 
 // errSizeUnknown is for the clusters of original servers, which tell the size in
@@ -64,6 +66,9 @@ type waiter struct {
 	size int           // 0: the cluster's
 	seen func(*Roster) // told of each roster with other members; nil to be told of none
 
+	sparing bool      // see FormOptions
+	quiet   time.Time // until when nothing is asked for the sake of seen alone; zero: now
+
 	check func(*Roster) error // of each roster: an error ends the wait; nil: none does
 	epoch *uint64             // another one ends the wait, with errEpochMoved; nil: none does
 
@@ -94,6 +99,7 @@ func (w *waiter) run(ctx context.Context) error {
 	}
 	defer w.c.done()
 	w.poll = backoff{first: pollFirst, most: pollMost}
+	w.keepQuiet(sparingFirst)
 	for !w.complete() {
 		if err := w.ask(ctx); err != nil {
 			return err
@@ -198,18 +204,29 @@ func (w *waiter) settleSize(cluster *xlreg.Cluster) error {
 	return nil
 }
 
+// keepQuiet puts off, if that is wanted, what is asked for the sake of seen alone.
+func (w *waiter) keepQuiet(pause time.Duration) {
+	if w.sparing {
+		w.quiet = time.Now().Add(pause)
+	}
+}
+
 // request asks to wait for everybody; if someone wants to be told on the way,
-// at once and then for one more than there were. Members that are known are not asked
+// at once and then for one more than there were, or for a while for everybody all the same. Members that are known are not asked
 // for again: in a large cluster on a slow line that alone would fill the line.
 func (w *waiter) request(ctx context.Context) (wire.GetRequest, time.Duration) {
 	size := uint32(w.size)
 	if w.size == 0 {
 		size = xlreg.MaxClusterSize // the server lowers it to the cluster's size
 	}
-	if w.seen != nil {
+	most := w.c.longestWait()
+	quiet := time.Until(w.quiet)
+	switch {
+	case w.seen != nil && quiet > 0:
+		most = min(most, max(quiet, shortestWait))
+	case w.seen != nil:
 		size = min(size, uint32(w.count()+1))
 	}
-	most := w.c.longestWait()
 	if w.last == nil {
 		most = min(most, longestFirst) // it shows that the node is in, and with which index
 	}
@@ -258,6 +275,7 @@ func (w *waiter) keep(received *received) (news bool, err error) {
 	w.last = roster
 	if w.seen != nil && (news || first) {
 		w.seen(roster)
+		w.keepQuiet(sparingPause)
 	}
 	return news, nil
 }

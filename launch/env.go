@@ -62,11 +62,11 @@ func (d *Data) Environment() ([]string, error) {
 		env = append(env, EnvRole+"="+role)
 	}
 	env = append(env, d.endpointVariables()...)
-	if !d.hasTLS() {
-		return env, nil
+	if d.hasTLS() {
+		files := tlsFiles(d.Dir)
+		env = append(env, EnvTLSCert+"="+files.Cert, EnvTLSKey+"="+files.Key, EnvTLSPeers+"="+files.Peers)
 	}
-	files := tlsFiles(d.Dir)
-	return append(env, EnvTLSCert+"="+files.Cert, EnvTLSKey+"="+files.Key, EnvTLSPeers+"="+files.Peers), nil
+	return slices.Clip(env), nil // so that callers can append to it more than once
 }
 
 func (d *Data) endpointVariables() []string {

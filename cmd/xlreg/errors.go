@@ -200,6 +200,7 @@ var advices = []struct {
 	{errOtherRun, ""}, // says it itself
 	{client.ErrContradiction, "keep both files, they are the proof; trust this registry no more"},
 	{client.ErrBadDocument, "see that --registry or the ticket is that of the registry which signed it, and that the file is whole"},
+	{client.ErrBadSaved, "remove the file, and join again while the registry is there"},
 	{client.ErrOtherRoster, "keep what 'xlreg get --signed' writes on each machine, and compare the files with 'xlreg verify'"},
 	{client.ErrNewEpoch, "start it again, and it joins the new epoch"},
 	{ticket.ErrNotOwner, "ask the cluster's owner"},

@@ -21,6 +21,7 @@ type following struct {
 	o        *joining
 	place    memberPlace
 	onChange string
+	saver    *saver
 
 	stop   chan os.Signal // tells the program to end
 	cancel context.CancelFunc
@@ -36,9 +37,12 @@ func (g *globals) newFollowing(j *joined, o *joining, l *joinLaunch) *following 
 	f := &following{
 		globals: g, member: j.member, o: o, onChange: l.onChange, cancel: cancel, stop: make(chan os.Signal, 1),
 		place: memberPlace{dir: l.dir, listen: o.listen, allowUnverified: o.AllowUnverified},
+		saver: newSaver(o, j.member),
 	}
 	if !g.Protocol.Classic() {
+		f.save()
 		f.work.Go(func() { f.run(ctx) })
+		f.work.Go(func() { every(ctx, saveEvery, saveEvery, f.save) })
 	}
 	return f
 }
@@ -89,6 +93,7 @@ func (f *following) instead(err error) error {
 
 // take writes the files anew and tells who wants to know.
 func (f *following) take(ctx context.Context, c *client.Change) error {
+	f.save()
 	d, err := writeFiles(c.Roster, f.member.Self().Token.ID, f.member.Node(), f.o.place.registry(), f.place)
 	if err != nil || f.onChange == "" {
 		return err

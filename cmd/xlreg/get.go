@@ -128,7 +128,7 @@ func (g *globals) await(ctx context.Context, p *place, node *identity.Node, wait
 	defer progress.end()
 	roster, err := client.Await(ctx, p.target, client.AwaitOptions{
 		Options: client.Options{Node: node, Protocol: g.Protocol.Protocol, Logger: progress.logger()},
-		Cluster: p.ref, Progress: progress.callback(),
+		Cluster: p.ref, Progress: progress.show, Sparing: progress.sparing(),
 	})
 	return roster, afterWait(err)
 }

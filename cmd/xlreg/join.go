@@ -29,6 +29,7 @@ type joinFlags struct {
 	fresh     bool
 	takeOver  bool
 	launch    joinLaunchFlags
+	offline   offlineFlags
 
 	unverified bool
 }
@@ -44,7 +45,7 @@ func newJoin(g *globals) *cobra.Command {
 			"time is up first, it says who has joined, and exits with 3.\n\n" +
 			"With --fresh only members of this start are met: when all members of a cluster are\n" +
 			"started anew, each with --fresh, none is shown an address of the last time.\n\n" +
-			joinLaunchHelp + "\n\n" + ticketHelp,
+			joinLaunchHelp + "\n\n" + offlineHelp + "\n\n" + ticketHelp,
 		Example: "  xlreg join --ticket-file invite.ticket --endpoint 192.0.2.7:4000 --wait 30s\n" +
 			"  xlreg join web --create --size 5 --endpoint 192.0.2.7:4000 --wait 30s\n" +
 			"  xlreg join web --create --size 3 --endpoint 192.0.2.7:4000 -- sh -c 'echo {{.Self.Index}}'",
@@ -67,6 +68,9 @@ func newJoin(g *globals) *cobra.Command {
 			}
 			if l.told != nil {
 				return g.joinAndStart(cmd.Context(), o, l)
+			}
+			if o.offline.now {
+				return g.printSaved(cmd.Context(), o, l)
 			}
 			return g.join(cmd.Context(), o, f.wait, l)
 		},
@@ -91,6 +95,7 @@ func (f *joinFlags) register(cmd *cobra.Command) {
 	flags.BoolVar(&f.takeOver, "take-over", false, "take the seat of another process that runs as this node")
 	addWait(cmd, &f.wait)
 	f.launch.register(cmd)
+	f.offline.register(flags)
 }
 
 // joining is what join is to do, less what can be known only later.
@@ -99,6 +104,9 @@ type joining struct {
 	place  *place
 	given  []ownAddress     // where the others find this member; none: as before
 	listen []xlreg.Endpoint // where it listens itself, if that is elsewhere
+
+	offline offlineFlags
+	away    *away // notices that the registry does not come; nil: nobody needs to
 }
 
 // options reads the flags. Where the cluster is stays open.
@@ -132,8 +140,8 @@ func (f *joinFlags) options(g *globals, args []string, starts bool) (o *joining,
 	}
 	o.Size, o.AllowUnverified = f.size, f.unverified
 	o.Fresh, o.Lease, o.TakeOver = f.fresh, f.lease, f.takeOver
-	o.Protocol = g.Protocol.Protocol
-	return o, nil
+	o.Protocol, o.offline = g.Protocol.Protocol, f.offline
+	return o, f.offline.check(g, f)
 }
 
 // check looks at the flags on their own: with a ticket or a name, and with a program to
@@ -190,6 +198,9 @@ func parseLabels(list []string, role string) (map[string]string, error) {
 
 // settle finds out under which addresses the node is to register.
 func (g *globals) settle(ctx context.Context, o *joining) (err error) {
+	if o.offline.now {
+		return o.settleSaved()
+	}
 	target := o.place.registry()
 	if o.Advertise, err = endpoints(ctx, target, o.given); err != nil {
 		return err
@@ -201,7 +212,7 @@ func (g *globals) settle(ctx context.Context, o *joining) (err error) {
 		return errNoEndpoint()
 	}
 	if len(o.listen) > len(o.Advertise) {
-		return cli.UsageError(fmt.Errorf("--listen: %d addresses for a member that has %d with --endpoint", len(o.listen), len(o.Advertise)))
+		return errTooManyListen(len(o.listen), len(o.Advertise))
 	}
 	o.listen = listenWhereObserved(o.listen, o.Advertise)
 	g.warnOfAddresses(ctx, target, o.Advertise)
@@ -230,7 +241,16 @@ func (g *globals) join(ctx context.Context, o *joining, wait time.Duration, l *j
 		return err
 	}
 	defer m.Close()
+	if l.wantsFiles() {
+		if err := newSaver(o, m).save(); err != nil {
+			return err
+		}
+	}
 	return g.printJoined(m.Roster(), o.place.registry(), o, l)
+}
+
+func errTooManyListen(listen, endpoints int) error {
+	return cli.UsageError(fmt.Errorf("--listen: %d addresses for a member that has %d with --endpoint", listen, endpoints))
 }
 
 func errNoEndpoint() error {
@@ -244,8 +264,17 @@ func (g *globals) joinAll(ctx context.Context, o *joining, wait time.Duration) (
 	p := g.newProgress(ctx, membersOf(o.place.ref))
 	defer p.end()
 	var joined xlreg.Cluster
-	o.Progress, o.Logger = p.callback(), p.logger()
-	o.Joined = func(c xlreg.Cluster) { joined = c }
+	o.Logger, o.Sparing = p.logger(), p.sparing()
+	o.Progress = func(now client.Progress) {
+		if now.Err != nil {
+			o.away.failed(now.Err)
+		}
+		p.show(now)
+	}
+	o.Joined = func(c xlreg.Cluster) {
+		joined = c
+		o.away.heard()
+	}
 	m, err := client.Form(ctx, o.place.target, o.FormOptions)
 	if errors.Is(err, context.Canceled) && joined.Name != "" && !o.Fresh {
 		return nil, g.seatKept(err, o.Node.Name(), joined.Name, o.place.words())

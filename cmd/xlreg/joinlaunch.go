@@ -237,7 +237,7 @@ type joined struct {
 
 // joinForProgram returns the program to start, and the ports that are held for it.
 func (g *globals) joinForProgram(ctx context.Context, o *joining, l *joinLaunch) (j *joined, err error) {
-	if o.Node, err = g.openNode(ctx); err != nil {
+	if o.Node, err = g.openNodeFor(ctx, o); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, o.Node.Close()) }()
@@ -251,7 +251,7 @@ func (g *globals) joinForProgram(ctx context.Context, o *joining, l *joinLaunch)
 	if j.ports, err = holdPorts(o); err != nil {
 		return nil, err
 	}
-	j.member, err = g.joinAll(ctx, o, l.wait)
+	j.member, err = g.joinOrResume(ctx, o, l)
 	if err == nil {
 		j.program, err = g.memberProgram(j.member, o.place.registry(), j.ports, o, l)
 	}

@@ -16,7 +16,8 @@ import (
 )
 
 const (
-	quietTime = time.Second      // a shorter wait is not worth a line in a log
+	quietTime = 2 * time.Second  // a shorter wait is not worth a line in a log, unless it tells who is there
+	mostNamed = 16               // members in a line
 	againTime = 30 * time.Second // between two lines in a log that say the same
 )
 
@@ -32,9 +33,11 @@ type progress struct {
 	ticker   sync.WaitGroup
 
 	mu    sync.Mutex
-	last  string // guarded by mu; what the line says, without the time left
-	about string // guarded by mu; the last trouble that was told in a log
-	ended bool   // guarded by mu; nothing is waited for any more
+	last  string          // guarded by mu, as is all below; what the line says, without the time left
+	now   client.Progress // what is known, without what has to be tried again
+	told  time.Time       // when a log was last told
+	about string          // the last trouble that was told in a log
+	ended bool            // nothing is waited for any more
 }
 
 // newProgress begins to show the time left until ctx ends. It must be ended.
@@ -45,7 +48,7 @@ func (g *globals) newProgress(ctx context.Context, what string) *progress {
 	if p.line.Visible() {
 		p.ticker.Go(func() { every(ctx, 0, time.Second, p.write) })
 	} else {
-		p.ticker.Go(func() { every(ctx, quietTime, againTime, p.log) })
+		p.ticker.Go(func() { every(ctx, quietTime, againTime, p.remind) })
 	}
 	return p
 }
@@ -74,12 +77,26 @@ func (p *progress) callback() func(client.Progress) {
 	return p.show
 }
 
-// show takes note of how far the wait has come.
+// sparing reports whether it is enough to be told of a step now and then, so that this costs
+// hardly a request: a log need not have each of them.
+func (p *progress) sparing() bool { return !p.line.Visible() }
+
+// show takes note of how far the wait has come. A log is told what has changed; what has to
+// be tried again it is told by the logger.
 func (p *progress) show(now client.Progress) {
 	p.mu.Lock()
+	news := now.Err == nil && now.Roster != nil && len(now.Roster.Members) < now.Size
 	p.last = describeProgress(&now)
+	if now.Err == nil {
+		p.now = now
+	}
 	p.mu.Unlock()
-	p.write()
+	switch {
+	case p.line.Visible():
+		p.write()
+	case news:
+		p.log()
+	}
 }
 
 func describeProgress(now *client.Progress) string {
@@ -95,7 +112,11 @@ func describeProgress(now *client.Progress) string {
 	}
 	joined := ""
 	if len(names) > 0 {
-		joined = " (" + strings.Join(names, " ") + ")"
+		joined = " (" + strings.Join(names[:min(len(names), mostNamed)], " ")
+		if more := len(names) - mostNamed; more > 0 {
+			joined += fmt.Sprintf(" and %d more", more)
+		}
+		joined += ")"
 	}
 	return fmt.Sprintf("%d of %d joined%s, %d missing", len(names), now.Size, joined, max(0, now.Size-len(names)))
 }
@@ -108,13 +129,33 @@ func (p *progress) write() {
 
 func (p *progress) left() time.Duration { return max(0, time.Until(p.deadline)).Round(time.Second) }
 
-// log says that the wait goes on.
+// log says that the wait goes on, and for whom.
 func (p *progress) log() {
-	if p.asJSON {
-		tellJSON(p.out, waitingJSON{Waiting: p.what, LeftMillis: p.left().Milliseconds()})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended {
 		return
 	}
-	fmt.Fprintf(p.out, "xlreg: waiting for %s, %v left\n", p.what, p.left())
+	p.told = time.Now()
+	if p.asJSON {
+		tellJSON(p.out, newWaiting(p.what, p.left(), &p.now))
+		return
+	}
+	known := ""
+	if p.now.Roster != nil {
+		known = ": " + describeProgress(&p.now)
+	}
+	fmt.Fprintf(p.out, "xlreg: waiting for %s%s, %v left\n", p.what, known, p.left())
+}
+
+// remind is log, unless it was just said.
+func (p *progress) remind() {
+	p.mu.Lock()
+	quiet := time.Since(p.told) < quietTime
+	p.mu.Unlock()
+	if !quiet {
+		p.log()
+	}
 }
 
 // logTrouble says why the wait does not get on.
@@ -131,6 +172,22 @@ type waitingJSON struct {
 	Waiting     string `json:"waiting"`
 	TryingAgain string `json:"tryingAgain,omitempty"` // what went wrong
 	LeftMillis  int64  `json:"leftMillis"`
+
+	Size    int          `json:"size,omitempty"`    // how many members are waited for, as soon as that is known
+	Joined  []xlreg.Name `json:"joined,omitempty"`  // who is there
+	Missing int          `json:"missing,omitempty"` // how many are not
+}
+
+func newWaiting(what string, left time.Duration, now *client.Progress) waitingJSON {
+	w := waitingJSON{Waiting: what, LeftMillis: left.Milliseconds()}
+	if now.Roster == nil {
+		return w
+	}
+	for i := range now.Roster.Members {
+		w.Joined = append(w.Joined, now.Roster.Members[i].Token.Name)
+	}
+	w.Size, w.Missing = now.Size, max(0, now.Size-len(w.Joined))
+	return w
 }
 
 // trouble says what has to be tried again. In a log the same is said once.

@@ -117,13 +117,15 @@ func (s *seats) readFormerByID(id xlreg.ClusterID) *keptSeat {
 }
 
 // find returns the paths of the files that match; what a crash has left of a write does not.
-func (s *seats) find(pattern string) []string {
-	names, err := fs.Glob(os.DirFS(s.dir), pattern)
+func (s *seats) find(pattern string) []string { return findIn(s.dir, pattern) }
+
+func findIn(dir, pattern string) []string {
+	names, err := fs.Glob(os.DirFS(dir), pattern)
 	if err != nil { // the pattern's own fault
 		return nil
 	}
 	for i := range names {
-		names[i] = filepath.Join(s.dir, names[i])
+		names[i] = filepath.Join(dir, names[i])
 	}
 	return names
 }
@@ -161,7 +163,9 @@ func (s *seats) write(c *xlreg.Cluster, kept *keptSeat) error {
 }
 
 // forget is for a node that has left: it joins anew with what it is told then.
-func (s *seats) forget(c *xlreg.Cluster) error { return s.removeBut("", c) }
+func (s *seats) forget(c *xlreg.Cluster) error {
+	return errors.Join(s.removeBut("", c), s.removeSaved("", c))
+}
 
 // removeBut removes the files of c, and of clusters that had its place before, except one.
 func (s *seats) removeBut(path string, c *xlreg.Cluster) error {

@@ -234,7 +234,7 @@ var rows = map[string]row{
 	},
 	"internal/bench": {
 		may:   []string{".", "client", "identity", "internal/admin/api", "internal/audit", "internal/child", "internal/guard", "internal/host", "internal/metrics", "internal/records", "internal/registry", "internal/session", "internal/store", "internal/store/bolt", "internal/store/etcd", "internal/store/memory", "internal/store/mirror", "internal/store/postgres", "internal/wire", "keys", "regcred"},
-		tests: []string{"internal/store/etcd/etcdtest", "internal/store/postgres/postgrestest"},
+		tests: []string{"internal/freeport", "internal/store/etcd/etcdtest", "internal/store/postgres/postgrestest"},
 		why:   "measures the whole: client, server and stores",
 	},
 	"internal/child": {
@@ -433,8 +433,8 @@ var confined = []confinement{
 	{"log/slog", []string{"client", "cmd/xlreg", "cmd/xlreg/internal/stores", "internal/admin", "internal/admin/page", "internal/audit", "internal/bench", "internal/host", "internal/metrics", "internal/overview", "internal/registry", "internal/server", "internal/store/bolt", "internal/store/etcd", "internal/store/mirror", "internal/store/postgres", "xlregtest"}, "the others return what they have to say"},
 	{"math/rand", []string{"bench/scale", "client", "internal/bench", "internal/freeport", "internal/store/etcd", "internal/store/mirror"}, "what can be guessed is for jitter and for measurements alone"},
 	{"pgregory.net/rapid", []string{"internal/store/storetest"}, "it is for tests"},
-	{"software.sslmate.com", []string{"launch"}, "it is for the files of programs alone"},
 	{"testing", []string{"internal/store/etcd/etcdtest", "internal/store/mirror/databasetest", "internal/store/postgres/postgrestest", "internal/store/storetest", "internal/store/storetest/line", "xlregtest"}, "it is for tests"},
+	{"software.sslmate.com", []string{"launch"}, "it is for the files of programs alone"},
 	{"unsafe", []string{"internal/records/recordspb", "internal/wire/xlregpb"}, "nothing here is worth it"},
 }
 

@@ -73,14 +73,15 @@ type Starter struct {
 	reading sync.WaitGroup
 
 	mu      sync.Mutex
-	reports *os.File // nil once there is nothing more to say; guarded by mu
+	reports *os.File // nil once there is nothing more to say; guarded by mu, as is all below
+	logs    bool     // this process's standard output is a log; before that it is the starter's
 }
 
 // Gone returns a channel that is closed if the starter dies before this process is ready.
 func (s *Starter) Gone() <-chan struct{} { return s.gone }
 
-// Out returns a writer to this process's standard output, and to that of the starter until
-// this process is ready.
+// Out returns a writer to the starter's standard output until this process is ready, and to
+// its own, which is a log by then.
 func (s *Starter) Out() io.Writer {
 	return &said{s, os.Stdout, func(text string) report { return report{Out: text} }}
 }
@@ -93,8 +94,12 @@ func (s *Starter) Err() io.Writer {
 // Ready lets the starter end well. From then on this process is on its own.
 func (s *Starter) Ready() { s.last(report{Ready: true}) }
 
-// Failed lets the starter end with an error. After Ready it does nothing.
-func (s *Starter) Failed(text string, exit int) { s.last(report{Error: text, Exit: exit}) }
+// Failed lets the starter end with an error. After Ready it does nothing. What this process
+// says of it itself is for the log, if there is one: the starter says the same.
+func (s *Starter) Failed(text string, exit int) {
+	s.mute()
+	s.last(report{Error: text, Exit: exit})
+}
 
 // Close ends the talk with the starter. It may be called again.
 func (s *Starter) Close() {
@@ -103,10 +108,13 @@ func (s *Starter) Close() {
 	s.hangUp()
 }
 
-func (s *Starter) tell(r report) {
+// tell tells the starter, and reports whether that is enough: without a log there is only
+// one place to say things.
+func (s *Starter) tell(r report) (enough bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.write(r)
+	return s.reports != nil && !s.logs
 }
 
 func (s *Starter) last(r report) {
@@ -154,7 +162,9 @@ type said struct {
 
 // Write implements io.Writer.
 func (w *said) Write(p []byte) (int, error) {
-	w.starter.tell(w.as(string(p)))
+	if w.starter.tell(w.as(string(p))) {
+		return len(p), nil
+	}
 	return w.own.Write(p)
 }
 

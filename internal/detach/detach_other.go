@@ -15,3 +15,5 @@ func Inherited() *Starter { return nil }
 
 // LogTo is for Unix only.
 func (s *Starter) LogTo(*os.File) error { return ErrUnixOnly }
+
+func (s *Starter) mute() {}

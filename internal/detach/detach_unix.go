@@ -87,6 +87,28 @@ func Inherited() *Starter {
 
 // LogTo sends this process's standard output and error to a file from now on.
 func (s *Starter) LogTo(f *os.File) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.logs = true
+	return redirect(f)
+}
+
+// mute sends standard output and error nowhere, unless there is a log.
+func (s *Starter) mute() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.logs {
+		return
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		return // then people read it twice
+	}
+	defer null.Close()
+	_ = redirect(null) // likewise
+}
+
+func redirect(f *os.File) error {
 	for _, std := range []*os.File{os.Stdout, os.Stderr} {
 		if err := unix.Dup2(int(f.Fd()), int(std.Fd())); err != nil {
 			return err

@@ -61,7 +61,13 @@ func detached(s *Starter, signals <-chan os.Signal) {
 	dir := os.Getenv(dirVariable)
 	note(dir, "pid", fmt.Sprint(os.Getpid()))
 	note(dir, "env", strings.Join(os.Environ(), "\n"))
-	fmt.Println("before the log")
+	fmt.Println("on its own")
+	fmt.Fprintln(s.Err(), "before the log")
+	if os.Getenv(taskVariable) == "fail early" {
+		s.Failed("in use", 4)
+		fmt.Fprintln(os.Stderr, "in use") // as a program does that ends with an error
+		return
+	}
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err == nil {
 		err = s.LogTo(log)
@@ -158,7 +164,7 @@ func TestDetach(t *testing.T) {
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("%v: %s", err, errs)
 	}
-	if out.String() != "before the log\nformed\n" || errs.String() != "a warning\n" {
+	if out.String() != "on its own\nformed\n" || errs.String() != "before the log\na warning\n" {
 		t.Errorf("told %q, %q", out, errs)
 	}
 	pid, err := strconv.Atoi(awaitNote(t, dir, "pid"))
@@ -185,6 +191,15 @@ func TestDetachedFails(t *testing.T) {
 	cmd, _, _, errs := starter(t, "fail")
 	var exit *exec.ExitError
 	if err := cmd.Run(); !errors.As(err, &exit) || exit.ExitCode() != 3 || !strings.HasSuffix(errs.String(), "told: no seat is free\n") {
+		t.Errorf("%v: %s", err, errs)
+	}
+}
+
+// What happens before there is a log is told once, by the starter.
+func TestDetachedFailsEarly(t *testing.T) {
+	cmd, _, _, errs := starter(t, "fail early")
+	var exit *exec.ExitError
+	if err := cmd.Run(); !errors.As(err, &exit) || exit.ExitCode() != 4 || errs.String() != "before the log\ntold: in use\n" {
 		t.Errorf("%v: %s", err, errs)
 	}
 }

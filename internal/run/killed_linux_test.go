@@ -59,7 +59,7 @@ const clingers = `sleep 1000 & (trap '' TERM HUP INT; while :; do sleep 0.01; do
 func TestKilledAtRandom(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	dice := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // of a test
+	dice := rand.New(rand.NewPCG(seed, 0))
 	for range 12 {
 		lines, killRun, r := startRunToBeKilled(t, clingers+"echo shim $PPID. pid $$,; wait")
 		text := lines(3)

@@ -17,7 +17,7 @@ const (
 	StateReady      State = "ready"      // its check has passed, or it has none
 	StateRestarting State = "restarting" // it died, and is started again after a pause
 	StateStopping   State = "stopping"   // it was told to end
-	StateEnded      State = "ended"      // it is gone, and so is all that it started
+	StateEnded      State = "ended"      // it is gone; what it has started is being ended too
 )
 
 // Event says that a program has come into another state.

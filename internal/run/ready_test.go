@@ -90,9 +90,9 @@ func TestAwaitKeepsTheRealReason(t *testing.T) {
 
 func TestBackoff(t *testing.T) {
 	b := backoff{}
-	want := []time.Duration{100, 200, 400, 800, 1600, 3200, 6400, 10000, 10000, 10000}
+	want := []int64{100, 200, 400, 800, 1600, 3200, 6400, 10000, 10000, 10000}
 	for i, ms := range want {
-		if pause, ok := b.next(time.Second); !ok || pause != ms*time.Millisecond {
+		if pause, ok := b.next(time.Second); !ok || pause.Milliseconds() != ms {
 			t.Errorf("after %d failures: %v, %v", i+1, pause, ok)
 		}
 	}

@@ -318,13 +318,11 @@ func runToBeKilled(text string) int {
 		p.Scratch = filepath.Join(os.Getenv("RUN_TEST_SCRATCH"), name)
 		programs = append(programs, p)
 	}
-	err := error(nil)
+	start := All
 	if os.Getenv("RUN_TEST_ONCE") != "" {
-		err = Once(context.Background(), programs[0], o)
-	} else {
-		err = All(programs, o)
+		start = func(programs []Program, o Options) error { return Once(context.Background(), programs[0], o) }
 	}
-	if err != nil {
+	if err := start(programs, o); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

@@ -82,6 +82,11 @@ func newSupervisor(programs []Program, o Options) *supervisor {
 // run is the supervisor's loop. The end of quit, which may be nil, is an order to stop.
 func (s *supervisor) run(quit <-chan struct{}) error {
 	for _, u := range s.units {
+		if u.waits {
+			s.tell(u, Event{State: StateWaiting})
+		}
+	}
+	for _, u := range s.units {
 		if !s.stopping {
 			s.prepare(u)
 		}

@@ -23,7 +23,7 @@ func sweep(mark string, shared []string) {
 		if killed, _ := sweepOnce(mark, shared); !killed {
 			return
 		}
-		time.Sleep(time.Millisecond) // the dead take a moment to disappear
+		<-time.After(time.Millisecond) // the dead take a moment to disappear
 	}
 }
 
@@ -47,12 +47,12 @@ func sweepOnce(mark string, shared []string) (killed, others bool) {
 // outlive sweeps until no process of the run is left. Whoever kills its shims one by one
 // has to kill the last of them before that has done so.
 func outlive(mark string, limit time.Time) {
-	for time.Now().Before(limit) {
+	for pause := stillThere; time.Now().Before(limit); pause = min(2*pause, longestPause) {
 		killed, others := sweepOnce(mark, nil)
 		if !killed && !others {
 			return
 		}
-		time.Sleep(stillThere)
+		<-time.After(pause)
 	}
 }
 

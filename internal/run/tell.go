@@ -5,20 +5,18 @@ import "sync"
 // teller calls a function for one event after the other, and lets nobody wait for it.
 type teller struct {
 	to     func(Event)
+	ended  sync.WaitGroup
 	mu     sync.Mutex
 	queue  []Event       // guarded by mu
 	closed bool          // guarded by mu
 	more   chan struct{} // has room for one
-	ended  chan struct{}
 }
 
 func newTeller(to func(Event)) *teller {
-	t := &teller{to: to, more: make(chan struct{}, 1), ended: make(chan struct{})}
-	if to == nil {
-		close(t.ended)
-		return t
+	t := &teller{to: to, more: make(chan struct{}, 1)}
+	if to != nil {
+		t.ended.Go(t.run)
 	}
-	go t.run()
 	return t
 }
 
@@ -45,11 +43,10 @@ func (t *teller) close() {
 	t.closed = true
 	t.mu.Unlock()
 	t.wake()
-	<-t.ended
+	t.ended.Wait()
 }
 
 func (t *teller) run() {
-	defer close(t.ended)
 	for range t.more {
 		events, closed := t.take()
 		for _, e := range events {

@@ -70,7 +70,7 @@ func TestAnotherProcess(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	other := startOther(t, dir)
 	_, err := Open(dir)
-	wantError(t, "in use", err, ErrInUse, fmt.Sprintf("pid %d (", other.Process.Pid), " a run)", "since 20")
+	wantError(t, "in use", err, ErrInUse, fmt.Sprintf("pid %d (", other.Process.Pid), " 'a run')", "since 20")
 	if s, err := dial(t, dir).Status(t.Context()); err != nil || s.PID != other.Process.Pid {
 		t.Errorf("%+v, %v", s, err)
 	}
@@ -167,9 +167,13 @@ func TestOtherMachine(t *testing.T) {
 
 func TestCommandLineForPeople(t *testing.T) {
 	h := holder{Command: []string{"xlreg", "run\x1b[2J", strings.Repeat("x", 500)}}
-	line := []rune(h.commandLine())
-	if len(line) != longestCommand || !strings.HasPrefix(string(line), "xlreg run?[2J ") {
+	line := []rune(h.shortCommand())
+	if len(line) != longestCommand || !strings.HasPrefix(string(line), "xlreg 'run?[2J' ") {
 		t.Errorf("%d: %s", len(line), string(line))
+	}
+	h.Command = []string{"xlreg", "run", "--", "it's $HOME", ""}
+	if got := h.commandLine(); got != `xlreg run -- 'it'\''s $HOME' ''` {
+		t.Errorf("got %s", got)
 	}
 }
 

@@ -21,5 +21,7 @@ func fileID(info fs.FileInfo) string {
 	return fmt.Sprintf("%d:%d", stat.Dev, stat.Ino) //nolint:unconvert // of other types elsewhere
 }
 
-// lives reports whether there is a process of that ID.
-func lives(pid int) bool { return !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }
+// lives reports whether there is a process of that ID that has not ended.
+func lives(pid int) bool {
+	return !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) && !isZombie(pid)
+}

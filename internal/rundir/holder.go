@@ -53,25 +53,42 @@ func (h *holder) String() string {
 	} else if h.Machine != here {
 		text += " in another container"
 	}
-	return text + " (" + h.commandLine() + ")"
+	return text + " (" + h.shortCommand() + ")"
 }
 
-// longestCommand is how much of a command line people get to see.
+// longestCommand is how much of a command line stands in the middle of a sentence.
 const longestCommand = 120
 
-// commandLine is the command as one line. It comes from a file, so it must not be able to
-// give orders to a terminal.
-func (h *holder) commandLine() string {
-	line := []rune(strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return '?'
-	}, strings.Join(h.Command, " ")))
+func (h *holder) shortCommand() string {
+	line := []rune(h.commandLine())
 	if len(line) > longestCommand {
 		return string(line[:longestCommand-1]) + "…"
 	}
 	return string(line)
+}
+
+// commandLine is the command for people to paste. It comes from a file, so it must not be
+// able to give orders to a terminal.
+func (h *holder) commandLine() string {
+	words := make([]string, len(h.Command))
+	for i, word := range h.Command {
+		words[i] = quote(word)
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, strings.Join(words, " "))
+}
+
+// quote makes s one word for a shell.
+func quote(s string) string {
+	const special = " \t\n'\"\\$`*?[]{}()<>|&;#~!"
+	if s != "" && !strings.ContainsAny(s, special) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 // isHere reports whether the process ID is one of this machine, and of the same space as

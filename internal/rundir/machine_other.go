@@ -8,3 +8,6 @@ func thisMachine() machine {
 	host, _ := os.Hostname() // only to tell machines apart, and for people
 	return machine{Host: host}
 }
+
+// isZombie cannot be told here.
+func isZombie(int) bool { return false }

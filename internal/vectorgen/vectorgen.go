@@ -60,7 +60,7 @@ func Generate() (map[string][]byte, error) {
 		m.texts, m.publicKeys, m.fingerprints, m.urls, m.regCreds,
 		m.detects, m.hellos, m.helloReplies, m.classics, m.frames, m.serverChains,
 		m.messages, m.tokens, m.rosters, m.logins, m.certificates, m.recordings,
-		m.labels, m.owners, m.admissions, m.sets, m.tickets, m.sums, m.signeds,
+		m.labels, m.owners, m.admissions, m.sets, m.tickets, m.sums, m.signeds, m.saveds,
 	} {
 		class()
 	}
