@@ -21,6 +21,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/recipecmd"
 	"github.com/xlattice/xlreg/internal/rundir"
 	"github.com/xlattice/xlreg/internal/view"
 	"github.com/xlattice/xlreg/launch"
@@ -137,7 +138,7 @@ func TestReferenceOfJSON(t *testing.T) {
 		"States": view.State{}, "Members": view.Member{}, "Changes": changeJSON{}, "Members in brief": briefJSON{},
 		"Tickets": ticketJSON{}, "Orders": orderJSON{}, "Comparisons": comparisonJSON{}, "Signed rosters": documentJSON{},
 		"Credentials": credJSON{}, "Nodes": nodeJSON{}, "Backups": reportJSON{}, "Stores": transferJSON{},
-		"Next keys": nextKeyJSON{}, "Versions": versionJSON{},
+		"Next keys": nextKeyJSON{}, "Versions": versionJSON{}, "Recipes": recipecmd.Recipe{},
 		"Runs": rundir.Status{}, "Members of runs": rundir.Member{},
 	}
 	sections := readReference(t, "json.md")

@@ -186,6 +186,9 @@ func adviceOn(err error) string {
 			return a.text
 		}
 	}
+	if late := (*run.NotReadyError)(nil); errors.As(err, &late) {
+		return "" // its cause is not ours
+	}
 	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op == "dial" {
 		return "see that the registry runs there, and that --registry is the right one"
 	}
