@@ -18,7 +18,8 @@ class TestOffline < Minitest::Test
       Dir.chdir(folder) do
         with_registry(data: File.join(folder, 'data')) do |registry|
           2.times { |i| Xlreg::Node.init('ab'[i], name: 'ab'[i], keys: Xlreg::TestHelper.keys(i)).close }
-          File.write('owner.ticket', "#{Xlreg::Ticket.owner(registry.url, cluster: 'web', size: 2).line}\n", perm: 0o600)
+          ticket = Xlreg::Ticket.new_owner(registry.url, 'web', size: 2)
+          File.write('owner.ticket', "#{ticket.text}\n", perm: 0o600)
           assert_ended 0, run_ruby(*joining('b', 2))
           yield registry, joining('a', 1)
         end
