@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -86,12 +87,18 @@ type cluster struct {
 // xlreg runs the program with the cluster's directory, and returns what it printed.
 func (c *cluster) xlreg(ctx context.Context, command string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, program, append([]string{command, "--dir", c.dir}, args...)...)
-	cmd.Env = append(os.Environ(), "TMPDIR="+c.temp)
+	cmd.Env = append(environment(), "TMPDIR="+c.temp)
 	cmd.WaitDelay = 10 * time.Second
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()
 	return out.String(), err
+}
+
+// environment returns that of this test without what is meant for tests, or would be a flag
+// of xlreg.
+func environment() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "XLREG_") })
 }
 
 // start starts the system in the background, and returns how long it took to be ready.
@@ -185,7 +192,7 @@ func (c *cluster) whole() {
 	c.eventually("status", "sh '"+filepath.Join(c.dirOf(0), "status")+"'")
 }
 
-// writeAndRead writes something if there is not to be anything yet, and reads it.
+// read compares what is there with what was written.
 func (c *cluster) read(when string) {
 	c.t.Helper()
 	if c.s.read == "" {
