@@ -80,9 +80,13 @@ func Source(name string) ([]byte, error) {
 }
 
 // ForProgram returns the builtin recipe of the system that a program belongs to, which
-// may be given as a path.
+// may be given as a path. It is for programs that were started without the recipe, so it
+// is one of those that have a format: the others' programs, such as python3, have been told
+// something of which the recipe knows nothing.
 func ForProgram(program string) (*Recipe, bool) {
-	i := slices.IndexFunc(builtin(), func(r *Recipe) bool { return r.Program == filepath.Base(program) })
+	i := slices.IndexFunc(builtin(), func(r *Recipe) bool {
+		return r.Program == filepath.Base(program) && r.Format.Text != ""
+	})
 	if i < 0 {
 		return nil, false
 	}

@@ -52,6 +52,9 @@ func TestFind(t *testing.T) {
 			t.Errorf("%s: %v", program, r)
 		}
 	}
+	if r, ok := ForProgram("python3"); ok {
+		t.Errorf("every program in Python is taken for %s", r.Name)
+	}
 	for _, name := range []string{"", "etc", "../recipe", "etcd.yaml"} {
 		if _, err := Find(name); err == nil || !strings.Contains(err.Error(), "there are") || !strings.Contains(err.Error(), "etcd") {
 			t.Errorf("%q: %v", name, err)
