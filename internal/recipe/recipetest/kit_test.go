@@ -70,7 +70,7 @@ type system struct {
 	readWith   func(*cluster) (string, error)
 	goesOnWith func(*cluster) error
 
-	kept    bool     // what was written is there when the cluster is started again
+	kept bool // what was written is there when the cluster is started again
 }
 
 // port is one that speaks TLS.
