@@ -21,6 +21,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/recipecmd"
 	"github.com/xlattice/xlreg/internal/rundir"
 	"github.com/xlattice/xlreg/internal/view"
 	"github.com/xlattice/xlreg/launch"
@@ -137,7 +138,7 @@ func TestReferenceOfJSON(t *testing.T) {
 		"States": view.State{}, "Members": view.Member{}, "Changes": changeJSON{}, "Members in brief": briefJSON{},
 		"Tickets": ticketJSON{}, "Orders": orderJSON{}, "Comparisons": comparisonJSON{}, "Signed rosters": documentJSON{},
 		"Credentials": credJSON{}, "Nodes": nodeJSON{}, "Backups": reportJSON{}, "Stores": transferJSON{},
-		"Next keys": nextKeyJSON{}, "Versions": versionJSON{},
+		"Next keys": nextKeyJSON{}, "Versions": versionJSON{}, "Recipes": recipecmd.Recipe{},
 		"Runs": rundir.Status{}, "Members of runs": rundir.Member{},
 	}
 	sections := readReference(t, "json.md")
@@ -186,12 +187,34 @@ func TestReferenceOfFiles(t *testing.T) {
 		}
 		seen[section] = append(seen[section], seatFile.ReplaceAllString(path, "seats/ID@PLACE.json"))
 	}
+	seen["A run's directory"] = filesOfRun(t)
 	sections := readReference(t, "files.md")
 	for title, files := range seen {
 		slices.Sort(files)
 		listed := slices.DeleteFunc(firstCells(sections[title]), func(cell string) bool { return strings.HasSuffix(cell, "/") })
 		checkSame(t, title, listed, slices.Compact(files))
 	}
+}
+
+// filesOfRun returns what is in the directory of a run that was started twice, beside the
+// directories of its members.
+func filesOfRun(t *testing.T) []string {
+	t.Helper()
+	dir, sockets := filepath.Join(t.TempDir(), "run"), filepath.Join(t.TempDir(), "sockets")
+	for range 2 {
+		invoke(t, "run", "-n", "1", "--dir", dir, "--quiet", "--", "find", dir, "-type", "s", "-fprintf", sockets, "%P\n")
+	}
+	open, err := os.ReadFile(sockets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := strings.Fields(string(open))
+	for _, path := range filesIn(t, dir) {
+		if !strings.HasPrefix(path, "m0/") {
+			files = append(files, strings.ReplaceAll(path, "m0", "NAME"))
+		}
+	}
+	return files
 }
 
 func filesIn(t *testing.T, dir string) []string {

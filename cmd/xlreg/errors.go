@@ -186,6 +186,9 @@ func adviceOn(err error) string {
 			return a.text
 		}
 	}
+	if late := (*run.NotReadyError)(nil); errors.As(err, &late) {
+		return "" // its cause is not ours
+	}
 	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op == "dial" {
 		return "see that the registry runs there, and that --registry is the right one"
 	}
@@ -200,7 +203,7 @@ var advices = []struct {
 	{errOtherRun, ""}, // says it itself
 	{client.ErrContradiction, "keep both files, they are the proof; trust this registry no more"},
 	{client.ErrBadDocument, "see that --registry or the ticket is that of the registry which signed it, and that the file is whole"},
-	{client.ErrBadSaved, "remove the file, and join again while the registry is there"},
+	{client.ErrBadSaved, "join again while the registry is there, and the file is made anew"},
 	{client.ErrOtherRoster, "keep what 'xlreg get --signed' writes on each machine, and compare the files with 'xlreg verify'"},
 	{client.ErrNewEpoch, "start it again, and it joins the new epoch"},
 	{ticket.ErrNotOwner, "ask the cluster's owner"},

@@ -12,9 +12,7 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/runplan"
-	"github.com/xlattice/xlreg/internal/run"
 	"github.com/xlattice/xlreg/keys"
-	"github.com/xlattice/xlreg/launch"
 )
 
 // formTime is how long 'run' and 'join -- COMMAND' wait for all members, unless
@@ -162,22 +160,4 @@ func (o *runOptions) locate(ctx context.Context, g *globals) (err error) {
 type keyChoice struct {
 	kind keys.Kind
 	bits int
-}
-
-// lookPrograms finds the programs that are to be started, so that one that is missing is
-// told before anything is done.
-func lookPrograms(p *runplan.Plan) error {
-	seen := make(map[*launch.Command]bool)
-	for _, m := range p.Members {
-		if seen[m.Command] {
-			continue
-		}
-		seen[m.Command] = true
-		if program, known := m.Command.Program(); known {
-			if _, err := run.LookPath(program); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

@@ -123,7 +123,7 @@ func (r *clusterRun) prepareMember(i int, d *launch.Data) (*runMember, error) {
 	}
 	m := &runMember{data: d, tail: newTail()}
 	m.program = run.Program{Name: d.Self.Name, Args: x.Args, Release: r.ports[i].Release, Shared: r.o.plan.Shared}
-	if m.program.Path, err = run.LookPath(x.Args[0]); err != nil {
+	if m.program.Path, err = lookPath(x.Args[0], r.o.plan.Recipe); err != nil {
 		return nil, err
 	}
 	own, err := d.Environment()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/runplan"
 	"github.com/xlattice/xlreg/internal/recipe"
+	"github.com/xlattice/xlreg/internal/run"
 	"github.com/xlattice/xlreg/internal/rundir"
 	"github.com/xlattice/xlreg/launch"
 )
@@ -105,4 +107,46 @@ func (f *programFlags) secretOf() (string, error) {
 		return "", fmt.Errorf("--secret-file: %w", err)
 	}
 	return secret, nil
+}
+
+// lookPrograms finds the programs that are to be started, so that one that is missing is
+// told before anything is done.
+func lookPrograms(p *runplan.Plan) error {
+	if p.Recipe != nil && p.Recipe.Program != "" {
+		if _, err := lookPath(p.Recipe.Program, p.Recipe); err != nil {
+			return err
+		}
+	}
+	seen := make(map[*runplan.Member]bool)
+	for _, m := range p.Members {
+		if seen[m] {
+			continue
+		}
+		seen[m] = true
+		if program, known := m.Command.Program(); known {
+			if _, err := lookPath(program, p.Recipe); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// lookPath finds a program. If it is not there, the error says how to get it, as far as the
+// recipe in use, or the one that is known for the program, says so.
+func lookPath(program string, r *recipe.Recipe) (string, error) {
+	path, err := run.LookPath(program)
+	var missing *run.ExitError
+	if !errors.Is(err, run.ErrNotFound) || !errors.As(err, &missing) {
+		return path, err
+	}
+	if r == nil || r.Program != program {
+		r, _ = recipe.ForProgram(program)
+	}
+	if r == nil || r.Install.Command() == "" {
+		return path, err
+	}
+	explained := *missing
+	explained.Err = fmt.Errorf("%w: install it with '%s'", run.ErrNotFound, r.Install.Command())
+	return path, &explained
 }

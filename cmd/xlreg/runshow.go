@@ -145,6 +145,7 @@ func (r *clusterRun) describeTalk(program string) error {
 	if err != nil || !known || r.o.quiet || r.Output == "json" {
 		return err
 	}
+	command = strings.ReplaceAll(strings.TrimSpace(command), "\n", "\n  ")
 	_, err = fmt.Fprintf(r.Err, "talk to it with\n\n  %s\n\n", command)
 	return err
 }

@@ -88,7 +88,7 @@ func (g *globals) prepareProgram(m *client.Membership, target *regcred.Target, p
 		return p, err
 	}
 	p = run.Program{Name: d.Self.Name, Args: x.Args}
-	if p.Path, err = run.LookPath(x.Args[0]); err != nil {
+	if p.Path, err = lookPath(x.Args[0], plan.Recipe); err != nil {
 		return p, err
 	}
 	p.Env, err = d.Environment()

@@ -296,8 +296,9 @@ var rows = map[string]row{
 		why:   "decides what is started, and starts nothing",
 	},
 	"internal/run": {
-		may: []string{"internal/freeport"},
-		why: "starts and watches processes; what is in them is not its business",
+		may:   []string{"internal/freeport"},
+		tests: []string{"internal/freeport"},
+		why:   "starts and watches processes; what is in them is not its business",
 	},
 	"internal/rundir": {
 		may: []string{"internal/atomicfile", "internal/filelock", "internal/private"},
@@ -343,6 +344,14 @@ var rows = map[string]row{
 		may:   []string{"cmd/xlreg/internal/cli", "cmd/xlreg/internal/datadir", "internal/admin/adminclient", "internal/admin/api", "internal/atomicfile", "internal/view", "launch"},
 		tests: []string{"internal/admin", "internal/admin/admintest"},
 		why:   "what admins ask and say, on the command line; what that means is the admin side's affair",
+	},
+	"cmd/xlreg/internal/recipecmd": {
+		may: []string{"cmd/xlreg/internal/cli", "internal/recipe", "internal/recipe/expand", "internal/run", "internal/view"},
+		why: "shows and checks recipes; it runs none",
+	},
+	"cmd/xlreg/internal/lifecmd": {
+		may: []string{"cmd/xlreg/internal/cli", "internal/run", "internal/rundir", "internal/view", "launch"},
+		why: "what people ask and tell a run, on the command line; doing it is the run's affair",
 	},
 	"cmd/xlreg/internal/lifecmd": {
 		may: []string{"cmd/xlreg/internal/cli", "internal/run", "internal/rundir", "internal/view", "launch"},

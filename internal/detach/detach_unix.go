@@ -38,7 +38,7 @@ func Start(ctx context.Context, o Options) error {
 		return errors.Join(err, reportsEnd.Close())
 	}
 	defer lifeEnd.Close()
-	p, err := os.StartProcess(self, os.Args, &os.ProcAttr{
+	p, err := os.StartProcess(self, os.Args, &os.ProcAttr{ //nolint:gosec // this program, called as it was
 		Env:   append(os.Environ(), variable+"=1"),
 		Files: []*os.File{null, os.Stdout, os.Stderr, reportsEnd, life},
 		Sys:   &syscall.SysProcAttr{Setsid: true},
@@ -74,7 +74,7 @@ func Inherited() *Starter {
 	if os.Getenv(variable) == "" {
 		return nil
 	}
-	os.Unsetenv(variable)
+	_ = os.Unsetenv(variable) // fails for impossible names only
 	syscall.CloseOnExec(reportsFD)
 	syscall.CloseOnExec(lifeFD)
 	_ = syscall.SetNonblock(lifeFD, true) // so that Close ends a read

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -76,20 +77,38 @@ func (r *reader) document(data []byte) *yaml.Node {
 	return doc.Content[0]
 }
 
+// What is read at most to find the line of a fault, in bytes, and what a try counts besides.
+const (
+	mostTried = 1 << 20
+	eachTry   = 4 << 10
+)
+
 // notYAML tells of a document that the library cannot read. It does not always say in
 // which line that is, and sometimes one beside it: to blame is the line that comes after
-// the longest beginning of the document that can be read.
+// the longest beginning of the document that can be read. In a file so large that this
+// would take long, what the library says has to do.
 func (r *reader) notYAML(data []byte, cause error) {
-	lines := bytes.SplitAfter(data, []byte("\n"))
-	good := len(lines) - 1
-	for good > 0 && !isYAML(bytes.Join(lines[:good], nil)) {
-		good--
+	line, text := said(cause)
+	lines, left := bytes.SplitAfter(data, []byte("\n")), mostTried
+	for good := len(lines) - 1; good >= 0 && left > 0; good-- {
+		beginning := bytes.Join(lines[:good], nil)
+		if isYAML(beginning) {
+			line = good + 1
+			break
+		}
+		left -= len(beginning) + eachTry
 	}
-	text := strings.TrimPrefix(cause.Error(), "yaml: ")
-	if _, after, ok := strings.Cut(text, ": "); ok && strings.HasPrefix(text, "line ") {
-		text = after
+	r.failf(line, "not YAML: %s: indent with spaces, and put quotes around a value with ': ' or ' #', or one that begins with a special character", text)
+}
+
+// said returns the line and the text of one of the library's errors.
+func said(err error) (line int, text string) {
+	text = strings.TrimPrefix(err.Error(), "yaml: ")
+	number, after, _ := strings.Cut(strings.TrimPrefix(text, "line "), ": ")
+	if n, err := strconv.Atoi(number); err == nil {
+		return max(n, 1), after
 	}
-	r.failf(good+1, "not YAML: %s: indent with spaces, and put quotes around a value with ': ' or ' #', or one that begins with a special character", text)
+	return 1, text
 }
 
 func isYAML(data []byte) bool {

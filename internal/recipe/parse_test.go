@@ -212,6 +212,26 @@ func TestLaughsAreRefused(t *testing.T) {
 	}
 }
 
+// Whatever is wrong with a file, and however large it is, that is found out soon.
+func TestFaultsAreFoundSoon(t *testing.T) {
+	for name, data := range map[string]string{
+		"bracket":  "a: [\n" + strings.Repeat("x, y, {z: 1}, 'u', \"v\", w,\n", MaxLines-2),
+		"quote":    "a: \"\n" + strings.Repeat("x y z u v w x y z u v w\n", MaxLines-2),
+		"deep":     strings.Repeat("[\n", MaxLines-2),
+		"deep too": strings.Repeat("[", 9000) + "\n" + strings.Repeat("]\n", MaxLines-2),
+		"maps":     strings.Repeat("? ", 9000) + strings.Repeat("\n", MaxLines-2) + "]",
+	} {
+		started := time.Now()
+		if _, err := Parse("f", []byte(data)); err == nil {
+			t.Errorf("%s: is no fault", name)
+		}
+		t.Logf("%s: %v", name, time.Since(started))
+		if took := time.Since(started); took > 20*time.Second {
+			t.Errorf("%s: took %v", name, took)
+		}
+	}
+}
+
 func TestFaultsAreErrors(t *testing.T) {
 	_, err := Parse("f", []byte("name: A\ntls: x\n"))
 	var fault *Fault

@@ -84,7 +84,7 @@ func explain(path string, cause error) error {
 		return fmt.Errorf("%w in %s: it is a copy of the directory of another run, %s; start it with: %s",
 			ErrNoRun, path, h.String(), h.commandLine())
 	case h.Ended.IsZero():
-		return fmt.Errorf("%w in %s: the last one, pid %d, since %s, was killed; start it again with: %s",
+		return fmt.Errorf("%w in %s: the last one, pid %d, since %s, was killed or lost its directory; start it again with: %s",
 			ErrNoRun, path, h.PID, at(h.Since), h.commandLine())
 	}
 	return fmt.Errorf("%w in %s: the last one, pid %d, ended at %s; start it again with: %s",
@@ -138,8 +138,16 @@ func (c *Client) awaitExit(ctx context.Context) {
 	if !c.holder.isHere() || c.holder.PID == os.Getpid() {
 		return
 	}
-	for end := time.Now().Add(exitTime); lives(c.holder.PID) && time.Now().Before(end) && ctx.Err() == nil; {
-		time.Sleep(tellInterval)
+	ctx, cancel := context.WithTimeout(ctx, exitTime)
+	defer cancel()
+	tick := time.NewTicker(tellInterval)
+	defer tick.Stop()
+	for lives(c.holder.PID) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
 	}
 }
 

@@ -37,9 +37,8 @@ type Dir struct {
 	holder holder
 
 	server *server
-	stop   context.CancelFunc // ends what watches
-	ctx    context.Context
-	tasks  sync.WaitGroup
+	ends   chan struct{}  // closed to end those who watch
+	tasks  sync.WaitGroup // those who watch
 	close  func() error
 }
 
@@ -57,8 +56,7 @@ func Open(path string) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Dir{path: path, file: file}
-	d.ctx, d.stop = context.WithCancel(context.Background())
+	d := &Dir{path: path, file: file, ends: make(chan struct{})}
 	d.close = sync.OnceValue(d.shut)
 	if err := d.take(); err != nil {
 		return nil, errors.Join(err, d.Close())
@@ -118,7 +116,7 @@ func (d *Dir) Serve(c Controlled) { d.server.start(c) }
 func (d *Dir) Close() error { return d.close() }
 
 func (d *Dir) shut() error {
-	d.stop()
+	close(d.ends)
 	d.tasks.Wait()
 	var errs []error
 	isHere := d.isHere()
@@ -152,7 +150,7 @@ func (d *Dir) Gone(ctx context.Context) <-chan struct{} {
 			select {
 			case <-ctx.Done():
 				return
-			case <-d.ctx.Done():
+			case <-d.ends:
 				return
 			case <-tick.C:
 			}

@@ -84,7 +84,7 @@ func TestAnotherProcess(t *testing.T) {
 		t.Errorf("no socket was left behind, so nothing is tested: %v", err)
 	}
 	_, err = Dial(t.Context(), dir)
-	wantError(t, "killed", err, ErrNoRun, fmt.Sprintf("pid %d", other.Process.Pid), "was killed", "start it again with: ")
+	wantError(t, "killed", err, ErrNoRun, fmt.Sprintf("pid %d", other.Process.Pid), "was killed or lost its directory", "start it again with: ")
 
 	d := open(t, dir)
 	d.Serve(&fake{})
@@ -191,7 +191,7 @@ func TestLongPath(t *testing.T) {
 
 // Where there is no /proc, a long path is reached through a link.
 func TestLinkedPath(t *testing.T) {
-	t.Setenv("TMPDIR", filepath.Join("/tmp"))
+	t.Setenv("TMPDIR", "/tmp")
 	long := filepath.Join(t.TempDir(), strings.Repeat("x", maxSocketPath))
 	if err := os.Mkdir(long, 0o700); err != nil {
 		t.Fatal(err)

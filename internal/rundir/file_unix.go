@@ -18,7 +18,7 @@ func fileID(info fs.FileInfo) string {
 	if !ok {
 		return ""
 	}
-	return fmt.Sprintf("%d:%d", stat.Dev, stat.Ino) //nolint:unconvert // of other types elsewhere
+	return fmt.Sprintf("%d:%d", stat.Dev, stat.Ino)
 }
 
 // lives reports whether there is a process of that ID that has not ended.

@@ -104,7 +104,7 @@ const (
 // now may not have said so yet: then what stands there is about the one before.
 func inUse(dir string) error {
 	var h holder
-	for end := time.Now().Add(tellTime); time.Now().Before(end); time.Sleep(tellInterval) {
+	for end := time.Now().Add(tellTime); time.Now().Before(end); <-time.After(tellInterval) {
 		h = holder{}
 		ours, err := h.read(pathIn(dir, holderName), pathIn(dir, lockName))
 		if err == nil && ours && h.Ended.IsZero() {

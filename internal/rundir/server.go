@@ -25,8 +25,6 @@ type server struct {
 	listener *net.UnixListener
 	path     string // of the socket
 
-	ctx   context.Context // ends when the server shuts
-	stop  context.CancelFunc
 	ended chan struct{} // closed when the run has let go of its directory
 
 	askers  sync.WaitGroup // those with a question, and who takes connections
@@ -34,7 +32,9 @@ type server struct {
 	room    chan struct{}  // has one entry for each connection
 
 	mu    sync.Mutex
-	conns map[net.Conn]bool // those with a question; guarded by mu
+	conns map[net.Conn]bool  // those with a question; guarded by mu, as is all below
+	stop  context.CancelFunc // ends the answering; nil until it has begun
+	shuts bool
 }
 
 // newServer opens the socket of a directory, in place of one that a killed run has left.
@@ -59,7 +59,6 @@ func newServer(dir *os.File, path string) (*server, error) {
 	if err := os.Chmod(s.path, 0o600); err != nil {
 		return nil, errors.Join(err, s.listener.Close())
 	}
-	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s, nil
 }
 
@@ -79,24 +78,37 @@ func removeSocket(path string) error {
 }
 
 // start lets the server answer.
-func (s *server) start(c Controlled) { s.askers.Go(func() { s.accept(c) }) }
+func (s *server) start(c Controlled) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.shuts {
+		return
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	s.askers.Go(func() { s.accept(ctx, c) })
+}
 
-func (s *server) accept(c Controlled) {
+// acceptPause is how long nobody is let in when that has failed, most likely because too
+// many files are open.
+const acceptPause = 10 * time.Millisecond
+
+func (s *server) accept(ctx context.Context, c Controlled) {
 	for {
 		conn, err := s.listener.Accept()
-		if s.ctx.Err() != nil {
+		if ctx.Err() != nil {
 			if err == nil {
 				conn.Close()
 			}
 			return
 		}
 		if err != nil {
-			time.Sleep(tellInterval) // no file is free, most likely
+			<-time.After(acceptPause)
 			continue
 		}
 		select {
 		case s.room <- struct{}{}:
-			s.begin(conn, c)
+			s.begin(ctx, conn, c)
 		default:
 			conn.Close()
 		}
@@ -104,12 +116,12 @@ func (s *server) accept(c Controlled) {
 }
 
 // begin starts the goroutine of a connection.
-func (s *server) begin(conn net.Conn, c Controlled) {
+func (s *server) begin(ctx context.Context, conn net.Conn, c Controlled) {
 	s.mu.Lock()
 	s.conns[conn] = true
 	s.mu.Unlock()
 	s.askers.Go(func() {
-		waits := s.answerAll(conn, c)
+		waits := s.answerAll(ctx, conn, c)
 		s.forget(conn)
 		if waits {
 			s.waiters.Go(func() { s.tell(conn) })
@@ -128,19 +140,19 @@ func (s *server) forget(conn net.Conn) {
 
 // answerAll answers questions until there are no more, and reports whether the connection
 // stays for the end of the run. All that are open then stay, to be told.
-func (s *server) answerAll(conn net.Conn, c Controlled) (waits bool) {
+func (s *server) answerAll(ctx context.Context, conn net.Conn, c Controlled) (waits bool) {
 	in := bufio.NewReader(conn)
-	for s.ctx.Err() == nil {
+	for ctx.Err() == nil {
 		var q request
 		s.bound(conn)
 		if err := readLine(in, maxRequest, &q); err != nil {
-			s.refuse(conn, err)
-			return s.ctx.Err() != nil && errors.Is(err, os.ErrDeadlineExceeded)
+			refuse(conn, err)
+			return ctx.Err() != nil && errors.Is(err, os.ErrDeadlineExceeded)
 		}
 		if q.Ask == askEnd {
 			return true
 		}
-		a := s.answer(&q, c)
+		a := answer(ctx, &q, c)
 		_ = conn.SetDeadline(time.Now().Add(askTime)) // also when the server shuts: what was done is told
 		if writeLine(conn, a) != nil {
 			return false
@@ -154,14 +166,14 @@ func (s *server) bound(conn net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	end := time.Now().Add(askTime)
-	if s.ctx.Err() != nil {
+	if s.shuts {
 		end = time.Now()
 	}
 	_ = conn.SetDeadline(end)
 }
 
 // refuse answers what was no question. Who has merely gone, or sent nothing, gets no answer.
-func (s *server) refuse(conn net.Conn, err error) {
+func refuse(conn net.Conn, err error) {
 	var op net.Error
 	if errors.As(err, &op) || errors.Is(err, net.ErrClosed) {
 		return
@@ -169,13 +181,13 @@ func (s *server) refuse(conn net.Conn, err error) {
 	_ = writeLine(conn, reply{Error: err.Error()}) // it may be gone
 }
 
-func (s *server) answer(q *request, c Controlled) reply {
+func answer(ctx context.Context, q *request, c Controlled) reply {
 	switch {
 	case q.Ask == askStatus:
 		status := c.Status()
 		return reply{Status: &status}
 	case q.Ask == askOrder && q.Order != nil:
-		if err := c.Obey(s.ctx, *q.Order); err != nil {
+		if err := c.Obey(ctx, *q.Order); err != nil {
 			return reply{Error: err.Error()}
 		}
 		return reply{Done: true}
@@ -207,16 +219,19 @@ func (s *server) tell(conn net.Conn) {
 // shut ends the answering of questions, and removes the socket if the directory is still
 // the run's.
 func (s *server) shut(isHere bool) error {
-	s.stop()
-	err := s.listener.Close()
-	if isHere {
-		err = errors.Join(err, removeSocket(s.path))
-	}
 	s.mu.Lock()
+	s.shuts = true
+	if s.stop != nil {
+		s.stop()
+	}
 	for conn := range s.conns {
 		_ = conn.SetReadDeadline(time.Now())
 	}
 	s.mu.Unlock()
+	err := s.listener.Close()
+	if isHere {
+		err = errors.Join(err, removeSocket(s.path))
+	}
 	s.askers.Wait()
 	return err
 }

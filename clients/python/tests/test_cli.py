@@ -449,6 +449,11 @@ def test_flags_from_the_environment(
     assert cli.run(["get", "environment"]) == cli.USAGE
     assert "XLREG_WAIT" in capsys.readouterr().err
     assert cli.run(["get", "environment", "--wait", "0"]) == cli.DONE
+    monkeypatch.delenv("XLREG_WAIT")
+    monkeypatch.setenv("XLREG_SELF", "m0")  # a program that was started as a member is told these
+    monkeypatch.setenv("XLREG_SIZE", "many")
+    monkeypatch.setenv("XLREG_ENDPOINTS", "127.0.0.1:1")
+    assert cli.run(["create", "told", "--size", "2"]) == cli.DONE
 
 
 def test_times() -> None:

@@ -132,8 +132,9 @@ def complete(run: Run, owner: Path) -> None:
 def test_a_program_as_a_member(run: Run, owner: Path) -> None:
     """It is told who it is, exits for the command, and finds files for mutual TLS. It gets no ticket."""
     complete(run, owner)
-    join = f"join --ticket-file {owner} --node a --endpoint 127.0.0.1:1".split()
-    names = "XLREG_CLUSTER XLREG_SELF XLREG_INDEX XLREG_SIZE XLREG_TICKET XLREG_TLS_CERT XLREG_ROSTER"
+    join = f"join --ticket-file {owner} --node a --endpoint 127.0.0.1:1 --label role=db".split()
+    names = "XLREG_CLUSTER XLREG_SELF XLREG_INDEX XLREG_SIZE XLREG_TICKET XLREG_TLS_CERT XLREG_ROSTER "
+    names += "XLREG_ROLE XLREG_ENDPOINTS XLREG_ENDPOINTS_0"
     script = "; ".join(f'echo "${name}"' for name in names.split()) + "; exit 5"
     os.environ["XLREG_TICKET"] = owner.read_text()
     try:
@@ -143,12 +144,16 @@ def test_a_program_as_a_member(run: Run, owner: Path) -> None:
     assert said == "xlreg: a ended with exit status 5\n"
     files = Path("a").absolute() / "clusters" / Ticket.load(owner).cluster
     told = Path("told").read_text().splitlines()
-    assert told == [files.name, "a", "1", "2", "", str(files / "cert.pem"), str(files / "roster.json")]
+    paths = [str(files / "cert.pem"), str(files / "roster.json")]
+    addresses = ["127.0.0.1:1", "127.0.0.1:2,127.0.0.1:1"]
+    assert told == [files.name, "a", "1", "2", "", *paths, "db", *addresses]
     assert json.loads((files / "roster.json").read_text())["members"][0]["name"] == "b"
     peers = x509.load_pem_x509_certificates((files / "peers.pem").read_bytes())
     assert len(peers) == 2
     assert x509.load_pem_x509_certificate((files / "cert.pem").read_bytes()) in peers
     assert (files / "key.pem").stat().st_mode & 0o777 == 0o600
+    both = (files / "cert.pem").read_bytes() + (files / "key.pem").read_bytes()
+    assert (files / "keycert.pem").read_bytes() == both
     assert run([*join, "--", "true"]) == ""
     assert "no such program: install it" in run([*join, "--", "nowhere-to-be-found"], 127)
     Path("data").touch()

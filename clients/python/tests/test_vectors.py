@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import vector_messages as vm
 import vector_owners as vo
+import vector_saved as vs
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from vectors import Vector, check_kind, index, key, load, rsa_key, unhex
 
@@ -301,6 +302,7 @@ RUNNERS: dict[str, Callable[[Vector], None]] = {
     "recorded": run_recorded,
     "regcred": run_regcred,
     "roster": vm.run_roster,
+    "saved": vs.run_saved,
     "serverchain": run_serverchain,
     "set": vo.run_set,
     "signed": vo.run_signed,

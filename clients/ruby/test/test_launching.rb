@@ -68,7 +68,8 @@ class TestLaunching < Minitest::Test
   end
 
   TELL = 'env | grep ^XLREG_; ls -l $XLREG_TLS_KEY; openssl x509 -in $XLREG_TLS_CERT -noout && ' \
-         'grep -c BEGIN $XLREG_TLS_PEERS; cat $XLREG_ROSTER'
+         'grep -c BEGIN $XLREG_TLS_PEERS; ' \
+         'echo $(grep -c BEGIN ${XLREG_TLS_CERT%cert.pem}keycert.pem) in one file; cat $XLREG_ROSTER'
 
   # The program finds the cluster in its environment and in files, and no ticket.
   def test_what_a_program_is_told
@@ -78,6 +79,10 @@ class TestLaunching < Minitest::Test
       assert_predicate status, :success?, out
       assert_equal(%w[b 1 2], %w[SELF INDEX SIZE].map { |name| out[/^XLREG_#{name}=(.*)$/, 1] })
       refute_match(/secret/, out)
+      ours = out[/^XLREG_ENDPOINTS=(.+)$/, 1]
+      assert_equal 'db', out[/^XLREG_ROLE=(.*)$/, 1]
+      assert_match(/^XLREG_ENDPOINTS_0=.+,#{Regexp.escape(ours)}$/, out)
+      assert_match(/^2 in one file$/, out)
       assert_match(/^-rw-------/, out)
       assert_match(/^2$/, out)
       members = JSON.parse(out[/^\{.*/m])['members']

@@ -69,14 +69,14 @@ func TestFaults(t *testing.T) {
 	want := []string{
 		`faulty.yaml:24: at <.Self.Name>: nil pointer evaluating *launch.MemberData.Name: 'xlreg get --format' has no .Self`,
 		`faulty.yaml:11: function "nothing" not defined`,
-		`faulty.yaml:7: at <.Self.Endpoint>: error calling Endpoint: no port is named "http": there are peer, client`,
+		`faulty.yaml:7: at <.Self.Endpoint>: no port is named "http": there are peer, client`,
 		`faulty.yaml:18: file "key.pem": key.pem is written by xlreg itself`,
 		`faulty.yaml:16: at <.Nam>: can't evaluate field Nam`,
 		`faulty.yaml:22: {{file}} is for the member's own command`,
-		`faulty.yaml:25: at <.Member>: error calling Member: the cluster has no member 4 yet`,
+		`faulty.yaml:25: at <.Member>: the cluster has no member 4 yet`,
 		`faulty.yaml:26: missing value for if`,
-		`faulty.yaml:29: at <format "other">: error calling format: no format "other": there are faulty, consul`,
-		`faulty.yaml:28: at <.Self.Endpoint>: error calling Endpoint: member m0 has 2 endpoints`,
+		`faulty.yaml:29: at <format "other">: no format "other": there are faulty, consul`,
+		`faulty.yaml:28: at <.Self.Endpoint>: member m0 has 2 endpoints`,
 	}
 	if !slices.EqualFunc(got, want, strings.HasPrefix) {
 		t.Errorf("got\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))

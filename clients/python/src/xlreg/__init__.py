@@ -20,9 +20,9 @@ Example:
 from ._pursuit import Progress
 from ._record import Registration
 from ._version import __version__
-from .aio import AsyncClient, aform, await_members, awatch
+from .aio import AsyncClient, aform, aresume, await_members, awatch
 from .changes import Change
-from .client import Client, form, wait_members, watch
+from .client import Client, form, resume, wait_members, watch
 from .compared import Comparison
 from .errors import RegCredError, XlregError
 from .keys import Keys, fingerprint, parse_private_key
@@ -31,6 +31,7 @@ from .node import Node
 from .owner import AsyncOwner, Owner
 from .regcred import RegCred, Target, parse_reg_cred
 from .roster import Member, Roster
+from .saved import SavedRoster, load_roster
 from .signed import SignedRoster, verify_signed
 from .ticket import Ticket, TicketKind
 from .version import DecimalVersion, Protocol, parse_decimal_version
@@ -78,6 +79,7 @@ __all__ = [
     "RegCredError",
     "Registration",
     "Roster",
+    "SavedRoster",
     "SigKey",
     "SignedRoster",
     "Target",
@@ -87,13 +89,16 @@ __all__ = [
     "XlregError",
     "__version__",
     "aform",
+    "aresume",
     "await_members",
     "awatch",
     "fingerprint",
     "form",
+    "load_roster",
     "parse_decimal_version",
     "parse_private_key",
     "parse_reg_cred",
+    "resume",
     "verify_signed",
     "wait_members",
     "watch",

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ._address import Listener
-from ._flow import Request
+from ._flow import Request, at_once
 from ._follow import Follower
-from ._form import Formed, Plan
+from ._form import Again, Formed, Plan, check_verified
 from ._form import form as form_flow
+from ._place import Place, new_run
 from ._pursuit import Told
 from ._reading import Reading
 from ._requests import AnyCluster, AnyTarget, options, ref_of
 from .node import Node
 from .roster import Roster
+from .saved import SavedRoster
 from .version import Protocol
-from .vocabulary import ClusterAttrs
+from .vocabulary import NO_KEY, ClusterAttrs, ClusterRef
 
 
 def form(
@@ -126,6 +128,69 @@ def form(
         no_wait=no_wait,
     )
     return Request(lambda limit: form_flow(plan, limit), timeout)
+
+
+def resume(
+    saved: SavedRoster,
+    *,
+    node: Node,
+    allow_unverified: bool = False,
+    progress: Told | None = None,
+    lease: float = 0.0,
+    run: bytes = b"",
+    take_over: bool = False,
+    labels: Mapping[str, str | bytes] | None = None,
+) -> Request[Formed]:
+    """Make a membership of a saved roster, for a member that starts while its registry is away.
+
+    It returns at once. As soon as the registry is back the node takes its seat again, and then
+    the membership is as one that form returned; ``watch`` begins with what is different
+    from the saved roster. It keeps a session until it is closed. If the seat is the node's no
+    more, the membership ends as it does when that happens while it runs; see ``error``.
+
+    Args:
+        saved: What load_roster returned.
+        node: The node that saved it. It keeps its endpoints.
+        allow_unverified: Also take a roster that has unverified members.
+        progress: Called when the node has joined again, and when something has to be tried again.
+        lease: For how many seconds the node stays a member without a sign of life; 0 is for good.
+        run: Names this start of the program; by default each call has one of its own.
+        take_over: Take the node's seat although another process with its key has it.
+        labels: What the node tells the others besides its addresses; None leaves it as it is.
+
+    Returns:
+        The node's membership, with the saved roster.
+
+    Raises:
+        UnverifiedError: Members have proved nothing; it names them.
+
+    Example:
+        >>> saved = load_roster(Path("web.saved").read_bytes(), node, "regCred.dat")  # doctest: +SKIP
+        >>> membership = resume(saved, node=node)                                     # doctest: +SKIP
+    """
+    if labels is not None:
+        node.set_labels(labels)
+    node.set_endpoints(saved.me.endpoints)
+    chosen, cluster = options(saved.registry, node, None), saved.roster.cluster
+    key = chosen.ticket.key if chosen.ticket is not None else NO_KEY
+    plan = Plan(
+        options=chosen,
+        ref=ClusterRef(cluster.id, cluster.name, key),
+        join_only=True,
+        allow_unverified=allow_unverified,
+        progress=progress,
+        run=run or new_run(),
+        lease=lease,
+        take_over=take_over,
+        no_wait=True,
+    )
+    plan.check()
+    if not allow_unverified:
+        check_verified(saved.roster)
+    epoch = saved.roster.state.epoch
+    place = Place(node.keys.sig_key, plan.run, id=saved.me.id, epoch=epoch, lease=lease)
+    formed = Formed(chosen, node, saved.roster, place, Again(plan, saved.me, epoch), saved.heard)
+    return Request(lambda _: at_once(formed), None)
 
 
 def wait_members(

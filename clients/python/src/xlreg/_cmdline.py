@@ -14,7 +14,7 @@ from typing import Any
 from . import limits
 from ._address import nobody_at, own_address
 from ._cmdticket import TicketSource, is_ticket_argument
-from ._flags import NoHomeError, UsageError, variable
+from ._flags import TOLD, NoHomeError, UsageError, variable
 from ._grammar import COMMANDS, PLACE, SHARED, read, shown
 from ._wire.inner import encode_labels
 from .certificate import DEFAULT_LIFE
@@ -61,6 +61,8 @@ class Command:
     lease: float = 0.0
     fresh: bool = False
     take_over: bool = False
+    offline: bool = False
+    offline_after: float = 30.0
     label: Sequence[str] = ()
     dir: str = ""
     on_change: str = ""
@@ -190,6 +192,8 @@ class Command:
             raise UsageError("--on-change is for as long as COMMAND runs: give one after --")
         if self.fresh and not self.wait and not self.program:
             raise UsageError("--fresh waits for the others: say how long with --wait TIME")
+        if self.offline and self.fresh:
+            raise UsageError("--offline starts from what was, and --fresh from what is: leave one away")
         if self.program and self.wait == 0:
             raise UsageError("--wait 0: COMMAND is started when all members are there: give it a time")
         if any("{{" in arg for arg in self.program):
@@ -205,8 +209,8 @@ class Command:
     def _check_classic(self) -> None:
         if not self.classic:
             return
-        if self.fresh or self.lease or self.label or self.take_over:
-            raise UsageError("--fresh, --lease, --label and --take-over: need protocol 2.0")
+        if self.fresh or self.lease or self.label or self.take_over or self.offline:
+            raise UsageError("--fresh, --lease, --label, --take-over and --offline: need protocol 2.0")
         if self.unique or self.command in ("leave", "compare", "verify", "ticket new"):
             raise UsageError(f"{'--unique' if self.unique else self.command}: needs protocol 2.0")
         if self.taken or self.signed or self.watch:
@@ -293,10 +297,14 @@ class Command:
 
 
 def _add_environment(given: dict[str, Any]) -> None:
-    """Add the flags that are not given from the environment."""
+    """Add the flags that are not given from the environment.
+
+    In a program that was started as a member, the variables that describe its cluster are no flags.
+    """
+    told = TOLD if os.environ.get("XLREG_SELF") else ()
     for name, flag in {**SHARED, **COMMANDS[given["command"]].flags}.items():
         text = os.environ.get(variable(name), "")
-        if not text or name in given:
+        if not text or name in given or variable(name) in told:
             continue
         try:
             given[name] = flag.read(text)

@@ -6,7 +6,7 @@ import contextlib
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from . import _output
 from ._cmdline import Command
@@ -20,7 +20,8 @@ from .ticket import Ticket
 
 REQUEST_SECONDS = 10.0  # for a command that does not wait for members
 _QUIET_SECONDS = 1.0  # a shorter wait is not worth a line
-_AGAIN_SECONDS = 30.0  # from one line about a wait to the next
+_CHANGED_SECONDS = 5.0  # from one line about a wait to the next, if there is news
+_AGAIN_SECONDS = 30.0  # and if there is none
 
 
 class WaitOverError(Exception):
@@ -79,8 +80,11 @@ def asking(command: Command) -> Iterator[Node | None]:
 
 
 @contextlib.contextmanager
-def telling_of_the_wait(command: Command) -> Iterator[None]:
-    """Say after a second, and then twice a minute, that the wait goes on. Scripts get the outcome alone."""
+def telling_of_the_wait(command: Command, known: Callable[[], str] = str) -> Iterator[None]:
+    """Say after a second for whom the wait goes on, when that has changed, and else twice a minute.
+
+    What is known of the others is asked for each time. Scripts get the outcome alone.
+    """
     if not command.wait or command.output == "json":
         yield
         return
@@ -88,13 +92,17 @@ def telling_of_the_wait(command: Command) -> Iterator[None]:
     what = command.ref.name or f"{str(command.ref.id)[:12]}..."
 
     def tell() -> None:
-        pause = _QUIET_SECONDS
+        pause, said, again = _QUIET_SECONDS, None, 0.0
         while not over.wait(pause):
-            left = max(0.0, end - time.monotonic())
+            now, text = time.monotonic(), known()
+            pause = _CHANGED_SECONDS
+            if text == said and now < again:
+                continue
+            said, again = text, now + _AGAIN_SECONDS
+            left = max(0.0, end - now)
             with contextlib.suppress(OSError, ValueError):
-                sys.stderr.write(f"xlreg: waiting for the members of {what}, {left:.0f} s left\n")
+                sys.stderr.write(f"xlreg: waiting for the members of {what}{text}, {left:.0f} s left\n")
                 sys.stderr.flush()
-            pause = _AGAIN_SECONDS
 
     telling = threading.Thread(target=tell, daemon=True)
     telling.start()

@@ -373,6 +373,10 @@ class DocumentError(XlregError):
     """A signed roster is not what it has to be, or not signed by the registry that is known."""
 
 
+class SavedRosterError(XlregError):
+    """A saved roster is not what it has to be, or not for this node to start from."""
+
+
 class UnverifiedError(XlregError):
     """Members have proved nothing: they registered over a classic carrier, or were read over one."""
 

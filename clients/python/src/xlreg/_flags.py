@@ -118,3 +118,9 @@ def _word(name: str, between: str) -> str:
 def variable(name: str) -> str:
     """Return the variable of the environment that stands for a flag."""
     return f"XLREG_{_word(name, '_').upper()}"
+
+
+# What programs are told that were started as members. Some are spelled like flags.
+_TOLD = ("CLUSTER", "SELF", "INDEX", "SIZE", "ROSTER", "ROLE", "ENDPOINTS")
+_TOLD_OF_TLS = ("TLS_CERT", "TLS_KEY", "TLS_PEERS")
+TOLD = frozenset(f"XLREG_{name}" for name in (*_TOLD, *_TOLD_OF_TLS))

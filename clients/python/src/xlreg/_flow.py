@@ -127,6 +127,12 @@ class Request(Generic[T]):
     timeout: float | None = None
 
 
+def at_once(result: T) -> Flow[T]:
+    """Return a result for which nothing has to be done."""
+    yield from ()
+    return result
+
+
 def show_as(call: Callable[..., Any], make: Callable[..., Request[Any]], result: str = "") -> None:
     """Have help show a call as make describes it: its name, arguments and docstring, and what it returns."""
     functools.update_wrapper(call, make)

@@ -22,9 +22,17 @@ class Follower:
     """Follows one cluster. Each request that waits is a sign of life, if the session is the node's own."""
 
     def __init__(
-        self, options: Options, ref: ClusterRef, last: Roster | None = None, lease: float = 0.0
+        self,
+        options: Options,
+        ref: ClusterRef,
+        last: Roster | None = None,
+        lease: float = 0.0,
+        same: Callable[[], object] = lambda: None,
     ) -> None:
-        """Go on from the last roster; None begins with all who are there. A node in the options logs in."""
+        """Go on from the last roster; None begins with all who are there. A node in the options logs in.
+
+        Same is called when the registry says that the last roster is still the one.
+        """
         if options.protocol is not None and options.protocol.classic:
             raise Needs20Error("watching a cluster: needs protocol 2.0")
         self._options, self._ref, self.last = options, ref, last
@@ -34,6 +42,7 @@ class Follower:
         self._backoff = Backoff(_FIRST_PAUSE, _MOST_PAUSE)
         self._age = Age()
         self._logged = ""
+        self._same = same
 
     def follow(self, told: Callable[[Roster | None, Roster], object]) -> Flow[None]:
         """Tell of each roster that is another than the one before, and of that, until an error ends it."""
@@ -83,6 +92,7 @@ class Follower:
         self._backoff.reset()
         self._logged = ""
         if self.last is not None and received.sum == self.last.sum:
+            self._same()
             return None
         self._warn_of_past(received)
         self.last = dialogue.verify(received, self._ref.key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 
 from ._address import Listener, UnresolvedError, addresses, concerns
@@ -21,17 +22,20 @@ from .errors import (
     MemberIDInUseError,
     MemberNameInUseError,
     Needs20Error,
+    NewEpochError,
     NoClusterNamedError,
     NoSuchClusterError,
     NoSuchClusterNameError,
+    NotMemberError,
     RegistryError,
     TooFewEndpointsError,
     TwinError,
     UnverifiedError,
     doing,
+    quote,
 )
 from .node import Node
-from .roster import Roster
+from .roster import Member, Roster
 from .ticket import Ticket, TicketKind
 from .vocabulary import Cluster, ClusterAttrs, ClusterRef, Endpoint
 
@@ -129,6 +133,23 @@ class Formed:
     node: Node
     roster: Roster
     place: Place
+    again: Again | None = None
+    """How to take the seat again, for a member that started without the registry."""
+    heard: datetime | None = None
+    """When the registry last said who is there; None is now."""
+
+
+@dataclass(frozen=True)
+class Again:
+    """A seat that the node had when it saved its roster."""
+
+    plan: Plan
+    seat: Member
+    epoch: int
+
+    def run(self, limit: Limit) -> Flow[Formed]:
+        """Take it again, as soon as the registry is there."""
+        return _Rejoining(self).run(limit)
 
 
 def check_verified(roster: Roster) -> None:
@@ -372,3 +393,32 @@ class _Formation(Pursuit[Formed]):
         self._cluster = cluster
         self._size = cluster.size or self._plan.size
         return cluster
+
+
+class _Rejoining(_Formation):
+    """Takes a seat again that the node had when it saved its roster."""
+
+    def __init__(self, again: Again) -> None:
+        super().__init__(again.plan)
+        self._seat, self._epoch = again.seat, again.epoch
+
+    def _find(self, dialogue: Dialogue, limit: Limit) -> Flow[ClusterRef]:
+        ref = yield from super()._find(dialogue, limit)
+        self._check_seat((yield from dialogue.receive(ref, limit)))
+        return ref
+
+    def _check_seat(self, now: Roster) -> None:
+        """Look whether the seat is the node's to take.
+
+        One that is free is, if it had a lease, which has run out; without one it is lost only to
+        those who may take it away.
+        """
+        if now.by_key(self._place.key) is not None:
+            return
+        if now.state.epoch != self._epoch:
+            raise NewEpochError(f"epoch {now.state.epoch} follows {self._epoch}, without this node")
+        for member in now.members:
+            if member.index == self._seat.index:
+                raise NotMemberError(f"{quote(member.name)} has its seat, with index {member.index}")
+        if not self._seat.token.lease:
+            raise NotMemberError("this node left, or its cluster's owner evicted it")

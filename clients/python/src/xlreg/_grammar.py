@@ -97,6 +97,14 @@ COMMANDS = {
             ),
             "fresh": Flag(switch, "", "meet only members of this start"),
             "take_over": Flag(switch, "", "take the place although another process has it"),
+            "offline": Flag(
+                switch, "", "start from the roster that the node keeps, and join when the registry is there"
+            ),
+            "offline_after": Flag(
+                seconds,
+                "TIME",
+                "do so if the registry cannot be reached for so long (default 30s; 0 is never)",
+            ),
             "label": Flag(one, "KEY=VALUE", "what to tell the others besides, repeatable"),
             "dir": Flag(
                 str, "DIR", "write the files for programs in DIR (default clusters/NAME in the node's)"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from . import _launch, _output, _seatfile
+from . import _launch, _offline, _output, _seatfile
 from ._cmdline import Command
 from ._cmdsession import (
     REQUEST_SECONDS,
@@ -29,20 +29,34 @@ from .node import Node
 from .roster import Roster
 
 _FORM_SECONDS = 300.0  # to wait for the others before a program starts
+_MOST_NAMED = 16  # members in a line
 _COMPARE_SECONDS = 10.0  # for each member that is asked
 
 
 class _Watch:
     """Knows how far a formation has come, and without a wait tries no address twice."""
 
-    def __init__(self, command: Command) -> None:
+    def __init__(self, command: Command, node: Node) -> None:
         self._waits = bool(command.wait)
+        self._away = _offline.Away(command, node)
         self.last: Progress | None = None
 
     def __call__(self, now: Progress) -> None:
-        self.last = now
+        if now.roster is not None or self.last is None:
+            self.last = now
         if isinstance(now.error, AddressError) and not self._waits:
             raise now.error
+        self._away.saw(now)
+
+    def known(self) -> str:
+        """Say who has joined, as far as that was told."""
+        if self.last is None or self.last.roster is None:
+            return ""
+        names = [member.name for member in self.last.roster.members]
+        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+        listed = f" ({' '.join(names[:_MOST_NAMED])}{more})" if names else ""
+        missing = max(0, self.last.size - len(names))
+        return f": {len(names)} of {self.last.size} joined{listed}, {missing} missing"
 
 
 def join(command: Command) -> str:
@@ -50,9 +64,16 @@ def join(command: Command) -> str:
     if command.program:
         _start(replace(command, wait=command.wait or _FORM_SECONDS))
         return ""
-    with open_node(command) as node:
-        with _joined(command, node) as member:
-            roster = member.roster
+    with _open_node(command) as node:
+        if command.offline:
+            saved = _offline.load(command, node)
+            _offline.warn(f"the registry was not asked: this is {_offline.words(saved)}")
+            roster = saved.roster
+        else:
+            with _joined(command, node) as member:
+                roster = member.roster
+                if command.dir:
+                    _offline.keep(member, _seatfile.Seats(node, registry_of(command)))
         if command.dir:
             _launch.write_files(node, roster, command.dir)
         return show_roster(command, roster)
@@ -61,25 +82,43 @@ def join(command: Command) -> str:
 def _start(command: Command) -> None:
     """Join, wait for the others, and run a program as the member until it ends."""
     # The node is closed by then, so that other commands can open it.
-    with open_node(command) as node:
-        member = _joined(command, node)
+    with _open_node(command) as node:
+        member, seats = _joined_or_resumed(command, node), _seatfile.Seats(node, registry_of(command))
     with member:
         _launch.run(
             command.program,
             member,
+            seats=seats,
             folder=command.dir,
             on_change=command.on_change,
             allow_unverified=command.allow_unverified,
         )
 
 
+def _open_node(command: Command) -> Node:
+    """Open the node. Without the registry it has to be there already."""
+    return Node.open(command.directory) if command.offline else open_node(command)
+
+
+def _joined_or_resumed(command: Command, node: Node) -> Membership:
+    """Join and wait for the others, or start from what is kept: at once, or if the registry does not come."""
+    if command.offline:
+        saved = _offline.load(command, node)
+        _offline.warn(f"the registry is not asked: starting from {_offline.words(saved)}")
+        return _offline.resumed(command, node, saved)
+    try:
+        return _joined(command, node)
+    except _offline.AwayError as err:
+        return _offline.resumed(command, node, err.saved)
+
+
 def _joined(command: Command, node: Node) -> Membership:
     """Make the node a member, and keep how it has joined."""
     if not command.endpoint and not node.endpoints:
         raise UsageError("say where the others find this member with --endpoint HOST:PORT")
-    watch, kept = _Watch(command), _kept_seat(command, node)
+    watch, kept = _Watch(command, node), _kept_seat(command, node)
     try:
-        with telling_of_the_wait(command):
+        with telling_of_the_wait(command, watch.known):
             member = _form(command, node, kept, watch)
     except DeadlineError as err:
         if command.wait:

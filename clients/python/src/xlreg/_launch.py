@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from . import _atomicfile, _output
 from ._directory import Directory
+from ._offline import Keeper
+from ._seatfile import Seats
 from .changes import Change
 from .errors import ClosedError, Needs20Error, TwinError, UnverifiedError, XlregError
 from .keys import encode_private_key
@@ -29,6 +31,7 @@ from .roster import Member, Roster
 log = logging.getLogger("xlreg")
 
 _CERT, _KEY, _PEERS, _ROSTER = "cert.pem", "key.pem", "peers.pem", "roster.json"
+_KEY_CERT = "keycert.pem"  # certificate and key, for programs that want them in one file
 _NOT_FOUND, _CANNOT_RUN, _SIGNALLED = 127, 126, 128  # exit codes as shells have them
 _ONE_SIGNAL = 0.025  # within so many seconds two signals count as one: timeout(1) sends its own twice
 _GRACE = 10.0  # for a program that was told to end
@@ -57,7 +60,8 @@ def write_files(node: Node, roster: Roster, folder: str = "") -> Path:
             _KEY: encode_private_key(node.keys.sig),
             _PEERS: b"".join(map(_pem, roster.members)),
         }
-    for name in (_CERT, _KEY, _PEERS, _ROSTER):
+        files[_KEY_CERT] = files[_CERT] + files[_KEY]
+    for name in (_CERT, _KEY, _KEY_CERT, _PEERS, _ROSTER):
         _atomicfile.remove_leftovers(where / name)
         if name in files:
             _atomicfile.write(where / name, files[name], 0o600)
@@ -88,15 +92,34 @@ def environment(me: Member, roster: Roster, where: Path) -> dict[str, str]:
         "XLREG_SIZE": str(roster.cluster.size),
         "XLREG_ROSTER": str(where / _ROSTER),
         "XLREG_TICKET": "",
+        **_endpoints(me, roster),
     }
+    if role := me.labels.get("role"):
+        told["XLREG_ROLE"] = role.decode(errors="replace")
     if not roster.unverified:
         tls = {"CERT": _CERT, "KEY": _KEY, "PEERS": _PEERS}
         told |= {f"XLREG_TLS_{name}": str(where / file) for name, file in tls.items()}
     return {**os.environ, **told}
 
 
+def _endpoints(me: Member, roster: Roster) -> dict[str, str]:
+    """Return the variables with the member's own endpoints, and with each endpoint of all members.
+
+    There is none for an endpoint that some member does not have.
+    """
+    each = zip(*(member.endpoints for member in roster.members), strict=False)
+    told = {f"XLREG_ENDPOINTS_{index}": ",".join(map(str, same)) for index, same in enumerate(each)}
+    return {"XLREG_ENDPOINTS": ",".join(map(str, me.endpoints)), **told}
+
+
 def run(
-    args: Sequence[str], member: Membership, *, folder: str, on_change: str, allow_unverified: bool
+    args: Sequence[str],
+    member: Membership,
+    *,
+    seats: Seats,
+    folder: str,
+    on_change: str,
+    allow_unverified: bool,
 ) -> None:
     """Run a program as a member until it ends.
 
@@ -114,7 +137,7 @@ def run(
     child = _Child(name)
     with child.passing_signals():
         child.start(args, environment(member.me, roster, where))
-        following = _Following(member, folder, on_change, child)
+        following = _Following(member, seats, folder, on_change, child)
         try:
             code = child.wait()
         finally:
@@ -203,7 +226,8 @@ class _Child:
 class _Following:
     """Keeps a member's files as the cluster is now, while its program runs."""
 
-    def __init__(self, member: Membership, folder: str, on_change: str, child: _Child) -> None:
+    def __init__(self, member: Membership, seats: Seats, folder: str, on_change: str, child: _Child) -> None:
+        self._keeper = Keeper(member, seats)
         self._member, self._folder, self._on_change, self._child = member, folder, on_change, child
         self._mutex = threading.Lock()
         # Guarded by the mutex.
@@ -222,6 +246,7 @@ class _Following:
                 self._told.kill()
         self._member.close()
         self._thread.join()
+        self._keeper.end()
 
     def _follow(self) -> None:
         """Follow until the node is no member any more. Then its program goes on with what it has.
@@ -241,6 +266,7 @@ class _Following:
 
     def _take(self, change: Change) -> None:
         """Write the files anew, and tell who wants to know."""
+        self._keeper.save()
         roster, node = change.roster, self._member.node
         me = roster.by_key(node.keys.sig_key)
         try:

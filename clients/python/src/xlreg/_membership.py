@@ -6,6 +6,7 @@ import ssl
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 
 from . import _mtls
@@ -35,6 +36,7 @@ from .errors import (
 )
 from .node import Node
 from .roster import Member, Roster
+from .saved import encode
 from .vocabulary import NO_KEY, Cluster, ClusterRef
 
 _FIRST_PAUSE, _MOST_PAUSE = 0.05, 1.0
@@ -48,10 +50,12 @@ class BaseMembership:
         self._options = formed.options
         self._node = formed.node
         self._place = formed.place
+        self._again = formed.again
         self._formed = formed.roster
         self._mutex = threading.Lock()
         # Guarded by the mutex, as is all below.
         self._roster = formed.roster
+        self._heard = formed.heard or formed.options.now()
         self._fate: XlregError | None = None
         self._closed = False
         self._sums = {formed.roster.state.revision: Seen.of(formed.roster)}  # the last few that were seen
@@ -299,7 +303,7 @@ class BaseMembership:
         with self._mutex:
             if revision < self._roster.state.revision and not gone_back:
                 return
-            self._roster = roster
+            self._roster, self._heard = roster, self._options.now()
             self._sums[roster.state.revision] = Seen.of(roster)
             while len(self._sums) > _KEPT_SUMS:
                 del self._sums[next(iter(self._sums))]
@@ -320,7 +324,40 @@ class BaseMembership:
         raise NotImplementedError
 
     def _follow(self) -> Flow[None]:
-        return Follower(self._options, self._ref, self._roster, self.lease).follow(self._take)
+        if self._again is not None:
+            formed = yield from self._again.run(Limit(None))
+            self._place, self._again = formed.place, None
+            self._take(self._roster, formed.roster)
+        follower = Follower(self._options, self._ref, self._roster, self.lease, self._hear)
+        yield from follower.follow(self._take)
+
+    def _hear(self) -> None:
+        """Note that the registry has just said that nothing has changed."""
+        with self._mutex:
+            self._heard = self._options.now()
+
+    @property
+    def heard(self) -> datetime:
+        """When the registry last said who is in the cluster."""
+        return self._heard
+
+    def save(self) -> bytes:
+        """Return the roster as last heard in a form to be kept in a file, for a start without the registry.
+
+        load_roster reads it. It holds no secret, and the node has signed it.
+
+        Raises:
+            Needs20Error: Over a classic carrier there is nothing to save.
+
+        Example:
+            >>> Path("web.saved").write_bytes(membership.save())  # doctest: +SKIP
+        """
+        if self._options.protocol is not None and self._options.protocol.classic:
+            with doing("save roster"):
+                raise Needs20Error
+        with self._mutex:
+            roster, heard = self._roster, self._heard
+        return encode(roster, self._node, self._options.target.fingerprint, heard)
 
     def _news(self, seen: Roster) -> Change | None:
         """Return what is different from the roster that was seen; None if nothing is.

@@ -22,6 +22,7 @@ from .ticket import Ticket
 from .vocabulary import Cluster, ClusterID, ClusterKey, ClusterRef
 
 _FOLDER = "seats"
+_SAVED_FOLDER, _SAVED = "rosters", ".saved"
 _AT = "@"  # no name has it
 _PLACE_BYTES = 16
 
@@ -93,6 +94,36 @@ class Seats:
     def forget(self, cluster: Cluster) -> None:
         """Keep nothing of a seat that was given up."""
         self._remove(cluster)
+        self._remove_saved(cluster)
+
+    def find_saved(self, ref: ClusterRef) -> Path | None:
+        """Return where the roster of a cluster is kept for a start without the registry."""
+        place = f"{ref.id}{_AT}*" if ref.id is not None else f"*{_AT}{self._place(ref.name, ref.key)}"
+        return next(self._find_saved(place), None)
+
+    def save(self, cluster: Cluster, saved: bytes) -> None:
+        """Keep a roster in place of what was kept for the cluster."""
+        folder = self._saved_folder
+        if folder is None:
+            return
+        path = folder / f"{cluster.id}{_AT}{self._place(cluster.name, cluster.key)}{_SAVED}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        _atomicfile.remove_leftovers(path)
+        _atomicfile.write(path, saved, 0o600)
+        self._remove_saved(cluster, but=path)
+
+    @property
+    def _saved_folder(self) -> Path | None:
+        return self._folder.parent / _SAVED_FOLDER if self._folder else None
+
+    def _find_saved(self, place: str) -> Iterator[Path]:
+        folder = self._saved_folder
+        yield from sorted(folder.glob(f"{place}{_SAVED}")) if folder else ()
+
+    def _remove_saved(self, cluster: Cluster, but: Path | None = None) -> None:
+        for path in self._find_saved(f"*{_AT}{self._place(cluster.name, cluster.key)}"):
+            if path != but:
+                path.unlink(missing_ok=True)
 
     def _remove(self, cluster: Cluster, but: Path | None = None) -> None:
         """Remove the files of a cluster, and of those that had its place before."""

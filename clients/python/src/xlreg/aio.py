@@ -56,6 +56,7 @@ def _method(
 
 
 aform = _forming(_calls.form)
+aresume = _forming(_calls.resume)
 await_members = _call(_calls.wait_members)
 
 

@@ -30,6 +30,7 @@ _ADVICE: Sequence[tuple[type[XlregError], str]] = (
         "see that --registry or the ticket is that of the registry which signed it, and that the file is "
         "whole",
     ),
+    (errors.SavedRosterError, "join again while the registry is there, and the file is made anew"),
     (
         errors.OtherRosterError,
         "keep what 'xlreg get --signed' writes on each machine, and compare the files with 'xlreg verify'",

@@ -56,6 +56,7 @@ def _method(
 
 
 form = _forming(_calls.form)
+resume = _forming(_calls.resume)
 wait_members = _call(_calls.wait_members)
 
 

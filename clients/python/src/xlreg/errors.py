@@ -45,6 +45,7 @@
     ├── NotOwnerError                     only the owner's ticket can do that
     ├── OtherRosterError                  another member sees another cluster; has name
     ├── DocumentError                     a signed roster does not hold
+    ├── SavedRosterError                  a saved roster does not hold
     ├── UnverifiedError                   members have proved nothing
     ├── StrangerError                     the other end of a connection is no member of the cluster
     ├── AddressError                      nobody could reach the node there; also a ValueError

@@ -44,7 +44,7 @@ class Membership(BaseMembership):
         self._bell = _sync.Bell()
         self._turn = threading.Lock()  # held by whoever starts or stops the thread
         self._work: _sync.Background | None = None
-        if self.lease:
+        if self.lease or self._again is not None:
             self._acquire()
 
     def _ring(self) -> None:
@@ -207,7 +207,7 @@ class AsyncMembership(BaseMembership):
         super().__init__(formed)
         self._bell = _async.Bell()
         self._work: _async.Background | None = None
-        if self.lease:
+        if self.lease or self._again is not None:
             self._acquire()
 
     def _ring(self) -> None:

@@ -127,7 +127,7 @@ def _verify(documents: tuple[bytes, ...], target: Target, key: ClusterKey) -> Si
             raise DocumentError("a part says only what has changed")
         signer.check(message, part)
         parts.append(part)
-    merged = _merge(parts)
+    merged = merge(parts)
     roster = Roster(merged.cluster, merged.members, merged.state, merged.sum)
     if key and roster.cluster.key != key:
         raise DocumentError("the cluster has another key")
@@ -174,8 +174,13 @@ class _Signer:
         return key
 
 
-def _merge(parts: Sequence[Part]) -> Part:
-    """Put the parts together, each member of which is in one of them."""
+def merge(parts: Sequence[Part]) -> Part:
+    """Put the parts of a roster together, each member of which is in one of them.
+
+    Raises:
+        DocumentError: They are not of one roster, or not all of it.
+        ProtocolError: Its sum is not that of its members.
+    """
     first = parts[0]
     which, members = 0, list(first.members[:0])
     for part in parts:

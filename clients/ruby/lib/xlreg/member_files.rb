@@ -7,9 +7,10 @@ module Xlreg
   class MemberFiles
     CERTIFICATE = 'cert.pem'
     KEY = 'key.pem'
+    KEY_CERTIFICATE = 'keycert.pem' # both, for programs that want them in one file
     PEERS = 'peers.pem'
     ROSTER = 'roster.json'
-    private_constant :CERTIFICATE, :KEY, :PEERS, :ROSTER
+    private_constant :CERTIFICATE, :KEY, :KEY_CERTIFICATE, :PEERS, :ROSTER
 
     # @param membership [Membership]
     # @param folder [String, nil] by default one in the node's directory
@@ -52,6 +53,8 @@ module Xlreg
       me = @membership.me
       told = { 'XLREG_CLUSTER' => roster.cluster.name, 'XLREG_SELF' => me.name, 'XLREG_INDEX' => me.index.to_s,
                'XLREG_SIZE' => roster.cluster.size.to_s, 'XLREG_ROSTER' => file(ROSTER), 'XLREG_TICKET' => nil }
+      told['XLREG_ROLE'] = me.labels['role'] if me.labels['role']
+      told.merge!(endpoints(me, roster))
       return told unless secure?(roster)
 
       told.merge('XLREG_TLS_CERT' => file(CERTIFICATE), 'XLREG_TLS_KEY' => file(KEY), 'XLREG_TLS_PEERS' => file(PEERS))
@@ -61,12 +64,22 @@ module Xlreg
 
     def file(name) = File.join(@folder, name)
 
+    # The member's own endpoints, and each endpoint that all members have.
+    def endpoints(me, roster)
+      all = roster.members.map { |member| member.token.endpoints }
+      told = { 'XLREG_ENDPOINTS' => me.token.endpoints.join(',') }
+      (all.map(&:size).min || 0).times { |n| told["XLREG_ENDPOINTS_#{n}"] = all.map { |own| own[n] }.join(',') }
+      told
+    end
+
     def secrets(roster)
       own = roster.members.find { |member| member.token.sig_key == @membership.node.keys.sig_key }
-      { CERTIFICATE => own.certificate.to_pem, KEY => PrivateKey.pem(@membership.node.keys.sig),
+      certificate = own.certificate.to_pem
+      key = PrivateKey.pem(@membership.node.keys.sig)
+      { CERTIFICATE => certificate, KEY => key, KEY_CERTIFICATE => certificate + key,
         PEERS => roster.members.map { |member| member.certificate.to_pem }.join }
     end
 
-    def remove_secrets = FileUtils.rm_f([CERTIFICATE, KEY, PEERS].map { |name| file(name) })
+    def remove_secrets = FileUtils.rm_f([CERTIFICATE, KEY, KEY_CERTIFICATE, PEERS].map { |name| file(name) })
   end
 end

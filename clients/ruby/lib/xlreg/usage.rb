@@ -81,7 +81,7 @@ module Xlreg
     SWITCHES = %i[create unique print_join allow_unverified fresh take_over watch ban yes secret].freeze
     # What each program that is started finds in its environment. Some are spelled like flags, and are none.
     TOLD = %w[XLREG_CLUSTER XLREG_SELF XLREG_INDEX XLREG_SIZE XLREG_ROSTER XLREG_TLS_CERT XLREG_TLS_KEY
-              XLREG_TLS_PEERS].freeze
+              XLREG_TLS_PEERS XLREG_ROLE XLREG_ENDPOINTS].freeze
 
     module_function
 

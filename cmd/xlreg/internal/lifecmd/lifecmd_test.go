@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 		goleak.VerifyTestMain(m)
 		return
 	}
-	os.Unsetenv(commandVariable)
+	_ = os.Unsetenv(commandVariable) // fails for impossible names only
 	err := command(&cli.Console{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, os.Args[1:]).Execute()
 	if exit := (*run.ExitError)(nil); errors.As(err, &exit) {
 		fmt.Fprintln(os.Stderr, err)
@@ -103,7 +103,7 @@ func (f *fake) log(name, text string) {
 		f.t.Fatal(err)
 	}
 	defer file.Close()
-	if _, err := io.WriteString(file, text); err != nil {
+	if _, err := file.WriteString(text); err != nil {
 		f.t.Fatal(err)
 	}
 }

@@ -186,7 +186,7 @@ func (p *place) follow(ctx context.Context, readers []reader) error {
 		for _, r := range readers {
 			if _, err := io.Copy(r.to, r.file); err != nil {
 				cancel()
-				<-ended
+				_ = <-ended // says nothing that matters any more
 				return fmt.Errorf("read %s: %w", r.file.Name(), err)
 			}
 		}

@@ -115,8 +115,8 @@ func Load(path string) (*recipe.Recipe, error) {
 	return recipe.Parse(path, data)
 }
 
-// recipeJSON is one recipe of the list, for scripts.
-type recipeJSON struct {
+// Recipe is one of the list, as scripts read it.
+type Recipe struct {
 	Name    string   `json:"name"`
 	About   string   `json:"about"`
 	Members int      `json:"members"` // that are started unless -n says otherwise
@@ -130,20 +130,20 @@ type recipeJSON struct {
 }
 
 func list(g *cli.Globals) error {
-	var all []recipeJSON
+	var all []Recipe
 	for _, r := range recipe.Builtin() {
 		path, err := run.LookPath(r.Program)
 		if err != nil {
 			path = ""
 		}
-		all = append(all, recipeJSON{
+		all = append(all, Recipe{
 			Name: r.Name, About: r.About, Members: r.Members, Fewest: r.Fewest, Ports: append([]string{}, r.PortNames()...),
 			TLS: r.TLS, Tested: r.Tested, Program: r.Program, Path: path, Install: r.Install.Command(),
 		})
 	}
 	if g.Output == "json" {
 		return g.PrintJSON(struct {
-			Recipes []recipeJSON `json:"recipes"`
+			Recipes []Recipe `json:"recipes"`
 		}{all})
 	}
 	rows := [][]string{{"NAME", "MEMBERS", "ABOUT", "INSTALLED"}}
@@ -154,7 +154,7 @@ func list(g *cli.Globals) error {
 }
 
 // installed says where the program is, or how to get it.
-func installed(r *recipeJSON) string {
+func installed(r *Recipe) string {
 	if r.Path != "" {
 		return r.Path
 	}

@@ -174,8 +174,10 @@ func (p *Plan) check(f *Flags) error {
 	switch {
 	case !slices.Contains([]string{recipe.TLSSelf, recipe.TLSCA, recipe.TLSNone}, p.TLS):
 		return fmt.Errorf("--tls %s: want self, ca or none", p.TLS)
-	case len(p.SAN) > 0 && p.TLS == recipe.TLSNone:
-		return errors.New("--san: there are no certificates with --tls none")
+	case len(p.SAN) > 0 && p.TLS != recipe.TLSCA:
+		return errors.New("--san: only an authority signs other names: give --tls ca, too")
+	case p.First && !p.join && p.Members[0].Ready == nil:
+		return errors.New("--first: say when member 0 is ready, with --ready")
 	case f.Join && p.TLS == recipe.TLSCA:
 		return fmt.Errorf("%s wants certificates of an authority, which only 'xlreg run' makes", p.Recipe.Name)
 	case f.ReadyTimeout < 0:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .. import limits
 from ..errors import IllFormedTokenError, NoSuchClusterIDError
+from ..roster import Member, Roster
 from ..version import Protocol
 from ..vocabulary import ClusterRef, NodeID, Token, check_cluster_key, encode_set
 from . import xlreg_pb2 as pb
 from .messages import Message, Op
-from .tokens import token_message
+from .tokens import seated_message, token_message
 
 
 def new_member(token: Token) -> Message:
@@ -164,6 +166,29 @@ def new_sum(cluster_id: bytes, epoch: int, revision: int, seats: int, roster_sum
     """Return a ClusterMembers without members, which says what somebody sees of a cluster."""
     raw = pb.XLRegMsg(Op=Op.CLUSTER_MEMBERS, ClusterID=cluster_id, Epoch=epoch, Revision=revision)
     raw.SeatSet, raw.WhichSet, raw.Sum = encode_set(seats), b"", roster_sum
+    return Message(raw)
+
+
+def new_part(roster: Roster, members: Sequence[Member]) -> Message:
+    """Return a ClusterMembers that holds some of the members of a roster, as a registry sends it."""
+    cluster, state = roster.cluster, roster.state
+    raw = pb.XLRegMsg(
+        Op=Op.CLUSTER_MEMBERS,
+        ClusterID=cluster.id,
+        ClusterName=cluster.name,
+        ClusterMaxSize=cluster.size,
+        ClusterAttrs=cluster.attrs,
+        EndPointCount=cluster.endpoint_count,
+        Tokens=[seated_message(member.token) for member in members],
+        Epoch=state.epoch,
+        Revision=state.revision,
+        SeatSet=encode_set(sum(1 << member.index for member in roster.members)),
+        WhichSet=encode_set(sum(1 << member.index for member in members)),
+        Orders=state.orders,
+        Sum=roster.sum,
+    )
+    if cluster.key:
+        raw.ClusterKey = cluster.key
     return Message(raw)
 
 

@@ -83,6 +83,27 @@ def _check_size(raw: pb.Token, protocol: Protocol, added: int) -> None:
         raise IllFormedTokenError(f"{size} bytes, at most {most} allowed")
 
 
+def seated_message(token: Token) -> pb.Token:
+    """Return a token as a registry sends it, with what it says of the seat."""
+    raw = token_message(token)
+    raw.ClearField("DigSig")
+    if token.joined is not None:
+        raw.JoinedMillis = _millis(token.joined)
+    if token.admission:
+        raw.Admission = token.admission
+    if token.lease:
+        raw.LeaseMillis = round(token.lease * 1000)
+    if token.seen is not None:
+        raw.SeenMillis = _millis(token.seen)
+    if token.run:
+        raw.Run = token.run
+    return raw
+
+
+def _millis(when: datetime) -> int:
+    return round((when - _EPOCH) / timedelta(milliseconds=1))
+
+
 def token_message(token: Token) -> pb.Token:
     """Return a token as a client sends it, without what only a registry says."""
     raw = pb.Token(Name=token.name, Attrs=token.attrs, CommsKey=token.comms_key, SigKey=token.sig_key)
