@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -63,7 +64,13 @@ type system struct {
 	victim  int      // who is killed; 0 is the last member
 	goesOn  string   // of member 0: what succeeds when the victim is dead
 	noDeath string   // why no member is killed
-	kept    bool     // what was written is there when the cluster is started again
+
+	// In place of write, read and goesOn, where there is no command for it.
+	writeWith  func(*cluster) error
+	readWith   func(*cluster) (string, error)
+	goesOnWith func(*cluster) error
+
+	kept bool // what was written is there when the cluster is started again
 }
 
 // port is one that speaks TLS.
@@ -86,12 +93,18 @@ type cluster struct {
 // xlreg runs the program with the cluster's directory, and returns what it printed.
 func (c *cluster) xlreg(ctx context.Context, command string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, program, append([]string{command, "--dir", c.dir}, args...)...)
-	cmd.Env = append(os.Environ(), "TMPDIR="+c.temp)
+	cmd.Env = append(environment(), "TMPDIR="+c.temp)
 	cmd.WaitDelay = 10 * time.Second
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()
 	return out.String(), err
+}
+
+// environment returns that of this test without what is meant for tests, or would be a flag
+// of xlreg.
+func environment() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "XLREG_") })
 }
 
 // start starts the system in the background, and returns how long it took to be ready.
@@ -161,40 +174,70 @@ func (c *cluster) sh(ctx context.Context, command string) (string, error) {
 	return c.xlreg(ctx, "exec", member(0), "--", "sh", "-c", command)
 }
 
-// eventually runs a command as member 0 until it succeeds, and returns what it printed then.
-func (c *cluster) eventually(what, command string) string {
+// eventually does something until it succeeds.
+func (c *cluster) eventually(what string, do func(context.Context) error) {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
 	for {
-		out, err := c.sh(ctx, command)
+		err := do(ctx)
 		if err == nil {
-			return out
+			return
 		}
 		select {
 		case <-ctx.Done():
-			c.t.Fatalf("%s: %v\n%s%s", what, err, out, c.logs())
+			c.t.Fatalf("%s: %v\n%s", what, err, c.logs())
 		case <-time.After(200 * time.Millisecond):
 		}
+	}
+}
+
+// command returns what runs a command as member 0, or calls do in its place if there is one.
+func (c *cluster) command(command string, do func(*cluster) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if do != nil {
+			return do(c)
+		}
+		out, err := c.sh(ctx, command)
+		if err != nil {
+			return fmt.Errorf("%w\n%s", err, out)
+		}
+		return nil
 	}
 }
 
 // whole waits until the system's own status command says that the cluster is whole.
 func (c *cluster) whole() {
 	c.t.Helper()
-	c.eventually("status", "sh '"+filepath.Join(c.dirOf(0), "status")+"'")
+	c.eventually("status", c.command("sh '"+filepath.Join(c.dirOf(0), "status")+"'", nil))
 }
 
-// writeAndRead writes something if there is not to be anything yet, and reads it.
+// write writes something, if the system keeps what is written.
+func (c *cluster) write() {
+	c.t.Helper()
+	if c.s.wrote != "" {
+		c.eventually("write", c.command(c.s.write, c.s.writeWith))
+	}
+}
+
+// read compares what is there with what was written.
 func (c *cluster) read(when string) {
 	c.t.Helper()
-	if c.s.read == "" {
+	if c.s.wrote == "" {
 		return
 	}
-	out := c.eventually("read "+when, c.s.read)
-	lines := strings.Split(strings.TrimSpace(out), "\n")
-	if got := strings.TrimSpace(lines[len(lines)-1]); got != c.s.wrote {
-		c.t.Errorf("%s it reads %q, want %q\n%s", when, got, c.s.wrote, out)
+	var got string
+	c.eventually("read "+when, func(ctx context.Context) (err error) {
+		if c.s.readWith != nil {
+			got, err = c.s.readWith(c)
+			return err
+		}
+		got, err = c.sh(ctx, c.s.read)
+		return err
+	})
+	got = strings.TrimSpace(got)
+	if last := strings.TrimSpace(got[strings.LastIndex(got, "\n")+1:]); last != c.s.wrote {
+		c.t.Errorf("%s it reads %q, want %q", when, got, c.s.wrote)
 	}
 }
 
@@ -205,7 +248,7 @@ func (c *cluster) kill() {
 	if out, err := c.xlreg(c.t.Context(), "kill", victim); err != nil {
 		c.t.Fatalf("kill %s: %v\n%s", victim, err, out)
 	}
-	c.eventually("after the death of "+victim, c.s.goesOn)
+	c.eventually("after the death of "+victim, c.command(c.s.goesOn, c.s.goesOnWith))
 	out, err := c.xlreg(c.t.Context(), "ps", "-o", "json")
 	var run struct {
 		Members []struct{ Name, State string } `json:"members"`

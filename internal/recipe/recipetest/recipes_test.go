@@ -55,9 +55,7 @@ func try(t *testing.T, s system) result {
 		c.strangers()
 		got.Refused = ports(s)
 	}
-	if s.write != "" {
-		c.eventually("write", s.write)
-	}
+	c.write()
 	c.read("at first")
 	if s.noDeath == "" {
 		c.kill()
