@@ -16,10 +16,18 @@ NEEDS := go:golang-go,ca-certificates gcc:gcc,libc6-dev openssl:openssl curl:cur
 	pg_ctlcluster:postgresql promtool:prometheus haproxy:haproxy systemd-socket-activate:systemd \
 	git:git mmdebstrap:mmdebstrap systemd-nspawn:systemd-container nsenter:util-linux buildah:buildah lintian:lintian tmux:tmux \
 	dpkg-deb:dpkg rpm:rpm zip:zip unzip:unzip groff:groff-base node:nodejs npm:npm chromium:chromium \
-	keytool:default-jre-headless javac:default-jdk-headless erl:erlang-base,erlang-ssl
+	keytool:default-jre-headless javac:default-jdk-headless erl:erlang-base,erlang-ssl \
+	redis-server:redis-server redis-cli:redis-tools rabbitmqctl:rabbitmq-server
 
 # The same for what is no command but a library of Ruby's, each as library:package.
 RUBY_NEEDS := google/protobuf:ruby-google-protobuf minitest:ruby-minitest
+
+# What `make recipes` installs besides, of Debian.
+RECIPE_NEEDS := zookeeper libslf4j-java mariadb-server galera-4 mariadb-backup socat patroni python3-idna postgresql \
+	openmpi-bin serf prometheus-alertmanager curl
+
+# What is not Debian's goes into an environment of its own, programs in Go too.
+RECIPE_VENV := internal/recipe/recipetest/.venv
 
 # The Python client with what its tests need, in an environment of its own.
 VENV := clients/python/.venv
@@ -39,7 +47,7 @@ TOOL := go tool -modfile=tools/go.mod
 # What `make test LONG=1` does besides: fuzzing, and the long forms of tests.
 LONG ?=
 
-.PHONY: help demo test docs lint generate fuzz torture bench bench-peers build package package-test vuln setup
+.PHONY: help demo test docs lint generate fuzz torture recipes bench bench-peers build package package-test vuln setup
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 14
@@ -50,6 +58,7 @@ demo: ## see a cluster of five members form on a real registry
 test: setup build docs ## install what is missing, then test everything, Go with the race detector; LONG=1 adds torture and fuzzing
 	go vet ./...
 	go -C tools vet ./...
+	go -C examples/raftkv vet ./...
 	CGO_ENABLED=1 go test -race -timeout 25m ./...
 	cd clients/python && .venv/bin/ruff check . && .venv/bin/mypy
 	cd clients/python && XLREG_BIN=$(CURDIR)/bin/xlreg .venv/bin/python -m pytest -q
@@ -93,6 +102,22 @@ torture: ## kill, starve, flood and cut off a real registry for minutes, and com
 	XLREG_LONG=1 go test -p 1 -count 1 -timeout 60m -v ./client -run 'TestFormPast'
 	XLREG_LONG=1 go test -p 1 -count 1 -timeout 60m -v ./internal/registry ./internal/store/mirror ./internal/store/etcd \
 		-run 'TestFormation|TestCache|TestOneMember'
+
+recipes: setup $(RECIPE_VENV)/ready ## install the systems that recipes know, run each of them, and write the results into docs/recipes.md
+	@sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	for package in $(RECIPE_NEEDS); do \
+		dpkg -s "$$package" >/dev/null 2>&1 || \
+			$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$$package" || \
+			echo "$$package cannot be installed here"; \
+	done
+	XLREG_RECIPES=all go test -count 1 -timeout 90m -v ./internal/recipe/recipetest -update
+
+$(RECIPE_VENV)/ready: internal/recipe/recipetest/requirements.txt tools/recipes/go.mod $(wildcard examples/raftkv/*)
+	python3 -m venv $(RECIPE_VENV)
+	$(RECIPE_VENV)/bin/pip install --quiet --disable-pip-version-check --requirement internal/recipe/recipetest/requirements.txt
+	go -C tools/recipes build -trimpath -ldflags=-s -o $(CURDIR)/$(RECIPE_VENV)/bin/ github.com/hashicorp/consul
+	go -C examples/raftkv build -trimpath -o $(CURDIR)/$(RECIPE_VENV)/bin/ .
+	touch $@
 
 bench: ## run the benchmarks, which print the measured goals
 	go test -run '^$$' -bench . -timeout 60m ./...
