@@ -24,7 +24,10 @@ RUBY_NEEDS := google/protobuf:ruby-google-protobuf minitest:ruby-minitest
 
 # What `make recipes` installs besides, of Debian.
 RECIPE_NEEDS := zookeeper libslf4j-java mariadb-server galera-4 mariadb-backup socat patroni python3-idna postgresql \
-	openmpi-bin
+	openmpi-bin serf prometheus-alertmanager curl
+
+# What is not Debian's goes into an environment of its own, programs in Go too.
+RECIPE_VENV := internal/recipe/recipetest/.venv
 
 # The Python client with what its tests need, in an environment of its own.
 VENV := clients/python/.venv
@@ -55,6 +58,7 @@ demo: ## see a cluster of five members form on a real registry
 test: setup build docs ## install what is missing, then test everything, Go with the race detector; LONG=1 adds torture and fuzzing
 	go vet ./...
 	go -C tools vet ./...
+	go -C examples/raftkv vet ./...
 	CGO_ENABLED=1 go test -race -timeout 25m ./...
 	cd clients/python && .venv/bin/ruff check . && .venv/bin/mypy
 	cd clients/python && XLREG_BIN=$(CURDIR)/bin/xlreg .venv/bin/python -m pytest -q
@@ -99,7 +103,7 @@ torture: ## kill, starve, flood and cut off a real registry for minutes, and com
 	XLREG_LONG=1 go test -p 1 -count 1 -timeout 60m -v ./internal/registry ./internal/store/mirror ./internal/store/etcd \
 		-run 'TestFormation|TestCache|TestOneMember'
 
-recipes: setup ## install the systems that recipes know, run each of them, and write the results into docs/recipes.md
+recipes: setup $(RECIPE_VENV)/ready ## install the systems that recipes know, run each of them, and write the results into docs/recipes.md
 	@sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	for package in $(RECIPE_NEEDS); do \
 		dpkg -s "$$package" >/dev/null 2>&1 || \
@@ -107,6 +111,13 @@ recipes: setup ## install the systems that recipes know, run each of them, and w
 			echo "$$package cannot be installed here"; \
 	done
 	XLREG_RECIPES=all go test -count 1 -timeout 90m -v ./internal/recipe/recipetest -update
+
+$(RECIPE_VENV)/ready: internal/recipe/recipetest/requirements.txt tools/recipes/go.mod $(wildcard examples/raftkv/*)
+	python3 -m venv $(RECIPE_VENV)
+	$(RECIPE_VENV)/bin/pip install --quiet --disable-pip-version-check --requirement internal/recipe/recipetest/requirements.txt
+	go -C tools/recipes build -trimpath -ldflags=-s -o $(CURDIR)/$(RECIPE_VENV)/bin/ github.com/hashicorp/consul
+	go -C examples/raftkv build -trimpath -o $(CURDIR)/$(RECIPE_VENV)/bin/ .
+	touch $@
 
 bench: ## run the benchmarks, which print the measured goals
 	go test -run '^$$' -bench . -timeout 60m ./...

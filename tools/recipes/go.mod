@@ -2,6 +2,8 @@ module github.com/xlattice/xlreg/tools/recipes
 
 go 1.26.0
 
+// The consul that the recipe is tried with: the newest of a free licence (1.15 and later have
+// releases under another one) that builds from the modules a proxy has.
 tool github.com/hashicorp/consul
 
 require (

@@ -38,12 +38,27 @@ func withProgram(run func() int) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
+	if err := lookInVenv(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	program = filepath.Join(dir, "xlreg")
 	if out, err := exec.Command("go", "build", "-o", program, "github.com/xlattice/xlreg/cmd/xlreg").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build xlreg: %v\n%s", err, out)
 		return 1
 	}
 	return run()
+}
+
+// lookInVenv has programs looked for where 'make recipes' installs what is not Debian's.
+func lookInVenv() error {
+	bin, err := filepath.Abs(filepath.Join(".venv", "bin"))
+	if err != nil {
+		return err
+	}
+	// Debian has some servers where only root looks.
+	path := []string{bin, os.Getenv("PATH"), "/usr/sbin"}
+	return os.Setenv("PATH", strings.Join(path, string(os.PathListSeparator)))
 }
 
 // system says what to expect of a recipe that is run. Commands are for sh, with the
@@ -69,6 +84,11 @@ type system struct {
 	writeWith  func(*cluster) error
 	readWith   func(*cluster) (string, error)
 	goesOnWith func(*cluster) error
+
+	// Of systems that refuse strangers by other means than TLS: how to see it, and what the
+	// table says of it.
+	strangers   func(*cluster) error
+	refusedWith string
 
 	kept bool // what was written is there when the cluster is started again
 }

@@ -55,6 +55,11 @@ func try(t *testing.T, s system) result {
 		c.strangers()
 		got.Refused = ports(s)
 	}
+	if s.strangers != nil {
+		if err := s.strangers(c); err != nil {
+			t.Error(err)
+		}
+	}
 	c.write()
 	c.read("at first")
 	if s.noDeath == "" {

@@ -7,5 +7,6 @@ import "slices"
 func systems() []system {
 	return slices.Concat(
 		[]system{etcd(), nats(), redis(), rabbitmq(), zookeeper(), galera(), patroni(), erlang(), mpi()},
+		[]system{consul(), serf(), dask(), alertmanager(), jax(), torchrun(), raftkv()},
 	)
 }

@@ -80,6 +80,9 @@ func (r result) line(s system) string {
 	if len(r.Refused) > 0 {
 		refused = strings.Join(r.Refused, ", ")
 	}
+	if s.refusedWith != "" {
+		refused = s.refusedWith
+	}
 	if s.noDeath != "" {
 		death = s.noDeath
 	}
