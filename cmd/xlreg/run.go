@@ -117,6 +117,7 @@ func (f *runFlags) options(ctx context.Context, g *globals, own, command []strin
 	program.Members, program.Size = f.members, o.size
 	f.ports.tell(program)
 	f.order.tell(program)
+	program.StopTimeout = f.lifeFlags.stop
 	if o.plan, err = runplan.Make(program); err != nil {
 		return nil, cli.UsageError(err)
 	}

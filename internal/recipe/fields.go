@@ -58,6 +58,7 @@ func (r *reader) life(to *Recipe) fields {
 		"roles":         func(n *yaml.Node) { to.Roles = r.roles(n) },
 		"format":        func(n *yaml.Node) { to.Format = r.filled(n, "format") },
 		"ready-timeout": func(n *yaml.Node) { to.ReadyTimeout = r.duration(n, "ready-timeout") },
+		"stop-timeout":  func(n *yaml.Node) { to.StopTimeout = r.duration(n, "stop-timeout") },
 		"after-ready":   func(n *yaml.Node) { to.AfterReady = r.filled(n, "after-ready") },
 		"status":        func(n *yaml.Node) { to.Status = r.filled(n, "status") },
 		"client": func(n *yaml.Node) {

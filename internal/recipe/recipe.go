@@ -26,6 +26,7 @@ type Recipe struct {
 	Format Text `yaml:"format"` // what --format NAME prints; templates have it as {{args NAME}} and {{file NAME}}
 
 	ReadyTimeout time.Duration `yaml:"ready-timeout"` // of one member; 0: that of 'run'
+	StopTimeout  time.Duration `yaml:"stop-timeout"`  // after which a member is killed that was told to end; 0: that of 'run'
 	AfterReady   Text          `yaml:"after-ready"`   // a command for sh, once all are ready
 	Status       Text          `yaml:"status"`        // a command for sh that fails unless the cluster is whole
 
