@@ -95,11 +95,11 @@ func detached(s *Starter, signals <-chan os.Signal) {
 		}
 		return
 	}
+	note(dir, "child", whatChildrenHave())
 	s.Ready()
 	s.Ready() // is nothing new
 	s.Failed("too late", 1)
 	fmt.Fprintln(s.Out(), "after ready")
-	note(dir, "child", whatChildrenHave())
 	<-signals
 	note(dir, "end", "signal")
 }

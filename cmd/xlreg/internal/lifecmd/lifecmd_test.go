@@ -219,7 +219,7 @@ func TestStopWaits(t *testing.T) {
 	<-f.end
 	select {
 	case r := <-done:
-		t.Errorf("stop does not wait: %v", r)
+		t.Fatalf("stop does not wait: %v", r)
 	case <-time.After(50 * time.Millisecond):
 	}
 	f.close()
