@@ -337,16 +337,16 @@ func (c *cluster) strangers() {
 	for _, p := range c.s.tls {
 		for _, i := range []int{0, c.s.n - 1} {
 			address := c.address(i, p.name)
-			if err := knock(p, address, &mine); err != nil {
+			if err := knock(p, address, &mine, time.Second); err != nil {
 				c.t.Errorf("%s of %s: a member is refused: %v", p.name, member(i), err)
 			}
-			if err := knock(p, address, &foreign); !errors.Is(err, errRefused) {
+			if err := knock(p, address, &foreign, patience); !errors.Is(err, errRefused) {
 				c.t.Errorf("%s of %s: a stranger is let in, or cannot ask: %v", p.name, member(i), err)
 			}
 			if p.late {
 				continue
 			}
-			if err := knock(p, address, nil); !errors.Is(err, errRefused) {
+			if err := knock(p, address, nil, patience); !errors.Is(err, errRefused) {
 				c.t.Errorf("%s of %s: a stranger without a certificate is let in, or cannot ask: %v", p.name, member(i), err)
 			}
 		}
