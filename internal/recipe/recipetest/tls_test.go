@@ -44,8 +44,9 @@ func foreignCertificate(t *testing.T) tls.Certificate {
 
 // knock connects to a port with a certificate, or without, and returns nil if it is let in. A
 // server may refuse a certificate after the client thinks that the handshake is over, and
-// then the first read says so: one who is let in gets nothing to read, or something.
-func knock(p port, address string, cert *tls.Certificate) error {
+// then the first read says so: one who is let in gets nothing to read in the time of wait, or
+// something.
+func knock(p port, address string, cert *tls.Certificate, wait time.Duration) error {
 	conn, err := net.DialTimeout("tcp", address, 30*time.Second)
 	if err != nil {
 		return err
@@ -69,9 +70,7 @@ func knock(p port, address string, cert *tls.Certificate) error {
 	if err := client.Handshake(); err != nil {
 		return fmt.Errorf("%w: %w", errRefused, err)
 	}
-	if cert != nil && p.hello == nil {
-		conn.SetDeadline(time.Now().Add(5 * time.Second))
-	}
+	conn.SetDeadline(time.Now().Add(wait))
 	_, err = client.Read(make([]byte, 1))
 	var alert tls.AlertError
 	switch timeout := net.Error(nil); {
