@@ -353,14 +353,6 @@ var rows = map[string]row{
 		may: []string{"cmd/xlreg/internal/cli", "internal/run", "internal/rundir", "internal/view", "launch"},
 		why: "what people ask and tell a run, on the command line; doing it is the run's affair",
 	},
-	"cmd/xlreg/internal/lifecmd": {
-		may: []string{"cmd/xlreg/internal/cli", "internal/run", "internal/rundir", "internal/view", "launch"},
-		why: "what people ask and tell a run, on the command line; doing it is the run's affair",
-	},
-	"cmd/xlreg/internal/recipecmd": {
-		may: []string{"cmd/xlreg/internal/cli", "internal/recipe", "internal/recipe/expand", "internal/run", "internal/view"},
-		why: "shows and checks recipes; it runs none",
-	},
 	"cmd/xlreg/internal/topcmd": {
 		may:   []string{"cmd/xlreg/internal/admincmd", "cmd/xlreg/internal/cli", "internal/admin/adminclient", "internal/admin/api", "internal/view"},
 		tests: []string{"internal/admin", "internal/admin/admintest"},

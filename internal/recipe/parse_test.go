@@ -158,9 +158,7 @@ func wanted(file, data string) []string {
 }
 
 func matches(got, want []string) bool {
-	return slices.EqualFunc(got, want, func(got, want string) bool {
-		return strings.HasPrefix(got, want)
-	})
+	return slices.EqualFunc(got, want, strings.HasPrefix)
 }
 
 // What is wrong with a document as a whole cannot be said by a comment in it.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -150,7 +151,42 @@ func list(g *cli.Globals) error {
 	for _, r := range all {
 		rows = append(rows, []string{r.Name, fmt.Sprint(r.Members), r.About, installed(&r)})
 	}
+	if cli.IsTerminal(g.Out) || os.Getenv("COLUMNS") != "" { // other programs read whole lines
+		fit(rows, cli.Width(g.Out))
+	}
 	return g.PrintText(bytes.NewBufferString(view.Align(rows)))
+}
+
+// Where ABOUT is among the columns, and how much of it is left at least.
+const (
+	aboutColumn = 2
+	leastAbout  = 20
+)
+
+// fit shortens what the systems are about, so that lines have at most width columns. With 0
+// there is no bound.
+func fit(rows [][]string, width int) {
+	about, others := 0, 2*(len(rows[0])-1) // the gaps
+	for i := range rows[0] {
+		widest := 0
+		for _, row := range rows {
+			widest = max(widest, utf8.RuneCountInString(row[i]))
+		}
+		if i == aboutColumn {
+			about = widest
+			continue
+		}
+		others += widest
+	}
+	if width == 0 || about+others <= width {
+		return
+	}
+	most := max(width-others, leastAbout)
+	for _, row := range rows {
+		if text := []rune(row[aboutColumn]); len(text) > most {
+			row[aboutColumn] = string(text[:most-1]) + "…"
+		}
+	}
 }
 
 // installed says where the program is, or how to get it.

@@ -86,18 +86,23 @@ func (p *Plan) takeRecipe(f *Flags) error {
 		}
 		p.First = p.First || r.First
 		p.Shared = slices.Concat(r.Shared, p.Shared)
-		format, has, err := expand.Format(r)
-		if err != nil {
+		if err := p.takeFormat(r); err != nil {
 			return err
-		}
-		if has {
-			p.format = &format
 		}
 	}
 	if p.TLS == "" {
 		p.TLS = recipe.TLSSelf
 	}
 	return nil
+}
+
+// takeFormat parses the format of the recipe, if it has one.
+func (p *Plan) takeFormat(r *recipe.Recipe) error {
+	format, has, err := expand.Format(r)
+	if has {
+		p.format = &format
+	}
+	return err
 }
 
 func (p *Plan) takePorts(f *Flags) (err error) {
