@@ -104,7 +104,7 @@ func TestOwnNameThatComesLater(t *testing.T) {
 // serve starts a registry, and gives its credentials to all machines.
 func (p *page) serve(t *testing.T) {
 	t.Helper()
-	s := &session{block: &block{at: "registry"}, cmd: p.machines["registry"].shell(t, "exec xlreg serve --data /var/lib/xlreg"), out: new(output)}
+	s := &session{block: &block{at: "registry"}, machine: "registry", cmd: p.machines["registry"].shell(t, "exec xlreg serve --data /var/lib/xlreg"), out: new(output)}
 	s.cmd.Stdout, s.cmd.Stderr = s.out, s.out
 	p.stay(t, s)
 	until(t, "registry", func() error { return s.has("registry is open") })

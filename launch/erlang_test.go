@@ -15,11 +15,12 @@ const erlangPeers = `
 		[{certfile, Cert}, {keyfile, Key}, {cacertfile, Peers}, {verify, verify_peer}, {active, false}] end,
 	{ok, Listen} = ssl:listen(0, [{ip, {127,0,0,1}}, {fail_if_no_peer_cert, true} | Options(Cert1, Key1, Peers1)]),
 	{ok, {_, Port}} = ssl:sockname(Listen),
+	Parent = self(),
 	spawn_link(fun() ->
 		{ok, Socket} = ssl:transport_accept(Listen),
 		case ssl:handshake(Socket) of
-			{ok, Secure} -> ssl:send(Secure, "welcome");
-			_ -> ok
+			{ok, Secure} -> ssl:send(Secure, "welcome"), Parent ! {server, ok};
+			Refusal -> Parent ! {server, Refusal}
 		end,
 		receive stop -> ok end
 	end),
@@ -27,7 +28,7 @@ const erlangPeers = `
 		{ok, Client} -> ssl:recv(Client, 7);
 		Refused -> Refused
 	end,
-	io:format("~p~n", [Answer]),
+	receive {server, Of} -> io:format("~p, and the server says ~p~n", [Answer, Of]) end,
 	halt().`
 
 // Erlang takes certificates of an authority, and none that members sign for themselves. That

@@ -172,7 +172,7 @@ func TestReferenceOfJSON(t *testing.T) {
 func TestReferenceOfFiles(t *testing.T) {
 	dir := t.TempDir()
 	registry, node := filepath.Join(dir, "registry"), filepath.Join(dir, "node")
-	seatFile := regexp.MustCompile("^seats/[0-9a-f]{64}@[0-9a-f]{32}[.]json$")
+	keptFile := regexp.MustCompile("^(seats|rosters)/[0-9a-f]{64}@[0-9a-f]{32}[.](json|saved)$")
 	stop := serveHere(t, registry)
 	seen := map[string][]string{"A registry's directory": filesIn(t, registry)}
 	invoke(t, "join", "web", "--create", "--size", "2", "--registry", filepath.Join(registry, "regCred.dat"),
@@ -185,7 +185,7 @@ func TestReferenceOfFiles(t *testing.T) {
 		if file, in := strings.CutPrefix(path, "clusters/web/"); in {
 			section, path = "What a program is given", file
 		}
-		seen[section] = append(seen[section], seatFile.ReplaceAllString(path, "seats/ID@PLACE.json"))
+		seen[section] = append(seen[section], keptFile.ReplaceAllString(path, "$1/ID@PLACE.$2"))
 	}
 	seen["A run's directory"] = filesOfRun(t)
 	sections := readReference(t, "files.md")

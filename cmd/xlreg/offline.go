@@ -189,7 +189,6 @@ type away struct {
 	patience time.Duration
 	cancel   context.CancelFunc
 	load     func() *client.SavedRoster
-	work     sync.WaitGroup
 
 	mu    sync.Mutex // guards all below
 	timer *time.Timer

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -32,7 +31,8 @@ type clusterRun struct {
 	o *runOptions
 
 	dir     string
-	keeper  *rundir.Dir // nil: the directory is a temporary one
+	temp    *run.TempDir // nil: the directory is one that was named
+	keeper  *rundir.Dir  // nil: the directory is a temporary one
 	kept    *rundir.Kept
 	nodes   []*identity.Node
 	ports   []*run.Ports
@@ -72,11 +72,7 @@ func (r *clusterRun) close() error {
 // at what an earlier run has left there.
 func (r *clusterRun) makeDir(context.Context) (err error) {
 	if r.o.dir == "" {
-		if r.dir, err = os.MkdirTemp("", "xlreg-run-"); err != nil {
-			return fmt.Errorf("%w; choose with --dir a directory that can be written to", err)
-		}
-		r.onClose(func() error { return os.RemoveAll(r.dir) })
-		return nil
+		return r.makeTempDir()
 	}
 	if r.keeper, err = rundir.Open(r.o.dir); err != nil {
 		return err
@@ -92,6 +88,20 @@ func (r *clusterRun) makeDir(context.Context) (err error) {
 	if r.kept != nil && r.o.cluster == "" && r.o.place == nil {
 		r.o.cluster = xlreg.Name(r.kept.Cluster)
 	}
+	return nil
+}
+
+// makeTempDir makes a directory that goes with the run, even if that is killed.
+func (r *clusterRun) makeTempDir() error {
+	o, err := r.launchOptions()
+	if err != nil {
+		return err
+	}
+	if r.temp, err = run.NewTempDir("xlreg-run-", o); err != nil {
+		return fmt.Errorf("%w; choose with --dir a directory that can be written to", err)
+	}
+	r.dir = r.temp.Path()
+	r.onClose(r.temp.Close)
 	return nil
 }
 

@@ -55,6 +55,9 @@ func (r *clusterRun) lifeOptions(members []*runMember) (run.Options, error) {
 		return o, err
 	}
 	o.KeepGoing, o.First, o.Restart, o.Grace = r.o.life.keepGoing, r.o.plan.First, r.o.life.again, r.o.life.grace
+	if r.temp != nil {
+		o.Release = r.temp.HandOver
+	}
 	o.HangupEnds = !r.o.life.isDetached()
 	o.AfterReady = func(ctx context.Context) error { return r.afterReady(ctx, members) }
 	if r.o.plan.Then != nil {

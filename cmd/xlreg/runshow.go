@@ -34,7 +34,7 @@ type plain struct {
 	silent
 	out     io.Writer
 	checked []bool // whether a member has a check, so that its being ready says something
-	total   int
+	ended   []bool
 }
 
 // tell writes a line if there is something to say.
@@ -45,7 +45,8 @@ func (p *plain) tell(e run.Event) {
 }
 
 func (p *plain) describe(e *run.Event) string {
-	left := fmt.Sprintf("%d of %d are left", e.Left, p.total)
+	p.ended[e.Index] = e.State == run.StateEnded
+	left := p.left()
 	switch {
 	case e.State == run.StateReady && p.checked[e.Index]:
 		return e.Name + " is ready"
@@ -59,6 +60,17 @@ func (p *plain) describe(e *run.Event) string {
 		return e.Name + " has ended; " + left
 	}
 	return ""
+}
+
+// left says how many have not ended, whether they run already or not.
+func (p *plain) left() string {
+	left := 0
+	for _, ended := range p.ended {
+		if !ended {
+			left++
+		}
+	}
+	return fmt.Sprintf("%d of %d are left", left, len(p.ended))
 }
 
 // both shows the members on a terminal until all are ready, and says in lines what happens
@@ -78,6 +90,7 @@ func (b *both) tell(e run.Event) {
 		b.after.tell(e)
 		return
 	}
+	b.after.describe(&e) // which counts those that are left
 	b.live.tell(e)
 }
 
@@ -93,7 +106,7 @@ func (r *clusterRun) newShow() runShow {
 	if r.o.quiet || r.Output == "json" {
 		return silent{}
 	}
-	lines := &plain{out: r.Err, total: r.o.members}
+	lines := &plain{out: r.Err, ended: make([]bool, r.o.members)}
 	var rows []liveRow
 	for i, m := range r.o.plan.Members {
 		lines.checked = append(lines.checked, m.Ready != nil)

@@ -117,9 +117,11 @@ func (s *Starter) tell(r report) (enough bool) {
 	return s.reports != nil && !s.logs
 }
 
+// last ends the watch first: a starter that ends because of what it is told has not died.
 func (s *Starter) last(r report) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.unwatch()
 	s.write(r)
 	s.hangUp()
 }
@@ -139,6 +141,11 @@ func (s *Starter) hangUp() {
 	}
 	s.reports.Close()
 	s.reports = nil
+	s.unwatch()
+}
+
+// unwatch may be called again.
+func (s *Starter) unwatch() {
 	s.life.Close()
 	s.reading.Wait()
 }

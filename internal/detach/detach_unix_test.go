@@ -95,11 +95,11 @@ func detached(s *Starter, signals <-chan os.Signal) {
 		}
 		return
 	}
+	note(dir, "child", whatChildrenHave())
 	s.Ready()
 	s.Ready() // is nothing new
 	s.Failed("too late", 1)
 	fmt.Fprintln(s.Out(), "after ready")
-	note(dir, "child", whatChildrenHave())
 	<-signals
 	note(dir, "end", "signal")
 }
@@ -122,7 +122,7 @@ func note(dir, name, text string) {
 // await returns a note once it is there.
 func awaitNote(t *testing.T, dir, name string) string {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); <-time.After(5 * time.Millisecond) {
 		if text, err := os.ReadFile(filepath.Join(dir, name)); err == nil {
 			return string(text)
 		}
@@ -149,7 +149,7 @@ func starter(t *testing.T, task string) (cmd *exec.Cmd, dir string, out, errs *b
 // that has ended and was not waited for.
 func awaitEnd(t *testing.T, pid int) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); <-time.After(5 * time.Millisecond) {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) || err == nil && strings.Contains(string(stat), ") Z ") {
 			return

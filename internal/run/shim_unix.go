@@ -27,6 +27,9 @@ func Shim(args []string) error {
 	if len(args) > 1 && args[0] == execStage {
 		return becomeProgram(args[1], args[2:])
 	}
+	if len(args) == 2 && args[0] == tempStage {
+		return keepTemp(args[1], os.Stdin)
+	}
 	// The program is to be killed if the shim is; the system takes for the shim's
 	// death that of the thread which started the program.
 	runtime.LockOSThread()
@@ -263,7 +266,10 @@ func (s *shim) bury(c child, ok bool) {
 	if c.pid == s.pid && !s.ended {
 		s.ended = true
 		s.report(endOf(c.status))
-		s.stop()
+		if !s.stopping {
+			s.stop()
+			return
+		}
 	}
 	switch {
 	case s.killing:

@@ -22,7 +22,7 @@ func TestLives(t *testing.T) {
 	in.Close()
 	within(t, "the end of cat", func() {
 		for lives(cmd.Process.Pid) {
-			time.Sleep(time.Millisecond)
+			<-time.After(time.Millisecond)
 		}
 	})
 	if err := cmd.Wait(); err != nil || lives(cmd.Process.Pid) {

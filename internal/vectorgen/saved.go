@@ -122,7 +122,7 @@ func (m *maker) brokenSaved() {
 	cut := func(name, about string, n func(file []byte) int) {
 		bad("cut-"+name, about, func(f *savedFile) { f.spoil = func(b []byte) []byte { return b[:n(b)] } })
 	}
-	head := func(f []byte) int { return 16 + 4 + 50 }
+	head := func([]byte) int { return 16 + 4 + 50 }
 	cut("all", "no bytes", func([]byte) int { return 0 })
 	cut("context", "a part of how it begins", func([]byte) int { return 9 })
 	cut("registry", "it ends behind the registry", head)

@@ -131,7 +131,7 @@ def test_resume(joined: list[str], registry: RegistryProcess, run: Run) -> None:
             assert again.lease == _LEASE
             assert again.heard > found.heard
         with pytest.raises(SavedRosterError, match="another registry"):
-            xlreg.load_roster(saved, node, xlreg.Target.of(("127.0.0.1:1",), bytes(32)))
+            xlreg.load_roster(saved, node, xlreg.Target.of((xlreg.Endpoint("127.0.0.1:1"),), bytes(32)))
 
 
 def test_a_seat_that_was_taken_away(joined: list[str], registry: RegistryProcess, run: Run) -> None:

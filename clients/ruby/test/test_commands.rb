@@ -201,7 +201,7 @@ class TestCommands < Minitest::Test
         PTY.spawn(*EXE, 'join', 'web', '--create', '--size', '2', '--endpoint', '127.0.0.1:1', '--node', 'm0',
                   '--name', 'm0', '--wait', '60s', '--registry', registry.url) do |reading, _, pid|
           seen = +''
-          seen << reading.readpartial(1000) until seen.include?('1 of 2 joined, 1 missing: m0')
+          seen << reading.readpartial(1000) until seen.include?('1 of 2 joined (m0), 1 missing')
           assert_match(/\d+ s left, /, seen)
           at = ['--endpoint', '127.0.0.1:2', '--node', 'm1', '--registry', registry.url]
           assert_equal 0, run_here('join', 'web', *at)[2]

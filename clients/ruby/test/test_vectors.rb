@@ -3,6 +3,7 @@
 require_relative 'vectors'
 require_relative 'vector_messages'
 require_relative 'vector_owners'
+require_relative 'vector_saved'
 require_relative 'vector_tokens'
 require 'time'
 
@@ -10,6 +11,7 @@ require 'time'
 class TestVectors < Minitest::Test
   include VectorMessages
   include VectorOwners
+  include VectorSaved
   include VectorTokens
 
   CARRIERS = { 'tls' => :tls, 'classic' => :classic, 'undecided' => :undecided }.freeze

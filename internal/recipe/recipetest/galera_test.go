@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"strings"
 )
 
 // sql runs statements on member 0.
@@ -19,7 +20,12 @@ func galera() system {
 			`mariadbd --no-defaults --version | sed 's/.*Ver \([0-9.]*\).*/mariadb-server \1/'`,
 			`echo galera-4 $(dpkg-query -W -f '${Version}' galera-4 | sed 's/-.*//')`,
 		},
-		tls:    []port{{name: "group"}},
+		tls: []port{{name: "client", hello: askMariaDB, late: true}, {name: "group"}},
+		strangers: func(c *cluster) error {
+			password := strings.Replace(sql, `--ssl-cert="$XLREG_TLS_CERT" --ssl-key="$XLREG_TLS_KEY"`, "", 1) +
+				`sql "select 1" 2>&1 | grep 'Access denied'`
+			return c.command(password, nil)(c.t.Context())
+		},
 		write:  sql + `sql "create database if not exists d; create table if not exists d.t (a varchar(9)); replace d.t values ('first')"`,
 		read:   sql + `sql "select a from d.t"`,
 		wrote:  "first",

@@ -18,7 +18,7 @@ func nats() system {
 		name: "nats", always: true,
 		needs:     []string{"curl"},
 		what:      []string{`nats-server --version | sed 's/nats-server: v/nats-server /'`},
-		tls:       []port{{name: "client", hello: readLine}, {name: "route", hello: readLine}, {name: "monitor"}},
+		tls:       []port{{name: "client", hello: readLine}, {name: "route"}}, // the monitor tells anybody who asks
 		writeWith: natsWrite,
 		readWith:  natsRead,
 		wrote:     "first",

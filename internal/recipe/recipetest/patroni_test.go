@@ -15,7 +15,11 @@ func patroni() system {
 			`echo patroni $(patroni --version | sed 's/.* //')`, `psql --version | sed 's/psql (PostgreSQL) \([0-9.]*\).*/postgresql \1/'`,
 			`etcd --version | sed -n 's/etcd Version: /etcd /p'`,
 		},
-		tls: []port{{name: "client", hello: askPostgres}, {name: "rest"}, {name: "etcd-peer"}, {name: "etcd-client"}},
+		tls: []port{{name: "client", hello: askPostgres, late: true}, {name: "rest"}, {name: "etcd-peer"}, {name: "etcd-client"}},
+		strangers: func(c *cluster) error {
+			const password = `PGSSLCERT=/none psql -c 'select 1' 2>&1 | grep 'requires a valid client certificate'`
+			return c.command(password, nil)(c.t.Context())
+		},
 		// The variables of libpq name all members, and want the one that can be written to.
 		write: `psql -qAtc "create table if not exists t (a text); delete from t; insert into t values ('first')"`,
 		read:  `psql -qAtc "select a from t"`,

@@ -6,7 +6,7 @@ import "slices"
 // recipes is missing.
 func systems() []system {
 	return slices.Concat(
-		[]system{etcd(), nats(), redis(), rabbitmq(), zookeeper(), galera(), patroni(), erlang()},
+		[]system{etcd(), nats(), redis(), rabbitmq(), zookeeper(), galera(), patroni(), erlang(), mpi()},
 		[]system{consul(), serf(), dask(), alertmanager(), jax(), torchrun(), raftkv()},
 	)
 }

@@ -20,6 +20,9 @@ import (
 // errRefused says that the other end has ended the connection because of who we are.
 var errRefused = errors.New("refused")
 
+// silence is less than servers wait for a client to say something.
+const silence = 5 * time.Second
+
 // foreignCertificate returns one that looks like that of a member and is that of nobody.
 func foreignCertificate(t *testing.T) tls.Certificate {
 	t.Helper()
@@ -44,9 +47,9 @@ func foreignCertificate(t *testing.T) tls.Certificate {
 
 // knock connects to a port with a certificate, or without, and returns nil if it is let in. A
 // server may refuse a certificate after the client thinks that the handshake is over, and
-// then the first read says so: one who is let in gets nothing to read in the time of wait, or
+// then the first read says so, within this time: one who is let in gets nothing to read, or
 // something.
-func knock(p port, address string, cert *tls.Certificate, wait time.Duration) error {
+func knock(p port, address string, cert *tls.Certificate, within time.Duration) error {
 	conn, err := net.DialTimeout("tcp", address, 30*time.Second)
 	if err != nil {
 		return err
@@ -68,19 +71,26 @@ func knock(p port, address string, cert *tls.Certificate, wait time.Duration) er
 		},
 	})
 	if err := client.Handshake(); err != nil {
-		return fmt.Errorf("%w: %w", errRefused, err)
+		return refusal(err)
 	}
-	conn.SetDeadline(time.Now().Add(wait))
+	begin := time.Now()
+	conn.SetDeadline(begin.Add(within))
 	_, err = client.Read(make([]byte, 1))
-	var alert tls.AlertError
-	switch timeout := net.Error(nil); {
-	case err == nil, errors.As(err, &timeout) && timeout.Timeout():
+	if timeout := net.Error(nil); err == nil || errors.As(err, &timeout) && timeout.Timeout() {
 		return nil
-	case errors.As(err, &alert), errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), isAlert(err):
-		return fmt.Errorf("%w: %w", errRefused, err)
-	default:
-		return err
 	}
+	if !isAlert(err) && time.Since(begin) > silence {
+		return err // it has waited for what we did not say
+	}
+	return refusal(err)
+}
+
+// refusal returns err as errRefused if it is how one is refused.
+func refusal(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || isAlert(err) {
+		return fmt.Errorf("%w: %w", errRefused, err)
+	}
+	return err
 }
 
 // isAlert reports whether err is what the other end said of TLS.

@@ -10,6 +10,7 @@ require_relative 'ordering'
 require_relative 'reading'
 require_relative 'joining'
 require_relative 'launching'
+require_relative 'offline'
 
 module Xlreg
   # `xlreg-rb`, for people without the Go program: its commands, flags, exit codes and JSON.
@@ -21,6 +22,7 @@ module Xlreg
     include Reading
     include Joining
     include Launching
+    include Offline
 
     DONE = 0
     FAILED = 1
@@ -34,6 +36,7 @@ module Xlreg
       ContradictionError => 'keep both files, they are the proof; trust this registry no more',
       DocumentError => 'see that --registry or the ticket is that of the registry which signed it, and that the ' \
                        'file is whole',
+      SavedRosterError => 'join again while the registry is there, and the file is made anew',
       OtherRosterError => "keep what 'xlreg-rb get --signed' writes on each machine, and compare the files with " \
                           "'xlreg-rb verify'",
       NewEpochError => 'start it again, and it joins the new epoch',

@@ -15,7 +15,8 @@ module Xlreg
 
     UNITS = { 'h' => 3600, 'm' => 60, 's' => 1, 'ms' => 1e-3, 'us' => 1e-6, 'µs' => 1e-6, 'ns' => 1e-9 }.freeze
     FORM_SECONDS = 300 # how long to wait for all members before a program is started
-    private_constant :UNITS, :FORM_SECONDS
+    OFFLINE_SECONDS = 30 # how long a registry may be away until a program is started without it
+    private_constant :UNITS, :FORM_SECONDS, :OFFLINE_SECONDS
 
     # @return [Array<String>] all commands
     def self.verbs = Usage::VERBS.keys
@@ -86,6 +87,9 @@ module Xlreg
 
     # @return [Numeric, nil] seconds; nil is for ever
     def lease = (@given[:lease] unless @given[:lease]&.zero?)
+
+    # @return [Numeric] seconds; 0 is never
+    def offline_after = @given.fetch(:offline_after, OFFLINE_SECONDS)
 
     # @return [Hash{String => String}, nil]
     def labels = @given[:label]
@@ -207,7 +211,7 @@ module Xlreg
       case flag
       when :endpoint then text.split(',')
       when :name then Name.check(text)
-      when :wait, :for, :lease then seconds(text)
+      when :wait, :for, :lease, :offline_after then seconds(text)
       when :label then label(text)
       when :protocol then Protocol.of(text).to_s
       else text

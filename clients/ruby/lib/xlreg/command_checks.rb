@@ -61,15 +61,16 @@ module Xlreg
     def check_join
       fail_usage('--create needs --size N') if create? && size.zero?
       fail_usage("--create needs a name: an ID is the registry's to give") if create? && ref.id
+      fail_usage('--offline starts from what was, and --fresh from what is: leave one away') if offline? && fresh?
       check_modern
       check_command
       check_endpoints { |text| OwnAddress.new(text).given }
     end
 
     def check_modern
-      return unless protocol&.classic? && (fresh? || take_over? || self[:lease] || labels)
+      return unless protocol&.classic? && (fresh? || take_over? || offline? || self[:lease] || labels)
 
-      fail_usage('--fresh, --lease, --label and --take-over: needs protocol 2.0')
+      fail_usage('--fresh, --lease, --label, --take-over and --offline: needs protocol 2.0')
     end
 
     # What is for as long as a program runs needs one.

@@ -51,13 +51,15 @@ module Xlreg
     # @param ref [ClusterRef]
     # @param last [Roster, nil] what is known
     # @param lease [Numeric, nil] seconds
+    # @param same [Proc] told when the registry says that the last roster is still the one
     # @yieldparam roster [Roster] each that is another than the last, verified
     # @yieldparam before [Roster, nil] the last
-    def initialize(options, ref, last: nil, lease: nil, &news)
+    def initialize(options, ref, last: nil, lease: nil, same: -> {}, &news)
       @options = options
       @ref = ref
       @last = last
       @lease = lease
+      @same = same
       @news = news
       @met = !last.nil?
       @age = Age.new
@@ -91,7 +93,7 @@ module Xlreg
       roster = dialogue.news(@ref, @last, limit, most: @lease && (@lease / 3.0))
       @met = true
       refuse(dialogue, roster) if @age.behind?(@last, roster, limit)
-      return if @last && @last.sum == roster.sum
+      return @same.call if @last && @last.sum == roster.sum
 
       before = @last
       @last = roster

@@ -175,11 +175,15 @@ module Xlreg
         @place = @place.with(id: dialogue.register(limit))
         roster = meet(dialogue, limit)
         @place.check(roster)
-        Membership.new(@plan.options, roster, @place, key: @ref.key, allow_unverified: @plan.allow_unverified,
-                                                      lease: @lease)
+        formed(roster)
       ensure
         @heard_at = dialogue.heard_at
       end
+    end
+
+    def formed(roster)
+      Membership.new(@plan.options, roster, @place, key: @ref.key, allow_unverified: @plan.allow_unverified,
+                                                    lease: @lease)
     end
 
     # Enters the cluster and waits for the others. A node that starts afresh enters again each time that the epoch moves

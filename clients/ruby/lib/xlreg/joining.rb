@@ -10,13 +10,19 @@ module Xlreg
 
     def join
       return start if @command.command
+      return show_saved if @command.offline?
 
       with_node do |node|
         joined(node) do |membership|
-          MemberFiles.of(membership, @command[:dir]).write if @command[:dir]
+          write_files(membership) if @command[:dir]
           show(membership.roster)
         end
       end
+    end
+
+    def write_files(membership)
+      save_roster(membership)
+      MemberFiles.of(membership, @command[:dir]).write
     end
 
     # Joins, yields the membership, and closes it.
@@ -38,9 +44,14 @@ module Xlreg
     # Joins and waits for the others.
     def form(plan)
       limit = Limit.new(@command.wait)
+      away = away(plan)
       status(limit) do |line|
         @node_name = plan.node.name
-        @formation = Formation.new(plan, line.method(:show), follow: line.visible?, settled: method(:doubt))
+        told = lambda do |now|
+          line.show(now)
+          away&.saw(now)
+        end
+        @formation = Formation.new(plan, told, follow: line.visible?, settled: method(:doubt))
         @formation.run(limit)
       end
     rescue DeadlineError => e

@@ -12,7 +12,8 @@ module Xlreg
     # Joins, waits for the others, and starts the program. The node is not locked by then, so that others can look at
     # it. The membership keeps the lease for as long as the program runs.
     def start
-      membership = with_node { |node| formed(node) }
+      membership = formed_or_resumed
+      save_roster(membership)
       files = MemberFiles.of(membership, @command[:dir])
       files.write
       warn_before(membership, files)
@@ -37,7 +38,8 @@ module Xlreg
 
     def look_after(membership, files)
       program = Program.new(membership.node.name)
-      following = FileFollower.new(membership, files, @command[:on_change], method(:note)) { program.stop }
+      following = FileFollower.new(membership, files, @command[:on_change], method(:note),
+                                   -> { save_roster(membership) }) { program.stop }
       program.start(files.environment, @command.command, in: own(@input, 'r'), out: own(@out, 'w'), err: own(@err, 'w'))
       following.run unless @command.protocol&.classic?
       await(program, following)
@@ -74,24 +76,28 @@ module Xlreg
     # @param files [MemberFiles]
     # @param command [String, nil] for a shell, run after each change
     # @param warn [Proc] told of what does not work
+    # @param save [Proc] keeps the roster for a start without the registry
     # @yield when another process runs as this node
-    def initialize(membership, files, command, warn, &halt)
+    def initialize(membership, files, command, warn, save, &halt)
+      @save = save
       @membership = membership
       @files = files
       @command = command
       @warn = warn
       @halt = halt
-      @twin = @thread = nil
+      @twin = @thread = @saving = nil
     end
 
     # Begins to follow. It has to be closed.
     def run
       @thread = Thread.new { follow }
+      @saving = Thread.new { loop { sleep(Offline::SAVE_EVERY) && @save.call } }
     end
 
     # Stops following, and waits for that. May be called again.
     def close
       @thread&.kill&.join
+      @saving&.kill&.join
     end
 
     private
@@ -108,6 +114,7 @@ module Xlreg
     end
 
     def take(change)
+      @save.call
       @files.write(change.roster)
       status = tell(change) if @command
       return if status.nil? || status.success?

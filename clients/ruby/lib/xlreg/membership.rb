@@ -18,8 +18,10 @@ module Xlreg
     attr_reader :fate
 
     # @api private
-    def initialize(options, roster, place, key: nil, lease: nil, allow_unverified: false)
+    def initialize(options, roster, place, key: nil, lease: nil, allow_unverified: false, again: nil, heard: Time.now)
       @options = options
+      @again = again
+      @heard = heard
       @place = place
       @lease = lease
       @allow_unverified = allow_unverified
@@ -32,7 +34,7 @@ module Xlreg
       @moved = ConditionVariable.new
       @trust = Trust.new(node) { [me, others] }
       @keeper = Keeper.new { keep }
-      @keeper.acquire if lease
+      @keeper.acquire if lease || again
     end
 
     # @api private
@@ -130,6 +132,22 @@ module Xlreg
       end
     end
 
+    # @return [Time] when the registry last said who is in the cluster
+    attr_reader :heard
+
+    # Makes of the roster as last heard what is to be kept in a file for a start without the registry: see
+    # SavedRoster.load. It holds no secret, and the node has signed it.
+    # @return [String]
+    # @raise [Needs20Error] over a classic carrier there is nothing to save
+    # @example
+    #   File.binwrite('web.saved', membership.save)
+    def save
+      raise Needs20Error, 'save roster' if @options.classic?
+
+      roster, heard = @mutex.synchronize { [@roster, @heard] }
+      SavedFile.encode(roster, node, @options.target.fingerprint, heard)
+    end
+
     # Asks every other member, over mutual TLS and without the registry, what it sees of the cluster: a registry could
     # show each of them another one. Each is asked at its first endpoint, and has to serve it: see serve_sums.
     # @param timeout [Numeric, nil] seconds for each; by default 10
@@ -198,6 +216,7 @@ module Xlreg
 
         @others = others_in(heard)
         @roster = heard
+        @heard = Time.now
         @sums.add(heard)
         @moved.broadcast
       end
@@ -219,10 +238,24 @@ module Xlreg
     # Follows the cluster, in a thread of the keeper.
     def keep
       Thread.current.report_on_exception = false
-      Follower.new(@options, @ref, last: roster, lease: lease, &method(:take)).run(Limit.new(nil))
+      rejoin if @again
+      Follower.new(@options, @ref, last: roster, lease: lease, same: method(:hear), &method(:take)).run(Limit.new(nil))
     rescue Error, SystemCallError => e
       ended(e)
     end
+
+    # Takes the seat again that the node had when the roster was saved.
+    def rejoin
+      @again.run do |now, place, lease|
+        @place = place
+        @lease = lease
+        @again = nil
+        take(now, roster)
+      end
+    end
+
+    # Notes that the registry has just said that nothing has changed.
+    def hear = @heard = Time.now
 
     def following(limit)
       seen = @formed

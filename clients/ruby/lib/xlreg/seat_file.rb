@@ -57,12 +57,14 @@ module Xlreg
   class SeatFiles
     AT = '@' # no name has it
     PLACE_BYTES = 16
-    private_constant :AT, :PLACE_BYTES
+    SAVED = '.saved'
+    private_constant :AT, :PLACE_BYTES, :SAVED
 
     # @param node [Node]
     # @param fingerprint [String] that of the registry's sig key
     def initialize(node, fingerprint)
       @folder = File.join(node.directory, 'seats')
+      @saved_folder = File.join(node.directory, 'rosters')
       @registry = first_key(node, fingerprint)
     end
 
@@ -88,7 +90,24 @@ module Xlreg
 
     # Forgets a seat that was given up.
     # @param cluster [Cluster]
-    def forget(cluster) = FileUtils.rm_f(files_of(cluster))
+    def forget(cluster) = FileUtils.rm_f(files_of(cluster) + saved_of(cluster))
+
+    # @param ref [ClusterRef]
+    # @return [String, nil] where the roster of a cluster is kept for a start without the registry
+    def find_saved(ref)
+      find(ref.id ? "#{ref.id}#{AT}*#{SAVED}" : "*#{AT}#{place(ref)}#{SAVED}", @saved_folder).first
+    end
+
+    # Keeps a roster in place of what was kept for the cluster.
+    # @param cluster [Cluster]
+    # @param saved [String]
+    def save(cluster, saved)
+      path = File.join(@saved_folder, "#{cluster.id}#{AT}#{place(cluster)}#{SAVED}")
+      AtomicFile.make_folder(@saved_folder, 0o700)
+      AtomicFile.remove_leftovers(path)
+      AtomicFile.write(path, saved, 0o600)
+      FileUtils.rm_f(saved_of(cluster) - [path])
+    end
 
     private
 
@@ -126,6 +145,8 @@ module Xlreg
     end
 
     # Returns the files that match; what a crash has left of a write does not.
-    def find(pattern) = Dir.glob(pattern, base: @folder).map { |name| File.join(@folder, name) }
+    def find(pattern, folder = @folder) = Dir.glob(pattern, base: folder).map { |name| File.join(folder, name) }
+
+    def saved_of(cluster) = find("*#{AT}#{place(cluster)}#{SAVED}", @saved_folder)
   end
 end

@@ -82,6 +82,23 @@ module Xlreg
       parts
     end
 
+    # Makes one roster of all parts, which have to be those of one.
+    # @param parts [Array<Wire::Part>]
+    # @return [Roster] not verified
+    # @raise [ProtocolError] they are not those of one, or not all
+    def self.join(parts)
+      first = parts[0]
+      raise ProtocolError, 'of changes only' if parts.any?(&:since)
+
+      same = parts.uniq { |part| part.to_h.slice(:cluster, :state, :seats, :sum) }.one?
+      raise ProtocolError, 'parts of several rosters' unless same
+
+      taken = parts.flat_map { |part| Seats.list(part.given) }.sort
+      raise ProtocolError, 'not the members whose seats are taken, each once' unless taken == Seats.list(first.seats)
+
+      first.roster.with(members: parts.flat_map(&:members).sort_by(&:index).freeze)
+    end
+
     # @param sum [String] of a roster
     # @param millis [Integer] when it is signed
     # @return [String] what a registry signs
@@ -102,7 +119,7 @@ module Xlreg
     # @return [SignedRoster]
     def verify
       registries = @messages.map { |message| check_signature(message.raw) }
-      roster = check_proofs(join(@messages.map(&:part)))
+      roster = check_proofs(SignedParts.join(@messages.map(&:part)))
       millis = @messages.map { |message| message.raw.SignedMillis }.max
       SignedRoster.new(roster: roster, signed: Wire::Reading.time(millis), registry: registries.last,
                        documents: @documents)
@@ -131,20 +148,6 @@ module Xlreg
       raise BadSignatureError, "the registry's signature" unless good
     rescue PublicKeyError => e
       raise BadSignatureError, e.message
-    end
-
-    # Makes one roster of all parts, which have to be those of one.
-    def join(parts)
-      first = parts[0]
-      raise ProtocolError, 'of changes only' if parts.any?(&:since)
-
-      same = parts.uniq { |part| part.to_h.slice(:cluster, :state, :seats, :sum) }.one?
-      raise ProtocolError, 'parts of several rosters' unless same
-
-      taken = parts.flat_map { |part| Seats.list(part.given) }.sort
-      raise ProtocolError, 'not the members whose seats are taken, each once' unless taken == Seats.list(first.seats)
-
-      first.roster.with(members: parts.flat_map(&:members).sort_by(&:index).freeze)
     end
 
     def check_proofs(roster)

@@ -8,7 +8,9 @@ module Xlreg
     ERASE = "\r\e[K"
     QUIET = 1 # second; a shorter wait is not worth a line in a log
     AGAIN = 30 # seconds between two lines in a log that say the same
-    private_constant :ERASE, :QUIET, :AGAIN
+    NAMED = 16 # members in a line
+    CHANGED = 5 # and between two that do not
+    private_constant :ERASE, :QUIET, :AGAIN, :CHANGED, :NAMED
 
     # Runs the block while the line is shown, and takes it away.
     # @param out [IO]
@@ -31,7 +33,7 @@ module Xlreg
       @mutex = Mutex.new
       @text = 'looking for the registry' # guarded by the mutex
       @quiet = quiet && !@visible
-      @told = nil
+      @told = @known = nil
       @ticking = Thread.new { @visible ? tick : log }
     end
 
@@ -41,9 +43,12 @@ module Xlreg
     # Takes note of how far the wait has come.
     # @param now [Progress]
     def show(now)
-      return (tell(now.error) if now.error) unless visible?
+      return tell(now.error) if now.error && !visible?
 
       @mutex.synchronize { @text = describe(now) }
+      @known = @text if now.roster
+      return unless visible?
+
       write
     end
 
@@ -69,8 +74,9 @@ module Xlreg
     def log
       sleep(QUIET)
       loop do
-        say("waiting for the members of #{@what}, #{left}")
-        sleep(AGAIN)
+        said = @known
+        say("waiting for the members of #{@what}#{": #{said}" if said}, #{left}")
+        (AGAIN / CHANGED).times { sleep(CHANGED) if @known == said }
       end
     end
 
@@ -87,7 +93,9 @@ module Xlreg
       return 'joining' unless now.roster
 
       names = now.roster.members.map(&:name)
-      "#{names.size} of #{now.size} joined, #{[0, now.size - names.size].max} missing: #{names.join(' ')}"
+      more = " and #{names.size - NAMED} more" if names.size > NAMED
+      "#{names.size} of #{now.size} joined (#{names.first(NAMED).join(' ')}#{more}), " \
+        "#{[0, now.size - names.size].max} missing"
     end
 
     def tick

@@ -13,7 +13,7 @@ module Xlreg
     # Each command: what it takes, its flags, and what it is for.
     VERBS = {
       'join' => ['NAME', [*SHARED, *TICKET, :name, :endpoint, :size, :create, :wait, :lease, :fresh, :take_over,
-                          :label, :allow_unverified, :dir, :on_change],
+                          :offline, :offline_after, :label, :allow_unverified, :dir, :on_change],
                  'become a member of a cluster, and start COMMAND ARG… after -- as the member'],
       'get' => ['NAME', [*SHARED, *TICKET, :wait, :watch, :signed], 'show who is in a cluster'],
       'create' => ['[NAME]', [*SHARED, *TICKET, :name, :size, :endpoints, :unique, :print_join], 'make a cluster'],
@@ -50,6 +50,9 @@ module Xlreg
       wait: ['--wait TIME', 'such as 30s, for all members (default not at all, and 5m for COMMAND)'],
       lease: ['--lease TIME', 'lose the seat if COMMAND, or this machine, is gone for this TIME (default never)'],
       take_over: ['--take-over', 'take the seat of another process that runs as this node'],
+      offline: ['--offline', 'start from the roster that this node keeps, and join when the registry is there'],
+      offline_after: ['--offline-after TIME', 'do so if the registry cannot be reached for this TIME (default 30s;',
+                      '0 is never)'],
       dir: ['--dir DIR', "write the files for programs in DIR (default clusters/NAME in the node's)"],
       on_change: ['--on-change CMD', 'run this shell CMD while COMMAND runs each time that the members have changed',
                   'and peers.pem and roster.json are new'],
@@ -78,7 +81,7 @@ module Xlreg
     }.freeze
     COMMANDS = VERBS.keys.map { |verb| verb.split[0] }.uniq.join(', ')
     NUMBERS = %i[size endpoints uses].freeze
-    SWITCHES = %i[create unique print_join allow_unverified fresh take_over watch ban yes secret].freeze
+    SWITCHES = %i[create unique print_join allow_unverified fresh take_over offline watch ban yes secret].freeze
     # What each program that is started finds in its environment. Some are spelled like flags, and are none.
     TOLD = %w[XLREG_CLUSTER XLREG_SELF XLREG_INDEX XLREG_SIZE XLREG_ROSTER XLREG_TLS_CERT XLREG_TLS_KEY
               XLREG_TLS_PEERS XLREG_ROLE XLREG_ENDPOINTS].freeze

@@ -219,7 +219,7 @@ func TestStopWaits(t *testing.T) {
 	<-f.end
 	select {
 	case r := <-done:
-		t.Errorf("stop does not wait: %v", r)
+		t.Fatalf("stop does not wait: %v", r)
 	case <-time.After(50 * time.Millisecond):
 	}
 	f.close()
@@ -283,7 +283,7 @@ func TestFollow(t *testing.T) {
 	}()
 	await := func(text string) {
 		t.Helper()
-		for end := time.Now().Add(time.Minute); !strings.Contains(out.String(), text); time.Sleep(5 * time.Millisecond) {
+		for end := time.Now().Add(time.Minute); !strings.Contains(out.String(), text); <-time.After(5 * time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatalf("no %q in %q", text, out.String())
 			}

@@ -178,20 +178,23 @@ func (p *place) follow(ctx context.Context, readers []reader) error {
 	defer c.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	ended := make(chan error, 1)
-	go func() { ended <- c.End(ctx) }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		err = c.End(ctx)
+	}()
 	tick := time.NewTicker(lookInterval)
 	defer tick.Stop()
 	for {
 		for _, r := range readers {
 			if _, err := io.Copy(r.to, r.file); err != nil {
 				cancel()
-				_ = <-ended // says nothing that matters any more
+				<-ended
 				return fmt.Errorf("read %s: %w", r.file.Name(), err)
 			}
 		}
 		select {
-		case err := <-ended:
+		case <-ended:
 			if ctx.Err() != nil {
 				return err
 			}

@@ -87,11 +87,15 @@ module Xlreg
 
       # @param token [Token] to register, with its signatures as they are
       def member(token)
-        fields = { Name: token.name, Attrs: token.attrs, ID: token.id&.bytes, CommsKey: token.comms_key,
-                   SigKey: token.sig_key, MyEnds: token.endpoints.map(&:to_s), DigSig: token.digsig,
-                   DigSig2: token.digsig2, Certificate: token.certificate, CommsSig: token.comms_sig,
-                   Labels: token.labels }
-        Message.build(Op::MEMBER, MemberSpecs: Pb::Token.new(**fields.compact))
+        Message.build(Op::MEMBER, MemberSpecs: Pb::Token.new(**own(token)))
+      end
+
+      # What a node says of itself.
+      def own(token)
+        { Name: token.name, Attrs: token.attrs, ID: token.id&.bytes, CommsKey: token.comms_key,
+          SigKey: token.sig_key, MyEnds: token.endpoints.map(&:to_s), DigSig: token.digsig,
+          DigSig2: token.digsig2, Certificate: token.certificate, CommsSig: token.comms_sig,
+          Labels: token.labels }.compact
       end
 
       # @param id [NodeID] to log in as
@@ -132,6 +136,31 @@ module Xlreg
       # @param bytes [String] of an Order
       # @param sig [String] of the owner
       def order(bytes, sig) = Message.build(Op::ORDER, OwnerOrder: bytes, OwnerSig: sig)
+
+      # Makes a ClusterMembers that holds some of the members of a roster, as a registry sends it.
+      # @param roster [Roster]
+      # @param members [Array<Member>]
+      def part(roster, members)
+        cluster = roster.cluster
+        state = roster.state
+        Message.build(Op::CLUSTER_MEMBERS, ClusterID: cluster.id.bytes, ClusterName: cluster.name,
+                                           ClusterMaxSize: cluster.size, ClusterAttrs: cluster.attrs,
+                                           EndPointCount: cluster.endpoint_count, ClusterKey: cluster.key,
+                                           Tokens: members.map { |member| seated(member.token) },
+                                           Epoch: state.epoch, Revision: state.revision, Orders: state.orders,
+                                           SeatSet: Seats.write(Seats.of(roster.members.map(&:index))),
+                                           WhichSet: Seats.write(Seats.of(members.map(&:index))), Sum: roster.sum)
+      end
+
+      # @param token [Token]
+      # @return [Pb::Token] with what a registry says of the seat
+      def seated(token)
+        seat = { JoinedMillis: millis(token.joined), SeenMillis: millis(token.seen), Admission: token.admission,
+                 LeaseMillis: token.lease && (token.lease * 1000).round, Run: token.run }
+        Pb::Token.new(**own(token).except(:DigSig), **seat.compact)
+      end
+
+      def millis(time) = time && (time.to_r * 1000).round
 
       def bye = Message.build(Op::BYE)
 
