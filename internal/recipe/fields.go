@@ -40,6 +40,7 @@ func (r *reader) head(to *Recipe) fields {
 				"debian": func(n *yaml.Node) { to.Install.Debian = r.line(n, "debian") },
 				"pypi":   func(n *yaml.Node) { to.Install.PyPI = r.line(n, "pypi") },
 				"go":     func(n *yaml.Node) { to.Install.Go = r.line(n, "go") },
+				"shell":  func(n *yaml.Node) { to.Install.Shell = r.line(n, "shell") },
 			})
 		},
 		"members": func(n *yaml.Node) { to.Members = r.number(n, "members", xlreg.MaxClusterSize) },

@@ -87,6 +87,7 @@ type Install struct {
 	Debian string `yaml:"debian"` // packages, as apt-get install wants them
 	PyPI   string `yaml:"pypi"`   // packages, as pip install wants them
 	Go     string `yaml:"go"`     // what go install wants
+	Shell  string `yaml:"shell"`  // a command for sh, where none of these will do
 }
 
 // The kinds of TLS that members have.
@@ -120,5 +121,5 @@ func (i Install) Command() string {
 	case i.Go != "":
 		return "go install " + i.Go
 	}
-	return ""
+	return i.Shell
 }
