@@ -39,7 +39,7 @@ When one succeeds, the others have 2 seconds to end too, unless there is a --the
 Ctrl-C is passed on to all, which have --stop-timeout to end; the second one kills them.`
 
 const runExamples = `  xlreg run etcd
-  xlreg run etcd --dir ./etcd --then 'etcdctl endpoint status'
+  xlreg run etcd --dir ./etcd-kept --then 'etcdctl endpoint status'
   xlreg run -n 2 --ready 'test -e {{.Dir}}/up' --then 'echo all are up' -- sh -c 'touch {{.Dir}}/up; sleep 1000'
   xlreg run -n 3 --ports 2 -- etcd '{{args "etcd"}}' --data-dir '{{.Dir}}/etcd'
   xlreg run -n 5 -- sh -c 'echo {{.Self.Index}} of {{len .Members}}'`
