@@ -40,6 +40,8 @@ Ctrl-C is passed on to all, which have --stop-timeout to end; the second one kil
 
 const runExamples = `  xlreg run etcd
   xlreg run redis -n 6 --then 'pytest tests/'
+  xlreg run etcd --dir ./etcd-kept --then 'etcdctl endpoint status'
+  xlreg run -n 2 --ready 'test -e {{.Dir}}/up' --then 'echo all are up' -- sh -c 'touch {{.Dir}}/up; sleep 1000'
   xlreg run -n 3 --ports 2 -- etcd '{{args "etcd"}}' --data-dir '{{.Dir}}/etcd'
   xlreg run -n 5 -- sh -c 'echo {{.Self.Index}} of {{len .Members}}'`
 
@@ -117,6 +119,7 @@ func (f *runFlags) options(ctx context.Context, g *globals, own, command []strin
 	program.Members, program.Size = f.members, o.size
 	f.ports.tell(program)
 	f.order.tell(program)
+	program.StopTimeout = f.lifeFlags.stop
 	if o.plan, err = runplan.Make(program); err != nil {
 		return nil, cli.UsageError(err)
 	}
