@@ -275,12 +275,6 @@ func (f *runFlags) checkTicket(g *globals) error {
 // name returns that of the member i.
 func (f *runFlags) name(i int) xlreg.Name { return xlreg.Name(fmt.Sprintf("%s%d", f.prefix, i)) }
 
-// addMemberKey gives cmd the flag of those that make members for a while.
-func addMemberKey(cmd *cobra.Command, key *string) {
-	cmd.Flags().StringVar(key, "key", "", "the `KIND` of new members' keys: p256, rsa2048, rsa3072 or rsa4096 (default p256, over classic protocols rsa2048)")
-	cli.Complete(cmd, "key", keyWords()...)
-}
-
 // memberKeys reads the flag. Keys on P-256 are made in no time, and classic protocols know
 // only RSA.
 func (g *globals) memberKeys(word string) (c keyChoice, err error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/xlattice/xlreg/internal/recipe"
@@ -130,12 +131,12 @@ func (r *clusterRun) prepareMember(i int, d *launch.Data) (*runMember, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.program.Env = append(append(own, noTicket), x.Env...)
+	m.program.Env = slices.Concat(own, []string{noTicket}, x.Env)
 	clients, err := r.o.plan.Env(d)
 	if err != nil {
 		return nil, err
 	}
-	m.env = append(append(own, x.Env...), clients...)
+	m.env = slices.Concat(own, x.Env, clients)
 	if r.o.dir == "" {
 		m.program.Scratch = r.nodes[i].Dir()
 	}
@@ -151,7 +152,7 @@ func (r *clusterRun) prepareMember(i int, d *launch.Data) (*runMember, error) {
 // command runs a command for sh as a member sees the cluster, and returns when it, and all
 // that it has started, has ended.
 func (r *clusterRun) command(ctx context.Context, name, text string, m *runMember, p run.Program) error {
-	p.Name, p.Args, p.Env = name, []string{"sh", "-c", text}, append(m.env, noTicket)
+	p.Name, p.Args, p.Env = name, []string{"sh", "-c", text}, slices.Concat(m.env, []string{noTicket})
 	var err error
 	if p.Path, err = run.LookPath("sh"); err != nil {
 		return err
