@@ -31,7 +31,7 @@ their names, ports, keys and data, and 'xlreg ps', 'logs', 'restart' and others 
 Every ARG is a template: {{.Self.Name}}, {{.Self.Port "client"}}, {{listen 0}},
 {{range .Members}}…{{end}}, {{.Dir}}, {{.TLS.Cert}}, {{.TLS.Key}}, {{.TLS.Peers}}, and
 {{args "etcd"}} for all flags that etcd needs. So are the values of --env, --file, --member,
---ready, --after-ready and --then. See docs/launch.md for the rest.
+--ready, --after-ready and --then. See docs/templates.md for the rest.
 
 Without --registry or a ticket, run starts a registry of its own that admits only these
 members. When one program fails, the others are stopped, and xlreg exits with its status.
@@ -118,6 +118,7 @@ func (f *runFlags) options(ctx context.Context, g *globals, own, command []strin
 	program.Members, program.Size = f.members, o.size
 	f.ports.tell(program)
 	f.order.tell(program)
+	program.StopTimeout = f.lifeFlags.stop
 	if o.plan, err = runplan.Make(program); err != nil {
 		return nil, cli.UsageError(err)
 	}

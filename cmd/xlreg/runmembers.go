@@ -161,7 +161,7 @@ func (r *clusterRun) command(ctx context.Context, name, text string, m *runMembe
 	if err != nil {
 		return err
 	}
-	o.Grace = r.o.life.grace
+	o.Grace = r.o.plan.StopTimeout
 	return run.Once(ctx, p, o)
 }
 

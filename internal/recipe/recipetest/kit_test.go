@@ -325,7 +325,9 @@ func processesOf(dir string) []string {
 }
 
 // strangers proves on member 0 and the last one that a member's certificate is let in at each
-// port that speaks TLS, and that no other is, nor a client that has none.
+// port that speaks TLS, and that no other is, nor a client that has none. A member's wait is
+// short, because servers end connections on which nothing is said; a stranger's is long,
+// because on a busy machine it may take a while to be refused.
 func (c *cluster) strangers() {
 	c.t.Helper()
 	foreign := foreignCertificate(c.t)

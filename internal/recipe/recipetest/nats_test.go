@@ -96,7 +96,7 @@ func natsConnect(c *cluster) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second)) // a connection that is closed fails by itself
 	if err := readLine(conn); err != nil {
 		conn.Close()
 		return nil, err
