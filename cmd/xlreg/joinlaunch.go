@@ -47,7 +47,7 @@ func (f *joinLaunchFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.onChange, "on-change", "", "run this shell `CMD` while COMMAND runs each time that the members have changed and peers.pem and roster.json are new")
 	f.program.register(cmd)
 	cmd.Flags().StringVar(&f.ports, "ports", "", "`NAMES` of the endpoints, in their order, such as peer,client (default the recipe's)")
-	cmd.Flags().StringVar(&f.role, "role", "", "the member's role, `NAME`: short for --label role=NAME, and what the recipe says of that role")
+	cmd.Flags().StringVar(&f.role, "role", "", "the member's role, `NAME`: it is the label role=NAME, and what the recipe says of that role applies")
 	cmd.Flags().BoolVar(&f.first, "first", false, "start COMMAND when member 0 is ready, unless this is member 0")
 }
 

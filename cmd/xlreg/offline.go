@@ -34,7 +34,7 @@ type offlineFlags struct {
 
 func (f *offlineFlags) register(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.now, "offline", false, "start from the roster that this node keeps, and join when the registry is there")
-	flags.DurationVar(&f.after, "offline-after", offlineTime, "do so if the registry cannot be reached for this `TIME`; 0 is never")
+	flags.DurationVar(&f.after, "offline-after", offlineTime, "start from it if the registry cannot be reached for this `TIME`; 0 is never")
 }
 
 // check holds the flags against the others.

@@ -24,8 +24,8 @@ them, and then start a program once for each: what a recipe says, or COMMAND. 'x
 lists the systems that are known by name; --recipe FILE is for one of your own. With a
 recipe, what follows -- is added to its command. Flags win over a recipe.
 
-With --then, a test for example runs as soon as all members are ready; its exit status is
-that of xlreg, and everything is torn down, whatever happens. With --dir the members keep
+With --then, a command such as a test runs as soon as all members are ready. xlreg exits with
+its status, and everything is torn down, whatever happens. With --dir the members keep
 their names, ports, keys and data, and 'xlreg ps', 'logs', 'restart' and others work there.
 
 Every ARG is a template: {{.Self.Name}}, {{.Self.Port "client"}}, {{listen 0}},
@@ -39,6 +39,7 @@ When one succeeds, the others have 2 seconds to end too, unless there is a --the
 Ctrl-C is passed on to all, which have --stop-timeout to end; the second one kills them.`
 
 const runExamples = `  xlreg run etcd
+  xlreg run redis -n 6 --then 'pytest tests/'
   xlreg run etcd --dir ./etcd-kept --then 'etcdctl endpoint status'
   xlreg run -n 2 --ready 'test -e {{.Dir}}/up' --then 'echo all are up' -- sh -c 'touch {{.Dir}}/up; sleep 1000'
   xlreg run -n 3 --ports 2 -- etcd '{{args "etcd"}}' --data-dir '{{.Dir}}/etcd'

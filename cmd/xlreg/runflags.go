@@ -55,7 +55,7 @@ func (f *runFlags) register(cmd *cobra.Command) {
 }
 
 func (f *runFlags) registerStarted(cmd *cobra.Command) {
-	cmd.Flags().IntVarP(&f.members, "members", "n", 0, "how many members to start, `N` (default the recipe's)")
+	cmd.Flags().IntVarP(&f.members, "members", "n", 0, "how many members to start: `N` (default the recipe's)")
 	f.program.registerRun(cmd)
 }
 
@@ -79,7 +79,7 @@ func (f *programFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.recipe, "recipe", "", "start what the recipe in `FILE` says, or the known one of that name")
 	flags.StringArrayVar(&f.env, "env", nil, "set `NAME=VALUE` in COMMAND's environment, VALUE being a template; repeatable")
 	flags.StringArrayVar(&f.files, "file", nil, "write a file of that name into the member's directory, `NAME=TEMPLATE` or NAME=@PATH; repeatable")
-	flags.StringVar(&f.secret, "secret-file", "", "read the secret that templates have from `FILE`, 32 bytes in hex, the same for all members")
+	flags.StringVar(&f.secret, "secret-file", "", "read the secret that templates have from `FILE`: 32 bytes in hex, the same for all members")
 	flags.BoolVar(&f.pass, "pass-listeners", false, "pass the open ports to COMMAND, as systemd does (LISTEN_FDS)")
 }
 
@@ -208,7 +208,7 @@ func (f *runFlags) registerCluster(cmd *cobra.Command) {
 
 func (f *runFlags) registerKeys(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.program.tls, "tls", "", "who signs the members' certificates: self, ca, an authority made for this run, or none, `KIND` (default self, or the recipe's)")
+	flags.StringVar(&f.program.tls, "tls", "", "the `KIND` of certificates: self (each member signs its own), ca (an authority made for this run signs them) or none (default self, or the recipe's)")
 	flags.StringSliceVar(&f.program.san, "san", nil, "a `NAME` or address to have in the certificates besides the members' own, with --tls ca; repeatable")
 	flags.StringVar(&f.key, "key", "", "the `KIND` of new members' keys: p256, rsa2048, rsa3072 or rsa4096 (default p256, over classic protocols rsa2048)")
 	addCertLife(cmd, &f.certLife)
@@ -220,7 +220,7 @@ func (f *runFlags) check(g *globals) (*runOptions, error) {
 	o := &runOptions{runFlags: f, size: max(f.size, f.members), cluster: xlreg.Name(f.cluster)}
 	switch {
 	case f.members == 0:
-		return nil, cli.UsageError(errors.New("say what to start: the NAME of a recipe, see 'xlreg recipes', or -n N -- COMMAND"))
+		return nil, cli.UsageError(errors.New("say how many members to start with -n N, and after -- which COMMAND; or name a recipe, as 'xlreg recipes' lists them"))
 	case f.members < 0 || f.members > xlreg.MaxClusterSize:
 		return nil, cli.UsageError(fmt.Errorf("-n %d: want 1 to %d", f.members, xlreg.MaxClusterSize))
 	case f.size != 0 && f.size < f.members:
@@ -274,12 +274,6 @@ func (f *runFlags) checkTicket(g *globals) error {
 
 // name returns that of the member i.
 func (f *runFlags) name(i int) xlreg.Name { return xlreg.Name(fmt.Sprintf("%s%d", f.prefix, i)) }
-
-// addMemberKey gives cmd the flag of those that make members for a while.
-func addMemberKey(cmd *cobra.Command, key *string) {
-	cmd.Flags().StringVar(key, "key", "", "the `KIND` of new members' keys: p256, rsa2048, rsa3072 or rsa4096 (default p256, over classic protocols rsa2048)")
-	cli.Complete(cmd, "key", keyWords()...)
-}
 
 // memberKeys reads the flag. Keys on P-256 are made in no time, and classic protocols know
 // only RSA.

@@ -131,12 +131,12 @@ func (r *clusterRun) prepareMember(i int, d *launch.Data) (*runMember, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.program.Env = append(append(own, noTicket), x.Env...)
+	m.program.Env = slices.Concat(own, []string{noTicket}, x.Env)
 	clients, err := r.o.plan.Env(d)
 	if err != nil {
 		return nil, err
 	}
-	m.env = append(append(own, x.Env...), clients...)
+	m.env = slices.Concat(own, x.Env, clients)
 	if r.o.dir == "" {
 		m.program.Scratch = r.nodes[i].Dir()
 	}

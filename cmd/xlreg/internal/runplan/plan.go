@@ -76,25 +76,19 @@ func Make(f *Flags) (*Plan, error) {
 // takeRecipe fills in what the flags leave open.
 func (p *Plan) takeRecipe(f *Flags) error {
 	r := f.Recipe
-	if r != nil {
-		if f.Size != 0 && f.Size < r.Fewest {
-			return fmt.Errorf("%s needs at least %d members: start as many with -n", r.Name, r.Fewest)
-		}
-		if p.TLS == "" {
-			p.TLS = r.TLS
-		}
-		p.ReadyTimeout = cmp.Or(p.ReadyTimeout, r.ReadyTimeout)
-		p.StopTimeout = cmp.Or(p.StopTimeout, r.StopTimeout)
-		p.First = p.First || r.First
-		p.Shared = slices.Concat(r.Shared, p.Shared)
-		if err := p.takeFormat(r); err != nil {
-			return err
-		}
+	if r == nil {
+		p.TLS = cmp.Or(p.TLS, recipe.TLSSelf)
+		return nil
 	}
-	if p.TLS == "" {
-		p.TLS = recipe.TLSSelf
+	if f.Size != 0 && f.Size < r.Fewest {
+		return fmt.Errorf("%s needs at least %d members: start as many with -n", r.Name, r.Fewest)
 	}
-	return nil
+	p.TLS = cmp.Or(p.TLS, r.TLS, recipe.TLSSelf)
+	p.ReadyTimeout = cmp.Or(p.ReadyTimeout, r.ReadyTimeout)
+	p.StopTimeout = cmp.Or(p.StopTimeout, r.StopTimeout)
+	p.First = p.First || r.First
+	p.Shared = slices.Concat(r.Shared, p.Shared)
+	return p.takeFormat(r)
 }
 
 // takeFormat parses the format of the recipe, if it has one.
