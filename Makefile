@@ -17,7 +17,7 @@ NEEDS := go:golang-go,ca-certificates gcc:gcc,libc6-dev openssl:openssl curl:cur
 	git:git mmdebstrap:mmdebstrap systemd-nspawn:systemd-container nsenter:util-linux buildah:buildah lintian:lintian tmux:tmux \
 	dpkg-deb:dpkg rpm:rpm zip:zip unzip:unzip groff:groff-base node:nodejs npm:npm chromium:chromium \
 	keytool:default-jre-headless javac:default-jdk-headless erl:erlang-base,erlang-ssl \
-	redis-server:redis-server redis-cli:redis-tools rabbitmqctl:rabbitmq-server
+	redis-server:redis-server redis-cli:redis-tools pytest:python3-pytest rabbitmqctl:rabbitmq-server
 
 # The same for what is no command but a library of Ruby's, each as library:package.
 RUBY_NEEDS := google/protobuf:ruby-google-protobuf minitest:ruby-minitest

@@ -33,7 +33,7 @@ type Spec struct {
 	Files []FileText
 }
 
-// Command is a Spec whose templates have been parsed. See docs/launch.md for what they can
+// Command is a Spec whose templates have been parsed. See docs/templates.md for what they can
 // say.
 type Command struct {
 	args  []*Template

@@ -9,7 +9,7 @@ import (
 	"text/template"
 )
 
-// Template is a text that says something else to each member. See docs/launch.md for what
+// Template is a text that says something else to each member. See docs/templates.md for what
 // it can say.
 type Template struct {
 	text Text

@@ -54,7 +54,7 @@ func (g *globals) demo(ctx context.Context, n int) (err error) {
 			return err
 		}
 	}
-	if g.Output == "json" {
+	if g.Output != "table" {
 		return g.printRoster(d.members[0].Roster())
 	}
 	return d.say("\nAll of this happened on 127.0.0.1, in %v. Nothing of it is left. Try next:\n\n"+

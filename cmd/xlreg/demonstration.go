@@ -83,7 +83,7 @@ func demoName(i, n int) xlreg.Name {
 // all of them.
 func (g *globals) demoPause(n int) time.Duration {
 	const each, all = 60 * time.Millisecond, 400 * time.Millisecond
-	if g.Output == "json" || !cli.HasLine(g.Out) {
+	if g.Output != "table" || !cli.HasLine(g.Out) {
 		return 0
 	}
 	return min(each, all/time.Duration(n))
@@ -100,9 +100,9 @@ func (d *demonstration) close() error {
 	return errors.Join(errs...)
 }
 
-// say writes to people; scripts read the roster alone.
+// say writes to people, unless they have asked for the roster alone, as scripts do.
 func (d *demonstration) say(format string, args ...any) error {
-	if d.Output == "json" {
+	if d.Output != "table" {
 		return nil
 	}
 	_, err := fmt.Fprintf(d.Out, format, args...)

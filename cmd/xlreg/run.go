@@ -31,7 +31,7 @@ their names, ports, keys and data, and 'xlreg ps', 'logs', 'restart' and others 
 Every ARG is a template: {{.Self.Name}}, {{.Self.Port "client"}}, {{listen 0}},
 {{range .Members}}…{{end}}, {{.Dir}}, {{.TLS.Cert}}, {{.TLS.Key}}, {{.TLS.Peers}}, and
 {{args "etcd"}} for all flags that etcd needs. So are the values of --env, --file, --member,
---ready, --after-ready and --then. See docs/launch.md for the rest.
+--ready, --after-ready and --then. See docs/templates.md for the rest.
 
 Without --registry or a ticket, run starts a registry of its own that admits only these
 members. When one program fails, the others are stopped, and xlreg exits with its status.
@@ -39,7 +39,8 @@ When one succeeds, the others have 2 seconds to end too, unless there is a --the
 Ctrl-C is passed on to all, which have --stop-timeout to end; the second one kills them.`
 
 const runExamples = `  xlreg run etcd
-  xlreg run redis -n 6 --then 'redis-cli --tls --cacert "$XLREG_TLS_PEERS" -p {{.Self.Port "client"}} ping'
+  xlreg run etcd --dir ./etcd-kept --then 'etcdctl endpoint status'
+  xlreg run -n 2 --ready 'test -e {{.Dir}}/up' --then 'echo all are up' -- sh -c 'touch {{.Dir}}/up; sleep 1000'
   xlreg run -n 3 --ports 2 -- etcd '{{args "etcd"}}' --data-dir '{{.Dir}}/etcd'
   xlreg run -n 5 -- sh -c 'echo {{.Self.Index}} of {{len .Members}}'`
 
@@ -117,6 +118,7 @@ func (f *runFlags) options(ctx context.Context, g *globals, own, command []strin
 	program.Members, program.Size = f.members, o.size
 	f.ports.tell(program)
 	f.order.tell(program)
+	program.StopTimeout = f.lifeFlags.stop
 	if o.plan, err = runplan.Make(program); err != nil {
 		return nil, cli.UsageError(err)
 	}

@@ -135,6 +135,7 @@ type lifeFlags struct {
 	keepGoing bool
 	restart   string
 	stop      time.Duration
+	stopGiven func() bool // else the recipe's counts
 	shared    []string
 	logDir    string
 	detach    bool
@@ -144,7 +145,8 @@ func (f *lifeFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.BoolVar(&f.keepGoing, "keep-going", false, "let the others run when one COMMAND ends")
 	flags.StringVar(&f.restart, "restart", "", "start a member again that has failed, `on-failure[:N]`: at most N times in a row")
-	flags.DurationVar(&f.stop, "stop-timeout", run.DefaultGrace, "how much `TIME` members have to end, before they are killed")
+	f.stopGiven = func() bool { return flags.Changed("stop-timeout") }
+	flags.DurationVar(&f.stop, "stop-timeout", 0, fmt.Sprintf("how much `TIME` members have to end, before they are killed (default %v, or the recipe's)", run.DefaultGrace))
 	flags.StringSliceVar(&f.shared, "shared", nil, "the `NAME` of a program that one member starts for all, and that stays until the run ends, such as epmd; repeatable")
 }
 
@@ -152,20 +154,19 @@ func (f *lifeFlags) register(cmd *cobra.Command) {
 type lifeOptions struct {
 	*lifeFlags
 	again   run.Restart
-	grace   time.Duration
 	starter *detach.Starter // of a process that goes on in the background; nil: this one does not
 }
 
 func (f *lifeFlags) parse(r *runFlags) (o lifeOptions, err error) {
 	switch {
-	case f.stop <= 0:
+	case f.stopGiven() && f.stop <= 0:
 		return o, cli.UsageError(fmt.Errorf("--stop-timeout %v: want more than 0", f.stop))
 	case f.detach && r.dir == "":
 		return o, cli.UsageError(errors.New("--detach needs --dir DIR, where the run is found again"))
 	case f.detach && r.order.then != "":
 		return o, cli.UsageError(errors.New("--detach leaves nobody who waits for --then: leave one away"))
 	}
-	o.lifeFlags, o.grace = f, f.stop
+	o.lifeFlags = f
 	if o.again, err = parseRestart(f.restart); err != nil {
 		return o, cli.UsageError(fmt.Errorf("--restart %s: %w", f.restart, err))
 	}
@@ -219,7 +220,7 @@ func (f *runFlags) check(g *globals) (*runOptions, error) {
 	o := &runOptions{runFlags: f, size: max(f.size, f.members), cluster: xlreg.Name(f.cluster)}
 	switch {
 	case f.members == 0:
-		return nil, cli.UsageError(errors.New("say how many members to start with -n N"))
+		return nil, cli.UsageError(errors.New("say what to start: the NAME of a recipe, see 'xlreg recipes', or -n N -- COMMAND"))
 	case f.members < 0 || f.members > xlreg.MaxClusterSize:
 		return nil, cli.UsageError(fmt.Errorf("-n %d: want 1 to %d", f.members, xlreg.MaxClusterSize))
 	case f.size != 0 && f.size < f.members:

@@ -54,7 +54,7 @@ func (r *clusterRun) lifeOptions(members []*runMember) (run.Options, error) {
 	if err != nil {
 		return o, err
 	}
-	o.KeepGoing, o.First, o.Restart, o.Grace = r.o.life.keepGoing, r.o.plan.First, r.o.life.again, r.o.life.grace
+	o.KeepGoing, o.First, o.Restart, o.Grace = r.o.life.keepGoing, r.o.plan.First, r.o.life.again, r.o.plan.StopTimeout
 	if r.temp != nil {
 		o.Release = r.temp.HandOver
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/xlattice/xlreg/internal/recipe"
@@ -151,8 +152,8 @@ func (r *clusterRun) prepareMember(i int, d *launch.Data) (*runMember, error) {
 // command runs a command for sh as a member sees the cluster, and returns when it, and all
 // that it has started, has ended.
 func (r *clusterRun) command(ctx context.Context, name, text string, m *runMember, p run.Program) error {
-	p.Name, p.Env = name, append(m.env, noTicket)
-	return r.runShell(ctx, p, text, r.o.life.grace)
+	p.Name, p.Env = name, slices.Concat(m.env, []string{noTicket}) // several may be under way
+	return r.runShell(ctx, p, text, r.o.plan.StopTimeout)
 }
 
 // pass gives the open ports to the programs that take them over.

@@ -58,7 +58,7 @@ func serve(ctx context.Context, c *cluster, h http.Handler) error {
 	}
 	s := &http.Server{
 		Handler: h, TLSConfig: c.tls.Clone(),
-		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 20 * time.Second,
+		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 20 * time.Second, WriteTimeout: 40 * time.Second,
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- s.ServeTLS(l, "", "") }()

@@ -40,6 +40,7 @@ func (r *reader) head(to *Recipe) fields {
 				"debian": func(n *yaml.Node) { to.Install.Debian = r.line(n, "debian") },
 				"pypi":   func(n *yaml.Node) { to.Install.PyPI = r.line(n, "pypi") },
 				"go":     func(n *yaml.Node) { to.Install.Go = r.line(n, "go") },
+				"shell":  func(n *yaml.Node) { to.Install.Shell = r.line(n, "shell") },
 			})
 		},
 		"members": func(n *yaml.Node) { to.Members = r.number(n, "members", xlreg.MaxClusterSize) },
@@ -58,6 +59,7 @@ func (r *reader) life(to *Recipe) fields {
 		"roles":         func(n *yaml.Node) { to.Roles = r.roles(n) },
 		"format":        func(n *yaml.Node) { to.Format = r.filled(n, "format") },
 		"ready-timeout": func(n *yaml.Node) { to.ReadyTimeout = r.duration(n, "ready-timeout") },
+		"stop-timeout":  func(n *yaml.Node) { to.StopTimeout = r.duration(n, "stop-timeout") },
 		"after-ready":   func(n *yaml.Node) { to.AfterReady = r.filled(n, "after-ready") },
 		"status":        func(n *yaml.Node) { to.Status = r.filled(n, "status") },
 		"client": func(n *yaml.Node) {

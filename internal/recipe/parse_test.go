@@ -23,7 +23,7 @@ func TestParse(t *testing.T) {
 	}
 	want := &Recipe{
 		Name: "whole", About: "has every field", Tested: []string{"wholed 1.2", "wholectl 3"},
-		Program: "wholed", Install: Install{Debian: "whole-server whole-client", PyPI: "whole==1", Go: "example.com/whole@v1"},
+		Program: "wholed", Install: Install{Debian: "whole-server whole-client", PyPI: "whole==1", Go: "example.com/whole@v1", Shell: "make whole"},
 		Members: 5, Fewest: 2,
 		Ports:   []Port{{"peer", 8300, 12}, {"client", 0, 12}, {"http", 0, 12}},
 		Address: "127.0.0.N", TLS: TLSCA, First: true, Shared: []string{"epmd"},

@@ -26,6 +26,7 @@ type Recipe struct {
 	Format Text `yaml:"format"` // what --format NAME prints; templates have it as {{args NAME}} and {{file NAME}}
 
 	ReadyTimeout time.Duration `yaml:"ready-timeout"` // of one member; 0: that of 'run'
+	StopTimeout  time.Duration `yaml:"stop-timeout"`  // after which a member is killed that was told to end; 0: that of 'run'
 	AfterReady   Text          `yaml:"after-ready"`   // a command for sh, once all are ready
 	Status       Text          `yaml:"status"`        // a command for sh that fails unless the cluster is whole
 
@@ -86,6 +87,7 @@ type Install struct {
 	Debian string `yaml:"debian"` // packages, as apt-get install wants them
 	PyPI   string `yaml:"pypi"`   // packages, as pip install wants them
 	Go     string `yaml:"go"`     // what go install wants
+	Shell  string `yaml:"shell"`  // a command for sh, where none of these will do
 }
 
 // The kinds of TLS that members have.
@@ -119,5 +121,5 @@ func (i Install) Command() string {
 	case i.Go != "":
 		return "go install " + i.Go
 	}
-	return ""
+	return i.Shell
 }

@@ -7,6 +7,7 @@ import "context"
 // hook is what is called once all programs are ready.
 type hook struct {
 	cancel   context.CancelFunc
+	cut      func() error // why the callbacks were cut short; nil if they were not
 	running  bool
 	begun    bool
 	finished bool
@@ -30,7 +31,7 @@ func (s *supervisor) startHook() {
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	h.cancel, h.running, h.begun = cancel, true, true
+	h.cut, h.cancel, h.running, h.begun = ctx.Err, cancel, true, true
 	s.help(func() {
 		err := s.o.callbacks(ctx)
 		s.notices <- notice{hooked: true, err: err}
@@ -53,10 +54,11 @@ func (o *Options) callbacks(ctx context.Context) error {
 // ended the run.
 func (s *supervisor) hooked(err error) {
 	h := &s.hook
+	cut := h.cut() != nil // as when all programs have ended well meanwhile
 	h.cancel()
 	h.running = false
 	switch {
-	case s.ending():
+	case s.ending() || cut:
 	case s.o.Then != nil && err == nil:
 		s.first, h.finished = nil, true // failures that the run went on after do not count
 		s.stopAll()

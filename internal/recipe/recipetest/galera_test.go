@@ -1,11 +1,6 @@
 package recipetest
 
-import (
-	"encoding/binary"
-	"io"
-	"net"
-	"strings"
-)
+import "strings"
 
 // sql runs statements on member 0.
 const sql = `sql() { mariadb --no-defaults --host="$(echo "${XLREG_ENDPOINTS%%,*}" | sed 's/:[0-9]*$//')" \
@@ -20,36 +15,23 @@ func galera() system {
 			`mariadbd --no-defaults --version | sed 's/.*Ver \([0-9.]*\).*/mariadb-server \1/'`,
 			`echo galera-4 $(dpkg-query -W -f '${Version}' galera-4 | sed 's/-.*//')`,
 		},
-		tls: []port{{name: "client", hello: askMariaDB, late: true}, {name: "group"}},
-		strangers: func(c *cluster) error {
-			password := strings.Replace(sql, `--ssl-cert="$XLREG_TLS_CERT" --ssl-key="$XLREG_TLS_KEY"`, "", 1) +
-				`sql "select 1" 2>&1 | grep 'Access denied'`
-			return c.command(password, nil)(c.t.Context())
-		},
-		write:  sql + `sql "create database if not exists d; create table if not exists d.t (a varchar(9)); replace d.t values ('first')"`,
-		read:   sql + `sql "select a from d.t"`,
-		wrote:  "first",
-		goesOn: sql + `sql "show status like 'wsrep_cluster_size'" | grep -w 2 && sql "show status like 'wsrep_cluster_status'" | grep -w Primary`,
-		kept:   true,
+		tls:       []port{{name: "group"}},
+		strangers: galeraStrangers,
+		write:     sql + `sql "create database if not exists d; create table if not exists d.t (a varchar(9)); replace d.t values ('first')"`,
+		read:      sql + `sql "select a from d.t"`,
+		wrote:     "first",
+		goesOn:    sql + `sql "show status like 'wsrep_cluster_size'" | grep -w 2 && sql "show status like 'wsrep_cluster_status'" | grep -w Primary`,
+		kept:      true,
 	}
 }
 
-// askMariaDB reads the server's greeting, and asks for TLS.
-func askMariaDB(conn net.Conn) error {
-	var header [4]byte
-	if _, err := io.ReadFull(conn, header[:]); err != nil {
+// galeraStrangers shows that a client who knows the password also needs a member's certificate.
+func galeraStrangers(c *cluster) error {
+	none := strings.Replace(sql, `--ssl-cert="$XLREG_TLS_CERT" --ssl-key="$XLREG_TLS_KEY"`, "", 1)
+	if err := c.command(none+`sql "select 1" 2>&1 | grep 'Access denied'`, nil)(c.t.Context()); err != nil {
 		return err
 	}
-	length := int64(header[0]) | int64(header[1])<<8 | int64(header[2])<<16
-	if _, err := io.CopyN(io.Discard, conn, length); err != nil {
-		return err
-	}
-	request := make([]byte, 4+32)
-	request[0], request[3] = 32, 1
-	const protocol41, wantTLS, secure = 1 << 9, 1 << 11, 1 << 15
-	binary.LittleEndian.PutUint32(request[4:], protocol41|wantTLS|secure)
-	binary.LittleEndian.PutUint32(request[8:], 1<<24)
-	request[12] = 33 // UTF-8
-	_, err := conn.Write(request)
-	return err
+	cert, key := foreignFiles(c.t)
+	foreign := strings.NewReplacer("$XLREG_TLS_CERT", cert, "$XLREG_TLS_KEY", key).Replace(sql)
+	return c.command(foreign+`sql "select 1" 2>&1 | grep -E 'SSL|Lost connection'`, nil)(c.t.Context())
 }

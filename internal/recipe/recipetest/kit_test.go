@@ -325,7 +325,9 @@ func processesOf(dir string) []string {
 }
 
 // strangers proves on member 0 and the last one that a member's certificate is let in at each
-// port that speaks TLS, and that no other is, nor a client that has none.
+// port that speaks TLS, and that no other is, nor a client that has none. A member's wait is
+// short, because servers end connections on which nothing is said; a stranger's is long,
+// because on a busy machine it may take a while to be refused.
 func (c *cluster) strangers() {
 	c.t.Helper()
 	foreign := foreignCertificate(c.t)
@@ -337,16 +339,16 @@ func (c *cluster) strangers() {
 	for _, p := range c.s.tls {
 		for _, i := range []int{0, c.s.n - 1} {
 			address := c.address(i, p.name)
-			if err := knock(p, address, &mine); err != nil {
+			if err := knock(p, address, &mine, time.Second); err != nil {
 				c.t.Errorf("%s of %s: a member is refused: %v", p.name, member(i), err)
 			}
-			if err := knock(p, address, &foreign); !errors.Is(err, errRefused) {
+			if err := knock(p, address, &foreign, patience); !errors.Is(err, errRefused) {
 				c.t.Errorf("%s of %s: a stranger is let in, or cannot ask: %v", p.name, member(i), err)
 			}
 			if p.late {
 				continue
 			}
-			if err := knock(p, address, nil); !errors.Is(err, errRefused) {
+			if err := knock(p, address, nil, patience); !errors.Is(err, errRefused) {
 				c.t.Errorf("%s of %s: a stranger without a certificate is let in, or cannot ask: %v", p.name, member(i), err)
 			}
 		}

@@ -109,8 +109,7 @@ func notInstalled(t *testing.T, s system, missing []string) result {
 	if s.always {
 		report = t.Errorf
 	}
-	report("%s was not run: this machine has no %s (Debian %q, PyPI %q, Go %q)", s.name, strings.Join(missing, ", "),
-		r.Install.Debian, r.Install.PyPI, r.Install.Go)
+	report("%s was not run: this machine has no %s, which %q installs", s.name, strings.Join(missing, ", "), r.Install.Command())
 	return result{Name: s.name, Missing: missing, Date: time.Now().UTC().Format(time.DateOnly)}
 }
 

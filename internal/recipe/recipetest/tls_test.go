@@ -7,11 +7,14 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"math/big"
 	"net"
+	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -19,6 +22,9 @@ import (
 
 // errRefused says that the other end has ended the connection because of who we are.
 var errRefused = errors.New("refused")
+
+// silence is less than servers wait for a client to say something.
+const silence = 5 * time.Second
 
 // foreignCertificate returns one that looks like that of a member and is that of nobody.
 func foreignCertificate(t *testing.T) tls.Certificate {
@@ -42,16 +48,38 @@ func foreignCertificate(t *testing.T) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
+// foreignFiles returns the paths of a certificate and a key like foreignCertificate's.
+func foreignFiles(t *testing.T) (cert, key string) {
+	t.Helper()
+	foreign := foreignCertificate(t)
+	der, err := x509.MarshalPKCS8PrivateKey(foreign.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for path, block := range map[string]*pem.Block{
+		cert: {Type: "CERTIFICATE", Bytes: foreign.Certificate[0]},
+		key:  {Type: "PRIVATE KEY", Bytes: der},
+	} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cert, key
+}
+
 // knock connects to a port with a certificate, or without, and returns nil if it is let in. A
 // server may refuse a certificate after the client thinks that the handshake is over, and
-// then the first read says so: one who is let in gets nothing to read, or something.
-func knock(p port, address string, cert *tls.Certificate) error {
+// then the first read says so, within this time: one who is let in gets nothing to read, or
+// something.
+func knock(p port, address string, cert *tls.Certificate, within time.Duration) error {
 	conn, err := net.DialTimeout("tcp", address, 30*time.Second)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(30 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(30 * time.Second)) // a connection that is closed fails by itself
 	if p.hello != nil {
 		if err := p.hello(conn); err != nil {
 			return err
@@ -67,21 +95,26 @@ func knock(p port, address string, cert *tls.Certificate) error {
 		},
 	})
 	if err := client.Handshake(); err != nil {
-		return fmt.Errorf("%w: %w", errRefused, err)
+		return refusal(err)
 	}
-	if cert != nil && p.hello == nil {
-		conn.SetDeadline(time.Now().Add(5 * time.Second))
-	}
+	begin := time.Now()
+	_ = conn.SetDeadline(begin.Add(within))
 	_, err = client.Read(make([]byte, 1))
-	var alert tls.AlertError
-	switch timeout := net.Error(nil); {
-	case err == nil, errors.As(err, &timeout) && timeout.Timeout():
+	if timeout := net.Error(nil); err == nil || errors.As(err, &timeout) && timeout.Timeout() {
 		return nil
-	case errors.As(err, &alert), errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), isAlert(err):
-		return fmt.Errorf("%w: %w", errRefused, err)
-	default:
-		return err
 	}
+	if !isAlert(err) && time.Since(begin) > silence {
+		return err // it has waited for what we did not say
+	}
+	return refusal(err)
+}
+
+// refusal returns err as errRefused if it is how one is refused.
+func refusal(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || isAlert(err) {
+		return fmt.Errorf("%w: %w", errRefused, err)
+	}
+	return err
 }
 
 // isAlert reports whether err is what the other end said of TLS.

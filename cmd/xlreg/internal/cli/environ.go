@@ -19,7 +19,7 @@ const prefix = "XLREG_"
 // 'join' start. One that ends in _ stands for all that begin with it.
 var otherVariables = []string{
 	"XLREG_CAME", "XLREG_CHANGED", "XLREG_WENT", // told to the command of --on-change
-	"XLREG_BIN", "XLREG_LONG", "XLREG_ORIGINALD", "XLREG_SEED", // for builds and tests
+	"XLREG_BIN", "XLREG_LONG", "XLREG_ORIGINALD", "XLREG_RECIPES", "XLREG_SEED", // for builds and tests
 	"XLREG_BENCH_", "XLREG_HOSTILE_", "XLREG_LINEAR_", "XLREG_TEST_",
 }
 

@@ -25,7 +25,8 @@ func NewList(g *cli.Globals) *cobra.Command {
 		Use:   "recipes",
 		Short: "List the systems that 'xlreg run' knows by name",
 		Long: "List the systems that 'xlreg run NAME' knows, how many members are started unless -n says\n" +
-			"otherwise, and whether the program is installed on this machine.",
+			"otherwise, and whether the program is installed on this machine: with '-o wide' also where,\n" +
+			"or how to install it.",
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return list(g) },
 	}
@@ -147,9 +148,12 @@ func list(g *cli.Globals) error {
 			Recipes []Recipe `json:"recipes"`
 		}{all})
 	}
-	rows := [][]string{{"NAME", "MEMBERS", "ABOUT", "INSTALLED"}}
+	rows := [][]string{{"NAME", "MEMBERS", "INSTALLED", "ABOUT"}}
 	for _, r := range all {
-		rows = append(rows, []string{r.Name, fmt.Sprint(r.Members), r.About, installed(&r)})
+		rows = append(rows, []string{r.Name, fmt.Sprint(r.Members), installed(&r, g.Output == "wide"), r.About})
+	}
+	if g.Output == "wide" {
+		return g.PrintText(bytes.NewBufferString(view.Align(rows)))
 	}
 	if cli.IsTerminal(g.Out) || os.Getenv("COLUMNS") != "" { // other programs read whole lines
 		fit(rows, cli.Width(g.Out))
@@ -159,7 +163,7 @@ func list(g *cli.Globals) error {
 
 // Where ABOUT is among the columns, and how much of it is left at least.
 const (
-	aboutColumn = 2
+	aboutColumn = 3
 	leastAbout  = 20
 )
 
@@ -189,10 +193,15 @@ func fit(rows [][]string, width int) {
 	}
 }
 
-// installed says where the program is, or how to get it.
-func installed(r *Recipe) string {
-	if r.Path != "" {
+// installed says whether the program is there, and, if more is wanted, where, or how to get it.
+func installed(r *Recipe, more bool) string {
+	switch {
+	case more && r.Path != "":
 		return r.Path
+	case more && r.Install != "":
+		return "no: " + r.Install
+	case r.Path != "":
+		return "yes"
 	}
-	return strings.TrimSuffix("no: "+r.Install, ": ")
+	return "no"
 }

@@ -11,7 +11,7 @@ import (
 func TestFit(t *testing.T) {
 	long := strings.Repeat("ü", 100)
 	for _, c := range []struct{ width, want int }{{0, 128}, {200, 128}, {127, 127}, {80, 80}, {10, 48}} {
-		rows := [][]string{{"NAME", "MEMBERS", "ABOUT", "INSTALLED"}, {"a", "3", long, "/bin/a"}, {"longer", "3", "short", "x"}}
+		rows := [][]string{{"NAME", "MEMBERS", "INSTALLED", "ABOUT"}, {"a", "3", "/bin/a", long}, {"longer", "3", "x", "short"}}
 		fit(rows, c.width)
 		widest := 0
 		for line := range strings.Lines(view.Align(rows)) {

@@ -32,6 +32,7 @@ type Flags struct {
 	First        bool
 	Ready        string
 	ReadyTimeout time.Duration
+	StopTimeout  time.Duration
 	AfterReady   string
 	Then         string
 

@@ -1,6 +1,7 @@
 package runplan
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -22,6 +23,7 @@ type Plan struct {
 
 	First        bool          // member 0 is ready before the others start
 	ReadyTimeout time.Duration // 0: the usual
+	StopTimeout  time.Duration // 0: the usual
 	Shared       []string
 
 	Members    []*Member        // by their indexes; those that are told the same are one
@@ -61,7 +63,7 @@ func Make(f *Flags) (*Plan, error) {
 		return nil, errNoCommand
 	}
 	p := &Plan{
-		Recipe: f.Recipe, SAN: f.SAN, First: f.First, ReadyTimeout: f.ReadyTimeout, Shared: f.Shared, TLS: f.TLS,
+		Recipe: f.Recipe, SAN: f.SAN, First: f.First, ReadyTimeout: f.ReadyTimeout, StopTimeout: f.StopTimeout, Shared: f.Shared, TLS: f.TLS,
 		size: f.Size, join: f.Join, own: f.Own, ownRole: f.OwnRole, noSecret: f.NoSecret,
 	}
 	for _, step := range []func(*Flags) error{p.takeRecipe, p.takePorts, p.takeMembers, p.takeCommands, p.check, p.try} {
@@ -82,9 +84,8 @@ func (p *Plan) takeRecipe(f *Flags) error {
 		if p.TLS == "" {
 			p.TLS = r.TLS
 		}
-		if p.ReadyTimeout == 0 {
-			p.ReadyTimeout = r.ReadyTimeout
-		}
+		p.ReadyTimeout = cmp.Or(p.ReadyTimeout, r.ReadyTimeout)
+		p.StopTimeout = cmp.Or(p.StopTimeout, r.StopTimeout)
 		p.First = p.First || r.First
 		p.Shared = slices.Concat(r.Shared, p.Shared)
 		if err := p.takeFormat(r); err != nil {
