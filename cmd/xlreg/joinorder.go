@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
@@ -119,7 +121,7 @@ func (o *memberOrder) awaitMember(ctx context.Context, m *launch.MemberData) err
 // ended.
 func (g *globals) runShell(ctx context.Context, p run.Program, text string, grace time.Duration) error {
 	var err error
-	p.Args = []string{"sh", "-c", text}
+	p.Args, p.Env = []string{"sh", "-c", text}, withSearchPath(p.Env)
 	if p.Path, err = run.LookPath("sh"); err != nil {
 		return err
 	}
@@ -141,4 +143,13 @@ func httpReady(kind, addr, path string, d *launch.Data) (ready *run.Ready, err e
 	config, err := clientTLS(d)
 	ready.Check = run.CheckHTTP(ready.What, config)
 	return ready, err
+}
+
+// withSearchPath lets a command find the tools that Debian has where only root looks. A PATH
+// that was given stays.
+func withSearchPath(env []string) []string {
+	if slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "PATH=") }) {
+		return env
+	}
+	return append(slices.Clone(env), "PATH="+run.SearchPath())
 }

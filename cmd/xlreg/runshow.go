@@ -103,10 +103,16 @@ func (b *both) end() {
 
 // newShow begins to show the members. It must be ended.
 func (r *clusterRun) newShow() runShow {
-	if r.o.quiet || r.Output == "json" {
+	lines := &plain{out: r.Err, ended: make([]bool, r.o.members)}
+	switch {
+	case r.Output == "json":
+		return silent{}
+	case r.o.quiet && (r.o.life.keepGoing || r.o.life.again.OnFailure):
+		lines.checked = make([]bool, r.o.members)
+		return lines // the run goes on, and nobody would know of a death
+	case r.o.quiet:
 		return silent{}
 	}
-	lines := &plain{out: r.Err, ended: make([]bool, r.o.members)}
 	var rows []liveRow
 	for i, m := range r.o.plan.Members {
 		lines.checked = append(lines.checked, m.Ready != nil)

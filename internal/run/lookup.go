@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 )
 
 // ErrNotFound says that there is no such program.
@@ -34,10 +37,25 @@ func LookPath(program string) (string, error) {
 	return "", &ExitError{Name: program, Code: codeCannotRun, Err: fmt.Errorf("cannot be run: %w: see that it is an executable file", err)}
 }
 
+// sbin are the directories of servers.
+func sbin() []string { return []string{"/usr/local/sbin", "/usr/sbin", "/sbin"} }
+
+// SearchPath returns PATH with the directories of servers at its end: a command finds
+// there what LookPath does.
+func SearchPath() string {
+	dirs := filepath.SplitList(os.Getenv("PATH"))
+	for _, dir := range sbin() {
+		if !slices.Contains(dirs, dir) {
+			dirs = append(dirs, dir)
+		}
+	}
+	return strings.Join(dirs, string(os.PathListSeparator))
+}
+
 // lookSbin looks for a program in the directories of Debian's servers. If it is in none of
 // them, its error is notFound.
 func lookSbin(program string, notFound error) (string, error) {
-	for _, dir := range []string{"/usr/local/sbin", "/usr/sbin", "/sbin"} {
+	for _, dir := range sbin() {
 		path, err := exec.LookPath(filepath.Join(dir, program))
 		if !errors.Is(err, fs.ErrNotExist) {
 			return path, err

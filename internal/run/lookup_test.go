@@ -65,3 +65,10 @@ func TestExitError(t *testing.T) {
 		t.Error("the cause is not found")
 	}
 }
+
+func TestSearchPath(t *testing.T) {
+	t.Setenv("PATH", "/a:/usr/sbin:/b")
+	if got := SearchPath(); got != "/a:/usr/sbin:/b:/usr/local/sbin:/sbin" {
+		t.Error(got)
+	}
+}

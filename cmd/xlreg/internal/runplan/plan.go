@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/xlattice/xlreg/internal/recipe"
@@ -179,7 +180,9 @@ func (p *Plan) check(f *Flags) error {
 	case p.First && !p.join && p.Members[0].Ready == nil:
 		return errors.New("--first: say when member 0 is ready, with --ready")
 	case f.Join && p.TLS == recipe.TLSCA:
-		return fmt.Errorf("%s wants certificates of an authority, which only 'xlreg run' makes", p.Recipe.Name)
+		return fmt.Errorf("%s wants certificates of an authority, which only 'xlreg run' makes: name those of your own in a copy of the recipe that says tls: none", p.Recipe.Name)
+	case p.Recipe != nil && f.Own > 0 && f.Own < len(p.Ports.List):
+		return fmt.Errorf("%s has the ports %s: give an --endpoint for each, in this order", p.Recipe.Name, strings.Join(p.Ports.Names(), " and "))
 	case f.ReadyTimeout < 0:
 		return fmt.Errorf("--ready-timeout %v: want more than 0", f.ReadyTimeout)
 	}
