@@ -220,7 +220,7 @@ func (f *runFlags) check(g *globals) (*runOptions, error) {
 	o := &runOptions{runFlags: f, size: max(f.size, f.members), cluster: xlreg.Name(f.cluster)}
 	switch {
 	case f.members == 0:
-		return nil, cli.UsageError(errors.New("say what to start: the NAME of a recipe, see 'xlreg recipes', or -n N -- COMMAND"))
+		return nil, cli.UsageError(errors.New("say how many members to start with -n N"))
 	case f.members < 0 || f.members > xlreg.MaxClusterSize:
 		return nil, cli.UsageError(fmt.Errorf("-n %d: want 1 to %d", f.members, xlreg.MaxClusterSize))
 	case f.size != 0 && f.size < f.members:
