@@ -97,11 +97,17 @@ type runOptions struct {
 	life    lifeOptions
 }
 
+// errNothing says that there is nothing to start.
+var errNothing = errors.New("say what to start: the NAME of a recipe, see 'xlreg recipes', or -n N -- COMMAND")
+
 // options reads the flags, and decides what is to be done.
 func (f *runFlags) options(ctx context.Context, g *globals, own, command []string) (*runOptions, error) {
 	program, err := f.program.read(own, command)
 	if err != nil {
 		return nil, err
+	}
+	if program.Recipe == nil && len(command) == 0 && len(f.program.members) == 0 {
+		return nil, cli.UsageError(errNothing)
 	}
 	if f.members == 0 && program.Recipe != nil {
 		f.members = program.Recipe.Members
