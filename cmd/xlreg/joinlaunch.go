@@ -96,7 +96,6 @@ type joinLaunch struct {
 	wait   time.Duration
 	told   *runplan.Flags // nil: no program is started
 	secret string         // empty: there is none
-	waits  bool           // for member 0, if that is another one
 }
 
 // errNoListener says that --listen is given and nothing will listen.
@@ -160,7 +159,6 @@ func (l *joinLaunch) plan(command []string, size, own int) (err error) {
 	if err != nil {
 		return cli.UsageError(err)
 	}
-	l.waits = p.First
 	return lookPrograms(p)
 }
 
@@ -264,9 +262,6 @@ func (g *globals) joinForProgram(ctx context.Context, o *joining, l *joinLaunch)
 		j.ports.Refuse()
 	}
 	j.member, err = g.joinOrResume(ctx, o, l)
-	if err == nil && l.waits {
-		err = g.awaitFirst(ctx, j, l)
-	}
 	if err == nil {
 		j.program, j.order, err = g.memberProgram(j.member, o.place.registry(), j.ports, o, l)
 	}

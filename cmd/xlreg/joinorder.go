@@ -44,7 +44,10 @@ func (o *memberOrder) awaitFirst(ctx context.Context, limit time.Duration) error
 		return err
 	}
 	check.Timeout = limit
-	o.note("%s starts when %s is ready (%s)", o.data.Self.Name, first.Name, check.What)
+	shown, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	p := o.newProgress(shown, fmt.Sprintf("%s to be ready (%s)", first.Name, check.What))
+	defer p.end()
 	err = check.Await(ctx, first.Name)
 	switch late := (*run.NotReadyError)(nil); {
 	case ctx.Err() != nil:
