@@ -48,7 +48,7 @@ func (f *joinLaunchFlags) register(cmd *cobra.Command) {
 	f.program.register(cmd)
 	cmd.Flags().StringVar(&f.ports, "ports", "", "`NAMES` of the endpoints, in their order, such as peer,client (default the recipe's)")
 	cmd.Flags().StringVar(&f.role, "role", "", "the member's role, `NAME`: short for --label role=NAME, and what the recipe says of that role")
-	cmd.Flags().BoolVar(&f.first, "first", false, "start COMMAND when the first endpoint of member 0 takes connections, unless this is member 0")
+	cmd.Flags().BoolVar(&f.first, "first", false, "start COMMAND when member 0 is ready, unless this is member 0")
 }
 
 // addFormat gives cmd the flag that get and join have.
@@ -96,7 +96,6 @@ type joinLaunch struct {
 	wait   time.Duration
 	told   *runplan.Flags // nil: no program is started
 	secret string         // empty: there is none
-	waits  bool           // for member 0, if that is another one
 }
 
 // errNoListener says that --listen is given and nothing will listen.
@@ -160,7 +159,6 @@ func (l *joinLaunch) plan(command []string, size, own int) (err error) {
 	if err != nil {
 		return cli.UsageError(err)
 	}
-	l.waits = p.First
 	return lookPrograms(p)
 }
 
@@ -225,8 +223,14 @@ func (g *globals) joinAndStart(ctx context.Context, o *joining, l *joinLaunch) (
 		return errors.Join(err, run.Abandon(programs))
 	}
 	options.Release = j.ports.Release
+	if j.order.hasMore() {
+		options.AfterReady = j.order.afterReady
+	}
 	follow := g.newFollowing(j, o, l)
 	defer follow.end()
+	if err := j.order.awaitFirst(ctx, l.wait); err != nil {
+		return errors.Join(follow.instead(err), run.Abandon(programs))
+	}
 	return follow.instead(g.supervise(ctx, programs, options, follow.stop))
 }
 
@@ -235,6 +239,7 @@ type joined struct {
 	member  *client.Membership
 	ports   *run.Ports
 	program *run.Program
+	order   *memberOrder
 }
 
 // joinForProgram returns the program to start, and the ports that are held for it.
@@ -253,12 +258,12 @@ func (g *globals) joinForProgram(ctx context.Context, o *joining, l *joinLaunch)
 	if j.ports, err = holdPorts(o); err != nil {
 		return nil, err
 	}
-	j.member, err = g.joinOrResume(ctx, o, l)
-	if err == nil && l.waits {
-		err = g.awaitFirst(ctx, j, l)
+	if !l.program.pass {
+		j.ports.Refuse()
 	}
+	j.member, err = g.joinOrResume(ctx, o, l)
 	if err == nil {
-		j.program, err = g.memberProgram(j.member, o.place.registry(), j.ports, o, l)
+		j.program, j.order, err = g.memberProgram(j.member, o.place.registry(), j.ports, o, l)
 	}
 	if err != nil {
 		return nil, errors.Join(err, j.close())
@@ -288,11 +293,11 @@ func holdPorts(o *joining) (*run.Ports, error) {
 
 // memberProgram writes the member's files and returns the program to start. Its output
 // goes unchanged to where this program's own goes.
-func (g *globals) memberProgram(m *client.Membership, target *regcred.Target, ports *run.Ports, o *joining, l *joinLaunch) (*run.Program, error) {
+func (g *globals) memberProgram(m *client.Membership, target *regcred.Target, ports *run.Ports, o *joining, l *joinLaunch) (*run.Program, *memberOrder, error) {
 	g.warnOfSharedAddresses(m.Roster())
-	p, err := g.prepareProgram(m, target, memberPlace{dir: l.dir, listen: o.listen, allowUnverified: o.AllowUnverified}, l)
+	p, order, err := g.prepareProgram(m, target, memberPlace{dir: l.dir, listen: o.listen, allowUnverified: o.AllowUnverified}, l)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	p.Stdout, p.Stderr = g.Out, g.Err
 	if in, ok := g.In.(*os.File); ok && !cli.IsTerminal(in) { // a terminal is only for programs in its foreground
@@ -301,7 +306,7 @@ func (g *globals) memberProgram(m *client.Membership, target *regcred.Target, po
 	if l.program.pass {
 		p.Passed, err = ports.Files()
 	}
-	return &p, err
+	return &p, order, err
 }
 
 func texts(endpoints []xlreg.Endpoint) []string {

@@ -152,17 +152,8 @@ func (r *clusterRun) prepareMember(i int, d *launch.Data) (*runMember, error) {
 // command runs a command for sh as a member sees the cluster, and returns when it, and all
 // that it has started, has ended.
 func (r *clusterRun) command(ctx context.Context, name, text string, m *runMember, p run.Program) error {
-	p.Name, p.Args, p.Env = name, []string{"sh", "-c", text}, slices.Concat(m.env, []string{noTicket})
-	var err error
-	if p.Path, err = run.LookPath("sh"); err != nil {
-		return err
-	}
-	o, err := r.launchOptions()
-	if err != nil {
-		return err
-	}
-	o.Grace = r.o.plan.StopTimeout
-	return run.Once(ctx, p, o)
+	p.Name, p.Env = name, slices.Concat(m.env, []string{noTicket}) // several may be under way
+	return r.runShell(ctx, p, text, r.o.plan.StopTimeout)
 }
 
 // pass gives the open ports to the programs that take them over.

@@ -22,24 +22,18 @@ func (r *clusterRun) ready(m *runMember, check *runplan.Ready) (*run.Ready, erro
 	if err != nil {
 		return nil, err
 	}
-	ready := &run.Ready{Timeout: r.o.plan.ReadyTimeout}
+	ready := new(run.Ready)
 	switch check.Kind {
 	case runplan.ReadyTCP:
 		ready.What, ready.Check = "tcp "+string(addr), run.CheckTCP(string(addr))
-		return ready, nil
-	case runplan.ReadyHTTP:
-		ready.What = "http://" + string(addr) + text
-		ready.Check = run.CheckHTTP(ready.What, nil)
-		return ready, nil
-	case runplan.ReadyHTTPS:
-		ready.What = "https://" + string(addr) + text
-		config, err := clientTLS(m.data)
-		ready.Check = run.CheckHTTP(ready.What, config)
-		return ready, err
+	case runplan.ReadyHTTP, runplan.ReadyHTTPS:
+		ready, err = httpReady(check.Kind, string(addr), text, m.data)
+	default:
+		ready.What = text
+		ready.Check = func(ctx context.Context) error { return r.checkByCommand(ctx, m, text) }
 	}
-	ready.What = text
-	ready.Check = func(ctx context.Context) error { return r.checkByCommand(ctx, m, text) }
-	return ready, nil
+	ready.Timeout = r.o.plan.ReadyTimeout
+	return ready, err
 }
 
 // checkByCommand runs a check. Of one that fails, what it has said last is a part of the

@@ -60,40 +60,40 @@ func writeFiles(roster *client.Roster, id xlreg.NodeID, node *identity.Node, tar
 // prepareProgram writes a member's files and returns the program to start there. One
 // that would have to do without TLS is started only if that is allowed: its peers could
 // be anybody.
-func (g *globals) prepareProgram(m *client.Membership, target *regcred.Target, place memberPlace, l *joinLaunch) (p run.Program, err error) {
+func (g *globals) prepareProgram(m *client.Membership, target *regcred.Target, place memberPlace, l *joinLaunch) (p run.Program, o *memberOrder, err error) {
 	told := *l.told
 	told.Members, told.Size = m.Roster().Cluster.MaxSize, m.Roster().Cluster.MaxSize
 	told.OwnRole, told.Role = "", rolesIn(m.Roster())
 	plan, err := runplan.Make(&told)
 	if err != nil {
-		return p, err
+		return p, nil, err
 	}
 	place.plan, place.secret = plan, l.secret
 	d, err := writeFiles(m.Roster(), m.Self().Token.ID, m.Node(), target, place)
 	if err != nil {
-		return p, err
+		return p, nil, err
 	}
 	_, err = d.TLS()
 	if err != nil && !d.NoTLS && !place.allowUnverified {
-		return p, fmt.Errorf("%s is not started: %w", d.Self.Name, err)
+		return p, nil, fmt.Errorf("%s is not started: %w", d.Self.Name, err)
 	}
 	if err != nil && !d.NoTLS {
 		g.warn("%s: %v", d.Self.Name, err)
 	}
 	x, err := plan.Members[d.Self.Index].Command.Expand(d)
 	if err != nil {
-		return p, err
+		return p, nil, err
 	}
 	if err := x.WriteMade(); err != nil {
-		return p, err
+		return p, nil, err
 	}
 	p = run.Program{Name: d.Self.Name, Args: x.Args}
 	if p.Path, err = lookPath(x.Args[0], plan.Recipe); err != nil {
-		return p, err
+		return p, nil, err
 	}
 	p.Env, err = d.Environment()
 	p.Env = append(append(p.Env, noTicket), x.Env...)
-	return p, err
+	return p, &memberOrder{globals: g, plan: plan, data: d, env: p.Env}, err
 }
 
 // rolesIn returns the roles that members have told, as --role has them.

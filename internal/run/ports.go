@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"strconv"
+	"sync"
 	"syscall"
 
 	"github.com/xlattice/xlreg/internal/freeport"
@@ -16,6 +17,7 @@ import (
 type Ports struct {
 	listeners []*net.TCPListener
 	hands     []*freeport.Port // that keep other runs away, until Close
+	refusing  sync.WaitGroup
 }
 
 // Reserve takes n free ports on host. They lie below those that the system gives to
@@ -122,6 +124,24 @@ func (p *Ports) Files() ([]*os.File, error) {
 	return files, nil
 }
 
+// Refuse closes connections to the ports as soon as they are made, until Release, so that
+// whoever tries them sees that no program serves there yet. Ports whose connections a program
+// is to take over are not for it.
+func (p *Ports) Refuse() {
+	for _, l := range p.listeners {
+		p.refusing.Go(func() {
+			for {
+				c, err := l.AcceptTCP()
+				if err != nil {
+					return
+				}
+				_ = c.SetLinger(0) // so that nothing of it is in the way of the program
+				_ = c.Close()
+			}
+		})
+	}
+}
+
 // Release stops listening on the ports, for the programs that are to do so. It may be
 // called again.
 func (p *Ports) Release() error {
@@ -131,6 +151,7 @@ func (p *Ports) Release() error {
 			errs = append(errs, err)
 		}
 	}
+	p.refusing.Wait()
 	return errors.Join(errs...)
 }
 

@@ -3,10 +3,12 @@ package run
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"time"
 )
 
@@ -18,9 +20,9 @@ const (
 	oneTry       = 5 * time.Second
 )
 
-// await returns nil once a check has passed. If it does not in time, the error is a
-// *NotReadyError; if ctx ends before, the error means nothing.
-func (r *Ready) await(ctx context.Context, name string) error {
+// Await returns nil once a check of the named program has passed. If it does not in time, the
+// error is a *NotReadyError; if ctx ends before, the error means nothing.
+func (r *Ready) Await(ctx context.Context, name string) error {
 	limit := r.Timeout
 	if limit == 0 {
 		limit = DefaultReadyTimeout
@@ -53,6 +55,33 @@ func CheckTCP(addr string) func(context.Context) error {
 			return err
 		}
 		return c.Close()
+	}
+}
+
+// silence is how long an open connection has to stay open until it is taken for a program's.
+const silence = 500 * time.Millisecond
+
+// errClosed says that a connection was closed at once, as Ports.Refuse does.
+var errClosed = errors.New("the connection was closed at once: nothing serves there yet")
+
+// CheckServed returns a check that an address takes connections, and keeps them: one whose
+// port is only held for a program, perhaps on another machine, does not.
+func CheckServed(addr string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		d := net.Dialer{Timeout: oneTry}
+		c, err := d.DialContext(ctx, "tcp", addr)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		if err := c.SetReadDeadline(time.Now().Add(silence)); err != nil {
+			return err
+		}
+		_, err = c.Read(make([]byte, 1))
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) { // most wait for what they are asked
+			return errClosed
+		}
+		return nil
 	}
 }
 

@@ -63,7 +63,7 @@ func TestAwaitTellsWhatWasWrong(t *testing.T) {
 		}
 		return no
 	}}
-	err := r.await(t.Context(), "a")
+	err := r.Await(t.Context(), "a")
 	var e *NotReadyError
 	if !errors.As(err, &e) || e.Name != "a" || e.After != r.Timeout || !errors.Is(err, no) {
 		t.Errorf("%v", err)
@@ -83,7 +83,7 @@ func TestAwaitKeepsTheRealReason(t *testing.T) {
 		<-ctx.Done()
 		return ctx.Err()
 	}}
-	if err := r.await(t.Context(), "a"); !strings.Contains(err.Error(), "connection refused") {
+	if err := r.Await(t.Context(), "a"); !strings.Contains(err.Error(), "connection refused") {
 		t.Error(err)
 	}
 }

@@ -158,7 +158,7 @@ func (s *supervisor) runs(p *process, pid int) {
 	ctx, cancel := context.WithCancel(context.Background())
 	p.cancel = cancel
 	s.help(func() {
-		err := u.program.Ready.await(ctx, p.name)
+		err := u.program.Ready.Await(ctx, p.name)
 		s.notices <- notice{checked: p, err: err}
 	})
 }

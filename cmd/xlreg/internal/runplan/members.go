@@ -118,8 +118,13 @@ func (p *Plan) member(f *Flags, t told, i int) (m *Member, err error) {
 	if m.Command, err = launch.ParseSpec(s); err != nil {
 		return nil, err
 	}
-	m.Ready, err = parseReady(ready)
-	return m, err
+	if m.Ready, err = parseReady(ready); err != nil {
+		return nil, err
+	}
+	if f.Ready == "" && p.TLS == recipe.TLSNone { // the recipe means a member with TLS
+		m.Ready = m.Ready.withoutTLS()
+	}
+	return m, nil
 }
 
 // shell returns the command line that runs text.

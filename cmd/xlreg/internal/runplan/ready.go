@@ -75,6 +75,16 @@ func (r *Ready) Where(d *launch.Data) (addr launch.Endpoint, text string, err er
 	return addr, text, nil
 }
 
+// withoutTLS returns the same check of a member that has no TLS.
+func (r *Ready) withoutTLS() *Ready {
+	if r == nil || r.Kind != ReadyHTTPS {
+		return r
+	}
+	plain := *r
+	plain.Kind = ReadyHTTP
+	return &plain
+}
+
 // errNoTLS says that a check wants what the members do not have.
 var errNoTLS = errors.New("https needs the certificates that --tls none leaves out")
 
