@@ -33,6 +33,7 @@ func (s *supervisor) startHook() {
 	ctx, cancel := context.WithCancel(context.Background())
 	h.cut, h.cancel, h.running, h.begun = ctx.Err, cancel, true, true
 	s.help(func() {
+		s.teller.flush() // who is told of all programs is told first that they are ready
 		err := s.o.callbacks(ctx)
 		s.notices <- notice{hooked: true, err: err}
 	})

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -389,5 +390,35 @@ func TestDeathsAreTold(t *testing.T) {
 	}
 	if e := l.until(t, "c", StateEnded, 1); e.Left != 0 || e.Err != nil || e.Index != 2 {
 		t.Errorf("the last: %+v", e)
+	}
+}
+
+// Whoever is told of the programs has been told that all are ready when the rest begins.
+func TestReadyIsToldBeforeWhatFollows(t *testing.T) {
+	o := testOptions(t)
+	var mu sync.Mutex
+	ready := 0
+	o.Tell = func(e Event) {
+		time.Sleep(time.Millisecond) // one who takes his time
+		mu.Lock()
+		defer mu.Unlock()
+		if e.State == StateReady {
+			ready++
+		}
+	}
+	var seen int
+	o.AfterReady = func(context.Context) error {
+		mu.Lock()
+		defer mu.Unlock()
+		seen = ready
+		return nil
+	}
+	o.Then = func(context.Context) error { return nil }
+	var programs []Program
+	for _, name := range []string{"a", "b", "c"} {
+		programs = append(programs, script(name, "exec sleep 1000", nil))
+	}
+	if err := All(programs, o); err != nil || seen != len(programs) {
+		t.Errorf("%v, %d were told of", err, seen)
 	}
 }

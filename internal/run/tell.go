@@ -7,9 +7,15 @@ type teller struct {
 	to     func(Event)
 	ended  sync.WaitGroup
 	mu     sync.Mutex
-	queue  []Event       // guarded by mu
+	queue  []queued      // guarded by mu
 	closed bool          // guarded by mu
 	more   chan struct{} // has room for one
+}
+
+// queued is an event that is to be told, or a mark between events.
+type queued struct {
+	event Event
+	past  chan<- struct{} // closed when the mark is reached; nil: it is an event
 }
 
 func newTeller(to func(Event)) *teller {
@@ -24,10 +30,25 @@ func (t *teller) tell(e Event) {
 	if t.to == nil {
 		return
 	}
+	t.put(queued{event: e})
+}
+
+func (t *teller) put(one queued) {
 	t.mu.Lock()
-	t.queue = append(t.queue, e)
+	t.queue = append(t.queue, one)
 	t.mu.Unlock()
 	t.wake()
+}
+
+// flush returns when all events have been told that came before it. It must not be called
+// after close.
+func (t *teller) flush() {
+	if t.to == nil {
+		return
+	}
+	past := make(chan struct{})
+	t.put(queued{past: past})
+	<-past
 }
 
 func (t *teller) wake() {
@@ -49,8 +70,12 @@ func (t *teller) close() {
 func (t *teller) run() {
 	for range t.more {
 		events, closed := t.take()
-		for _, e := range events {
-			t.to(e)
+		for _, one := range events {
+			if one.past != nil {
+				close(one.past)
+				continue
+			}
+			t.to(one.event)
 		}
 		if closed {
 			return
@@ -59,7 +84,7 @@ func (t *teller) run() {
 }
 
 // take returns what is to be told, and whether no more will come.
-func (t *teller) take() ([]Event, bool) {
+func (t *teller) take() ([]queued, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	events := t.queue
