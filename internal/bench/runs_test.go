@@ -142,7 +142,7 @@ func (h *etcdByHand) write(b *testing.B, path string, data []byte) {
 // run starts the three, asks until one of them answers, and ends them.
 func (h *etcdByHand) run(b *testing.B) time.Duration {
 	b.Helper()
-	data := must[string](b)(os.MkdirTemp(h.dir, "data-"))
+	data := b.TempDir()
 	ctx, cancel := context.WithCancel(b.Context())
 	begun := time.Now()
 	var all sync.WaitGroup

@@ -34,11 +34,14 @@ func TestTempDirOfOneThatIsKilled(t *testing.T) {
 	if err := d.pipe.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(time.Minute); exists(d.Path()); {
-		if time.Now().After(deadline) {
+	again, late := time.NewTicker(10*time.Millisecond), time.After(time.Minute)
+	defer again.Stop()
+	for exists(d.Path()) {
+		select {
+		case <-again.C:
+		case <-late:
 			t.Fatal("the directory stays")
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 	if err := d.cmd.Wait(); err != nil {
 		t.Error(err)

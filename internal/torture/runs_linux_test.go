@@ -147,13 +147,15 @@ func (r *torturedRun) check(ended <-chan error, process *os.Process, out *upCoun
 	if e := (*exec.ExitError)(nil); errors.As(err, &e) && e.ExitCode() == portConflict {
 		r.t.Errorf("%s: a port was taken\n%s", r.what, out)
 	}
-	deadline := time.Now().Add(40 * time.Second) // more than the time to end that anything has
+	again, late := time.NewTicker(20*time.Millisecond), time.After(40*time.Second) // more than the time to end that anything has
+	defer again.Stop()
 	for len(r.processes()) > 0 {
-		if time.Now().After(deadline) {
+		select {
+		case <-again.C:
+		case <-late:
 			r.t.Errorf("%s: left behind: %v\n%s", r.what, r.processes(), out)
 			return
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 	left, err := os.ReadDir(r.temp)
 	if err != nil || len(left) > 0 {
@@ -240,6 +242,6 @@ func beMember(addrs []string) int {
 	}
 	fmt.Println(os.Getenv(runMember), "is up")
 	<-told
-	time.Sleep(50 * time.Millisecond)
+	<-time.After(50 * time.Millisecond)
 	return 0
 }
