@@ -228,11 +228,12 @@ type control struct {
 	ended    chan struct{} // closed when nobody takes commands any more
 
 	mu     sync.Mutex
-	status rundir.Status // guarded by mu
+	status rundir.Status     // guarded by mu
+	wanted map[string]run.Do // guarded by mu; what is to be done with a member, by its name
 }
 
 func (r *clusterRun) newControl(members []*runMember) *control {
-	c := &control{show: r.show, commands: make(chan run.Command), ended: make(chan struct{})}
+	c := &control{show: r.show, commands: make(chan run.Command), ended: make(chan struct{}), wanted: make(map[string]run.Do)}
 	r.onClose(sync.OnceValue(func() error {
 		close(c.ended)
 		return nil
@@ -261,11 +262,37 @@ func (c *control) tell(e run.Event) {
 	c.mu.Lock()
 	m := &c.status.Members[e.Index]
 	m.State, m.PID, m.Since, m.Restarts = string(e.State), e.PID, e.At, e.Restarts
+	if e.State == run.StateEnded && e.Asked && e.Err == nil {
+		e.Err = c.asked(e.Name)
+	}
 	if e.Err != nil {
 		m.Why = oneLine(e.Err)
 	}
 	c.mu.Unlock()
 	c.show.tell(e)
+}
+
+// asked says that somebody wanted a member to end; nil if nobody did, so that the whole run
+// ends. The lock is held.
+func (c *control) asked(name string) error {
+	do := c.wanted[name]
+	delete(c.wanted, name)
+	switch do {
+	case run.DoKill:
+		return fmt.Errorf("%s was killed, as somebody wanted", name)
+	case run.DoStop:
+		return fmt.Errorf("%s was stopped, as somebody wanted", name)
+	}
+	return nil
+}
+
+// want notes what is to be done with a member.
+func (c *control) want(o rundir.Order) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if o.Name != "" {
+		c.wanted[o.Name] = run.Do(o.Do)
+	}
 }
 
 // Status implements rundir.Controlled.
@@ -287,6 +314,7 @@ func (c *control) Obey(ctx context.Context, o rundir.Order) error {
 	if o.Signal != 0 {
 		command.Signal = syscall.Signal(o.Signal)
 	}
+	c.want(o)
 	select {
 	case c.commands <- command:
 	case <-c.ended:

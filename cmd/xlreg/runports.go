@@ -28,10 +28,25 @@ func (r *clusterRun) takePorts(i int) (*run.Ports, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkOwn(name, host); err != nil {
+		return nil, err
+	}
 	if port == "0" && allFree(addrs) {
 		return run.Reserve(host, len(addrs))
 	}
 	return holdPlanned(name, host, addrs)
+}
+
+// checkOwn refuses an address that this machine does not have.
+func checkOwn(name, host string) error {
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if errors.Is(err, syscall.EADDRNOTAVAIL) {
+		return fmt.Errorf("--address: %s is to have %s, which is no address of this machine", name, host)
+	}
+	if err != nil {
+		return err
+	}
+	return l.Close()
 }
 
 // keptAddresses returns where the member was in an earlier run of this directory, or nil if

@@ -399,7 +399,7 @@ func TestReadyIsToldBeforeWhatFollows(t *testing.T) {
 	var mu sync.Mutex
 	ready := 0
 	o.Tell = func(e Event) {
-		time.Sleep(time.Millisecond) // one who takes his time
+		<-time.After(time.Millisecond) // one who takes his time
 		mu.Lock()
 		defer mu.Unlock()
 		if e.State == StateReady {
