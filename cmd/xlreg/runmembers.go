@@ -73,7 +73,7 @@ const authorityLife = 90 * 24 * time.Hour
 // writeFiles writes the files with which members know each other. The key of an authority
 // is gone when they have theirs.
 func (r *clusterRun) writeFiles() error {
-	o := launch.FileOptions{Names: r.o.plan.SAN, KeyStores: r.o.plan.KeyStores()}
+	o := launch.FileOptions{Names: r.o.plan.SAN, KeyStores: r.o.plan.KeyStores(), Temporary: r.temp != nil}
 	if r.o.plan.TLS == recipe.TLSCA {
 		o.Authority = launch.KeptAuthority(r.data, r.o.plan.SAN)
 	}
