@@ -42,6 +42,10 @@ type Options struct {
 	Limits   Limits
 	Now      func() time.Time // for certificates; nil: time.Now
 
+	// Proven spares the nodes of one process that share it to verify each member again;
+	// nil: each verifies all.
+	Proven *Proven
+
 	// Shuffle puts n endpoints of a registry, by swapping them, into the order in which they
 	// are tried; nil: into a random one, so that clients spread over its servers.
 	Shuffle func(n int, swap func(i, j int))
@@ -275,7 +279,7 @@ func (d *dialing) client(e xlreg.Endpoint, conn session.Conn) *Client {
 		original: d.original(), now: d.o.Now, conn: conn, endpoint: e, route: d.o.route,
 		silence: d.o.Limits.Silence, heard: time.Now(),
 		busy:     make(chan struct{}, 1),
-		verifier: verifier{protocol: d.o.Protocol},
+		verifier: verifier{protocol: d.o.Protocol, proven: d.o.Proven},
 		clusters: make(map[xlreg.ClusterID]xlreg.Cluster),
 		pinned:   make(map[xlreg.ClusterID]bool),
 		revision: make(map[xlreg.ClusterID]uint64),

@@ -15,6 +15,7 @@ import (
 // for a cluster that grows verifies each token once.
 type verifier struct {
 	protocol xlreg.Protocol
+	proven   *Proven // nil: nobody shares what is verified here
 	last     map[xlreg.NodeID]*Member
 
 	cluster  xlreg.Cluster   // that of last
@@ -93,7 +94,10 @@ func (v *verifier) verifyMember(m *Member) error {
 
 func (v *verifier) verifyToken(m *Member) error {
 	m.Verified = !v.protocol.Classic() && keys.HasProofs(&m.Token)
-	return checkToken(&m.Token, m.Verified)
+	if !m.Verified {
+		return keys.CheckToken(&m.Token) // without a signature it can only see that the keys are keys
+	}
+	return v.proven.check(&m.Token, keys.VerifyMember)
 }
 
 // verifyAdmission verifies that the cluster's owner has let a member in. An invite by which
@@ -126,15 +130,6 @@ func (v *verifier) verifyInvite(i *xlreg.Invite) error {
 	}
 	v.invites[id] = true
 	return nil
-}
-
-// checkToken verifies a signed token; of one without a signature it can only
-// see that the keys are keys.
-func checkToken(t *xlreg.Token, signed bool) error {
-	if !signed {
-		return keys.CheckToken(t)
-	}
-	return keys.VerifyMember(t)
 }
 
 // sameToken reports whether two tokens agree in all that their own signatures prove.

@@ -132,7 +132,7 @@ func TestVerifyLooksAtTheCommsKey(t *testing.T) {
 		if token.DigSig2, err = keys.SignToken(sig, token); err != nil {
 			t.Fatal(err)
 		}
-		if err := checkToken(token, true); !errors.Is(err, xlreg.ErrIllFormedToken) {
+		if err := keys.VerifyMember(token); !errors.Is(err, xlreg.ErrIllFormedToken) {
 			t.Errorf("got %v", err)
 		}
 	}

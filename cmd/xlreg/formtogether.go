@@ -39,6 +39,7 @@ type together struct {
 // before it has taken a seat.
 func (o *together) form(ctx context.Context) ([]*client.Membership, error) {
 	o.runs = make([]xlreg.Run, len(o.nodes))
+	o.Proven = new(client.Proven)
 	if !o.Protocol.Classic() || o.Protocol == 0 {
 		for i := range o.runs {
 			o.runs[i] = newStart()
