@@ -129,12 +129,7 @@ func (r *clusterRun) openNodes(ctx context.Context) error {
 }
 
 func (r *clusterRun) openMember(i int) (err error) {
-	dir := filepath.Join(r.dir, string(r.o.name(i)))
-	r.nodes[i], err = r.warnRecovered(identity.Open(dir))
-	if errors.Is(err, identity.ErrNoNode) {
-		r.nodes[i], err = identity.Init(dir, identity.Options{Name: r.o.name(i), Kind: r.o.keys.kind, Bits: r.o.keys.bits, CertificateLife: r.o.certLife})
-	}
-	if err != nil {
+	if r.nodes[i], err = r.openNode(i); err != nil {
 		return err
 	}
 	if r.ports[i], err = r.takePorts(i); err != nil {
@@ -223,8 +218,8 @@ func (r *clusterRun) see() error {
 	if err != nil {
 		return err
 	}
-	for _, m := range r.members {
-		dir, err := launch.DirOf(m.Node(), m.Roster().Cluster.Name)
+	for i, m := range r.members {
+		dir, err := r.filesDir(i, m.Roster().Cluster.Name)
 		if err != nil {
 			return err
 		}
@@ -243,7 +238,7 @@ func (r *clusterRun) standAlone(context.Context) error {
 	if r.o.cluster == "" {
 		r.o.cluster = newClusterName()
 	}
-	dir, err := launch.DirOf(r.nodes[0], r.o.cluster)
+	dir, err := r.filesDir(0, r.o.cluster)
 	if err != nil {
 		return err
 	}
@@ -256,6 +251,29 @@ func (r *clusterRun) standAlone(context.Context) error {
 func newClusterName() xlreg.Name {
 	const length = 16
 	return xlreg.Name("c-" + strings.ToLower(rand.Text()[:length]))
+}
+
+// openNode opens the node of the member i, or makes it. In a temporary directory it would
+// be of use to nobody, and stays in memory.
+func (r *clusterRun) openNode(i int) (*identity.Node, error) {
+	o := identity.Options{Name: r.o.name(i), Kind: r.o.keys.kind, Bits: r.o.keys.bits, CertificateLife: r.o.certLife}
+	if r.temp != nil {
+		return identity.NewNode(o)
+	}
+	node, err := r.warnRecovered(identity.Open(r.memberDir(i)))
+	if errors.Is(err, identity.ErrNoNode) {
+		return identity.Init(r.memberDir(i), o)
+	}
+	return node, err
+}
+
+// memberDir returns the directory of the member i.
+func (r *clusterRun) memberDir(i int) string { return filepath.Join(r.dir, string(r.o.name(i))) }
+
+// filesDir returns the directory for its files of a cluster, where launch.DirOf has it for a
+// node that has a directory.
+func (r *clusterRun) filesDir(i int, cluster xlreg.Name) (string, error) {
+	return filepath.Abs(filepath.Join(r.memberDir(i), "clusters", string(cluster)))
 }
 
 // keep notes what the next run in the same directory is to find again.

@@ -138,7 +138,7 @@ func (r *clusterRun) prepareMember(i int, d *launch.Data) (*runMember, error) {
 	}
 	m.env = slices.Concat(own, x.Env, clients)
 	if r.o.dir == "" {
-		m.program.Scratch = r.nodes[i].Dir()
+		m.program.Scratch = r.memberDir(i)
 	}
 	if m.program.Ready, err = r.ready(m, told.Ready); err != nil {
 		return nil, err
