@@ -75,7 +75,7 @@ func TestRecipesOnMachines(t *testing.T) {
 	}
 	made := 0
 	for _, s := range redis {
-		if _, err := os.Stat(filepath.Join(f.machines[s.machine].dir, "lib", "redis", "clusters", "redis-prod", "redis", "created")); err == nil {
+		if _, err := os.Stat(filepath.Join(f.machines[s.machine].dir, "lib", "redis", "clusters", "redis-prod", "redis", "create.log")); err == nil {
 			made++
 		}
 	}
