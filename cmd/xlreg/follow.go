@@ -36,7 +36,7 @@ func (g *globals) newFollowing(j *joined, o *joining, l *joinLaunch) *following 
 	ctx, cancel := context.WithCancel(context.Background())
 	f := &following{
 		globals: g, member: j.member, o: o, onChange: l.onChange, cancel: cancel, stop: make(chan os.Signal, 1),
-		place: memberPlace{dir: l.dir, listen: o.listen, allowUnverified: o.AllowUnverified},
+		place: memberPlace{dir: l.dir, listen: o.listen, allowUnverified: o.AllowUnverified, plan: j.order.plan, secret: l.secret},
 		saver: newSaver(o, j.member),
 	}
 	if !g.Protocol.Classic() {
