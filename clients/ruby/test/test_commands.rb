@@ -166,7 +166,7 @@ class TestCommands < Minitest::Test
   def check_interrupted_reader(registry)
     said, code = interrupt(registry, 'get', 'web0', '--wait', '60s')
     assert_equal [130, "xlreg: interrupted\n"], [code, said.lines.last]
-    assert_match(/\Axlreg: waiting for the members of web0, \d+ s left\n/, said)
+    assert_match(/\Axlreg: waiting for the members of web0: 1 of 2 joined \(m0\), 1 missing, \d+ s left\n/, said)
   end
 
   # Interrupts a command line when the registry has it waiting. Whoever runs the tests may

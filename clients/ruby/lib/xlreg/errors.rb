@@ -53,6 +53,7 @@ module Xlreg
   #     ├── StrangerError               the other end of a connection is no member of the cluster
   #     ├── AddressError                nobody could reach the node there
   #     │   └── UnresolvedError           a host name has no address, perhaps not yet
+  #     ├── SavedRosterError            a saved roster is not for this node to start from
   #     ├── NoProgramError              the test helper finds no program xlreg, or it does not start
   #     ├── FormatError                 bytes or text of the wrong form
   #     │   ├── IDError
