@@ -120,7 +120,7 @@ func TestSharedHelperOfKilledRun(t *testing.T) {
 func TestEPMD(t *testing.T) {
 	erl, err := exec.LookPath("erl")
 	if err != nil {
-		t.Skip("erl is not installed: apt-get install erlang-base")
+		t.Fatal("erl is not installed: apt-get install erlang-base")
 	}
 	port, err := freeport.Take()
 	if err != nil {

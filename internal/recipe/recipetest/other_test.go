@@ -33,7 +33,7 @@ func TestOtherFlags(t *testing.T) {
 	for _, flags := range all {
 		t.Run(flags[0]+flags[1], func(t *testing.T) {
 			if missing := missingPrograms(system{name: flags[0]}); len(missing) > 0 {
-				t.Skipf("not installed: %s", strings.Join(missing, ", "))
+				t.Fatalf("not installed: %s", strings.Join(missing, ", "))
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 			defer cancel()
