@@ -280,8 +280,11 @@ var rows = map[string]row{
 		may: []string{"internal/vectorgen"},
 		why: "writes the files",
 	},
+	"internal/spelling": {
+		why: "words, whatever they are the names of",
+	},
 	"internal/recipe": {
-		may:   []string{"."},
+		may:   []string{".", "internal/spelling"},
 		never: []string{"net", "os"},
 		why:   "what is known of systems, as data; it starts nothing and knows no cluster",
 	},
@@ -300,8 +303,17 @@ var rows = map[string]row{
 		why:   "starts what a user would, from outside",
 	},
 	"internal/run": {
-		may: []string{"internal/freeport"},
+		may: []string{"internal/freeport", "internal/run/proc", "internal/run/shim"},
 		why: "starts and watches processes; what is in them is not its business",
+	},
+	"internal/run/proc": {
+		never: []string{"net", "os/exec"},
+		why:   "shims need it, and start fast",
+	},
+	"internal/run/shim": {
+		may:   []string{"internal/run/proc"},
+		never: []string{"net", "os/exec"},
+		why:   "there is one for each program, and it starts fast",
 	},
 	"internal/rundir": {
 		may: []string{"internal/atomicfile", "internal/filelock", "internal/private"},
@@ -329,7 +341,7 @@ var rows = map[string]row{
 		why: "a program that knows nothing of xlreg",
 	},
 	"bench/scale": {
-		why: "reckons with what was measured; runs none of it",
+		why: "computes with what was measured; runs none of it",
 	},
 	"xlregtest": {
 		may: []string{".", "client", "identity", "internal/host", "internal/store/memory", "keys", "regcred"},
@@ -352,8 +364,12 @@ var rows = map[string]row{
 		may: []string{"cmd/xlreg/internal/cli", "internal/recipe", "internal/recipe/expand", "internal/run", "internal/view"},
 		why: "shows and checks recipes; it runs none",
 	},
+	"cmd/xlreg/internal/early": {
+		may: []string{"internal/run/shim"},
+		why: "what it imports is initialized before a shim can start",
+	},
 	"cmd/xlreg/internal/lifecmd": {
-		may: []string{"cmd/xlreg/internal/cli", "internal/run", "internal/rundir", "internal/view", "launch"},
+		may: []string{"cmd/xlreg/internal/cli", "internal/run", "internal/run/proc", "internal/rundir", "internal/view", "launch"},
 		why: "what people ask and tell a run, on the command line; doing it is the run's affair",
 	},
 	"cmd/xlreg/internal/topcmd": {
@@ -377,7 +393,7 @@ var rows = map[string]row{
 		why: "the one place that knows which drivers there are by their URLs",
 	},
 	"cmd/xlreg/internal/cli": {
-		may: []string{".", "internal/view", "launch", "regcred"},
+		may: []string{".", "internal/spelling", "internal/view", "launch", "regcred"},
 		why: "what subcommands have in common; which of them there are it does not know",
 	},
 }

@@ -17,19 +17,39 @@ func Write(path string, data []byte, perm os.FileMode) error {
 	if err == nil {
 		err = SyncDir(dir)
 	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
+	return about(path, err)
+}
+
+// about says that the file path cannot be written, and leaves out which other file that was
+// tried with: its name would say nothing to anybody.
+func about(path string, err error) error {
+	if err == nil {
+		return nil
 	}
-	return nil
+	if other := (*os.PathError)(nil); errors.As(err, &other) {
+		err = other.Err
+	}
+	if renaming := (*os.LinkError)(nil); errors.As(err, &renaming) {
+		err = renaming.Err
+	}
+	return &os.PathError{Op: "write", Path: path, Err: err}
 }
 
 // WriteUnsynced is Write for a file that is of no use after a power cut: it does not wait
-// for the disk, so the file may be empty then. Other programs see it as Write leaves it.
+// for the disk, so the file may be empty then. A file that there was is replaced as by
+// Write; one that is new can be seen before it is whole.
 func WriteUnsynced(path string, data []byte, perm os.FileMode) error {
-	if _, err := replace(path, data, perm, func(*os.File) error { return nil }); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
+	unsynced := func(*os.File) error { return nil }
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+	switch {
+	case err == nil:
+		if err = fill(f, data, perm, unsynced); err != nil {
+			os.Remove(path)
+		}
+	case errors.Is(err, os.ErrExist):
+		_, err = replace(path, data, perm, unsynced)
 	}
-	return nil
+	return about(path, err)
 }
 
 // replace returns the directory that the file is in.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 )
 
@@ -76,8 +77,11 @@ func TestWriteReplacesTheFileAndNotItsContent(t *testing.T) {
 
 func TestFailedWriteLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
-	if err := Write(filepath.Join(dir, "missing", "file"), nil, 0o600); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("got %v", err)
+	missing := filepath.Join(dir, "missing", "file")
+	for _, write := range []func(string, []byte, os.FileMode) error{Write, WriteUnsynced} {
+		if err := write(missing, nil, 0o600); !errors.Is(err, fs.ErrNotExist) || err.Error() != "write "+missing+": "+syscall.ENOENT.Error() {
+			t.Errorf("got %v", err)
+		}
 	}
 	taken := filepath.Join(dir, "taken")
 	if err := os.MkdirAll(filepath.Join(taken, "full"), 0o700); err != nil {

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -146,7 +147,7 @@ func (h *etcdByHand) write(b *testing.B, path string, data []byte) {
 	}
 }
 
-// run starts the three, asks until one of them answers, and ends them.
+// run starts the three, asks until one of them answers, and kills them.
 func (h *etcdByHand) run(b *testing.B) time.Duration {
 	b.Helper()
 	data := b.TempDir()
@@ -155,18 +156,29 @@ func (h *etcdByHand) run(b *testing.B) time.Duration {
 	var all sync.WaitGroup
 	for i := range 3 {
 		cmd := exec.CommandContext(ctx, "etcd", h.args(i, data)...)
-		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 		if err := cmd.Start(); err != nil {
 			b.Fatal(err)
 		}
 		all.Go(func() { _ = cmd.Wait() }) // it ends by a signal
 	}
+	h.awaitPort(ctx) // etcdctl would wait for long where nobody listens yet
 	for h.ask(ctx) != nil && ctx.Err() == nil {
 	}
 	took := time.Since(begun)
 	cancel()
 	all.Wait()
 	return took
+}
+
+func (h *etcdByHand) awaitPort(ctx context.Context) {
+	var d net.Dialer
+	for ctx.Err() == nil {
+		if conn, err := d.DialContext(ctx, "tcp", h.addrs[1]); err == nil {
+			conn.Close()
+			return
+		}
+		<-time.After(time.Millisecond)
+	}
 }
 
 func (h *etcdByHand) args(i int, data string) []string {

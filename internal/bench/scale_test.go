@@ -22,7 +22,7 @@ const (
 	scaleMembers  = 32
 )
 
-// BenchmarkScale measures what docs/scale.md is reckoned from: what a member costs the
+// BenchmarkScale measures what docs/scale.md is computed from: what a member costs the
 // server that it comes to, every other server, and etcd. Eight clusters of 32 are formed
 // at once through two of three servers. The third serves nobody, so what it uses is the
 // price of being told of all changes.

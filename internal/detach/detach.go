@@ -2,8 +2,8 @@
 // called, and lets the two talk until it is ready.
 //
 // The program is started with the same arguments, in the same directory and with the same
-// environment, so that nothing becomes an argument that was none. So both processes come to
-// the same place, and part there:
+// environment, so nothing has to be handed over as an argument, which others could read. Both
+// processes come to the same place, and part there:
 //
 //	s := detach.Inherited() // in main, or before anything else is started
 //	if s == nil {
@@ -15,8 +15,9 @@
 //	// do the work with s.Out() and s.Err(), and end early if s.Gone() is closed
 //	s.Ready() // or s.Failed(text, code)
 //
-// Standard input is empty in the detached process. It is the leader of a session, so that
-// no terminal ends it.
+// Standard input is empty in the detached process, and of the files that the other one was given
+// it has no more than the standard ones. It is the leader of a session, so that no terminal ends
+// it.
 package detach
 
 import (

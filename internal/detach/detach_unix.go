@@ -5,7 +5,9 @@ package detach
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -38,6 +40,7 @@ func Start(ctx context.Context, o Options) error {
 		return errors.Join(err, reportsEnd.Close())
 	}
 	defer lifeEnd.Close()
+	withholdFiles()
 	p, err := os.StartProcess(self, os.Args, &os.ProcAttr{ //nolint:gosec // this program, called as it was
 		Env:   append(os.Environ(), variable+"=1"),
 		Files: []*os.File{null, os.Stdout, os.Stderr, reportsEnd, life},
@@ -57,7 +60,25 @@ func Start(ctx context.Context, o Options) error {
 	if err == nil {
 		return p.Release()
 	}
+	if ctx.Err() != nil && errors.Is(err, io.EOF) {
+		err = ctx.Err() // it ended because it was told to
+	}
 	return errors.Join(err, await(p))
+}
+
+// withholdFiles keeps the files that this process was given from the detached one, which would
+// hold them for as long as it lives: the lock of 'flock 9' in a script, or a pipe whose reader
+// waits for its end.
+func withholdFiles() {
+	entries, err := os.ReadDir("/dev/fd")
+	if err != nil {
+		return // not every system has a list of them
+	}
+	for _, e := range entries {
+		if fd, err := strconv.Atoi(e.Name()); err == nil && fd > syscall.Stderr {
+			syscall.CloseOnExec(fd)
+		}
+	}
 }
 
 // await waits for a process that has failed, and kills it if it does not end.

@@ -100,6 +100,7 @@ func detached(s *Starter, signals <-chan os.Signal) {
 	s.Ready() // is nothing new
 	s.Failed("too late", 1)
 	fmt.Fprintln(s.Out(), "after ready")
+	note(dir, "after", "")
 	<-signals
 	note(dir, "end", "signal")
 }
@@ -161,6 +162,14 @@ func awaitEnd(t *testing.T, pid int) {
 
 func TestDetach(t *testing.T) {
 	cmd, dir, out, errs := starter(t, "run")
+	lock, err := os.Create(filepath.Join(t.TempDir(), "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	for range 5 { // more than Start uses itself
+		cmd.ExtraFiles = append(cmd.ExtraFiles, lock)
+	}
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("%v: %s", err, errs)
 	}
@@ -174,10 +183,12 @@ func TestDetach(t *testing.T) {
 	if session, err := unix.Getsid(pid); err != nil || session != pid {
 		t.Errorf("session %d of %d: %v", session, pid, err)
 	}
-	// Neither the talk with the starter nor the word of it is passed on.
-	if child, want := awaitNote(t, dir, "child"), whatChildrenHave(); child != want || !strings.Contains(want, "unset") {
-		t.Errorf("a child of it has %q, and one of this process %q", child, want)
+	// Its children get neither the pipe to the starter, nor the variable that tells of it, nor any
+	// file of the caller's.
+	if child := awaitNote(t, dir, "child"); child != "0\n1\n2\n3\nunset\n<nil>" { // 3 is the list itself
+		t.Errorf("a child of it has %q", child)
 	}
+	awaitNote(t, dir, "after")
 	if log, err := os.ReadFile(filepath.Join(dir, "log")); err != nil || string(log) != "formed\na warning\nafter ready\n" {
 		t.Errorf("the log has %q, %v", log, err)
 	}

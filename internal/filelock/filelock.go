@@ -31,6 +31,24 @@ func Lock(path string) (*File, error) {
 	return &File{close: sync.OnceValue(f.Close)}, nil
 }
 
+// Create makes a lock in a directory that nobody else writes to. From the moment that the file
+// path is there it is locked, so whoever finds it unlocked knows that its maker is gone.
+func Create(path string) (*File, error) {
+	early := path + ".new"
+	f, err := os.OpenFile(early, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock: %w", err)
+	}
+	err = Take(f)
+	if err == nil {
+		err = os.Rename(early, path)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close(), os.Remove(early))
+	}
+	return &File{close: sync.OnceValue(f.Close)}, nil
+}
+
 // Take takes the lock on an open file, which goes when the file is closed. It does
 // not wait: a lock that is taken is ErrLocked.
 func Take(f *os.File) error {

@@ -2,7 +2,7 @@
 // told to choose a port themselves and say which.
 //
 // A port that the system has chosen for a listener on port 0 is not free for long: it
-// comes from the range of which every outgoing connection takes one, too. Ports from here
+// comes from the range that outgoing connections take theirs from. Ports from here
 // lie below that range, and a port is in the hands of one owner at a time, whichever
 // processes ask: each is held by a listener on a second port, which the system closes when
 // its process ends in whatever way.

@@ -46,7 +46,7 @@ func isOpen(r *running) bool {
 // A server that is drained stays so when it loses its store and finds it again, and comes
 // back only when both are over.
 func TestDrainWithoutAStore(t *testing.T) {
-	st := mirror.Open(mirrortest.New().Connect(mirrortest.Faults{}), mirror.Options{Limits: mirror.Limits{Compares: 128, Changes: 128}})
+	st := mirror.Open(mirrortest.New().Connect(mirrortest.Faults{}), mirror.Options{Limits: mirror.Limits{Compares: 128, Changes: 128}, Timeout: time.Minute})
 	t.Cleanup(func() { _ = st.Close() })
 	data := &losable{Store: st, turned: make(chan struct{})}
 	var _ host.Shared = data

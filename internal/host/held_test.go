@@ -102,7 +102,7 @@ func eventually(t *testing.T, what string, f func() bool) {
 	}
 }
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // While the store is lost, a port that the service manager holds open turns clients away
 // instead of letting them wait; when it is back they are served; and when the server has
@@ -183,7 +183,7 @@ func turnedAway(t *testing.T, addr string) bool {
 		return true // reset before we knew that it was open
 	}
 	defer nc.Close()
-	if err := nc.SetReadDeadline(time.Now().Add(patience / 10)); err != nil {
+	if err := nc.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	_, err = nc.Read(make([]byte, 1))

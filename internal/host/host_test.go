@@ -26,19 +26,25 @@ func TestFormationWithoutPolling(t *testing.T) {
 	const n = 64
 	data := newStore(t)
 	r := start(t, newNode(t, "xlReg"), data, "127.0.0.1:0", nil)
+	began := time.Now()
 	checkRosters(t, r.formAll(t, n, xlreg.Protocol20), xlreg.Protocol20)
+	took := time.Since(began)
 
 	if err := r.stop(); err != nil {
 		t.Fatal(err)
 	}
 	stats := r.Stats()
-	for op, want := range map[wire.Op]uint64{wire.OpMember: n, wire.OpCreate: n, wire.OpJoin: n, wire.OpGetCluster: n} {
-		if got := stats.Requests[op]; got != want {
-			t.Errorf("%d requests %v, want %d", got, op, want)
+	for _, op := range []wire.Op{wire.OpMember, wire.OpCreate, wire.OpJoin} {
+		if got := stats.Requests[op]; got != n {
+			t.Errorf("%d requests %v, want %d", got, op, n)
 		}
 	}
-	if got := stats.Replies[wire.OpClusterMembers]; got != n {
-		t.Errorf("%d rosters sent, want %d", got, n)
+	waits := stats.Requests[wire.OpGetCluster]
+	if most := n * waitsWithin(took); waits < n || waits > most {
+		t.Errorf("%d waiting requests in %v, want %d to %d", waits, took, n, most)
+	}
+	if got := stats.Replies[wire.OpClusterMembers]; got != waits {
+		t.Errorf("%d rosters sent, want %d", got, waits)
 	}
 	if got := stats.Replies[wire.OpError]; got != 0 {
 		t.Errorf("%d errors sent", got)
@@ -49,6 +55,15 @@ func TestFormationWithoutPolling(t *testing.T) {
 	if stats.Open != 0 || stats.Panics != 0 || stats.FailedHandshakes != 0 || stats.Refused != 0 {
 		t.Errorf("in the end %+v", stats)
 	}
+}
+
+// waitsWithin returns how often a member may ask in so much time: once, and on a machine that
+// takes longer than the first five seconds again, and every twenty.
+func waitsWithin(took time.Duration) uint64 {
+	if took < 5*time.Second {
+		return 1
+	}
+	return 2 + uint64(took/(20*time.Second))
 }
 
 // Members over all carriers form one cluster, though a deployed client reads no

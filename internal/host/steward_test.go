@@ -59,7 +59,7 @@ func onEachStore(t *testing.T, test func(*testing.T, *stewards)) {
 		db := mirrortest.New()
 		servers := make([]*running, 2)
 		for i := range servers {
-			s := mirror.Open(db.Connect(mirrortest.Faults{}), mirror.Options{Limits: mirror.Limits{Compares: 128, Changes: 128}})
+			s := mirror.Open(db.Connect(mirrortest.Faults{}), mirror.Options{Limits: mirror.Limits{Compares: 128, Changes: 128}, Timeout: time.Minute})
 			t.Cleanup(func() { _ = s.Close() })
 			servers[i] = start(t, newNode(t, "xlReg"), s, "127.0.0.1:0", nil)
 		}
@@ -70,7 +70,7 @@ func onEachStore(t *testing.T, test func(*testing.T, *stewards)) {
 // until waits until the other server shows what is wanted.
 func (s *stewards) until(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for {
 		revision := s.looks.Registry().Revision

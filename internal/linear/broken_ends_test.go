@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/anishathalye/porcupine"
-
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/records"
 	"github.com/xlattice/xlreg/internal/store"
@@ -46,13 +44,9 @@ func TestBrokenEnds(t *testing.T) {
 				if err != nil {
 					t.Fatalf("seed %d: %v", seed+i, err)
 				}
-				switch verdict(to.rules(), rec.history()) {
-				case porcupine.Illegal:
+				if isWrong(rec, to.rules()) {
 					t.Logf("found out after %d histories", i+1)
 					return
-				case porcupine.Unknown:
-					t.Fatalf("seed %d: no verdict within %v", seed+i, checkTime)
-				case porcupine.Ok:
 				}
 			}
 			t.Errorf("%d histories passed for good ones", endingTries)

@@ -103,7 +103,7 @@ func TestHistoriesOfEnds(t *testing.T) {
 		"deleted, and joined":     {deleted.then(staying(0, "1", false, 0, 1), answers(1, 1)), false},
 	} {
 		want := map[bool]porcupine.CheckResult{true: porcupine.Ok, false: porcupine.Illegal}[c.legal]
-		if got := verdict(rules{self: registryID, start: 1000}, c.history); got != want {
+		if got := verdict(rules{self: registryID, start: 1000}, c.history, checkTime); got != want {
 			t.Errorf("%s: %v, want %v", name, got, want)
 		}
 	}

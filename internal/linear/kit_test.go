@@ -222,10 +222,19 @@ func (k crowd) tryRegistry(t *testing.T, r *registryUnderTest, seed uint64) (*re
 // checkTime is how long a history is searched for its order. Those here take seconds.
 const checkTime = time.Minute
 
+// brokenTime is the same for a history of something that is broken. There may be no order,
+// which can take long to see; then the next may be quicker.
+const brokenTime = 30 * time.Second
+
 // verdict checks a history against the rules.
-func verdict(r rules, history []porcupine.Operation) porcupine.CheckResult {
+func verdict(r rules, history []porcupine.Operation, within time.Duration) porcupine.CheckResult {
 	m := r.model()
-	return porcupine.CheckOperationsTimeout(m, history, checkTime)
+	return porcupine.CheckOperationsTimeout(m, history, within)
+}
+
+// isWrong reports whether it is seen in time that a history does not fit the rules.
+func isWrong(rec *recorder, r rules) bool {
+	return verdict(r, rec.history(), brokenTime) == porcupine.Illegal
 }
 
 // mustFit fails the test if the history does not fit the rules, and draws it then. Now and
@@ -236,7 +245,7 @@ func (n *counts) mustFit(t *testing.T, rec *recorder, r rules, seed uint64) bool
 	t.Helper()
 	history, start := rec.history(), time.Now()
 	n.histories++
-	switch verdict(r, history) {
+	switch verdict(r, history, checkTime) {
 	case porcupine.Ok:
 		n.slowest = max(n.slowest, time.Since(start))
 	case porcupine.Unknown:

@@ -137,7 +137,7 @@ func TestLegalHistories(t *testing.T) {
 			then(joins("A"), refused(xlreg.ErrMemberNameInUse)),
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := verdict(rules{self: registryID}, s); got != porcupine.Ok {
+			if got := verdict(rules{self: registryID}, s, checkTime); got != porcupine.Ok {
 				t.Errorf("%v: see %s", got, draw(t, rules{self: registryID}, s))
 			}
 		})
@@ -195,7 +195,7 @@ func TestIllegalHistories(t *testing.T) {
 			then(creates("c", 4), done()),
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := verdict(rules{self: registryID}, s); got != porcupine.Illegal {
+			if got := verdict(rules{self: registryID}, s, checkTime); got != porcupine.Illegal {
 				t.Errorf("verdict %v on what breaks the rules", got)
 			}
 		})
@@ -351,7 +351,7 @@ func TestHistoriesOfEpochsAndOrders(t *testing.T) {
 		"a seat of every epoch left": {whole.then(arrives(0, "2", true), answers(2, 0)).then(&request{verb: leave, modern: true, key: 1, id: "B", ref: xlreg.ClusterRef{ID: "K"}}, &answer{cluster: xlreg.Cluster{ID: "K"}}), true},
 	} {
 		want := map[bool]porcupine.CheckResult{true: porcupine.Ok, false: porcupine.Illegal}[c.legal]
-		if got := verdict(rules{self: registryID}, c.history); got != want {
+		if got := verdict(rules{self: registryID}, c.history, checkTime); got != want {
 			t.Errorf("%s: %v, want %v", name, got, want)
 		}
 	}

@@ -145,7 +145,7 @@ func vacate(indexes ...int) func(*records.Cluster) {
 // until waits until what f says is true, which it looks at after each change.
 func (w *world) until(what string, f func() bool) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), 5*time.Minute)
 	defer cancel()
 	for {
 		revision := w.Revision()

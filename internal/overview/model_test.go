@@ -233,7 +233,7 @@ func (m *model) last(shown <-chan map[string]api.Cluster) {
 	for _, c := range m.want(api.ClusterQuery{}, start) {
 		want[c.ID] = c
 	}
-	end := time.After(30 * time.Second)
+	end := time.After(time.Minute)
 	for {
 		m.w.purge(m.w.add(m.w.cluster("news", 2, start))) // for the follower to say something more
 		select {

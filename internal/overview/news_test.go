@@ -53,7 +53,7 @@ func next(t *testing.T, all <-chan told) told {
 	select {
 	case one := <-all:
 		return one
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("nothing is told")
 		return told{}
 	}

@@ -57,9 +57,9 @@ func (w *world) vanish() {
 }
 
 // A server whose machine is gone without a word is taken for gone after the silence that
-// clients allow, and they wait elsewhere. In the short form that is a twentieth.
+// clients allow, and they wait elsewhere. In the short form that is a tenth.
 func TestAMachineIsGone(t *testing.T) {
-	limits, most, at := client.Limits{Silence: 30 * time.Second / 20}, 20*time.Second, 100*time.Millisecond
+	limits, most, at := client.Limits{Silence: 30 * time.Second / 10}, 25*time.Second, 100*time.Millisecond
 	if long() {
 		limits, most, at = client.Limits{}, goal, 6*time.Second // the second request of a wait is the longest
 	}

@@ -6,6 +6,7 @@ package private
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/user"
@@ -29,10 +30,34 @@ func Dir(path string) error {
 	if err := Owner(path, info); err != nil {
 		return err
 	}
-	if Perm(info)&groupOrOthers != 0 {
-		return fmt.Errorf("others may write to %s: run chmod 700 %s", path, path)
+	switch {
+	case Perm(info)&groupOrOthers == 0:
+		return nil
+	case info.Mode()&os.ModeSticky != 0: // as /tmp, which is meant for everybody
+		return fmt.Errorf("others may write to %s: use a directory of your own, which can be in it", path)
 	}
-	return nil
+	return fmt.Errorf("others may write to %s: run chmod 700 %s", path, path)
+}
+
+// Read returns what is in a file that holds a secret, at most so many bytes of it. It
+// refuses a file that others may read.
+func Read(path string, most int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if err := Owner(path, info); err != nil {
+		return nil, err
+	}
+	if Perm(info)&0o077 != 0 {
+		return nil, fmt.Errorf("%s: others may read it: run chmod 600 %s", path, path)
+	}
+	return io.ReadAll(io.LimitReader(f, most))
 }
 
 // Owner makes sure that a file, or a directory, belongs to the user or to root. It

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/xlattice/xlreg/internal/spelling"
 )
 
 //go:embed builtin/*.yaml
@@ -67,7 +69,27 @@ func Find(name string) (*Recipe, error) {
 			return r, nil
 		}
 	}
-	return nil, fmt.Errorf("no recipe %q: there are %s, and --recipe FILE is for one of your own", name, strings.Join(Names(), ", "))
+	if meant := nearest(name); meant != "" {
+		return nil, fmt.Errorf("no recipe %q: if you mean %s, write that; 'xlreg recipes' lists all, and --recipe FILE starts one of your own", name, meant)
+	}
+	return nil, fmt.Errorf("no recipe %q: there are %s; --recipe FILE starts one of your own", name, strings.Join(Names(), ", "))
+}
+
+// nearest returns the recipe that somebody meant who wrote this name; empty if that could be
+// anything.
+func nearest(name string) string {
+	name = strings.ToLower(name)
+	best, least := "", 3
+	for _, known := range Names() {
+		if strings.HasPrefix(name, known) || len(name) > 2 && strings.HasPrefix(known, name) {
+			return known
+		}
+		d := spelling.Distance(name, known)
+		if d < least && (d == 1 || d <= len(known)/2 && name != "" && name[0] == known[0]) { // two letters make another word of a short one
+			best, least = known, d
+		}
+	}
+	return best
 }
 
 // Source returns the file of the builtin recipe of that name, as it was written.

@@ -1,8 +1,6 @@
 package recipe
 
 import (
-	"slices"
-	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -36,6 +34,9 @@ func (r *reader) complete(n *yaml.Node, to *Recipe) {
 	}
 	r.fixedPorts(to)
 	r.readies(to)
+	if _, first := to.Member(0); to.First && first.Ready.Text == "" {
+		r.failf(line("first"), "the others wait until member 0 is ready: say in ready, or in its role's, how to tell")
+	}
 }
 
 // lineOf returns what says in which line a field of n is.
@@ -54,7 +55,7 @@ func lineOf(n *yaml.Node) func(field string) int {
 func (r *reader) fixedPorts(to *Recipe) {
 	for _, p := range to.Ports {
 		if p.Number != 0 && to.Address == "" {
-			r.failf(p.Line, "port %q is %d for every member: set 'address: %s', so that each has an address of its own, or leave the number away", p.Name, p.Number, eachAddress)
+			r.failf(p.Line, "port %q is %d for every member: set 'address: %s', so that each has an address of its own, or leave the number out", p.Name, p.Number, EachAddress)
 		}
 	}
 }
@@ -66,32 +67,8 @@ func (r *reader) readies(to *Recipe) {
 		all = append(all, role.Ready)
 	}
 	for _, t := range all {
-		if why := to.badReady(t.Text); why != "" {
-			r.failf(t.Line, "ready %q %s", t.Text, why)
+		if err := to.checkReady(t.Text); err != nil {
+			r.failf(t.Line, "ready %q: %v", t.Text, err)
 		}
 	}
-}
-
-// badReady says what is wrong with a check that is no command.
-func (r *Recipe) badReady(spec string) string {
-	scheme, rest, _ := strings.Cut(spec, ":")
-	port := rest
-	switch scheme {
-	case "tcp":
-	case "http", "https":
-		var path string
-		port, path, _ = strings.Cut(rest, "/")
-		if !strings.Contains(rest, "/") || strings.HasPrefix(path, "/") || strings.ContainsAny(path, " \t\n") {
-			return "has no path: write it as " + scheme + ":/PATH, or " + scheme + ":PORT/PATH"
-		}
-	default:
-		return ""
-	}
-	if len(r.Ports) == 0 {
-		return "is about a port, and the recipe has none: name it in ports"
-	}
-	if n, err := strconv.Atoi(port); port == "" || err == nil && n >= 0 && n < len(r.Ports) || slices.Contains(r.PortNames(), port) {
-		return ""
-	}
-	return "is about port " + strconv.Quote(port) + ": there are " + strings.Join(r.PortNames(), ", ")
 }

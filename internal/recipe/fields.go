@@ -1,7 +1,6 @@
 package recipe
 
 import (
-	"net/netip"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -35,6 +34,8 @@ func (r *reader) head(to *Recipe) fields {
 		"about":   func(n *yaml.Node) { to.About = r.line(n, "about") },
 		"tested":  func(n *yaml.Node) { to.Tested = r.words(n, "tested") },
 		"program": func(n *yaml.Node) { to.Program = r.line(n, "program") },
+		"needs":   func(n *yaml.Node) { to.Needs = r.words(n, "needs") },
+		"python":  func(n *yaml.Node) { to.Python = r.modules(n) },
 		"install": func(n *yaml.Node) {
 			r.mapping(n, "install", fields{
 				"debian": func(n *yaml.Node) { to.Install.Debian = r.line(n, "debian") },
@@ -47,7 +48,7 @@ func (r *reader) head(to *Recipe) fields {
 		"fewest":  func(n *yaml.Node) { to.Fewest = r.number(n, "fewest", xlreg.MaxClusterSize) },
 		"ports":   func(n *yaml.Node) { to.Ports = r.ports(n) },
 		"address": func(n *yaml.Node) { to.Address = r.address(n) },
-		"tls":     func(n *yaml.Node) { to.TLS = r.tls(n) },
+		"tls":     func(n *yaml.Node) { r.tlsKinds(n, to) },
 	}
 }
 
@@ -91,7 +92,7 @@ func (r *reader) text(n *yaml.Node, what string) Text {
 		return Text{}
 	}
 	if strings.Contains(n.Value, "\x00") {
-		r.failf(n.Line, "%s has a zero byte: leave it away", what)
+		r.failf(n.Line, "%s has a zero byte: leave it out", what)
 		return Text{}
 	}
 	line := n.Line
@@ -106,7 +107,7 @@ func (r *reader) filled(n *yaml.Node, what string) Text {
 	faults := len(r.faults)
 	text := r.text(n, what)
 	if strings.TrimSpace(text.Text) == "" && len(r.faults) == faults {
-		r.failf(n.Line, "%s is empty: give it a value, or leave it away", what)
+		r.failf(n.Line, "%s is empty: give it a value, or leave it out", what)
 	}
 	return text
 }
@@ -126,14 +127,27 @@ func (r *reader) words(n *yaml.Node, what string) []string {
 	return all
 }
 
+// modulePattern is what modules of Python are called that are in no other.
+var modulePattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+func (r *reader) modules(n *yaml.Node) []string {
+	names := r.words(n, "python")
+	for i, name := range names {
+		if name != "" && !modulePattern.MatchString(name) {
+			r.failf(n.Content[i].Line, "python has %q: want the name of a module as after import, without a dot", name)
+		}
+	}
+	return names
+}
+
 // namePattern is what recipes, ports and roles may be called.
-var namePattern = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`)
+var namePattern = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
 func (r *reader) name(n *yaml.Node, what string) string {
 	faults := len(r.faults)
 	name := r.line(n, what)
 	if len(r.faults) == faults && !namePattern.MatchString(name) {
-		r.failf(n.Line, "%s %q: want a small letter first, then small letters, digits and dashes", what, name)
+		r.failf(n.Line, "%s %q: want a small letter first, then small letters, digits and dashes, and no dash at the end", what, name)
 	}
 	return name
 }
@@ -172,6 +186,20 @@ func (r *reader) duration(n *yaml.Node, what string) time.Duration {
 	return d
 }
 
+// tlsKinds reads one kind, or a list of those that work, the usual one first.
+func (r *reader) tlsKinds(n *yaml.Node, to *Recipe) {
+	if n.Kind != yaml.SequenceNode {
+		to.TLS = r.tls(n)
+		return
+	}
+	r.list(n, "tls", func(item *yaml.Node) { to.TLSOnly = append(to.TLSOnly, r.tls(item)) })
+	if len(to.TLSOnly) == 0 {
+		r.failf(n.Line, "tls is empty: give it a value, or leave it out")
+		return
+	}
+	to.TLS = to.TLSOnly[0]
+}
+
 func (r *reader) tls(n *yaml.Node) string {
 	kind := r.line(n, "tls")
 	if kind != "" && !slices.Contains([]string{TLSSelf, TLSCA, TLSNone}, kind) {
@@ -180,16 +208,13 @@ func (r *reader) tls(n *yaml.Node) string {
 	return kind
 }
 
-// eachAddress says that every member has a loopback address of its own.
-const eachAddress = "127.0.0.N"
-
 func (r *reader) address(n *yaml.Node) string {
 	address := r.line(n, "address")
-	if address == "" || address == eachAddress {
-		return address
+	if address == "" {
+		return ""
 	}
-	if _, err := netip.ParseAddr(address); err != nil {
-		r.failf(n.Line, "address is %q: want %s with the letter N, or the address of the first member", address, eachAddress)
+	if _, err := ParseAddress(address); err != nil {
+		r.failf(n.Line, "address is %q: %v", address, err)
 	}
 	return address
 }
@@ -202,16 +227,13 @@ func (r *reader) ports(n *yaml.Node) []Port {
 		if text == "" {
 			return
 		}
-		p, why := parsePort(text)
+		p, err := ParsePort(text)
 		p.Line = item.Line
-		if i := slices.IndexFunc(ports, func(o Port) bool { return o.Name == p.Name }); i >= 0 && why == "" {
-			why = "is there a second time, after line " + strconv.Itoa(ports[i].Line) + ": give every port a name of its own"
+		if err == nil {
+			err = p.CheckAmong(ports)
 		}
-		if i := slices.IndexFunc(ports, func(o Port) bool { return o.Number == p.Number }); i >= 0 && why == "" && p.Number != 0 {
-			why = "has the number of port " + ports[i].Name + ": give every port one of its own"
-		}
-		if why != "" {
-			r.failf(item.Line, "port %q %s", text, why)
+		if err != nil {
+			r.failf(item.Line, "%v", err)
 			return
 		}
 		ports = append(ports, p)
@@ -220,24 +242,6 @@ func (r *reader) ports(n *yaml.Node) []Port {
 		r.failf(n.Line, "%d ports: a member has at most %d", len(ports), xlreg.MaxEndpoints)
 	}
 	return ports
-}
-
-// parsePort reads NAME or NAME=PORT, or says why it cannot.
-func parsePort(text string) (p Port, why string) {
-	name, number, fixed := strings.Cut(text, "=")
-	if !namePattern.MatchString(name) {
-		return p, "has no name: want NAME or NAME=PORT, the name of small letters, digits and dashes"
-	}
-	p.Name = name
-	if !fixed {
-		return p, ""
-	}
-	i, err := strconv.ParseUint(number, 10, 16)
-	if err != nil || i == 0 {
-		return p, "has no number from 1 to 65535 after the =: write one, or the name alone"
-	}
-	p.Number = int(i)
-	return p, ""
 }
 
 // command reads a list of arguments, the program first.
@@ -286,7 +290,7 @@ func badPath(name string) string {
 	case filepath.Clean(name) != name || name == ".":
 		return "has more in its path than it needs: write it as " + strconv.Quote(filepath.Clean(name))
 	case strings.ContainsFunc(name, func(c rune) bool { return c < ' ' || c == 0x7f }):
-		return "has control characters in its name: leave them away"
+		return "has control characters in its name: leave them out"
 	}
 	return ""
 }

@@ -148,7 +148,7 @@ func (r *reader) pairs(n *yaml.Node, what string, each func(key, value *yaml.Nod
 			continue
 		}
 		if line, ok := seen[key.Value]; ok {
-			r.failf(key.Line, "%s has %q a second time, after line %d: leave one away", what, key.Value, line)
+			r.failf(key.Line, "%s has %q a second time, after line %d: remove one", what, key.Value, line)
 			continue
 		}
 		seen[key.Value] = key.Line
@@ -178,7 +178,7 @@ func (r *reader) is(n *yaml.Node, kind yaml.Kind, what string) bool {
 	case n.Kind == kind:
 		return true
 	case n.Tag == "!!null":
-		r.failf(n.Line, "%s is empty: give it a value, or leave it away", what)
+		r.failf(n.Line, "%s is empty: give it a value, or leave it out", what)
 		return false
 	case n.Kind == yaml.MappingNode && n.Style&yaml.FlowStyle != 0 && kind == yaml.ScalarNode:
 		r.failf(n.Line, "%s is a mapping, and a text is wanted: put quotes around a template that begins with {{", what)

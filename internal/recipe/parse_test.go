@@ -23,26 +23,27 @@ func TestParse(t *testing.T) {
 	}
 	want := &Recipe{
 		Name: "whole", About: "has every field", Tested: []string{"wholed 1.2", "wholectl 3"},
-		Program: "wholed", Install: Install{Debian: "whole-server whole-client", PyPI: "whole==1", Go: "example.com/whole@v1", Shell: "make whole"},
+		Program: "wholed", Needs: []string{"wholectl"}, Python: []string{"whole", "whole_more"},
+		Install: Install{Debian: "whole-server whole-client", PyPI: "whole==1", Go: "example.com/whole@v1", Shell: "make whole"},
 		Members: 5, Fewest: 2,
-		Ports:   []Port{{"peer", 8300, 12}, {"client", 0, 12}, {"http", 0, 12}},
+		Ports:   []Port{{"peer", 8300, 14}, {"client", 0, 14}, {"http", 0, 14}},
 		Address: "127.0.0.N", TLS: TLSCA, First: true, Shared: []string{"epmd"},
 		What: What{
-			Command: []Text{{"wholed", 17}, {"--peers", 17}, {"3", 17}, {"", 17}, {"{{.Dir}}", 18}},
-			Env:     []Variable{{"A", Text{"1", 20}}, {"B", Text{"", 21}}, {"C", Text{"x: # y", 22}}},
-			Files:   []File{{"conf/a.conf", Text{"one {{.Self.Name}}\n\n  two\n", 25}}, {"empty", Text{"", 28}}},
-			Ready:   Text{"tcp:client", 29},
+			Command: []Text{{"wholed", 19}, {"--peers", 19}, {"3", 19}, {"", 19}, {"{{.Dir}}", 20}},
+			Env:     []Variable{{"A", Text{"1", 22}}, {"B", Text{"", 23}}, {"C", Text{"x: # y", 24}}},
+			Files:   []File{{"conf/a.conf", Text{"one {{.Self.Name}}\n\n  two\n", 27}}, {"empty", Text{"", 30}}},
+			Ready:   Text{"tcp:client", 31},
 		},
 		Roles: []Role{
-			{Name: "seed", Members: Range{0, 0, 32}, What: What{
-				Command: []Text{{"wholed", 33}, {"--new", 33}}, Env: []Variable{{"B", Text{"seed", 34}}}, Ready: Text{"wholectl ping", 35}}},
-			{Name: "rest", Members: Range{2, Open, 37}, What: What{Files: []File{{"conf/a.conf", Text{"rest", 38}}, {"b", Text{"b", 38}}}}},
+			{Name: "seed", Members: Range{0, 0, 34}, What: What{
+				Command: []Text{{"wholed", 35}, {"--new", 35}}, Env: []Variable{{"B", Text{"seed", 36}}}, Ready: Text{"wholectl ping", 37}}},
+			{Name: "rest", Members: Range{2, Open, 39}, What: What{Files: []File{{"conf/a.conf", Text{"rest", 40}}, {"b", Text{"b", 40}}}}},
 		},
-		Format:       Text{"--a\n--b\n", 40},
+		Format:       Text{"--a\n--b\n", 42},
 		ReadyTimeout: 90 * time.Second,
-		AfterReady:   Text{"wholectl init two words", 44},
-		Status:       Text{"wholectl status", 46},
-		Client:       Client{Env: []Variable{{"WHOLE", Text{`{{.Self.Endpoint "client"}}`, 48}}}, Paste: Text{"wholectl \\\n  get", 50}},
+		AfterReady:   Text{"wholectl init two words", 46},
+		Status:       Text{"wholectl status", 48},
+		Client:       Client{Env: []Variable{{"WHOLE", Text{`{{.Self.Endpoint "client"}}`, 50}}}, Paste: Text{"wholectl \\\n  get", 52}},
 		File:         "whole.yaml",
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -59,6 +60,7 @@ func TestDefaults(t *testing.T) {
 	for text, want := range map[string]Recipe{
 		"name: a\ncommand: [prog]":                                  {Name: "a", Program: "prog", Members: 3, Fewest: 1, TLS: TLSSelf},
 		"name: a\ncommand: ['{{env \"X\"}}']\nfewest: 5\ntls: none": {Name: "a", Members: 5, Fewest: 5, TLS: TLSNone},
+		"name: a\ncommand: [sh]\ntls: [ca, none]":                   {Name: "a", Program: "sh", Members: 3, Fewest: 1, TLS: TLSCA, TLSOnly: []string{TLSCA, TLSNone}},
 		"name: a\ncommand: [sh]\nprogram: p\nmembers: 1":            {Name: "a", Program: "p", Members: 1, Fewest: 1, TLS: TLSSelf},
 	} {
 		got, err := Parse("f", []byte(text))

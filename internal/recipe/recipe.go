@@ -8,15 +8,18 @@ type Recipe struct {
 	About  string   `yaml:"about"`  // in one line
 	Tested []string `yaml:"tested"` // versions that it was tested with, each "PROGRAM VERSION"
 
-	Program string  `yaml:"program"` // what has to be installed; if not said, what Command starts
-	Install Install `yaml:"install"` // where that comes from
+	Program string   `yaml:"program"` // what has to be installed; if not said, what Command starts
+	Needs   []string `yaml:"needs"`   // other programs that have to be, for its commands
+	Python  []string `yaml:"python"`  // modules that the program's Python has to have, or python3
+	Install Install  `yaml:"install"` // where all that comes from
 
 	Members int `yaml:"members"` // how many are started unless -n says otherwise; if not said, DefaultMembers
 	Fewest  int `yaml:"fewest"`  // with fewer it does not work; if not said, 1
 
 	Ports   []Port   `yaml:"ports"`   // of each member, in the order of its endpoints; in the file each NAME or NAME=PORT
 	Address string   `yaml:"address"` // 127.0.0.N with the letter N, or an address to count from; empty: members share one
-	TLS     string   `yaml:"tls"`     // one of the TLS constants; if not said, TLSSelf
+	TLS     string   `yaml:"tls"`     // one of the TLS constants; if not said, TLSSelf. In the file also a list of all that work
+	TLSOnly []string `yaml:"-"`       // that list; empty: the recipe does not say
 	First   bool     `yaml:"first"`   // member 0 is ready before the others start
 	Shared  []string `yaml:"shared"`  // programs that one member starts for all
 
@@ -51,14 +54,7 @@ type Role struct {
 	What    `yaml:",inline"`
 }
 
-// Port is one of a member's ports.
-type Port struct {
-	Name   string
-	Number int // the same for every member; 0: one that is free
-	Line   int
-}
-
-// Client is what those are told that talk to the cluster.
+// Client is for programs and people that talk to the cluster.
 type Client struct {
 	Env   []Variable `yaml:"env"`   // for --then, and 'xlreg exec'
 	Paste Text       `yaml:"paste"` // a command for people, which talks to the cluster

@@ -79,13 +79,13 @@ func (r *Recipe) Member(index int) (role string, what What) {
 	if own.Ready.Text != "" {
 		what.Ready = own.Ready
 	}
-	what.Env = override(what.Env, own.Env, func(v Variable) string { return v.Name })
-	what.Files = override(what.Files, own.Files, func(f File) string { return f.Name })
+	what.Env = Override(what.Env, own.Env, func(v Variable) string { return v.Name })
+	what.Files = Override(what.Files, own.Files, func(f File) string { return f.Name })
 	return own.Name, what
 }
 
-// override returns all, where those of own replace those with the same name.
-func override[T any](all, own []T, name func(T) string) []T {
+// Override returns all, where those of own replace those with the same name.
+func Override[T any](all, own []T, name func(T) string) []T {
 	for _, o := range own {
 		i := slices.IndexFunc(all, func(t T) bool { return name(t) == name(o) })
 		if i < 0 {

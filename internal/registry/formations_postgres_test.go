@@ -13,7 +13,7 @@ import (
 func TestFormationsOnPostgres(t *testing.T) {
 	server := postgrestest.Start(t, postgrestest.Options{Durable: true})
 	f := newFleet(t, func() *mirror.Store {
-		s, err := postgres.Open(t.Context(), server.URL("formations"), postgres.Options{})
+		s, err := postgres.Open(t.Context(), server.URL("formations"), postgres.Options{Timeout: time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -234,7 +234,7 @@ func TestFormationsThroughThreeServers(t *testing.T) {
 func TestFormationsOnEtcd(t *testing.T) {
 	c := etcdtest.Start(t, etcdtest.Options{Members: 3})
 	f := newFleet(t, func() *mirror.Store {
-		s, err := etcd.Open(t.Context(), c.URL("formations"), etcd.Options{})
+		s, err := etcd.Open(t.Context(), c.URL("formations"), etcd.Options{Timeout: time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -256,7 +256,7 @@ func TestFormationCostsOfEtcd(t *testing.T) {
 	const rounds = 4
 	c := etcdtest.Start(t, etcdtest.Options{Members: 3, Fsync: true})
 	f := newFleet(t, func() *mirror.Store {
-		s, err := etcd.Open(t.Context(), c.URL("cost"), etcd.Options{})
+		s, err := etcd.Open(t.Context(), c.URL("cost"), etcd.Options{Timeout: time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}

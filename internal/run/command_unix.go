@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/xlattice/xlreg/internal/run/shim"
 )
 
 // errEnding refuses what needs a run that goes on.
@@ -51,6 +53,7 @@ func (s *supervisor) command(c Command, ok bool) {
 	case err != nil:
 		w.answer()
 	case c.Do == DoStop && c.Name == "":
+		s.limit()
 		s.stopAll()
 		s.wishes = append(s.wishes, w)
 	default:
@@ -96,8 +99,8 @@ func (s *supervisor) ask(u *unit, c Command, w *wish) {
 }
 
 func (s *supervisor) askStop(u *unit) {
+	u.asked, u.renew = DoStop, false
 	s.giveUp(u)
-	u.asked, u.renew = true, false
 	if u.process != nil {
 		s.stop(u.process)
 	}
@@ -111,6 +114,7 @@ func (s *supervisor) askKill(u *unit, c Command, w *wish) {
 	}
 	switch {
 	case !u.again.IsZero():
+		u.asked = DoKill
 		s.giveUp(u)
 		w.granted(nil)
 		return
@@ -119,13 +123,13 @@ func (s *supervisor) askKill(u *unit, c Command, w *wish) {
 		return
 	}
 	u.signal, u.sentAt = number, time.Now()
-	u.process.order(order{Do: doSignal, Signal: int(number)})
+	u.process.order(shim.Order{Do: shim.DoSignal, Signal: int(number)})
 	if number != syscall.SIGKILL {
 		w.granted(nil)
 		return
 	}
-	u.asked = true
-	u.process.forceAt = earlier(u.process.forceAt, time.Now().Add(margin))
+	u.asked = DoKill
+	u.process.forceAt = earlier(u.process.forceAt, time.Now().Add(shim.Margin))
 	u.wishes = append(u.wishes, w)
 }
 
@@ -134,9 +138,9 @@ func ends(number syscall.Signal) bool {
 	return slices.Contains([]syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGABRT}, number)
 }
 
-// wasSentTo reports whether an end is what somebody wanted who sent a signal: it is by
-// that very signal, or soon after one that is meant for it.
-func (u *unit) wasSentTo(failure error, grace time.Duration) bool {
+// wasWanted reports whether a program has ended because somebody sent it a signal: by that very
+// signal, or soon after one that usually ends programs.
+func (u *unit) wasWanted(failure error, grace time.Duration) bool {
 	e := (*ExitError)(nil)
 	if errors.As(failure, &e) && e.Signal != 0 && e.Signal == u.signal {
 		return true
@@ -147,7 +151,7 @@ func (u *unit) wasSentTo(failure error, grace time.Duration) bool {
 // askRestart ends a program that runs, and has it started again; of all programs the
 // first is the first again.
 func (s *supervisor) askRestart(u *unit, all bool) {
-	u.waits = all && s.o.First && u.index > 0
+	u.waits = u.waits || all && s.o.First && u.index > 0
 	u.backoff.row = 0
 	if u.process == nil || u.process.ended {
 		u.again = time.Now()

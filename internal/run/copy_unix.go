@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -53,9 +54,8 @@ type output struct {
 	ended atomic.Bool
 }
 
-// lastWords is how long to wait for the rest of the output of a program that has ended.
-// The pipe ends at once, unless a process that escaped holds it open.
-const lastWords = 500 * time.Millisecond
+// mostInPipe is how much a pipe can be made to hold.
+const mostInPipe = 1 << 20
 
 // outlet is what a program is given to write to.
 type outlet struct {
@@ -88,28 +88,50 @@ func (sh *process) output(to *sink) (outlet, error) {
 	return outlet{file: f, mine: true}, nil
 }
 
+// copy copies until the pipe is at its end, or until end is called and the pipe is empty: all that
+// the program wrote is in it by then. A process that escaped may keep it open for ever.
 func (o *output) copy() {
 	buffer := make([]byte, 32<<10)
-	for {
-		if o.ended.Load() {
-			_ = o.from.SetReadDeadline(time.Now().Add(lastWords))
-		}
+	for !o.ended.Load() {
 		n, err := o.from.Read(buffer)
-		if n > 0 {
-			_, _ = o.to.Write(buffer[:n]) // the program goes on even if its output goes nowhere
-		}
-		if errors.Is(err, os.ErrDeadlineExceeded) && !o.ended.Load() {
-			continue
-		}
-		if err != nil {
+		o.pass(buffer[:n])
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 			break
 		}
+	}
+	for most := mostInPipe; most > 0; {
+		n := o.readNow(buffer)
+		if n <= 0 {
+			break
+		}
+		o.pass(buffer[:n])
+		most -= n
 	}
 	o.to.flush()
 }
 
-// end bounds the wait for more.
+func (o *output) pass(p []byte) {
+	if len(p) > 0 {
+		_, _ = o.to.Write(p) // the program goes on even if its output goes nowhere
+	}
+}
+
+// readNow reads what is in the pipe, and waits for nothing.
+func (o *output) readNow(buffer []byte) (n int) {
+	_ = o.from.SetReadDeadline(time.Time{}) // which end has set
+	raw, err := o.from.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	_ = raw.Read(func(fd uintptr) bool {
+		n, _ = syscall.Read(int(fd), buffer) // the pipe does not block
+		return true
+	})
+	return n
+}
+
+// end lets copy end.
 func (o *output) end() {
+	_ = o.from.SetReadDeadline(time.Now()) // wakes it
 	o.ended.Store(true)
-	_ = o.from.SetReadDeadline(time.Now().Add(lastWords))
 }

@@ -26,14 +26,14 @@ func (h *hook) stop() {
 // told to end is not waited for.
 func (s *supervisor) startHook() {
 	h := &s.hook
-	unready := func(u *unit) bool { return !u.wasReady && !(u.asked && u.state == StateEnded) }
+	unready := func(u *unit) bool { return !u.wasReady && (u.asked == "" || u.state != StateEnded) }
 	if !h.awaited(&s.o) || s.ending() || s.any(unready) {
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	h.cut, h.cancel, h.running, h.begun = ctx.Err, cancel, true, true
 	s.help(func() {
-		s.teller.flush() // who is told of all programs is told first that they are ready
+		s.teller.flush() // that all are ready is told before what the callbacks say
 		err := s.o.callbacks(ctx)
 		s.notices <- notice{hooked: true, err: err}
 	})

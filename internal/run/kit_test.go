@@ -36,7 +36,7 @@ func (h *heard) String() string {
 // until waits for a text.
 func (h *heard) until(t *testing.T, text string) {
 	t.Helper()
-	timeout := time.After(30 * time.Second)
+	timeout := time.After(time.Minute)
 	for !strings.Contains(h.String(), text) {
 		select {
 		case <-h.changed:

@@ -28,8 +28,9 @@ type Event struct {
 	At       time.Time
 	PID      int           // while it runs
 	Err      error         // why it restarts or ended; nil for a good end, and for one that was asked for
-	Asked    bool          // of StateEnded: it was told to end
-	Left     int           // how many programs are running now
+	Asked    bool          // of StateEnded: it was told to end,
+	Do       Do            // by this command; empty: with the whole run
+	Left     int           // how many programs have not ended, whether they run already or not
 	Restarts int           // how often it was started again so far
 	Again    time.Duration // of StateRestarting: the pause
 }

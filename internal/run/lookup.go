@@ -52,6 +52,29 @@ func SearchPath() string {
 	return strings.Join(dirs, string(os.PathListSeparator))
 }
 
+// WithSearchPath returns env with a PATH for commands: SearchPath, unless env has one, and before it
+// the directories in env's variable of that name, if there are any.
+func WithSearchPath(env []string, variable string) []string {
+	path, found := valueOf(env, "PATH")
+	if !found {
+		path = SearchPath()
+	}
+	if first, _ := valueOf(env, variable); first != "" {
+		path = first + string(os.PathListSeparator) + path
+	}
+	return append(slices.Clone(env), "PATH="+path)
+}
+
+// valueOf returns the value of a variable: the last one counts.
+func valueOf(env []string, name string) (value string, found bool) {
+	for _, v := range env {
+		if text, is := strings.CutPrefix(v, name+"="); is {
+			value, found = text, true
+		}
+	}
+	return value, found
+}
+
 // lookSbin looks for a program in the directories of Debian's servers. If it is in none of
 // them, its error is notFound.
 func lookSbin(program string, notFound error) (string, error) {

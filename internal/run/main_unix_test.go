@@ -9,13 +9,15 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/xlattice/xlreg/internal/run/shim"
 )
 
 // TestMain lets the test binary be a shim, or a process that runs programs and is
 // to be killed.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "shim" {
-		if err := Shim(os.Args[2:]); err != nil {
+		if err := shim.Run(os.Args[2:]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -23,6 +25,9 @@ func TestMain(m *testing.M) {
 	}
 	if script := os.Getenv("RUN_TEST_RUN"); script != "" {
 		os.Exit(runToBeKilled(script))
+	}
+	if os.Getenv("RUN_TEST_LEAVE_GROUP") != "" {
+		os.Exit(leaveGroup())
 	}
 	// With the race detector each shim would sleep a second at its end.
 	if err := os.Setenv("GORACE", "atexit_sleep_ms=10"); err != nil {

@@ -155,6 +155,27 @@ func (p *Ports) Release() error {
 	return errors.Join(errs...)
 }
 
+// ReleaseLike stops listening on those ports that have the number of one of other's. A program
+// that listens on all addresses of this machine cannot do so while its port is held at one.
+func (p *Ports) ReleaseLike(other *Ports) error {
+	numbers := make(map[int]bool)
+	for _, l := range other.listeners {
+		numbers[portNumber(l)] = true
+	}
+	var errs []error
+	for _, l := range p.listeners {
+		if !numbers[portNumber(l)] {
+			continue
+		}
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func portNumber(l *net.TCPListener) int { return l.Addr().(*net.TCPAddr).Port }
+
 // Close lets the ports go for good. It may be called again.
 func (p *Ports) Close() error {
 	errs := []error{p.Release()}

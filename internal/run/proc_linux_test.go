@@ -3,6 +3,8 @@ package run
 import (
 	"testing"
 	"time"
+
+	"github.com/xlattice/xlreg/internal/run/proc"
 )
 
 // untilStopped waits until processes have taken SIGSTOP.
@@ -11,7 +13,7 @@ func untilStopped(t *testing.T, pids ...int) {
 	timeout := time.After(time.Minute)
 	for _, pid := range pids {
 		for {
-			if s, ok := readStat(pid); ok && s.state == 'T' {
+			if s, ok := proc.Look(pid); ok && s.State == 'T' {
 				break
 			}
 			select {

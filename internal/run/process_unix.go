@@ -13,6 +13,9 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/xlattice/xlreg/internal/run/proc"
+	"github.com/xlattice/xlreg/internal/run/shim"
 )
 
 // process is a shim and its program, as the supervisor sees them.
@@ -20,8 +23,8 @@ type process struct {
 	unit   *unit
 	name   string
 	cmd    *exec.Cmd
-	pipe   *os.File   // carries orders
-	orders chan order // closed when the shim is gone
+	pipe   *os.File        // carries orders
+	orders chan shim.Order // closed when the shim is gone
 
 	reports *os.File
 	outputs []*output
@@ -32,6 +35,7 @@ type process struct {
 	prepared  bool // the shim has its task
 	told      bool // to start the program
 	pid       int  // of the program; 0 before it has started
+	stopping  bool // it was told to end
 	ended     bool // the program
 	dismissed bool // a keeper that was told to end
 	cancel    context.CancelFunc
@@ -44,9 +48,9 @@ const mostOrders = 32
 
 // startShim starts the shim for a program and gives it its task. The program is
 // not started yet.
-func startShim(u *unit, o *Options, mark string) (*process, error) {
+func startShim(u *unit, o *Options) (*process, error) {
 	p := u.program
-	sh := &process{unit: u, name: p.Name, orders: make(chan order, mostOrders), cancel: func() {}}
+	sh := &process{unit: u, name: p.Name, orders: make(chan shim.Order, mostOrders), cancel: func() {}}
 	err := sh.start(o)
 	if !u.reuse {
 		err = errors.Join(err, closeAll(p.Passed))
@@ -55,9 +59,9 @@ func startShim(u *unit, o *Options, mark string) (*process, error) {
 		sh.abandon()
 		return nil, fmt.Errorf("start %s: %w", p.Name, err)
 	}
-	sh.order(order{Do: doPrepare, Task: &task{
-		Path: p.Path, Args: p.Args, Env: mergeEnv(withoutMark(os.Environ()), p.Env...), Mark: mark, Shared: p.Shared,
-		Listeners: len(p.Passed), Grace: o.Grace, Scratch: p.Scratch,
+	sh.order(shim.Order{Do: shim.DoPrepare, Task: &shim.Task{
+		Path: p.Path, Args: p.Args, Env: proc.MergeEnv(proc.WithoutMark(os.Environ()), p.Env...), Mark: o.Mark, Shared: p.Shared,
+		Listeners: len(p.Passed), Grace: o.Grace, Scratch: o.Scratch,
 	}})
 	return sh, nil
 }
@@ -65,9 +69,9 @@ func startShim(u *unit, o *Options, mark string) (*process, error) {
 func (sh *process) start(o *Options) error {
 	u, p := sh.unit, sh.unit.program
 	sh.cmd = &exec.Cmd{
-		Path: o.ShimPath,
+		Path: proc.Self(o.ShimPath),
 		Args: slices.Concat(o.ShimArgs, []string{p.Name}), // the name is for people who look at processes
-		Env:  withoutMark(os.Environ()),
+		Env:  proc.WithoutMark(os.Environ()),
 		// A terminal's Ctrl-C is passed on, not shared.
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
 	}
@@ -99,7 +103,7 @@ func (sh *process) start(o *Options) error {
 	stdout.give(&sh.cmd.Stdout)
 	stderr.give(&sh.cmd.Stderr)
 	sh.cmd.ExtraFiles = append([]*os.File{orders, reports}, p.Passed...)
-	return sh.cmd.Start()
+	return shim.ExplainStart(sh.cmd.Start())
 }
 
 // abandon closes the files of a shim that has ended or did not start.
@@ -116,7 +120,7 @@ func (sh *process) abandon() {
 
 // order tells the shim to do something. That the shim is gone is seen by watch, and one
 // that reads no orders is killed when the time is up.
-func (sh *process) order(o order) {
+func (sh *process) order(o shim.Order) {
 	select {
 	case sh.orders <- o:
 	default:
@@ -148,38 +152,47 @@ func (sh *process) watch(notices chan<- notice, mark string) {
 	for _, out := range sh.outputs {
 		sh.copies.Go(out.copy)
 	}
-	var last report
+	var last shim.Report
 	var pid int
 	reports := json.NewDecoder(sh.reports)
 	for {
-		var r report
+		var r shim.Report
 		if reports.Decode(&r) != nil {
 			break
 		}
 		pid, last = max(pid, r.PID), r
-		if r.Is == isKeeping {
+		if r.Is == shim.IsKeeping {
 			pid = 0 // its group is gone
 		}
 		notices <- notice{process: sh, report: r}
 	}
-	limit := time.AfterFunc(margin, sh.force) // whoever reports no more has nothing to do
+	limit := time.AfterFunc(shim.Margin, sh.force) // a shim that reports no more has nothing left to do
 	err := sh.cmd.Wait()
 	limit.Stop()
-	if err != nil {
+	killed := err != nil
+	if killed {
 		// The shim was killed, or gave up. Linux kills the program with it; this is for
 		// the other systems, and for what the program has started.
 		killGroup(pid)
-		sweep(mark, sh.unit.program.Shared)
+		proc.Sweep(mark, sh.unit.program.Shared)
 	}
-	if !slices.Contains([]string{isEnded, isFailed, isKeeping}, last.Is) {
-		notices <- notice{process: sh, report: report{Is: isLost, PID: pid, Error: fmt.Sprintf("lost with its shim: %v", err)}}
+	if !slices.Contains([]string{shim.IsEnded, shim.IsFailed, shim.IsKeeping}, last.Is) {
+		notices <- notice{process: sh, report: shim.Report{Is: shim.IsLost, PID: pid, Error: lostWith(err)}}
 	}
 	for _, out := range sh.outputs {
 		out.end()
 	}
 	sh.copies.Wait()
 	sh.abandon()
-	notices <- notice{process: sh, gone: true}
+	notices <- notice{process: sh, gone: true, killed: killed}
+}
+
+// lostWith says why nothing is known of the end of a program.
+func lostWith(err error) string {
+	if err == nil {
+		return "its shim ended first"
+	}
+	return fmt.Sprintf("lost with its shim: %v", err)
 }
 
 func killGroup(pid int) {

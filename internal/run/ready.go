@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"time"
 )
@@ -85,27 +86,36 @@ func CheckServed(addr string) func(context.Context) error {
 	}
 }
 
-// CheckHTTP returns a check that a URL is answered with a status of 200 to 299. The
-// configuration is that of https, and may be nil.
-func CheckHTTP(url string, config *tls.Config) func(context.Context) error {
+// CheckHTTP returns a check that an address is answered with a status of 200 to 299. The
+// configuration is that of https, and may be nil. Errors do not repeat the address, which may have
+// a secret in it.
+func CheckHTTP(address string, config *tls.Config) func(context.Context) error {
 	return func(ctx context.Context) error {
 		// Nothing is kept for the next try, which may be another program's that listens there.
 		transport := &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}
 		defer transport.CloseIdleConnections()
 		client := &http.Client{Transport: transport, Timeout: oneTry}
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 		if err != nil {
-			return err
+			return withoutURL(err)
 		}
 		answer, err := client.Do(req)
 		if err != nil {
-			return err
+			return withoutURL(err)
 		}
 		defer answer.Body.Close()
 		_, _ = io.CopyN(io.Discard, answer.Body, 1<<16) // read, so that the program sees no broken connection
 		if answer.StatusCode < 200 || answer.StatusCode > 299 {
-			return fmt.Errorf("%s answered %s", url, answer.Status)
+			return fmt.Errorf("the answer is %s", answer.Status)
 		}
 		return nil
 	}
+}
+
+// withoutURL returns what was wrong, without the URL with which it was.
+func withoutURL(err error) error {
+	if failed := (*url.Error)(nil); errors.As(err, &failed) {
+		return failed.Err
+	}
+	return err
 }

@@ -6,7 +6,7 @@ import "time"
 const (
 	shortestBackoff = 100 * time.Millisecond
 	longestBackoff  = 10 * time.Second
-	steadyTime      = 10 * time.Second // whoever was ready for so long has done well
+	steadyTime      = 10 * time.Second // after so long, a failure counts as the first in a row again
 )
 
 // backoff counts the failures of a program.

@@ -35,10 +35,6 @@ type Program struct {
 	Stdout io.Writer // a file is given to the program itself; for any other Writer its output is copied,
 	Stderr io.Writer // and one that is an io.Closer is closed after the last of it
 
-	// Scratch is a directory to remove if this process is killed, together with its
-	// parent if that is empty then.
-	Scratch string
-
 	// Ready says when the program is ready; nil: as soon as it runs.
 	Ready *Ready
 	// Release is called right before the program is started for the first time: it lets
@@ -52,7 +48,7 @@ type Program struct {
 
 // Options say how programs are run.
 type Options struct {
-	// ShimPath and ShimArgs are the command line that makes this program call Shim.
+	// ShimPath and ShimArgs are the command line that makes this program call shim.Run.
 	// The first argument is the program's name for itself.
 	ShimPath string
 	ShimArgs []string
@@ -71,9 +67,23 @@ type Options struct {
 	// unless HangupEnds: then it is as the others.
 	Signals    <-chan os.Signal
 	HangupEnds bool
+	// Killing begins when the second signal kills the programs. A command that Once runs with the
+	// same Killing, as for AfterReady, Then and checks, is killed then too, whatever is left of its
+	// grace. nil: it is not.
+	Killing *Killing
+	// Stuck is called if somebody has told the run to end, and it has not after all the time
+	// that programs may take: then it waits for whoever reads their output, or for Tell. It
+	// may end this process, which leaves nothing behind. nil: All goes on waiting.
+	Stuck func()
 	// Release is called when everything is prepared, right before the first program
 	// starts.
 	Release func() error
+	// Mark is in the environment of all that is started: by it what is left is found if this
+	// process and shims are killed. It is one of NewMark's; empty: one is made.
+	Mark string
+	// Scratch is a directory to remove if this process is killed, once all programs with its
+	// mark are gone; empty: there is none.
+	Scratch string
 	// Tell hears of everything that happens, one call at a time and in order.
 	Tell func(Event)
 	// AfterReady is called once all programs are ready. If it fails, that ends the run and
@@ -92,6 +102,9 @@ func (o *Options) withDefaults() Options {
 	}
 	if d.Linger == 0 {
 		d.Linger = DefaultLinger
+	}
+	if d.Mark == "" {
+		d.Mark = NewMark()
 	}
 	return d
 }

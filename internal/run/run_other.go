@@ -2,7 +2,10 @@
 
 package run
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // All runs programs on Unix only.
 func All([]Program, Options) error { return ErrUnixOnly }
@@ -19,11 +22,17 @@ func NewTempDir(string, Options) (*TempDir, error) { return nil, ErrUnixOnly }
 // Path returns nothing.
 func (*TempDir) Path() string { return "" }
 
-// HandOver does nothing.
-func (*TempDir) HandOver() error { return nil }
-
 // Close does nothing.
 func (*TempDir) Close() error { return nil }
 
-// Shim is for Unix only.
-func Shim([]string) error { return ErrUnixOnly }
+// TempDirs finds none.
+func TempDirs(string) ([]string, error) { return nil, nil }
+
+// Leftovers are none.
+func Leftovers(string) []int { return nil }
+
+// EndLeftovers does nothing.
+func EndLeftovers(string, time.Duration) error { return nil }
+
+// EndOrphans does nothing, either.
+func EndOrphans(string) bool { return false }

@@ -164,7 +164,7 @@ func pipe(t *testing.T) (r, w *os.File) {
 
 func wantEOF(t *testing.T, r *os.File) {
 	t.Helper()
-	if err := r.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+	if err := r.SetReadDeadline(time.Now().Add(2 * time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := io.Copy(io.Discard, r); err != nil {
@@ -183,7 +183,6 @@ func TestSignals(t *testing.T) {
 	a.until(t, "up")
 	b.until(t, "up")
 	signals <- os.Interrupt
-	signals <- os.Interrupt // at the same time, so the same
 	a.until(t, "interrupted")
 	b.until(t, "interrupted")
 	select {
@@ -195,6 +194,25 @@ func TestSignals(t *testing.T) {
 	var e *ExitError
 	if err := <-ended; !errors.As(err, &e) || e.Signal != syscall.SIGKILL {
 		t.Errorf("after the second signal: %v", err)
+	}
+}
+
+// Signals that come at the same time are one, by when they came and not by when there is time
+// for them.
+func TestSignalsAtOneTime(t *testing.T) {
+	signals := make(chan os.Signal, 2)
+	s := newSupervisor(nil, Options{Signals: signals})
+	s.started = true
+	began := time.Now()
+	signals <- syscall.SIGTERM // is there before the first is handled
+	s.interrupt(syscall.SIGTERM, began)
+	s.interrupt(syscall.SIGTERM, began.Add(oneSignal))
+	if s.killing || len(signals) > 0 {
+		t.Errorf("killing %v, %d more signals", s.killing, len(signals))
+	}
+	s.interrupt(syscall.SIGTERM, began.Add(oneSignal+1))
+	if !s.killing {
+		t.Error("a second signal does not kill")
 	}
 }
 
@@ -243,6 +261,30 @@ func TestRelease(t *testing.T) {
 
 // The open sockets have the numbers from 3, and LISTEN_PID is the very process
 // that gets them. It has no other files.
+// A program that is given files and cannot be started has failed like any other, and that is
+// told once.
+func TestPassedListenersOfNoProgram(t *testing.T) {
+	ports, err := Reserve("127.0.0.1", 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ports.Close()
+	junk := filepath.Join(t.TempDir(), "junk")
+	if err := os.WriteFile(junk, []byte("junk"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	out := newHeard()
+	p := Program{Name: "a", Path: junk, Args: []string{junk}, Stdout: out, Stderr: out}
+	if p.Passed, err = ports.Files(); err != nil {
+		t.Fatal(err)
+	}
+	err = All([]Program{p}, testOptions(t))
+	var e *ExitError
+	if !errors.As(err, &e) || e.Status() != codeCannotRun || !strings.Contains(err.Error(), "exec format error") || out.String() != "" {
+		t.Errorf("got %v, and it wrote %q", err, out)
+	}
+}
+
 func TestPassedListeners(t *testing.T) {
 	ports, err := Reserve("127.0.0.1", 2)
 	if err != nil {
@@ -300,8 +342,8 @@ func TestProgramThatCannotStart(t *testing.T) {
 		t.Error(err)
 	}
 	o := testOptions(t)
-	o.ShimPath = "/no/such/shim"
-	if err := All([]Program{script("a", "exit 0", nil)}, o); !errors.Is(err, os.ErrNotExist) {
+	o.ShimArgs = []string{"\x00"} // no program can be given that
+	if err := All([]Program{script("a", "exit 0", nil)}, o); !errors.Is(err, syscall.EINVAL) {
 		t.Errorf("without a shim: %v", err)
 	}
 }
@@ -309,13 +351,22 @@ func TestProgramThatCannotStart(t *testing.T) {
 // runToBeKilled is what TestRunKilled kills.
 func runToBeKilled(text string) int {
 	o := testOptions(nil)
-	o.Grace = 100 * time.Millisecond
+	o.Grace, o.Scratch = 100*time.Millisecond, os.Getenv("RUN_TEST_SCRATCH")
+	if os.Getenv("RUN_TEST_TEMP") != "" {
+		o.Mark = NewMark()
+		d, err := NewTempDir("x-", o)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer d.Close()
+		o.Scratch = d.Path()
+	}
 	var programs []Program
 	for _, name := range []string{"a", "b", "c"} {
 		p := script(name, text, os.Stdout)
 		p.Args = append(p.Args, name)
 		p.Shared = strings.Fields(os.Getenv("RUN_TEST_SHARED"))
-		p.Scratch = filepath.Join(os.Getenv("RUN_TEST_SCRATCH"), name)
 		programs = append(programs, p)
 	}
 	start := All
@@ -367,6 +418,19 @@ func TestRunKilled(t *testing.T) {
 	wantEOF(t, r)
 	if _, err := os.Stat(scratch); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the directory of keys is still there: %v", err)
+	}
+}
+
+// Arguments and variables reach a program as they are: they need not be UTF-8.
+func TestBytesThatAreNoText(t *testing.T) {
+	out := newHeard()
+	p := script("a", `printf '%s %s' "$0" "$STRANGE"`, out)
+	p.Args, p.Env = append(p.Args, "arg\xff\xfe"), []string{"STRANGE=value\xe9\x80"}
+	if err := All([]Program{p}, testOptions(t)); err != nil {
+		t.Fatal(err)
+	}
+	if got := out.String(); got != "arg\xff\xfe value\xe9\x80" {
+		t.Errorf("the program was given %q", got)
 	}
 }
 

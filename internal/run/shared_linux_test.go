@@ -10,8 +10,11 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/xlattice/xlreg/internal/freeport"
+
+	"github.com/xlattice/xlreg/internal/run/proc"
 )
 
 // helper makes an executable that does nothing, and returns its path.
@@ -62,10 +65,10 @@ func TestSharedHelper(t *testing.T) {
 			}
 			l.until(t, "a", StateReady, n+1)
 		}
-		if !lives(helper) {
+		if !proc.Lives(helper) {
 			t.Error("the helper went with its program")
 		}
-		if lives(other) {
+		if proc.Lives(other) {
 			t.Error("what is not shared is still there")
 		}
 		return nil
@@ -81,14 +84,14 @@ func TestSharedHelper(t *testing.T) {
 func untilNamed(t *testing.T, pid int, name string) {
 	t.Helper()
 	for range 6000 {
-		if nameOf(pid).is(name) {
+		if proc.NameOf(pid).Is(name) {
 			return
 		}
 		if err := exec.Command("sleep", "0.01").Run(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	t.Fatalf("%d is %+v", pid, nameOf(pid))
+	t.Fatalf("%d is %+v", pid, proc.NameOf(pid))
 }
 
 // A helper that does not hear is killed in the end.
@@ -105,6 +108,87 @@ func TestSharedHelperThatIsDeaf(t *testing.T) {
 	wantExit(t, All([]Program{p}, o), "a", 5)
 	w.Close()
 	wantEOF(t, r)
+}
+
+// startsHelper is a program that starts a shared helper and ends once that runs. It returns
+// what tells when it has ended.
+func startsHelper(t *testing.T, path string, stdout io.Writer, out *heard) (p Program, end func()) {
+	fifo := makeFIFO(t)
+	p = script("a", fmt.Sprintf("setsid '%s' 1000 & echo helper $! >&2; echo shim $PPID. >&2; read x <'%s'", path, fifo), stdout)
+	p.Stderr = out
+	p.Shared = []string{filepath.Base(path)}
+	return p, func() {
+		out.until(t, ".\n")
+		var helper int
+		_, _ = fmt.Sscanf(out.String(), "helper %d", &helper)
+		untilNamed(t, helper, filepath.Base(path))
+		if err := os.WriteFile(fifo, []byte("x\n"), 0o600); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A helper whose shim is killed stays for the others, and goes with the last of them.
+func TestSharedHelperOfKilledShim(t *testing.T) {
+	r, w := pipe(t)
+	out := newHeard()
+	a, end := startsHelper(t, helper(t, "helperd"), w, out)
+	o := testOptions(t)
+	l := newTold()
+	o.Tell = l.tell
+	o.Then = func(context.Context) error {
+		end()
+		l.until(t, "a", StateEnded, 1)
+		return syscall.Kill(shimIn(t, out), syscall.SIGKILL)
+	}
+	if err := All([]Program{a, stays("b", nil)}, o); err != nil {
+		t.Error(err)
+	}
+	w.Close()
+	wantEOF(t, r)
+}
+
+// The second signal kills programs at once, and after them a helper that does not hear.
+func TestSecondSignalKillsSharedHelper(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "deafd")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\ncd '"+dir+"'\n"+deaf), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	r, w := pipe(t)
+	out, b := newHeard(), newHeard()
+	a, end := startsHelper(t, path, w, out)
+	signals := make(chan os.Signal)
+	o := testOptions(t)
+	o.Signals, o.KeepGoing = signals, true
+	l := newTold()
+	o.Tell = l.tell
+	ended := make(chan error)
+	go func() {
+		ended <- All([]Program{a, script("b", "trap 'echo told' TERM; echo up; while :; do sleep 0.01; done", b)}, o)
+	}()
+	end()
+	l.until(t, "a", StateEnded, 1)
+	untilThere(t, filepath.Join(dir, "deaf"))
+	b.until(t, "up\n")
+	<-time.After(400 * time.Millisecond) // by now the shim keeps nothing but the helper; on a slow machine less is tested
+	signals <- syscall.SIGTERM
+	b.until(t, "told\n")
+	<-time.After(2 * oneSignal)
+	signals <- syscall.SIGTERM
+	wantExit(t, <-ended, "b", 137)
+	w.Close()
+	wantEOF(t, r)
+}
+
+// untilThere waits for a file.
+func untilThere(t *testing.T, path string) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !exists(path); <-time.After(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("there is no %s", path)
+		}
+	}
 }
 
 // The helper also goes when the supervisor is killed after the program has ended.

@@ -7,11 +7,9 @@ import (
 	"os"
 	"syscall"
 	"time"
-)
 
-// margin is how much longer than it should a shim may take to end. Then it hangs, and is
-// killed with all that it looks after.
-const margin = 5 * time.Second
+	"github.com/xlattice/xlreg/internal/run/shim"
+)
 
 // oneSignal is the time within which two signals count as one: timeout(1) sends its
 // signal to the program and to the program's group.
@@ -39,14 +37,16 @@ func (s *supervisor) stopAll() {
 func (s *supervisor) giveUp(u *unit) {
 	if !u.again.IsZero() {
 		u.again = time.Time{}
-		s.tell(u, Event{State: StateEnded, Asked: true})
+		s.tell(u, Event{State: StateEnded, Asked: true, Do: u.asked})
 	}
 }
 
 // stop tells a program to end.
 func (s *supervisor) stop(p *process) {
-	p.order(order{Do: doStop})
-	p.forceAt = earlier(p.forceAt, time.Now().Add(s.o.Grace+margin))
+	p.stopping = true
+	p.cancel() // whether it is ready does not matter any more
+	p.order(shim.Order{Do: shim.DoStop})
+	p.forceAt = earlier(p.forceAt, time.Now().Add(s.o.Grace+shim.Margin))
 	if !p.ended {
 		s.tell(p.unit, Event{State: StateStopping})
 	}
@@ -58,8 +58,8 @@ func (s *supervisor) dismiss(p *process) {
 		return
 	}
 	p.dismissed = true
-	p.order(order{Do: doEnd})
-	p.forceAt = time.Now().Add(s.o.Grace + margin)
+	p.order(shim.Order{Do: shim.DoEnd})
+	p.forceAt = time.Now().Add(s.o.Grace + shim.Margin)
 	if s.killing {
 		s.kill(p)
 	}
@@ -67,33 +67,44 @@ func (s *supervisor) dismiss(p *process) {
 
 // interrupt handles a signal: the first is passed on, with a time limit, and the second
 // kills.
-func (s *supervisor) interrupt(sig os.Signal) {
+func (s *supervisor) interrupt(sig os.Signal, at time.Time) {
 	number, ok := sig.(syscall.Signal)
 	switch {
 	case !ok:
 	case !s.started:
+		s.limit()
 		s.fail(context.Canceled)
 		s.stopAll()
 	case number == syscall.SIGHUP && !s.o.HangupEnds:
 		s.pass(number)
 	case s.interrupted.IsZero():
-		s.interruptAll(number)
-	case time.Since(s.interrupted) > oneSignal:
+		s.interruptAll(number, at)
+	case at.Sub(s.interrupted) > oneSignal:
 		s.killAll()
+	}
+}
+
+// limit bounds how long the run may take from now on. A run that ends by itself may wait for
+// whoever reads its output, perhaps a person with a pager; one that was told to end may not.
+func (s *supervisor) limit() {
+	if s.stuck == nil && s.o.Stuck != nil {
+		// Programs take at most this long to end, and then the helpers that they share.
+		s.stuck = time.AfterFunc(2*(s.o.Grace+shim.Margin), s.o.Stuck)
 	}
 }
 
 func (s *supervisor) pass(number syscall.Signal) {
 	for _, u := range s.units {
 		if u.process != nil {
-			u.process.order(order{Do: doSignal, Signal: int(number)})
+			u.process.order(shim.Order{Do: shim.DoSignal, Signal: int(number)})
 		}
 	}
 }
 
 // interruptAll passes the first signal on. What has not started yet never does.
-func (s *supervisor) interruptAll(number syscall.Signal) {
-	s.interrupted = time.Now()
+func (s *supervisor) interruptAll(number syscall.Signal, at time.Time) {
+	s.interrupted = at
+	s.limit()
 	s.hook.stop()
 	for _, u := range s.units {
 		if !u.again.IsZero() {
@@ -108,18 +119,38 @@ func (s *supervisor) interruptAll(number syscall.Signal) {
 	limit := s.interrupted.Add(s.o.Grace)
 	for _, u := range s.units {
 		if p := u.process; p != nil {
+			p.cancel()
 			p.killAt = earlier(p.killAt, limit)
-			p.forceAt = earlier(p.forceAt, limit.Add(margin))
+			p.forceAt = earlier(p.forceAt, limit.Add(shim.Margin))
 		}
+	}
+	s.forgetSignals()
+}
+
+// forgetSignals drops those that have come already: they were sent at the time of the first,
+// however late a busy machine lets this run hear of them.
+func (s *supervisor) forgetSignals() {
+	for {
+		select {
+		case _, ok := <-s.o.Signals:
+			if ok {
+				continue
+			}
+		default:
+		}
+		return
 	}
 }
 
 func (s *supervisor) killAll() {
 	s.killing = true
 	s.hook.stop()
+	s.o.Killing.begin()
 	for _, u := range s.units {
 		for _, p := range u.shims() {
-			s.kill(p)
+			if p == u.process || p.dismissed { // what is shared has to stay until the programs are gone
+				s.kill(p)
+			}
 		}
 	}
 }
@@ -127,8 +158,8 @@ func (s *supervisor) killAll() {
 // kill ends a program at once.
 func (s *supervisor) kill(p *process) {
 	p.killAt = time.Time{}
-	p.order(order{Do: doKill})
-	p.forceAt = earlier(p.forceAt, time.Now().Add(margin))
+	p.order(shim.Order{Do: shim.DoKill})
+	p.forceAt = earlier(p.forceAt, time.Now().Add(shim.Margin))
 }
 
 // earlier returns the earlier of two times, of which the first may be none.

@@ -5,7 +5,9 @@ package run
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"os/signal"
 	"regexp"
 	"strconv"
 	"strings"
@@ -22,6 +24,67 @@ func shimIn(t *testing.T, out *heard) int {
 		t.Fatal(err)
 	}
 	return pid
+}
+
+// leaveGroup is a program that goes to the process group of its shim, and ends when it is
+// interrupted.
+func leaveGroup() int {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if err := syscall.Setpgid(0, os.Getppid()); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	fmt.Println("up")
+	fmt.Println(<-signals)
+	select {
+	case sig := <-signals:
+		fmt.Println("a second signal:", sig)
+	case <-time.After(100 * time.Millisecond):
+	}
+	return 7
+}
+
+// Signals reach a program that has gone to another process group, each once.
+func TestProgramInAnotherGroup(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, end := range map[string]struct {
+		by   any // a signal for all, or a command
+		told string
+	}{
+		"interrupted":          {syscall.SIGINT, "up\ninterrupt\n"},
+		"stopped":              {Command{Do: DoStop, Name: "a"}, "up\nterminated\n"},
+		"killed with a signal": {Command{Do: DoKill, Name: "a", Signal: syscall.SIGINT}, "up\ninterrupt\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out := newHeard()
+			o := testOptions(t)
+			signals, commands := make(chan os.Signal), make(chan Command)
+			o.Signals, o.Commands, o.Grace = signals, commands, 20*time.Second
+			ended := make(chan error, 1)
+			p := Program{Name: "a", Path: self, Args: []string{self}, Env: []string{"RUN_TEST_LEAVE_GROUP=1"}, Stdout: out, Stderr: out}
+			go func() { ended <- All([]Program{p}, o) }()
+			out.until(t, "up\n")
+			switch by := end.by.(type) {
+			case syscall.Signal:
+				signals <- by
+			case Command:
+				commands <- by
+			}
+			select {
+			case <-ended: // how does not matter here
+			case <-time.After(time.Minute):
+				signals <- syscall.SIGTERM
+				t.Errorf("the program was not told: %v", <-ended)
+			}
+			if out.String() != end.told {
+				t.Errorf("the program wrote %q", out)
+			}
+		})
+	}
 }
 
 // The first signal ends everything, sooner or later.
@@ -91,9 +154,12 @@ func pidsOf(t *testing.T, out *heard) []int {
 
 // SIGHUP makes programs read their files again, and begins no end.
 func TestHangupIsPassedOn(t *testing.T) {
+	heeded := make(chan os.Signal, 1) // a signal that is ignored here, as under nohup, no program would get
+	signal.Notify(heeded, syscall.SIGHUP)
+	defer signal.Stop(heeded)
 	signals := make(chan os.Signal)
 	o := testOptions(t)
-	o.Signals, o.Grace = signals, 10*time.Millisecond
+	o.Signals, o.Grace = signals, 5*time.Second // the program has to end within it, on a slow machine too
 	out := newHeard()
 	ended := make(chan error)
 	text := "trap 'echo again' HUP; echo up; while :; do sleep 0.01; done"
@@ -108,12 +174,12 @@ func TestHangupIsPassedOn(t *testing.T) {
 	select {
 	case err := <-ended:
 		t.Fatalf("ended with %v", err)
-	case <-time.After(5 * o.Grace):
+	case <-time.After(o.Grace + oneSignal):
 	}
 	signals <- syscall.SIGTERM
 	wantExit(t, <-ended, "a", 143)
 
-	o.HangupEnds = true
+	o.HangupEnds, o.Grace = true, 100*time.Millisecond // it is killed, as it goes on
 	out = newHeard()
 	go func() { ended <- All([]Program{script("a", text, out)}, o) }()
 	out.until(t, "up\n")
@@ -145,7 +211,6 @@ func TestOneSIGTERM(t *testing.T) {
 	o := testOptions(t)
 	o.Signals = signals
 	out := newHeard()
-	o.Grace = 500 * time.Millisecond // which is when the one that is told dies
 	slow := script("slow", "trap 'echo told' TERM; echo up; while :; do sleep 0.01; done", out)
 	slow.Stderr = nil
 	fast := script("fast", "echo up; exec sleep 1000", out)
@@ -156,6 +221,9 @@ func TestOneSIGTERM(t *testing.T) {
 	out.until(t, "up\nup\n")
 	signals <- syscall.SIGTERM
 	l.until(t, "slow", StateStopping, 1) // for the end of the other stops this one
+	out.until(t, "told\n")
+	<-time.After(300 * time.Millisecond) // enough to be told again; on a slow machine less is tested
+	signals <- syscall.SIGTERM           // kills the one that goes on
 	wantExit(t, <-ended, "fast", 143)
 	if n := strings.Count(out.String(), "told\n"); n != 1 {
 		t.Errorf("told %d times", n)
@@ -315,5 +383,101 @@ func TestOnce(t *testing.T) {
 	wantEOF(t, r)
 	if err := Once(ctx, script("a", "exit 0", nil), o); !errors.Is(err, context.Canceled) {
 		t.Errorf("after its end: %v", err)
+	}
+}
+
+// Whether a program is ready does not matter any more once it is told to end: a check that
+// hangs takes its own time to end meanwhile, and not after the program.
+func TestStopEndsCheck(t *testing.T) {
+	signals := make(chan os.Signal)
+	commands := make(chan Command)
+	for name, end := range map[string]func(){
+		"command": func() { commands <- Command{Do: DoStop, Name: "a", Done: make(chan error, 1)} },
+		"signal":  func() { signals <- syscall.SIGTERM },
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := testOptions(t)
+			o.Signals, o.Commands = signals, commands
+			out := newHeard()
+			fifo := makeFIFO(t)
+			a := script("a", "trap \"read x <'"+fifo+"'; exit 0\" TERM; echo up; while :; do sleep 0.01; done", out)
+			checking := make(chan struct{})
+			a.Ready = &Ready{Check: func(ctx context.Context) error {
+				close(checking)
+				<-ctx.Done() // while the program is still there
+				if err := os.WriteFile(fifo, []byte("x\n"), 0o600); err != nil {
+					t.Error(err)
+				}
+				return ctx.Err()
+			}}
+			ended := make(chan error)
+			go func() { ended <- All([]Program{a}, o) }()
+			out.until(t, "up\n")
+			<-checking
+			end()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// Events say by which command a program was ended, and by none if the run ends.
+func TestEndsSayByWhat(t *testing.T) {
+	o := testOptions(t)
+	heard := newHeard()
+	c := script("c", "trap 'echo usr' USR1; echo up; while :; do sleep 0.01; done", heard)
+	do, l, ended := commanded(t, o, stays("a", nil), stays("b", nil), c)
+	for _, name := range []string{"a", "b", "c"} {
+		l.until(t, name, StateReady, 1)
+	}
+	heard.until(t, "up\n")
+	if err := errors.Join(do(DoKill, "a", nil), do(DoStop, "b", nil), do(DoKill, "c", syscall.SIGUSR1)); err != nil {
+		t.Error(err)
+	}
+	heard.until(t, "usr\n")
+	if err := do(DoStop, "", nil); err != nil {
+		t.Error(err)
+	}
+	<-ended
+	for name, want := range map[string]Do{"a": DoKill, "b": DoStop, "c": ""} {
+		if e := l.until(t, name, StateEnded, 1); !e.Asked || e.Do != want {
+			t.Errorf("%s ended by %q: %+v", name, e.Do, e)
+		}
+	}
+}
+
+// A program that waits for the first goes on waiting when it is restarted.
+func TestRestartOfOneThatWaits(t *testing.T) {
+	o := testOptions(t)
+	o.First = true
+	a := stays("a", nil)
+	ready := make(chan struct{})
+	a.Ready = &Ready{Check: func(ctx context.Context) error {
+		select {
+		case <-ready:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}}
+	do, l, ended := commanded(t, o, a, stays("b", nil))
+	l.until(t, "a", StateStarting, 1)
+	done := make(chan error, 1)
+	go func() { done <- do(DoRestart, "b", nil) }()
+	l.until(t, "b", StateRestarting, 1)
+	<-time.After(300 * time.Millisecond) // enough for it to start, if nothing keeps it from that
+	close(ready)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if began, was := l.until(t, "b", StateStarting, 1), l.until(t, "a", StateReady, 1); began.At.Before(was.At) {
+		t.Errorf("b was started at %v, before a was ready at %v", began.At, was.At)
+	}
+	if err := do(DoStop, "", nil); err != nil {
+		t.Error(err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

@@ -4,11 +4,13 @@ package run
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/xlattice/xlreg/internal/run/proc"
+	"github.com/xlattice/xlreg/internal/run/shim"
 )
 
 // All runs programs until all of them, and all that they have started, are gone.
@@ -18,18 +20,18 @@ import (
 //
 // If this process is killed, the programs are stopped all the same.
 func All(programs []Program, o Options) error {
-	return newSupervisor(programs, o).run(nil)
+	return newSupervisor(programs, o).run(nil, nil)
 }
 
 // Once runs one short command to its end. When ctx ends first, the command and all that
 // it has started are stopped, and the error is that of ctx. Of the options only those
-// that find the shim, and the grace, matter.
+// that find the shim, the grace and the mark matter.
 func Once(ctx context.Context, p Program, o Options) error {
 	if err := ctx.Err(); err != nil {
 		return errors.Join(err, Abandon([]Program{p}))
 	}
-	s := newSupervisor([]Program{p}, Options{ShimPath: o.ShimPath, ShimArgs: o.ShimArgs, Grace: o.Grace})
-	err := s.run(ctx.Done())
+	s := newSupervisor([]Program{p}, Options{ShimPath: o.ShimPath, ShimArgs: o.ShimArgs, Grace: o.Grace, Mark: o.Mark})
+	err := s.run(ctx.Done(), o.Killing.channel())
 	if err == nil && s.cut {
 		return ctx.Err()
 	}
@@ -45,16 +47,16 @@ type supervisor struct {
 	helpers sync.WaitGroup // the goroutines that send notices
 	pending int            // how many of them have not sent their last one
 	teller  *teller
-	mark    string // in the environment of all programs of this run
-	lost    bool   // a shim has died before its program
-	cut     bool   // the caller's context has ended
-	killing bool   // all programs were killed
+	lost    bool // a shim was killed, which may have left processes behind
+	cut     bool // the caller's context has ended
+	killing bool // all programs were killed
 
-	started     bool      // the first program was told to start
-	stopping    bool      // all programs were told to end
-	interrupted time.Time // when the first signal came; zero until then
-	linger      time.Time // when to stop the others after a good end; zero until then
-	first       error     // what failed first
+	started     bool        // the first program was told to start
+	stopping    bool        // all programs were told to end
+	interrupted time.Time   // when the first signal came; zero until then
+	stuck       *time.Timer // calls Options.Stuck; nil until somebody tells the run to end
+	linger      time.Time   // when to stop the others after a good end; zero until then
+	first       error       // what failed first
 	hook        hook
 	wishes      []*wish // those that wait for the end of the run
 }
@@ -62,8 +64,9 @@ type supervisor struct {
 // notice is what a goroutine has to say to the supervisor. One of its parts is set.
 type notice struct {
 	process *process // whose report this is
-	report  report
+	report  shim.Report
 	gone    bool // the shim has ended; this is the process's last notice
+	killed  bool // with gone: the shim was killed, or gave up
 
 	checked *process // whose check is over, with err
 	hooked  bool     // the callbacks have returned, with err
@@ -71,7 +74,7 @@ type notice struct {
 }
 
 func newSupervisor(programs []Program, o Options) *supervisor {
-	s := &supervisor{o: o.withDefaults(), notices: make(chan notice), mark: rand.Text()}
+	s := &supervisor{o: o.withDefaults(), notices: make(chan notice)}
 	s.teller = newTeller(o.Tell)
 	for i := range programs {
 		s.units = append(s.units, newUnit(i, &programs[i], &s.o))
@@ -79,8 +82,9 @@ func newSupervisor(programs []Program, o Options) *supervisor {
 	return s
 }
 
-// run is the supervisor's loop. The end of quit, which may be nil, is an order to stop.
-func (s *supervisor) run(quit <-chan struct{}) error {
+// run is the supervisor's loop. The end of quit is an order to stop, and that of kill one to kill;
+// both may be nil.
+func (s *supervisor) run(quit, kill <-chan struct{}) error {
 	for _, u := range s.units {
 		if u.waits {
 			s.tell(u, Event{State: StateWaiting})
@@ -99,12 +103,16 @@ func (s *supervisor) run(quit <-chan struct{}) error {
 		case n := <-s.notices:
 			s.take(n)
 		case sig := <-s.o.Signals:
-			s.interrupt(sig)
+			s.interrupt(sig, time.Now())
 		case c, ok := <-s.o.Commands:
 			s.command(c, ok)
 		case <-quit:
 			quit, s.cut = nil, true
 			s.stopAll()
+		case <-kill:
+			kill, s.cut = nil, true
+			s.stopAll()
+			s.killAll()
 		case <-timer.C:
 			s.onTime(time.Now())
 		}
@@ -140,13 +148,16 @@ func (s *supervisor) settle() {
 func (s *supervisor) finish() error {
 	s.helpers.Wait()
 	if s.lost {
-		sweep(s.mark, nil)
+		proc.Sweep(s.o.Mark, nil)
 	}
 	for _, u := range s.units {
 		u.close()
 	}
 	s.grantAll()
 	s.teller.close()
+	if s.stuck != nil {
+		s.stuck.Stop()
+	}
 	if s.o.Then != nil && !s.hook.finished && s.first == nil {
 		return context.Canceled // everything was stopped before it could run
 	}
@@ -175,33 +186,32 @@ func (s *supervisor) take(n notice) {
 		s.checked(n.checked, n.err)
 	case n.gone:
 		s.pending--
-		s.gone(n.process)
+		s.gone(n.process, n.killed)
 	default:
 		s.hear(n.process, n.report)
 	}
 }
 
 // hear handles a report of a shim.
-func (s *supervisor) hear(p *process, r report) {
+func (s *supervisor) hear(p *process, r shim.Report) {
 	switch r.Is {
-	case isReady:
+	case shim.IsReady:
 		p.prepared = true
-	case isStarted:
+	case shim.IsStarted:
 		s.runs(p, r.PID)
-	case isFailed:
+	case shim.IsFailed:
 		s.ended(p, &ExitError{Name: p.name, Code: codeCannotRun, Err: errors.New(r.Error)}, true)
-	case isLost:
-		s.lost = s.lost || r.PID > 0
+	case shim.IsLost:
 		s.ended(p, &ExitError{Name: p.name, Code: codeCannotRun, Err: errors.New(r.Error)}, false)
-	case isEnded:
+	case shim.IsEnded:
 		s.ended(p, exitOf(p.name, r), false)
-	case isKeeping:
+	case shim.IsKeeping:
 		p.unit.keep(p)
 	}
 }
 
 // exitOf returns how a program failed; nil for a good end.
-func exitOf(name string, r report) error {
+func exitOf(name string, r shim.Report) error {
 	if r.Code == 0 && r.Signal == 0 {
 		return nil
 	}
@@ -218,11 +228,11 @@ func (s *supervisor) tell(u *unit, e Event) {
 	s.teller.tell(e)
 }
 
-// left returns how many programs run.
+// left returns how many programs have not ended.
 func (s *supervisor) left() int {
 	n := 0
 	for _, u := range s.units {
-		if u.runs() {
+		if u.state != StateEnded {
 			n++
 		}
 	}

@@ -2,7 +2,7 @@ package run
 
 import "sync"
 
-// teller calls a function for one event after the other, and lets nobody wait for it.
+// teller calls a function for one event after the other. Nobody has to wait until it returns.
 type teller struct {
 	to     func(Event)
 	ended  sync.WaitGroup

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"github.com/xlattice/xlreg/internal/run/shim"
 )
 
 // unit is a program with all its starts. It is owned by the supervisor.
@@ -28,7 +30,7 @@ type unit struct {
 	restarts int
 	again    time.Time      // when to start it again; zero: not at all
 	why      error          // the failure for which the supervisor itself ends it
-	asked    bool           // it was told to end
+	asked    Do             // the command by which it was told to end for good; empty: it was not
 	renew    bool           // it was told to end and is to start again
 	signal   syscall.Signal // what somebody has sent it last, at
 	sentAt   time.Time
@@ -85,15 +87,15 @@ func (u *unit) close() {
 // prepare starts the shim of a unit.
 func (s *supervisor) prepare(u *unit) {
 	u.again = time.Time{}
-	u.asked, u.signal, u.why, u.readyAt = false, 0, nil, time.Time{}
-	p, err := startShim(u, &s.o, s.mark)
+	u.asked, u.signal, u.why, u.last, u.readyAt = "", 0, nil, nil, time.Time{}
+	p, err := startShim(u, &s.o)
 	if err != nil {
 		s.over(u, err, false)
 		return
 	}
 	u.process = p
 	s.helpers.Go(p.send)
-	s.help(func() { p.watch(s.notices, s.mark) })
+	s.help(func() { p.watch(s.notices, s.o.Mark) })
 }
 
 // startPrepared starts the programs whose time has come: at the beginning all together,
@@ -117,7 +119,7 @@ func (s *supervisor) startPrepared() {
 
 // mayStart reports whether what the unit waits for has happened.
 func (s *supervisor) mayStart(u *unit) bool {
-	return !u.asked && (!u.waits || s.units[0].state == StateReady)
+	return u.asked == "" && (!u.waits || s.units[0].state == StateReady)
 }
 
 func (s *supervisor) start(u *unit) {
@@ -128,7 +130,7 @@ func (s *supervisor) start(u *unit) {
 	}
 	u.waits = false
 	u.process.told = true
-	u.process.order(order{Do: doStart})
+	u.process.order(shim.Order{Do: shim.DoStart})
 }
 
 // release lets go of what was held for programs that have not started yet.
@@ -150,6 +152,9 @@ func (s *supervisor) release(u *unit) error {
 func (s *supervisor) runs(p *process, pid int) {
 	u := p.unit
 	p.pid = pid
+	if p.stopping || s.ending() {
+		return // it is about to end, and nobody waits for it
+	}
 	s.tell(u, Event{State: StateStarting})
 	if u.program.Ready == nil {
 		s.isReady(u)
@@ -168,7 +173,7 @@ func (s *supervisor) runs(p *process, pid int) {
 func (s *supervisor) checked(p *process, err error) {
 	u := p.unit
 	switch {
-	case p.ended || u.asked || u.renew || s.ending():
+	case p.ended, p.stopping, u.asked != "", s.ending():
 	case err == nil:
 		s.isReady(u)
 	case u.wasReady:
@@ -185,13 +190,13 @@ func (s *supervisor) isReady(u *unit) {
 	s.tell(u, Event{State: StateReady})
 }
 
-// ended handles the end of a program; a nil failure is a good end. One that is final
-// would happen again.
+// ended handles the end of a program; a nil failure is a good end. A final failure would only
+// happen again.
 func (s *supervisor) ended(p *process, failure error, final bool) {
 	if p.ended {
 		return
 	}
-	p.end(time.Now().Add(s.o.Grace + margin))
+	p.end(time.Now().Add(s.o.Grace + shim.Margin))
 	s.over(p.unit, failure, final)
 }
 
@@ -202,16 +207,18 @@ func (s *supervisor) over(u *unit, failure error, final bool) {
 	}
 	switch {
 	case s.stopping, s.ending() && u.process != nil && !u.process.told:
-		s.tell(u, Event{State: StateEnded, Asked: true})
+		s.tell(u, Event{State: StateEnded, Asked: true, Do: u.asked})
 	case !s.interrupted.IsZero():
-		s.tell(u, Event{State: StateEnded, Asked: true})
+		s.tell(u, Event{State: StateEnded, Asked: true, Do: u.asked})
 		s.decide(u, failure)
 	case u.renew:
 		u.renew, u.again = false, time.Now()
 		s.tell(u, Event{State: StateRestarting})
-	case u.asked, u.wasSentTo(failure, s.o.Grace):
-		u.asked = true
-		s.tell(u, Event{State: StateEnded, Asked: true})
+	case u.asked != "":
+		s.tell(u, Event{State: StateEnded, Asked: true, Do: u.asked})
+	case u.wasWanted(failure, s.o.Grace):
+		u.asked = DoKill
+		s.tell(u, Event{State: StateEnded, Asked: true, Do: u.asked})
 	case failure != nil && !final && s.restarts(u, failure):
 	default:
 		u.last = failure
@@ -233,8 +240,8 @@ func (s *supervisor) restarts(u *unit, failure error) bool {
 	if !ok {
 		return false
 	}
-	u.last, u.again = failure, time.Now().Add(pause)
 	s.tell(u, Event{State: StateRestarting, Err: failure, Again: pause})
+	u.last, u.again = failure, time.Now().Add(pause) // from when it is told, not from before
 	return true
 }
 
@@ -265,8 +272,10 @@ func (s *supervisor) endVainWait() {
 	s.stopAll()
 }
 
-// gone handles the end of a shim, with which all is gone that the program started.
-func (s *supervisor) gone(p *process) {
+// gone handles the end of a shim. Unless that was killed, all is gone that the program has
+// started.
+func (s *supervisor) gone(p *process, killed bool) {
+	s.lost = s.lost || killed
 	close(p.orders)
 	p.unit.forget(p)
 }

@@ -23,7 +23,7 @@ var ErrElsewhere = errors.New("the run is on another machine")
 // ErrCut says that a run was gone before it had answered.
 var ErrCut = errors.New("the run ended without an answer")
 
-// Client talks to a run from outside. It is for one goroutine.
+// Client talks to a run from outside. One goroutine at a time may use it.
 type Client struct {
 	conn   net.Conn
 	in     *bufio.Reader
@@ -132,7 +132,7 @@ func (c *Client) End(ctx context.Context) error {
 
 // exitTime is how long the process of a run may take from its last word to its end. It may
 // also stay for ever, as a zombie that its parent does not look after.
-const exitTime = 2 * time.Second
+const exitTime = 10 * time.Second
 
 func (c *Client) awaitExit(ctx context.Context) {
 	if !c.holder.isHere() || c.holder.PID == os.Getpid() {

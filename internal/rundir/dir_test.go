@@ -2,12 +2,15 @@ package rundir
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -21,7 +24,7 @@ func TestOpen(t *testing.T) {
 			t.Errorf("%q: %v, %v", name, info, err)
 		}
 	}
-	_, err := Open(dir)
+	_, err := Open(dir, Owner{})
 	wantError(t, "a second time", err, ErrInUse, fmt.Sprintf("pid %d", os.Getpid()), "xlreg stop --dir "+dir)
 	for range 2 {
 		if err := d.Close(); err != nil {
@@ -44,7 +47,7 @@ func TestOpenWhereOthersCanWrite(t *testing.T) {
 	if err := os.Chmod(dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Open(dir)
+	_, err := Open(dir, Owner{})
 	wantError(t, "open to others", err, nil, "others may write")
 	_, err = Dial(t.Context(), dir)
 	wantError(t, "dial where others can write", err, nil, "others may write")
@@ -57,7 +60,7 @@ func TestSomethingIsInTheWayOfTheSocket(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, socketName), []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Open(dir)
+	_, err := Open(dir, Owner{})
 	wantError(t, "a file", err, nil, "is in the way")
 	if got, err := os.ReadFile(filepath.Join(dir, socketName)); err != nil || string(got) != "precious" {
 		t.Errorf("%q, %v", got, err)
@@ -69,7 +72,7 @@ func TestSomethingIsInTheWayOfTheSocket(t *testing.T) {
 func TestAnotherProcess(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	other := startOther(t, dir)
-	_, err := Open(dir)
+	_, err := Open(dir, Owner{})
 	wantError(t, "in use", err, ErrInUse, fmt.Sprintf("pid %d (", other.Process.Pid), " 'a run')", "since 20")
 	if s, err := dial(t, dir).Status(t.Context()); err != nil || s.PID != other.Process.Pid {
 		t.Errorf("%+v, %v", s, err)
@@ -103,6 +106,50 @@ func TestNoRun(t *testing.T) {
 	wantError(t, "an empty directory", err, ErrNoRun, "start one with 'xlreg run --dir")
 	_, err = Dial(t.Context(), filepath.Join(t.TempDir(), "x"))
 	wantError(t, "no directory", err, ErrNoRun, "there is no such directory")
+}
+
+// While the next run ends what a killed one has left, nobody is told that the killed one has
+// the directory.
+func TestInUseAfterKill(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	other := startOther(t, dir)
+	other.kill(t)
+	cleared := false
+	d, err := Open(dir, Owner{Mark: "next", Clear: func(string) error {
+		cleared = true
+		_, err := Open(dir, Owner{})
+		wantError(t, "meanwhile", err, ErrInUse, "try again")
+		if text := err.Error(); strings.Contains(text, fmt.Sprintf("pid %d ", other.Process.Pid)) {
+			t.Errorf("told of a process that is dead: %s", text)
+		}
+		return nil
+	}})
+	if err != nil || !cleared {
+		t.Fatalf("cleared %v, %v", cleared, err)
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// However many ask for the secret when there is none yet, all get the same.
+func TestSecretAtOnce(t *testing.T) {
+	d := open(t, t.TempDir())
+	secrets := make([]string, 20)
+	var all sync.WaitGroup
+	for i := range secrets {
+		all.Go(func() {
+			secret, err := d.Secret()
+			if err != nil {
+				t.Error(err)
+			}
+			secrets[i] = secret
+		})
+	}
+	all.Wait()
+	if different := slices.Compact(secrets); len(different) != 1 {
+		t.Errorf("%d secrets", len(different))
+	}
 }
 
 // A copy of a directory is a directory of its own, whatever the run in the other one does.
@@ -150,7 +197,7 @@ func TestOtherMachine(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.Machine = machine{Host: "elsewhere", Boot: "other"}
-	if err := h.write(pathIn(dir, holderName)); err != nil {
+	if err := new(Dir).write(pathIn(dir, holderName), h); err != nil {
 		t.Fatal(err)
 	}
 	_, err := Dial(t.Context(), dir)
@@ -174,6 +221,14 @@ func TestCommandLineForPeople(t *testing.T) {
 	h.Command = []string{"xlreg", "run", "--", "it's $HOME", ""}
 	if got := h.commandLine(); got != `xlreg run -- 'it'\''s $HOME' ''` {
 		t.Errorf("got %s", got)
+	}
+	h.Place = workingDir()
+	if got := h.commandLine(); strings.HasPrefix(got, "cd ") {
+		t.Errorf("there already: %s", got)
+	}
+	h.Place = "/another place"
+	if got := h.commandLine(); !strings.HasPrefix(got, "cd '/another place' && xlreg run") {
+		t.Errorf("from elsewhere: %s", got)
 	}
 }
 
@@ -221,10 +276,23 @@ func TestGone(t *testing.T) {
 		"renamed":  func(dir string) error { return os.Rename(dir, dir+".old") },
 		"emptied":  func(dir string) error { return os.Remove(filepath.Join(dir, lockName)) },
 		"replaced": replace,
+		"the lock of another run": func(dir string) error {
+			if err := os.Remove(filepath.Join(dir, lockName)); err != nil {
+				return err
+			}
+			return os.WriteFile(filepath.Join(dir, lockName), nil, 0o600)
+		},
+		"a file in place of the directory above": func(dir string) error {
+			above := filepath.Dir(dir)
+			if err := os.RemoveAll(above); err != nil {
+				return err
+			}
+			return os.WriteFile(above, nil, 0o600)
+		},
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			dir := filepath.Join(t.TempDir(), "run")
+			dir := filepath.Join(t.TempDir(), "above", "run")
 			d := open(t, dir)
 			d.Serve(&fake{})
 			still, cancel := context.WithCancel(t.Context())
@@ -253,22 +321,35 @@ func replace(dir string) error {
 	return os.Mkdir(dir, 0o700)
 }
 
-// A run whose directory was replaced by that of another leaves the other's files alone.
+// emptied removes all that is in a directory.
+func emptied(dir string) error {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
+	}
+	return err
+}
+
+// A run whose directory is another run's now leaves the other's files alone.
 func TestCloseLeavesTheNextRunAlone(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "run")
-	first := open(t, dir)
-	first.Serve(&fake{})
-	if err := replace(dir); err != nil {
-		t.Fatal(err)
+	for what, do := range map[string]func(dir string) error{"replaced": replace, "emptied": emptied} {
+		t.Run(what, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "run")
+			first := open(t, dir)
+			first.Serve(&fake{})
+			if err := do(dir); err != nil {
+				t.Fatal(err)
+			}
+			second := open(t, dir)
+			second.Serve(&fake{})
+			if err := first.Close(); err != nil {
+				t.Error(err)
+			}
+			if _, err := dial(t, dir).Status(t.Context()); err != nil {
+				t.Error(err)
+			}
+			_, err := Open(dir, Owner{})
+			wantError(t, "in use", err, ErrInUse, "pid")
+		})
 	}
-	second := open(t, dir)
-	second.Serve(&fake{})
-	if err := first.Close(); err != nil {
-		t.Error(err)
-	}
-	if _, err := dial(t, dir).Status(t.Context()); err != nil {
-		t.Error(err)
-	}
-	_, err := Open(dir)
-	wantError(t, "in use", err, ErrInUse, "pid")
 }

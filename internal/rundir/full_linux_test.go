@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -23,7 +24,7 @@ func TestFullDisk(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	d, err := Open(filepath.Join(disk, "run"))
+	d, err := Open(filepath.Join(disk, "run"), Owner{Mark: "mine"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,10 +51,23 @@ func TestFullDisk(t *testing.T) {
 	if got, err := d.Kept(); err != nil || !reflect.DeepEqual(*got, kept) {
 		t.Errorf("kept %v, %v", got, err)
 	}
-	if err := os.Remove(l.Path()); err != nil {
+	if err := d.Close(); err != nil {
+		t.Errorf("the end of the run: %v", err)
+	}
+	if mark := Killed(d.Path()); mark != "" {
+		t.Errorf("it was not killed, and left %q", mark)
+	}
+	rest := filepath.Join(disk, "rest")
+	_ = os.WriteFile(rest, make([]byte, 1<<20), 0o600) // fails when the disk is full again
+	_, err = Open(d.Path(), Owner{})
+	wantError(t, "the next run", err, syscall.ENOSPC)
+	if text := err.Error(); strings.Count(text, "no space left") != 1 {
+		t.Errorf("said twice: %s", text)
+	}
+	if err := os.Remove(rest); err != nil {
 		t.Error(err)
 	}
-	if err := d.Close(); err != nil {
+	if err := open(t, d.Path()).Close(); err != nil {
 		t.Error(err)
 	}
 }

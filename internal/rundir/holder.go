@@ -3,6 +3,7 @@ package rundir
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -13,10 +14,12 @@ import (
 type holder struct {
 	PID     int       `json:"pid"`
 	Command []string  `json:"command"`
+	Place   string    `json:"place"` // the working directory of the command
 	Since   time.Time `json:"since"`
 	Ended   time.Time `json:"ended,omitzero"` // zero: it runs, or was killed
 	Machine machine   `json:"machine"`
-	Lock    string    `json:"lock"` // which file the lock is: a copy of the directory has another
+	Lock    string    `json:"lock"`           // which file the lock is: a copy of the directory has another
+	Mark    string    `json:"mark,omitempty"` // of the processes that it has started
 }
 
 // machine is where a process ID means something.
@@ -26,15 +29,25 @@ type machine struct {
 	Space string `json:"space,omitempty"` // of process IDs, where the system has several
 }
 
-func newHolder(lock string) (holder, error) {
+func newHolder(lock string, o *Owner) (holder, error) {
+	command := o.Command
+	if command == nil {
+		command = os.Args
+	}
 	info, err := os.Stat(lock)
 	return holder{
-		PID: os.Getpid(), Command: os.Args, Since: time.Now(), Machine: thisMachine(), Lock: fileID(info),
+		PID: os.Getpid(), Command: command, Place: workingDir(), Since: time.Now(), Machine: thisMachine(), Lock: fileID(info), Mark: o.Mark,
 	}, err
 }
 
-// readHolder returns who has, or had, the directory. What other directories say of theirs
-// does not count: ours is false for a copy of one.
+// workingDir returns this process's, empty if it has none.
+func workingDir() string {
+	dir, _ := os.Getwd()
+	return dir
+}
+
+// read reads who has, or had, the directory. What stands in a copy of a directory is about
+// the original: ours is false then.
 func (h *holder) read(path, lock string) (ours bool, err error) {
 	if err := readJSON(path, h); err != nil {
 		return false, fmt.Errorf("%s: %w", path, err)
@@ -43,7 +56,16 @@ func (h *holder) read(path, lock string) (ours bool, err error) {
 	return err == nil && fileID(info) == h.Lock, nil
 }
 
-func (h *holder) write(path string) error { return writeJSON(path, h) }
+// Killed returns the mark of the processes of the last run in a directory, if that was killed.
+// It is empty if it was not, or ran on another machine, where they are now.
+func Killed(dir string) string {
+	var h holder
+	ours, err := h.read(pathIn(dir, holderName), pathIn(dir, lockName))
+	if err != nil || !ours || !h.Ended.IsZero() || !h.isHere() {
+		return ""
+	}
+	return h.Mark
+}
 
 // String says which process it is, for people.
 func (h *holder) String() string {
@@ -67,12 +89,15 @@ func (h *holder) shortCommand() string {
 	return string(line)
 }
 
-// commandLine is the command for people to paste. It comes from a file, so it must not be
-// able to give orders to a terminal.
+// commandLine is the command for people to paste, perhaps in another directory. It comes
+// from a file, so it must not be able to give orders to a terminal.
 func (h *holder) commandLine() string {
 	words := make([]string, len(h.Command))
 	for i, word := range h.Command {
 		words[i] = quote(word)
+	}
+	if h.Place != "" && h.Place != workingDir() {
+		words = slices.Concat([]string{"cd", quote(h.Place), "&&"}, words)
 	}
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
@@ -107,13 +132,17 @@ func inUse(dir string) error {
 	for end := time.Now().Add(tellTime); time.Now().Before(end); <-time.After(tellInterval) {
 		h = holder{}
 		ours, err := h.read(pathIn(dir, holderName), pathIn(dir, lockName))
-		if err == nil && ours && h.Ended.IsZero() {
+		if err == nil && ours && h.Ended.IsZero() && !h.isDead() {
 			return fmt.Errorf("%s is %w, %s, since %s: stop that with 'xlreg stop --dir %s', or choose another directory",
 				dir, ErrInUse, h.String(), at(h.Since), dir)
 		}
 	}
-	return fmt.Errorf("%s is %w, which does not say who it is: choose another directory", dir, ErrInUse)
+	return fmt.Errorf("%s is %w, which does not say yet who it is: try again in a moment, or choose another directory", dir, ErrInUse)
 }
+
+// isDead reports whether the process is known to have ended. Until the next one has ended what
+// a killed one has left, holder.json is about that.
+func (h *holder) isDead() bool { return h.isHere() && !lives(h.PID) }
 
 // at says when something was.
 func at(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }

@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 
-	"github.com/xlattice/xlreg/internal/atomicfile"
 	"github.com/xlattice/xlreg/internal/private"
 )
 
@@ -34,7 +33,7 @@ func (d *Dir) KeptPath() string { return d.in(keptName) }
 func (d *Dir) Kept() (*Kept, error) { return readKept(d.KeptPath()) }
 
 // Save puts k in run.json, for the next start.
-func (d *Dir) Save(k Kept) error { return writeJSON(d.KeptPath(), keptFile{keptVersion, k}) }
+func (d *Dir) Save(k Kept) error { return d.write(d.KeptPath(), keptFile{keptVersion, k}) }
 
 // KeptIn returns what is kept in a directory, whoever has it now, or nil if there is nothing.
 func KeptIn(dir string) (*Kept, error) {
@@ -116,12 +115,4 @@ func readJSON(path string, v any) error {
 		return fmt.Errorf("%w (%w)", ErrDamaged, err)
 	}
 	return nil
-}
-
-func writeJSON(path string, v any) error {
-	data, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	return atomicfile.Write(path, append(data, '\n'), 0o600)
 }

@@ -100,27 +100,35 @@ func TestSecret(t *testing.T) {
 
 func TestEnv(t *testing.T) {
 	d := open(t, filepath.Join(t.TempDir(), "run"))
-	want := []string{"A=1", "B=two\nlines = \xff", "C="}
-	if err := d.SetEnv("m0", want); err != nil {
-		t.Fatal(err)
+	if names, err := Known(d.Path()); err != nil || len(names) > 0 {
+		t.Errorf("before: %q, %v", names, err)
 	}
-	if got, err := Env(d.Path(), "m0"); err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("got %q, %v", got, err)
+	want := map[string][]string{"m0": {"A=1", "B=two\nlines = \xff", "C="}, "m1": nil, "m2": {"A=2"}}
+	for range 2 { // the second time in place of the first
+		if err := d.SetEnv(want); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if info, err := os.Stat(pathIn(d.Path(), envName, "m0")); err != nil || info.Mode().Perm() != 0o600 {
+	for name, env := range want {
+		if got, err := Env(d.Path(), name); err != nil || !reflect.DeepEqual(got, env) {
+			t.Errorf("%s: got %q, %v", name, got, err)
+		}
+	}
+	if info, err := os.Stat(pathIn(d.Path(), envName)); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info, err)
 	}
-	if names, err := Known(d.Path()); err != nil || !reflect.DeepEqual(names, []string{"m0"}) {
+	if names, err := Known(d.Path()); err != nil || !reflect.DeepEqual(names, []string{"m0", "m1", "m2"}) {
 		t.Errorf("%q, %v", names, err)
 	}
-	_, err := Env(d.Path(), "m1")
-	wantError(t, "of nobody", err, ErrNoEnvironment)
+	if err := d.SetEnv(map[string][]string{"m1": {"A=3"}}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Env(d.Path(), "m0")
+	wantError(t, "of one that is not there any more", err, ErrNoEnvironment)
 	for _, name := range []string{"", ".", "..", "../run.json", "/etc/passwd"} {
-		_, err := Env(d.Path(), name)
-		wantError(t, name, err, nil, "no name")
-		wantError(t, name, d.SetEnv(name, nil), nil, "no name")
+		wantError(t, name, d.SetEnv(map[string][]string{name: nil}), nil, "no name")
 	}
 	for _, v := range []string{"A", "=1", "A=\x00B=2"} {
-		wantError(t, v, d.SetEnv("m0", []string{v}), nil, "m0")
+		wantError(t, v, d.SetEnv(map[string][]string{"m0": {v}}), nil, "m0")
 	}
 }

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 }
 
 func hold(dir string) error {
-	d, err := Open(dir)
+	d, err := Open(dir, Owner{Mark: "other"})
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func (f *fake) Obey(ctx context.Context, o Order) error {
 
 func open(t *testing.T, dir string) *Dir {
 	t.Helper()
-	d, err := Open(dir)
+	d, err := Open(dir, Owner{})
 	if err != nil {
 		t.Fatal(err)
 	}

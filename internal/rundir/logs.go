@@ -29,6 +29,19 @@ type Log struct {
 	closed bool
 }
 
+// PrepareLogs makes a directory for logs if it is not there, and tries whether there can be any
+// in it.
+func PrepareLogs(dir string) error {
+	if err := atomicfile.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make a directory for logs: %w", err)
+	}
+	trial, err := os.CreateTemp(dir, ".trial.*")
+	if err != nil {
+		return fmt.Errorf("write logs: %w", err)
+	}
+	return errors.Join(trial.Close(), os.Remove(trial.Name()))
+}
+
 // OpenLog begins the log of a member, or of the run itself, in dir, which is made if it is
 // not there. What the previous start has left is kept as NAME.log.1.
 func OpenLog(dir, name string) (*Log, error) {
@@ -36,15 +49,57 @@ func OpenLog(dir, name string) (*Log, error) {
 		return nil, fmt.Errorf("make a directory for logs: %w", err)
 	}
 	path := LogPath(dir, name)
-	if err := os.Rename(path, path+".1"); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("keep the log of the last start: %w", err)
-	}
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-	if err != nil {
+	if err := keepLast(path); err != nil {
 		return nil, err
+	}
+	// A log is always a new file: others who may write to dir could otherwise put a link there
+	// that leads to another file of this user, or a pipe that nobody reads.
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("begin a log: %w", err)
+	}
+	if err := file.Chmod(0o600); err != nil { // whatever the umask is
+		return nil, errors.Join(err, file.Close())
 	}
 	return &Log{file: file}, nil
 }
+
+// keepLast renames the log of the last start, if there is one.
+func keepLast(path string) error {
+	err := checkLog(path)
+	if err == nil {
+		err = os.Rename(path, path+".1")
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("keep the log of the last start: %w", err)
+	}
+	return nil
+}
+
+// checkLog refuses what is no plain file. Who has put it there, and what for, is not known.
+func checkLog(path string) error {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a plain file: remove it, or choose another place with --log-dir", path)
+	}
+	return nil
+}
+
+// ReadLog opens the log of a member, or of the run itself, to read it.
+func ReadLog(dir, name string) (*os.File, error) {
+	path := LogPath(dir, name)
+	if err := checkLog(path); err != nil {
+		return nil, err
+	}
+	return os.Open(path)
+}
+
+// RunLog is the name of the log of a run in the background itself: what others see on their
+// terminal.
+const RunLog = "run"
 
 // LogPath returns the path of a log.
 func LogPath(dir, name string) string { return filepath.Join(dir, name+".log") }

@@ -14,7 +14,7 @@ func thisMachine() machine {
 	return machine{Host: host, Boot: strings.TrimSpace(string(boot)), Space: space}
 }
 
-// isZombie reports whether a process has ended, and its parent does not look after it.
+// isZombie reports whether a process has ended, and its parent has not taken note of that yet.
 func isZombie(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	i := bytes.LastIndexByte(stat, ')') // the name before it may be anything

@@ -1,7 +1,10 @@
 package rundir
 
 import (
+	"os"
 	"os/exec"
+	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -27,5 +30,19 @@ func TestLives(t *testing.T) {
 	})
 	if err := cmd.Wait(); err != nil || lives(cmd.Process.Pid) {
 		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// Nobody else can connect to a socket, from its first moment on.
+func TestSocketIsClosedFromTheBeginning(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0))
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info.Mode(), err)
 	}
 }

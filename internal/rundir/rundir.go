@@ -16,8 +16,8 @@ type Kept struct {
 
 // Status is a run as it is now, as 'xlreg ps' shows it.
 type Status struct {
-	PID     int       `json:"pid"` // of the run itself
-	Cluster string    `json:"cluster"`
+	PID     int       `json:"pid"`     // of the run itself
+	Cluster string    `json:"cluster"` // its name; empty for a new one that has not formed
 	Recipe  string    `json:"recipe,omitempty"`
 	Started time.Time `json:"started"`
 	Members []Member  `json:"members"`
@@ -26,9 +26,9 @@ type Status struct {
 // Member is one program of a run.
 type Member struct {
 	Name      string    `json:"name"`
-	Index     int       `json:"index"`
+	Index     int       `json:"index"` // its place in the cluster; in the run, until that has formed
 	Role      string    `json:"role,omitempty"`
-	State     string    `json:"state"` // one of package run's
+	State     string    `json:"state"` // one of package run's; before that forming, or joined
 	PID       int       `json:"pid,omitempty"`
 	Since     time.Time `json:"since"` // when it came into its state
 	Restarts  int       `json:"restarts"`

@@ -5,11 +5,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 
-	"github.com/xlattice/xlreg/internal/atomicfile"
 	"github.com/xlattice/xlreg/internal/private"
 )
 
@@ -19,6 +17,8 @@ const secretBytes = 32
 // Secret returns the secret of the runs in this directory, in hex. It is made when it is
 // asked for the first time.
 func (d *Dir) Secret() (string, error) {
+	d.making.Lock()
+	defer d.making.Unlock()
 	path := d.in(secretName)
 	secret, err := ReadSecret(path)
 	if !errors.Is(err, os.ErrNotExist) {
@@ -27,7 +27,7 @@ func (d *Dir) Secret() (string, error) {
 	if secret, err = NewSecret(); err != nil {
 		return "", err
 	}
-	return secret, atomicfile.Write(path, []byte(secret+"\n"), 0o600)
+	return secret, d.writeFile(path, []byte(secret+"\n"))
 }
 
 // NewSecret returns a secret that nobody can guess, in hex.
@@ -42,23 +42,8 @@ func NewSecret() (string, error) {
 // ReadSecret reads a secret from a file that nobody else can read. No error repeats what
 // is in the file.
 func ReadSecret(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return "", err
-	}
-	if err := private.Owner(path, info); err != nil {
-		return "", err
-	}
-	if private.Perm(info)&0o077 != 0 {
-		return "", fmt.Errorf("%s: others may read it: run chmod 600 %s", path, path)
-	}
 	const most = 2*secretBytes + 2 // the end of the line
-	text, err := io.ReadAll(io.LimitReader(f, most+1))
+	text, err := private.Read(path, most+1)
 	if err != nil {
 		return "", err
 	}

@@ -27,8 +27,8 @@ type server struct {
 
 	ended chan struct{} // closed when the run has let go of its directory
 
-	askers  sync.WaitGroup // those with a question, and who takes connections
-	waiters sync.WaitGroup // those who wait for the end
+	askers  sync.WaitGroup // the goroutines of those with a question, and the one of accept
+	waiters sync.WaitGroup // the goroutines of those that wait for the end
 	room    chan struct{}  // has one entry for each connection
 
 	mu    sync.Mutex
@@ -52,14 +52,23 @@ func newServer(dir *os.File, path string) (*server, error) {
 		return nil, err
 	}
 	defer done()
-	if s.listener, err = net.ListenUnix("unix", &net.UnixAddr{Name: short, Net: "unix"}); err != nil {
+	l, err := listen(short)
+	if err != nil {
 		return nil, fmt.Errorf("open the socket of the run in %s: %w", path, err)
 	}
+	s.listener = l.(*net.UnixListener) // what Listen returns for unix
 	s.listener.SetUnlinkOnClose(false) // the directory may be another's by then
 	if err := os.Chmod(s.path, 0o600); err != nil {
 		return nil, errors.Join(err, s.listener.Close())
 	}
 	return s, nil
+}
+
+// listen opens a socket to which nobody else can connect, from its first moment on where the
+// system allows that.
+func listen(path string) (net.Listener, error) {
+	config := net.ListenConfig{Control: closeToOthers}
+	return config.Listen(context.Background(), "unix", path)
 }
 
 // removeSocket removes a socket, and nothing else.
@@ -172,7 +181,8 @@ func (s *server) bound(conn net.Conn) {
 	_ = conn.SetDeadline(end)
 }
 
-// refuse answers what was no question. Who has merely gone, or sent nothing, gets no answer.
+// refuse answers what was no question. A client that is merely gone, or sent nothing in time,
+// gets no answer.
 func refuse(conn net.Conn, err error) {
 	var op net.Error
 	if errors.As(err, &op) || errors.Is(err, net.ErrClosed) {

@@ -4,7 +4,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 )
+
+// closeToOthers gives a socket its mode before it has a name: nobody else can connect in the
+// moment before its file's mode is set.
+func closeToOthers(_, _ string, c syscall.RawConn) error {
+	return c.Control(func(fd uintptr) { _ = syscall.Fchmod(int(fd), 0o600) }) // the file's mode is what is relied upon
+}
 
 // socketPath returns a name of the socket in an open directory that is short enough for
 // every system call, however long the directory's own path is. The name is valid while

@@ -31,6 +31,9 @@ var (
 	ErrIdle = errors.New("session idle for too long")
 	// ErrHandshake says that no session came about.
 	ErrHandshake = errors.New("handshake failed")
+	// ErrNotARegistry is an ErrHandshake, and says that a server of something else answers:
+	// not in TLS, or in TLS without protocol 2.0. Over a classic carrier nobody can tell.
+	ErrNotARegistry = errors.New("no registry that speaks this protocol")
 	// ErrUntrusted says that a registry could not prove to be the one wanted.
 	ErrUntrusted = errors.New("registry could not prove its identity")
 	// ErrClock says that a registry's certificate is signed by the right key, but is

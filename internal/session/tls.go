@@ -244,10 +244,33 @@ func roughly(d time.Duration) string {
 func (p *pin) explain(err error) error {
 	var broken net.Error
 	var header tls.RecordHeaderError
-	if p.proved == nil || gone(err) || errors.As(err, &broken) || errors.As(err, &header) {
+	switch {
+	case p.proved == nil && isForeign(err):
+		return foreignError{err}
+	case p.proved == nil || gone(err) || errors.As(err, &broken) || errors.As(err, &header):
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrUntrusted, err)
+}
+
+// foreignError makes an error one that is ErrNotARegistry, too. What it says stays as it is.
+type foreignError struct{ error }
+
+func (e foreignError) Unwrap() error      { return e.error }
+func (foreignError) Is(target error) bool { return target == ErrNotARegistry }
+
+// isForeign reports whether a handshake failed with err since the other end is a server of
+// something else, as far as anybody can tell: its first bytes are not those of TLS, or it
+// does not speak this protocol, or not over this version of TLS.
+func isForeign(err error) bool {
+	var header tls.RecordHeaderError
+	return errors.Is(err, errALPN) || errors.As(err, &header) || alerted(err, foreign)
+}
+
+// foreign are the alerts of a server of something else.
+var foreign = []tls.AlertError{
+	70,  // protocol version
+	120, // no application protocol
 }
 
 // refusals are the alerts by which a peer says that it does not take the certificate
@@ -264,11 +287,14 @@ var refusals = []tls.AlertError{
 }
 
 // refused reports whether err is an alert by which the peer refuses a certificate.
-func refused(err error) bool {
+func refused(err error) bool { return alerted(err, refusals) }
+
+// alerted reports whether err is one of these alerts, and the peer has sent it.
+func alerted(err error, alerts []tls.AlertError) bool {
 	var alert *net.OpError
 	if !errors.As(err, &alert) || alert.Op != "remote error" {
 		return false
 	}
 	// The type of alerts that crypto/tls returns is not exported; their texts are the same.
-	return slices.ContainsFunc(refusals, func(a tls.AlertError) bool { return alert.Err.Error() == a.Error() })
+	return slices.ContainsFunc(alerts, func(a tls.AlertError) bool { return alert.Err.Error() == a.Error() })
 }

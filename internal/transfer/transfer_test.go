@@ -116,7 +116,7 @@ func TestCopyThereAndBack(t *testing.T) {
 	onEtcd := func(prefix string) func(*testing.T) store.Store {
 		return func(t *testing.T) store.Store {
 			t.Helper()
-			s, err := etcd.Open(t.Context(), etcds.URL(prefix), etcd.Options{})
+			s, err := etcd.Open(t.Context(), etcds.URL(prefix), etcd.Options{Timeout: time.Minute})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -126,7 +126,7 @@ func TestCopyThereAndBack(t *testing.T) {
 	onPostgres := func(schema string) func(*testing.T) store.Store {
 		return func(t *testing.T) store.Store {
 			t.Helper()
-			s, err := postgres.Open(t.Context(), server.URL(schema), postgres.Options{})
+			s, err := postgres.Open(t.Context(), server.URL(schema), postgres.Options{Timeout: time.Minute})
 			if err != nil {
 				t.Fatal(err)
 			}

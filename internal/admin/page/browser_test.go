@@ -30,7 +30,7 @@ const (
 	chromium = "/usr/bin/chromium"
 	axeFile  = "testdata/axe/node_modules/axe-core/axe.min.js"
 	pictures = "testdata/pictures" // what the pages looked like in these tests
-	patience = 20 * time.Second    // for what should come at once, on a busy machine
+	patience = time.Minute         // for what should come at once, on a busy machine
 )
 
 // newBrowser starts one that ends with the test.

@@ -14,21 +14,25 @@ import (
 )
 
 // watch counts what a page does to its reader: nodes that are replaced, shifts of the
-// layout, and tasks so long that the browser does not answer.
+// layout since it was opened, and tasks so long that the browser does not answer.
 const watch = `(() => {
-	const w = globalThis.watched = {removed: 0, added: 0, texts: 0, shift: 0, moved: {}, long: 0, longest: 0};
+	const w = globalThis.watched = {removed: 0, added: 0, texts: 0, shift: 0, moved: [], long: 0, longest: 0};
 	new MutationObserver(all => {
 		w.texts += all.length;
 		for (const m of all) for (const n of m.removedNodes) if (n.nodeType === 1) w.removed++;
 		for (const m of all) for (const n of m.addedNodes) if (n.nodeType === 1) w.added++;
 	}).observe(document.querySelector("main"), {childList: true, attributes: true, subtree: true});
-	new PerformanceObserver(l => { for (const e of l.getEntries()) { w.shift += e.value; for (const s of e.sources) w.moved[s.node?.className + " " + (s.node?.textContent ?? "").slice(0, 20)] = 1 } }).observe({type: "layout-shift"});
+	new PerformanceObserver(l => { for (const e of l.getEntries()) {
+		w.shift += e.value;
+		for (const s of e.sources) w.moved.push(s.previousRect.y + " -> " + s.currentRect.y + ": " + s.node?.className + " " + s.node?.textContent.trim().slice(0, 20));
+	} }).observe({type: "layout-shift", buffered: true});
 	new PerformanceObserver(l => { for (const e of l.getEntries()) { w.long++; w.longest = Math.max(w.longest, e.duration) } }).observe({type: "longtask"});
 })()`
 
 type watched struct {
 	Removed, Added, Texts int
 	Shift                 float64
+	Moved                 []string
 	Long                  int
 	Longest               float64
 }
@@ -88,20 +92,15 @@ func testStorm(browser context.Context, t *testing.T) {
 		}
 		n := storm(r, ids)
 		b.says("main", "storm-")
-		if painted := eval[int](b, "watched.texts"); painted < 100 {
-			t.Errorf("%s: %d texts have changed", path, painted)
-		}
+		b.until("watched.texts >= 100") // on a slow machine the last come after the storm
 		w := eval[watched](b, "watched")
-		t.Logf("%s: after %d changes %+v", path, n, w)
+		// How long tasks take is logged and not judged: that depends on the machine.
+		t.Logf("%s: after %d changes %d removed, %d added, %d texts, shift %.4f, %d long, longest %v ms", path, n, w.Removed, w.Added, w.Texts, w.Shift, w.Long, w.Longest)
 		if w.Removed > 0 || w.Added > 12 {
 			t.Errorf("%s: %d nodes were removed and %d added: rows are to be used again", path, w.Removed, w.Added)
 		}
 		if w.Shift > 0.01 {
-			t.Errorf("%s: the layout shifted by %v", path, w.Shift)
-		}
-		// Each task is the work of one batch; the machine is slow when others use it.
-		if w.Longest > 1000 {
-			t.Errorf("%s: the page stood still for %v ms", path, w.Longest)
+			t.Errorf("%s: the layout shifted by %v: %q", path, w.Shift, w.Moved)
 		}
 		b.until(`document.querySelector("#status").textContent === ""`)
 	}

@@ -1,4 +1,4 @@
-// Package expand makes of a recipe what package launch has for telling programs, and tries
+// Package expand turns what a recipe says into what package launch tells programs, and tries
 // a recipe out before anything starts. It stands between the two: a recipe is data that
 // knows no template, and package launch, which is public, shows nothing of recipes.
 package expand
@@ -6,6 +6,7 @@ package expand
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/recipe"
@@ -17,9 +18,9 @@ func Text(r *recipe.Recipe, t recipe.Text) launch.Text {
 	return launch.Text{Where: fmt.Sprintf("%s:%d", r.File, t.Line), Text: t.Text}
 }
 
-// Spec returns the role of r's member with that index, and what it is told.
-func Spec(r *recipe.Recipe, index int) (role string, spec launch.Spec) {
-	role, what := r.Member(index)
+// Member returns what r's member with that index is told, and its check. No text is no check.
+func Member(r *recipe.Recipe, index int) (spec launch.Spec, ready launch.Text) {
+	_, what := r.Member(index)
 	for _, t := range what.Command {
 		spec.Args = append(spec.Args, Text(r, t))
 	}
@@ -29,7 +30,7 @@ func Spec(r *recipe.Recipe, index int) (role string, spec launch.Spec) {
 	for _, f := range what.Files {
 		spec.Files = append(spec.Files, launch.FileText{Name: f.Name, Text: Text(r, f.Text)})
 	}
-	return role, spec
+	return spec, Text(r, what.Ready)
 }
 
 // Format returns the format of r, for launch.Data.AddFormat. A recipe need not have one,
@@ -50,6 +51,19 @@ func Check(r *recipe.Recipe) error {
 	c.note(err)
 	if has {
 		c.format = &format
+	}
+	c.tryAll(r.TLS == recipe.TLSNone)
+	if r.TLS != recipe.TLSNone && slices.Contains(r.TLSOnly, recipe.TLSNone) {
+		c.tryAll(true)
+	}
+	return errors.Join(c.faults...)
+}
+
+// tryAll tries all templates out, with TLS or without.
+func (c *check) tryAll(noTLS bool) {
+	r := c.r
+	c.noTLS = noTLS
+	if c.format != nil {
 		c.tryFormat()
 	}
 	for _, index := range kinds(r) {
@@ -60,15 +74,15 @@ func Check(r *recipe.Recipe) error {
 		whole = append(whole, v.Value)
 	}
 	for _, t := range whole {
-		c.try(t, 0)
+		c.try(Text(c.r, t), 0)
 	}
-	return errors.Join(c.faults...)
 }
 
 // check collects what is wrong with one recipe.
 type check struct {
 	r      *recipe.Recipe
 	format *launch.Format
+	noTLS  bool            // of the cluster that is made up
 	told   map[string]bool // what faults has
 	faults []error
 }
@@ -82,16 +96,20 @@ func (c *check) note(err error) {
 	c.faults = append(c.faults, err)
 }
 
-// kinds returns one member of each role, and one without a role if there is any.
+// kinds returns one member of each item of roles, for two items may be of one name, and one
+// member without a role if there is any.
 func kinds(r *recipe.Recipe) []int {
 	var indexes []int
-	seen := make(map[string]bool)
+	for _, role := range r.Roles {
+		indexes = append(indexes, role.Members.From)
+	}
 	for i := range xlreg.MaxClusterSize {
-		if role, _ := r.Member(i); !seen[role] {
-			seen[role] = true
+		if role, _ := r.Member(i); role == "" {
 			indexes = append(indexes, i)
+			break
 		}
 	}
+	slices.Sort(indexes)
 	return indexes
 }
 
@@ -100,7 +118,7 @@ func kinds(r *recipe.Recipe) []int {
 func (c *check) sample(index int) *launch.Data {
 	shape := launch.Shape{
 		Size: max(c.r.Members, index+1), Endpoints: max(len(c.r.Ports), 1), PortNames: c.r.PortNames(),
-		Index: index, Roles: make(map[int]string), NoTLS: c.r.TLS == recipe.TLSNone,
+		Index: index, Roles: make(map[int]string), NoTLS: c.noTLS,
 	}
 	for i := range shape.Size {
 		shape.Roles[i], _ = c.r.Member(i)
@@ -134,19 +152,18 @@ func unwrapped(err error) error {
 }
 
 func (c *check) tryMember(index int) {
-	_, spec := Spec(c.r, index)
+	spec, ready := Member(c.r, index)
 	command, err := launch.ParseSpec(spec)
 	if err == nil {
 		_, err = command.Expand(c.sample(index))
 	}
 	c.note(err)
-	_, what := c.r.Member(index)
-	c.try(what.Ready, index)
+	c.try(ready, index)
 }
 
 // try expands what stands alone.
-func (c *check) try(t recipe.Text, index int) {
-	template, err := launch.ParseTemplate(Text(c.r, t))
+func (c *check) try(t launch.Text, index int) {
+	template, err := launch.ParseTemplate(t)
 	if err == nil {
 		_, err = template.Expand(c.sample(index))
 	}

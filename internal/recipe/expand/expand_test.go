@@ -1,6 +1,8 @@
 package expand
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -83,6 +85,37 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// Of two items of roles that have one name, both are tried.
+func TestFaultsOfRolesOfOneName(t *testing.T) {
+	const text = `name: f
+roles:
+  - {name: data, members: 0, command: [prog]}
+  - {name: other, members: 1, command: [prog]}
+  - {name: data, members: 2-, command: [prog, '{{.Nothing}}']}
+`
+	r, err := recipe.Parse("f.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Check(r); err == nil || !strings.HasPrefix(err.Error(), "f.yaml:5: at <.Nothing>") {
+		t.Errorf("%v", err)
+	}
+}
+
+// A recipe whose system can do without TLS is tried without, too.
+func TestFaultsWithoutTLS(t *testing.T) {
+	for tls, want := range map[string]string{"[ca, none]": "f.yaml:4: at <.TLS.Cert>: no TLS among the members", "[ca, self]": "", "ca": ""} {
+		r, err := recipe.Parse("f.yaml", []byte("name: f\ntls: "+tls+"\ncommand: [prog]\nready: test -e {{.TLS.Cert}}\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch err := Check(r); {
+		case want == "" && err != nil, want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)):
+			t.Errorf("tls: %s: %v, want %q", tls, err, want)
+		}
+	}
+}
+
 // A recipe of one's own has its format in its own templates, and a format that is made of
 // itself comes to an end.
 func TestOwnFormat(t *testing.T) {
@@ -100,7 +133,7 @@ func TestOwnFormat(t *testing.T) {
 	}
 	d := launch.Sample(launch.Shape{Size: 2, Endpoints: 2})
 	d.AddFormat(f)
-	_, spec := Spec(r, 0)
+	spec, _ := Member(r, 0)
 	command, err := launch.ParseSpec(spec)
 	if err != nil {
 		t.Fatal(err)
@@ -122,6 +155,37 @@ func TestOwnFormat(t *testing.T) {
 		d.AddFormat(f)
 		if _, err := d.Format("own"); err == nil || !strings.Contains(err.Error(), "own.yaml:6: ") || !strings.Contains(err.Error(), "a format cannot be made of formats") {
 			t.Errorf("%s: %v", again, err)
+		}
+	}
+}
+
+// If others reach a member at other ports than its own, its program is told its own.
+func TestListen(t *testing.T) {
+	// These programs listen where they tell others to connect: they cannot be told otherwise, or
+	// they read it from the roster.
+	same := map[string][]string{
+		"erlang": {"epmd"}, "rabbitmq": {"epmd"}, "galera": {"sst"}, "torchrun": {"master"},
+		"zookeeper": {"quorum", "election"}, "raftkv": {"raft", "http"},
+	}
+	for _, r := range recipe.Builtin() {
+		d := launch.Sample(launch.Shape{Size: r.Members, Endpoints: max(len(r.Ports), 1), PortNames: r.PortNames(), NoTLS: r.TLS == recipe.TLSNone})
+		for i := range r.Ports {
+			d.Listen = append(d.Listen, launch.Endpoint(fmt.Sprintf("10.0.0.7:%d", 9001+i)))
+		}
+		spec, _ := Member(r, 0)
+		command, err := launch.ParseSpec(spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, err := command.Expand(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := strings.Join(slices.Concat(x.Args, x.Env, slices.Collect(maps.Values(x.Made))), "\n")
+		for i, p := range r.Ports {
+			if !strings.Contains(told, fmt.Sprint(9001+i)) && !slices.Contains(same[r.Name], p.Name) {
+				t.Errorf("%s is not told where to listen for %s", r.Name, p.Name)
+			}
 		}
 	}
 }

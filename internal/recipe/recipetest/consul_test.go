@@ -7,6 +7,7 @@ func consul() system {
 		name:   "consul",
 		what:   []string{`consul version | sed -n 's/^Consul v/consul /p'`},
 		tls:    []port{{name: "server", hello: consulHello}, {name: "https"}},
+		client: `consul members`,
 		write:  `consul kv put kept first`,
 		read:   `consul kv get kept`,
 		wrote:  "first",

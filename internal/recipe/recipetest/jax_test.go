@@ -5,8 +5,9 @@ package recipetest
 func jax() system {
 	return system{
 		name:    "jax",
-		needs:   []string{"python3", "curl"},
+		needs:   []string{"curl"},
 		what:    []string{`python3 -c 'import jax; print("jax", jax.__version__)'`},
+		client:  `curl -fsS "http://${XLREG_ENDPOINTS_STATUS%%,*}/status"`,
 		noDeath: "ends all, as JAX wants it",
 	}
 }

@@ -64,10 +64,13 @@ func lookInVenv() error {
 // system says what to expect of a recipe that is run. Commands are for sh, with the
 // environment of a member.
 type system struct {
-	name   string // the recipe's
-	always bool   // in every test, and not only with XLREG_RECIPES=all
-	needs  []string
+	name   string   // the recipe's
+	always bool     // in every test, and not only with XLREG_RECIPES=all
+	needs  []string // programs that only its test needs
 	what   []string // its version and that of what it needs: commands, each of which prints a line with it
+
+	client string // the system's own client, told nothing of the cluster but by its environment
+	pastes string // the program in the line for people, if that is not installed with the system
 
 	n       int      // how many members; 0 is three
 	flags   []string // of 'run', besides
@@ -135,12 +138,9 @@ func (c *cluster) start() time.Duration {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	status := filepath.Join(c.temp, "status.template")
-	if err := os.WriteFile(status, []byte(r.Status.Text), 0o600); err != nil {
-		c.t.Fatal(err)
-	}
-	defer os.Remove(status)
-	args := []string{c.s.name, "-n", fmt.Sprint(c.s.n), "--detach", "--keep-going", "--file", "status=@" + status}
+	args := []string{c.s.name, "-n", fmt.Sprint(c.s.n), "--detach", "--keep-going"}
+	args = append(args, asFile(c.t, "status", r.Status.Text)...)
+	args = append(args, asFile(c.t, "paste", r.Client.Paste.Text)...)
 	args = append(append(args, c.s.flags...), c.s.args...)
 	ctx, cancel := context.WithTimeout(c.t.Context(), 2*patience)
 	defer cancel()
@@ -149,6 +149,40 @@ func (c *cluster) start() time.Duration {
 		c.t.Fatalf("start: %v\n%s%s", err, out, c.logs())
 	}
 	return time.Since(begin)
+}
+
+// asFile has a member get a template of its recipe as a file.
+func asFile(t *testing.T, name, text string) (flags []string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return []string{"--file", name + "=@" + path}
+}
+
+// paste runs the line for people in another shell, which has been told nothing.
+func (c *cluster) paste() {
+	c.t.Helper()
+	if !c.s.canPaste() {
+		return
+	}
+	c.eventually("paste", func(ctx context.Context) error {
+		cmd := exec.CommandContext(ctx, "sh", filepath.Join(c.dirOf(0), "paste"))
+		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}
+		cmd.Dir = "/"
+		cmd.WaitDelay = 10 * time.Second
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%w\n%s", err, out)
+		}
+		return nil
+	})
+}
+
+// canPaste reports whether this machine has the program of the line for people.
+func (s system) canPaste() bool {
+	_, err := exec.LookPath(s.pastes)
+	return s.pastes == "" || err == nil
 }
 
 // stop ends the system, and looks at what it has left.
@@ -231,6 +265,14 @@ func (c *cluster) command(command string, do func(*cluster) error) func(context.
 func (c *cluster) whole() {
 	c.t.Helper()
 	c.eventually("status", c.command("sh '"+filepath.Join(c.dirOf(0), "status")+"'", nil))
+}
+
+// client runs the system's own client.
+func (c *cluster) client() {
+	c.t.Helper()
+	if c.s.client != "" {
+		c.eventually("client", c.command(c.s.client, nil))
+	}
 }
 
 // write writes something, if the system keeps what is written.

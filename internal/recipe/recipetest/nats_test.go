@@ -3,11 +3,13 @@ package recipetest
 import (
 	"bufio"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +18,7 @@ import (
 func nats() system {
 	return system{
 		name: "nats", always: true,
+		pastes:    "nats",
 		needs:     []string{"curl"},
 		what:      []string{`nats-server --version | sed 's/nats-server: v/nats-server /'`},
 		tls:       []port{{name: "client", hello: readLine}, {name: "route"}}, // the monitor tells anybody who asks
@@ -86,13 +89,21 @@ func natsAsk(c *cluster, subject, payload string) ([]byte, error) {
 	return answer, nil
 }
 
+// natsConnect connects as the client of NATS does, to which the same variables say how.
 func natsConnect(c *cluster) (net.Conn, error) {
 	vars := c.environ(0)
-	cert, err := tls.LoadX509KeyPair(vars["XLREG_TLS_CERT"], vars["XLREG_TLS_KEY"])
+	cert, err := tls.LoadX509KeyPair(vars["NATS_CERT"], vars["NATS_KEY"])
 	if err != nil {
 		return nil, err
 	}
-	conn, err := net.DialTimeout("tcp", c.address(0, "client"), 10*time.Second)
+	authority, err := os.ReadFile(vars["NATS_CA"])
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(authority)
+	address := strings.TrimPrefix(vars["NATS_URL"], "tls://")
+	conn, err := net.DialTimeout("tcp", address, 10*time.Second)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +112,7 @@ func natsConnect(c *cluster) (net.Conn, error) {
 		conn.Close()
 		return nil, err
 	}
-	return tls.Client(conn, &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{cert}}), nil
+	return tls.Client(conn, &tls.Config{RootCAs: roots, ServerName: "127.0.0.1", Certificates: []tls.Certificate{cert}}), nil
 }
 
 // natsAnswer reads up to the first message.

@@ -10,7 +10,7 @@ import (
 func patroni() system {
 	return system{
 		name:  "patroni",
-		needs: []string{"patronictl", "psql", "etcd", "unshare"},
+		needs: []string{"patronictl", "psql", "unshare"},
 		what: []string{
 			`echo patroni $(patroni --version | sed 's/.* //')`, `psql --version | sed 's/psql (PostgreSQL) \([0-9.]*\).*/postgresql \1/'`,
 			`etcd --version | sed -n 's/etcd Version: /etcd /p'`,
@@ -20,6 +20,7 @@ func patroni() system {
 			const password = `PGSSLCERT=/none psql -c 'select 1' 2>&1 | grep 'requires a valid client certificate'`
 			return c.command(password, nil)(c.t.Context())
 		},
+		client: `psql -c 'select 1' && pg_isready && pg_dump >/dev/null && patronictl list`,
 		// The variables of libpq name all members, and want the one that can be written to.
 		write: `psql -qAtc "create table if not exists t (a text); delete from t; insert into t values ('first')"`,
 		read:  `psql -qAtc "select a from t"`,

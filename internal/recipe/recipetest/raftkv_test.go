@@ -7,6 +7,7 @@ func raftkv() system {
 		needs:  []string{"curl"},
 		what:   []string{`go version -m "$(command -v raftkv)" | sed -n 's/.*\(hashicorp.raft\)\tv\([^\t]*\).*/\1 \2/p'`},
 		tls:    []port{{name: "raft"}, {name: "http"}},
+		client: `curl -fsSL --cacert "$XLREG_TLS_PEERS" --cert "$XLREG_TLS_CERT" --key "$XLREG_TLS_KEY" "$RAFTKV_URL/status"`,
 		write:  curl + `-X PUT -d first`,
 		read:   curl,
 		wrote:  "first",

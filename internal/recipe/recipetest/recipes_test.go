@@ -1,6 +1,7 @@
 package recipetest
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"strings"
@@ -51,6 +52,9 @@ func try(t *testing.T, s system) result {
 		}
 	}()
 	c.whole()
+	if open := listensElsewhere(c.dir); len(open) > 0 {
+		t.Errorf("every machine in reach can connect to\n%s", strings.Join(open, "\n"))
+	}
 	if len(s.tls) > 0 {
 		c.strangers()
 		got.Refused = ports(s)
@@ -60,6 +64,8 @@ func try(t *testing.T, s system) result {
 			t.Error(err)
 		}
 	}
+	c.client()
+	c.paste()
 	c.write()
 	c.read("at first")
 	if s.noDeath == "" {
@@ -81,18 +87,29 @@ func try(t *testing.T, s system) result {
 	return got
 }
 
-// missingPrograms returns what a system needs and the machine does not have.
+// missingPrograms returns what a system needs and the machine does not have: as 'xlreg recipes'
+// tells it, and what only the tests need.
 func missingPrograms(s system) []string {
-	r, err := recipe.Find(s.name)
+	out, err := exec.Command(program, "recipes", "-o", "json").Output()
+	var known struct {
+		Recipes []struct {
+			Name    string   `json:"name"`
+			Missing []string `json:"missing"`
+		} `json:"recipes"`
+	}
+	if err == nil {
+		err = json.Unmarshal(out, &known)
+	}
 	if err != nil {
 		return []string{err.Error()}
 	}
-	needs := s.needs
-	if r.Program != "" {
-		needs = append([]string{r.Program}, needs...)
-	}
 	var missing []string
-	for _, name := range needs {
+	for _, r := range known.Recipes {
+		if r.Name == s.name {
+			missing = append(missing, r.Missing...)
+		}
+	}
+	for _, name := range s.needs {
 		if _, err := exec.LookPath(name); err != nil {
 			missing = append(missing, name)
 		}

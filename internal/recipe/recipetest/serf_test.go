@@ -16,6 +16,7 @@ func serf() system {
 		what:        []string{`dpkg-query -W -f 'serf ${Version}\n' serf | sed 's/~.*//'`},
 		strangers:   serfStrangers,
 		refusedWith: "gossip, by its key",
+		client:      `serf members`,
 		goesOn:      `test "$(serf members -status=alive | grep -c .)" -eq 2`,
 	}
 }

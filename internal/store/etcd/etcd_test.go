@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -27,11 +28,21 @@ func open(t *testing.T, url string) *mirror.Store {
 	return s
 }
 
+// openPatient is open for tests in which etcd is there, however slow the machine is.
+func openPatient(t *testing.T, url string) *mirror.Store {
+	t.Helper()
+	s, err := etcd.Open(t.Context(), url, etcd.Options{Timeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 func TestContract(t *testing.T) {
 	c := etcdtest.Start(t, etcdtest.Options{})
 	var n atomic.Int64
 	storetest.Run(t, func(t *testing.T) store.Store {
-		return open(t, c.URL(fmt.Sprintf("contract%d", n.Add(1))))
+		return openPatient(t, c.URL(fmt.Sprintf("contract%d", n.Add(1))))
 	})
 }
 
@@ -40,14 +51,14 @@ func TestShared(t *testing.T) {
 	var n atomic.Int64
 	storetest.RunShared(t, func(*testing.T) storetest.Shared {
 		url := c.URL(fmt.Sprintf("shared%d", n.Add(1)))
-		return func(t *testing.T) store.Store { return open(t, url) }
+		return func(t *testing.T) store.Store { return openPatient(t, url) }
 	})
 }
 
 func TestDurable(t *testing.T) {
 	c := etcdtest.Start(t, etcdtest.Options{Fsync: true})
 	storetest.RunDurable(t, func(t *testing.T, dir string) store.Store {
-		return open(t, c.URL(strings.Trim(dir, "/")))
+		return openPatient(t, c.URL(strings.Trim(dir, "/")))
 	})
 }
 

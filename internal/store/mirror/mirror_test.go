@@ -22,7 +22,7 @@ var limits = mirror.Limits{Compares: 128, Changes: 128, Bytes: 3 << 19}
 
 func TestOneServer(t *testing.T) {
 	storetest.Run(t, func(*testing.T) store.Store {
-		return mirror.Open(mirrortest.New().Connect(mirrortest.Faults{}), mirror.Options{Limits: limits})
+		return mirror.Open(mirrortest.New().Connect(mirrortest.Faults{}), mirror.Options{Limits: limits, Timeout: time.Minute})
 	})
 }
 
@@ -30,7 +30,7 @@ func TestShared(t *testing.T) {
 	storetest.RunShared(t, func(*testing.T) storetest.Shared {
 		db := mirrortest.New()
 		return func(*testing.T) store.Store {
-			return mirror.Open(db.Connect(mirrortest.Faults{}), mirror.Options{Limits: limits})
+			return mirror.Open(db.Connect(mirrortest.Faults{}), mirror.Options{Limits: limits, Timeout: time.Minute})
 		}
 	})
 }
@@ -40,7 +40,7 @@ func TestSmallCache(t *testing.T) {
 	storetest.RunShared(t, func(*testing.T) storetest.Shared {
 		db := mirrortest.New()
 		return func(*testing.T) store.Store {
-			return mirror.Open(db.Connect(mirrortest.Faults{}), mirror.Options{Limits: limits, CacheBytes: 50})
+			return mirror.Open(db.Connect(mirrortest.Faults{}), mirror.Options{Limits: limits, CacheBytes: 50, Timeout: time.Minute})
 		}
 	})
 }

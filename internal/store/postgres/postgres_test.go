@@ -63,12 +63,22 @@ func open(t testing.TB, url string) *mirror.Store {
 	return s
 }
 
+// openPatient is open for tests in which the database is there, however slow the machine is.
+func openPatient(t testing.TB, url string) *mirror.Store {
+	t.Helper()
+	s, err := postgres.Open(t.Context(), url, postgres.Options{Timeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 func TestShared(t *testing.T) {
 	server := postgrestest.Start(t, postgrestest.Options{})
 	var names schemas
 	storetest.RunShared(t, func(*testing.T) storetest.Shared {
 		url := server.URL(names.next())
-		return func(t *testing.T) store.Store { return open(t, url) }
+		return func(t *testing.T) store.Store { return openPatient(t, url) }
 	})
 }
 
@@ -76,6 +86,6 @@ func TestShared(t *testing.T) {
 func TestDurable(t *testing.T) {
 	server := postgrestest.Start(t, postgrestest.Options{})
 	storetest.RunDurable(t, func(t *testing.T, dir string) store.Store {
-		return open(t, server.URL(fmt.Sprintf("dir_%x", sha256.Sum256([]byte(dir)))[:20]))
+		return openPatient(t, server.URL(fmt.Sprintf("dir_%x", sha256.Sum256([]byte(dir)))[:20]))
 	})
 }

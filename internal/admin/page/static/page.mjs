@@ -145,7 +145,6 @@ function say(text) {
 }
 
 function connection(state, text) {
-  live.hidden = false;
   live.className = "live " + state;
   if ($("live-text").textContent !== text) $("live-text").textContent = text;
 }
@@ -222,7 +221,6 @@ async function copy(id) {
 }
 
 for (const button of document.querySelectorAll("[data-copy]")) {
-  button.hidden = false;
   button.addEventListener("click", async () => {
     const said = await copy(button.dataset.copy);
     $("copied").textContent = said;
@@ -317,7 +315,6 @@ async function perform() {
 }
 
 if (dialog) {
-  for (const e of document.querySelectorAll("[data-actions]")) e.hidden = false;
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-act]");
     if (button) ask(deeds[button.dataset.act](button.closest("[data-member]")?.dataset.member));

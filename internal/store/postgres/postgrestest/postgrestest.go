@@ -49,7 +49,7 @@ type Server struct {
 	leash    io.WriteCloser // what the watcher holds on to
 }
 
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // Start runs a new server until the test ends.
 func Start(t testing.TB, o Options) *Server {

@@ -1,11 +1,8 @@
 //go:build unix && !linux
 
-package run
+package shim
 
-import (
-	"syscall"
-	"time"
-)
+import "syscall"
 
 // Only Linux lets a process adopt orphans: on other systems, what leaves the program's
 // group is out of reach.
@@ -14,14 +11,3 @@ func adoptOrphans() {}
 func groupOfItsOwn() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
 func strays(int) []int { return nil }
-
-// processName is unknown.
-type processName struct{}
-
-func nameOf(int) processName { return processName{} }
-
-func (processName) is(string) bool { return false }
-
-func sweep(string, []string) {}
-
-func outlive(string, time.Time) {}

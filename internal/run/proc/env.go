@@ -1,4 +1,4 @@
-package run
+package proc
 
 import (
 	"fmt"
@@ -10,17 +10,17 @@ import (
 // is named too, was killed: RUN.PID.
 const markName = "RUN_SHIM"
 
-// markOf returns the variable for programs of one shim.
-func markOf(mark string, shim int) string { return fmt.Sprintf("%s=%s.%d", markName, mark, shim) }
+// MarkOf returns the variable for programs of one shim.
+func MarkOf(mark string, shim int) string { return fmt.Sprintf("%s=%s.%d", markName, mark, shim) }
 
-// withoutMark returns env without the mark of another run, inside of which this one is.
-func withoutMark(env []string) []string {
+// WithoutMark returns env without the mark of another run, inside of which this one is.
+func WithoutMark(env []string) []string {
 	return slices.DeleteFunc(slices.Clone(env), func(v string) bool { return strings.HasPrefix(v, markName+"=") })
 }
 
-// mergeEnv returns env with more added; a variable in more replaces one of the same
+// MergeEnv returns env with more added; a variable in more replaces one of the same
 // name.
-func mergeEnv(env []string, more ...string) []string {
+func MergeEnv(env []string, more ...string) []string {
 	merged := slices.Clone(env)
 	for _, v := range more {
 		name, _, _ := strings.Cut(v, "=")

@@ -1,34 +1,38 @@
 //go:build unix
 
-package run
+package shim
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/xlattice/xlreg/internal/run/proc"
 )
 
 // execStage is the argument of a shim that is to become the program.
 const execStage = "exec"
 
-// Shim is the whole life of a shim: what the program does when it is called with
-// Options.ShimArgs and the arguments that follow them, which are args here. It starts
-// one program in a process group of its own, and returns when that and everything it
-// has started are gone. If the supervisor dies it stops the program.
-func Shim(args []string) error {
+// Margin is how much longer than it should a shim may take to end. Then it hangs, and is
+// killed with all that it looks after.
+const Margin = 5 * time.Second
+
+// Run is the whole life of a shim: what a program does when its supervisor calls it as one.
+// The arguments are those that follow what tells it so.
+func Run(args []string) error {
 	if len(args) > 1 && args[0] == execStage {
 		return becomeProgram(args[1], args[2:])
 	}
-	if len(args) == 2 && args[0] == tempStage {
-		return keepTemp(args[1], os.Stdin)
+	if len(args) > 1 && args[0] == TempStage {
+		return keepTemp(args[1:], os.Stdin)
 	}
 	// The program is to be killed if the shim is; the system takes for the shim's
 	// death that of the thread which started the program.
@@ -41,17 +45,27 @@ func Shim(args []string) error {
 }
 
 // becomeProgram replaces this process by the program and tells it its own process ID
-// in LISTEN_PID. No other process could: the ID is known only after the start.
+// in LISTEN_PID. No other process could: the ID is known only after the start. Why that
+// failed is for the shim, which tells it to whoever has to know.
 func becomeProgram(path string, args []string) error {
-	env := mergeEnv(os.Environ(), "LISTEN_PID="+strconv.Itoa(os.Getpid()))
-	err := syscall.Exec(path, args, env) //nolint:gosec // starting what it is told to is what it is for
-	return fmt.Errorf("start %s: %w", path, err)
+	passed, err := strconv.Atoi(os.Getenv("LISTEN_FDS"))
+	if err != nil {
+		return err
+	}
+	failure := inherit(firstPassedFD+passed, "failure") // closed without a word once the program runs
+	env := proc.MergeEnv(os.Environ(), "LISTEN_PID="+strconv.Itoa(os.Getpid()))
+	err = syscall.Exec(path, args, env) //nolint:gosec // starting what it is told to is what it is for
+	_, err = fmt.Fprintf(failure, "start %s: %v", path, err)
+	return err
 }
+
+// firstPassedFD is where a program finds the first of the files that it is given.
+const firstPassedFD = 3
 
 // shim is owned by the one goroutine that runs it.
 type shim struct {
-	task      task
-	orders    <-chan order // closed when the supervisor is gone
+	task      Task
+	orders    <-chan Order // closed when the supervisor is gone
 	signals   chan os.Signal
 	reaped    <-chan child // closed when there are no children
 	reports   *json.Encoder
@@ -59,6 +73,7 @@ type shim struct {
 
 	pid      int // of the program, and of its group
 	ended    bool
+	emptied  bool // the group has no processes any more, and its ID may become another's
 	orphaned bool
 	stopping bool
 	killing  bool
@@ -81,11 +96,11 @@ func newShim() (*shim, error) {
 		return nil, err
 	}
 	in := json.NewDecoder(orders)
-	var first order
+	var first Order
 	if err := in.Decode(&first); err != nil {
 		return nil, err
 	}
-	if first.Do != doPrepare || first.Task == nil {
+	if first.Do != DoPrepare || first.Task == nil {
 		return nil, errors.New("no task")
 	}
 	s := &shim{task: *first.Task, reports: json.NewEncoder(reports), signals: make(chan os.Signal, 8), told: make(map[int]bool)}
@@ -113,12 +128,12 @@ func inherit(fd int, name string) *os.File {
 }
 
 // readOrders returns the orders as they come. Its goroutine lives as long as the process.
-func readOrders(in *json.Decoder) <-chan order {
-	orders := make(chan order)
+func readOrders(in *json.Decoder) <-chan Order {
+	orders := make(chan Order)
 	go func() {
 		defer close(orders)
 		for {
-			var o order
+			var o Order
 			if in.Decode(&o) != nil {
 				return
 			}
@@ -128,19 +143,19 @@ func readOrders(in *json.Decoder) <-chan order {
 	return orders
 }
 
-func (s *shim) report(r report) { _ = s.reports.Encode(r) } // a supervisor that is gone needs no reports
+func (s *shim) report(r Report) { _ = s.reports.Encode(r) } // a supervisor that is gone needs no reports
 
 func (s *shim) run() error {
 	adoptOrphans()
-	s.report(report{Is: isReady})
+	s.report(Report{Is: IsReady})
 	if !s.awaitStart() {
 		return s.tidy()
 	}
 	if err := s.start(); err != nil {
-		s.report(report{Is: isFailed, Error: err.Error()})
+		s.report(Report{Is: IsFailed, Error: err.Error()})
 		return s.tidy()
 	}
-	s.report(report{Is: isStarted, PID: s.pid})
+	s.report(Report{Is: IsStarted, PID: s.pid})
 	s.reaped = reap()
 	for s.reaped != nil || s.groupLives() {
 		if err := s.step(); err != nil {
@@ -157,8 +172,8 @@ func (s *shim) awaitStart() bool {
 		select {
 		case o, ok := <-s.orders:
 			s.orphaned = !ok
-			if !ok || o.Do != doSignal {
-				return o.Do == doStart
+			if !ok || o.Do != DoSignal {
+				return o.Do == DoStart
 			}
 		case <-s.signals:
 			return false
@@ -167,25 +182,62 @@ func (s *shim) awaitStart() bool {
 }
 
 func (s *shim) start() error {
-	path, args := s.task.Path, s.task.Args
-	env := mergeEnv(s.task.Env, markOf(s.task.Mark, os.Getpid()))
-	files := []*os.File{os.Stdin, os.Stdout, os.Stderr}
+	program, args := s.task.Path, s.task.Args
+	env := proc.MergeEnv(s.task.Env, proc.MarkOf(s.task.Mark, os.Getpid()))
+	files := []uintptr{0, 1, 2}
+	var failure, failureEnd *os.File
 	if len(s.listeners) > 0 {
 		self, err := os.Executable()
 		if err != nil {
 			return err
 		}
-		args = append([]string{os.Args[0], os.Args[1], execStage, path}, args...)
-		path, env = self, mergeEnv(env, "LISTEN_FDS="+strconv.Itoa(len(s.listeners)))
-		files = append(files, s.listeners...)
+		args = append([]string{os.Args[0], os.Args[1], execStage, program}, args...)
+		program, env = proc.Self(self), proc.MergeEnv(env, "LISTEN_FDS="+strconv.Itoa(len(s.listeners)))
+		if failure, failureEnd, err = os.Pipe(); err != nil {
+			return err
+		}
+		defer failure.Close()
+		for _, f := range append(slices.Clone(s.listeners), failureEnd) {
+			files = append(files, f.Fd())
+		}
 	}
-	p, err := os.StartProcess(path, args, &os.ProcAttr{Files: files, Env: env, Sys: groupOfItsOwn()}) //nolint:gosec // as above
+	// Not os.StartProcess: that makes sure that it could wait for the program, by starting
+	// another one, and it is reap that waits.
+	var err error
+	s.pid, err = syscall.ForkExec(program, args, &syscall.ProcAttr{Files: files, Env: env, Sys: groupOfItsOwn()}) //nolint:gosec // as above
+	for _, f := range append(slices.Clone(s.listeners), failureEnd) {
+		if f != nil {
+			f.Close()
+		}
+	}
 	if err != nil {
+		return ExplainStart(&os.PathError{Op: "fork/exec", Path: program, Err: err})
+	}
+	s.told[s.pid] = true // by pass, wherever it goes
+	if failure == nil {
+		return nil
+	}
+	return s.awaitProgram(failure)
+}
+
+// awaitProgram returns when the process that was started has become the program, or the reason
+// why it could not.
+func (s *shim) awaitProgram(failure io.Reader) error {
+	why, err := io.ReadAll(failure)
+	if err != nil || len(why) == 0 {
 		return err
 	}
-	s.pid = p.Pid
-	_ = p.Release() // reap waits for all children
-	return closeAll(s.listeners)
+	_, _ = syscall.Wait4(s.pid, nil, 0, nil) // it has nothing left to do
+	return errors.New(string(why))
+}
+
+// ExplainStart says what to do about a process that cannot be started, where the system's own
+// words for it say too little.
+func ExplainStart(err error) error {
+	if errors.Is(err, syscall.EAGAIN) {
+		return fmt.Errorf("%w: there may be too many processes: see 'ulimit -u'", err)
+	}
+	return err
 }
 
 // reap waits for all children, the program and those whose parents have died. Its
@@ -240,18 +292,18 @@ func (s *shim) step() error {
 	return nil
 }
 
-func (s *shim) obey(o order, ok bool) {
+func (s *shim) obey(o Order, ok bool) {
 	switch {
 	case !ok:
 		s.orders, s.orphaned = nil, true
 		s.end()
-	case o.Do == doEnd:
+	case o.Do == DoEnd:
 		s.end()
-	case o.Do == doSignal && !s.ended:
+	case o.Do == DoSignal && !s.ended:
 		s.pass(syscall.Signal(o.Signal))
-	case o.Do == doStop:
+	case o.Do == DoStop:
 		s.stop()
-	case o.Do == doKill:
+	case o.Do == DoKill:
 		s.kill()
 	}
 }
@@ -263,6 +315,7 @@ func (s *shim) bury(c child, ok bool) {
 		s.stop()
 		return
 	}
+	delete(s.told, c.pid) // the next process of that ID has not been told
 	if c.pid == s.pid && !s.ended {
 		s.ended = true
 		s.report(endOf(c.status))
@@ -279,11 +332,11 @@ func (s *shim) bury(c child, ok bool) {
 	}
 }
 
-func endOf(status syscall.WaitStatus) report {
+func endOf(status syscall.WaitStatus) Report {
 	if status.Signaled() {
-		return report{Is: isEnded, Signal: int(status.Signal())}
+		return Report{Is: IsEnded, Signal: int(status.Signal())}
 	}
-	return report{Is: isEnded, Code: status.ExitStatus()}
+	return Report{Is: IsEnded, Code: status.ExitStatus()}
 }
 
 // stop asks the program, and what it has started, to end, and allows a while for
@@ -335,7 +388,7 @@ func (s *shim) keep() {
 	}
 	s.keeping, s.killing = true, false
 	s.timer.Stop()
-	s.report(report{Is: isKeeping})
+	s.report(Report{Is: IsKeeping})
 }
 
 // without returns those of the processes outside the group that are not shared.
@@ -343,7 +396,7 @@ func (s *shim) without(all []int) []int {
 	if s.forGood {
 		return all
 	}
-	return slices.DeleteFunc(all, func(pid int) bool { return slices.ContainsFunc(s.task.Shared, nameOf(pid).is) })
+	return slices.DeleteFunc(all, func(pid int) bool { return slices.ContainsFunc(s.task.Shared, proc.NameOf(pid).Is) })
 }
 
 // kill ends the program and what it has started.
@@ -357,10 +410,26 @@ func (s *shim) kill() {
 	s.killStrays()
 }
 
-func (s *shim) signalGroup(sig syscall.Signal) { _ = syscall.Kill(-s.pid, sig) }
+// signalGroup sends a signal to the program, too, if that has gone to another group.
+func (s *shim) signalGroup(sig syscall.Signal) {
+	if s.groupLives() {
+		_ = syscall.Kill(-s.pid, sig)
+	}
+	if group, err := syscall.Getpgid(s.pid); !s.ended && err == nil && group != s.pid {
+		_ = syscall.Kill(s.pid, sig)
+	}
+}
 
-// groupLives reports whether the program's group still has processes.
-func (s *shim) groupLives() bool { return !errors.Is(syscall.Kill(-s.pid, 0), syscall.ESRCH) }
+// groupLives reports whether the program's group still has processes. Once the program has
+// ended, a group without any is gone for good: a shim that keeps shared helpers must not
+// signal the next group to get that ID.
+func (s *shim) groupLives() bool {
+	if !s.emptied && errors.Is(syscall.Kill(-s.pid, 0), syscall.ESRCH) {
+		s.emptied = s.ended
+		return false
+	}
+	return !s.emptied
+}
 
 // stopStrays asks children that are not in the program's group to end.
 func (s *shim) stopStrays() {
@@ -379,8 +448,8 @@ func (s *shim) killStrays() {
 	}
 }
 
-// tidy removes the scratch directory if the supervisor, whose task that is, has died.
-// All shims share the directory above; it goes with the last of them.
+// tidy removes the scratch directory if the supervisor, whose task that is, has died. Each
+// shim waits for the programs of the others, so that none of them writes there afterwards.
 func (s *shim) tidy() error {
 	select {
 	case _, ok := <-s.orders: // nil if it is known to be closed
@@ -390,11 +459,9 @@ func (s *shim) tidy() error {
 	if !s.orphaned {
 		return nil
 	}
-	outlive(s.task.Mark, time.Now().Add(s.task.Grace+margin))
+	proc.Outlive(s.task.Mark, time.Now().Add(s.task.Grace+Margin))
 	if s.task.Scratch == "" {
 		return nil
 	}
-	err := os.RemoveAll(s.task.Scratch)
-	_ = os.Remove(filepath.Dir(s.task.Scratch)) // fails while others have theirs in it
-	return err
+	return os.RemoveAll(s.task.Scratch)
 }
