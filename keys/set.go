@@ -25,22 +25,28 @@ type Set struct {
 // Generate makes two new keys of a kind. RSA keys have 2048, 3072 or 4096 bits, and
 // P-256 keys 256, which may be left out as 0.
 func Generate(name Kind, bits int) (*Set, error) {
-	k := kindNamed(name)
-	if k == nil {
-		return nil, fmt.Errorf("generate keys: kind %q: want %s", name, kindNames())
-	}
-	if err := k.checkSize(bits); err != nil {
-		return nil, fmt.Errorf("generate keys: %w", err)
-	}
-	comms, err := k.generate(bits)
+	comms, err := GenerateKey(name, bits)
 	if err != nil {
 		return nil, fmt.Errorf("generate comms key: %w", err)
 	}
-	sig, err := k.generate(bits)
+	sig, err := GenerateKey(name, bits)
 	if err != nil {
 		return nil, fmt.Errorf("generate sig key: %w", err)
 	}
 	return NewSet(comms, sig)
+}
+
+// GenerateKey makes one new key, for a Set that somebody else puts together. The arguments
+// are those of Generate.
+func GenerateKey(name Kind, bits int) (Private, error) {
+	k := kindNamed(name)
+	if k == nil {
+		return nil, fmt.Errorf("kind %q: want %s", name, kindNames())
+	}
+	if err := k.checkSize(bits); err != nil {
+		return nil, err
+	}
+	return k.generate(bits)
 }
 
 // choices are the keys that people can ask for, by one word.

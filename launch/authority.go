@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
@@ -25,6 +26,7 @@ import (
 // that its owner has signed. Its key is never written anywhere.
 type Authority struct {
 	cert *x509.Certificate
+	life time.Duration       // of what it issues; 0: as long as its own certificate
 	kept []*x509.Certificate // certificates that are issued again as they are
 
 	mu  sync.Mutex
@@ -71,6 +73,9 @@ func certify(c, parent *x509.Certificate, public crypto.PublicKey, key crypto.Si
 	if parent == nil {
 		parent = c
 	}
+	// By it alone OpenSSL tells a member that has the name of its authority from one that signs
+	// for itself, which it refuses.
+	c.AuthorityKeyId = parent.SubjectKeyId
 	serial := make([]byte, 16)
 	rand.Read(serial)                 // never fails, by its contract
 	serial[0] = serial[0]&0x3f | 0x40 // positive, and of one length
@@ -111,7 +116,25 @@ func (a *Authority) issue(d *Data, key keys.Public, names []string) (*x509.Certi
 		return nil, err
 	}
 	want.NotBefore, want.NotAfter = a.cert.NotBefore, a.cert.NotAfter
+	if a.life != 0 {
+		want.NotBefore = later(time.Now().Add(-authorityBackdate), a.cert.NotBefore)
+		want.NotAfter = earlier(want.NotBefore.Add(a.life), a.cert.NotAfter)
+	}
 	return certify(want, a.cert, public, a.key())
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }
 
 // leaf returns a certificate for d's member, without dates.
@@ -122,6 +145,7 @@ func (d *Data) leaf(key keys.Public, names []string) *x509.Certificate {
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 		BasicConstraintsValid: true,
 	}
+	c.SubjectKeyId = keyID(key)
 	if key.Kind() == keys.RSA {
 		c.KeyUsage |= x509.KeyUsageKeyEncipherment // the key exchange of old clients
 	}
@@ -136,6 +160,12 @@ func (d *Data) leaf(key keys.Public, names []string) *x509.Certificate {
 		addName(c, name)
 	}
 	return c
+}
+
+// keyID returns an identifier of a key for certificates (RFC 7093, section 2, method 1).
+func keyID(key keys.Public) []byte {
+	sum := sha256.Sum256(key.DER())
+	return sum[:20]
 }
 
 // addName adds a name or an address by which a certificate's owner is found, once. A member's

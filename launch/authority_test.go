@@ -106,6 +106,20 @@ func TestAuthorityIssues(t *testing.T) {
 	}
 }
 
+// A member may be called what the authority is called.
+func TestMemberNamedAsItsAuthority(t *testing.T) {
+	c := certifyTwo(t, FileOptions{})
+	a, err := NewAuthority(c.data[0].Self.Name, 90*day)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.write(t, FileOptions{Authority: a})
+	files := c.files(t, 0)
+	if out, err := exec.Command("openssl", "verify", "-x509_strict", "-CAfile", files.Peers, files.Cert).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 func readOne(t *testing.T, path string) *x509.Certificate {
 	t.Helper()
 	cert, err := readCertificate(path)

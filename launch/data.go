@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
@@ -27,7 +28,8 @@ type Data struct {
 	PortNames []string // of each member's endpoints, in their order; there may be fewer, or none
 	NoTLS     bool     // the members do not use TLS, whatever certificates they have
 
-	roster     *client.Roster // nil in a sample
+	roster     *client.Roster         // nil in a sample
+	text       func() ([]byte, error) // the roster in JSON; nil if roster is
 	unverified []xlreg.Name
 	secret     func() string // nil: there is none. A function, so that no way of printing Data shows it
 	sample     bool
@@ -77,19 +79,23 @@ type TLS struct {
 const RoleLabel = "role"
 
 // ErrNoTLS says that the members do not use TLS because they were told not to.
-var ErrNoTLS = errors.New("no TLS among the members: they were started with --tls none")
+var ErrNoTLS = errors.New("no TLS among the members, as with --tls none: leave that out, or ask {{if not .NoTLS}} first")
 
 // ErrNoSelf says that only a member can be told something, and that the cluster is
 // seen by a reader.
 var ErrNoSelf = errors.New("only a member can tell: say which with 'join'")
+
+// errNoRoster says that a cluster has no roster, and so neither keys nor certificates.
+var errNoRoster = errors.New("the cluster is a sample, which has no roster")
 
 // NewData returns roster as the member with the ID self sees it, whose directory is
 // dir. An empty self is a reader.
 func NewData(roster *client.Roster, self xlreg.NodeID, dir string) (*Data, error) {
 	d := &Data{
 		Cluster: ClusterData{Name: string(roster.Cluster.Name), ID: roster.Cluster.ID.String(), Size: roster.Cluster.MaxSize},
-		Dir:     dir, Sum: roster.ShortSum(), roster: roster, unverified: roster.Unverified(),
+		Dir:     dir, Sum: roster.ShortSum(), unverified: roster.Unverified(),
 	}
+	d.setRoster(roster)
 	for i := range roster.Members {
 		m, err := newMemberData(&roster.Members[i])
 		if err != nil {
@@ -105,6 +111,23 @@ func NewData(roster *client.Roster, self xlreg.NodeID, dir string) (*Data, error
 		return nil, fmt.Errorf("%w: %v is not in the roster of %s", xlreg.ErrNotMember, self, d.Cluster.Name)
 	}
 	return d, nil
+}
+
+func (d *Data) setRoster(r *client.Roster) {
+	d.roster, d.text = r, sync.OnceValues(func() ([]byte, error) { return EncodeRoster(r) })
+}
+
+// For returns the same cluster as another of its members sees it, whose directory is dir. The
+// two share what takes long to make. Nobody else sees a Sample.
+func (d *Data) For(self xlreg.NodeID, dir string) (*Data, error) {
+	if d.roster == nil {
+		return nil, errNoRoster
+	}
+	other, err := NewData(d.roster, self, dir)
+	if err == nil {
+		other.text = d.text
+	}
+	return other, err
 }
 
 func newMemberData(m *client.Member) (*MemberData, error) {
@@ -165,7 +188,7 @@ func (d *Data) ListenOn(port any) (Endpoint, error) {
 	if _, ok := e.Addr(); ok {
 		return e, nil
 	}
-	return Endpoint(net.JoinHostPort("0.0.0.0", strconv.Itoa(e.Port()))), nil
+	return Endpoint(net.JoinHostPort(EveryAddress().String(), strconv.Itoa(e.Port()))), nil
 }
 
 // Others returns all members except Self.

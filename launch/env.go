@@ -17,6 +17,9 @@ const (
 
 	// The member's endpoints, separated by commas.
 	EnvEndpoints = "XLREG_ENDPOINTS"
+	// EnvEndpointOf is followed by a port's name, or its index if it has none: this one of the
+	// member's endpoints.
+	EnvEndpointOf = "XLREG_ENDPOINT_"
 	// EnvEndpointsOf is followed by a port's name, or its index if it has none: this endpoint
 	// of each member, in the order of their indexes, separated by commas. It is not set for a
 	// port that some member does not have.
@@ -27,13 +30,17 @@ const (
 	EnvTLSCert  = "XLREG_TLS_CERT"
 	EnvTLSKey   = "XLREG_TLS_KEY"
 	EnvTLSPeers = "XLREG_TLS_PEERS"
+
+	// Directories in which programs that talk to the cluster look for others, before those in
+	// PATH. It is not set if there are none.
+	EnvPath = "XLREG_PATH"
 )
 
 // EnvNames returns the names of all of them. One that ends in _ is the beginning of several.
 func EnvNames() []string {
 	return []string{
-		EnvCluster, EnvSelf, EnvIndex, EnvSize, EnvRoster, EnvRole, EnvEndpoints, EnvEndpointsOf,
-		EnvTLSCert, EnvTLSKey, EnvTLSPeers,
+		EnvCluster, EnvSelf, EnvIndex, EnvSize, EnvRoster, EnvRole, EnvEndpoints, EnvEndpointOf, EnvEndpointsOf,
+		EnvTLSCert, EnvTLSKey, EnvTLSPeers, EnvPath,
 	}
 }
 
@@ -71,6 +78,9 @@ func (d *Data) Environment() ([]string, error) {
 
 func (d *Data) endpointVariables() []string {
 	env := []string{EnvEndpoints + "=" + commas(d.Self.Endpoints)}
+	for n, e := range d.Self.Endpoints {
+		env = append(env, EnvEndpointOf+d.portVariable(n)+"="+string(e))
+	}
 	for n := range d.Self.Endpoints {
 		list, err := d.endpoints(n)
 		if err != nil { // somebody has fewer

@@ -16,18 +16,30 @@ type Expiry struct {
 	End  time.Time
 }
 
-// FirstExpiry returns the expiry of the certificate in the file peers that is due for
-// renewal first. Until then a program can rely on the file.
-func FirstExpiry(peers string) (Expiry, error) {
-	data, err := os.ReadFile(peers)
+// FirstExpiry returns the expiry of the certificate in these files that is due for renewal
+// first. Until then a program can rely on them.
+func FirstExpiry(files ...string) (first Expiry, err error) {
+	for _, file := range files {
+		e, err := firstExpiry(file)
+		if err != nil {
+			return Expiry{}, err
+		}
+		if first.Name == "" || e.Warn.Before(first.Warn) {
+			first = e
+		}
+	}
+	return first, nil
+}
+
+func firstExpiry(file string) (first Expiry, err error) {
+	data, err := os.ReadFile(file)
 	if err != nil {
 		return Expiry{}, err
 	}
-	var first Expiry
 	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
 		cert, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return Expiry{}, fmt.Errorf("%s: %w", peers, err)
+			return Expiry{}, fmt.Errorf("%s: %w", file, err)
 		}
 		e := Expiry{cert.Subject.CommonName, dueForRenewal(cert), cert.NotAfter}
 		if first.Name == "" || e.Warn.Before(first.Warn) {
@@ -35,22 +47,22 @@ func FirstExpiry(peers string) (Expiry, error) {
 		}
 	}
 	if first.Name == "" {
-		return Expiry{}, fmt.Errorf("%s: no certificates", peers)
+		return Expiry{}, fmt.Errorf("%s: no certificates", file)
 	}
 	return first, nil
 }
 
-// WatchExpiry calls tell when a certificate in the file peers is due for renewal, and
-// once a day after that until the file has newer ones. It returns when ctx ends, or
-// when the file does not exist.
-func WatchExpiry(ctx context.Context, peers string, tell func(Expiry)) {
+// WatchExpiry calls tell when a certificate in one of the files is due for renewal, and
+// once a day after that until they have newer ones. It returns when ctx ends, or when a
+// file does not exist.
+func WatchExpiry(ctx context.Context, files []string, tell func(Expiry)) {
 	const again = 24 * time.Hour
 	for {
-		e, err := FirstExpiry(peers)
+		e, err := FirstExpiry(files...)
 		if err != nil {
 			return
 		}
-		wait := min(time.Until(e.Warn), again) // since the file may be replaced at any time
+		wait := min(time.Until(e.Warn), again) // since a file may be replaced at any time
 		if wait <= 0 {
 			tell(e)
 			wait = again

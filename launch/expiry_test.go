@@ -50,6 +50,11 @@ func TestFirstExpiry(t *testing.T) {
 	if err != nil || e.Name != "m1" || !e.End.Equal(end) || !e.Warn.Equal(end.Add(-10*day)) {
 		t.Errorf("%+v, %v", e, err)
 	}
+	own := filepath.Join(t.TempDir(), "cert.pem")
+	writePeers(t, own, set, now, 20*day)
+	if e, err := FirstExpiry(path, own); err != nil || e.Name != "m0" || !e.End.Equal(now.Add(20*day-time.Hour)) {
+		t.Errorf("%+v, %v", e, err)
+	}
 	if err := os.WriteFile(path, []byte("nothing"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +76,7 @@ func TestWatchExpiry(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			WatchExpiry(ctx, path, func(e Expiry) { told <- e })
+			WatchExpiry(ctx, []string{path}, func(e Expiry) { told <- e })
 		}()
 		first := <-told
 		if days := time.Since(begin).Hours() / 24; first.Name != "m1" || days < 19 || days > 21 {
@@ -91,5 +96,5 @@ func TestWatchExpiry(t *testing.T) {
 		cancel()
 		<-done
 	})
-	WatchExpiry(t.Context(), filepath.Join(t.TempDir(), "none"), nil) // returns
+	WatchExpiry(t.Context(), []string{filepath.Join(t.TempDir(), "none")}, nil) // returns
 }

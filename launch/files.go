@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/identity"
@@ -70,6 +71,9 @@ func (o *FileOptions) writeFile(path string, data []byte) error {
 	if o.Temporary {
 		return atomicfile.WriteUnsynced(path, data, 0o600)
 	}
+	if err := atomicfile.RemoveLeftovers(path); err != nil {
+		return err
+	}
 	return atomicfile.Write(path, data, 0o600)
 }
 
@@ -80,7 +84,8 @@ func WriteFiles(d *Data, node *identity.Node) error { return FileOptions{}.Write
 // peers.pem, for mutual TLS with anything built on OpenSSL or Go, and roster.json. Each is
 // replaced atomically and only its owner may read it; the directory is made if it does not
 // exist. If a member has no certificate, or d.NoTLS is set, there is no TLS among all members:
-// only roster.json is written then, and the other files are removed.
+// only roster.json is written then, and the other files are removed. It is an error if d is a
+// reader's, or node is not d's member.
 func (o FileOptions) Write(d *Data, node *identity.Node) error {
 	if err := o.write(d, node); err != nil {
 		return fmt.Errorf("write the files of %s: %w", node.Name(), err)
@@ -89,12 +94,15 @@ func (o FileOptions) Write(d *Data, node *identity.Node) error {
 }
 
 func (o *FileOptions) write(d *Data, node *identity.Node) error {
+	if err := d.checkNode(node); err != nil {
+		return err
+	}
 	for _, name := range o.Names {
 		if err := CheckSAN(name); err != nil {
 			return err
 		}
 	}
-	roster, err := EncodeRoster(d.roster)
+	roster, err := d.text()
 	if err != nil {
 		return err
 	}
@@ -105,13 +113,10 @@ func (o *FileOptions) write(d *Data, node *identity.Node) error {
 	if err != nil {
 		return err
 	}
-	if err := makeDir(d.Dir); err != nil {
+	if err := o.makeDir(d.Dir); err != nil {
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		if err := atomicfile.RemoveLeftovers(filepath.Join(d.Dir, name)); err != nil {
-			return err
-		}
 		if err := o.writeFile(filepath.Join(d.Dir, name), files[name]); err != nil {
 			return err
 		}
@@ -119,13 +124,32 @@ func (o *FileOptions) write(d *Data, node *identity.Node) error {
 	return removeOthers(d.Dir, files)
 }
 
+// checkNode reports whether d is what node sees as a member: cert.pem would be of another key
+// than key.pem if it were not.
+func (d *Data) checkNode(node *identity.Node) error {
+	if d.Self == nil {
+		return ErrNoSelf
+	}
+	if d.roster == nil {
+		return errNoRoster
+	}
+	if self := d.roster.ByIndex(d.Self.Index); string(self.Token.SigKey) != string(node.Keys().Sig.Public().DER()) {
+		return fmt.Errorf("the member %s has another key than this node", d.Self.Name)
+	}
+	return nil
+}
+
 // makeDir makes a directory to which only its owner has access, or takes one that
 // nobody else can write to or replace: there will be a private key in it.
-func makeDir(dir string) error {
+func (o *FileOptions) makeDir(dir string) error {
+	mkdirAll := atomicfile.MkdirAll
+	if o.Temporary {
+		mkdirAll = os.MkdirAll
+	}
 	if err := private.Place(dir); err != nil {
 		return err
 	}
-	if err := atomicfile.MkdirAll(dir, 0o700); err != nil {
+	if err := mkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("%w: choose a directory that can be written to", err)
 	}
 	return private.Dir(dir)
@@ -194,15 +218,51 @@ func encodeCertificate(cert *x509.Certificate) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw})
 }
 
-// WriteMade writes the files in Made, and makes the directories that they are in.
+// scriptStart is how a file begins that is a program.
+const scriptStart = "#!"
+
+// WriteMade writes the files in Made, and makes the directories that they are in. A script
+// can be executed.
 func (x *Expanded) WriteMade() error {
 	for _, path := range slices.Sorted(maps.Keys(x.Made)) {
-		if err := atomicfile.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			return err
-		}
-		if err := atomicfile.Write(path, []byte(x.Made[path]), 0o600); err != nil {
+		if err := x.writeMade(path); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (x *Expanded) writeMade(path string) error {
+	if err := atomicfile.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	mode := os.FileMode(0o600)
+	if strings.HasPrefix(x.Made[path], scriptStart) {
+		mode = 0o700
+	}
+	return atomicfile.Write(path, []byte(x.Made[path]), mode)
+}
+
+// RewriteMade writes the files whose content has changed since before. A file that somebody else
+// has changed or removed meanwhile is left alone: some programs write to their configuration.
+func (x *Expanded) RewriteMade(before *Expanded) error {
+	for _, path := range slices.Sorted(maps.Keys(x.Made)) {
+		was, made := before.Made[path]
+		if made && was == x.Made[path] {
+			continue
+		}
+		if made && !holds(path, was) {
+			continue
+		}
+		if err := x.writeMade(path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// holds reports whether a file has this content.
+func holds(path, text string) bool {
+	now, err := os.ReadFile(path)
+	return err == nil && string(now) == text
 }

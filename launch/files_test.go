@@ -63,6 +63,28 @@ func TestWriteFiles(t *testing.T) {
 	}
 }
 
+// Files that would contradict each other are not written, nor are a member's files for a reader.
+func TestWriteFilesForSomebodyElse(t *testing.T) {
+	members := xlregtest.Cluster(t, 2)
+	dir := filepath.Join(t.TempDir(), "files")
+	reader, err := NewData(members[0].Roster(), "", dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteFiles(reader, members[0].Node()); !errors.Is(err, ErrNoSelf) {
+		t.Errorf("a reader: %v", err)
+	}
+	if err := WriteFiles(dataOf(t, members[0], dir), members[1].Node()); err == nil || !strings.Contains(err.Error(), "has another key") {
+		t.Errorf("another member's node: %v", err)
+	}
+	if err := WriteFiles(Sample(Shape{Size: 1}), members[0].Node()); err == nil {
+		t.Error("a cluster that is made up has files")
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("there is a directory: %v", err)
+	}
+}
+
 // Where others could put a directory of their own in its place there are no keys.
 func TestWriteFilesWhereOthersCanWrite(t *testing.T) {
 	m := xlregtest.Cluster(t, 2)[0]
@@ -184,7 +206,7 @@ func TestNewDataOfAStranger(t *testing.T) {
 
 func TestWriteMade(t *testing.T) {
 	dir := t.TempDir()
-	x := Expanded{Made: map[string]string{filepath.Join(dir, "a.conf"): "text", filepath.Join(dir, "etc", "x", "b"): "deep"}}
+	x := Expanded{Made: map[string]string{filepath.Join(dir, "a.conf"): "text", filepath.Join(dir, "run"): "#!/bin/sh\n", filepath.Join(dir, "etc", "x", "b"): "deep"}}
 	if err := x.WriteMade(); err != nil {
 		t.Fatal(err)
 	}
@@ -195,6 +217,12 @@ func TestWriteMade(t *testing.T) {
 	info, err := os.Stat(filepath.Join(dir, "etc", "x"))
 	if err != nil || info.Mode().Perm() != 0o700 && runtime.GOOS != "windows" {
 		t.Errorf("the directory that was made: %v, %v", info, err)
+	}
+	for name, want := range map[string]os.FileMode{"a.conf": 0o600, "run": 0o700} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil || info.Mode().Perm() != want && runtime.GOOS != "windows" {
+			t.Errorf("%s: %v, %v", name, info, err)
+		}
 	}
 	if err := (&Expanded{Made: map[string]string{filepath.Join(dir, "a.conf", "a"): ""}}).WriteMade(); err == nil {
 		t.Error("written below a file")

@@ -9,7 +9,8 @@ import (
 	"github.com/xlattice/xlreg/internal/recipe"
 )
 
-// Format is the way in which one kind of program is told of a cluster's members.
+// Format is the way in which one kind of program is told of a cluster's members. NewFormat
+// makes one.
 type Format struct {
 	Name  string
 	About string // in one line
@@ -87,6 +88,9 @@ func (d *Data) Format(name string) (string, error) {
 	f, err := findFormat(slices.Concat(d.formats, Formats()), name)
 	if err != nil {
 		return "", err
+	}
+	if f.write == nil {
+		return "", fmt.Errorf("format %s: make it with NewFormat", name)
 	}
 	text, err := f.write(d)
 	if err != nil {

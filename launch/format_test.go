@@ -37,7 +37,7 @@ func exampleRoster(d *Data) *client.Roster {
 func TestFormats(t *testing.T) {
 	for _, f := range Formats() {
 		for who, d := range map[string]*Data{"member": example(), "reader": example()} {
-			d.roster = exampleRoster(d)
+			d.setRoster(exampleRoster(d))
 			if who == "reader" {
 				d.Self, d.Dir = nil, ""
 			}
@@ -83,7 +83,7 @@ func TestFormatsThatNeedMore(t *testing.T) {
 		failed := map[string]bool{}
 		for _, f := range Formats() {
 			d := example()
-			d.roster = exampleRoster(d)
+			d.setRoster(exampleRoster(d))
 			change(d)
 			if _, err := d.Format(f.Name); err != nil {
 				failed[f.Name] = true
@@ -106,6 +106,15 @@ func TestFormatsThatNeedMore(t *testing.T) {
 		t.Error(err)
 	}
 	if err := CheckFormat("etcd"); err != nil {
+		t.Error(err)
+	}
+}
+
+// A format that nobody made is an error.
+func TestFormatOfNoTemplate(t *testing.T) {
+	d := example()
+	d.AddFormat(Format{Name: "empty"})
+	if _, err := d.Format("empty"); err == nil || !strings.Contains(err.Error(), "NewFormat") {
 		t.Error(err)
 	}
 }

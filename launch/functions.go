@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"text/template"
 	"time"
@@ -207,9 +208,24 @@ func env(name string) (string, error) {
 	return value, nil
 }
 
-// lookup is {{lookup HOST}}: the host's address, for programs that take no names. Of several
-// it is always the same one, IPv4 if there is any. A sample asks nobody.
-func (f *functions) lookup(host string) (string, error) {
+// lookup is {{lookup HOST}}: the host's address, for programs that take no names. Of an
+// endpoint it is the endpoint at that address.
+func (f *functions) lookup(host any) (any, error) {
+	e, isEndpoint := host.(Endpoint)
+	if !isEndpoint {
+		name, err := textOf(host)
+		if err != nil {
+			return nil, err
+		}
+		return f.addressOfHost(name)
+	}
+	address, err := f.addressOfHost(e.Host())
+	return Endpoint(net.JoinHostPort(address, strconv.Itoa(e.Port()))), err
+}
+
+// addressOfHost returns a host's address. Of several it is always the same one, IPv4 if there is
+// any. A sample asks nobody.
+func (f *functions) addressOfHost(host string) (string, error) {
 	if a, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
 		return a.String(), nil
 	}

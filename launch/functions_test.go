@@ -53,8 +53,9 @@ func TestFunctions(t *testing.T) {
 		`{{env "LAUNCH_TEST"}}`:                                       "a b",
 		`{{lookup "192.0.2.1"}} {{lookup "[2001:db8::3]"}}`:           "192.0.2.1 2001:db8::3",
 		`{{lookup "localhost"}}`:                                      "127.0.0.1",
-		`{{.Secret}}`:                                                 "s3cret",
-		`{{secret "cookie"}}`:                                         derived,
+		`{{range .Others}} {{lookup (.Endpoint 0)}}{{end}}`:           " 192.0.2.1:4000 [2001:db8::3]:4000",
+		`{{.Secret}}`:         "s3cret",
+		`{{secret "cookie"}}`: derived,
 	} {
 		if got, err := expand(d, text); err != nil || got != want {
 			t.Errorf("%s: %q, %v, want %q", text, got, err, want)
@@ -71,10 +72,15 @@ func TestFunctions(t *testing.T) {
 		`{{base64 .Self}}`:           "is no text",
 		`{{env "LAUNCH_NO_SUCH"}}`:   "LAUNCH_NO_SUCH is not set",
 		`{{lookup "no.such.host."}}`: "no.such.host",
+		`{{lookup 5}}`:               "int is no text",
 	} {
 		if got, err := expand(d, text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %q, %v, want %q", text, got, err, want)
 		}
+	}
+	d.Self.Endpoints[0] = "localhost:4000"
+	if got, err := expand(d, `{{lookup (.Self.Endpoint 0)}} {{(lookup (.Self.Endpoint 0)).Port}}`); err != nil || got != "127.0.0.1:4000 4000" {
+		t.Errorf("lookup of an endpoint with a name: %q, %v", got, err)
 	}
 	if _, err := expand(example(), `{{.Self.Port "client"}}`); err == nil || !strings.Contains(err.Error(), "name the ports with --ports") {
 		t.Errorf("without names: %v", err)

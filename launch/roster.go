@@ -28,6 +28,6 @@ func jsonFormat(d *Data) (string, error) {
 	if d.roster == nil { // a sample
 		return "{}\n", nil
 	}
-	text, err := EncodeRoster(d.roster)
+	text, err := d.text()
 	return string(text), err
 }

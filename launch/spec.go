@@ -145,7 +145,7 @@ func CheckFileName(name string) error {
 	first, _, _ := strings.Cut(clean, string(filepath.Separator))
 	for _, own := range ownFiles() {
 		if strings.EqualFold(first, own) { // some systems do not tell case
-			return fmt.Errorf("file %q: %s is written by xlreg itself", name, own)
+			return fmt.Errorf("file %q: %s is written by xlreg itself: choose another name", name, own)
 		}
 	}
 	return nil

@@ -101,6 +101,15 @@ func fileAndLine(where string) (file string, line int, ok bool) {
 	return where[:colon], line, err == nil && line > 0
 }
 
+// inWords names what a template is told as its author knows it, and not by its type.
+var inWords = strings.NewReplacer(
+	" in type *launch.Data", "",
+	" in type *launch.MemberData", " of a member",
+	" in type launch.ClusterData", " of the cluster",
+	" in type launch.TLS", " of the TLS files",
+	" in type xlreg.Endpoint", " of an endpoint",
+)
+
 // reason returns the line of a template in which err occurred, and err without the words
 // that text/template puts before it.
 func reason(err error) (line int, why error) {
@@ -114,7 +123,7 @@ func reason(err error) (line int, why error) {
 	var exec template.ExecError
 	if errors.As(err, &exec) {
 		_, after, _ := strings.Cut(text, " at ")
-		text = "at " + regexp.MustCompile(`>: error calling \w+: `).ReplaceAllLiteralString(after, ">: ")
+		text = "at " + inWords.Replace(regexp.MustCompile(`>: error calling \w+: `).ReplaceAllLiteralString(after, ">: "))
 	}
 	return line, &templateError{text, err}
 }

@@ -89,7 +89,10 @@ func TestTemplateErrors(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"{{.Self.Name", `argument 1 "{{.Self.Name": unclosed action`},
 		{"{{nothing}}", `function "nothing" not defined`},
-		{"{{.Self.Nam}}", `argument 1 "{{.Self.Nam}}": at <.Self.Nam>: can't evaluate field Nam`},
+		{"{{.Self.Nam}}", `argument 1 "{{.Self.Nam}}": at <.Self.Nam>: can't evaluate field Nam of a member`},
+		{"{{.Cluster.Nam}}", `can't evaluate field Nam of the cluster`},
+		{"{{.TLS.Nam}}", `can't evaluate field Nam of the TLS files`},
+		{"{{(.Self.Endpoint 0).Nam}}", `can't evaluate field Nam of an endpoint`},
 		{"{{.Nothing}}", `can't evaluate field Nothing`},
 		{"{{(index .Self.Endpoints 2).Port}}", "<index .Self.Endpoints 2>"},
 		{"{{.Self.Endpoint 2}}", "member m0 has 2 endpoints, and none of index 2: reserve more with --ports"},
@@ -174,6 +177,7 @@ func TestEnvironment(t *testing.T) {
 	want := []string{
 		"XLREG_CLUSTER=web", "XLREG_SELF=b", "XLREG_INDEX=1", "XLREG_SIZE=3", "XLREG_ROSTER=/it's here/roster.json",
 		"XLREG_ROLE=db", "XLREG_ENDPOINTS=b.example:4000,b.example:4001",
+		"XLREG_ENDPOINT_PEER_1=b.example:4000", "XLREG_ENDPOINT_1=b.example:4001",
 		"XLREG_ENDPOINTS_PEER_1=192.0.2.1:4000,b.example:4000,[2001:db8::3]:4000",
 		"XLREG_ENDPOINTS_1=192.0.2.1:4001,b.example:4001,[2001:db8::3]:4001",
 		"XLREG_TLS_CERT=/it's here/cert.pem", "XLREG_TLS_KEY=/it's here/key.pem", "XLREG_TLS_PEERS=/it's here/peers.pem",
@@ -191,14 +195,14 @@ func TestEnvironment(t *testing.T) {
 		t.Error("any name is one of ours")
 	}
 	d.unverified = []xlreg.Name{"c"}
-	if env, err := d.Environment(); err != nil || !slices.Equal(env, want[:9]) {
+	if env, err := d.Environment(); err != nil || !slices.Equal(env, want[:11]) {
 		t.Errorf("without certificates of all: %q, %v", env, err)
 	}
 	if _, err := d.TLS(); err == nil || !strings.Contains(err.Error(), "[c]") {
 		t.Errorf("TLS without the certificate of c: %v", err)
 	}
 	d.unverified, d.NoTLS, d.Self.Labels = nil, true, nil
-	if env, err := d.Environment(); err != nil || !slices.Equal(env, slices.Delete(want, 5, 6)[:8]) {
+	if env, err := d.Environment(); err != nil || !slices.Equal(env, slices.Delete(want, 5, 6)[:10]) {
 		t.Errorf("where nobody wants TLS: %q, %v", env, err)
 	}
 	if _, err := d.TLS(); !errors.Is(err, ErrNoTLS) {
