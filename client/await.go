@@ -103,7 +103,7 @@ func (a *awaiting) wait(ctx context.Context, c *Client) error {
 }
 
 func (a *awaiting) keep(w *waiter) {
-	a.heard = w.c.heard
+	a.heard = w.c.lastHeard()
 	if w.last != nil {
 		a.last, a.size = w.last, w.size
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/xlattice/xlreg"
@@ -39,11 +40,11 @@ type Client struct {
 	shown    []byte        // the certificate of this session's handshake
 	closing  sync.Once
 
-	busy chan struct{} // holds one value while a call is under way
+	busy  chan struct{}             // holds one value while a call is under way
+	heard atomic.Pointer[time.Time] // when the registry last answered
 
 	// Owned by the call that is under way.
-	ended    error     // why the session is over; nil while it is not
-	heard    time.Time // when the registry last answered
+	ended    error // why the session is over; nil while it is not
 	clusters map[xlreg.ClusterID]xlreg.Cluster
 	pinned   map[xlreg.ClusterID]bool   // whose keys the caller knew
 	revision map[xlreg.ClusterID]uint64 // the last heard of
@@ -140,7 +141,7 @@ func (c *Client) ask(ctx context.Context, m *wire.Message, patience time.Duratio
 	if err != nil {
 		return nil, c.broken(ctx, err)
 	}
-	c.heard = time.Now()
+	c.hear()
 	if err := c.listed(reply.Err()); err != nil {
 		if errors.Is(err, xlreg.ErrTryLater) {
 			c.route.leave(c.endpoint, xlreg.RetryAfter(err))
@@ -154,6 +155,20 @@ func (c *Client) ask(ctx context.Context, m *wire.Message, patience time.Duratio
 		return nil, c.misbehaved("%v in answer to %v", reply.Op(), m.Op())
 	}
 	return reply, nil
+}
+
+// hear notes that the registry has answered; lastHeard returns when it did so last, whoever's
+// call it was.
+func (c *Client) hear() {
+	now := time.Now()
+	c.heard.Store(&now)
+}
+
+func (c *Client) lastHeard() time.Time {
+	if at := c.heard.Load(); at != nil {
+		return *at
+	}
+	return time.Time{}
 }
 
 // listed makes something of an original server's error in words that have no kind,

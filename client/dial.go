@@ -96,8 +96,19 @@ func dial(ctx context.Context, target Target, o Options) (*Client, error) {
 // reach is Dial for those who try again on their own. It gives up after a while, in an
 // error that is worth another try, so that whoever waits can be told.
 func reach(ctx context.Context, target Target, o Options) (*Client, error) {
+	return reachAs(ctx, target, o, false)
+}
+
+// reachAgain is reach for those who were with the registry before, and look for it again when
+// somebody else answers at its address: they hear of that at once, and tell the log.
+func reachAgain(ctx context.Context, target Target, o Options) (*Client, error) {
+	return reachAs(ctx, target, o, true)
+}
+
+func reachAs(ctx context.Context, target Target, o Options, known bool) (*Client, error) {
 	d, err := newDialing(target, o)
 	if err == nil {
+		d.known = known
 		var c *Client
 		if c, err = d.dial(ctx, reachPatience); err == nil {
 			return c, nil
@@ -114,7 +125,7 @@ func (d *dialing) dial(ctx context.Context, patience time.Duration) (*Client, er
 	var last error
 	for {
 		c, err := d.round(ctx)
-		if err == nil || errors.Is(err, ErrUntrusted) {
+		if err == nil || errors.Is(err, ErrUntrusted) || d.known && isStranger(err) {
 			return c, err
 		}
 		if ctx.Err() != nil && last != nil {
@@ -146,6 +157,7 @@ type dialing struct {
 	next   string // of the one that is known to follow it; empty: none is
 	config session.ClientConfig
 	warned bool // of a clock
+	known  bool // this client was with the registry before: see reachAgain
 
 	overdue bool // the key of sig has vouched for next, and does no longer
 }
@@ -264,7 +276,7 @@ func (d *dialing) showCertificate() error {
 
 // warn tells what is not the network's fault, of a clock once.
 func (d *dialing) warn(e xlreg.Endpoint, err error) {
-	if errors.Is(err, ErrUntrusted) {
+	if errors.Is(err, ErrUntrusted) && !d.known {
 		d.o.Logger.Warn("registry could not prove its identity", "endpoint", string(e))
 	}
 	if errors.Is(err, ErrClock) && !d.warned {
@@ -277,13 +289,14 @@ func (d *dialing) client(e xlreg.Endpoint, conn session.Conn) *Client {
 	c := &Client{
 		node: d.o.Node, target: d.target, ticket: d.ticket, sig: d.sig, protocol: d.o.Protocol,
 		original: d.original(), now: d.o.Now, conn: conn, endpoint: e, route: d.o.route,
-		silence: d.o.Limits.Silence, heard: time.Now(),
+		silence:  d.o.Limits.Silence,
 		busy:     make(chan struct{}, 1),
 		verifier: verifier{protocol: d.o.Protocol, proven: d.o.Proven},
 		clusters: make(map[xlreg.ClusterID]xlreg.Cluster),
 		pinned:   make(map[xlreg.ClusterID]bool),
 		revision: make(map[xlreg.ClusterID]uint64),
 	}
+	c.hear()
 	c.next = d.tellNext(conn.Peer().Next)
 	if d.config.Certificate != nil {
 		c.shown = d.config.Certificate.Certificate[0]

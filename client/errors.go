@@ -21,6 +21,10 @@ var (
 	// ErrHandshake says that no session could be opened: the other end is not a registry,
 	// does not speak the protocol chosen, or refused this client.
 	ErrHandshake = session.ErrHandshake
+	// ErrNotARegistry is an ErrHandshake, and says that a server of something else answers:
+	// in plain text, for example, or over TLS without protocol 2.0. Over a classic carrier
+	// nobody can tell.
+	ErrNotARegistry = session.ErrNotARegistry
 	// ErrSessionEnded says that the session with the registry is over: the
 	// connection broke, a call was given up in the middle, the client was closed,
 	// or the registry ended it with an error. Dial again.

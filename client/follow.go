@@ -22,6 +22,8 @@ type follower struct {
 	news func(before, now *Roster) error
 	// same is told when the registry says that the last roster is still the one; may be nil.
 	same func()
+	// strangers are outlasted as soon as the registry has once been there.
+	strangers *strangers
 
 	session *Client   // one that is open already; nil: none is
 	last    *Roster   // nil: nothing is known yet
@@ -30,14 +32,19 @@ type follower struct {
 
 // run follows. It returns ctx's error, or why there is nothing to follow any more.
 func (f *follower) run(ctx context.Context) error {
-	err := f.o.keepTrying(ctx, f.attempt, func(err error) {
-		f.o.Logger.Warn("cluster is watched again", "cluster", refText(f.ref), "err", err)
+	err := f.strangers.outlast(ctx, f.known, func(ctx context.Context) error {
+		return f.o.keepTrying(ctx, f.attempt, func(err error) {
+			f.o.Logger.Warn("cluster is watched again", "cluster", refText(f.ref), "err", err)
+		})
 	})
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	return err
 }
+
+// known reports whether the registry has been there before: it has told of the cluster.
+func (f *follower) known() bool { return f.last != nil }
 
 // attempt follows with one session.
 func (f *follower) attempt(ctx context.Context) error {
@@ -62,7 +69,11 @@ func (f *follower) take(ctx context.Context) (*Client, error) {
 	if f.session = nil; c != nil {
 		return c, nil
 	}
-	return f.open(ctx)
+	c, err := f.open(ctx)
+	if err == nil {
+		f.strangers.gone()
+	}
+	return c, err
 }
 
 // ask asks for news once, and passes them on.
@@ -145,8 +156,8 @@ func (o *Options) warnOfPast(before, now *Roster) {
 var errNoNews = fmt.Errorf("watch a cluster: %w", ErrNeeds20)
 
 // openWatch opens a reader's session for a follower.
-func openWatch(ctx context.Context, target Target, o Options) (*Client, error) {
-	c, err := reach(ctx, target, o)
+func openWatch(ctx context.Context, dial dialer, target Target, o Options) (*Client, error) {
+	c, err := dial(ctx, target, o)
 	if err == nil && c.Protocol().Classic() {
 		return nil, errors.Join(errNoNews, c.Close())
 	}

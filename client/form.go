@@ -16,6 +16,11 @@ import (
 type FormOptions struct {
 	Options
 
+	// Session is an open session of the Node with the target to begin with, in which it may
+	// have its seat already. Form takes it over and closes it, with an error too. Nil: Form
+	// opens one.
+	Session *Client
+
 	// Cluster is the cluster by name or ID. One that is named and does not exist
 	// is created. The zero value, or xlreg.ClusterUnique in Attrs, asks for a new
 	// cluster of a name that the registry makes up; Progress tells which. A ticket
@@ -70,6 +75,15 @@ type FormOptions struct {
 	// Joined is told, in Form's goroutine, when the node has its place. It costs nothing,
 	// and is told again when the registry had to be asked again.
 	Joined func(xlreg.Cluster)
+	// Stranger is told, once the node is a member and in a goroutine of the Membership's own,
+	// that somebody else than the registry answers at its address: another registry, or a
+	// server of something else (ErrUntrusted, ErrNotARegistry). It is told so once, and with
+	// nil when the registry is back; so is the Logger. Nothing that the other one says is
+	// believed. The Membership looks for the registry again, after pauses that grow to half a
+	// minute, or a third of the Lease if that is less, and then follows as before. Until the
+	// node is a member, a Form ends with ErrUntrusted instead. Stranger must not close the
+	// Membership, which waits for it.
+	Stranger func(error)
 	// Progress is told, in Form's goroutine, when the node has joined, when others
 	// have, and when something has to be tried again. It costs one request for each
 	// member that joins; without it a whole formation costs one.
@@ -113,10 +127,12 @@ type Progress struct {
 func Form(ctx context.Context, target Target, o FormOptions) (*Membership, error) {
 	f, err := newFormation(target, o)
 	if err != nil {
+		o.closeSession()
 		return nil, fmt.Errorf("form %s: %w", refText(o.Cluster), err)
 	}
 	m, err := f.form(ctx)
 	if err != nil {
+		f.o.closeSession()
 		return nil, fmt.Errorf("form %s: %w", refText(f.ref), err)
 	}
 	return m, nil
@@ -140,9 +156,19 @@ func (o FormOptions) withTicket(t *ticket.Ticket) (FormOptions, error) {
 	return o, nil
 }
 
+// closeSession closes a session that was given and is not in use yet.
+func (o *FormOptions) closeSession() {
+	if o.Session != nil {
+		o.Session.Close()
+	}
+}
+
 func (o *FormOptions) check() error {
-	if o.Node == nil {
+	switch {
+	case o.Node == nil:
 		return ErrReadOnly
+	case o.Session != nil && o.Session.node != o.Node:
+		return errors.New("the session is another node's")
 	}
 	if err := o.checkSeat(); err != nil {
 		return err

@@ -473,3 +473,50 @@ func refuseTLS(t *testing.T, l net.Listener, config *tls.Config) {
 	}
 	_, _ = io.Copy(io.Discard, nc)
 }
+
+// A session that is open already is the one in which the node joins, and Form ends it.
+func TestFormBeginsWithASession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, xlreg.Protocol20)
+		f.tell(wire.OpGetCluster, f.wait)
+		after(t, time.Second, func() { f.addOther("alice"); f.addOther("bob") })
+		node := newNode(t, "n")
+		o := f.formOptions(node)
+		o.Session = f.dial(node)
+		if m := must[*client.Membership](t)(client.Form(t.Context(), f.target(), o)); len(m.Roster().Members) != 3 {
+			t.Errorf("got %+v", m.Roster())
+		}
+		f.sessions.Wait() // it is closed
+		if f.dialled != 1 {
+			t.Errorf("%d sessions", f.dialled)
+		}
+	})
+}
+
+// When the session has ended meanwhile, Form opens another.
+func TestFormGoesOnWithoutItsSession(t *testing.T) {
+	f := newFake(t, xlreg.Protocol20)
+	f.addOther("alice")
+	f.addOther("bob")
+	node := newNode(t, "n")
+	o := f.formOptions(node)
+	o.Session = f.dial(node)
+	o.Session.Close()
+	must[*client.Membership](t)(client.Form(t.Context(), f.target(), o))
+	if f.dialled != 2 {
+		t.Errorf("%d sessions", f.dialled)
+	}
+}
+
+// A session that Form cannot begin with is closed all the same.
+func TestFormClosesASessionThatItDoesNotUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, xlreg.Protocol20)
+		o := f.formOptions(newNode(t, "n"))
+		o.Session = f.dial(newNode(t, "other"))
+		if _, err := client.Form(t.Context(), f.target(), o); err == nil || !strings.Contains(err.Error(), "another node's") {
+			t.Errorf("got %v", err)
+		}
+		f.sessions.Wait()
+	})
+}

@@ -144,29 +144,38 @@ func (f *formation) state() *IncompleteError {
 }
 
 // attempt goes all the way with one session, which the Membership keeps if it has a lease.
-func (f *formation) attempt(ctx context.Context) (m *Membership, err error) {
-	c, err := reach(ctx, f.target, f.o.Options)
+func (f *formation) attempt(ctx context.Context) (*Membership, error) {
+	c, err := f.session(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		f.heard = c.heard
-		if m == nil || m.lease == 0 {
-			c.Close()
-		}
-	}()
-	if f.place.id, err = c.Register(ctx); err != nil {
-		return nil, err
-	}
-	roster, err := f.meet(ctx, c)
+	roster, err := f.complete(ctx, c)
+	f.heard = c.lastHeard()
 	if err != nil {
-		return nil, err
-	}
-	f.o.warnOfDates(roster)
-	if err := f.checkVerified(roster, c.protocol); err != nil {
+		c.Close()
 		return nil, err
 	}
 	return newMembership(f, roster, c)
+}
+
+// complete enters the cluster in a session, and returns who is in it when everybody is there.
+func (f *formation) complete(ctx context.Context, c *Client) (roster *Roster, err error) {
+	if f.place.id, err = c.Register(ctx); err != nil {
+		return nil, err
+	}
+	if roster, err = f.meet(ctx, c); err != nil {
+		return nil, err
+	}
+	f.o.warnOfDates(roster)
+	return roster, f.checkVerified(roster, c.protocol)
+}
+
+// session returns the one that was given, the first time, or opens one.
+func (f *formation) session(ctx context.Context) (c *Client, err error) {
+	if c, f.o.Session = f.o.Session, nil; c != nil {
+		return c, nil
+	}
+	return reach(ctx, f.target, f.o.Options)
 }
 
 // meet enters the cluster and waits for the others. A node that starts afresh enters again

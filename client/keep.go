@@ -8,8 +8,9 @@ import (
 // keeper follows the cluster of a Membership in the background, for as long as somebody
 // needs it: the lease, and each Watch. It owns the goroutine that does it.
 type keeper struct {
-	m     *Membership
-	again *rejoining // what to do first; nil: nothing. Owned by what runs
+	m         *Membership
+	again     *rejoining // what to do first; nil: nothing. Owned by what runs
+	strangers strangers  // owned by what runs
 
 	turn   sync.Mutex // held by whoever starts or stops it; never taken by what runs
 	users  int        // guarded by turn
@@ -17,6 +18,12 @@ type keeper struct {
 	closed bool       // guarded by turn
 	cancel context.CancelFunc
 	work   sync.WaitGroup
+}
+
+// init is called before all else. Stranger may be nil.
+func (k *keeper) init(m *Membership, stranger func(error)) {
+	k.m = m
+	k.strangers = strangers{log: m.o.Logger, cluster: refText(m.ref), tell: stranger}
 }
 
 // hold follows until close, at first with a session that is open.
@@ -78,11 +85,13 @@ func (k *keeper) stop() {
 // run follows until ctx ends, or until the node is no member any more.
 func (k *keeper) run(ctx context.Context, c *Client) {
 	m := k.m
+	k.strangers.lease = m.Lease()
 	c, err := k.rejoin(ctx, c)
 	if err == nil {
 		f := follower{
 			ref: m.ref, o: &m.o, session: c, last: m.Roster(), news: m.take, same: m.hear,
-			open: func(ctx context.Context) (*Client, error) { return m.logInBy(ctx, reach) },
+			open:      func(ctx context.Context) (*Client, error) { return m.logInBy(ctx, reachAgain) },
+			strangers: &k.strangers,
 		}
 		err = f.run(ctx)
 	}
@@ -98,14 +107,19 @@ func (k *keeper) rejoin(ctx context.Context, c *Client) (*Client, error) {
 	if k.again == nil {
 		return c, nil
 	}
-	c, roster, err := k.again.run(ctx)
+	var roster *Roster
+	err := k.strangers.outlast(ctx, always, func(ctx context.Context) (err error) {
+		c, roster, err = k.again.run(ctx)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
+	k.strangers.gone()
 	m := k.m
 	m.mu.Lock()
 	m.place, m.lease = k.again.place, k.again.lasting(k.again.place.find(roster))
-	c.lease = m.lease
+	c.lease, k.strangers.lease = m.lease, m.lease
 	m.mu.Unlock()
 	k.again = nil
 	if err := m.take(m.Roster(), roster); err != nil {

@@ -37,22 +37,26 @@ type Membership struct {
 	moved  chan struct{} // closed when roster or fate changes
 }
 
-// newMembership looks for the node in its roster, with its own key. The session is kept
-// for the lease, if there is one.
+// newMembership looks for the node in its roster, with its own key. It takes the session over:
+// to keep the lease, if there is one, and closes it otherwise.
 func newMembership(f *formation, roster *Roster, c *Client) (*Membership, error) {
 	m := &Membership{
 		target: f.target, o: f.o.Options, place: f.place, lease: f.lasting(f.place.find(roster)), allowUnverified: f.o.AllowUnverified,
 		ref:    xlreg.ClusterRef{ID: roster.Cluster.ID, Name: roster.Cluster.Name, Key: f.ref.Key},
 		formed: roster, moved: make(chan struct{}),
 	}
-	m.keeper.m = m
+	m.keeper.init(m, f.o.Stranger)
 	if err := m.place.check(roster); err != nil {
+		c.Close()
 		return nil, err
 	}
 	m.accept(nil, roster)
-	if c.lease = m.lease; m.lease > 0 {
-		m.keeper.hold(c)
+	if m.lease == 0 {
+		c.Close()
+		return m, nil
 	}
+	c.lease = m.lease
+	m.keeper.hold(c)
 	return m, nil
 }
 

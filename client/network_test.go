@@ -15,7 +15,10 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
+	"github.com/xlattice/xlreg/internal/records"
+	"github.com/xlattice/xlreg/internal/store"
 	"github.com/xlattice/xlreg/internal/store/memory"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/regcred"
 )
 
@@ -25,27 +28,44 @@ func long() bool { return os.Getenv("XLREG_LONG") != "" }
 // network lies between members and a real registry, all of them in one bubble of
 // testing/synctest, and so with the times that they have by default.
 type network struct {
-	t      *testing.T
-	lines  sync.WaitGroup
-	target *regcred.Target
-	calls  chan net.Conn
-	closed chan struct{}
+	t        *testing.T
+	lines    sync.WaitGroup
+	port     int
+	registry *registryFor
+	target   *regcred.Target
+	calls    chan net.Conn
+	closed   chan struct{}
 
 	mu   sync.Mutex
 	hole chan struct{} // guarded by mu: closed when new connections pass again; nil if they do
 	dead chan struct{} // guarded by mu: closed when the connections of now carry nothing any more
+	open []net.Conn    // guarded by mu: the middle of each line that there was
+	gone bool          // guarded by mu: it was killed
 }
 
 func newNetwork(t *testing.T) *network {
 	t.Helper()
-	n := &network{t: t, calls: make(chan net.Conn), closed: make(chan struct{}), dead: make(chan struct{})}
-	r, err := serveOn(n, memory.New())
+	return newNetworkTo(t, 9, "", memory.New())
+}
+
+// newNetworkTo leads to one of the servers that share the data, at the given port.
+func newNetworkTo(t *testing.T, port int, id records.ServerID, data store.Store) *network {
+	t.Helper()
+	return newNetworkOf(t, testKeys()[0], port, id, data)
+}
+
+// newNetworkOf is newNetworkTo for a registry with these keys.
+func newNetworkOf(t *testing.T, set *keys.Set, port int, id records.ServerID, data store.Store) *network {
+	t.Helper()
+	n := &network{t: t, port: port, calls: make(chan net.Conn), closed: make(chan struct{}), dead: make(chan struct{})}
+	r, err := serveWith(set, id, n, data)
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.target = must[*regcred.Target](t)(regcred.NewTarget(r.cred))
+	n.registry = &registryFor{running: r, t: t, dialer: n.cable()}
+	n.target = n.registry.target()
 	t.Cleanup(func() {
-		if err := r.stop(); err != nil {
+		if err := r.stop(); err != nil && !n.wasKilled() {
 			t.Error(err)
 		}
 		n.lines.Wait()
@@ -74,7 +94,24 @@ func (n *network) Close() error {
 	return nil
 }
 
-func (n *network) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9} }
+func (n *network) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: n.port} }
+
+// kill ends all connections, and there are no new ones, as if the server's machine were gone.
+func (n *network) kill() {
+	_ = n.Close() // always nil
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.gone = true
+	for _, nc := range n.open {
+		nc.Close()
+	}
+}
+
+func (n *network) wasKilled() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.gone
+}
 
 // freeze keeps all connections open and lets nothing through any more.
 func (n *network) freeze() {
@@ -132,6 +169,12 @@ func (c *cable) DialContext(ctx context.Context, _, _ string) (net.Conn, error) 
 	case <-c.closed:
 		return nil, errRefused
 	}
+	c.mu.Lock()
+	if c.open = append(c.open, mine, theirs); c.gone {
+		mine.Close()
+		theirs.Close()
+	}
+	c.mu.Unlock()
 	up, down := filter(nil), filter(nil)
 	if c.filters != nil {
 		up, down = c.filters()

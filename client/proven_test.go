@@ -14,7 +14,8 @@ func TestProven(t *testing.T) {
 	checked := 0
 	bad := errors.New("bad")
 	check := func(token *xlreg.Token, err error) error {
-		return p.check(token, func(*xlreg.Token) error { checked++; return err })
+		_, failed := p.check(token, func(*xlreg.Token) error { checked++; return err })
+		return failed
 	}
 	id := xlreg.NodeID("one")
 	first := &xlreg.Token{ID: id, Name: "m0", DigSig2: []byte{1}}
@@ -35,7 +36,7 @@ func TestProven(t *testing.T) {
 	}
 	var none *Proven
 	for range 2 {
-		if err := none.check(first, func(*xlreg.Token) error { checked++; return nil }); err != nil {
+		if _, err := none.check(first, func(*xlreg.Token) error { checked++; return nil }); err != nil {
 			t.Error(err)
 		}
 	}
@@ -51,7 +52,7 @@ func TestProvenAtOnce(t *testing.T) {
 	checked := 0
 	for range 20 {
 		all.Go(func() {
-			if err := p.check(&xlreg.Token{ID: "one"}, func(*xlreg.Token) error { checked++; return nil }); err != nil {
+			if _, err := p.check(&xlreg.Token{ID: "one"}, func(*xlreg.Token) error { checked++; return nil }); err != nil {
 				t.Error(err)
 			}
 		})

@@ -65,7 +65,7 @@ func resume(target Target, saved *SavedRoster, o FormOptions) (*Membership, erro
 		formed: saved.Roster, roster: saved.Roster, heard: saved.Heard, moved: make(chan struct{}),
 	}
 	m.remember(saved.Roster)
-	m.keeper.m = m
+	m.keeper.init(m, o.Stranger)
 	m.keeper.again = &rejoining{formation: f, saved: saved}
 	m.keeper.hold(nil)
 	return m, nil
@@ -88,7 +88,7 @@ func (r *rejoining) run(ctx context.Context) (c *Client, roster *Roster, err err
 
 // attempt goes all the way with one session.
 func (r *rejoining) attempt(ctx context.Context) (c *Client, roster *Roster, err error) {
-	if c, err = reach(ctx, r.target, r.o.Options); err != nil {
+	if c, err = reachAgain(ctx, r.target, r.o.Options); err != nil {
 		return nil, nil, err
 	}
 	if err = r.register(ctx, c); err == nil {

@@ -31,11 +31,11 @@ func savedMembers(t *testing.T, r *registryFor, to *ticket.Ticket, lease time.Du
 }
 
 // resumed is the first member's next start.
-func resumed(t *testing.T, to client.Target, before *client.Membership, saved *client.SavedRoster, lease time.Duration) (m *client.Membership, joined chan xlreg.Cluster) {
+func resumed(t *testing.T, r *registryFor, to client.Target, before *client.Membership, saved *client.SavedRoster, lease time.Duration) (m *client.Membership, joined chan xlreg.Cluster) {
 	t.Helper()
 	joined = make(chan xlreg.Cluster, 9)
 	m = must[*client.Membership](t)(client.Resume(to, saved, client.FormOptions{
-		Options: client.Options{Node: before.Node()}, Lease: lease, Joined: func(c xlreg.Cluster) { joined <- c },
+		Options: client.Options{Node: before.Node(), Dialer: r.dialer}, Lease: lease, Joined: func(c xlreg.Cluster) { joined <- c },
 	}))
 	t.Cleanup(func() { m.Close() })
 	return m, joined
@@ -52,7 +52,7 @@ func TestResumeWithoutTheRegistry(t *testing.T) {
 		if err := r.stop(); err != nil {
 			t.Fatal(err)
 		}
-		m, joined := resumed(t, to, members[0], saved, lease)
+		m, joined := resumed(t, r, to, members[0], saved, lease)
 		if roster := m.Roster(); roster.Sum != members[1].Roster().Sum || !roster.Pinned || m.Self().Token.Name != "m0" {
 			t.Fatalf("it has %v, and is %v", roster, m.Self())
 		}
@@ -82,16 +82,16 @@ func TestResumeWithoutTheRegistry(t *testing.T) {
 }
 
 // A seat whose lease ran out while the registry was away is taken again.
-func TestResumeTakesAnotherLease(t *testing.T) {
-	t.Parallel()
-	data := memory.New()
-	r := start(t, "127.0.0.1:0", data)
+func TestResumeTakesAnotherLease(t *testing.T) { synctest.Test(t, resumeTakesAnotherLease) }
+
+func resumeTakesAnotherLease(t *testing.T) {
+	r := newNetwork(t).registry
 	to := r.ownerTicket("keyed", 2)
 	members, saved := savedMembers(t, r, to, 2*time.Second)
 	ctx := patient(t)
 	watch := watching(t, members[1].Watch(ctx))
 	watch.want("-m0")
-	m, joined := resumed(t, to, members[0], saved, 2*time.Second)
+	m, joined := resumed(t, r, to, members[0], saved, 2*time.Second)
 	<-joined
 	watch.want("+m0")
 	if m.Self().Index != saved.Self.Index {
@@ -101,8 +101,8 @@ func TestResumeTakesAnotherLease(t *testing.T) {
 
 // Whose seat is gone is told what one is told that loses it while it runs.
 func TestResumeWithoutASeat(t *testing.T) {
-	evict := func(ctx context.Context, _ *registryFor, to *ticket.Ticket) error {
-		owner, err := client.NewOwner(to, client.Options{})
+	evict := func(ctx context.Context, r *registryFor, to *ticket.Ticket) error {
+		owner, err := client.NewOwner(to, client.Options{Dialer: r.dialer})
 		if err != nil {
 			return err
 		}
@@ -121,15 +121,15 @@ func TestResumeWithoutASeat(t *testing.T) {
 			_, err := client.Form(ctx, to, r.joinOptions(2))
 			return err
 		}, xlreg.ErrNotMember},
-		"new epoch": {0, func(ctx context.Context, _ *registryFor, to *ticket.Ticket) error {
-			owner, err := client.NewOwner(to, client.Options{})
+		"new epoch": {0, func(ctx context.Context, r *registryFor, to *ticket.Ticket) error {
+			owner, err := client.NewOwner(to, client.Options{Dialer: r.dialer})
 			if err != nil {
 				return err
 			}
 			return owner.Reopen(ctx)
 		}, client.ErrNewEpoch},
-		"deleted": {0, func(ctx context.Context, _ *registryFor, to *ticket.Ticket) error {
-			owner, err := client.NewOwner(to, client.Options{})
+		"deleted": {0, func(ctx context.Context, r *registryFor, to *ticket.Ticket) error {
+			owner, err := client.NewOwner(to, client.Options{Dialer: r.dialer})
 			if err != nil {
 				return err
 			}
@@ -140,24 +140,26 @@ func TestResumeWithoutASeat(t *testing.T) {
 			o.Lease = 3 * time.Second
 			m, err := client.Form(ctx, to, o)
 			if err == nil {
-				t.Cleanup(func() { m.Close() })
+				r.t.Cleanup(func() { m.Close() })
 			}
 			return err
 		}, xlreg.ErrMemberIDInUse},
 	} {
 		t.Run(what, func(t *testing.T) {
-			r := start(t, "127.0.0.1:0", memory.New())
-			to := r.ownerTicket("keyed", 2)
-			members, saved := savedMembers(t, r, to, tt.lease)
-			ctx := patient(t)
-			if err := tt.do(ctx, r, to); err != nil {
-				t.Fatal(err)
-			}
-			m, _ := resumed(t, to, members[0], saved, tt.lease)
-			watching(t, m.Watch(ctx)).wantEnd(tt.want)
-			if m.Roster().Sum != saved.Sum {
-				t.Errorf("it has %v now", m.Roster())
-			}
+			synctest.Test(t, func(t *testing.T) {
+				r := newNetwork(t).registry
+				to := r.ownerTicket("keyed", 2)
+				members, saved := savedMembers(t, r, to, tt.lease)
+				ctx := patient(t)
+				if err := tt.do(ctx, r, to); err != nil {
+					t.Fatal(err)
+				}
+				m, _ := resumed(t, r, to, members[0], saved, tt.lease)
+				watching(t, m.Watch(ctx)).wantEnd(tt.want)
+				if m.Roster().Sum != saved.Sum {
+					t.Errorf("it has %v now", m.Roster())
+				}
+			})
 		})
 	}
 }

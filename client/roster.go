@@ -18,7 +18,8 @@ type Member struct {
 	// and for everyone in a roster that was read over one.
 	Verified bool
 
-	sum keys.Sum // of the seat; zero over a classic carrier
+	sum    keys.Sum // of the seat; zero over a classic carrier
+	proven *proven  // what other nodes of this process know of it, too; may be nil
 }
 
 // String returns the member's index, name and addresses, and whether it is verified.
@@ -32,7 +33,7 @@ func (m Member) String() string {
 // Certificate returns the certificate that the member signed itself, after
 // checking that its form makes it an anchor for this member and nobody else. Its
 // dates are for whoever uses it to check. A member that is not verified has
-// none: ErrUnverified.
+// none: ErrUnverified. Others may hold the same certificate; it must not be changed.
 func (m *Member) Certificate() (*x509.Certificate, error) {
 	cert, err := m.certificate()
 	if err != nil {
@@ -45,7 +46,14 @@ func (m *Member) certificate() (*x509.Certificate, error) {
 	if !m.Verified {
 		return nil, ErrUnverified
 	}
-	der, err := keys.BuildCertificate(&m.Token)
+	if m.proven != nil && sameToken(m.proven.token, &m.Token) {
+		return m.proven.certificate()
+	}
+	return certificateOf(&m.Token)
+}
+
+func certificateOf(t *xlreg.Token) (*x509.Certificate, error) {
+	der, err := keys.BuildCertificate(t)
 	if err != nil {
 		return nil, err
 	}

@@ -216,9 +216,17 @@ func (s *SavedRoster) findSelf(node *identity.Node, id xlreg.NodeID, o *LoadOpti
 		meant = node.Endpoints()
 	}
 	if !slices.EqualFunc(meant, s.Self.Token.Endpoints, isAt) {
-		return fmt.Errorf("this node is at %v in it, and not at %v: it can move only while the registry is there", s.Self.Token.Endpoints, meant)
+		return fmt.Errorf("this node is at %s in it, and not at %s: it can move only while the registry is there", listed(s.Self.Token.Endpoints), listed(meant))
 	}
 	return nil
+}
+
+func listed(endpoints []xlreg.Endpoint) string {
+	texts := make([]string, len(endpoints))
+	for i, e := range endpoints {
+		texts[i] = string(e)
+	}
+	return strings.Join(texts, ", ")
 }
 
 // isAt reports whether an endpoint is the one that is meant.
@@ -279,7 +287,7 @@ func (e *envelope) checkAge(o *LoadOptions) error {
 	age := o.Now().Sub(e.heard)
 	switch {
 	case age > o.MaxAge:
-		return fmt.Errorf("it is too old: the registry was last heard at %s, and %v is the most", utc(e.heard), o.MaxAge)
+		return fmt.Errorf("it is too old: the registry was last heard at %s, and %.4g days are the most", utc(e.heard), o.MaxAge.Hours()/24)
 	case age < -savedAhead:
 		return fmt.Errorf("it is from the future, %s: see that this machine's clock is right", utc(e.heard))
 	}

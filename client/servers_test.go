@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -122,9 +123,8 @@ func until(ctx context.Context, t *testing.T, ok func() bool) {
 	}
 }
 
-// Sixty-three of sixty-four members wait on three servers, spread over them. The busiest is
-// killed, and all wait again, much sooner than by any timeout; the one that comes last completes
-// the cluster.
+// Sixty-three of sixty-four members wait on three servers. The busiest is killed, and all wait
+// again, much sooner than by any timeout; the one that comes last completes the cluster.
 func TestAServerIsKilledWhileManyWait(t *testing.T) {
 	const n = 64
 	r := startMany(t, 3, memory.New())
@@ -151,12 +151,9 @@ func TestAServerIsKilledWhileManyWait(t *testing.T) {
 		return all
 	}
 	until(ctx, t, func() bool { return waiting() == n-1 })
-	most := max(5*time.Second, time.Since(began)) // it takes a tenth of a second where nothing else runs
+	most := max(15*time.Second, time.Since(began)) // it takes a tenth of a second where nothing else runs
 	open := r.sessions()
 	busiest := slices.Index(open, slices.Max(open))
-	if open[busiest] > 2*(n-1)/len(open) || slices.Min(open) == 0 {
-		t.Errorf("sessions are spread as %v", open)
-	}
 	r.lines[busiest].kill()
 	killed := time.Now()
 	until(ctx, t, func() bool { return r.sessions()[busiest] == 0 && waiting() == n-1 })
@@ -171,21 +168,92 @@ func TestAServerIsKilledWhileManyWait(t *testing.T) {
 	}
 }
 
+// bubbled is a registry of several servers on one store, with networks that lead to them, all
+// of them in a bubble: there no sign of life comes late, however busy the machine is.
+type bubbled struct {
+	*registryFor // the first, with the endpoints of all
+	networks     []*network
+}
+
+func newBubbled(t *testing.T, n int) *bubbled {
+	t.Helper()
+	b, data := new(bubbled), memory.New()
+	for i := range n {
+		server := records.Server{ID: records.ServerID(fmt.Sprint("server-", i)), Reads: records.NewestVersion}
+		announce(t, data, &server)
+		b.networks = append(b.networks, newNetworkTo(t, 9+i, server.ID, data))
+	}
+	first := *b.networks[0].registry
+	cred := *first.cred
+	for _, other := range b.networks[1:] {
+		cred.Endpoints = append(cred.Endpoints, other.registry.cred.Endpoints...)
+	}
+	first.running = &running{server: first.server, cred: &cred, stop: first.stop}
+	b.registryFor, first.dialer = &first, b
+	return b
+}
+
+// DialContext implements client.ContextDialer.
+func (b *bubbled) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	for _, n := range b.networks {
+		if n.Addr().String() == address {
+			return n.cable().DialContext(ctx, network, address)
+		}
+	}
+	return nil, errRefused
+}
+
+// Members are spread over the servers of a registry: nobody tries a second one for the
+// first's being slow, as on a busy machine, since in a bubble none is.
+func TestMembersAreSpreadOverServers(t *testing.T) { synctest.Test(t, membersAreSpread) }
+
+func membersAreSpread(t *testing.T) {
+	const n = 64
+	r := newBubbled(t, 3)
+	ctx := patient(t)
+	var g errgroup.Group
+	form := func(i int) {
+		o := r.options(xlreg.Protocol20, member(t, i), "c", n)
+		g.Go(func() error { _, err := client.Form(ctx, r.target(), o); return err })
+	}
+	for i := range n - 1 {
+		form(i)
+	}
+	open := make([]int, len(r.networks))
+	until(ctx, t, func() bool {
+		waiting := 0
+		for i, one := range r.networks {
+			stats := one.registry.server.Stats()
+			open[i] = stats.Open
+			waiting += stats.Waiting
+		}
+		return waiting == n-1
+	})
+	if slices.Max(open) > 2*(n-1)/len(open) || slices.Min(open) == 0 {
+		t.Errorf("sessions are spread as %v", open)
+	}
+	form(n - 1)
+	if err := g.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
 // A member that watches, with a lease, and a reader each hear of every change once, while the
 // servers are killed one after another, and the member keeps its seat.
-func TestWatchAndLeaseOutliveServers(t *testing.T) {
-	data := memory.New()
-	r := startMany(t, 3, data)
+func TestWatchAndLeaseOutliveServers(t *testing.T) { synctest.Test(t, watchAndLeaseOutliveServers) }
+
+func watchAndLeaseOutliveServers(t *testing.T) {
+	r := newBubbled(t, 3)
 	ctx := patient(t)
 	o := r.options(xlreg.Protocol20, member(t, 0), "c", 2)
 	o.Lease, o.NoWait = 2*time.Second, true
 	m := must[*client.Membership](t)(client.Form(ctx, r.target(), o))
 	t.Cleanup(func() { m.Close() })
 	watch := watching(t, m.Watch(ctx))
-	reader := watching(t, client.Watch(ctx, r.target(), client.WatchOptions{Cluster: clusterC}))
+	reader := watching(t, client.Watch(ctx, r.target(), client.WatchOptions{Options: client.Options{Dialer: r}, Cluster: clusterC}))
 	reader.want("+m0")
 	var last uint64
-	for i, line := range r.lines {
+	for i, n := range r.networks {
 		other := r.options(xlreg.Protocol20, member(t, 1), "c", 2)
 		came := must[*client.Membership](t)(client.Form(ctx, r.target(), other))
 		for _, w := range []*changes{watch, reader} {
@@ -193,8 +261,8 @@ func TestWatchAndLeaseOutliveServers(t *testing.T) {
 				t.Errorf("revision %d after %d", c.Roster.State.Revision, last)
 			}
 		}
-		if i < len(r.lines)-1 {
-			line.kill()
+		if i < len(r.networks)-1 {
+			n.kill()
 		}
 		if err := came.Leave(ctx); err != nil {
 			t.Fatal(err)
@@ -203,18 +271,17 @@ func TestWatchAndLeaseOutliveServers(t *testing.T) {
 			last = w.want("-m1").Roster.State.Revision
 		}
 	}
-	select { // by now a server that has not heard of a member would have ended its lease
-	case <-time.After(3 * o.Lease):
-	case <-ctx.Done():
-	}
+	elapse(3 * o.Lease) // by then a server that has not heard of a member would have ended its lease
 	if roster, err := m.Refresh(ctx); err != nil || len(roster.Members) != 1 || m.Err() != nil {
 		t.Errorf("%v, %v, %v", roster, err, m.Err())
 	}
 }
 
 // A server that stops sends those who wait to the others, at once.
-func TestAServerThatStopsIsLeft(t *testing.T) {
-	r := startMany(t, 2, memory.New())
+func TestAServerThatStopsIsLeft(t *testing.T) { synctest.Test(t, serverThatStopsIsLeft) }
+
+func serverThatStopsIsLeft(t *testing.T) {
+	r := newBubbled(t, 2)
 	ctx := patient(t)
 	o := r.options(xlreg.Protocol20, member(t, 0), "c", 2)
 	o.Shuffle = asWritten
@@ -226,17 +293,19 @@ func TestAServerThatStopsIsLeft(t *testing.T) {
 	}
 	done := make(chan error)
 	go func() { _, err := client.Form(ctx, r.target(), o); done <- err }()
-	until(ctx, t, func() bool { return r.servers[0].server.Stats().Waiting == 1 })
-	start := time.Now()
-	if err := r.servers[0].stop(); err != nil {
-		t.Fatal(err)
+	waitsAt := func(i int) func() bool {
+		return func() bool { return r.networks[i].registry.server.Stats().Waiting == 1 }
 	}
-	until(ctx, t, func() bool { return r.servers[1].server.Stats().Waiting == 1 })
-	if took := time.Since(start); took > 800*time.Millisecond { // it said to come back in a second
+	until(ctx, t, waitsAt(0))
+	start := time.Now()
+	stopped := make(chan error)
+	go func() { stopped <- r.networks[0].registry.stop() }()
+	until(ctx, t, waitsAt(1))
+	if took := time.Since(start); took > 100*time.Millisecond { // it said to come back in a second
 		t.Errorf("waits elsewhere after %v", took)
 	}
 	_, err := client.Form(ctx, r.target(), r.options(xlreg.Protocol20, member(t, 1), "c", 2))
-	if err := errors.Join(err, <-done); err != nil {
+	if err := errors.Join(err, <-done, <-stopped); err != nil {
 		t.Error(err)
 	}
 	if len(told) != 1 || !errors.Is(told[0], xlreg.ErrTryLater) {

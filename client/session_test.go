@@ -389,6 +389,31 @@ func TestACallWaitsForItsTurnNoLongerThanItsContext(t *testing.T) {
 	})
 }
 
+// A wait whose time is up before it has its turn says when the registry was last heard, while
+// another call hears of it. The race detector tells if the two get in each other's way.
+func TestAWaitWithoutATurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, xlreg.Protocol20)
+		f.addOther("alice")
+		f.tell(wire.OpGetCluster, func(r request) *wire.Message { elapse(time.Second); return f.usual(r) })
+		c := f.dial(newNode(t, "n"))
+		dialled := time.Now()
+		first := make(chan error, 1)
+		go func() { _, err := c.Members(t.Context(), clusterC); first <- err }()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := c.Wait(ctx, clusterC, 3)
+		var late *client.IncompleteError
+		if !errors.As(err, &late) || late.Heard.Before(dialled) || late.Heard.After(time.Now()) {
+			t.Errorf("got %v", err)
+		}
+		if err := <-first; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // The signature of a token covers the certificate of the handshake.
 func TestARenewedCertificateEndsTheSession(t *testing.T) {
 	f := newFake(t, xlreg.Protocol20)

@@ -75,7 +75,7 @@ func (v *verifier) know(own *xlreg.Token, id xlreg.NodeID) {
 func (v *verifier) verifyMember(m *Member) error {
 	known := v.last[m.Token.ID]
 	if known != nil && sameToken(&known.Token, &m.Token) {
-		m.Verified = known.Verified
+		m.Verified, m.proven = known.Verified, known.proven
 	} else if err := v.verifyToken(m); err != nil {
 		return err
 	}
@@ -92,12 +92,13 @@ func (v *verifier) verifyMember(m *Member) error {
 	return v.verifyAdmission(&m.Token)
 }
 
-func (v *verifier) verifyToken(m *Member) error {
+func (v *verifier) verifyToken(m *Member) (err error) {
 	m.Verified = !v.protocol.Classic() && keys.HasProofs(&m.Token)
 	if !m.Verified {
 		return keys.CheckToken(&m.Token) // without a signature it can only see that the keys are keys
 	}
-	return v.proven.check(&m.Token, keys.VerifyMember)
+	m.proven, err = v.proven.check(&m.Token, keys.VerifyMember)
+	return err
 }
 
 // verifyAdmission verifies that the cluster's owner has let a member in. An invite by which

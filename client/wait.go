@@ -88,7 +88,7 @@ func (w *waiter) wait(ctx context.Context) (*Roster, error) {
 func (w *waiter) until(ctx context.Context) error {
 	err := w.run(ctx)
 	if err != nil && (ctx.Err() != nil || errors.Is(err, errTimeUp)) {
-		return &IncompleteError{Roster: w.last, Size: w.size, Err: endOf(ctx), Index: -1, Heard: w.c.heard}
+		return &IncompleteError{Roster: w.last, Size: w.size, Err: endOf(ctx), Index: -1, Heard: w.c.lastHeard()}
 	}
 	return err
 }
@@ -212,8 +212,9 @@ func (w *waiter) keepQuiet(pause time.Duration) {
 }
 
 // request asks to wait for everybody; if someone wants to be told on the way,
-// at once and then for one more than there were, or for a while for everybody all the same. Members that are known are not asked
-// for again: in a large cluster on a slow line that alone would fill the line.
+// at once and then for one more than there were, but not while it keeps quiet. Members that
+// are known are not asked for again: in a large cluster on a slow line that alone would fill
+// the line.
 func (w *waiter) request(ctx context.Context) (wire.GetRequest, time.Duration) {
 	size := uint32(w.size)
 	if w.size == 0 {

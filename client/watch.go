@@ -71,6 +71,9 @@ func changeFrom(before, now *Roster) Change {
 // quickly one after another may come as one. When Watch yields a change, Roster and the
 // TLS configurations have it already.
 //
+// If somebody else answers at the registry's address meanwhile, nothing of what that one says
+// is believed, and Watch goes on when the registry is back: see FormOptions.Stranger.
+//
 // It ends with an error: ctx's; a *TwinError if another process with the node's key has
 // taken its seat; ErrNewEpoch if the cluster has started anew; one of kind
 // xlreg.ErrNotMember if the node left, was evicted, or lost its lease; that of the registry if the
@@ -130,10 +133,14 @@ type WatchOptions struct {
 	Options // no Node is needed
 
 	Cluster xlreg.ClusterRef // zero: that of the ticket
+	// Stranger is told, in the goroutine of the Watch, what FormOptions.Stranger is told of a
+	// Membership.
+	Stranger func(error)
 }
 
 // Watch is Membership.Watch for a reader, who need not be a member. It begins with all who
-// are there. It ends with ctx's error, or with that of the registry if the cluster is gone.
+// are there. It ends with ctx's error, or with that of the registry if the cluster is gone; and
+// with ErrUntrusted if the first who answers is not the registry.
 func Watch(ctx context.Context, target Target, o WatchOptions) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
 		o.Options, o.Cluster = o.Options.withDefaults(), clusterNamed(o.Cluster, ticketOf(target))
@@ -150,7 +157,7 @@ func (o *WatchOptions) watch(ctx context.Context, target Target, yield func(Chan
 	}
 	f := follower{
 		ref: o.Cluster, o: &o.Options,
-		open: func(ctx context.Context) (*Client, error) { return openWatch(ctx, target, o.Options) },
+		strangers: &strangers{log: o.Logger, cluster: refText(o.Cluster), tell: o.Stranger},
 		news: func(before, now *Roster) error {
 			o.warnOfPast(before, now)
 			if c := changeFrom(before, now); (before == nil || !c.IsZero()) && !yield(c) {
@@ -158,6 +165,13 @@ func (o *WatchOptions) watch(ctx context.Context, target Target, yield func(Chan
 			}
 			return nil
 		},
+	}
+	f.open = func(ctx context.Context) (*Client, error) {
+		dial := reach
+		if f.known() {
+			dial = reachAgain
+		}
+		return openWatch(ctx, dial, target, o.Options)
 	}
 	return f.run(ctx)
 }
