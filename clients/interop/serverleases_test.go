@@ -73,14 +73,14 @@ func testLeases(t *testing.T, all []language, f *fleet) {
 	watch.want(t, 1, "the member that died with its server goes")
 	took := time.Since(began)
 	t.Logf("the seat of the member that died with its server was free after %v", took.Round(time.Millisecond))
-	if took > left+10*time.Second {
+	if took > left+20*time.Second {
 		t.Errorf("the seat of a member that died with its server was free after %v", took)
 	}
 	for i, p := range members {
 		p.die()
 		took := watch.want(t, 2+2*i, "a member whose program died goes")
 		t.Logf("the seat of %s was free after %v", p.name, took.Round(time.Millisecond))
-		if took > 2*lease {
+		if took > lease+20*time.Second { // a few tenths of a second more than the lease, where nothing else runs
 			t.Errorf("the seat of %s was free after %v", p.name, took)
 		}
 		who[i].join(t, f.cred, "leases", n, stay...)

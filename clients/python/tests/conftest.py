@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -55,6 +56,18 @@ def listener() -> Iterator[socket.socket]:
     """Return a listening socket on loopback."""
     with socket.create_server(("127.0.0.1", 0)) as made:
         yield made
+
+
+def own_address() -> str:
+    """Return an address to listen on for a registry that is started again.
+
+    Another program on the machine can be given a port as soon as nobody listens on it, be it only
+    for an outgoing connection. Nobody else uses this address of loopback, where the system has more
+    than one, so the port stays free.
+    """
+    if not sys.platform.startswith("linux"):
+        return "127.0.0.1:0"
+    return f"127.79.{random.randrange(256)}.{random.randrange(1, 255)}:0"
 
 
 def open_descriptors() -> int:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from conftest import own_address
 
 import xlreg
 from xlreg import AsyncMembership, Change, Client, Membership, Node, Owner, Ticket
@@ -67,14 +68,14 @@ def names(change: Change) -> tuple[list[str], list[str], list[str]]:
 
 
 def test_a_lease_is_kept_and_ends(form: Form, xlreg_registry: RegistryProcess, name: str) -> None:
-    first, second = form_all(form, 2, lease=2)
-    assert first.lease == second.lease == 2
-    time.sleep(3)  # longer than the lease, which only signs of life outlast
+    first, second = form_all(form, 2, lease=5)
+    assert first.lease == second.lease == 5
+    time.sleep(6)  # longer than the lease, which only signs of life outlast
     assert len(first.refresh(10).members) == 2
-    assert {m.token.lease for m in first.roster.members} == {2}
+    assert {m.token.lease for m in first.roster.members} == {5}
     assert all(m.token.seen for m in first.roster.members)
     second.close()
-    change = next(first.watch(20))
+    change = next(first.watch(60))
     assert names(change) == ([], ["m1"], [])
     assert first.error is None
     with pytest.raises(NotMemberError):
@@ -100,12 +101,12 @@ def test_twin(form: Form) -> None:
 
 def test_twin_that_lives(form: Form) -> None:
     """A seat with a lease that is being kept is not taken; one whose process has died is."""
-    first, _ = form_all(form, 2, lease=4)
+    first, _ = form_all(form, 2, lease=6)
     with pytest.raises(TwinError):
-        form(0, lease=4)
+        form(0, lease=6)
     assert first.refresh(10)
     first.close()
-    assert form(0, lease=4).me.name == "m0"
+    assert form(0, lease=6).me.name == "m0"
 
 
 def test_fresh_start(form: Form) -> None:
@@ -167,7 +168,7 @@ def test_watching_reader(xlreg_registry: RegistryProcess, form: Form, name: str)
     second.leave(10)
     assert names(next(changes)) == ([], ["m1"], [])
     changes.close()  # type: ignore[attr-defined]
-    (only,) = xlreg.watch(xlreg_registry.url, name, timeout=0.3)
+    (only,) = xlreg.watch(xlreg_registry.url, name, timeout=3)
     assert [m.name for m in only.roster.members] == ["m0"]
     with pytest.raises(NoSuchClusterError):
         next(xlreg.watch(xlreg_registry.url, "nobody"))
@@ -175,12 +176,15 @@ def test_watching_reader(xlreg_registry: RegistryProcess, form: Form, name: str)
 
 def test_watch_survives_restarts(tmp_path: Path) -> None:
     """Nothing that happens meanwhile is missed, and nothing comes twice."""
-    with RegistryProcess(tmp_path / "data") as registry, contextlib.ExitStack() as stack:
+    with (
+        RegistryProcess(tmp_path / "data", listen=own_address()) as registry,
+        contextlib.ExitStack() as stack,
+    ):
 
         def formed(i: int) -> Membership:
             listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
             made = xlreg.form(
-                registry.url, node=node(i), cluster="c", size=2, listeners=[listener], timeout=30, lease=10
+                registry.url, node=node(i), cluster="c", size=2, listeners=[listener], timeout=30, lease=60
             )
             return stack.enter_context(made)
 
@@ -209,7 +213,7 @@ def test_watch_in_asyncio(xlreg_registry: RegistryProcess, name: str) -> None:
                         size=2,
                         listeners=[listener],
                         timeout=30,
-                        lease=5,
+                        lease=60,
                     )
                 )
 

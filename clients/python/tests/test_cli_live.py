@@ -108,7 +108,7 @@ def test_watching(run: Run, owner: Path, start: Callable[..., Started]) -> None:
     assert json.loads(said)["exit"] == cli.FAILED
     for more in ("--wait 3s", "--signed x"):
         assert "--watch goes on for ever" in run(f"get --ticket-file {owner} --watch {more}", cli.USAGE)
-    assert "leave --wait away" in run(f"get --ticket-file {owner} --signed x --wait 3s", cli.USAGE)
+    assert "leave --wait out" in run(f"get --ticket-file {owner} --signed x --wait 3s", cli.USAGE)
 
 
 def test_watched_as_by_go(run: Run, program: str, owner: Path, start: Callable[..., Started]) -> None:
@@ -134,7 +134,7 @@ def test_a_program_as_a_member(run: Run, owner: Path) -> None:
     complete(run, owner)
     join = f"join --ticket-file {owner} --node a --endpoint 127.0.0.1:1 --label role=db".split()
     names = "XLREG_CLUSTER XLREG_SELF XLREG_INDEX XLREG_SIZE XLREG_TICKET XLREG_TLS_CERT XLREG_ROSTER "
-    names += "XLREG_ROLE XLREG_ENDPOINTS XLREG_ENDPOINTS_0"
+    names += "XLREG_ROLE XLREG_ENDPOINTS XLREG_ENDPOINT_0 XLREG_ENDPOINTS_0"
     script = "; ".join(f'echo "${name}"' for name in names.split()) + "; exit 5"
     os.environ["XLREG_TICKET"] = owner.read_text()
     try:
@@ -145,7 +145,7 @@ def test_a_program_as_a_member(run: Run, owner: Path) -> None:
     files = Path("a").absolute() / "clusters" / Ticket.load(owner).cluster
     told = Path("told").read_text().splitlines()
     paths = [str(files / "cert.pem"), str(files / "roster.json")]
-    addresses = ["127.0.0.1:1", "127.0.0.1:2,127.0.0.1:1"]
+    addresses = ["127.0.0.1:1", "127.0.0.1:1", "127.0.0.1:2,127.0.0.1:1"]
     assert told == [files.name, "a", "1", "2", "", *paths, "db", *addresses]
     assert json.loads((files / "roster.json").read_text())["members"][0]["name"] == "b"
     peers = x509.load_pem_x509_certificates((files / "peers.pem").read_bytes())
@@ -200,7 +200,7 @@ def test_twins(run: Run, owner: Path, start: Callable[..., Started]) -> None:
     """With a lease it is the newer one that ends, unless it is meant. Then the older one is told."""
     complete(run, owner)
     Node.init("copy", name="a", keys=shared_keys(0, "p256")).close()
-    leased = ["join", "--ticket-file", str(owner), "--endpoint", "127.0.0.1:1", "--lease", "2s"]
+    leased = ["join", "--ticket-file", str(owner), "--endpoint", "127.0.0.1:1", "--lease", "6s"]
     older = start(*leased, "--node", "a", "--", "sh", "-c", "echo up; exec sleep 1000")
     assert older.line() == "up\n"
     said = run([*leased, "--node", "copy", "--", "true"], cli.FAILED)

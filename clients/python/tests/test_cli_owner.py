@@ -131,9 +131,9 @@ def test_the_owner_creates(run: Run, owner: Path, xlreg_registry: RegistryProces
     assert "0 of 2 members" in run(f"get --ticket-file {owner}")
     for flag in ("size", "endpoints"):
         said = run(f"create --ticket-file {owner} --{flag} 2", cli.USAGE)
-        assert f"--{flag}: the ticket says what the cluster is like: leave it away" in said
+        assert f"--{flag}: the ticket says what the cluster is like: leave it out" in said
     said = run(f"get --ticket-file {owner} --registry {xlreg_registry.reg_cred}", cli.USAGE)
-    assert "the ticket says which registry it is: leave --registry away" in said
+    assert "the ticket says which registry it is: leave --registry out" in said
     run(f"join --ticket-file {owner} --size 5 --node a --endpoint 127.0.0.1:1", cli.FAILED)
 
 

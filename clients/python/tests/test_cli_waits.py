@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 import xlreg
-from xlreg import _cmdsession, _joining, cli, errors
+from xlreg import _calls, _cmdsession, cli, errors
+from xlreg._flow import Request
+from xlreg._form import Formed
 from xlreg._pursuit import Progress
 from xlreg.testing import RegistryProcess
 
@@ -31,17 +33,19 @@ def exists(registry: RegistryProcess, cluster: str) -> bool:
 def test_interrupted_wait_says_that_the_seat_is_kept(
     xlreg_registry: RegistryProcess, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is so, too: the node is in the roster."""
+    """And it is kept: the node is in the roster."""
 
-    def interrupt(*args: Any, progress: Callable[[Progress], None], **kwargs: Any) -> None:
+    form = _calls.form
+
+    def interrupt(*args: Any, progress: Callable[[Progress], None], **kwargs: Any) -> Request[Formed]:
         def told(now: Progress) -> None:
             progress(now)
             raise KeyboardInterrupt
 
-        xlreg.form(*args, progress=told, **kwargs)
+        return form(*args, progress=told, **kwargs)
 
     join = ["join", "kept", "--create", "--size", "2", "--endpoint", "127.0.0.1:1", "--wait", "60s"]
-    monkeypatch.setattr(_joining, "form", interrupt)
+    monkeypatch.setattr(_calls, "form", interrupt)
     assert cli.run([*join, "--node", "a"]) == cli.INTERRUPTED
     assert capsys.readouterr().err == (
         "xlreg: interrupted; a keeps its place in kept: the same command goes on waiting, "
@@ -76,9 +80,9 @@ def test_waiting_is_told_of(
     monkeypatch.setattr(_cmdsession, "_QUIET_SECONDS", 0.1)
     join = ["join", "told", "--create", "--size", "2", "--node", "a", "--endpoint", "127.0.0.1:1"]
     for command in (join, ["get", "told"]):
-        assert cli.run([*command, "--wait", "500ms"]) == cli.DEADLINE
+        assert cli.run([*command, "--wait", "3s"]) == cli.DEADLINE
         first, last = capsys.readouterr().err.splitlines()
-        told = r"xlreg: waiting for the members of told(: 1 of 2 joined \(a\), 1 missing)?, [01] s left"
+        told = r"xlreg: waiting for the members of told(: 1 of 2 joined \(a\), 1 missing)?, [0-3] s left"
         assert re.fullmatch(told, first)
         assert "1 of 2 members joined" in last
         assert cli.run([*command, "--wait", "500ms", "-o", "json"]) == cli.DEADLINE

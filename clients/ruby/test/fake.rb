@@ -120,7 +120,10 @@ class FakeRegistry
   def close
     @listener.close
     @accepting.join # what it accepted last is being served
-    @serving.list.each { |thread| thread.kill.join }
+    @serving.list.each do |thread|
+      thread.kill.join
+      thread[:socket].close # one that is killed before it begins, or on its way out, has not done so
+    end
   end
 
   private
@@ -156,7 +159,9 @@ class FakeRegistry
   def accept
     loop do
       socket = @listener.accept
-      @serving.add(Thread.new { serve(socket) })
+      thread = Thread.new { serve(socket) }
+      thread[:socket] = socket
+      @serving.add(thread)
     end
   rescue IOError
     nil # it listens no more

@@ -11,6 +11,9 @@ module Real
 
   PATIENCE = 30
 
+  # This client's program.
+  EXE = [Gem.ruby, '-w', '-I', File.expand_path('../lib', __dir__), File.expand_path('../exe/xlreg-rb', __dir__)].freeze
+
   # Chooses an order that is as it was.
   class AsGiven
     # Array#shuffle swaps the last of those that are left with the one that this says.
@@ -22,6 +25,13 @@ module Real
   # @return [Xlreg::Node] in memory, with keys that were made before
   def node(number, **more)
     Xlreg::Node.new(**{ name: "m#{number}", keys: Xlreg::TestHelper.keys(number) }.merge(more))
+  end
+
+  # An address to listen on for a registry that is started again. Another program on the machine can
+  # be given a port as soon as nobody listens on it, be it only for an outgoing connection. Nobody
+  # else uses this address of loopback, where the system has more than one, so the port stays free.
+  def own_address
+    RUBY_PLATFORM.include?('linux') ? "127.80.#{rand(256)}.#{rand(1..254)}:0" : '127.0.0.1:0'
   end
 
   # Runs the block, and makes sure that it leaves no file descriptor open.
@@ -52,8 +62,5 @@ module Real
   def run_go(*arguments) = run_program(Xlreg::TestHelper.program, *arguments)
 
   # Runs exe/xlreg-rb.
-  def run_ruby(*arguments)
-    folder = File.expand_path('..', __dir__)
-    run_program(Gem.ruby, '-w', '-I', File.join(folder, 'lib'), File.join(folder, 'exe', 'xlreg-rb'), *arguments)
-  end
+  def run_ruby(*arguments) = run_program(*EXE, *arguments)
 end

@@ -2,7 +2,7 @@
 
 require_relative 'fake'
 
-# Which addresses are found for those that leave them away, and which are doubted.
+# Which addresses are found for those that leave them out, and which are doubted.
 class TestAddresses < Minitest::Test
   include Real
 

@@ -32,7 +32,7 @@ class TestCLI < Minitest::Test
   end
 
   def check_deadline(at)
-    _, err, code = run_ruby('get', 'web', '--wait', '2s', *at)
+    _, err, code = run_ruby('get', 'web', '--wait', '4s', *at)
     assert_equal 3, code
     assert_match(/\Axlreg: .*1 of 2 members joined, 1 missing.*a at 127.0.0.1:7001/, err.lines.last)
     assert_equal 1, err.lines.last.scan('missing').size
@@ -72,7 +72,7 @@ class TestCLI < Minitest::Test
   def test_flags_from_the_environment
     with_registry do |registry|
       ENV['XLREG_REGISTRY'] = registry.url
-      ENV['XLREG_WAIT'] = '100ms'
+      ENV['XLREG_WAIT'] = '20s' # it does not take that
       require 'xlreg/cli'
       out, err = [+'', +''].map { |text| StringIO.new(text) }
       assert_equal 1, Xlreg::CLI.run(%w[get none], out: out, err: err)
@@ -114,8 +114,8 @@ class TestCLI < Minitest::Test
     [0, 'create codes --size 2 --node a', ''],
     [0, 'create --size 2 --unique some --node a', ''],
     [0, 'create --size 2 --node a', ''],
-    [3, 'get codes --wait 2s', '0 of 2 members joined, 2 missing: time is up'],
-    [3, 'join codes --node a --endpoint 127.0.0.1:1 --wait 2s', '1 of 2 members joined, 1 missing'],
+    [3, 'get codes --wait 4s', '0 of 2 members joined, 2 missing: time is up'],
+    [3, 'join codes --node a --endpoint 127.0.0.1:1 --wait 4s', '1 of 2 members joined, 1 missing'],
     [0, 'join codes --node b --endpoint 127.0.0.1:2', ''],
     [1, 'join codes --node c --endpoint 127.0.0.1:3', 'cluster is full; take another cluster, or let'],
     [1, 'create codes --size 3 --node a', 'made for 2 members, not 3; ask for the size it has'],
@@ -199,7 +199,7 @@ class TestCLI < Minitest::Test
 
   def test_get_waits_through_a_restart
     Dir.mktmpdir do |folder|
-      registry = Xlreg::RegistryProcess.new(data: File.join(folder, 'data')).start
+      registry = Xlreg::RegistryProcess.new(data: File.join(folder, 'data'), listen: own_address).start
       at = ['--registry', registry.url, '--node', File.join(folder, 'a')]
       assert_equal 0, run_ruby('create', 'web', '--size', '2', *at)[2]
       registry.kill

@@ -35,9 +35,9 @@ class TestClock < Minitest::Test
 
   def test_the_error_says_whose_clock_and_by_how_much
     FakeRegistry.run('2.0', handshake: Handshakes.tls(since: Time.now + YEAR)) do |fake|
-      error = assert_raises(Xlreg::IncompleteError) { form(fake, timeout: 0.5) }
+      error = assert_raises(Xlreg::IncompleteError) { form(fake, timeout: 3) }
       assert_match(/this machine's says \d{4}-.*this clock is behind by 36[45] days at least/, error.message)
-      error = assert_raises(Xlreg::UnreachableError) { Xlreg::Client.open(fake.cred.url, timeout: 0.3) }
+      error = assert_raises(Xlreg::UnreachableError) { Xlreg::Client.open(fake.cred.url, timeout: 3) }
       assert_kind_of Xlreg::ClockError, error.failures.last
     end
   end

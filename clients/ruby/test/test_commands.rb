@@ -8,8 +8,6 @@ require 'xlreg/cli'
 class TestCommands < Minitest::Test
   include Real
 
-  EXE = [Gem.ruby, '-w', '-I', File.expand_path('../lib', __dir__), File.expand_path('../exe/xlreg-rb', __dir__)].freeze
-
   # Runs one command line in this process.
   def run_here(*arguments, input: StringIO.new)
     out, err = Array.new(2) { StringIO.new }
@@ -227,7 +225,7 @@ class TestCommands < Minitest::Test
       in_folder do
         at = ['--registry', registry.url]
         run_here('create', 'a', '--size', '2', '--node', 'n0', *at)
-        _, err, code = run_here('join', 'a', '--endpoint', '127.0.0.1:1', '--wait', '2s', '--node', 'n1', *at)
+        _, err, code = run_here('join', 'a', '--endpoint', '127.0.0.1:1', '--wait', '5s', '--node', 'n1', *at)
         assert_equal 3, code
         assert_match(/^xlreg: trying again, \d s left: register: too many requests; .*; come back in \d+ s$/, err)
         assert_match(/^xlreg: form cluster "a": .*too many requests/, err.lines.last)

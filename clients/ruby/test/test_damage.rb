@@ -62,8 +62,8 @@ class TestDamage < Minitest::Test
   def test_a_slow_line
     with_fake('2.0') do |fake, node|
       30.times { |i| fake.join(node(1, name: "n#{i}"), Xlreg::NodeID.new([i].pack('C') * 20)) }
-      timing = FAST.with(stall: 0.4, answer: 0.4)
-      Relay.run(fake.cred, rate: 30_000) do |relay|
+      timing = FAST.with(stall: 2.0, answer: 2.0, handshake: PATIENCE)
+      Relay.run(fake.cred, rate: 9_000) do |relay|
         names = nil
         took = seconds do
           options = Xlreg::Options.of(relay.cred, timing: timing)

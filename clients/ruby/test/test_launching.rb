@@ -8,8 +8,6 @@ require 'stringio'
 class TestLaunching < Minitest::Test
   include Real
 
-  FOLDER = File.expand_path('..', __dir__)
-  EXE = [Gem.ruby, '-w', '-I', File.join(FOLDER, 'lib'), File.join(FOLDER, 'exe', 'xlreg-rb')].freeze
   LEASE = 60 # seconds, much longer than a test takes
 
   # A cluster of two in which one is already, in a folder of its own.
@@ -59,7 +57,7 @@ class TestLaunching < Minitest::Test
       { ['true'] => [0, ''], ['sh', '-c', 'exit 3'] => [3, "xlreg: b ended with exit status 3\n"],
         ['sh', '-c', 'kill -9 $$'] => [137, "xlreg: b was ended by a signal: KILL\n"],
         ['no-such-program'] => [127, "xlreg: no-such-program: no such program: install it, or give its path\n"],
-        [FOLDER] => [126, /\Axlreg: .*: Permission denied/] }.each do |command, (code, text)|
+        [__dir__] => [126, /\Axlreg: .*: Permission denied/] }.each do |command, (code, text)|
         out, err, status = run_here(*joining(registry, '--', *command))
         assert_equal ['', code], [out, status], command.inspect
         assert_operator text, :===, err
@@ -81,6 +79,7 @@ class TestLaunching < Minitest::Test
       refute_match(/secret/, out)
       ours = out[/^XLREG_ENDPOINTS=(.+)$/, 1]
       assert_equal 'db', out[/^XLREG_ROLE=(.*)$/, 1]
+      assert_match(/^XLREG_ENDPOINT_0=#{Regexp.escape(ours)}$/, out)
       assert_match(/^XLREG_ENDPOINTS_0=.+,#{Regexp.escape(ours)}$/, out)
       assert_match(/^2 in one file$/, out)
       assert_match(/^-rw-------/, out)

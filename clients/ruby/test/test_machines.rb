@@ -6,7 +6,6 @@ require_relative 'machines'
 class TestMachines < Minitest::Test
   include Real
 
-  EXE = [Gem.ruby, '-w', '-I', File.expand_path('../lib', __dir__), File.expand_path('../exe/xlreg-rb', __dir__)].freeze
   GOAL = 35.0
 
   def setup

@@ -33,7 +33,7 @@ class TestNetwork < Minitest::Test
   # The machine comes back, and nobody tells those who were connected.
   def test_a_power_cycle
     Dir.mktmpdir do |folder|
-      registry = Xlreg::RegistryProcess.new(data: File.join(folder, 'data')).start
+      registry = Xlreg::RegistryProcess.new(data: File.join(folder, 'data'), listen: own_address).start
       Relay.run(registry.cred) do |relay|
         complete_after(registry, relay, '2.0') do
           relay.freeze_connections
@@ -185,11 +185,13 @@ class TestNetwork < Minitest::Test
   end
 
   def test_a_name_that_the_resolver_does_not_find_in_time
-    look = ->(*) { sleep }
-    Addrinfo.stub(:getaddrinfo, look) do
+    names = Queue.new
+    Addrinfo.stub(:getaddrinfo, ->(*) { names.pop }) do
       target = Xlreg::Target.new(endpoints: ['slow.example:1'], fingerprint: "SHA256:#{'A' * 43}")
       took = seconds { assert_raises(Xlreg::UnreachableError) { Xlreg::Client.open(target, timeout: 0.2) } }
       assert_operator took, :<, SLACK
     end
+  ensure
+    names.close
   end
 end

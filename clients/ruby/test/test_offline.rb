@@ -8,15 +8,13 @@ require 'tmpdir'
 class TestOffline < Minitest::Test
   include Real
 
-  FOLDER = File.expand_path('..', __dir__)
-  EXE = [Gem.ruby, '-w', '-I', File.join(FOLDER, 'lib'), File.join(FOLDER, 'exe', 'xlreg-rb')].freeze
   PROGRAM = ['--', 'sh', '-c', 'echo $XLREG_INDEX $(grep -c BEGIN $XLREG_TLS_PEERS)'].freeze
 
   # A keyed cluster of two in which b is already; a joins as the arguments say that are yielded.
   def with_cluster
     Dir.mktmpdir do |folder|
       Dir.chdir(folder) do
-        with_registry(data: File.join(folder, 'data')) do |registry|
+        with_registry(data: File.join(folder, 'data'), listen: own_address) do |registry|
           2.times { |i| Xlreg::Node.init('ab'[i], name: 'ab'[i], keys: Xlreg::TestHelper.keys(i)).close }
           ticket = Xlreg::Ticket.new_owner(registry.url, 'web', size: 2)
           File.write('owner.ticket', "#{ticket.text}\n", perm: 0o600)
@@ -48,7 +46,7 @@ class TestOffline < Minitest::Test
       assert_equal "1 2\n", assert_ended(0, run_ruby(*join, '--offline', *PROGRAM), /starting from the roster of 2/)
       late = run_ruby(*join, '--offline-after', '500ms', *PROGRAM)
       assert_equal "1 2\n", assert_ended(0, late, /the registry cannot be reached for 0\.5 s: starting from the roster/)
-      assert_ended 2, run_ruby(*join, '--offline', '--fresh', *PROGRAM), /leave one away/
+      assert_ended 2, run_ruby(*join, '--offline', '--fresh', *PROGRAM), /leave one out/
       assert_ended 1, run_ruby(*join[..-2], '127.0.0.1:9', '--offline'), /it can move only while the registry is there/
       check_spoilt(join)
     end
@@ -57,12 +55,68 @@ class TestOffline < Minitest::Test
   def check_spoilt(join)
     good = File.binread(kept)
     changed = good.dup.tap { |bytes| bytes.setbyte(400, bytes.getbyte(400) ^ 1) }
+    File.delete(path = kept)
+    File.mkfifo(path)
+    assert_ended 1, run_ruby(*join, '--offline'), /roster cannot be read: it is not a regular file; join again while/
+    File.delete(path)
+    File.symlink(File.basename(path), path)
+    assert_ended 1, run_ruby(*join, '--offline'), /cannot be read: too many levels of symbolic links; join again while/
+    File.delete(path)
+    File.write(path, '')
     { good[..-2] => /cut short/, changed => /has been changed since/, '' => /no saved roster/ }.each do |bytes, why|
       File.binwrite(kept, bytes)
       said = run_ruby(*join, '--offline', *PROGRAM)
       assert_ended 1, said, why
       assert_ended 1, said, /join again while the registry is there, and the file is made anew$/
     end
+  end
+
+  # The program starts on time although one attempt to reach the registry takes much longer: something accepts
+  # connections, and says nothing.
+  def test_a_registry_that_says_nothing
+    with_cluster do |registry, join|
+      assert_ended 0, run_ruby(*join, *PROGRAM)
+      endpoint = Xlreg::Target.load(registry.url).endpoints.first
+      registry.kill
+      silent = TCPServer.new(endpoint.host, endpoint.port)
+      wait = "#{Xlreg::Timing::DEFAULT.stall - 1}s" # the attempt alone may take longer
+      late = run_ruby(*join, '--offline-after', '500ms', '--wait', wait, *PROGRAM)
+      assert_equal "1 2\n", assert_ended(0, late, /the registry cannot be reached for 0\.5 s: starting from the roster/)
+    ensure
+      silent&.close
+    end
+  end
+
+  # Any answer of the registry counts, even an error; and where nothing is kept, the formation goes on.
+  def test_the_time_starts_anew_when_the_registry_answers
+    asked = Queue.new
+    away = Xlreg::Offline::Away.new(1) { asked.push(true) && nil }
+    there = away.run do
+      away.saw(progress(Xlreg::TryLaterError.new))
+      sleep(1.5)
+      assert_empty asked
+      away.saw(progress(Xlreg::UnreachableError.new([])))
+      asked.pop
+      'there'
+    end
+    assert_equal 'there', there
+  end
+
+  def progress(error) = Xlreg::Progress.new(cluster: nil, roster: nil, size: 0, error: error)
+
+  # A formation that is ended is waited for.
+  def test_what_is_ended_closes_what_it_has
+    closed = nil
+    away = Xlreg::Offline::Away.new(0.1) { 'saved' }
+    error = assert_raises(Xlreg::Offline::AwayError) do
+      away.run do
+        sleep
+      ensure
+        closed = true
+      end
+    end
+    assert_equal ['saved', true], [error.saved, closed]
+    assert_raises(ZeroDivisionError) { Xlreg::Offline::Away.new(PATIENCE) { flunk }.run { 1 / 0 } }
   end
 
   # While the program runs, the registry comes back, and the member follows the cluster again.

@@ -52,6 +52,42 @@ class TestRace < Minitest::Test
     assert_raises(ZeroDivisionError) { race(0.01, -> { 1 / 0 }) }
   end
 
+  # What a thread has opened is closed however it ends, unless somebody else has taken it.
+  def test_a_thread_that_is_ended
+    sockets = Queue.new
+    thread = Xlreg::Worker.start do
+      2.times { sockets << Xlreg::Worker.open { Socket.new(:INET, :STREAM) } }
+      sleep
+    end
+    opened = Array.new(2) { sockets.pop }
+    thread.kill.join
+    assert opened.all?(&:closed?)
+    given = nil
+    Xlreg::Worker.start { Xlreg::Worker.open { Socket.new(:INET, :STREAM) } && given = Xlreg::Worker.let_go }.join
+    refute_predicate given.first, :closed?
+    Xlreg::Worker.start { Xlreg::Worker.take(given) }.join
+    assert_predicate given.first, :closed?
+  end
+
+  # A machine that says nothing is one whose queue of connections is full.
+  def test_a_connection_under_way_is_closed
+    silent = Socket.tcp_server_sockets('127.0.0.1', 0).first.tap { |server| server.listen(0) }
+    endpoint = Xlreg::Endpoint.new("127.0.0.1:#{silent.local_address.ip_port}")
+    queue = Array.new(3) { Socket.new(:INET, :STREAM).tap { |one| dial(one, silent) } }
+    leaving_nothing_open do
+      thread = Xlreg::Worker.start { Xlreg::Transport.connect(endpoint, Xlreg::Limit.new(nil), SLOW) }
+      Thread.pass until thread.stop?
+      assert thread.alive?
+      thread.kill.join
+    end
+  ensure
+    [silent, *queue].compact.each(&:close)
+  end
+
+  SLOW = Xlreg::Timing::DEFAULT.with(connect: PATIENCE)
+
+  def dial(socket, server) = socket.connect_nonblock(server.local_address, exception: false)
+
   def test_nothing_is_left_behind
     before = Thread.list
     Timeout.timeout(0.2) { race(0.01, -> { sleep }, -> { sleep }) }

@@ -9,8 +9,8 @@ class TestRestart < Minitest::Test
   # Runs the block with a registry that keeps its data, or loses all at its end.
   def with_restarts(lasting: true)
     Dir.mktmpdir do |folder|
-      registry = lasting ? Xlreg::RegistryProcess.new(data: File.join(folder, 'data')) : Xlreg::RegistryProcess.new
-      registry.start
+      data = File.join(folder, 'data') if lasting
+      registry = Xlreg::RegistryProcess.new(data: data, listen: own_address).start
       leaving_nothing_open { yield registry }
     ensure
       registry&.close
@@ -103,7 +103,7 @@ class TestRestart < Minitest::Test
     with_restarts do |registry|
       error = assert_raises(Xlreg::IncompleteError) do
         Xlreg.form(registry.reg_cred, node: node(0, endpoints: ['127.0.0.1:7001']), cluster: 'c', size: 2,
-                                      timeout: 4) { |now| registry.kill if now.roster }
+                                      timeout: 6) { |now| registry.kill if now.roster }
       end
       assert_kind_of Xlreg::Error, error.obstacle
       assert_match(/1 of 2 members joined, 1 missing: time is up: /, error.message)
@@ -156,7 +156,7 @@ class TestRestart < Minitest::Test
         assert_includes 0.001..60, error.retry_after
       end
       late = assert_raises(Xlreg::IncompleteError) do
-        Xlreg.form(registry.url, node: node(1, endpoints: ['127.0.0.1:1']), cluster: 'c', size: 2, timeout: 0.3)
+        Xlreg.form(registry.url, node: node(1, endpoints: ['127.0.0.1:1']), cluster: 'c', size: 2, timeout: 3)
       end
       assert_kind_of Xlreg::TooManyRequestsError, late.obstacle
     end

@@ -149,7 +149,7 @@ class TestTicketing < Minitest::Test
       assert_includes done('ticket', 'show', '--secret', owner), owner
       refused(/more than one ticket/, 'ticket', 'show', '--ticket-file', 'owner.ticket', '--ticket', owner, exit: 2)
       refused(/--ticket-file: want a FILE/, 'ticket', 'show', '--ticket-file', owner, exit: 2)
-      refused(/leave --registry away/, 'get', reader, '--registry', registry.url, exit: 2)
+      refused(/leave --registry out/, 'get', reader, '--registry', registry.url, exit: 2)
       refused(/--create: a ticket says/, 'join', reader, '--create', '--size', '2', '--node', 'n1', exit: 2)
       refused(/--size: the ticket says/, 'create', owner, '--size', '3', exit: 2)
       refused(/cannot find cluster with this name/, 'get', 'web', '--registry', registry.url)

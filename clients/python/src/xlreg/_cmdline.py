@@ -107,7 +107,7 @@ class Command:
             self.files = rest
             return
         if wants == PLACE and self.source.own and rest:
-            raise UsageError("a ticket names its cluster: leave the NAME away")
+            raise UsageError("a ticket names its cluster: leave the NAME out")
         if len(rest) > bool(wants):
             raise UsageError(f"unexpected argument {quote(shown(rest[bool(wants)]))}")
         if wants and not rest and PLACE not in wants:
@@ -123,7 +123,7 @@ class Command:
             self.command == "verify" and "registry" in self.said
         )
         if self.source.own and "registry" in self.said:
-            raise UsageError("the ticket says which registry it is: leave --registry away")
+            raise UsageError("the ticket says which registry it is: leave --registry out")
         if self.source and (self.source.own or not named):
             self._check_ticket_flags()
             self.taken = self.source.load()
@@ -135,11 +135,11 @@ class Command:
     def _check_ticket_flags(self) -> None:
         """Refuse flags that say what a ticket does, before standard input is read."""
         if self.command == "join" and self.create:
-            raise UsageError("--create: a ticket says whether it can create the cluster: leave it away")
+            raise UsageError("--create: a ticket says whether it can create the cluster: leave it out")
         for flag in _TICKET_SAYS:
             if self.command == "create" and flag in self.said:
                 raise UsageError(
-                    f"--{flag.replace('_', '-')}: the ticket says what the cluster is like: leave it away"
+                    f"--{flag.replace('_', '-')}: the ticket says what the cluster is like: leave it out"
                 )
 
     def _check(self) -> None:
@@ -193,7 +193,7 @@ class Command:
         if self.fresh and not self.wait and not self.program:
             raise UsageError("--fresh waits for the others: say how long with --wait TIME")
         if self.offline and self.fresh:
-            raise UsageError("--offline starts from what was, and --fresh from what is: leave one away")
+            raise UsageError("--offline starts from what was, and --fresh from what is: leave one out")
         if self.program and self.wait == 0:
             raise UsageError("--wait 0: COMMAND is started when all members are there: give it a time")
         if any("{{" in arg for arg in self.program):
@@ -202,9 +202,9 @@ class Command:
 
     def _check_get(self) -> None:
         if self.watch and (self.wait or self.signed):
-            raise UsageError("--watch goes on for ever: leave --wait and --signed away")
+            raise UsageError("--watch goes on for ever: leave --wait and --signed out")
         if self.signed and self.wait:
-            raise UsageError("--signed is of this moment: leave --wait away")
+            raise UsageError("--signed is of this moment: leave --wait out")
 
     def _check_classic(self) -> None:
         if not self.classic:

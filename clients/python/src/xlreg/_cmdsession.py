@@ -81,9 +81,9 @@ def asking(command: Command) -> Iterator[Node | None]:
 
 @contextlib.contextmanager
 def telling_of_the_wait(command: Command, known: Callable[[], str] = str) -> Iterator[None]:
-    """Say after a second for whom the wait goes on, when that has changed, and else twice a minute.
+    """Say after a second who is still missing, again when that has changed, and otherwise twice a minute.
 
-    What is known of the others is asked for each time. Scripts get the outcome alone.
+    Known says who has joined so far. Scripts get the outcome alone.
     """
     if not command.wait or command.output == "json":
         yield

@@ -53,6 +53,10 @@ class Options:
     """By which the registry was given, if it was."""
     route: Route = field(default_factory=Route, compare=False)
     """Which of the endpoints to try first."""
+    known: bool = False
+    """The registry was there before. Whoever looks for it again tells of strangers himself."""
+    unnamed: bool = False
+    """The node shows no certificate, so that whoever answers does not learn which it is."""
     unknown: bool = False
     """No key is expected: take the one that the registry shows, and ask a person about it."""
 
@@ -99,7 +103,7 @@ class Dialing:
             _check_keys(node, self.protocol)
         if self.protocol.classic:
             return
-        if node is not None:
+        if node is not None and not options.unnamed:
             self.shown = node.certificate(options.now())
         self._context = client_context(self.shown, node.keys.sig if node else None)
 
@@ -149,7 +153,8 @@ class Dialing:
         try:
             return endpoint, (yield from self._connect(endpoint, limit))
         except XlregError as err:
-            level = logging.WARNING if isinstance(err, UntrustedError) else logging.DEBUG
+            strange = isinstance(err, UntrustedError) and not self.options.known
+            level = logging.WARNING if strange else logging.DEBUG
             log.log(level, "registry not reached: %s", err)
             raise
 

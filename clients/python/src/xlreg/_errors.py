@@ -301,6 +301,10 @@ class HandshakeError(XlregError):
     """No session came about: the other end is no registry, speaks something else, or refuses this client."""
 
 
+class NotARegistryError(HandshakeError):
+    """A server of something else answers: in plain text, for example, or over TLS without protocol 2.0."""
+
+
 class ClockError(HandshakeError):
     """This machine's clock is so far behind that the registry's certificate is not valid yet."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from ._dial import Dialing, Options, log
 from ._dialogue import Dialogue
@@ -10,6 +11,7 @@ from ._flow import Backoff, Disconnect, Flow, Limit
 from ._place import SIGN_OF_LIFE
 from ._pursuit import PASSING, retry_of
 from ._route import Age
+from ._strangers import Strangers
 from ._wire.requests import Waiting
 from .errors import Needs20Error, SessionEndedError, XlregError, doing
 from .roster import Roster
@@ -28,10 +30,12 @@ class Follower:
         last: Roster | None = None,
         lease: float = 0.0,
         same: Callable[[], object] = lambda: None,
+        strangers: Strangers | None = None,
     ) -> None:
         """Go on from the last roster; None begins with all who are there. A node in the options logs in.
 
-        Same is called when the registry says that the last roster is still the one.
+        Same is called when the registry says that the last roster is still the one. Strangers are
+        those who were met before; None begins with none.
         """
         if options.protocol is not None and options.protocol.classic:
             raise Needs20Error("watching a cluster: needs protocol 2.0")
@@ -43,6 +47,7 @@ class Follower:
         self._age = Age()
         self._logged = ""
         self._same = same
+        self._strangers = strangers or Strangers(ref, options.times.stranger)
 
     def follow(self, told: Callable[[Roster | None, Roster], object]) -> Flow[None]:
         """Tell of each roster that is another than the one before, and of that, until an error ends it."""
@@ -64,6 +69,9 @@ class Follower:
             except XlregError as err:
                 self._dialogue = None
                 yield Disconnect()
+                if not limit.over() and self.last is not None and self._strangers.meet(err):
+                    yield from self._strangers.pause(limit)
+                    continue
                 if limit.over() or not isinstance(err, PASSING):
                     raise
                 failure = err
@@ -99,12 +107,15 @@ class Follower:
         return self.last
 
     def _open(self, limit: Limit) -> Flow[Dialogue]:
-        dialogue = yield from Dialogue.open(Dialing(self._options), limit, once=True)
+        yield from self._strangers.look(self._options, limit)
+        options = replace(self._options, known=self.last is not None)
+        dialogue = yield from Dialogue.open(Dialing(options), limit, once=True)
         self._dialogue = dialogue
         if dialogue.protocol.classic:
             raise Needs20Error("watching a cluster: needs protocol 2.0")
         if self._options.node is not None:
             yield from dialogue.login(limit)
+        self._strangers.gone()
         return dialogue
 
     def _warn_of_past(self, received: Roster) -> None:

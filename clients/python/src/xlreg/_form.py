@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,6 +15,7 @@ from ._dialogue import Dialogue, in_session
 from ._flow import Backoff, Flow, Limit, Sleep, T
 from ._place import EpochMovedError, Place, new_run
 from ._pursuit import Pursuit, Told
+from ._strangers import Strangers, stranger_in
 from ._wait import Waiter
 from ._wire.requests import Seat
 from .errors import (
@@ -31,6 +33,7 @@ from .errors import (
     TooFewEndpointsError,
     TwinError,
     UnverifiedError,
+    XlregError,
     doing,
     quote,
 )
@@ -147,9 +150,9 @@ class Again:
     seat: Member
     epoch: int
 
-    def run(self, limit: Limit) -> Flow[Formed]:
-        """Take it again, as soon as the registry is there."""
-        return _Rejoining(self).run(limit)
+    def run(self, limit: Limit, strangers: Strangers) -> Flow[Formed]:
+        """Take it again, as soon as the registry is there, whoever else answers until then."""
+        return _Rejoining(self, strangers).run(limit)
 
 
 def check_verified(roster: Roster) -> None:
@@ -398,9 +401,32 @@ class _Formation(Pursuit[Formed]):
 class _Rejoining(_Formation):
     """Takes a seat again that the node had when it saved its roster."""
 
-    def __init__(self, again: Again) -> None:
+    _told_at = logging.INFO  # that the registry is away is why it is here
+
+    def __init__(self, again: Again, strangers: Strangers) -> None:
         super().__init__(again.plan)
-        self._seat, self._epoch = again.seat, again.epoch
+        self._options = replace(self._options, known=True)  # from an earlier start
+        self._seat, self._epoch, self._strangers = again.seat, again.epoch, strangers
+
+    def run(self, limit: Limit) -> Flow[Formed]:
+        """Make attempts until one succeeds, or fails for good."""
+        while True:
+            try:
+                formed = yield from super().run(limit)
+            except XlregError as err:
+                if limit.over() or not self._strangers.meet(err):
+                    raise
+            else:
+                self._strangers.gone()
+                return formed
+            yield from self._strangers.pause(limit)
+
+    def _attempt(self, limit: Limit) -> Flow[Formed]:
+        yield from self._strangers.look(self._options, limit)
+        return (yield from super()._attempt(limit))
+
+    def _may_pass(self, err: XlregError) -> bool:
+        return stranger_in(err) is None and super()._may_pass(err)
 
     def _find(self, dialogue: Dialogue, limit: Limit) -> Flow[ClusterRef]:
         ref = yield from super()._find(dialogue, limit)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from . import _launch, _offline, _output, _seatfile
+from . import _calls, _launch, _offline, _output, _seatfile
 from ._cmdline import Command
 from ._cmdsession import (
     REQUEST_SECONDS,
@@ -20,8 +20,10 @@ from ._cmdsession import (
 )
 from ._flags import UsageError
 from ._output import encode
+from ._place import new_run
 from ._pursuit import Progress
-from .client import Client, form
+from ._sync import perform
+from .client import Client
 from .compared import Comparison, Other
 from .errors import AddressError, DeadlineError, NotMemberError, OtherRosterError, doing
 from .membership import Membership
@@ -38,7 +40,7 @@ class _Watch:
 
     def __init__(self, command: Command, node: Node) -> None:
         self._waits = bool(command.wait)
-        self._away = _offline.Away(command, node)
+        self.away = _offline.away(command, node)
         self.last: Progress | None = None
 
     def __call__(self, now: Progress) -> None:
@@ -46,7 +48,8 @@ class _Watch:
             self.last = now
         if isinstance(now.error, AddressError) and not self._waits:
             raise now.error
-        self._away.saw(now)
+        if self.away is not None:
+            self.away.saw(now)
 
     def known(self) -> str:
         """Say who has joined, as far as that was told."""
@@ -102,21 +105,23 @@ def _open_node(command: Command) -> Node:
 
 def _joined_or_resumed(command: Command, node: Node) -> Membership:
     """Join and wait for the others, or start from what is kept: at once, or if the registry does not come."""
+    run = b"" if command.classic else new_run()  # it is one start, both ways
     if command.offline:
         saved = _offline.load(command, node)
         _offline.warn(f"the registry is not asked: starting from {_offline.words(saved)}")
-        return _offline.resumed(command, node, saved)
+        return _offline.resumed(command, node, saved, run)
     try:
-        return _joined(command, node)
+        return _joined(command, node, run)
     except _offline.AwayError as err:
-        return _offline.resumed(command, node, err.saved)
+        return _offline.resumed(command, node, err.saved, run)
 
 
-def _joined(command: Command, node: Node) -> Membership:
-    """Make the node a member, and keep how it has joined."""
+def _joined(command: Command, node: Node, run: bytes = b"") -> Membership:
+    """Make the node a member, as a start of it that may have a name, and keep how it has joined."""
     if not command.endpoint and not node.endpoints:
         raise UsageError("say where the others find this member with --endpoint HOST:PORT")
     watch, kept = _Watch(command, node), _kept_seat(command, node)
+    kept = replace(kept, run=run or kept.run)
     try:
         with telling_of_the_wait(command, watch.known):
             member = _form(command, node, kept, watch)
@@ -143,7 +148,7 @@ def _kept_seat(command: Command, node: Node) -> _seatfile.KeptSeat:
 
 
 def _form(command: Command, node: Node, kept: _seatfile.KeptSeat, watch: _Watch | None = None) -> Membership:
-    return form(
+    request = _calls.form(
         registry_of(command),
         node=node,
         cluster=command.ref,
@@ -161,6 +166,8 @@ def _form(command: Command, node: Node, kept: _seatfile.KeptSeat, watch: _Watch 
         progress=watch,
         no_wait=not command.wait,
     )
+    away = watch.away if watch else None
+    return Membership(away.perform(request) if away else perform(request))
 
 
 def _kept(command: Command, node: Node, watch: _Watch, err: KeyboardInterrupt) -> KeyboardInterrupt:

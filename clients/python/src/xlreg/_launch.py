@@ -105,11 +105,12 @@ def environment(me: Member, roster: Roster, where: Path) -> dict[str, str]:
 def _endpoints(me: Member, roster: Roster) -> dict[str, str]:
     """Return the variables with the member's own endpoints, and with each endpoint of all members.
 
-    There is none for an endpoint that some member does not have.
+    There is none of the latter for an endpoint that some member does not have.
     """
+    own = {f"XLREG_ENDPOINT_{index}": str(endpoint) for index, endpoint in enumerate(me.endpoints)}
     each = zip(*(member.endpoints for member in roster.members), strict=False)
     told = {f"XLREG_ENDPOINTS_{index}": ",".join(map(str, same)) for index, same in enumerate(each)}
-    return {"XLREG_ENDPOINTS": ",".join(map(str, me.endpoints)), **told}
+    return {"XLREG_ENDPOINTS": ",".join(map(str, me.endpoints)), **own, **told}
 
 
 def run(

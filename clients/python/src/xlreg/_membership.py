@@ -18,6 +18,7 @@ from ._form import Formed
 from ._mtls import TLSConnection
 from ._pursuit import PASSING
 from ._route import Age
+from ._strangers import Strangers
 from ._wire.messages import Message
 from .changes import Change
 from .compared import Comparison, Other
@@ -51,6 +52,7 @@ class BaseMembership:
         self._node = formed.node
         self._place = formed.place
         self._again = formed.again
+        self._strangers = Strangers(formed.roster.cluster, self._options.times.stranger)
         self._formed = formed.roster
         self._mutex = threading.Lock()
         # Guarded by the mutex, as is all below.
@@ -324,11 +326,14 @@ class BaseMembership:
         raise NotImplementedError
 
     def _follow(self) -> Flow[None]:
+        strangers = self._strangers
+        strangers.lease = self.lease
         if self._again is not None:
-            formed = yield from self._again.run(Limit(None))
+            formed = yield from self._again.run(Limit(None), strangers)
             self._place, self._again = formed.place, None
             self._take(self._roster, formed.roster)
-        follower = Follower(self._options, self._ref, self._roster, self.lease, self._hear)
+            strangers.lease = self.lease
+        follower = Follower(self._options, self._ref, self._roster, self.lease, self._hear, strangers)
         yield from follower.follow(self._take)
 
     def _hear(self) -> None:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import stat
 import sys
 import threading
-import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from . import _seatfile
 from ._cmdline import Command
 from ._cmdsession import registry_of
-from ._place import new_run
+from ._flow import Request, T
 from ._pursuit import Progress
+from ._sync import Errand
 from .client import resume
-from .errors import Needs20Error, NodeError, RegistryError, SavedRosterError
+from .errors import Needs20Error, NodeError, RegistryError, SavedRosterError, XlregError
 from .membership import Membership
 from .node import Node
 from .saved import SavedRoster, load_roster
@@ -32,39 +35,97 @@ class AwayError(Exception):
 
 
 class Away:
-    """Notices that the registry does not come, from what is told of a formation."""
+    """Notices that the registry does not come, and calls a formation off for that.
 
-    def __init__(self, command: Command, node: Node) -> None:
-        """Begin to wait for it."""
-        self._command, self._node = command, node
-        path = _seats(command, node).find_saved(command.ref) if not command.classic else None
-        wanted = command.program and command.offline_after and not command.fresh and path is not None
-        self._since: float | None = time.monotonic()
-        self._over = not wanted
+    It has a clock of its own: an attempt to reach a machine that says nothing at all can
+    take longer than the registry may be away.
+    """
 
-    def saw(self, now: Progress) -> None:
-        """Take note of what was told.
+    def __init__(self, patience: float, load: Callable[[], SavedRoster | None]) -> None:
+        """Allow the registry so many seconds. Load gives what to start from then; None is nothing."""
+        self._patience, self._load = patience, load
+        self._errand: Errand[Any] | None = None
+        self._mutex = threading.Lock()
+        # Guarded by the mutex.
+        self._clock: threading.Timer | None = None  # None while the registry is there
+        self._ended = False
+        self._saved: SavedRoster | None = None
+
+    def perform(self, request: Request[T]) -> T:
+        """Perform a request, of whose progress saw is told.
 
         Raises:
             AwayError: It is time to start without the registry.
         """
-        if self._over:
-            return
-        if now.error is None or isinstance(now.error, RegistryError):
-            self._since = None
-            return
-        self._since = self._since or time.monotonic()
-        if time.monotonic() - self._since < self._command.offline_after:
-            return
-        self._over = True
-        text = f"the registry cannot be reached for {self._command.offline_after:g} s"
+        errand: Errand[T] = Errand(request)
+        self._errand = errand
+        with self._mutex:
+            self._start()
         try:
-            saved = load(self._command, self._node)
-        except (OSError, NodeError, SavedRosterError) as err:
-            warn(f"{text}, and there is no start without it: {err}")
-            return
-        warn(f"{text}: starting from {words(saved)}")
-        raise AwayError(saved)
+            return errand.run()
+        except (XlregError, OSError):
+            self._end()
+            if self._saved is not None:
+                raise AwayError(self._saved) from None
+            raise
+        finally:
+            self._end()
+
+    def saw(self, now: Progress) -> None:
+        """Take note of what was told. An error that the registry has sent is a sign of life, too."""
+        answered = now.error is None or isinstance(now.error, RegistryError)
+        with self._mutex:
+            if answered:
+                self._stop()
+            elif self._clock is None and not self._ended:
+                self._start()
+
+    def _start(self) -> None:
+        self._clock = threading.Timer(self._patience, self._over)
+        self._clock.daemon = True
+        self._clock.start()
+
+    def _stop(self) -> None:
+        if self._clock is not None:
+            self._clock.cancel()
+        self._clock = None
+
+    def _over(self) -> None:
+        """Run, in the clock's thread, when the patience is at its end."""
+        with self._mutex:
+            if self._clock is not threading.current_thread():
+                return  # the registry came at the last moment
+            self._saved = self._load()
+            if self._saved is not None and self._errand is not None:
+                self._errand.call_off()
+
+    def _end(self) -> None:
+        with self._mutex:
+            self._ended = True
+            clock = self._clock
+            self._stop()
+        if clock is not None:
+            clock.join()
+
+
+def away(command: Command, node: Node) -> Away | None:
+    """Return what notices that the registry does not come; None where nobody needs it."""
+    if not command.program or not command.offline_after or command.fresh or command.classic:
+        return None
+    if _seats(command, node).find_saved(command.ref) is None:
+        return None
+    return Away(command.offline_after, lambda: _load_in_need(command, node))
+
+
+def _load_in_need(command: Command, node: Node) -> SavedRoster | None:
+    text = f"the registry cannot be reached for {command.offline_after:g} s"
+    try:
+        saved = load(command, node)
+    except (OSError, NodeError, SavedRosterError) as err:
+        warn(f"{text}, and this node cannot start without it: {err}")
+        return None
+    warn(f"{text}: starting from {words(saved)}")
+    return saved
 
 
 def warn(text: str) -> None:
@@ -110,8 +171,15 @@ def load(command: Command, node: Node) -> SavedRoster:
 
 
 def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(_MOST)
+    """Read a file. What is no regular one, a pipe for example, might never end."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise SavedRosterError("saved roster cannot be read: it is not a regular file")
+        with path.open("rb") as file:
+            return file.read(_MOST)
+    except OSError as err:
+        why = (err.strerror or str(err)).lower()
+        raise SavedRosterError(f"saved roster cannot be read: {why}") from None
 
 
 def _endpoints(command: Command, node: Node) -> list[str]:
@@ -127,11 +195,11 @@ def _is_host(text: str) -> bool:
     return "." in host or ":" in host or host == "localhost"
 
 
-def resumed(command: Command, node: Node, saved: SavedRoster) -> Membership:
-    """Make the node a member again by a roster of before."""
+def resumed(command: Command, node: Node, saved: SavedRoster, run: bytes) -> Membership:
+    """Make the node a member again by a roster of before, as this start of it."""
     seats = _seats(command, node)
     kept = seats.read(command.ref)
-    run, told = new_run(), threading.Event()
+    told = threading.Event()
 
     def joined(now: Progress) -> None:
         if now.error is None and now.roster is not None and not told.is_set():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic
@@ -79,6 +80,9 @@ class Pursuit(Generic[T]):
     _creates = False
     """Whether this pursuit creates the cluster, so that nobody else has to."""
 
+    _told_at = logging.WARNING
+    """How much it matters in a log that something has to be tried again."""
+
     def _converse(self, dialogue: Dialogue, limit: Limit) -> Flow[T]:
         """Go all the way in one session."""
         raise NotImplementedError
@@ -154,7 +158,7 @@ class Pursuit(Generic[T]):
     def _tell_failure(self, failure: XlregError) -> None:
         if str(failure) != self._logged:  # a registry that is away is so for many attempts
             later = f" in {retry_of(failure):.0f} s" if retry_of(failure) else ""
-            log.warning("%s is tried again%s: %s", self._ref, later, failure)
+            log.log(self._told_at, "%s is tried again%s: %s", self._ref, later, failure)
         self._logged = str(failure)
         self._tell(failure)
 

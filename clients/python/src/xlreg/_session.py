@@ -34,6 +34,7 @@ from .certificate import load
 from .classic import Hello
 from .errors import (
     HandshakeError,
+    NotARegistryError,
     ProtocolError,
     SessionEndedError,
     TooManyRequestsError,
@@ -248,7 +249,7 @@ class ModernSession(_Stateful):
         except ssl.SSLError as err:
             raise _handshake_error(err) from None
         if self._tls.selected_alpn_protocol() != ALPN:
-            raise HandshakeError(f"the other end does not speak {ALPN}")
+            raise NotARegistryError(f"the other end does not speak {ALPN}")
         chain = self._shown()
         keys = self._pin.find(chain)
         if len(chain) == 1 and not self._is_signed(chain[0], keys):
@@ -402,10 +403,22 @@ def _refuses(err: ssl.SSLError) -> bool:
     return "ALERT" in reason and reason.endswith(_REFUSALS)
 
 
+_FOREIGN = (
+    "ALERT_NO_APPLICATION_PROTOCOL",
+    "ALERT_PROTOCOL_VERSION",
+    "HTTP_REQUEST",
+    "PACKET_LENGTH_TOO_LONG",
+    "UNSUPPORTED_PROTOCOL",
+    "WRONG_VERSION_NUMBER",
+)
+"""What OpenSSL says of a server of something else: that it does not speak TLS, or not as a registry does."""
+
+
 def _handshake_error(err: ssl.SSLError) -> HandshakeError:
     if err.reason in ("BAD_SIGNATURE", "WRONG_SIGNATURE_TYPE"):
         return UntrustedError("the registry does not hold the key of its certificate")
-    return HandshakeError(f"TLS: {_reason(err)}")
+    foreign = (err.reason or "").endswith(_FOREIGN)
+    return (NotARegistryError if foreign else HandshakeError)(f"TLS: {_reason(err)}")
 
 
 def client_context(certificate: bytes | None, key: PrivateKey | None) -> ssl.SSLContext:

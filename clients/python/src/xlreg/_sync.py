@@ -9,7 +9,7 @@ import queue
 import socket
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Generic
 
 from ._errors import XlregError
 from ._flow import (
@@ -40,6 +40,7 @@ class Wire:
         """Begin without a connection."""
         self._socket: socket.socket | None = None
         self._contest: _Contest | None = None
+        self._look_up = _LookUp()
         self._given_up = threading.Event()
 
     def run(self, flow: Flow[T]) -> T:
@@ -62,7 +63,7 @@ class Wire:
         if isinstance(effect, Connect):
             return self._connect(effect)
         if isinstance(effect, Resolve):
-            return _within(Limit(effect.timeout), lambda: resolve(effect.host))
+            return self._resolve(effect)
         if isinstance(effect, Race):
             return self._race(effect)
         if isinstance(effect, Disconnect):
@@ -93,6 +94,12 @@ class Wire:
             self._contest = None
             contest.end()
 
+    def _resolve(self, effect: Resolve) -> list[str]:
+        look_up = self._look_up = _LookUp()
+        if self._given_up.is_set():
+            raise ConnectionAbortedError("connection is closed")
+        return look_up.within(Limit(effect.timeout), effect.host)
+
     def _exchange(self, effect: Send | Receive) -> bytes | None:
         if self._socket is None or self._given_up.is_set():
             raise ConnectionAbortedError("connection is closed")
@@ -113,6 +120,7 @@ class Wire:
         """End what is under way in another thread."""
         self._given_up.set()
         under_way, contest = self._socket, self._contest
+        self._look_up.call_off()
         if contest is not None:
             contest.call_off()
         if under_way is not None:
@@ -219,13 +227,28 @@ class Bell:
             return self._condition.wait_for(lambda: self.count != count, seconds)
 
 
+class Errand(Generic[T]):
+    """A request that opens its own sessions, and that another thread can call off."""
+
+    def __init__(self, request: Request[T]) -> None:
+        """Have it ready."""
+        self._request, self._wire = request, Wire()
+
+    def run(self) -> T:
+        """Run it to its end, and return or raise what it does."""
+        try:
+            return self._wire.run(self._request.flow(Limit(self._request.timeout)))
+        finally:
+            self._wire.close()
+
+    def call_off(self) -> None:
+        """Have run end soon, with an error, whatever it waits for. May be called again, and afterwards."""
+        self._wire.give_up()
+
+
 def perform(request: Request[T]) -> T:
     """Run a request that opens its own sessions."""
-    wire = Wire()
-    try:
-        return wire.run(request.flow(Limit(request.timeout)))
-    finally:
-        wire.close()
+    return Errand(request).run()
 
 
 def perform_all(requests: Sequence[Request[T]]) -> list[T | XlregError]:
@@ -245,7 +268,7 @@ def perform_all(requests: Sequence[Request[T]]) -> list[T | XlregError]:
 
 def _dial(endpoint: Endpoint, limit: Limit) -> socket.socket:
     """Connect to one of an endpoint's addresses, each of which has its share of the time."""
-    addresses = [endpoint.host] if endpoint.address else _within(limit, lambda: resolve(endpoint.host))
+    addresses = [endpoint.host] if endpoint.address else _LookUp().within(limit, endpoint.host)
     failure = OSError("no address")
     for i, address in enumerate(addresses):
         share = limit.left() / (len(addresses) - i)
@@ -256,24 +279,32 @@ def _dial(endpoint: Endpoint, limit: Limit) -> socket.socket:
     raise failure
 
 
-def _within(limit: Limit, doing: Callable[[], T]) -> T:
-    """Return what doing does, or raise TimeoutError when the limit ends; nothing stops a look-up of names."""
-    outcome: queue.SimpleQueue[T | BaseException] = queue.SimpleQueue()
+class _LookUp:
+    """Looks up a name in a thread of its own, since nothing stops the system's resolver."""
 
-    def run() -> None:
+    def __init__(self) -> None:
+        self._outcome: queue.SimpleQueue[list[str] | BaseException] = queue.SimpleQueue()
+
+    def within(self, limit: Limit, host: str) -> list[str]:
+        """Return the addresses of a host, or raise TimeoutError when the limit ends."""
+        threading.Thread(target=self._run, args=(host,), daemon=True).start()
         try:
-            outcome.put(doing())
-        except BaseException as err:
-            outcome.put(err)
+            found = self._outcome.get(timeout=limit.left() or 1e-3)
+        except queue.Empty:
+            raise TimeoutError from None
+        if isinstance(found, BaseException):
+            raise found
+        return found
 
-    threading.Thread(target=run, daemon=True).start()
-    try:
-        done = outcome.get(timeout=limit.left() or 1e-3)
-    except queue.Empty:
-        raise TimeoutError from None
-    if isinstance(done, BaseException):
-        raise done
-    return done
+    def _run(self, host: str) -> None:
+        try:
+            self._outcome.put(resolve(host))
+        except BaseException as err:
+            self._outcome.put(err)
+
+    def call_off(self) -> None:
+        """Have within end with an error, from another thread."""
+        self._outcome.put(ConnectionAbortedError("connection is closed"))
 
 
 def resolve(host: str) -> list[str]:

@@ -25,6 +25,8 @@ class Times:
         whole: Until an answer is there to its last byte, however slowly it comes; a roster of
             32 members has 70 kilobytes.
         bye: Until a registry has answered a goodbye.
+        stranger: From one look for a registry to the next, at most, while somebody else answers at
+            its address.
     """
 
     apart: float = 0.5
@@ -37,3 +39,4 @@ class Times:
     wait: float = 25.0
     whole: float = 300.0
     bye: float = 1.0
+    stranger: float = 30.0

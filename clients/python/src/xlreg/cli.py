@@ -73,7 +73,7 @@ _ADVICE: Sequence[tuple[type[XlregError], str]] = (
     (errors.WrongStateError, "an original server shows a cluster to its members only: join it"),
     (errors.TryLaterError, "if that goes on, see whether the registry's disk is full"),
     (errors.OriginalRegistryError, "say which with --protocol"),
-    (errors.Needs20Error, "leave --protocol away, if the registry speaks 2.0"),
+    (errors.Needs20Error, "leave --protocol out, if the registry speaks 2.0"),
     (errors.AddressError, "give with --endpoint an address where the others reach this member"),
     (errors.UnverifiedError, "let those members join over 2.0, or accept them with --allow-unverified"),
     (errors.ClockError, "set the clock, or have it set by NTP"),

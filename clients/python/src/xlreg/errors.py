@@ -33,6 +33,7 @@
     │   ├── UnreachableError               no session with the registry; has failures
     │   └── IncompleteError                members are missing; says who is there
     ├── HandshakeError                    no session came about
+    │   ├── NotARegistryError              a server of something else answers
     │   ├── ClockError                     this machine's clock is behind the registry's
     │   └── UntrustedError                 the registry is not the one wanted
     ├── SessionEndedError                 the session is over: connect again; also a ConnectionError

@@ -186,7 +186,7 @@ class _File:
         if now - self.heard > most:
             raise SavedRosterError(
                 f"it is too old: the registry was last heard at {self.heard:%Y-%m-%dT%H:%M:%SZ}, "
-                f"and {most} is the most"
+                f"and {most / timedelta(days=1):.4g} days are the most"
             )
         if self.heard - now > _AHEAD:
             raise SavedRosterError(

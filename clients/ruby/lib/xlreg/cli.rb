@@ -58,7 +58,7 @@ module Xlreg
       TooManyRequestsError => "if that goes on, ask the registry's operator for a higher limit",
       TryLaterError => "if that goes on, see whether the registry's disk is full",
       OriginalRegistryError => 'say which with --protocol',
-      Needs20Error => 'leave --protocol away, if the registry speaks 2.0',
+      Needs20Error => 'leave --protocol out, if the registry speaks 2.0',
       UnverifiedError => 'let those members join over 2.0, or accept them with --allow-unverified',
       AddressError => 'give with --endpoint an address where the others reach this member',
       NotARegistryError => 'see that --registry is the right one',

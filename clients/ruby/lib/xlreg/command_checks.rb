@@ -53,15 +53,15 @@ module Xlreg
 
     def check_get
       if watch? && (wait.positive? || self[:signed])
-        fail_usage('--watch goes on for ever: leave --wait and --signed away')
+        fail_usage('--watch goes on for ever: leave --wait and --signed out')
       end
-      fail_usage('--signed is of this moment: leave --wait away') if self[:signed] && wait.positive?
+      fail_usage('--signed is of this moment: leave --wait out') if self[:signed] && wait.positive?
     end
 
     def check_join
       fail_usage('--create needs --size N') if create? && size.zero?
       fail_usage("--create needs a name: an ID is the registry's to give") if create? && ref.id
-      fail_usage('--offline starts from what was, and --fresh from what is: leave one away') if offline? && fresh?
+      fail_usage('--offline starts from what was, and --fresh from what is: leave one out') if offline? && fresh?
       check_modern
       check_command
       check_endpoints { |text| OwnAddress.new(text).given }

@@ -3,11 +3,12 @@
 module Xlreg
   # Which registry to talk to, as which node, and how.
   # @api private
-  Options = Struct.new(:target, :node, :protocol, :timing, :route, keyword_init: true) do
+  Options = Struct.new(:target, :node, :protocol, :timing, :route, :unnamed, keyword_init: true) do
     include Value
 
     # @param route [Route] which of the endpoints to try first
-    def initialize(route: Route.new, **members) = super(route: route, **members)
+    # @param unnamed [Boolean] the node shows no certificate, so that whoever answers does not learn which it is
+    def initialize(route: Route.new, unnamed: false, **members) = super
 
     # @param target [Target, RegCred, String]
     # @param node [Node, nil]
@@ -224,7 +225,7 @@ module Xlreg
 
     def tls_context
       context = Dialing.context
-      show_node(context) if options.node
+      show_node(context) if options.node && !options.unnamed
       context
     end
 

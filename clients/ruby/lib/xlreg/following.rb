@@ -52,14 +52,17 @@ module Xlreg
     # @param last [Roster, nil] what is known
     # @param lease [Numeric, nil] seconds
     # @param same [Proc] told when the registry says that the last roster is still the one
+    # @param strangers [Strangers] who may answer in the registry's place, once that was there
     # @yieldparam roster [Roster] each that is another than the last, verified
     # @yieldparam before [Roster, nil] the last
-    def initialize(options, ref, last: nil, lease: nil, same: -> {}, &news)
+    def initialize(options, ref, last: nil, lease: nil, same: -> {}, strangers: Strangers.new(options.timing.stranger),
+                   &news)
       @options = options
       @ref = ref
       @last = last
       @lease = lease
       @same = same
+      @strangers = strangers
       @news = news
       @met = !last.nil?
       @age = Age.new
@@ -71,8 +74,8 @@ module Xlreg
     # @raise [Error] there is nothing to follow any more
     def run(limit, tell: ->(_) {})
       Text.doing("watch #{@ref}") do
-        Persistence.new(limit, incomplete: ->(error) { error }, tell: tell, met: -> { @met }, route: @options.route)
-                   .run { attempt(limit) }
+        Persistence.new(limit, incomplete: ->(error) { error }, tell: tell, met: -> { @met }, route: @options.route,
+                               strangers: @strangers).run { attempt(limit) }
       end
     rescue Error
       raise unless limit.over?
@@ -81,8 +84,10 @@ module Xlreg
     private
 
     def attempt(limit)
+      @strangers.look(@options, limit)
       Dialogue.open(@options, limit, once: true) do |dialogue|
         dialogue.login(limit) if @options.node
+        @strangers.gone
         dialogue.recall(@last) if @last
         ask(dialogue, limit) until limit.over?
       end
@@ -114,19 +119,22 @@ module Xlreg
   # @param target [Target, RegCred, Ticket, String] the registry, or a ticket
   # @param cluster [String, ClusterID, Cluster, ClusterRef, nil] its name or ID; nil is that of the ticket
   # @param timeout [Numeric, nil] seconds; by default for ever
+  # @param stranger [Proc, nil] told of whoever else answers at the registry's address later: see Xlreg.form
   # @yieldparam change [Change]
   # @return [void]
   # @raise [NoSuchClusterError] the cluster is gone
+  # @raise [UntrustedError] the first who answers is not the registry
   # @raise [Error] see Client.open and members
   #
   # @example
   #   Xlreg.watch('regCred.dat', 'web') { |change| p change; break }
-  def self.watch(target, cluster = nil, timeout: nil)
+  def self.watch(target, cluster = nil, timeout: nil, stranger: nil)
     target = Ticket.load(target) if Ticket.line?(target)
     ref = ClusterRef.of(cluster || (target if target.is_a?(Ticket)))
     raise NoClusterNamedError if ref.none?
 
-    Follower.new(Options.of(target), ref) do |roster, before|
+    options = Options.of(target)
+    Follower.new(options, ref, strangers: Strangers.new(options.timing.stranger, stranger)) do |roster, before|
       change = Change.between(before, roster)
       yield change if before.nil? || change.any?
     end.run(Limit.new(timeout))

@@ -19,7 +19,7 @@ module Xlreg
   # Which cluster to form, and as which node; see Xlreg.form.
   # @api private
   Plan = Struct.new(:options, :ref, :size, :join_only, :endpoint_count, :attrs, :listeners, :advertise,
-                    :allow_unverified, :ticket, :labels, :lease, :fresh, :take_over, :run, :no_wait,
+                    :allow_unverified, :ticket, :labels, :lease, :fresh, :take_over, :run, :no_wait, :stranger,
                     keyword_init: true) do
     include Value
 
@@ -119,6 +119,7 @@ module Xlreg
       @place = Place.new(key: plan.node.keys.sig_key, run: plan.options.classic? ? nil : plan.run || Place.new_run)
       @lease = nil # that holds
       @took_over = @looked = false
+      @strangers = nil # a node that is no member yet stops when it meets one
       @leave = plan.ticket&.admission(@place.key)&.encode
     end
 
@@ -137,9 +138,12 @@ module Xlreg
     private
 
     def persist(limit, &)
-      Persistence.new(limit, incomplete: method(:incomplete), tell: method(:tell), met: -> { @heard_at },
-                             route: @plan.options.route, classic: @plan.options.classic?).run(&)
+      Persistence.new(limit, incomplete: method(:incomplete), tell: method(:tell), met: method(:met?),
+                             route: @plan.options.route, classic: @plan.options.classic?, strangers: @strangers).run(&)
     end
+
+    # Tells whether the registry has been there before.
+    def met? = !@heard_at.nil?
 
     # Finds out the addresses. One that is not known yet is looked up again while there is time.
     def endpoints(limit)
@@ -183,7 +187,7 @@ module Xlreg
 
     def formed(roster)
       Membership.new(@plan.options, roster, @place, key: @ref.key, allow_unverified: @plan.allow_unverified,
-                                                    lease: @lease)
+                                                    lease: @lease, stranger: @plan.stranger)
     end
 
     # Enters the cluster and waits for the others. A node that starts afresh enters again each time that the epoch moves
@@ -352,6 +356,11 @@ module Xlreg
   # @param run [String, nil] 1 to 32 bytes that name this start of the program, for one that goes on where another has
   #   stopped; by default new ones
   # @param no_wait [Boolean] return as soon as the node has joined, whoever else is there
+  # @param stranger [Proc, nil] told, once the node is a member and in a thread of the membership's own, that somebody
+  #   else than the registry answers at its address: an UntrustedError or a NotARegistryError. It is told so once, and
+  #   with nil when the registry is back. Nothing that the other one says is believed. The membership looks for the
+  #   registry again, after pauses that grow to half a minute, or a third of the lease if that is less, and then follows
+  #   as before. Until the node is a member, that is an error instead
   # @param allow_unverified [Boolean] over 2.0, whether members may be among the others that have proved
   #   nothing; over a classic carrier nobody has
   # @param timeout [Numeric, nil] seconds; by default it waits for ever

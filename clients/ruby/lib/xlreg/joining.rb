@@ -52,7 +52,7 @@ module Xlreg
           away&.saw(now)
         end
         @formation = Formation.new(plan, told, follow: line.visible?, settled: method(:doubt))
-        @formation.run(limit)
+        away ? away.run { @formation.run(limit) } : @formation.run(limit)
       end
     rescue DeadlineError => e
       raise CLI::WaitOver, e.message
@@ -68,7 +68,7 @@ module Xlreg
       plan = Plan.new(options: options, ref: ref, size: @command.size, advertise: @command.endpoint,
                       join_only: !@command.create? && !ticket&.owner?, labels: @command.labels, lease: @command.lease,
                       allow_unverified: @command.allow_unverified?, fresh: @command.fresh?,
-                      take_over: @command.take_over?)
+                      take_over: @command.take_over?, stranger: teller(node))
       remember(ticket ? plan.by(ticket) : plan)
     end
 

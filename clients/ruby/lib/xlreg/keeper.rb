@@ -20,7 +20,7 @@ module Xlreg
         next false if @closed
 
         @users += 1
-        @thread ||= Thread.new { @work.call }
+        @thread ||= Worker.start(&@work)
         true
       end
     end

@@ -23,9 +23,9 @@ module Xlreg
       membership&.close
     end
 
-    def formed(node)
+    def formed(node, run)
       check_addresses(node)
-      form(plan(node)).tap { |membership| keep(membership) }
+      form(plan(node).with(run: run)).tap { |membership| keep(membership) }
     end
 
     def warn_before(membership, files)

@@ -68,6 +68,7 @@ module Xlreg
     def endpoints(me, roster)
       all = roster.members.map { |member| member.token.endpoints }
       told = { 'XLREG_ENDPOINTS' => me.token.endpoints.join(',') }
+      me.token.endpoints.each_with_index { |endpoint, n| told["XLREG_ENDPOINT_#{n}"] = endpoint.to_s }
       (all.map(&:size).min || 0).times { |n| told["XLREG_ENDPOINTS_#{n}"] = all.map { |own| own[n] }.join(',') }
       told
     end

@@ -18,8 +18,10 @@ module Xlreg
     attr_reader :fate
 
     # @api private
-    def initialize(options, roster, place, key: nil, lease: nil, allow_unverified: false, again: nil, heard: Time.now)
+    def initialize(options, roster, place, key: nil, lease: nil, allow_unverified: false, again: nil, heard: Time.now,
+                   stranger: nil)
       @options = options
+      @strangers = Strangers.new(options.timing.stranger, stranger)
       @again = again
       @heard = heard
       @place = place
@@ -112,7 +114,9 @@ module Xlreg
 
     # Yields each change of the cluster once, through reconnects and restarts of the registry, until the block breaks or
     # time is up. It begins with what is different from the roster that Xlreg.form returned. Changes that come quickly
-    # one after another may come as one. When the block has a change, roster and the TLS contexts have it already.
+    # one after another may come as one. When the block has a change, roster and the TLS contexts have it already. If
+    # somebody else answers at the registry's address meanwhile, nothing of what that one says is believed, and watch
+    # goes on when the registry is back: see stranger of Xlreg.form.
     # @param timeout [Numeric, nil] seconds; by default for ever
     # @yieldparam change [Change]
     # @return [void]
@@ -238,17 +242,19 @@ module Xlreg
     # Follows the cluster, in a thread of the keeper.
     def keep
       Thread.current.report_on_exception = false
+      @strangers.lease = lease
       rejoin if @again
-      Follower.new(@options, @ref, last: roster, lease: lease, same: method(:hear), &method(:take)).run(Limit.new(nil))
+      known = { last: roster, lease: lease, same: method(:hear), strangers: @strangers }
+      Follower.new(@options, @ref, **known, &method(:take)).run(Limit.new(nil))
     rescue Error, SystemCallError => e
       ended(e)
     end
 
     # Takes the seat again that the node had when the roster was saved.
     def rejoin
-      @again.run do |now, place, lease|
+      @again.run(@strangers) do |now, place, lease|
         @place = place
-        @lease = lease
+        @lease = @strangers.lease = lease
         @again = nil
         take(now, roster)
       end

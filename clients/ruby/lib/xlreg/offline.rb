@@ -16,32 +16,68 @@ module Xlreg
       end
     end
 
-    # Notices that the registry does not come, from what is told of a formation.
+    # Notices that the registry does not come, and ends a formation for that. It does not rely on what the formation
+    # tells: one attempt to reach a machine that says nothing at all can take longer than the registry may be away.
     class Away
       # @param seconds [Numeric] how long it may be away
       # @yieldreturn [SavedRoster, nil] what to start from then; nil if there is nothing
       def initialize(seconds, &load)
         @seconds = seconds
         @load = load
-        @since = now
+        @mutex = Mutex.new
+        @news = ConditionVariable.new
+        @over = Limit.new(seconds) # guarded by the mutex, as is what follows; nil while the registry is there
+        @done = false
       end
 
+      # Takes note of what a formation tells. An error that the registry has sent is a sign of life, too.
       # @param progress [Progress]
-      # @raise [AwayError] it is time to start without the registry
       def saw(progress)
-        return @since = nil if progress.error.nil? || progress.error.is_a?(RegistryError)
+        answered = progress.error.nil? || progress.error.is_a?(RegistryError)
+        @mutex.synchronize do
+          @over = answered ? nil : @over || Limit.new(@seconds)
+          @news.signal
+        end
+      end
 
-        @since ||= now
-        return if @load.nil? || now - @since < @seconds
-
-        saved = @load.call
-        @load = nil
-        raise AwayError, saved if saved
+      # Runs the block, in a thread that may be ended anywhere.
+      # @return [Object] what the block does
+      # @raise [AwayError] it is time to start without the registry
+      def run(&)
+        work = Worker.start { attempt(&) }
+        until ended?
+          saved = @load.call
+          raise AwayError, saved if saved
+        end
+        work.value
+      ensure
+        work&.kill&.join
       end
 
       private
 
-      def now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+      def attempt
+        Thread.current.report_on_exception = false
+        yield
+      ensure
+        @mutex.synchronize do
+          @done = true
+          @news.signal
+        end
+      end
+
+      # Waits until the block has ended, or the registry has been away for too long, which is told once.
+      # @return [Boolean] whether it has ended
+      def ended?
+        @mutex.synchronize do
+          @news.wait(@mutex, @over&.left(LONG)) until @done || @over&.over?
+          @over = Limit.new(nil) unless @done
+          @done
+        end
+      end
+
+      LONG = 1 << 30 # seconds
+      private_constant :LONG
     end
 
     MOST = 33 << 20 # bytes of a file: more than a saved roster has
@@ -60,14 +96,14 @@ module Xlreg
 
     # Joins and waits for the others, or starts from what is kept: at once, or when the registry does not come.
     def formed_or_resumed
-      return Node.open(@command.node) { |node| resumed(node, load_noted(node)) } if @command.offline?
+      run = (Place.new_run unless @command.protocol&.classic?) # it is one start, both ways
+      return Node.open(@command.node) { |node| resumed(node, load_noted(node), run) } if @command.offline?
 
       with_node do |node|
-        formed(node)
+        formed(node, run)
       rescue AwayError => e
-        text = "the registry cannot be reached for #{@command.offline_after} s"
-        note("#{text}: starting from #{saved_words(e.saved)}")
-        resumed(node, e.saved)
+        note("the registry cannot be reached for #{patience}: starting from #{saved_words(e.saved)}")
+        resumed(node, e.saved, run)
       end
     end
 
@@ -84,10 +120,13 @@ module Xlreg
       Away.new(seconds) do
         load_saved(plan.node)
       rescue SavedRosterError, NodeError, SystemCallError => e
-        note("the registry cannot be reached for #{seconds} s, and there is no start without it: #{CLI.one_line(e)}")
+        why = CLI.one_line(e)
+        note("the registry cannot be reached for #{patience}, and this node cannot start without it: #{why}")
         nil
       end
     end
+
+    def patience = format('%<seconds>g s', seconds: @command.offline_after)
 
     def load_saved(node)
       path = seats(node).find_saved(ref)
@@ -95,9 +134,18 @@ module Xlreg
         raise NodeError, "no roster of the cluster is kept here: #{node.name} has to join it while the registry is " \
                          'there, once'
       end
-      SavedRoster.load(File.binread(path, MOST).to_s, target, node, cluster: ref, endpoints: saved_endpoints)
+      SavedRoster.load(read_saved(path), target, node, cluster: ref, endpoints: saved_endpoints)
     rescue SavedRosterError => e
       raise SavedRosterError, "#{path}: #{e.message}"
+    end
+
+    # Reads a file. What is no regular one, a pipe for example, might never end.
+    def read_saved(path)
+      raise SavedRosterError, 'saved roster cannot be read: it is not a regular file' unless File.stat(path).file?
+
+      File.binread(path, MOST).to_s
+    rescue SystemCallError => e
+      raise SavedRosterError, "saved roster cannot be read: #{SystemCallError.new(nil, e.errno).message.downcase}"
     end
 
     # Where the node has to be in the roster, as far as this machine alone can tell; nil is where it is.
@@ -117,23 +165,33 @@ module Xlreg
     end
 
     # Makes the node a member again by a roster of before.
-    def resumed(node, saved)
+    def resumed(node, saved, run)
       kept = seats(node).read(ref)
       labels = @command.labels || kept.labels
-      run = Place.new_run
       told = false
+      tell = teller(node, saved.roster.cluster.name)
       membership = Xlreg.resume(saved, node: node, labels: labels, lease: @command.lease, run: run,
-                                       take_over: @command.take_over?,
-                                       allow_unverified: @command.allow_unverified?) do |now|
-        tell_back(node, saved) unless now.error || told
+                                       take_over: @command.take_over?, allow_unverified: @command.allow_unverified?,
+                                       stranger: ->(error) { tell.call(error).then { told ||= error.nil? } }) do |now|
+        tell.call(nil) unless now.error || told
         told ||= now.error.nil?
       end
       seats(node).write(membership.cluster, SeatFile.new(run: run, lease: @command.lease, labels: labels))
       membership
     end
 
-    def tell_back(node, saved)
-      text = "the registry is back, and #{node.name} follows #{saved.roster.cluster.name} again"
+    # @return [Proc] tells of whoever else answers at the registry's address
+    def teller(node, cluster = cluster_name)
+      lambda do |error|
+        next remark("the registry is back, and #{node.name} follows #{cluster} again") unless error
+
+        note("somebody else answers at the registry's address, and #{node.name} looks for the registry there now and " \
+             "then: #{CLI.one_line(error)}")
+      end
+    end
+
+    # Says something that nobody has to do anything about.
+    def remark(text)
       @err.write(@output.json? ? Output.line('note' => text) : "xlreg: #{text}\n")
     end
 

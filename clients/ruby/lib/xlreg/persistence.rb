@@ -22,13 +22,15 @@ module Xlreg
     # @param tell [Proc] told of each error that is tried again
     # @param met [Proc] tells whether the registry has answered before. If something else answers after that, a
     #   proxy for example, the registry may come back.
-    def initialize(limit, incomplete:, tell:, met:, route: Route.new, classic: false)
+    # @param strangers [Strangers, nil] who may answer after that without an end; nil: nobody
+    def initialize(limit, incomplete:, tell:, met:, route: Route.new, classic: false, strangers: nil)
       @limit = limit
       @route = route
       @retryable = classic ? RETRYABLE + DAMAGED : RETRYABLE
       @incomplete = incomplete
       @tell = tell
       @met = met
+      @strangers = strangers
       @backoff = Backoff.new(FIRST_PAUSE, MOST_PAUSE)
     end
 
@@ -39,13 +41,20 @@ module Xlreg
       yield
     rescue Error => e
       raise @incomplete.call(e) if @limit.over? || e.is_a?(IncompleteError)
-      raise unless retryable?(e)
 
-      prepare(e, lasted: @limit.now - began)
+      if stranger?(e)
+        raise @incomplete.call(e) unless @strangers.pause(@limit)
+      else
+        raise unless retryable?(e)
+
+        prepare(e, lasted: @limit.now - began)
+      end
       retry
     end
 
     private
+
+    def stranger?(error) = !@strangers.nil? && @met.call && @strangers.meet?(error)
 
     def retryable?(error)
       @retryable.any? { |kind| error.is_a?(kind) } || (error.is_a?(NotARegistryError) && @met.call)

@@ -35,7 +35,7 @@ module Xlreg
     # @api private
     def run
       @entrants.each_with_index do |entrant, number|
-        @threads << Thread.new { enter(entrant, number) }
+        @threads << Worker.start { enter(entrant, number) }
         wait(@head_start) { over? || @failures.key?(number) }
         break if over?
       end
@@ -43,14 +43,14 @@ module Xlreg
       finish
     ensure
       @threads.each { |thread| thread.kill.join }
-      @results.each(&:close) # of those that were too late
+      @results.each { |result, _| result.close } # of those that were too late
     end
 
     private
 
     def enter(entrant, number)
       result = @attempt.call(entrant)
-      tell { @results << result }
+      Worker.undisturbed { tell { @results << [result, Worker.let_go] } }
     rescue StandardError => e
       tell { @failures[number] = e }
     end
@@ -70,6 +70,15 @@ module Xlreg
       end
     end
 
+    # Takes what the first has that succeeded, with what was opened for it; nil if none did.
+    def winner
+      Worker.undisturbed do
+        result, sockets = @results.shift
+        Worker.take(sockets) if sockets
+        result
+      end
+    end
+
     def over? = !@results.empty? || @failures.size == @entrants.size
 
     def finish
@@ -77,7 +86,7 @@ module Xlreg
       strange = failures.find { |failure| @expected.none? { |kind| failure.is_a?(kind) } }
       raise strange if strange
 
-      [@results.shift, failures]
+      [winner, failures]
     end
   end
 end

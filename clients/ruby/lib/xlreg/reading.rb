@@ -47,7 +47,8 @@ module Xlreg
         note("trying again: #{text}") unless text == last
         last = text
       end
-      Follower.new(Options.of(target), ref) do |roster|
+      meet = ->(error) { error ? tell.call(error) : remark('the registry is back') }
+      Follower.new(Options.of(target), ref, strangers: Strangers.new(Timing::DEFAULT.stranger, meet)) do |roster|
         show_change(seen, Change.between(seen, roster))
         seen = roster
       end.run(Limit.new(nil), tell: tell)

@@ -19,18 +19,29 @@ module Xlreg
     attr_reader :place
 
     # Tries until the node has its seat again, or never will.
+    # @param strangers [Strangers] who may answer in the registry's place meanwhile
     # @yieldparam roster [Roster] as it is then
     # @yieldparam place [Place]
     # @yieldparam lease [Float, nil]
     # @raise [Error] the seat is not the node's any more
-    def run
+    def run(strangers)
       @limit = Limit.new(nil)
+      @strangers = strangers
       roster = Text.doing("resume #{@ref}") { persist(@limit) { attempt(@limit) } }
+      strangers.gone
       yield roster, @place, @lease
       tell(nil)
     end
 
     private
+
+    # It was in an earlier start.
+    def met? = true
+
+    def attempt(limit)
+      @strangers.look(@plan.options, limit)
+      super
+    end
 
     def formed(roster) = roster
 
@@ -53,9 +64,9 @@ module Xlreg
 
   # Makes a membership of a saved roster, for a member that starts while its registry is away. It returns at once. As
   # soon as the registry is back the node takes its seat again, and then the membership is as one that Xlreg.form
-  # returned;
-  # watch begins with what is different from the saved roster. A thread of it keeps a session until it is closed. If the
-  # seat is the node's no more, the membership ends as it does when that happens while it runs: see Membership#fate.
+  # returned; watch begins with what is different from the saved roster. A thread of it keeps a session until it is
+  # closed. If the seat is the node's no more, the membership ends as it does when that happens while it runs: see
+  # Membership#fate.
   #
   # @param saved [SavedRoster] what SavedRoster.load returned
   # @param node [Node] the node that saved it. It keeps its endpoints
@@ -65,6 +76,7 @@ module Xlreg
   # @param run [String, nil] names this start of the program; by default new bytes
   # @param take_over [Boolean] take the node's seat although another process with its key has it
   # @param allow_unverified [Boolean] whether members may be among the others that have proved nothing
+  # @param stranger [Proc, nil] told of whoever else answers at the registry's address: see Xlreg.form
   # @yieldparam progress [Progress] when the node has joined again, and when something has to be tried again
   # @return [Membership]
   # @raise [UnverifiedError] members have proved nothing
@@ -72,7 +84,8 @@ module Xlreg
   # @example
   #   saved = Xlreg::SavedRoster.load(File.binread('web.saved'), 'regCred.dat', node)
   #   membership = Xlreg.resume(saved, node: node)
-  def self.resume(saved, node:, labels: nil, lease: nil, run: nil, take_over: false, allow_unverified: false, &progress)
+  def self.resume(saved, node:, labels: nil, lease: nil, run: nil, take_over: false, allow_unverified: false,
+                  stranger: nil, &progress)
     ticket = saved.target if saved.target.is_a?(Ticket)
     cluster = saved.roster.cluster
     options = Options.of(saved.target, node: node)
@@ -84,6 +97,7 @@ module Xlreg
     node.update_endpoints(saved.me.endpoints)
     again = Rejoining.new(plan, saved, progress)
     Membership.new(options, saved.roster, again.place, key: ticket&.key, lease: lease, again: again,
-                                                       allow_unverified: allow_unverified, heard: saved.heard)
+                                                       allow_unverified: allow_unverified, heard: saved.heard,
+                                                       stranger: stranger)
   end
 end

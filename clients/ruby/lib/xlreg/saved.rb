@@ -118,8 +118,8 @@ module Xlreg
     def check_age(now, most)
       at = @heard.strftime('%Y-%m-%dT%H:%M:%SZ')
       if now - @heard > most
-        refuse("it is too old: the registry was last heard at #{at}, and #{(most / 86_400.0).round(1)} days are the " \
-               'most')
+        days = format('%.4g', most / 86_400.0)
+        refuse("it is too old: the registry was last heard at #{at}, and #{days} days are the most")
       end
       refuse("it is from the future, #{at}: see that this machine's clock is right") if @heard - now > AHEAD
     end

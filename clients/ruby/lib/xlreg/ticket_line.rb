@@ -52,7 +52,7 @@ module Xlreg
 
       fail_usage('a ticket needs protocol 2.0') if protocol&.classic?
       fail_usage('--ticket-file: want a FILE, and this is a ticket') if ticket_file && ticket_like?(ticket_file)
-      fail_usage('the ticket says which registry it is: leave --registry away') if spoken?(:registry)
+      fail_usage('the ticket says which registry it is: leave --registry out') if spoken?(:registry)
       check_said
     end
 
@@ -64,9 +64,9 @@ module Xlreg
 
     # Refuses flags that say what a ticket says.
     def check_said
-      fail_usage('--create: a ticket says whether it can create the cluster: leave it away') if create?
+      fail_usage('--create: a ticket says whether it can create the cluster: leave it out') if create?
       twice = SAID_BY_TICKET.find { |flag| spoken?(flag) } if verb == 'create'
-      fail_usage("#{Usage.flag_name(twice)}: the ticket says what the cluster is like: leave it away") if twice
+      fail_usage("#{Usage.flag_name(twice)}: the ticket says what the cluster is like: leave it out") if twice
     end
   end
 end

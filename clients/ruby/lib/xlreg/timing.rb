@@ -9,7 +9,7 @@ module Xlreg
   # members notices after 25, which leaves 10 of the promised 35 seconds for connecting again.
   # @api private
   Timing = Struct.new(:call, :dial, :connect, :head_start, :gap, :spread, :stall, :handshake, :answer, :wait, :margin,
-                      :message, :bye, keyword_init: true) do
+                      :message, :bye, :stranger, keyword_init: true) do
     include Value
 
     # @return [Float] seconds from one of so many endpoints to the next
@@ -32,6 +32,7 @@ module Xlreg
     wait: 18.0, # for members, in one request; a registry then answers with those that have come
     margin: 7.0, # for that answer to begin
     message: 300.0, # for a message as a whole: 2.4 MB at 64 kbit/s, thirty rosters of 32
-    bye: 1.0 # for the answer to a goodbye
+    bye: 1.0, # for the answer to a goodbye
+    stranger: 30.0 # from one look for a registry to the next, at most, while somebody else answers at its address
   )
 end

@@ -68,9 +68,24 @@ module Xlreg
       left = limit.left
       raise TimeUp if left <= 0
 
-      address.connect(timeout: left).tap { |socket| prepare(socket) }
+      socket = Worker.open { Socket.new(address.pfamily, :STREAM) }
+      await(socket, address, left)
+      prepare(socket)
+      connected = socket
     rescue Errno::ETIMEDOUT
       raise TimeUp
+    ensure
+      socket&.close unless connected
+    end
+
+    # @api private
+    def self.await(socket, address, seconds)
+      return unless socket.connect_nonblock(address, exception: false) == :wait_writable
+
+      socket.wait_writable(seconds) or raise TimeUp
+      socket.connect_nonblock(address)
+    rescue Errno::EISCONN
+      nil # which is what was wanted
     end
 
     # Has the system probe the other end after 10 seconds of silence and every 5 after that, and break the
@@ -82,7 +97,7 @@ module Xlreg
       KEEPING.select { |name, _| Socket.const_defined?(name) }
              .each { |name, value| socket.setsockopt(:TCP, Socket.const_get(name), value) }
     end
-    private_class_method :dial, :prepare
+    private_class_method :dial, :await, :prepare
 
     # @param socket [Socket] connected
     def initialize(socket)
