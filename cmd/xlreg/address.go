@@ -11,6 +11,7 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
+	"github.com/xlattice/xlreg/launch"
 	"github.com/xlattice/xlreg/regcred"
 )
 
@@ -51,7 +52,7 @@ func listenWhereObserved(listen, advertise []xlreg.Endpoint) []xlreg.Endpoint {
 			continue
 		}
 		listen = append(listen, advertise[len(listen):i]...)
-		listen = append(listen, hostPort(netip.IPv4Unspecified(), fmt.Sprint(e.Port())))
+		listen = append(listen, hostPort(launch.EveryAddress(), fmt.Sprint(e.Port())))
 	}
 	return listen
 }
@@ -99,7 +100,7 @@ func endpoints(ctx context.Context, target *regcred.Target, given []ownAddress) 
 func listening(given []ownAddress) ([]xlreg.Endpoint, error) {
 	var all []xlreg.Endpoint
 	for _, a := range given {
-		e, err := a.endpoint(func() (netip.Addr, error) { return netip.IPv4Unspecified(), nil })
+		e, err := a.endpoint(func() (netip.Addr, error) { return launch.EveryAddress(), nil })
 		if err != nil {
 			return nil, fmt.Errorf("--listen %s:%s: %w", a.host, a.port, err)
 		}
@@ -108,7 +109,7 @@ func listening(given []ownAddress) ([]xlreg.Endpoint, error) {
 	return all, nil
 }
 
-// endpoint fills in the address for a host that is left away or names an interface.
+// endpoint fills in the address for a host that is left out or names an interface.
 func (a ownAddress) endpoint(unnamed func() (netip.Addr, error)) (xlreg.Endpoint, error) {
 	if a.host == "" {
 		addr, err := unnamed()
@@ -175,8 +176,12 @@ func addressTowards(ctx context.Context, target *regcred.Target) (netip.Addr, er
 		}
 		errs = append(errs, err)
 	}
-	return netip.Addr{}, fmt.Errorf("no way to the registry, so no address of this machine to take: %w", errors.Join(errs...))
+	return netip.Addr{}, fmt.Errorf("%w, so no address of this machine to take: %w", errNoWay, errors.Join(errs...))
 }
+
+// errNoWay says that this machine has no route to the registry: it may be starting, and its
+// network with it.
+var errNoWay = errors.New("no way to the registry")
 
 // warnOfAddresses says which endpoints others will not be able to use. Loopback is fine
 // as long as the registry is on it too: then everybody else may be.
@@ -220,5 +225,5 @@ func (g *globals) warn(format string, args ...any) {
 		tellJSON(g.Err, map[string]string{"warning": text})
 		return
 	}
-	fmt.Fprintln(g.Err, "xlreg: warning:", strings.Map(printable, text))
+	fmt.Fprintln(g.Err, "xlreg: warning:", cli.Printable(text))
 }

@@ -135,7 +135,7 @@ func others(list []client.Other) []otherJSON {
 		o := &list[i]
 		all[i].Name = o.Member.Token.Name
 		if o.Err != nil {
-			all[i].Why = strings.Map(printable, o.Err.Error())
+			all[i].Why = cli.Printable(o.Err.Error())
 		} else {
 			all[i].Sum = keys.ShortSum(o.Sum)
 		}

@@ -75,7 +75,11 @@ func (g *globals) openOldNode() (*identity.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return g.warnRecovered(identity.Open(dir))
+	node, err := g.warnRecovered(identity.Open(dir))
+	if err != nil {
+		return nil, err
+	}
+	return g.checkName(node)
 }
 
 // warnRecovered passes on what identity.Open returns, and says what is lost of a node

@@ -112,7 +112,7 @@ func (f *createFlags) options(g *globals, args []string) (client.CreateOptions, 
 func (f *createFlags) createKeyed(cmd *cobra.Command, g *globals, args []string) error {
 	for _, flag := range []string{"size", "endpoints", "unique", "print-join"} {
 		if cmd.Flags().Changed(flag) && !g.FromEnv(flag) {
-			return cli.UsageError(fmt.Errorf("--%s: the ticket says what the cluster is like: leave it away", flag))
+			return cli.UsageError(fmt.Errorf("--%s: the ticket says what the cluster is like: leave it out", flag))
 		}
 	}
 	p, _, err := g.ticketPlace(cmd.Context(), &f.ticket, args)

@@ -140,7 +140,7 @@ func setAside(path string, cfg *serveConfig) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err == nil:
-		return fmt.Errorf("%s is there, and nothing is wrong with it: leave --new-data away, or move the file", path)
+		return fmt.Errorf("%s is there, and nothing is wrong with it: leave --new-data out, or move the file", path)
 	case !isUseless(err):
 		return datadir.Advise(path, err)
 	}

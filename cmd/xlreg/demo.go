@@ -57,8 +57,8 @@ func (g *globals) demo(ctx context.Context, n int) (err error) {
 	if g.Output != "table" {
 		return g.printRoster(d.members[0].Roster())
 	}
-	return d.say("\nAll of this happened on 127.0.0.1, in %v. Nothing of it is left. Try next:\n\n"+
-		"  %s run -n 3 -- sh -c 'echo I am {{.Self.Name}}, with {{join .Others \" and \"}}'\n",
+	return d.say("\nAll of this happened on 127.0.0.1, in %v.\nNothing of it is left. Try next:\n\n"+
+		"  %s run -n 3 -- echo 'I am {{.Self.Name}}, with {{join .Others \" and \"}}'\n",
 		time.Since(begun).Round(time.Millisecond), g.Program)
 }
 

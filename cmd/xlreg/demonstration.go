@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -36,7 +37,7 @@ type demonstration struct {
 	owner, invite *ticket.Ticket
 	members       []*client.Membership
 	refused       error         // what the stranger was told
-	strangers     chan error    // why the second member has refused a connection
+	strangers     chan error    // why the second member has refused a peer
 	pause         time.Duration // after each row, for people to see them come
 	closers       []func() error
 	work          sync.WaitGroup // what goes on until it is done, or closed
@@ -187,7 +188,7 @@ func (d *demonstration) join(ctx context.Context, i int, ended chan<- error) err
 		by = d.owner // creates the cluster
 	}
 	if i == 1 {
-		o.Logger = slog.New(refusals{told: d.strangers})
+		o.Logger = slog.New(troubles{d.noteStranger})
 	}
 	d.work.Go(func() {
 		var err error
@@ -215,8 +216,9 @@ func closeListener(l net.Listener) error {
 
 // row shows a member that has joined. The columns are as wide as what can be in them.
 func (d *demonstration) row(i int) error {
+	wide := max(len("NAME"), len(d.nodes[len(d.nodes)-1].Name()))
 	if i == 0 {
-		if err := d.say("%-4s  %-15s  %s\n", "NAME", "ADDRESS", "KEY"); err != nil {
+		if err := d.say("%-*s  %-15s  %s\n", wide, "NAME", "ADDRESS", "KEY"); err != nil {
 			return err
 		}
 	}
@@ -224,7 +226,7 @@ func (d *demonstration) row(i int) error {
 	if err != nil {
 		return err
 	}
-	return d.say("%-4s  %-15s  %.16s…\n", d.nodes[i].Name(), d.listeners[i].Addr(), print)
+	return d.say("%-*s  %-15s  %.16s…\n", wide, d.nodes[i].Name(), d.listeners[i].Addr(), print)
 }
 
 // compare holds the members' rosters against each other.
@@ -235,7 +237,7 @@ func (d *demonstration) compare(context.Context) error {
 			return err
 		}
 	}
-	return d.say("Each of the %d has the names, addresses and keys of all, and has verified them:\nsum %s.\n\n", len(d.members), first.ShortSum())
+	return d.say("Each of the %d has the names, addresses and keys of all,\nand has verified them:\nsum %s.\n\n", len(d.members), first.ShortSum())
 }
 
 // greet has the first member say something to the second, each having made sure who the
@@ -303,10 +305,10 @@ func (d *demonstration) showStrangers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := d.say("A stranger asks for a seat without the invite. The registry refuses:\n  %s\n", lastPart(d.refused)); err != nil {
+	if err := d.say("A stranger without the invite asks for a seat.\nThe registry refuses:\n  %s\n", lastPart(d.refused)); err != nil {
 		return err
 	}
-	return d.say("Another says that it is m0, with a key of its own. m1 refuses:\n  %s\n", lastPart(why))
+	return d.say("Another claims to be m0, with a key of its own. m1 refuses:\n  %s\n", lastPart(why))
 }
 
 // tryImpostor connects to the second member in the name of the first, and returns why it
@@ -337,36 +339,22 @@ func (d *demonstration) tryImpostor(ctx context.Context) (why error, err error) 
 	}
 }
 
-// lastPart returns what an error ends with: the reason, without what was tried.
+// noteStranger keeps why a peer was refused, if it is the first.
+func (d *demonstration) noteStranger(why error) {
+	if !errors.Is(why, client.ErrPeerRefused) {
+		return
+	}
+	select {
+	case d.strangers <- why:
+	default:
+	}
+}
+
+// lastPart returns what an error ends with: the reason, without what was tried. It is
+// broken into lines that fit into a narrow terminal.
 func lastPart(err error) string {
 	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
 		err = next
 	}
-	return oneLine(err)
+	return strings.NewReplacer("; ", ";\n  ", ", ", ",\n  ", ": ", ":\n  ").Replace(oneLine(err))
 }
-
-// refusals is a log of which only the first error counts.
-type refusals struct{ told chan error }
-
-// Enabled implements slog.Handler.
-func (refusals) Enabled(context.Context, slog.Level) bool { return true }
-
-// Handle implements slog.Handler.
-func (r refusals) Handle(_ context.Context, record slog.Record) error {
-	record.Attrs(func(a slog.Attr) bool {
-		if err, ok := a.Value.Any().(error); ok {
-			select {
-			case r.told <- err:
-			default:
-			}
-		}
-		return true
-	})
-	return nil
-}
-
-// WithAttrs implements slog.Handler.
-func (r refusals) WithAttrs([]slog.Attr) slog.Handler { return r }
-
-// WithGroup implements slog.Handler.
-func (r refusals) WithGroup(string) slog.Handler { return r }

@@ -138,7 +138,7 @@ func TestReferenceOfJSON(t *testing.T) {
 		"States": view.State{}, "Members": view.Member{}, "Changes": changeJSON{}, "Members in brief": briefJSON{},
 		"Tickets": ticketJSON{}, "Orders": orderJSON{}, "Comparisons": comparisonJSON{}, "Signed rosters": documentJSON{},
 		"Credentials": credJSON{}, "Nodes": nodeJSON{}, "Backups": reportJSON{}, "Stores": transferJSON{},
-		"Next keys": nextKeyJSON{}, "Versions": versionJSON{}, "Recipes": recipecmd.Recipe{},
+		"Next keys": nextKeyJSON{}, "Versions": versionJSON{}, "Recipes": recipecmd.Recipe{}, "Recipe files": recipecmd.Source{},
 		"Runs": rundir.Status{}, "Members of runs": rundir.Member{},
 	}
 	sections := readReference(t, "json.md")

@@ -9,8 +9,8 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"time"
-	"unicode"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
@@ -154,7 +154,7 @@ func (g *globals) nodeFlag() string {
 // oneLine says what is wrong and what to do, in the words of people.
 func oneLine(err error) string {
 	if kept := (*seatKeptError)(nil); errors.As(err, &kept) {
-		return strings.Map(printable, kept.Error())
+		return cli.Printable(kept.Error())
 	}
 	if exitCode(err) == exitInterrupted {
 		return "interrupted" // all else is only where that happened
@@ -168,15 +168,7 @@ func oneLine(err error) string {
 	if retry := xlreg.RetryAfter(err); retry > 0 {
 		text += fmt.Sprintf("; come back in %v", max(retry.Round(time.Second), time.Second))
 	}
-	return strings.Map(printable, text)
-}
-
-// printable keeps what a registry sends from giving orders to the terminal.
-func printable(r rune) rune {
-	if unicode.IsPrint(r) {
-		return r
-	}
-	return '?'
+	return cli.Printable(text)
 }
 
 // adviceOn says what to do about an error that does not say so itself.
@@ -201,14 +193,20 @@ var advices = []struct {
 	text  string
 }{
 	{errOtherRun, ""}, // says it itself
+	{syscall.ENOSPC, "make room on that disk, or choose another place"},
+	{syscall.EDQUOT, "make room within your quota, or choose another place"},
+	{syscall.EMFILE, "raise the limit of open files with 'ulimit -n'"},
+	{syscall.ENFILE, "this machine has too many open files: end programs, or raise its limit"},
 	{client.ErrContradiction, "keep both files, they are the proof; trust this registry no more"},
 	{client.ErrBadDocument, "see that --registry or the ticket is that of the registry which signed it, and that the file is whole"},
 	{client.ErrBadSaved, "join again while the registry is there, and the file is made anew"},
+	{errUnreadable, "join again while the registry is there, and the file is made anew"},
 	{client.ErrOtherRoster, "keep what 'xlreg get --signed' writes on each machine, and compare the files with 'xlreg verify'"},
 	{client.ErrNewEpoch, "start it again, and it joins the new epoch"},
 	{ticket.ErrNotOwner, "ask the cluster's owner"},
 	{ticket.ErrReader, ""},   // says it itself
 	{ticket.ErrOtherKey, ""}, // likewise
+	{errNoWay, "see that the network of this machine is up, or say where the member is with --endpoint HOST:PORT"},
 	{xlreg.ErrMemberIDInUse, "if the other one is a copy of this machine, make a new node for one of them with --node NEWDIR; if it is an old start of this program, stop it or say --take-over"},
 	{xlreg.ErrNotAdmitted, "ask the cluster's owner for an invite, or for a ticket for this node"},
 	{xlreg.ErrOrdersChanged, "the owner's ticket was used elsewhere at the same time: look with 'xlreg get' and order again"},
@@ -226,7 +224,7 @@ var advices = []struct {
 	{xlreg.ErrTryLater, "if that goes on, see whether the registry's disk is full"},
 	{client.ErrOriginalRegistry, "say which with --protocol"},
 	{xlreg.ErrWrongState, "a registry older than protocol 2.0 shows a cluster to its members only: join it with 'xlreg join'"},
-	{client.ErrNeeds20, "leave --protocol away, if the registry speaks 2.0"},
+	{client.ErrNeeds20, "leave --protocol out, if the registry speaks 2.0"},
 	{client.ErrAddress, "give with --endpoint an address where the others reach this member"},
 	{client.ErrUnverified, "let those members join over 2.0, or accept them with --allow-unverified"},
 	{client.ErrUntrusted, "if its keys are new, get its credentials anew from someone you trust"},

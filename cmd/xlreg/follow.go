@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -20,23 +21,26 @@ type following struct {
 	member   *client.Membership
 	o        *joining
 	place    memberPlace
-	onChange string
+	told     *launch.Expanded // what the program was told last
+	onChange string           // as it was given
 	saver    *saver
 
-	stop   chan os.Signal // tells the program to end
-	cancel context.CancelFunc
+	stop   chan os.Signal     // tells the program to end
+	lost   context.CancelFunc // keeps it from being started
+	cancel context.CancelFunc // ends the following
 	work   sync.WaitGroup
 
 	mu   sync.Mutex
 	twin error // guarded by mu; another process runs as this node
 }
 
-// newFollowing begins to follow the cluster. It must be ended.
-func (g *globals) newFollowing(j *joined, o *joining, l *joinLaunch) *following {
+// newFollowing begins to follow the cluster. It must be ended. If another process turns out to
+// run as this node, it calls lost, for a program that has not been started yet.
+func (g *globals) newFollowing(j *joined, o *joining, l *joinLaunch, lost context.CancelFunc) *following {
 	ctx, cancel := context.WithCancel(context.Background())
 	f := &following{
-		globals: g, member: j.member, o: o, onChange: l.onChange, cancel: cancel, stop: make(chan os.Signal, 1),
-		place: memberPlace{dir: l.dir, listen: o.listen, allowUnverified: o.AllowUnverified, plan: j.order.plan, secret: l.secret},
+		globals: g, member: j.member, o: o, onChange: l.onChange, told: j.order.told, cancel: cancel, lost: lost, stop: make(chan os.Signal, 1),
+		place: memberPlace{dir: l.dir, listen: o.listen, allowUnverified: o.AllowUnverified, plan: j.order.plan, secret: l.secret, authority: l.authority, certLife: g.certLife},
 		saver: newSaver(o, j.member),
 	}
 	if !g.Protocol.Classic() {
@@ -78,6 +82,7 @@ func (f *following) halt(twin error) {
 	f.mu.Lock()
 	f.twin = twin
 	f.mu.Unlock()
+	f.lost()
 	f.stop <- syscall.SIGTERM
 }
 
@@ -95,16 +100,44 @@ func (f *following) instead(err error) error {
 func (f *following) take(ctx context.Context, c *client.Change) error {
 	f.save()
 	d, err := writeFiles(c.Roster, f.member.Self().Token.ID, f.member.Node(), f.o.place.registry(), f.place)
-	if err != nil || f.onChange == "" {
+	if err != nil {
+		return err
+	}
+	if err := f.tellAnew(d); err != nil { // a template may need a member that is gone
+		f.warn("the files for the program stay as they were: %s", oneLine(err))
+	}
+	if f.place.plan.OnChange == nil {
+		return nil
+	}
+	return f.runOnChange(ctx, c, d)
+}
+
+// tellAnew writes the files of the program's templates for the cluster as it is now.
+func (f *following) tellAnew(d *launch.Data) error {
+	x, err := f.place.plan.Members[d.Self.Index].Command.Expand(d)
+	if err != nil {
+		return err
+	}
+	if err := x.RewriteMade(f.told); err != nil {
+		return err
+	}
+	f.told = x
+	return nil
+}
+
+// runOnChange runs the command of --on-change.
+func (f *following) runOnChange(ctx context.Context, c *client.Change, d *launch.Data) error {
+	text, err := f.place.plan.OnChange.Expand(d)
+	if err != nil {
 		return err
 	}
 	env, err := d.Environment()
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "sh", "-c", f.onChange) //nolint:gosec // running what the user says is what it is for
+	cmd := exec.CommandContext(ctx, "sh", "-c", text) //nolint:gosec // running what the user says is what it is for
 	cmd.Stdout, cmd.Stderr = f.Out, f.Err
-	cmd.Env = append(append(os.Environ(), env...), changeEnv(c)...)
+	cmd.Env = slices.Concat(os.Environ(), env, f.told.Env, changeEnv(c))
 	if err := cmd.Run(); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("--on-change %s: %w", launch.Quote(f.onChange), err)
 	}

@@ -27,7 +27,10 @@ type together struct {
 	endpointCount int
 	lease         time.Duration         // after which the seats of a process that was killed are free; 0: never
 	unverified    bool                  // take members that came over a classic carrier
-	progress      func(client.Progress) // told how far the first node has come
+	progress      func(client.Progress) // told how far the first node has come; nil: nobody is, as with the next one
+	sparing       bool                  // it need not be told of each step
+	seated        func(i int)           // told that the node i has its seat
+	news          *strangerNews         // told while the members follow the cluster
 
 	runs []xlreg.Run // one for each node; none over a classic carrier
 }
@@ -46,17 +49,16 @@ func (o *together) form(ctx context.Context) ([]*client.Membership, error) {
 		}
 	}
 	sessions, cluster, err := o.takeSeats(ctx)
-	// Until all are there a seat that was taken afresh goes with the connection that took
-	// it, or, later, with the one that has confirmed it.
-	defer closeSessions(sessions)
 	if err != nil {
+		closeSessions(sessions)
 		return nil, err
 	}
+	o.news.cluster = cluster.Name
 	members := make([]*client.Membership, len(o.nodes))
 	group, ctx := errgroup.WithContext(ctx)
 	for i := range o.nodes {
 		group.Go(func() (err error) {
-			members[i], err = o.await(ctx, i, cluster)
+			members[i], err = o.await(ctx, i, sessions[i], cluster)
 			return err
 		})
 	}
@@ -128,6 +130,9 @@ func (o *together) takeSeats(ctx context.Context) (sessions []*client.Client, cl
 	for i, c := range sessions {
 		if err := o.takeSeat(ctx, i, c, cluster); err != nil {
 			return sessions, cluster, o.of(i, err)
+		}
+		if o.seated != nil {
+			o.seated(i)
 		}
 	}
 	return sessions, cluster, nil
@@ -252,18 +257,20 @@ func (o *together) open(ctx context.Context, i int) (*client.Client, error) {
 	return c, nil
 }
 
-// await waits for the others as one member, which has its seat already.
-func (o *together) await(ctx context.Context, i int, cluster xlreg.Cluster) (*client.Membership, error) {
+// await waits for the others as one member, which has its seat already. Until all are there
+// a seat that was taken afresh goes with the session that took it.
+func (o *together) await(ctx context.Context, i int, session *client.Client, cluster xlreg.Cluster) (*client.Membership, error) {
 	options := client.FormOptions{
-		Options: o.Options, Size: o.size, EndpointCount: o.endpointCount, AllowUnverified: o.unverified,
+		Options: o.Options, Session: session, Size: o.size, EndpointCount: o.endpointCount, AllowUnverified: o.unverified,
 		Run: o.runs[i], Fresh: o.runs[i] != "", Lease: o.lease,
+		Stranger: o.news.stranger,
 	}
 	if _, isTicket := o.target.(*ticket.Ticket); !isTicket {
 		options.Cluster = xlreg.ClusterRef{Name: cluster.Name}
 	}
 	options.Node = o.nodes[i]
 	if i == 0 {
-		options.Progress = o.progress
+		options.Progress, options.Sparing = o.progress, o.sparing
 	}
 	m, err := client.Form(ctx, o.target, options)
 	if err != nil {

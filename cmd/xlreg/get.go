@@ -64,10 +64,10 @@ func (f *getFlags) check() error {
 		return err
 	}
 	if f.watch && (f.wait > 0 || f.format != "" || f.signed != "") {
-		return cli.UsageError(errors.New("--watch goes on for ever: leave --wait, --format and --signed away"))
+		return cli.UsageError(errors.New("--watch goes on for ever: leave --wait, --format and --signed out"))
 	}
 	if f.signed != "" && f.wait > 0 {
-		return cli.UsageError(errors.New("--signed is of this moment: leave --wait away"))
+		return cli.UsageError(errors.New("--signed is of this moment: leave --wait out"))
 	}
 	return nil
 }

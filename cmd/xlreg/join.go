@@ -37,18 +37,19 @@ type joinFlags struct {
 func newJoin(g *globals) *cobra.Command {
 	var f joinFlags
 	cmd := &cobra.Command{
-		Use:   "join NAME|TICKET --endpoint HOST:PORT [-- COMMAND ARG…]",
+		Use:   "join NAME|TICKET --endpoint HOST:PORT [flags] [-- COMMAND ARG…]",
 		Short: "Join a cluster, and start a program as its member",
 		Long: "Join a cluster, named by name, ID or ticket, and show who is in it.\n\n" +
 			"--endpoint says where the other members find this one; without it the node keeps the\n" +
 			"addresses it has. With --wait the command waits until all members have joined. If the\n" +
 			"time is up first, it says who has joined, and exits with 3.\n\n" +
-			"With --fresh only members of this start are met: when all members of a cluster are\n" +
+			"With --fresh the node meets only members of this start: when all members of a cluster are\n" +
 			"started anew, each with --fresh, none is shown an address of the last time.\n\n" +
 			joinLaunchHelp + "\n\n" + offlineHelp + "\n\n" + ticketHelp,
 		Example: "  xlreg join --ticket-file invite.ticket --endpoint 192.0.2.7:4000 --wait 30s\n" +
 			"  xlreg join web --create --size 5 --endpoint 192.0.2.7:4000 --wait 30s\n" +
-			"  xlreg join web --create --size 3 --endpoint 192.0.2.7:4000 -- sh -c 'echo {{.Self.Index}}'",
+			"  xlreg join web --create --size 3 --endpoint 192.0.2.7:4000 -- \\\n" +
+			"      sh -c 'echo {{.Self.Index}}'",
 		Args: func(cmd *cobra.Command, args []string) error { return f.checkArgs(g, cmd, args) },
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkCertLife(g.certLife); err != nil {
@@ -153,7 +154,7 @@ func (f *joinFlags) check(g *globals, ticket, starts bool) error {
 	classic := g.Protocol.Classic()
 	switch {
 	case f.create && ticket:
-		return cli.UsageError(errors.New("--create: a ticket says whether it can create the cluster: leave it away"))
+		return cli.UsageError(errors.New("--create: a ticket says whether it can create the cluster: leave it out"))
 	case f.create && f.size == 0:
 		return cli.UsageError(errors.New("--create needs --size N"))
 	case classic && (f.fresh || f.lease != 0 || f.labels != nil || f.takeOver):
@@ -175,6 +176,9 @@ func (f *joinFlags) check(g *globals, ticket, starts bool) error {
 func parseLabels(list []string, role string) (map[string]string, error) {
 	var labels map[string]string
 	if role != "" {
+		if _, err := xlreg.ParseName(role); err != nil {
+			return nil, cli.UsageError(fmt.Errorf("--role: %w", err))
+		}
 		list = append(slices.Clone(list), launch.RoleLabel+"="+role)
 	}
 	for _, text := range list {
@@ -229,14 +233,15 @@ func (g *globals) join(ctx context.Context, o *joining, wait time.Duration, l *j
 	if err := o.remember(false); err != nil {
 		return err
 	}
-	if err := g.settle(ctx, o); err != nil {
+	left, err := g.settleWithin(ctx, o, wait)
+	if err != nil {
 		return err
 	}
 	joined := g.joinAtOnce
 	if wait > 0 {
 		joined = g.joinAll
 	}
-	m, err := joined(ctx, o, wait)
+	m, err := joined(ctx, o, left)
 	if err != nil {
 		return err
 	}
@@ -271,10 +276,12 @@ func (g *globals) joinAll(ctx context.Context, o *joining, wait time.Duration) (
 		}
 		p.show(now)
 	}
+	news := &strangerNews{globals: g, who: o.Node.Name()}
 	o.Joined = func(c xlreg.Cluster) {
-		joined = c
+		joined, news.cluster = c, c.Name
 		o.away.heard()
 	}
+	o.Stranger = news.stranger
 	m, err := client.Form(ctx, o.place.target, o.FormOptions)
 	if errors.Is(err, context.Canceled) && joined.Name != "" && !o.Fresh {
 		return nil, g.seatKept(err, o.Node.Name(), joined.Name, o.place.words())

@@ -44,10 +44,11 @@ func (f *joinLaunchFlags) register(cmd *cobra.Command) {
 	addFormat(cmd, &f.format)
 	cmd.Flags().StringVar(&f.dir, "dir", "", "write the files for programs in `DIR` (default clusters/NAME in the node's)")
 	cmd.Flags().BoolVar(&f.refresh, "refresh", false, "renew the certificate if it is time, and rewrite the member's files")
-	cmd.Flags().StringVar(&f.onChange, "on-change", "", "run this shell `CMD` while COMMAND runs each time that the members have changed and peers.pem and roster.json are new")
+	cmd.Flags().StringVar(&f.onChange, "on-change", "", "while COMMAND runs, run this shell `CMD` each time that the members have changed and the files are new")
 	f.program.register(cmd)
+	f.program.registerTLS(cmd, "ca (an authority that all members have in common signs them)")
 	cmd.Flags().StringVar(&f.ports, "ports", "", "`NAMES` of the endpoints, in their order, such as peer,client (default the recipe's)")
-	cmd.Flags().StringVar(&f.role, "role", "", "the member's role, `NAME`: it is the label role=NAME, and what the recipe says of that role applies")
+	cmd.Flags().StringVar(&f.role, "role", "", "the member's role, `NAME`: it becomes its label role, and it gets what the recipe has for it")
 	cmd.Flags().BoolVar(&f.first, "first", false, "start COMMAND when member 0 is ready, unless this is member 0")
 }
 
@@ -93,9 +94,10 @@ func (f *joinFlags) checkArgs(g *globals, cmd *cobra.Command, args []string) err
 // joinLaunch is what join does besides joining.
 type joinLaunch struct {
 	*joinLaunchFlags
-	wait   time.Duration
-	told   *runplan.Flags // nil: no program is started
-	secret string         // empty: there is none
+	wait      time.Duration
+	told      *runplan.Flags    // nil: no program is started
+	secret    string            // empty: there is none
+	authority *launch.Authority // nil: there is none
 }
 
 // errNoListener says that --listen is given and nothing will listen.
@@ -115,7 +117,7 @@ func (f *joinFlags) launchOptions(cmd *cobra.Command, command []string, size int
 	if err := checkFormWait(l.wait); err != nil {
 		return nil, err
 	}
-	return l, l.plan(command, size, len(f.endpoints))
+	return l, l.plan(cmd.Context(), command, size, len(f.endpoints))
 }
 
 // starts reports whether a program is to be started.
@@ -130,36 +132,40 @@ func (f *joinLaunchFlags) check(join *joinFlags, starts bool) error {
 	}
 	switch {
 	case f.refresh && join.create:
-		return cli.UsageError(errors.New("--refresh is for a member, and --create for a new cluster: leave one away"))
+		return cli.UsageError(errors.New("--refresh is for a member, and --create for a new cluster: leave one out"))
 	case !starts && len(join.listen) > 0 && f.format == "":
 		return cli.UsageError(errNoListener)
 	case !starts && f.onChange != "":
 		return cli.UsageError(errors.New("--on-change is for as long as COMMAND runs: give one after --"))
-	case !starts && (f.first || f.program.files != nil || f.program.secret != ""):
-		return cli.UsageError(errors.New("--first, --file and --secret-file are for COMMAND: give one after --, or a --recipe"))
+	case !starts && (f.first || f.ports != "" || f.program.areForCommand()):
+		return cli.UsageError(errors.New("--first, --ports, --env, --file, --secret-file, --pass-listeners, --tls, --authority and --san are for COMMAND: give one after --, or a --recipe"))
 	case starts && (f.format != "" || f.refresh):
-		return cli.UsageError(errors.New("--format and --refresh start no COMMAND: leave it away, or say {{format \"…\"}} in it"))
+		return cli.UsageError(errors.New("--format and --refresh start no COMMAND: leave it out, or say {{format \"…\"}} in it"))
 	}
 	return nil
 }
 
 // plan decides what the program is told, and tries it out on a cluster like the one that
 // there will be.
-func (l *joinLaunch) plan(command []string, size, own int) (err error) {
+func (l *joinLaunch) plan(ctx context.Context, command []string, size, own int) (err error) {
 	if l.told, err = l.program.read(nil, command); err != nil {
 		return err
 	}
 	if l.secret, err = l.program.secretOf(); err != nil {
 		return err
 	}
-	l.told.Ports, l.told.First = l.ports, l.first
+	if l.authority, err = l.program.authorityOf(); err != nil {
+		return err
+	}
+	l.told.NoAuthority = l.authority == nil
+	l.told.Ports, l.told.First, l.told.OnChange = l.ports, l.first, l.onChange
 	l.told.Join, l.told.Own, l.told.NoSecret, l.told.OwnRole = true, own, l.secret == "", l.role
 	l.told.Members, l.told.Size = size, size
 	p, err := runplan.Make(l.told)
 	if err != nil {
 		return cli.UsageError(err)
 	}
-	return lookPrograms(p)
+	return lookPrograms(ctx, p)
 }
 
 // wantsFiles reports whether the member's files are to be written.
@@ -222,16 +228,18 @@ func (g *globals) joinAndStart(ctx context.Context, o *joining, l *joinLaunch) (
 	if err != nil {
 		return errors.Join(err, run.Abandon(programs))
 	}
-	options.Release = j.ports.Release
+	options.Release, options.Grace = j.ports.Release, j.order.plan.StopTimeout
 	if j.order.hasMore() {
 		options.AfterReady = j.order.afterReady
 	}
-	follow := g.newFollowing(j, o, l)
+	ctx, lost := context.WithCancel(ctx)
+	defer lost()
+	follow := g.newFollowing(j, o, l, lost)
 	defer follow.end()
 	if err := j.order.awaitFirst(ctx, l.wait); err != nil {
 		return errors.Join(follow.instead(err), run.Abandon(programs))
 	}
-	return follow.instead(g.supervise(ctx, programs, options, follow.stop))
+	return follow.instead(g.supervise(ctx, programs, options, follow.stop, renewByJoin))
 }
 
 // joined is a member that is about to start its program.
@@ -251,7 +259,7 @@ func (g *globals) joinForProgram(ctx context.Context, o *joining, l *joinLaunch)
 	if err := o.remember(true); err != nil {
 		return nil, err
 	}
-	if err := g.settle(ctx, o); err != nil {
+	if l.wait, err = g.settleOrResume(ctx, o, l.wait); err != nil {
 		return nil, err
 	}
 	j = new(joined)
@@ -295,7 +303,7 @@ func holdPorts(o *joining) (*run.Ports, error) {
 // goes unchanged to where this program's own goes.
 func (g *globals) memberProgram(m *client.Membership, target *regcred.Target, ports *run.Ports, o *joining, l *joinLaunch) (*run.Program, *memberOrder, error) {
 	g.warnOfSharedAddresses(m.Roster())
-	p, order, err := g.prepareProgram(m, target, memberPlace{dir: l.dir, listen: o.listen, allowUnverified: o.AllowUnverified}, l)
+	p, order, err := g.prepareProgram(m, target, memberPlace{dir: l.dir, listen: o.listen, allowUnverified: o.AllowUnverified, certLife: g.certLife}, l)
 	if err != nil {
 		return nil, nil, err
 	}

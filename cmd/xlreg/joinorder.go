@@ -4,30 +4,31 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/runplan"
+	"github.com/xlattice/xlreg/internal/recipe"
 	"github.com/xlattice/xlreg/internal/run"
 	"github.com/xlattice/xlreg/launch"
 )
 
-// memberOrder is what comes before and after what for a member whose others are started
-// elsewhere.
+// memberOrder keeps to the order in which members are started when the others are on other
+// machines: it waits for member 0, and runs what is to be run once all are ready.
 type memberOrder struct {
 	*globals
 	plan *runplan.Plan
 	data *launch.Data
+	told *launch.Expanded
 	env  []string // of the member's program
 }
 
 // isFirst reports whether this is the member that the others wait for.
 func (o *memberOrder) isFirst() bool { return o.data.Self.Index == 0 }
 
-// hasMore reports whether this member does something once all are ready. One does it for
-// all.
+// hasMore reports whether this member runs something once all are ready. Member 0 does that
+// for all.
 func (o *memberOrder) hasMore() bool { return o.isFirst() && o.plan.AfterReady != nil }
 
 // awaitFirst returns when member 0 is ready, if this one is to wait for that.
@@ -58,12 +59,12 @@ func (o *memberOrder) awaitFirst(ctx context.Context, limit time.Duration) error
 	return err
 }
 
-// check returns how to find out from here whether m is ready. A command looks at a member
-// where that runs, so of such a member it is asked only whether its first endpoint is served.
+// check returns how to find out from here whether m is ready. A check that is a command can
+// only be run on m's own machine; in its place it has to do that m's first endpoint is served.
 func (o *memberOrder) check(m *launch.MemberData) (*run.Ready, error) {
 	ready := o.plan.Members[m.Index].Ready
-	if ready == nil || ready.Kind == runplan.ReadyCommand {
-		ready = &runplan.Ready{Kind: runplan.ReadyTCP, Port: "0"}
+	if ready == nil || ready.Kind == recipe.ReadyCommand {
+		ready = &runplan.Ready{Kind: recipe.ReadyTCP, Port: "0"}
 	}
 	theirs := *o.data
 	theirs.Self = m
@@ -71,10 +72,16 @@ func (o *memberOrder) check(m *launch.MemberData) (*run.Ready, error) {
 	if err != nil {
 		return nil, err
 	}
-	if ready.Kind == runplan.ReadyTCP {
+	if ready.Kind == recipe.ReadyTCP {
 		return &run.Ready{What: "tcp " + string(addr), Check: run.CheckServed(string(addr))}, nil
 	}
-	return httpReady(ready.Kind, string(addr), path, o.data)
+	_, shown, err := ready.Where(withoutSecret(&theirs))
+	if err != nil {
+		return nil, err
+	}
+	where := fmt.Sprintf("%s://%s", ready.Kind, addr)
+	check, err := checkHTTP(where+path, o.data)
+	return &run.Ready{What: where + shown, Check: check}, err
 }
 
 // laterNote is how long member 0 waits for the others in silence.
@@ -99,7 +106,7 @@ func (o *memberOrder) afterReady(ctx context.Context) error {
 	return o.runShell(ctx, run.Program{
 		Name: "--after-ready", Env: append(append([]string(nil), o.env...), clients...),
 		Stdout: line.Line("after-ready | "), Stderr: line.Line("after-ready | "),
-	}, text, run.DefaultGrace)
+	}, text, o.plan.StopTimeout)
 }
 
 // awaitMember waits for a member for as long as this one runs: it may be started much later.
@@ -115,7 +122,7 @@ func (o *memberOrder) awaitMember(ctx context.Context, m *launch.MemberData) err
 			return ctx.Err()
 		}
 		if !told {
-			o.note("%s; what comes once all members are ready waits for it", oneLine(err))
+			o.note("%s; the recipe's after-ready is run when it is", oneLine(err))
 		}
 	}
 }
@@ -124,7 +131,7 @@ func (o *memberOrder) awaitMember(ctx context.Context, m *launch.MemberData) err
 // ended.
 func (g *globals) runShell(ctx context.Context, p run.Program, text string, grace time.Duration) error {
 	var err error
-	p.Args, p.Env = []string{"sh", "-c", text}, withSearchPath(p.Env)
+	p.Args, p.Env = []string{"sh", "-c", text}, run.WithSearchPath(p.Env, launch.EnvPath)
 	if p.Path, err = run.LookPath("sh"); err != nil {
 		return err
 	}
@@ -136,23 +143,11 @@ func (g *globals) runShell(ctx context.Context, p run.Program, text string, grac
 	return run.Once(ctx, p, o)
 }
 
-// httpReady returns a check of a URL by d's member. The kind is one of package runplan's.
-func httpReady(kind, addr, path string, d *launch.Data) (ready *run.Ready, err error) {
-	ready = &run.Ready{What: fmt.Sprintf("%s://%s%s", kind, addr, path)}
-	if kind == runplan.ReadyHTTP {
-		ready.Check = run.CheckHTTP(ready.What, nil)
-		return ready, nil
+// checkHTTP returns a check of a URL by d's member.
+func checkHTTP(url string, d *launch.Data) (func(context.Context) error, error) {
+	if !strings.HasPrefix(url, recipe.ReadyHTTPS+":") {
+		return run.CheckHTTP(url, nil), nil
 	}
 	config, err := clientTLS(d)
-	ready.Check = run.CheckHTTP(ready.What, config)
-	return ready, err
-}
-
-// withSearchPath lets a command find the tools that Debian has where only root looks. A PATH
-// that was given stays.
-func withSearchPath(env []string) []string {
-	if slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "PATH=") }) {
-		return env
-	}
-	return append(slices.Clone(env), "PATH="+run.SearchPath())
+	return run.CheckHTTP(url, config), err
 }

@@ -288,6 +288,23 @@ func TestRunInterruptedTwice(t *testing.T) {
 	l.wantGone(t)
 }
 
+// So is the command of --then, whatever is left of its time.
+func TestRunInterruptedTwiceDuringThen(t *testing.T) {
+	l := startRun(t, "-n", "2", "--stop-timeout", "1h",
+		"--then", `exec 9>"$FIFO"; trap 'echo on' INT TERM; echo up; while :; do sleep 0.01; done`, "--", "sleep", "1000")
+	l.lines(t, 1)
+	for _, lines := range []int{1, 0} {
+		if err := l.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		l.lines(t, lines)
+		<-time.After(100 * time.Millisecond) // two at the same time are one
+	}
+	_, _ = io.Copy(io.Discard, l.out)
+	wantStatus(t, l.Wait(), 130)
+	l.wantGone(t)
+}
+
 // Ctrl-C while members are waited for ends the wait, and nothing stays.
 func TestRunInterruptedBeforeTheStart(t *testing.T) {
 	r := xlregtest.Start(t)

@@ -12,9 +12,6 @@ import (
 )
 
 func main() {
-	if isShim(os.Args) {
-		os.Exit(beShim(os.Args, os.Stderr))
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // the second signal ends the program at once
 	code := execute(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr)

@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -18,26 +16,40 @@ import (
 	"github.com/xlattice/xlreg/identity"
 )
 
-const offlineHelp = "A member that has joined before keeps the roster in its node's directory. With --offline it\n" +
-	"starts from that, and does not wait for the registry; without, it does so when the registry\n" +
-	"cannot be reached for --offline-after. It joins again as soon as the registry is back."
+const offlineHelp = "A member that has started COMMAND before keeps the roster in its node's directory. With\n" +
+	"--offline it starts from that, and does not wait for the registry. With COMMAND it does so by\n" +
+	"itself once the registry could not be reached for --offline-after, within --wait. It joins\n" +
+	"again when the registry is back."
 
-// offlineTime is how long a registry may be out of reach until a member starts from the
+// offlineTime is how long a registry may be out of reach before a member starts from the
 // roster that it keeps.
 const offlineTime = 30 * time.Second
+
+// settlePause is how often a machine without a route to the registry looks for one.
+const settlePause = 500 * time.Millisecond
 
 // offlineFlags are the flags of join about starts without the registry, as given.
 type offlineFlags struct {
 	now   bool
 	after time.Duration
+
+	late bool // not a flag: after has passed, and so it is now
+}
+
+// why says why a member starts from the roster that it keeps, and asks nobody.
+func (f *offlineFlags) why() string {
+	if f.late {
+		return fmt.Sprintf("the registry cannot be reached for %v", f.after)
+	}
+	return "the registry is not asked"
 }
 
 func (f *offlineFlags) register(flags *pflag.FlagSet) {
-	flags.BoolVar(&f.now, "offline", false, "start from the roster that this node keeps, and join when the registry is there")
-	flags.DurationVar(&f.after, "offline-after", offlineTime, "start from it if the registry cannot be reached for this `TIME`; 0 is never")
+	flags.BoolVar(&f.now, "offline", false, "start from the roster that this node keeps, and join when the registry is back")
+	flags.DurationVar(&f.after, "offline-after", offlineTime, "do so by itself if the registry cannot be reached for this `TIME`; 0 means never")
 }
 
-// check holds the flags against the others.
+// check refuses flags that do not go together with others.
 func (f *offlineFlags) check(g *globals, j *joinFlags) error {
 	switch {
 	case f.after < 0:
@@ -45,9 +57,9 @@ func (f *offlineFlags) check(g *globals, j *joinFlags) error {
 	case !f.now:
 		return nil
 	case j.fresh:
-		return cli.UsageError(errors.New("--offline starts from what was, and --fresh from what is: leave one away"))
+		return cli.UsageError(errors.New("--offline starts from what was, and --fresh from what is: leave one out"))
 	case j.launch.refresh:
-		return cli.UsageError(errors.New("--refresh tells the registry of a new certificate, and --offline does not ask it: leave one away"))
+		return cli.UsageError(errors.New("--refresh tells the registry of a new certificate, and --offline does not ask it: leave one out"))
 	case g.Protocol.Classic():
 		return cli.UsageError(fmt.Errorf("--offline: %w", client.ErrNeeds20))
 	}
@@ -84,14 +96,13 @@ func (g *globals) joinOrResume(ctx context.Context, o *joining, l *joinLaunch) (
 		if err != nil {
 			return nil, err
 		}
-		g.warn("the registry is not asked: starting from %s", savedWords(saved))
+		g.warn("%s: starting from %s", o.offline.why(), savedWords(saved))
 		return g.resume(o, saved)
 	}
-	kept := seatsOf(o.Node, o.place.registry()).findSaved(o.place.ref)
-	if o.offline.after == 0 || o.Fresh || g.Protocol.Classic() || kept == "" {
+	if !g.mayResume(o) {
 		return g.joinAll(ctx, o, l.wait)
 	}
-	o.Run = freshRun() // both ways: it is one start
+	o.Run = newStart() // both ways: it is one start
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	o.away = newAway(o.offline.after, func() *client.SavedRoster { return g.savedInNeed(o) }, cancel)
@@ -103,14 +114,61 @@ func (g *globals) joinOrResume(ctx context.Context, o *joining, l *joinLaunch) (
 	return m, err
 }
 
-// note tells of something that needs nobody's care.
+// mayResume reports whether o's node may start without the registry when that does not come.
+func (g *globals) mayResume(o *joining) bool {
+	kept := seatsOf(o.Node, o.place.registry()).findSaved(o.place.ref)
+	return o.offline.after != 0 && !o.Fresh && !g.Protocol.Classic() && kept != ""
+}
+
+// settleOrResume settles. If this machine gets no route to the registry for as long as that may
+// be away, and there is a roster to start from, it does so with the addresses of that roster. It
+// returns how much is left of the wait.
+func (g *globals) settleOrResume(ctx context.Context, o *joining, wait time.Duration) (left time.Duration, err error) {
+	patience := o.offline.after
+	if !g.mayResume(o) || wait <= patience {
+		return g.settleWithin(ctx, o, wait)
+	}
+	left, err = g.settleWithin(ctx, o, patience)
+	switch {
+	case !errors.Is(err, errNoWay):
+		return wait - (patience - left), err
+	case g.savedInNeed(o) == nil:
+		return g.settleWithin(ctx, o, wait-patience)
+	}
+	o.offline.now, o.offline.late = true, true
+	return wait, o.settleSaved()
+}
+
+// settleWithin settles. While this machine, which may have just been started, has no route to
+// the registry, it tries again. It returns how much is left of the wait, and at least a moment,
+// since no time at all would mean not to wait.
+func (g *globals) settleWithin(ctx context.Context, o *joining, wait time.Duration) (left time.Duration, err error) {
+	err = g.settle(ctx, o)
+	if !errors.Is(err, errNoWay) || wait == 0 {
+		return wait, err
+	}
+	g.note("this machine has no route to the registry yet: trying again for %v", wait)
+	end := time.Now().Add(wait)
+	for errors.Is(err, errNoWay) {
+		if time.Now().After(end) {
+			return 0, cli.Mark(err, errDeadline)
+		}
+		if err := pause(ctx, min(settlePause, time.Until(end))); err != nil {
+			return 0, err
+		}
+		err = g.settle(ctx, o)
+	}
+	return max(time.Until(end), 1), err
+}
+
+// note says something that nobody has to do anything about.
 func (g *globals) note(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	if g.Output == "json" {
 		tellJSON(g.Err, map[string]string{"note": text})
 		return
 	}
-	fmt.Fprintln(g.Err, "xlreg:", strings.Map(printable, text))
+	fmt.Fprintln(g.Err, "xlreg:", cli.Printable(text))
 }
 
 // save keeps the roster as it is now for a start without the registry. That it cannot be kept
@@ -121,34 +179,28 @@ func (f *following) save() {
 	}
 }
 
-func freshRun() xlreg.Run {
-	var b [16]byte
-	rand.Read(b[:]) // never fails
-	return xlreg.Run(b[:])
-}
-
-// savedInNeed returns the saved roster for a registry that does not come, and nil, with a
-// warning, if it is of no use.
+// savedInNeed returns the saved roster, for a start while the registry does not answer. If it
+// is of no use, savedInNeed says so and returns nil.
 func (g *globals) savedInNeed(o *joining) *client.SavedRoster {
 	saved, err := o.loadSaved()
 	if err != nil {
-		g.warn("the registry cannot be reached for %v, and there is no start without it: %s", o.offline.after, oneLine(err))
+		g.warn("the registry cannot be reached for %v, and this node cannot start without it: %s", o.offline.after, oneLine(err))
 		return nil
 	}
 	return saved
 }
 
-// resume makes the node a member again by a roster of before.
+// resume makes the node a member again, by a roster that was saved.
 func (g *globals) resume(o *joining, saved *client.SavedRoster) (*client.Membership, error) {
 	if o.Run == "" {
-		o.Run = freshRun()
+		o.Run = newStart()
 	}
 	options := o.FormOptions
 	options.Advertise, options.Progress, options.Logger = nil, nil, nil
+	news := &strangerNews{globals: g, who: o.Node.Name(), cluster: saved.Cluster.Name}
 	var once sync.Once
-	options.Joined = func(c xlreg.Cluster) {
-		once.Do(func() { g.note("the registry is back, and %s follows %s again", o.Node.Name(), c.Name) })
-	}
+	options.Joined = func(xlreg.Cluster) { once.Do(news.back) }
+	options.Stranger = news.stranger
 	m, err := client.Resume(o.place.target, saved, options)
 	if err != nil {
 		return nil, err
@@ -163,7 +215,7 @@ func (g *globals) resume(o *joining, saved *client.SavedRoster) (*client.Members
 	return m, nil
 }
 
-// settleSaved takes the addresses of the roster that the node keeps for its own.
+// settleSaved takes the member's addresses from the roster that the node keeps.
 func (o *joining) settleSaved() error {
 	saved, err := o.loadSaved()
 	if err != nil {
@@ -205,7 +257,7 @@ func newAway(patience time.Duration, load func() *client.SavedRoster, cancel con
 	return a
 }
 
-// over is for a registry that has not come.
+// over is called when the registry has not answered in time.
 func (a *away) over() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -217,7 +269,7 @@ func (a *away) over() {
 	}
 }
 
-// heard says that the registry has answered. A nil away does not care.
+// heard says that the registry has answered. On nil it does nothing, as failed.
 func (a *away) heard() {
 	if a == nil {
 		return

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/client"
@@ -111,7 +112,7 @@ func labelTexts(labels map[string]string) []string {
 	return texts
 }
 
-func isOdd(r rune) bool { return r == ',' || r == ' ' || r == '"' || printable(r) != r }
+func isOdd(r rune) bool { return r == ',' || r == ' ' || r == '"' || !unicode.IsPrint(r) }
 
 func (g *globals) printCluster(c *xlreg.Cluster) error {
 	v := struct {

@@ -36,7 +36,7 @@ func (p *place) words() string {
 }
 
 // errTicketAndRegistry says that a registry was named twice.
-var errTicketAndRegistry = errors.New("the ticket says which registry it is: leave --registry away")
+var errTicketAndRegistry = errors.New("the ticket says which registry it is: leave --registry out")
 
 // place returns the cluster that the arguments name.
 func (g *globals) place(ctx context.Context, f *ticketFlags, args []string) (*place, error) {

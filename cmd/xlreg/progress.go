@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,7 +25,7 @@ const (
 // progress shows how far a wait for members has come: on a terminal in a line that is
 // written over, elsewhere in a few lines that a log can take.
 type progress struct {
-	line     *cli.StatusLine
+	line     statusLine
 	out      io.Writer
 	asJSON   bool
 	what     string
@@ -36,14 +37,28 @@ type progress struct {
 	last  string          // guarded by mu, as is all below; what the line says, without the time left
 	now   client.Progress // what is known, without what has to be tried again
 	told  time.Time       // when a log was last told
-	about string          // the last trouble that was told in a log
+	heard heard           // the troubles that were told in a log
 	ended bool            // nothing is waited for any more
+}
+
+// statusLine is a line on a terminal that is written over, as cli.StatusLine is.
+type statusLine interface {
+	Visible() bool // if not, there is no terminal, and the others do nothing
+	Show(text string)
+	End() // takes the line away
 }
 
 // newProgress begins to show the time left until ctx ends. It must be ended.
 func (g *globals) newProgress(ctx context.Context, what string) *progress {
+	return g.newProgressOn(ctx, what, cli.NewStatusLine(g.Console), lookingForRegistry)
+}
+
+const lookingForRegistry = "looking for the registry"
+
+// newProgressOn is newProgress on a line of one's own, which says first what is done first.
+func (g *globals) newProgressOn(ctx context.Context, what string, line statusLine, first string) *progress {
 	ctx, stop := context.WithCancel(ctx)
-	p := &progress{line: cli.NewStatusLine(g.Console), out: g.Err, asJSON: g.Output == "json", what: what, stop: stop, last: "looking for the registry"}
+	p := &progress{line: line, out: g.Err, asJSON: g.Output == "json", what: what, stop: stop, last: first}
 	p.deadline, _ = ctx.Deadline()
 	if p.line.Visible() {
 		p.ticker.Go(func() { every(ctx, 0, time.Second, p.write) })
@@ -66,15 +81,6 @@ func every(ctx context.Context, first, pause time.Duration, f func()) {
 		f()
 		t.Reset(pause)
 	}
-}
-
-// callback returns the function to call at each step, and nil if there is no terminal,
-// as being told of each step costs requests.
-func (p *progress) callback() func(client.Progress) {
-	if !p.line.Visible() {
-		return nil
-	}
-	return p.show
 }
 
 // sparing reports whether it is enough to be told of a step now and then, so that this costs
@@ -201,32 +207,65 @@ func (p *progress) trouble(text string) {
 		p.last = "trying again: " + text
 		return
 	}
-	if text != p.about {
-		p.about = text
+	if p.heard.isNews(text) {
 		p.logTrouble(text)
 	}
 }
 
 // logger returns where the client says what it has to try again.
-func (p *progress) logger() *slog.Logger { return slog.New(troubles{p.trouble}) }
+func (p *progress) logger() *slog.Logger {
+	return slog.New(troubles{func(err error) { p.trouble(oneLine(err)) }})
+}
+
+// loggerUntil returns the same until something happens that to try again is no use against:
+// then giveUp is called.
+func (p *progress) loggerUntil(vain func(error) bool, giveUp func(error)) *slog.Logger {
+	return slog.New(troubles{func(err error) {
+		if vain(err) {
+			giveUp(err)
+			return
+		}
+		p.trouble(oneLine(err))
+	}})
+}
 
 // newTroubles returns the same for what goes on without end: each trouble is a warning,
-// unless it is the one that was told last.
+// unless it was told lately.
 func newTroubles(g *globals) *slog.Logger {
 	var mu sync.Mutex
-	last := ""
-	return slog.New(troubles{func(text string) {
+	var heard heard
+	return slog.New(troubles{func(err error) {
 		mu.Lock()
 		defer mu.Unlock()
-		if text != last {
-			last = text
+		if text := oneLine(err); heard.isNews(text) {
 			g.warn("trying again: %s", text)
 		}
 	}})
 }
 
+// heard is what a log was told lately. A registry with several addresses fails in as many
+// ways, one after the other. Some ways have a new port in them each time: when many were
+// told, more are told now and then.
+type heard struct {
+	texts []string
+	last  time.Time // when it was told something
+}
+
+const mostHeard = 8
+
+// isNews reports whether the text is to be told, and takes note of it if so.
+func (h *heard) isNews(text string) bool {
+	many := len(h.texts) == mostHeard
+	if slices.Contains(h.texts, text) || many && time.Since(h.last) < againTime {
+		return false
+	}
+	h.texts = append(h.texts[max(0, len(h.texts)+1-mostHeard):], text)
+	h.last = time.Now()
+	return true
+}
+
 // troubles is a log of which only the errors are shown.
-type troubles struct{ tell func(string) }
+type troubles struct{ tell func(error) }
 
 // Enabled implements slog.Handler.
 func (troubles) Enabled(context.Context, slog.Level) bool { return true }
@@ -236,7 +275,7 @@ func (t troubles) Handle(_ context.Context, r slog.Record) error {
 	r.Attrs(func(a slog.Attr) bool {
 		err, isErr := a.Value.Any().(error)
 		if isErr && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
-			t.tell(oneLine(err))
+			t.tell(err)
 		}
 		return true
 	})

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,8 @@ import (
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/lifecmd"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/recipecmd"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/topcmd"
+	"github.com/xlattice/xlreg/internal/recipe"
+	"github.com/xlattice/xlreg/internal/run"
 )
 
 // globals are the flags that every command has, and one that several have.
@@ -22,10 +25,12 @@ type globals struct {
 	*cli.Globals
 	name     xlreg.Name    // of a node that is made now; empty: one is chosen
 	certLife time.Duration // likewise; 0 is the default
+	mark     string        // of the processes that are started
+	killing  *run.Killing  // of these processes, by a second Ctrl-C
 }
 
 func newRoot(c *cli.Console) *cobra.Command {
-	g := &globals{Globals: &cli.Globals{Console: c}}
+	g := &globals{Globals: &cli.Globals{Console: c}, mark: run.NewMark(), killing: run.NewKilling()}
 	root := &cobra.Command{
 		Use:   "xlreg",
 		Short: "A cluster registry: turns n processes into a cluster",
@@ -53,9 +58,10 @@ func newRoot(c *cli.Console) *cobra.Command {
 	root.AddCommand(lifecmd.New(g.Globals)...)
 	root.InitDefaultCompletionCmd()
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return cli.UsageError(fmt.Errorf("%w; see '%s --help'", cli.ExplainFlag(err), cmd.CommandPath()))
+		return cli.UsageError(fmt.Errorf("%w%s; see '%s --help'", cli.ExplainFlag(err), flagHint(cmd, err), cmd.CommandPath()))
 	})
 	root.SetHelpCommand(newHelp())
+	cli.ShowHelp(root, c)
 	markUsageErrors(root)
 	return root
 }
@@ -109,6 +115,9 @@ func knownCommand(cmd *cobra.Command, args []string) error {
 	}
 	err := fmt.Errorf("unknown command %q for %q", shownArg(args[0]), cmd.CommandPath())
 	cmd.SuggestionsMinimumDistance = 2
+	if slices.Contains(recipe.Names(), args[0]) && !cmd.HasParent() {
+		return fmt.Errorf("%w; 'xlreg run %s' starts that system", err, args[0])
+	}
 	if likely := cmd.SuggestionsFor(args[0]); len(likely) > 0 {
 		err = fmt.Errorf("%w (did you mean %s?)", err, strings.Join(likely, " or "))
 	}

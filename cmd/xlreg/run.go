@@ -12,7 +12,9 @@ import (
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/runplan"
+	"github.com/xlattice/xlreg/internal/recipe"
 	"github.com/xlattice/xlreg/keys"
+	"github.com/xlattice/xlreg/launch"
 )
 
 // formTime is how long 'run' and 'join -- COMMAND' wait for all members, unless
@@ -20,13 +22,13 @@ import (
 const formTime = 5 * time.Minute
 
 const runHelp = `Create N members on this machine, each with its own keys and ports, form a cluster of
-them, and then start a program once for each: what a recipe says, or COMMAND. 'xlreg recipes'
-lists the systems that are known by name; --recipe FILE is for one of your own. With a
-recipe, what follows -- is added to its command. Flags win over a recipe.
+them, and then start a program once for each: the one that a recipe names, or COMMAND.
+'xlreg recipes' lists the systems that have a recipe; --recipe FILE uses one of your own. With
+a recipe, what follows -- is added to its command. Flags win over the recipe.
 
 With --then, a command such as a test runs as soon as all members are ready. xlreg exits with
 its status, and everything is torn down, whatever happens. With --dir the members keep
-their names, ports, keys and data, and 'xlreg ps', 'logs', 'restart' and others work there.
+their names, ports, keys and data, and 'xlreg ps', 'logs', 'restart' and others can be used there.
 
 Every ARG is a template: {{.Self.Name}}, {{.Self.Port "client"}}, {{listen 0}},
 {{range .Members}}…{{end}}, {{.Dir}}, {{.TLS.Cert}}, {{.TLS.Key}}, {{.TLS.Peers}}, and
@@ -36,19 +38,20 @@ Every ARG is a template: {{.Self.Name}}, {{.Self.Port "client"}}, {{listen 0}},
 Without --registry or a ticket, run starts a registry of its own that admits only these
 members. When one program fails, the others are stopped, and xlreg exits with its status.
 When one succeeds, the others have 2 seconds to end too, unless there is a --then.
-Ctrl-C is passed on to all, which have --stop-timeout to end; the second one kills them.`
+Ctrl-C is passed on to all members, which have --stop-timeout to end; a second one kills them.`
 
 const runExamples = `  xlreg run etcd
   xlreg run redis -n 6 --then 'pytest tests/'
   xlreg run etcd --dir ./etcd-kept --then 'etcdctl endpoint status'
-  xlreg run -n 2 --ready 'test -e {{.Dir}}/up' --then 'echo all are up' -- sh -c 'touch {{.Dir}}/up; sleep 1000'
+  xlreg run -n 2 --ready 'test -e {{.Dir}}/up' --then 'echo all are up' -- \
+      sh -c 'touch {{.Dir}}/up; sleep 1000'
   xlreg run -n 3 --ports 2 -- etcd '{{args "etcd"}}' --data-dir '{{.Dir}}/etcd'
   xlreg run -n 5 -- sh -c 'echo {{.Self.Index}} of {{len .Members}}'`
 
 func newRun(g *globals) *cobra.Command {
 	var f runFlags
 	cmd := &cobra.Command{
-		Use:     "run [RECIPE] [-- COMMAND ARG…]",
+		Use:     "run [RECIPE] [flags] [-- COMMAND ARG…]",
 		Short:   "Start a program N times, as the members of a cluster",
 		Long:    runHelp,
 		Example: runExamples,
@@ -66,9 +69,6 @@ func newRun(g *globals) *cobra.Command {
 		},
 	}
 	f.register(cmd)
-	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return cli.UsageError(fmt.Errorf("%w; flags of COMMAND stand after --; see '%s --help'", cli.ExplainFlag(err), cmd.CommandPath()))
-	})
 	return cmd
 }
 
@@ -76,6 +76,8 @@ func newRun(g *globals) *cobra.Command {
 func (f *runFlags) checkArgs(cmd *cobra.Command, args []string) error {
 	own, command := splitAtDash(cmd, args)
 	switch {
+	case cmd.Flags().Changed("members") && f.members < 1:
+		return fmt.Errorf("-n %d: want 1 to %d", f.members, xlreg.MaxClusterSize)
 	case cmd.ArgsLenAtDash() >= 0 && len(command) == 0:
 		return errors.New("say what to start after --")
 	case len(own) > 1:
@@ -95,6 +97,8 @@ type runOptions struct {
 	place   *place // of a ticket; nil: none was given
 	plan    *runplan.Plan
 	life    lifeOptions
+
+	authority *launch.Authority // that was given; nil: none was
 }
 
 // errNothing says that there is nothing to start.
@@ -116,23 +120,41 @@ func (f *runFlags) options(ctx context.Context, g *globals, own, command []strin
 	if err != nil {
 		return nil, err
 	}
-	if err := o.locate(ctx, g); err != nil {
-		return nil, err
-	}
 	if o.life, err = f.lifeFlags.parse(f); err != nil {
 		return nil, err
 	}
+	if err := o.locate(ctx, g); err != nil {
+		return nil, err
+	}
 	program.Members, program.Size = f.members, o.size
-	f.ports.tell(program)
+	if o.authority, err = f.program.authorityOf(); err != nil {
+		return nil, err
+	}
+	program.NoSecret = o.size > f.members && f.program.secret == ""
+	program.NoAuthority = o.size > f.members && o.authority == nil
+	if err := f.ports.tell(program); err != nil {
+		return nil, err
+	}
 	f.order.tell(program)
-	program.StopTimeout = f.lifeFlags.stop
+	program.StopTimeout, program.Shared = f.lifeFlags.stop, f.lifeFlags.shared
 	if o.plan, err = runplan.Make(program); err != nil {
 		return nil, cli.UsageError(err)
 	}
 	if o.place != nil && len(o.plan.Ports.List) < o.place.ticket.EndpointCount {
 		return nil, cli.UsageError(fmt.Errorf("--ports: the ticket is for members of %d endpoints each, and these have %d", o.place.ticket.EndpointCount, len(o.plan.Ports.List)))
 	}
-	return o, lookPrograms(o.plan)
+	g.warnOfUnused(o)
+	return o, lookPrograms(ctx, o.plan)
+}
+
+// warnOfUnused says which flags make no difference.
+func (g *globals) warnOfUnused(o *runOptions) {
+	if r := o.plan.Recipe; r != nil && r.TLS == recipe.TLSNone && o.plan.TLS != recipe.TLSNone {
+		g.warn("%s has no TLS: it does not use the certificates of --tls %s", r.Name, o.plan.TLS)
+	}
+	if o.isAlone() && g.Registry != "" && !g.FromEnv("registry") {
+		g.warn("a cluster of one member is formed without a registry: --registry is not used")
+	}
 }
 
 // isAlone reports whether the one member is the whole cluster, which needs no registry.

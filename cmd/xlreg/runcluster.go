@@ -5,10 +5,13 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -21,6 +24,7 @@ import (
 	"github.com/xlattice/xlreg/internal/run"
 	"github.com/xlattice/xlreg/internal/rundir"
 	"github.com/xlattice/xlreg/internal/store/memory"
+	"github.com/xlattice/xlreg/keys"
 	"github.com/xlattice/xlreg/launch"
 	"github.com/xlattice/xlreg/regcred"
 )
@@ -32,23 +36,41 @@ type clusterRun struct {
 
 	dir     string
 	temp    *run.TempDir // nil: the directory is one that was named
-	keeper  *rundir.Dir  // nil: the directory is a temporary one
+	keeper  *rundir.Dir
 	kept    *rundir.Kept
 	nodes   []*identity.Node
 	ports   []*run.Ports
+	own     *identity.Node // of a registry of this run; nil: there is none
 	target  client.Target
 	members []*client.Membership // none of a member that is alone
 	data    []*launch.Data       // the cluster as each member sees it
 	show    runShow
+	control *control
 	closers []func() error
 }
 
+// runGarbage is how much garbage there may be, in percent of what is in use. It is four times
+// what Go allows: to form a cluster of many members leaves much of it in a second, and to look
+// after their programs leaves none.
+const runGarbage = 400
+
 func (g *globals) runCluster(ctx context.Context, o *runOptions) (err error) {
-	r := &clusterRun{globals: g, o: o}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(runGarbage)
+	}
+	if err := o.checkOpenFiles(cli.OpenFileLimit()); err != nil {
+		return err
+	}
+	r := &clusterRun{globals: g, o: o, show: silent{}}
 	defer func() { err = errors.Join(err, r.close()) }()
-	steps := []func(context.Context) error{r.makeDir, r.openNodes, r.openRegistry, r.form, r.keep, r.launch}
+	if err := r.makeDir(ctx); err != nil {
+		return err
+	}
+	ctx = r.beControlled(ctx)
+	defer r.show.clear()
+	steps := []func(context.Context) error{r.open, r.openRegistry, r.form, r.keep, r.launch}
 	if o.isAlone() {
-		steps = []func(context.Context) error{r.makeDir, r.openNodes, r.standAlone, r.keep, r.launch}
+		steps = []func(context.Context) error{r.openNodes, r.standAlone, r.keep, r.launch}
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
@@ -56,6 +78,17 @@ func (g *globals) runCluster(ctx context.Context, o *runOptions) (err error) {
 		}
 	}
 	return nil
+}
+
+// checkOpenFiles refuses a run that needs more open files than this process may have. What it
+// counts is less than what is really open, so nothing is refused that would have gone well.
+func (o *runOptions) checkOpenFiles(allowed int, known bool) error {
+	const own, ofMember, ofPort = 14, 3, 2
+	least := own + o.members*(ofMember+ofPort*len(o.plan.Ports.List))
+	if !known || allowed >= least {
+		return nil
+	}
+	return fmt.Errorf("%d members need more than %d open files, and this process may have %d: raise the limit with 'ulimit -n', or start fewer members", o.members, least, allowed)
 }
 
 func (r *clusterRun) onClose(f func() error) { r.closers = append(r.closers, f) }
@@ -68,41 +101,40 @@ func (r *clusterRun) close() error {
 	return errors.Join(errs...)
 }
 
-// makeDir makes the directory for everything, a temporary one if none was named, and looks
-// at what an earlier run has left there.
-func (r *clusterRun) makeDir(context.Context) (err error) {
-	if r.o.dir == "" {
-		return r.makeTempDir()
-	}
-	if r.keeper, err = rundir.Open(r.o.dir); err != nil {
+// open opens the members' nodes. A registry of their own needs larger keys than they do:
+// one processor makes those meanwhile.
+func (r *clusterRun) open(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return r.openNodes(ctx) })
+	group.Go(func() (err error) {
+		if r.o.place != nil || r.Registry != "" {
+			return nil
+		}
+		r.own, err = cli.Interruptible(ctx, newRegistryNode)
 		return err
-	}
-	r.onClose(r.keeper.Close)
-	r.dir = r.keeper.Path()
-	if err := r.logItself(); err != nil {
-		return err
-	}
-	if r.kept, err = r.keeper.Kept(); err != nil {
-		return err
-	}
-	if r.kept != nil && r.o.cluster == "" && r.o.place == nil {
-		r.o.cluster = xlreg.Name(r.kept.Cluster)
-	}
-	return nil
+	})
+	return group.Wait()
 }
 
-// makeTempDir makes a directory that goes with the run, even if that is killed.
-func (r *clusterRun) makeTempDir() error {
-	o, err := r.launchOptions()
+// newRegistryNode makes the node of a run's own registry. Its keys are what a run waits for
+// longest before anything else can begin, and so are made at the same time.
+func newRegistryNode() (*identity.Node, error) {
+	var both [2]keys.Private
+	var group errgroup.Group
+	for i := range both {
+		group.Go(func() (err error) {
+			both[i], err = keys.GenerateKey(keys.RSA, keys.DefaultBits)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	set, err := keys.NewSet(both[0], both[1])
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if r.temp, err = run.NewTempDir("xlreg-run-", o); err != nil {
-		return fmt.Errorf("%w; choose with --dir a directory that can be written to", err)
-	}
-	r.dir = r.temp.Path()
-	r.onClose(r.temp.Close)
-	return nil
+	return identity.NewNode(identity.Options{Name: "xlreg-run", Keys: set})
 }
 
 // openNodes opens the members' nodes, or makes those that do not exist, and takes
@@ -111,7 +143,7 @@ func (r *clusterRun) openNodes(ctx context.Context) error {
 	r.nodes = make([]*identity.Node, r.o.members)
 	r.ports = make([]*run.Ports, r.o.members)
 	r.onClose(r.closeNodes)
-	line := cli.NewStatusLine(r.Console)
+	line := r.show.line(r.Console)
 	defer line.End()
 	var made counter
 	group, ctx := errgroup.WithContext(ctx)
@@ -135,6 +167,7 @@ func (r *clusterRun) openMember(i int) (err error) {
 	if r.ports[i], err = r.takePorts(i); err != nil {
 		return err
 	}
+	r.show.at(i, r.ports[i].Addrs())
 	var labels map[string]string
 	if role := r.o.plan.Members[i].Role; role != "" {
 		labels = map[string]string{launch.RoleLabel: role}
@@ -162,22 +195,16 @@ func (r *clusterRun) closeNodes() error {
 
 // openRegistry finds the registry that was named, or runs one that admits the keys
 // of these members and no others.
-func (r *clusterRun) openRegistry(ctx context.Context) (err error) {
-	if r.o.place != nil {
+func (r *clusterRun) openRegistry(context.Context) (err error) {
+	switch {
+	case r.o.place != nil:
 		r.target = r.o.place.target
 		return nil
-	}
-	if r.Registry != "" {
+	case r.own == nil:
 		r.target, err = r.Target()
 		return err
 	}
-	node, err := cli.Interruptible(ctx, func() (*identity.Node, error) {
-		return identity.NewNode(identity.Options{Name: "xlreg-run"})
-	})
-	if err != nil {
-		return err
-	}
-	running, err := host.Start(host.Config{Node: node, Store: memory.New(), Admit: r.isMember})
+	running, err := host.Start(host.Config{Node: r.own, Store: memory.New(), Admit: r.isMember})
 	if err != nil {
 		return err
 	}
@@ -192,24 +219,44 @@ func (r *clusterRun) isMember(key xlreg.SigKey) bool {
 
 // form lets the members form the cluster.
 func (r *clusterRun) form(ctx context.Context) (err error) {
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
 	ctx, cancel := context.WithTimeout(ctx, r.o.wait)
 	defer cancel()
+	r.warnOfLoopback(ctx)
 	ref := r.o.ref()
-	p := r.newProgress(ctx, membersOf(ref))
+	p := r.newProgressOn(ctx, membersOf(ref), r.show.line(r.Console), r.firstStep())
 	defer p.end()
 	all := together{
-		Options: client.Options{Protocol: r.Protocol.Protocol, Logger: p.logger()}, target: r.target,
+		Options: client.Options{Protocol: r.Protocol.Protocol, Logger: p.loggerUntil(ownTrouble, giveUp)}, target: r.target,
 		nodes: r.nodes, cluster: ref, size: r.o.size, endpointCount: len(r.o.plan.Ports.List),
-		progress: p.callback(), unverified: r.o.unverified,
+		progress: p.show, sparing: p.sparing(), seated: r.show.joined, unverified: r.o.unverified,
+		news: &strangerNews{globals: r.globals},
 	}
 	if r.isShared() && !r.Protocol.Classic() {
 		all.lease = runLease
 	}
 	if r.members, err = all.form(ctx); err != nil {
+		if cause := context.Cause(ctx); ownTrouble(cause) && (!ownTrouble(err) || errors.Is(err, context.Canceled)) {
+			return cause
+		}
 		return explainShared(afterWait(err))
 	}
 	r.onClose(r.leave)
 	return r.see()
+}
+
+// ownTrouble reports whether a trouble is this process's own, so that to try again is in vain.
+func ownTrouble(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// firstStep says what is done first until all are there.
+func (r *clusterRun) firstStep() string {
+	if r.isShared() {
+		return lookingForRegistry
+	}
+	return "forming the cluster" // the registry is here
 }
 
 // see notes how each member sees the cluster.
@@ -223,7 +270,7 @@ func (r *clusterRun) see() error {
 		if err != nil {
 			return err
 		}
-		d, err := launch.NewData(m.Roster(), m.Self().Token.ID, dir)
+		d, err := r.seenBy(m, dir)
 		if err != nil {
 			return err
 		}
@@ -231,6 +278,15 @@ func (r *clusterRun) see() error {
 		r.data = append(r.data, d)
 	}
 	return nil
+}
+
+// seenBy returns the cluster as a member sees it. As a rule all see the same.
+func (r *clusterRun) seenBy(m *client.Membership, dir string) (*launch.Data, error) {
+	roster, first := m.Roster(), r.members[0].Roster()
+	if len(r.data) > 0 && roster.Sum != (keys.Sum{}) && roster.Sum == first.Sum && roster.Pinned == first.Pinned {
+		return r.data[0].For(m.Self().Token.ID, dir)
+	}
+	return launch.NewData(roster, m.Self().Token.ID, dir)
 }
 
 // standAlone makes a cluster of the one member there is.
@@ -244,6 +300,7 @@ func (r *clusterRun) standAlone(context.Context) error {
 	}
 	d, err := launch.Alone(r.nodes[0], r.o.cluster, dir)
 	r.data = []*launch.Data{d}
+	r.show.joined(0)
 	return err
 }
 
@@ -260,7 +317,7 @@ func (r *clusterRun) openNode(i int) (*identity.Node, error) {
 	if r.temp != nil {
 		return identity.NewNode(o)
 	}
-	node, err := r.warnRecovered(identity.Open(r.memberDir(i)))
+	node, err := r.messages().warnRecovered(identity.Open(r.memberDir(i)))
 	if errors.Is(err, identity.ErrNoNode) {
 		return identity.Init(r.memberDir(i), o)
 	}
@@ -271,16 +328,16 @@ func (r *clusterRun) openNode(i int) (*identity.Node, error) {
 func (r *clusterRun) memberDir(i int) string { return filepath.Join(r.dir, string(r.o.name(i))) }
 
 // filesDir returns the directory for its files of a cluster, where launch.DirOf has it for a
-// node that has a directory.
+// node that has a directory. In a temporary one there is nothing else, and no other cluster.
 func (r *clusterRun) filesDir(i int, cluster xlreg.Name) (string, error) {
+	if r.temp != nil {
+		return filepath.Abs(r.memberDir(i))
+	}
 	return filepath.Abs(filepath.Join(r.memberDir(i), "clusters", string(cluster)))
 }
 
-// keep notes what the next run in the same directory is to find again.
-func (r *clusterRun) keep(context.Context) error {
-	if r.keeper == nil {
-		return nil
-	}
+// keep notes what the next run in the same directory is to find again, and others now.
+func (r *clusterRun) keep(context.Context) (err error) {
 	k := rundir.Kept{Cluster: r.data[0].Cluster.Name, PortNames: r.o.plan.Ports.Names(), Members: make(map[string][]string)}
 	if r.kept != nil { // of members that are not started this time
 		for name, addrs := range r.kept.Members {
@@ -289,6 +346,11 @@ func (r *clusterRun) keep(context.Context) error {
 	}
 	for i, node := range r.nodes {
 		k.Members[string(node.Name())] = r.ports[i].Addrs()
+	}
+	if r.o.life.logDir != "" {
+		if k.Logs, err = r.logDir(); err != nil {
+			return err
+		}
 	}
 	return r.keeper.Save(k)
 }

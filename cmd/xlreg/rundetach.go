@@ -3,24 +3,20 @@ package main
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 
 	"github.com/xlattice/xlreg/internal/detach"
 	"github.com/xlattice/xlreg/internal/rundir"
 	"github.com/xlattice/xlreg/launch"
 )
 
-// runLog is the name of a detached run's own log.
-const runLog = "run"
-
 // runDetached starts this program a second time, in the background, and returns when all
 // members are ready there. In that second process it is the run itself.
 func (g *globals) runDetached(ctx context.Context, o *runOptions) error {
 	starter := detach.Inherited()
 	if starter == nil {
-		log := rundir.LogPath(filepath.Join(o.dir, "logs"), runLog)
+		log := rundir.LogPath(rundir.LogsIn(o.dir), rundir.RunLog)
 		if o.life.logDir != "" {
-			log = rundir.LogPath(o.life.logDir, runLog)
+			log = rundir.LogPath(o.life.logDir, rundir.RunLog)
 		}
 		return detach.Start(ctx, detach.Options{Out: g.Out, Err: g.Err, Log: log})
 	}
@@ -46,7 +42,7 @@ func (r *clusterRun) logItself() error {
 	if err != nil {
 		return err
 	}
-	log, err := rundir.OpenLog(dir, runLog)
+	log, err := rundir.OpenLog(dir, rundir.RunLog)
 	if err != nil {
 		return err
 	}
@@ -60,7 +56,7 @@ func (r *clusterRun) letGo() {
 		return
 	}
 	if !r.o.quiet && r.Output != "json" {
-		fmt.Fprintf(r.Err, "it goes on in the background, and this ends it\n\n  xlreg stop --dir %s\n\n", launch.Quote(r.dir))
+		fmt.Fprintf(r.Err, "the run goes on in the background; to end it:\n\n  xlreg stop --dir %s\n\n", launch.Quote(r.dir))
 	}
 	r.o.life.starter.Ready()
 }

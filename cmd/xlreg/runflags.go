@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,7 +51,6 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	cli.Group(cmd, "What is kept", f.registerKept)
 	cli.Group(cmd, "The cluster", f.registerCluster)
 	cli.Group(cmd, "Keys and certificates", f.registerKeys)
-	cli.Complete(cmd, "tls", recipe.TLSSelf, recipe.TLSCA, recipe.TLSNone)
 	cli.Complete(cmd, "key", keyWords()...)
 	cmd.ValidArgsFunction = cobra.FixedCompletions(recipe.Names(), cobra.ShellCompDirectiveNoFileComp)
 }
@@ -71,23 +72,34 @@ type programFlags struct {
 	roles   []string
 	tls     string
 	san     []string
+
+	authority string
 }
 
 // register gives cmd the flags that run and join have.
 func (f *programFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.recipe, "recipe", "", "start what the recipe in `FILE` says, or the known one of that name")
+	flags.StringVar(&f.recipe, "recipe", "", "use the recipe in `FILE`, or the one of that name among 'xlreg recipes'")
 	flags.StringArrayVar(&f.env, "env", nil, "set `NAME=VALUE` in COMMAND's environment, VALUE being a template; repeatable")
-	flags.StringArrayVar(&f.files, "file", nil, "write a file of that name into the member's directory, `NAME=TEMPLATE` or NAME=@PATH; repeatable")
-	flags.StringVar(&f.secret, "secret-file", "", "read the secret that templates have from `FILE`: 32 bytes in hex, the same for all members")
+	flags.StringArrayVar(&f.files, "file", nil, "write the file NAME into the member's directory, `NAME=TEMPLATE` or NAME=@PATH; repeatable")
+	flags.StringVar(&f.secret, "secret-file", "", "read the secret that templates can use from `FILE`: 32 bytes in hex, the same for all members")
 	flags.BoolVar(&f.pass, "pass-listeners", false, "pass the open ports to COMMAND, as systemd does (LISTEN_FDS)")
+}
+
+// registerTLS gives cmd the flags about certificates. Authorities differ.
+func (f *programFlags) registerTLS(cmd *cobra.Command, ca string) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.tls, "tls", "", "the `KIND` of certificates: self (each member signs its own), "+ca+" or none (default self, or the recipe's)")
+	flags.StringVar(&f.authority, "authority", "", "have the certificates signed by the authority in `FILE`, which holds its certificate and private key in PEM; implies --tls ca")
+	flags.StringSliceVar(&f.san, "san", nil, "a `NAME` or address to have in the certificates besides the members' own, with --tls ca; repeatable")
+	cli.Complete(cmd, "tls", recipe.TLSSelf, recipe.TLSCA, recipe.TLSNone)
 }
 
 func (f *programFlags) registerRun(cmd *cobra.Command) {
 	f.register(cmd)
 	flags := cmd.Flags()
-	flags.StringArrayVar(&f.members, "member", nil, "another command for some members, `INDEX[-TO]:CMD`, for sh -c; repeatable")
-	flags.StringArrayVar(&f.roles, "role", nil, "give some members a role, `INDEX[-TO]=NAME`: a label, and what the recipe says of that role; repeatable")
+	flags.StringArrayVar(&f.members, "member", nil, "give some members another command, `INDEX[-TO]:CMD`, which sh -c runs; repeatable")
+	flags.StringArrayVar(&f.roles, "role", nil, "give some members a role, `INDEX[-TO]=NAME`: it becomes their label role, and they get what the recipe has for it; repeatable")
 }
 
 // portFlags say where members listen.
@@ -101,11 +113,23 @@ func (f *portFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.ports, "ports", "", "how many `PORTS` each member has, or their names: peer,client or, with --address, http=8080 (default 1, or the recipe's)")
 	flags.IntVar(&f.base, "port-base", 0, "take consecutive ports from `PORT` on (default any that are free)")
-	flags.StringVar(&f.address, "address", "", "give each member an `ADDRESS` of its own: 127.0.0.N, or the first one, from which they count on")
+	flags.StringVar(&f.address, "address", "", "where members listen, `ADDRESS`: 127.0.0.N for one each, the first member's from which the others count on, or an interface such as eth0, whose address all of them have")
 }
 
-func (f *portFlags) tell(to *runplan.Flags) {
+func (f *portFlags) tell(to *runplan.Flags) (err error) {
 	to.Ports, to.PortBase, to.Address = f.ports, f.base, f.address
+	nic, missing := net.InterfaceByName(f.address)
+	_, noAddress := netip.ParseAddr(f.address)
+	switch {
+	case missing == nil:
+		to.Host, err = addressOf(nic)
+	case noAddress != nil && f.address != "" && f.address != recipe.EachAddress:
+		err = cli.UsageError(fmt.Errorf("want %s with the letter N, the first member's IP address, or an interface of this machine", recipe.EachAddress))
+	}
+	if err != nil {
+		return fmt.Errorf("--address %s: %w", f.address, err)
+	}
+	return nil
 }
 
 // orderFlags say what comes before and after what.
@@ -119,9 +143,9 @@ type orderFlags struct {
 
 func (f *orderFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.BoolVar(&f.first, "first", false, "start member 0, and the others when it is ready")
+	flags.BoolVar(&f.first, "first", false, "start member 0 first, and the others when it is ready")
 	flags.StringVar(&f.ready, "ready", "", "a member is ready when this `CHECK` passes: tcp[:PORT], http[s]:[PORT]/PATH, or a command for sh -c")
-	flags.DurationVar(&f.readyTimeout, "ready-timeout", 0, fmt.Sprintf("how much `TIME` a member may take to get ready (default %v)", run.DefaultReadyTimeout))
+	flags.DurationVar(&f.readyTimeout, "ready-timeout", 0, fmt.Sprintf("how much `TIME` a member may take to get ready (default %v, or the recipe's)", run.DefaultReadyTimeout))
 	flags.StringVar(&f.afterReady, "after-ready", "", "run `CMD` once, with sh -c, when all members are ready; the cluster stays")
 	flags.StringVar(&f.then, "then", "", "run `CMD` with sh -c when all members are ready, end everything after it, and exit with its status")
 }
@@ -143,11 +167,11 @@ type lifeFlags struct {
 
 func (f *lifeFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.BoolVar(&f.keepGoing, "keep-going", false, "let the others run when one COMMAND ends")
-	flags.StringVar(&f.restart, "restart", "", "start a member again that has failed, `on-failure[:N]`: at most N times in a row")
+	flags.BoolVar(&f.keepGoing, "keep-going", false, "go on with the others when a member that was ready ends")
+	flags.StringVar(&f.restart, "restart", "", "restart a member that has failed, `on-failure[:N]`: at most N times in a row")
 	f.stopGiven = func() bool { return flags.Changed("stop-timeout") }
-	flags.DurationVar(&f.stop, "stop-timeout", 0, fmt.Sprintf("how much `TIME` members have to end, before they are killed (default %v, or the recipe's)", run.DefaultGrace))
-	flags.StringSliceVar(&f.shared, "shared", nil, "the `NAME` of a program that one member starts for all, and that stays until the run ends, such as epmd; repeatable")
+	flags.DurationVar(&f.stop, "stop-timeout", 0, fmt.Sprintf("how much `TIME` members have to end before they are killed (default %v, or the recipe's)", run.DefaultGrace))
+	flags.StringSliceVar(&f.shared, "shared", nil, "the `NAME` of a program, such as epmd, that one member starts for all and that stays until the run ends; repeatable")
 }
 
 // lifeOptions are lifeFlags, checked.
@@ -163,8 +187,10 @@ func (f *lifeFlags) parse(r *runFlags) (o lifeOptions, err error) {
 		return o, cli.UsageError(fmt.Errorf("--stop-timeout %v: want more than 0", f.stop))
 	case f.detach && r.dir == "":
 		return o, cli.UsageError(errors.New("--detach needs --dir DIR, where the run is found again"))
+	case f.detach && r.ticket.line == "-":
+		return o, cli.UsageError(errors.New("--ticket - is read from standard input, which a run in the background does not have: give --ticket-file FILE"))
 	case f.detach && r.order.then != "":
-		return o, cli.UsageError(errors.New("--detach leaves nobody who waits for --then: leave one away"))
+		return o, cli.UsageError(errors.New("with --detach nobody waits for the end of --then: leave one of them out"))
 	}
 	o.lifeFlags = f
 	if o.again, err = parseRestart(f.restart); err != nil {
@@ -194,7 +220,7 @@ func (f *runFlags) registerKept(cmd *cobra.Command) {
 	flags.StringVar(&f.dir, "dir", "", "keep the members, their ports and their files in `DIR` (default a temporary directory)")
 	flags.StringVar(&f.lifeFlags.logDir, "log-dir", "", "write what each member prints to `DIR`/NAME.log (default logs in --dir)")
 	flags.BoolVar(&f.lifeFlags.detach, "detach", false, "go on in the background, once all members are ready")
-	flags.BoolVarP(&f.quiet, "quiet", "q", false, "do not say who is in the cluster, who is ready and who has died")
+	flags.BoolVarP(&f.quiet, "quiet", "q", false, "say nothing but errors, and deaths after which the run goes on")
 }
 
 func (f *runFlags) registerCluster(cmd *cobra.Command) {
@@ -207,9 +233,8 @@ func (f *runFlags) registerCluster(cmd *cobra.Command) {
 }
 
 func (f *runFlags) registerKeys(cmd *cobra.Command) {
+	f.program.registerTLS(cmd, "ca (an authority made for this run signs them)")
 	flags := cmd.Flags()
-	flags.StringVar(&f.program.tls, "tls", "", "the `KIND` of certificates: self (each member signs its own), ca (an authority made for this run signs them) or none (default self, or the recipe's)")
-	flags.StringSliceVar(&f.program.san, "san", nil, "a `NAME` or address to have in the certificates besides the members' own, with --tls ca; repeatable")
 	flags.StringVar(&f.key, "key", "", "the `KIND` of new members' keys: p256, rsa2048, rsa3072 or rsa4096 (default p256, over classic protocols rsa2048)")
 	addCertLife(cmd, &f.certLife)
 	flags.BoolVar(&f.unverified, "allow-unverified", false, "start COMMAND without TLS if a member came over a classic carrier")
@@ -236,7 +261,7 @@ func (f *runFlags) check(g *globals) (*runOptions, error) {
 	if err := checkFormWait(f.wait); err != nil {
 		return nil, err
 	}
-	if err := f.name(0).Validate(); err != nil {
+	if err := f.name(f.members - 1).Validate(); err != nil { // which is the longest
 		return nil, cli.UsageError(fmt.Errorf("--prefix: %w", err))
 	}
 	if f.ticket.has(g, nil) {
@@ -252,8 +277,11 @@ func (f *runFlags) checkOpen(g *globals, o *runOptions) error {
 			return err
 		}
 	}
-	if o.size > f.members && f.cluster == "" {
+	switch {
+	case o.size > f.members && f.cluster == "":
 		return cli.UsageError(errors.New("--size needs --cluster NAME: those elsewhere must know which cluster"))
+	case o.size > f.members && g.Registry == "":
+		return cli.UsageError(errors.New("--size needs --registry FILE|URL: those elsewhere cannot join at the registry of this run"))
 	}
 	if o.cluster != "" && o.cluster.Validate() != nil {
 		return cli.UsageError(fmt.Errorf("--cluster: %w", o.cluster.Validate()))
@@ -264,7 +292,7 @@ func (f *runFlags) checkOpen(g *globals, o *runOptions) error {
 // checkTicket looks at the flags of a run with a ticket, which names the cluster.
 func (f *runFlags) checkTicket(g *globals) error {
 	if f.cluster != "" {
-		return cli.UsageError(errors.New("--cluster: the ticket names the cluster: leave it away"))
+		return cli.UsageError(errors.New("--cluster: the ticket names the cluster: leave it out"))
 	}
 	if g.Protocol.Classic() {
 		return cli.UsageError(fmt.Errorf("--ticket: %w", client.ErrNeeds20))

@@ -26,11 +26,11 @@ func liveExample(n int) (rows []liveRow, begun time.Time) {
 func TestLiveLines(t *testing.T) {
 	rows, begun := liveExample(3)
 	rows[0].role = "scheduler"
-	rows[1].state, rows[1].why = string(run.StateEnded), "m1 ended with exit status 1"
+	rows[1].state, rows[1].why = stateDied, "m1 ended with exit status 1"
 	rows[2].state, rows[2].since = stateJoined, begun
 	want := []string{
 		"m0  scheduler  ready         1.5s  127.0.0.1:4000",
-		"m1             died          1.5s  127.0.0.1:4001  m1 ended with exit status 1",
+		"m1             died          1.5s  m1 ended with exit status 1",
 		"m2             joined        0.0s  127.0.0.1:4002",
 	}
 	if got := liveLines(rows, 20, begun, false); strings.Join(got, "\n") != strings.Join(want, "\n") {
@@ -46,17 +46,21 @@ func TestLiveLines(t *testing.T) {
 func TestLiveLinesWithoutRoom(t *testing.T) {
 	rows, begun := liveExample(64)
 	for i := 10; i < 15; i++ {
-		rows[i].state = string(run.StateStarting)
+		rows[i].state = stateStarted
 	}
 	got := liveLines(rows, 23, begun, false)
 	if len(got) != 6 || !strings.HasPrefix(got[0], "m10") || got[5] != "59 of 64 ready" {
 		t.Errorf("%s", strings.Join(got, "\n"))
 	}
 	for i := range rows[:60] {
-		rows[i].state = string(run.StateStarting)
+		rows[i].state = stateStarted
 	}
+	rows[50].state = stateDied
 	if got = liveLines(rows, 23, begun, false); len(got) != 23 || got[22] != "and 38 more, 4 of 64 ready" {
 		t.Errorf("%d lines, %s", len(got), got[len(got)-1])
+	}
+	if !strings.HasPrefix(got[0], "m50") || !strings.HasPrefix(got[1], "m0") {
+		t.Errorf("the one that died is not the first: %s", strings.Join(got[:2], "\n"))
 	}
 }
 
@@ -71,5 +75,23 @@ func TestLiveWithoutTerminal(t *testing.T) {
 	fmt.Fprintln(l.above(&out), "hello")
 	if out.String() != "hello\n" || errs.Len() > 0 || l.visible() {
 		t.Errorf("%q, %q", out.String(), errs.String())
+	}
+}
+
+// A program that runs has started, and one that ended well has not died.
+func TestLiveState(t *testing.T) {
+	for _, c := range []struct {
+		e    run.Event
+		want string
+	}{
+		{run.Event{State: run.StateStarting}, "started"},
+		{run.Event{State: run.StateReady}, "ready"},
+		{run.Event{State: run.StateEnded}, "ended"},
+		{run.Event{State: run.StateEnded, Err: errors.New("x")}, "died"},
+		{run.Event{State: run.StateRestarting, Err: errors.New("x")}, "restarting"},
+	} {
+		if got := liveState(&c.e); got != c.want {
+			t.Errorf("%s: %q, want %q", c.e.State, got, c.want)
+		}
 	}
 }

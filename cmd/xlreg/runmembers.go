@@ -1,11 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/xlattice/xlreg/internal/recipe"
 	"github.com/xlattice/xlreg/internal/run"
@@ -20,6 +24,8 @@ type runMember struct {
 	env     []string // what whoever talks to the cluster as this member finds in its environment
 	tail    *tail    // what it has said last
 	log     *rundir.Log
+
+	wasReady bool // once at least; written while the run lasts, and read after it
 }
 
 // prepare writes every member's files, and returns what is to be started.
@@ -38,7 +44,11 @@ func (r *clusterRun) prepare() ([]*runMember, error) {
 		}
 		members[i] = m
 	}
-	return members, nil
+	env := make(map[string][]string, len(members))
+	for _, m := range members {
+		env[m.data.Self.Name] = m.env
+	}
+	return members, r.keeper.SetEnv(env)
 }
 
 // complete tells the members what they do not know from the roster.
@@ -60,7 +70,7 @@ func (r *clusterRun) secret() (string, error) {
 	switch {
 	case given != "" || err != nil:
 		return given, err
-	case r.keeper != nil:
+	case r.temp == nil:
 		return r.keeper.Secret()
 	}
 	return rundir.NewSecret()
@@ -75,28 +85,35 @@ const authorityLife = 90 * 24 * time.Hour
 func (r *clusterRun) writeFiles() error {
 	o := launch.FileOptions{Names: r.o.plan.SAN, KeyStores: r.o.plan.KeyStores(), Temporary: r.temp != nil}
 	if r.o.plan.TLS == recipe.TLSCA {
-		o.Authority = launch.KeptAuthority(r.data, r.o.plan.SAN)
-	}
-	if r.o.plan.TLS == recipe.TLSCA && o.Authority == nil {
-		life := r.o.certLife
-		if life == 0 {
-			life = authorityLife
-		}
 		var err error
-		if o.Authority, err = launch.NewAuthority("authority of "+r.data[0].Cluster.Name, life); err != nil {
+		if o.Authority, err = r.authority(); err != nil {
 			return err
 		}
 		defer o.Authority.Forget()
 	}
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i, d := range r.data {
 		if err := r.checkTLS(d); err != nil {
-			return err
+			return errors.Join(err, group.Wait())
 		}
-		if err := o.Write(d, r.nodes[i]); err != nil {
-			return err
-		}
+		group.Go(func() error { return o.Write(d, r.nodes[i]) })
 	}
-	return nil
+	return group.Wait()
+}
+
+// authority returns the one that certifies the members. It is new, unless they have
+// certificates that will do, or one was given.
+func (r *clusterRun) authority() (*launch.Authority, error) {
+	life := cmp.Or(r.o.certLife, authorityLife)
+	if given := r.o.authority; given != nil {
+		given.Prepare(r.data, r.o.plan.SAN, life)
+		return given, nil
+	}
+	if kept := launch.KeptAuthority(r.data, r.o.plan.SAN); kept != nil {
+		return kept, nil
+	}
+	return launch.NewAuthority("authority of "+r.data[0].Cluster.Name, life)
 }
 
 // checkTLS refuses a member that would have to do without TLS though nobody said so: its
@@ -123,7 +140,8 @@ func (r *clusterRun) prepareMember(i int, d *launch.Data) (*runMember, error) {
 		return nil, err
 	}
 	m := &runMember{data: d, tail: newTail()}
-	m.program = run.Program{Name: d.Self.Name, Args: x.Args, Release: r.ports[i].Release, Shared: r.o.plan.Shared}
+	m.program = run.Program{Name: d.Self.Name, Args: x.Args, Shared: r.o.plan.Shared}
+	m.program.Release = func() error { return r.releasePorts(i) }
 	if m.program.Path, err = lookPath(x.Args[0], r.o.plan.Recipe); err != nil {
 		return nil, err
 	}
@@ -137,16 +155,19 @@ func (r *clusterRun) prepareMember(i int, d *launch.Data) (*runMember, error) {
 		return nil, err
 	}
 	m.env = slices.Concat(own, x.Env, clients)
-	if r.o.dir == "" {
-		m.program.Scratch = r.memberDir(i)
+	m.program.Ready, err = r.ready(m, told.Ready)
+	return m, err
+}
+
+// releasePorts lets a member have its ports. With --address others have ports of the same
+// numbers at other addresses, and those are let go, too: it may be that this member listens on
+// all addresses, as Ray's head does.
+func (r *clusterRun) releasePorts(i int) error {
+	errs := []error{r.ports[i].Release()}
+	for _, other := range r.ports {
+		errs = append(errs, other.ReleaseLike(r.ports[i]))
 	}
-	if m.program.Ready, err = r.ready(m, told.Ready); err != nil {
-		return nil, err
-	}
-	if r.keeper != nil {
-		return m, r.keeper.SetEnv(d.Self.Name, m.env)
-	}
-	return m, nil
+	return errors.Join(errs...)
 }
 
 // command runs a command for sh as a member sees the cluster, and returns when it, and all

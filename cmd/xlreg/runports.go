@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"syscall"
 
@@ -15,7 +17,7 @@ import (
 // directory, or else those of the plan.
 func (r *clusterRun) takePorts(i int) (*run.Ports, error) {
 	name := string(r.o.name(i))
-	if addrs := r.keptAddresses(name); addrs != nil {
+	if addrs := r.keptAddresses(i, name); addrs != nil {
 		ports, err := run.Hold(addrs...)
 		if errors.Is(err, syscall.EADDRINUSE) {
 			taken := takenOf(addrs)
@@ -41,7 +43,7 @@ func (r *clusterRun) takePorts(i int) (*run.Ports, error) {
 func checkOwn(name, host string) error {
 	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if errors.Is(err, syscall.EADDRNOTAVAIL) {
-		return fmt.Errorf("--address: %s is to have %s, which is no address of this machine", name, host)
+		return fmt.Errorf("--address: %s is to have %s, which is no address of this machine; with the name of an interface all members have its address", name, host)
 	}
 	if err != nil {
 		return err
@@ -49,17 +51,40 @@ func checkOwn(name, host string) error {
 	return l.Close()
 }
 
+// warnOfLoopback says if members elsewhere could not reach those of this run.
+func (r *clusterRun) warnOfLoopback(ctx context.Context) {
+	at := r.ports[0].Addrs()[0]
+	addr, err := netip.ParseAddrPort(at)
+	if err != nil || !addr.Addr().IsLoopback() || r.o.size == r.o.members || !r.isElsewhere(ctx, r.target.Target()) {
+		return
+	}
+	r.warn("%s is this machine's own loopback, and the registry is elsewhere: members on other machines cannot reach it; --address INTERFACE takes the address of an interface", at)
+}
+
 // keptAddresses returns where the member was in an earlier run of this directory, or nil if
 // the flags now say something else.
-func (r *clusterRun) keptAddresses(name string) []string {
+func (r *clusterRun) keptAddresses(i int, name string) []string {
 	if r.kept == nil || !slices.Equal(r.kept.PortNames, r.o.plan.Ports.Names()) {
 		return nil
 	}
 	addrs := r.kept.Members[name]
-	if len(addrs) != len(r.o.plan.Ports.List) || r.o.ports.base != 0 || r.o.ports.address != "" {
+	if len(addrs) != len(r.o.plan.Ports.List) || r.o.ports.base != 0 {
+		return nil
+	}
+	if !agree(addrs, r.o.plan.Ports.Addresses(i), r.o.ports.address != "") {
 		return nil
 	}
 	return addrs
+}
+
+// agree reports whether addresses are among those that were planned, where a port 0 may be
+// any, and so may be the host unless it was asked for.
+func agree(addrs, planned []string, sameHost bool) bool {
+	return slices.EqualFunc(addrs, planned, func(addr, plan string) bool {
+		host, port, _ := net.SplitHostPort(addr)
+		wantHost, wantPort, _ := net.SplitHostPort(plan)
+		return (host == wantHost || !sameHost) && (port == wantPort || wantPort == "0")
+	})
 }
 
 // allFree reports whether no address has a port of a fixed number.

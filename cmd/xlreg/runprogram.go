@@ -1,14 +1,18 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/recipecmd"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/runplan"
+	"github.com/xlattice/xlreg/internal/private"
 	"github.com/xlattice/xlreg/internal/recipe"
 	"github.com/xlattice/xlreg/internal/run"
 	"github.com/xlattice/xlreg/internal/rundir"
@@ -18,6 +22,12 @@ import (
 // read returns what the flags, a recipe's name and a command say of the program that is to
 // be started. The recipe and the files that the flags name are read.
 func (f *programFlags) read(own, command []string) (*runplan.Flags, error) {
+	if f.authority != "" && f.tls == "" {
+		f.tls = recipe.TLSCA
+	}
+	if f.authority != "" && f.tls != recipe.TLSCA {
+		return nil, cli.UsageError(fmt.Errorf("--authority with --tls %s: it signs certificates for --tls ca alone", f.tls))
+	}
 	to := &runplan.Flags{Command: command, Env: f.env, Member: f.members, Role: f.roles, TLS: f.tls, SAN: f.san}
 	var err error
 	switch {
@@ -33,17 +43,16 @@ func (f *programFlags) read(own, command []string) (*runplan.Flags, error) {
 	return to, err
 }
 
-// namedRecipe finds the recipe that stands where a COMMAND did before there were recipes.
+// namedRecipe finds the recipe of that name. Others may have meant a file, or a COMMAND.
 func namedRecipe(name string) (*recipe.Recipe, error) {
-	r, err := recipe.Find(name)
-	if err == nil {
-		return r, nil
-	}
-	hint := "a COMMAND stands after --"
 	if isRecipeFile(name) {
-		hint = "a file is named with --recipe FILE"
+		return nil, cli.UsageError(fmt.Errorf("%q is no name of a recipe: if it is the file of one, put --recipe before it, and if it is a COMMAND, put -- before it", name))
 	}
-	return nil, cli.UsageError(fmt.Errorf("%w; %s", err, hint))
+	r, err := recipe.Find(name)
+	if err != nil {
+		return nil, cli.UsageError(fmt.Errorf("%w; a COMMAND stands after --", err))
+	}
+	return r, nil
 }
 
 // isRecipeFile reports whether a text is the path of a recipe, and not the name of one.
@@ -62,15 +71,16 @@ func loadRecipe(name string) (*recipe.Recipe, error) {
 			return nil, cli.UsageError(err)
 		}
 	}
-	data, err := readBounded(name, recipe.MaxSize)
-	if err != nil {
-		return nil, err
-	}
-	r, err := recipe.Parse(name, data)
-	if err != nil {
+	r, err := recipecmd.Load(name)
+	if err != nil && !errors.As(err, new(*fs.PathError)) {
 		return nil, cli.UsageError(err)
 	}
-	return r, nil
+	return r, err
+}
+
+// areForCommand reports whether a flag is given that says nothing without a program.
+func (f *programFlags) areForCommand() bool {
+	return f.env != nil || f.files != nil || f.pass || f.secret != "" || f.tls != "" || f.authority != "" || f.san != nil
 }
 
 // mostOfFile bounds what is written into a member's directory.
@@ -109,13 +119,30 @@ func (f *programFlags) secretOf() (string, error) {
 	return secret, nil
 }
 
+// mostOfAuthority bounds the file of an authority.
+const mostOfAuthority = 64 << 10
+
+// authorityOf returns the authority that the flags name; nil if they name none.
+func (f *programFlags) authorityOf() (*launch.Authority, error) {
+	if f.authority == "" {
+		return nil, nil
+	}
+	data, err := private.Read(f.authority, mostOfAuthority)
+	if err != nil {
+		return nil, fmt.Errorf("--authority: %w", err)
+	}
+	a, err := launch.ParseAuthority(data)
+	if err != nil {
+		return nil, fmt.Errorf("--authority %s: %w", f.authority, err)
+	}
+	return a, nil
+}
+
 // lookPrograms finds the programs that are to be started, so that one that is missing is
 // told before anything is done.
-func lookPrograms(p *runplan.Plan) error {
-	if p.Recipe != nil && p.Recipe.Program != "" {
-		if _, err := lookPath(p.Recipe.Program, p.Recipe); err != nil {
-			return err
-		}
+func lookPrograms(ctx context.Context, p *runplan.Plan) error {
+	if err := lookNeeds(ctx, p.Recipe); err != nil {
+		return err
 	}
 	seen := make(map[*runplan.Member]bool)
 	for _, m := range p.Members {
@@ -132,6 +159,22 @@ func lookPrograms(p *runplan.Plan) error {
 	return nil
 }
 
+// lookNeeds finds all that a recipe needs.
+func lookNeeds(ctx context.Context, r *recipe.Recipe) error {
+	if r == nil {
+		return nil
+	}
+	for _, program := range append([]string{r.Program}, r.Needs...) {
+		if program == "" { // a template names it
+			continue
+		}
+		if _, err := lookPath(program, r); err != nil {
+			return err
+		}
+	}
+	return recipecmd.CheckModules(ctx, r)
+}
+
 // lookPath finds a program. If it is not there, the error says how to get it, as far as the
 // recipe in use, or the one that is known for the program, says so.
 func lookPath(program string, r *recipe.Recipe) (string, error) {
@@ -140,10 +183,10 @@ func lookPath(program string, r *recipe.Recipe) (string, error) {
 	if !errors.Is(err, run.ErrNotFound) || !errors.As(err, &missing) {
 		return path, err
 	}
-	if r == nil || r.Program != program {
-		r, _ = recipe.ForProgram(program)
+	if known, ok := recipe.ForProgram(program); ok && (r == nil || r.Program != program) {
+		r = known
 	}
-	if r == nil || r.Install.Command() == "" {
+	if r == nil || r.Install.Command() == "" { // a recipe's packages bring what its command needs besides
 		return path, err
 	}
 	explained := *missing

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/runplan"
+	"github.com/xlattice/xlreg/internal/recipe"
 	"github.com/xlattice/xlreg/internal/run"
 	"github.com/xlattice/xlreg/launch"
 )
@@ -22,18 +24,36 @@ func (r *clusterRun) ready(m *runMember, check *runplan.Ready) (*run.Ready, erro
 	if err != nil {
 		return nil, err
 	}
+	_, shown, err := check.Where(withoutSecret(m.data))
+	if err != nil {
+		return nil, err
+	}
 	ready := new(run.Ready)
 	switch check.Kind {
-	case runplan.ReadyTCP:
+	case recipe.ReadyTCP:
 		ready.What, ready.Check = "tcp "+string(addr), run.CheckTCP(string(addr))
-	case runplan.ReadyHTTP, runplan.ReadyHTTPS:
-		ready, err = httpReady(check.Kind, string(addr), text, m.data)
+	case recipe.ReadyHTTP, recipe.ReadyHTTPS:
+		where := fmt.Sprintf("%s://%s", check.Kind, addr)
+		ready.What = where + shown
+		ready.Check, err = checkHTTP(where+text, m.data)
 	default:
-		ready.What = text
+		ready.What = check.Name(shown)
 		ready.Check = func(ctx context.Context) error { return r.checkByCommand(ctx, m, text) }
 	}
 	ready.Timeout = r.o.plan.ReadyTimeout
 	return ready, err
+}
+
+// withoutSecret returns d as it may be shown: what a template makes of the secret is for the
+// program, and not for errors and logs.
+func withoutSecret(d *launch.Data) *launch.Data {
+	shown := *d
+	secret, err := d.Secret()
+	if err != nil {
+		return d // there is nothing to hide
+	}
+	shown.SetSecret(strings.Repeat("*", len(secret))) // as long, for templates that take a part of it
+	return &shown
 }
 
 // checkByCommand runs a check. Of one that fails, what it has said last is a part of the

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"sync"
 
@@ -15,38 +14,42 @@ import (
 
 // runShow says what happens to the members of a run while it happens.
 type runShow interface {
-	joined(index int)            // a member has its seat
-	tell(e run.Event)            // a program has come into another state
-	above(w io.Writer) io.Writer // what is written there is not mixed up with what is shown
-	end()                        // nothing changes any more, or what does is not worth a line
+	at(index int, endpoints []string) // a member has its ports
+	joined(index int)                 // it has its seat
+	tell(e run.Event)                 // a program has come into another state
+	line(c *cli.Console) statusLine   // where to say what is waited for
+	above(w io.Writer) io.Writer      // what is written there is not mixed up with what is shown
+	end()                             // nothing changes any more, or what does is not worth a line
+	clear()                           // nothing came of it; unless it has ended before
 }
 
 // silent says nothing.
 type silent struct{}
 
-func (silent) joined(int)                  {}
-func (silent) tell(run.Event)              {}
-func (silent) above(w io.Writer) io.Writer { return w }
-func (silent) end()                        {}
+func (silent) at(int, []string)               {}
+func (silent) joined(int)                     {}
+func (silent) tell(run.Event)                 {}
+func (silent) line(c *cli.Console) statusLine { return cli.NewStatusLine(c) }
+func (silent) above(w io.Writer) io.Writer    { return w }
+func (silent) end()                           {}
+func (silent) clear()                         {}
 
 // plain says it in lines that a log can take.
 type plain struct {
 	silent
-	out     io.Writer
-	checked []bool // whether a member has a check, so that its being ready says something
-	ended   []bool
+	note    func(format string, args ...any) // writes a line
+	checked []bool                           // whether a member has a check, so that its being ready says something
 }
 
 // tell writes a line if there is something to say.
 func (p *plain) tell(e run.Event) {
 	if text := p.describe(&e); text != "" {
-		fmt.Fprintf(p.out, "xlreg: %s\n", text)
+		p.note("%s", text)
 	}
 }
 
 func (p *plain) describe(e *run.Event) string {
-	p.ended[e.Index] = e.State == run.StateEnded
-	left := p.left()
+	left := fmt.Sprintf("%d of %d are left", e.Left, len(p.checked))
 	switch {
 	case e.State == run.StateReady && p.checked[e.Index]:
 		return e.Name + " is ready"
@@ -60,17 +63,6 @@ func (p *plain) describe(e *run.Event) string {
 		return e.Name + " has ended; " + left
 	}
 	return ""
-}
-
-// left says how many have not ended, whether they run already or not.
-func (p *plain) left() string {
-	left := 0
-	for _, ended := range p.ended {
-		if !ended {
-			left++
-		}
-	}
-	return fmt.Sprintf("%d of %d are left", left, len(p.ended))
 }
 
 // both shows the members on a terminal until all are ready, and says in lines what happens
@@ -90,7 +82,6 @@ func (b *both) tell(e run.Event) {
 		b.after.tell(e)
 		return
 	}
-	b.after.describe(&e) // which counts those that are left
 	b.live.tell(e)
 }
 
@@ -101,12 +92,10 @@ func (b *both) end() {
 	b.live.end()
 }
 
-// newShow begins to show the members. It must be ended.
+// newShow begins to show the members. It must be ended, or cleared.
 func (r *clusterRun) newShow() runShow {
-	lines := &plain{out: r.Err, ended: make([]bool, r.o.members)}
+	lines := &plain{note: r.note}
 	switch {
-	case r.Output == "json":
-		return silent{}
 	case r.o.quiet && (r.o.life.keepGoing || r.o.life.again.OnFailure):
 		lines.checked = make([]bool, r.o.members)
 		return lines // the run goes on, and nobody would know of a death
@@ -116,18 +105,15 @@ func (r *clusterRun) newShow() runShow {
 	var rows []liveRow
 	for i, m := range r.o.plan.Members {
 		lines.checked = append(lines.checked, m.Ready != nil)
-		rows = append(rows, liveRow{
-			name: string(r.o.name(i)), role: m.Role, endpoints: strings.Join(r.ports[i].Addrs(), " "),
-		})
+		rows = append(rows, liveRow{name: string(r.o.name(i)), role: m.Role})
 	}
-	l := newLive(r.Console, rows)
-	if !l.visible() {
+	if r.Output == "json" {
 		return lines
 	}
-	for i := range rows {
-		l.joined(i)
+	if l := newLive(r.Console, rows); l.visible() {
+		return &both{live: l, after: lines}
 	}
-	return &both{live: l, after: lines}
+	return lines
 }
 
 // describe says who is in the cluster that is about to start, and where its files are.
@@ -142,12 +128,22 @@ func (r *clusterRun) describe() error {
 		}
 	}
 	fmt.Fprintf(&b, "files in %s%s\n", r.dir, map[bool]string{true: ", until this ends"}[r.o.dir == ""])
-	_, err := r.Err.Write(b.Bytes())
+	_, err := r.show.above(r.Err).Write(b.Bytes())
 	return err
 }
 
+// messages returns the globals for what is to be said while the members are shown.
+func (r *clusterRun) messages() *globals {
+	g, own, console := *r.globals, *r.Globals, *r.Console
+	console.Err = r.show.above(r.Err)
+	own.Console, g.Globals = &console, &own
+	return &g
+}
+
+func (r *clusterRun) warn(format string, args ...any) { r.messages().warn(format, args...) }
+
 // describeMembers writes who is in the cluster. On a terminal each member has a line of its
-// own in a moment.
+// own.
 func (r *clusterRun) describeMembers(b *bytes.Buffer, roster *client.Roster) error {
 	if cli.HasLine(r.Err) {
 		r.describeCluster(b, roster)
@@ -165,7 +161,7 @@ func (r *clusterRun) describeTalk(program string) error {
 		return err
 	}
 	command = strings.ReplaceAll(strings.TrimSpace(command), "\n", "\n  ")
-	_, err = fmt.Fprintf(r.Err, "talk to it with\n\n  %s\n\n", command)
+	_, err = fmt.Fprintf(r.Err, "\ntalk to it with\n\n  %s\n\n", command)
 	return err
 }
 
@@ -177,6 +173,3 @@ func (r *clusterRun) paste(program string) (command string, known bool, err erro
 	command, known = r.data[0].TalkTo(program)
 	return command, known, nil
 }
-
-// hasColor reports whether a terminal shows colors, and may.
-func hasColor(f any) bool { return cli.HasLine(f) && os.Getenv("NO_COLOR") == "" }

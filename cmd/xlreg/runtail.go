@@ -2,12 +2,18 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
+
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
+	"github.com/xlattice/xlreg/internal/run"
 )
 
-// What is kept of a member's output for those who want to know why it is not ready.
+// What is kept of a member's output for those who want to know why it has failed.
 const (
 	tailLines = 8
 	tailWidth = 500
@@ -81,4 +87,38 @@ type tailed struct {
 func (t *tailed) Write(p []byte) (int, error) {
 	_, _ = t.tail.Write(p) // does not fail
 	return t.WriteCloser.Write(p)
+}
+
+// explainEnd adds to the error with which a run ends what helps to find its cause: what the
+// member that failed has said last, if nobody has seen that or it was never ready, and where
+// its log is.
+func (r *clusterRun) explainEnd(members []*runMember, err error) error {
+	var late *run.NotReadyError
+	var exit *run.ExitError
+	name := ""
+	switch {
+	case errors.As(err, &late):
+		name = late.Name
+	case errors.As(err, &exit):
+		name = exit.Name
+	}
+	if late != nil && !late.Ended {
+		err = cli.Mark(err, errDeadline)
+	}
+	at := slices.IndexFunc(members, func(m *runMember) bool { return m.data.Self.Name == name })
+	if at < 0 || members[at].wasReady && !r.hidesOutput() {
+		return err
+	}
+	return members[at].explain(err)
+}
+
+// explain adds to an error about a member what that has said last, and where its log is.
+func (m *runMember) explain(err error) error {
+	if lines := m.tail.last(tailLines); len(lines) > 0 {
+		err = fmt.Errorf("%w; it said last: %s", err, strings.Join(lines, " / "))
+	}
+	if m.log != nil {
+		err = fmt.Errorf("%w; its log is %s", err, m.log.Path())
+	}
+	return err
 }

@@ -83,16 +83,35 @@ func (s *seats) removeSaved(but string, c *xlreg.Cluster) error {
 	return nil
 }
 
+// errUnreadable says that a saved roster is there, and cannot be had.
+var errUnreadable = errors.New("saved roster cannot be read")
+
+// readSavedFile reads such a file. What is no regular one, a pipe for example, might never end.
 func readSavedFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("it is not a regular file")
+	}
+	var data []byte
+	if err == nil {
+		data, err = readAtMost(path, maxSavedFile)
+	}
+	if err == nil {
+		return data, nil
+	}
+	if p := new(fs.PathError); errors.As(err, &p) {
+		err = p.Err // the path is said once
+	}
+	return nil, fmt.Errorf("%s: %w: %w", path, errUnreadable, err)
+}
+
+func readAtMost(path string, most int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, errors.Join(err, fmt.Errorf("%s is not a regular file", path))
-	}
-	return io.ReadAll(io.LimitReader(f, maxSavedFile))
+	return io.ReadAll(io.LimitReader(f, most))
 }
 
 // errNothingSaved says that a node keeps no roster of a cluster.
@@ -102,7 +121,7 @@ var errNothingSaved = errors.New("no roster of the cluster is kept here")
 func (o *joining) loadSaved() (*client.SavedRoster, error) {
 	path := seatsOf(o.Node, o.place.registry()).findSaved(o.place.ref)
 	if path == "" {
-		return nil, fmt.Errorf("%w: %s has to join it while the registry is there, once", errNothingSaved, o.Node.Name())
+		return nil, fmt.Errorf("%w: %s keeps one when it has joined with COMMAND while the registry was there", errNothingSaved, o.Node.Name())
 	}
 	data, err := readSavedFile(path)
 	if err != nil {
@@ -111,6 +130,9 @@ func (o *joining) loadSaved() (*client.SavedRoster, error) {
 	saved, err := client.LoadRoster(o.place.target, o.Node, data, client.LoadOptions{Cluster: o.place.ref, Endpoints: o.savedEndpoints()})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if c := &saved.Cluster; o.Size != 0 && o.Size != c.MaxSize {
+		return nil, xlreg.Errorf(xlreg.ErrClusterSize, "cluster %q is made for %d members, not %d", c.Name, c.MaxSize, o.Size)
 	}
 	return saved, nil
 }
@@ -171,7 +193,7 @@ func (s *saver) refresh() error {
 	return s.save()
 }
 
-// savedWords says of a saved roster from when it is.
+// savedWords says how old a saved roster is, and how many members it has.
 func savedWords(s *client.SavedRoster) string {
 	return fmt.Sprintf("the roster of %s, %d of %d members", s.Heard.UTC().Format(time.RFC3339), len(s.Members), s.Cluster.MaxSize)
 }

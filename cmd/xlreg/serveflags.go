@@ -240,7 +240,7 @@ func (f *serveFlags) checkStore() error {
 	case f.store == "":
 		return nil
 	case f.ephemeral || f.dev:
-		return errors.New("--store keeps nodes and clusters, --ephemeral and --dev do not: leave one of them away")
+		return errors.New("--store keeps nodes and clusters, --ephemeral and --dev do not: leave one of them out")
 	case f.newData:
 		return errors.New("--new-data is for a lost file, not for --store: give another prefix or database to begin anew")
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -129,6 +130,9 @@ func copyFlag(flags *pflag.FlagSet, from *pflag.Flag) error {
 // readBounded reads a file that an operator has written.
 func readBounded(path string, most int64) ([]byte, error) {
 	info, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%w: name a file that is there", err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"github.com/xlattice/xlreg/client"
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/runplan"
 	"github.com/xlattice/xlreg/identity"
+	"github.com/xlattice/xlreg/internal/recipe"
 	"github.com/xlattice/xlreg/internal/run"
 	"github.com/xlattice/xlreg/launch"
 	"github.com/xlattice/xlreg/regcred"
@@ -25,8 +27,10 @@ type memberPlace struct {
 	dir             string           // empty: inside its node
 	listen          []xlreg.Endpoint // empty: where the others find it
 	allowUnverified bool
-	plan            *runplan.Plan // nil: no program is started
-	secret          string        // empty: there is none
+	plan            *runplan.Plan     // nil: no program is started
+	secret          string            // empty: there is none
+	authority       *launch.Authority // nil: there is none
+	certLife        time.Duration     // of what it issues; 0: the usual
 }
 
 // writeFiles writes a member's files, and returns the cluster as the member sees it.
@@ -54,7 +58,12 @@ func writeFiles(roster *client.Roster, id xlreg.NodeID, node *identity.Node, tar
 	if place.secret != "" {
 		d.SetSecret(place.secret)
 	}
-	return d, launch.FileOptions{KeyStores: place.plan.KeyStores()}.Write(d, node)
+	o := launch.FileOptions{Names: place.plan.SAN, KeyStores: place.plan.KeyStores()}
+	if place.plan.TLS == recipe.TLSCA {
+		o.Authority = place.authority
+		o.Authority.Prepare([]*launch.Data{d}, place.plan.SAN, cmp.Or(place.certLife, authorityLife))
+	}
+	return d, o.Write(d, node)
 }
 
 // prepareProgram writes a member's files and returns the program to start there. One
@@ -68,7 +77,7 @@ func (g *globals) prepareProgram(m *client.Membership, target *regcred.Target, p
 	if err != nil {
 		return p, nil, err
 	}
-	place.plan, place.secret = plan, l.secret
+	place.plan, place.secret, place.authority = plan, l.secret, l.authority
 	d, err := writeFiles(m.Roster(), m.Self().Token.ID, m.Node(), target, place)
 	if err != nil {
 		return p, nil, err
@@ -93,24 +102,32 @@ func (g *globals) prepareProgram(m *client.Membership, target *regcred.Target, p
 	}
 	p.Env, err = d.Environment()
 	p.Env = append(append(p.Env, noTicket), x.Env...)
-	return p, &memberOrder{globals: g, plan: plan, data: d, env: p.Env}, err
+	return p, &memberOrder{globals: g, plan: plan, data: d, told: x, env: p.Env}, err
 }
 
-// rolesIn returns the roles that members have told, as --role has them.
+// rolesIn returns the roles that members have told, as --role has them. A label role may be
+// something else as well, which is then no role of a recipe.
 func rolesIn(roster *client.Roster) []string {
 	var roles []string
 	for i := range roster.Members {
 		m := &roster.Members[i]
-		if role := m.Labels()[launch.RoleLabel]; role != "" {
+		if role, err := xlreg.ParseName(m.Labels()[launch.RoleLabel]); err == nil {
 			roles = append(roles, fmt.Sprintf("%d=%s", m.Index, role))
 		}
 	}
 	return roles
 }
 
+// How certificates are made anew, for warnOfExpiry.
+const (
+	renewByJoin = "run 'xlreg join NAME --refresh' for every member, and let the programs read their files again"
+	renewByRun  = "stop the run and start it again, and the members get new ones"
+)
+
 // supervise runs programs until all have ended. Signals are theirs from now on, and what
-// comes from stop, which may be nil, is one, too.
-func (g *globals) supervise(ctx context.Context, programs []run.Program, o run.Options, stop <-chan os.Signal) error {
+// comes from stop, which may be nil, is one, too. The last argument says how certificates are
+// made anew.
+func (g *globals) supervise(ctx context.Context, programs []run.Program, o run.Options, stop <-chan os.Signal, renew string) error {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
@@ -121,32 +138,41 @@ func (g *globals) supervise(ctx context.Context, programs []run.Program, o run.O
 		_ = run.Abandon(programs)
 		return ctx.Err()
 	}
-	o.Signals = signals
+	o.Signals, o.Stuck = signals, endHere
 	ended := make(chan struct{})
 	var passing sync.WaitGroup
 	passing.Go(func() {
 		select {
 		case sig := <-stop:
-			signals <- sig
+			select {
+			case signals <- sig:
+			case <-ended:
+			}
 		case <-ended:
 		}
 	})
 	defer passing.Wait()
 	defer close(ended)
-	quiet := g.warnOfExpiry(&programs[0]) // all have the same peers
+	quiet := g.warnOfExpiry(&programs[0], renew) // all have the same peers, and were certified at the same time
 	defer quiet()
 	return run.All(programs, o)
 }
 
-// warnOfExpiry warns when certificates that programs have of each other are about to
-// expire. The function that it returns ends the watch.
-func (g *globals) warnOfExpiry(program *run.Program) (stop func()) {
+// endHere ends this process if a run was told to end and cannot, most likely since nobody reads
+// what its programs have written: that cannot be given up in any other way, nor said. The shims
+// clean up, as they do whenever a run is killed.
+func endHere() { os.Exit(exitInterrupted) }
+
+// warnOfExpiry warns when one of the certificates that a program has is about to expire: one of
+// the other members, or its own, which the others need not have if an authority has signed it.
+// The function that it returns ends the watch.
+func (g *globals) warnOfExpiry(program *run.Program, renew string) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var watcher sync.WaitGroup
 	watcher.Go(func() {
-		launch.WatchExpiry(ctx, program.Getenv(launch.EnvTLSPeers), func(e launch.Expiry) {
-			fmt.Fprintf(g.Err, "xlreg: the certificate of %s ends at %s; run 'xlreg join NAME --refresh' for every member, and let the programs read their files again\n",
-				e.Name, e.End.Format(time.RFC3339))
+		files := []string{program.Getenv(launch.EnvTLSPeers), program.Getenv(launch.EnvTLSCert)}
+		launch.WatchExpiry(ctx, files, func(e launch.Expiry) {
+			g.warn("the certificate of %s ends at %s: %s", e.Name, e.End.Format(time.RFC3339), renew)
 		})
 	})
 	return func() {

@@ -18,6 +18,11 @@ func (g *globals) watch(ctx context.Context, p *place, node *identity.Node) erro
 	o := client.WatchOptions{
 		Options: client.Options{Node: node, Protocol: g.Protocol.Protocol, Logger: newTroubles(g)}, Cluster: p.ref,
 	}
+	o.Stranger = func(err error) {
+		if err == nil { // what else there is to say has been told as a trouble
+			g.note("the registry is back")
+		}
+	}
 	first := true
 	for change, err := range client.Watch(ctx, p.target, o) {
 		if err == nil {

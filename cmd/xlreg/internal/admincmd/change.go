@@ -24,7 +24,7 @@ func (a *admin) say(v any, text string) error {
 	if a.Output == "json" {
 		return a.PrintJSON(v)
 	}
-	_, err := fmt.Fprintln(a.Out, clean(text))
+	_, err := fmt.Fprintln(a.Out, cli.Printable(text))
 	return err
 }
 
@@ -77,7 +77,7 @@ func (a *admin) evict(ctx context.Context, client *adminclient.Client, c *consen
 	if e.Ban {
 		verb, past = "Ban", "banned"
 	}
-	if err := a.ask(ctx, c, fmt.Sprintf("%s %s from %s", verb, clean(whom), describe(found))); err != nil {
+	if err := a.ask(ctx, c, fmt.Sprintf("%s %s from %s", verb, cli.Printable(whom), describe(found))); err != nil {
 		return err
 	}
 	done, err := client.Evict(ctx, found.ID, e, c.asked(found))
@@ -111,7 +111,7 @@ func findOpen(ctx context.Context, client *adminclient.Client, what string) (*ap
 
 // describe says what a cluster is, to somebody who has to decide about it.
 func describe(c *api.Cluster) string {
-	return fmt.Sprintf("the cluster %s (%.12s, %s, %d of %d members)", clean(c.Name), c.ID, c.State, c.Members, c.Size)
+	return fmt.Sprintf("the cluster %s (%.12s, %s, %d of %d members)", cli.Printable(c.Name), c.ID, c.State, c.Members, c.Size)
 }
 
 // explain says of which cluster an error is.
@@ -178,7 +178,7 @@ func newForget(a *admin) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := a.ask(ctx, &c, fmt.Sprintf("Forget the node %s (%s)", clean(n.Name), n.ID)); err != nil {
+		if err := a.ask(ctx, &c, fmt.Sprintf("Forget the node %s (%s)", cli.Printable(n.Name), n.ID)); err != nil {
 			return err
 		}
 		if err := client.Forget(ctx, n.ID); err != nil {

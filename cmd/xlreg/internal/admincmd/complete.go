@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/internal/admin/adminclient"
 	"github.com/xlattice/xlreg/internal/admin/api"
 	"github.com/xlattice/xlreg/internal/view"
@@ -54,7 +55,7 @@ func completeClusters(ctx context.Context, c *adminclient.Client, _ []string, ty
 	var words []cobra.Completion
 	for i := range page.Items {
 		found := &page.Items[i]
-		about := clean(string(found.State) + ", " + view.CountMembers(found.Members, found.Size))
+		about := cli.Printable(string(found.State) + ", " + view.CountMembers(found.Members, found.Size))
 		switch n := shared[found.Name]; {
 		case strings.HasPrefix(found.Name, typed) && n > 1: // the command says which there are
 			words = append(words, cobra.CompletionWithDesc(found.Name, Count(n, "cluster")))
@@ -81,7 +82,7 @@ func completeMembers(ctx context.Context, c *adminclient.Client, args []string, 
 	for i := range detail.Seats {
 		m := &detail.Seats[i]
 		if strings.HasPrefix(m.Name, typed) {
-			words = append(words, cobra.CompletionWithDesc(m.Name, clean(fmt.Sprintf("index %d, %s", m.Index, list(m.Endpoints)))))
+			words = append(words, cobra.CompletionWithDesc(m.Name, cli.Printable(fmt.Sprintf("index %d, %s", m.Index, list(m.Endpoints)))))
 		}
 	}
 	return words, nil
@@ -95,7 +96,7 @@ func completeNodes(ctx context.Context, c *adminclient.Client, _ []string, typed
 	var words []cobra.Completion
 	for i := range page.Items {
 		if n := &page.Items[i]; strings.HasPrefix(n.ID, typed) {
-			words = append(words, cobra.CompletionWithDesc(n.ID, clean(n.Name)))
+			words = append(words, cobra.CompletionWithDesc(n.ID, cli.Printable(n.Name)))
 		}
 	}
 	return words, nil

@@ -51,7 +51,7 @@ func (p *Place) Open(g *cli.Globals) (*adminclient.Client, error) { return p.ope
 
 func (p *Place) open(g *cli.Globals, patience time.Duration) (*adminclient.Client, error) {
 	if p.url != "" && p.data != "" && g.FromEnv("data") == g.FromEnv("admin-url") {
-		return nil, cli.UsageError(errors.New("--data and --admin-url name two registries: leave one of them away"))
+		return nil, cli.UsageError(errors.New("--data and --admin-url name two registries: leave one of them out"))
 	}
 	if p.url == "" || p.data != "" && g.FromEnv("admin-url") {
 		dir, err := p.Dir()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/internal/admin/adminclient"
 	"github.com/xlattice/xlreg/internal/admin/api"
 	"github.com/xlattice/xlreg/internal/view"
@@ -59,7 +60,7 @@ func (a *admin) statusFields(r *api.Registry) []view.Field {
 		view.Field{"sessions", fmt.Sprintf("%d, waiting: %d", r.Sessions, r.Waiting)},
 		view.Field{"data", Bytes(r.Bytes)})
 	for i := range fields {
-		fields[i][1] = clean(fields[i][1])
+		fields[i][1] = cli.Printable(fields[i][1])
 	}
 	return fields
 }
@@ -180,7 +181,7 @@ func (a *admin) clusterFields(d *api.ClusterDetail) []view.Field {
 		owner = d.Owner
 	}
 	fields := []view.Field{
-		{"cluster", clean(d.Name)}, {"id", d.ID}, {"owner", owner},
+		{"cluster", cli.Printable(d.Name)}, {"id", d.ID}, {"owner", owner},
 		{"state", fmt.Sprintf("%s, %s", d.State, view.CountMembers(d.Members, d.Size))},
 	}
 	if d.Members < d.Size {

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
@@ -23,7 +22,7 @@ func newTable(heads ...string) *table { return &table{rows: [][]string{heads}} }
 
 func (t *table) add(cells ...string) {
 	for i := range cells {
-		cells[i] = clean(cells[i])
+		cells[i] = cli.Printable(cells[i])
 	}
 	t.rows = append(t.rows, cells)
 }
@@ -90,16 +89,6 @@ func cutMiddle(s string, most int) string {
 	}
 	head := most / 2
 	return string(r[:head]) + "…" + string(r[len(r)-(most-head-1):])
-}
-
-// clean keeps what others have named from giving orders to the terminal.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return '?'
-	}, s)
 }
 
 // printTable writes a table for people.

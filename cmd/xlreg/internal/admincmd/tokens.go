@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/xlattice/xlreg/cmd/xlreg/internal/cli"
 	"github.com/xlattice/xlreg/internal/admin/adminclient"
 	"github.com/xlattice/xlreg/internal/admin/api"
 )
@@ -36,7 +37,7 @@ func newTokenCreate(a *admin) *cobra.Command {
 			if a.Output == "json" {
 				return a.PrintJSON(made)
 			}
-			_, err = fmt.Fprintln(a.Out, clean(made.Secret))
+			_, err = fmt.Fprintln(a.Out, cli.Printable(made.Secret))
 			return err
 		}),
 	}
@@ -80,7 +81,7 @@ func newTokenRevoke(a *admin) *cobra.Command {
 	}
 	c.register(cmd)
 	cmd.RunE = a.with(func(ctx context.Context, client *adminclient.Client, args []string) error {
-		if err := a.ask(ctx, &c, fmt.Sprintf("Revoke the token %s", clean(args[0]))); err != nil {
+		if err := a.ask(ctx, &c, fmt.Sprintf("Revoke the token %s", cli.Printable(args[0]))); err != nil {
 			return err
 		}
 		if err := client.RevokeToken(ctx, args[0]); err != nil {

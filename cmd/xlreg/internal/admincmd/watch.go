@@ -32,7 +32,7 @@ func newWatcher(a *admin, f *filter, c *adminclient.Client) *watcher {
 
 // run shows the list and then each change, until ctx ends.
 func (w *watcher) run(ctx context.Context) error {
-	lost := func(err error) { fmt.Fprintf(w.Err, "xlreg: trying again: %s\n", clean(err.Error())) }
+	lost := func(err error) { fmt.Fprintf(w.Err, "xlreg: trying again: %s\n", cli.Printable(err.Error())) }
 	if w.onTerminal() {
 		lost = func(error) {} // the table would be torn; it is read anew afterwards
 	}
@@ -163,7 +163,7 @@ func (w *watcher) tell(change *api.Change) error {
 		_, err := fmt.Fprintf(w.Out, "%s  %s  deleted\n", at, w.shortID(change.Gone))
 		return err
 	}
-	text := fmt.Sprintf("%s  %s  %-7s  %s  %s", at, w.shortID(c.ID), c.State, clean(c.Name), fmt.Sprintf("%d/%d", c.Members, c.Size))
+	text := fmt.Sprintf("%s  %s  %-7s  %s  %s", at, w.shortID(c.ID), c.State, cli.Printable(c.Name), fmt.Sprintf("%d/%d", c.Members, c.Size))
 	if c.Members < c.Size {
 		text += "  missing " + Missing(c.Taken, c.Size)
 	}

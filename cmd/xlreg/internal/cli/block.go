@@ -19,7 +19,7 @@ type Block struct {
 
 	mu    sync.Mutex
 	lines []string // guarded by mu, as is all below; what the lines say
-	drawn int      // how many are on the terminal
+	drawn []int    // the columns of those that are on the terminal
 	ended bool
 }
 
@@ -72,7 +72,7 @@ type above struct {
 func (a above) Write(p []byte) (int, error) {
 	a.b.mu.Lock()
 	defer a.b.mu.Unlock()
-	if a.b.ended || a.b.drawn == 0 {
+	if a.b.ended || len(a.b.drawn) == 0 {
 		return a.to.Write(p)
 	}
 	a.b.write(p)
@@ -104,21 +104,37 @@ func (b *Block) Clear() {
 func (b *Block) write(text []byte) {
 	if !inForeground(b.out) {
 		_, _ = b.out.Write(text)
-		b.drawn = 0 // somebody else's lines are there now
+		b.drawn = nil // somebody else's lines are there now
 		return
 	}
 	var piece bytes.Buffer
 	piece.WriteString(beginFrame)
-	if b.drawn > 0 {
-		fmt.Fprintf(&piece, "\033[%dA", b.drawn)
+	height, width := b.Room()
+	if up := rowsOf(b.drawn, width+1); up > 0 {
+		fmt.Fprintf(&piece, "\033[%dA", up)
 	}
 	piece.WriteString(eraseBelow)
 	piece.Write(text)
-	height, width := b.Room()
-	b.drawn = min(len(b.lines), height)
-	for _, line := range b.lines[:b.drawn] {
-		piece.WriteString(CutStyled(line, width) + plainStyle + "\n")
+	b.drawn = b.drawn[:0]
+	for _, line := range b.lines[:min(len(b.lines), height)] {
+		cut, columns := measure(line, width)
+		if len(cut) < len(line) && width > 1 {
+			cut, _ = measure(line, width-1)
+			cut += "…"
+		}
+		piece.WriteString(cut + plainStyle + "\n")
+		b.drawn = append(b.drawn, columns)
 	}
 	piece.WriteString(endFrame)
 	_, _ = b.out.Write(piece.Bytes()) // a terminal that is gone is no reason to end
+}
+
+// rowsOf returns how many rows lines of so many columns take on a terminal that is now width
+// wide. Terminals wrap what was drawn when their window was wider.
+func rowsOf(drawn []int, width int) int {
+	rows := 0
+	for _, columns := range drawn {
+		rows += max(1, (columns+width-1)/width)
+	}
+	return rows
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/xlattice/xlreg/internal/spelling"
 	"github.com/xlattice/xlreg/launch"
 )
 
@@ -65,32 +66,11 @@ func (v Variables) has(name string) bool {
 func (v Variables) nearest(name string) string {
 	best, most := "", 1+(len(name)-len(prefix))/3
 	for _, known := range v.names {
-		if d := distance(name, known); d <= most {
+		if d := spelling.Distance(name, known); d <= most {
 			best, most = known, d-1
 		}
 	}
 	return best
-}
-
-// distance returns how many letters have to be added, taken away or replaced to make b of a.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1) // of the beginning of a so far, to each beginning of b
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		corner := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := corner
-			if a[i] != b[j] {
-				change++
-			}
-			corner = row[j+1]
-			row[j+1] = min(change, corner+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // checkEnvironment refuses variables that nothing reads.

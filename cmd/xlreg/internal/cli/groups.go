@@ -1,9 +1,6 @@
 package cli
 
 import (
-	"fmt"
-	"strings"
-
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -26,24 +23,6 @@ func Group(cmd *cobra.Command, heading string, register func(*cobra.Command)) {
 		}
 		f.Annotations[groupOf] = []string{heading}
 	})
-	cmd.SetUsageFunc(groupedUsage)
-}
-
-// groupedUsage writes what cobra does, but for the flags.
-func groupedUsage(cmd *cobra.Command) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "Usage:\n  %s\n", cmd.UseLine())
-	if cmd.HasExample() {
-		fmt.Fprintf(&b, "\nExamples:\n%s\n", cmd.Example)
-	}
-	for _, group := range groupsOf(cmd) {
-		fmt.Fprintf(&b, "\n%s:\n%s", group.heading, group.flags.FlagUsages())
-	}
-	if cmd.HasAvailableInheritedFlags() {
-		fmt.Fprintf(&b, "\nFlags of all commands:\n%s", cmd.InheritedFlags().FlagUsages())
-	}
-	_, err := cmd.OutOrStderr().Write([]byte(b.String()))
-	return err
 }
 
 // group is some flags of a command.

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 
@@ -11,7 +10,6 @@ import (
 // Flags stand below the headings of their groups, in the order in which they were given, and
 // each of them once.
 func TestGroups(t *testing.T) {
-	var help bytes.Buffer
 	cmd := &cobra.Command{Use: "tool", Example: "  tool --b", Run: func(*cobra.Command, []string) {}}
 	cmd.Flags().SortFlags = false
 	cmd.Flags().Bool("alone", false, "in no group")
@@ -22,22 +20,18 @@ func TestGroups(t *testing.T) {
 			}
 		})
 	}
-	cmd.SetOut(&help)
-	if err := cmd.Usage(); err != nil {
-		t.Fatal(err)
-	}
-	last := 0
+	help, last := usage(cmd, 0), 0
 	for _, want := range []string{"Usage:\n  tool", "Examples:\n  tool --b", "Second letters:\n", "--b", "--a ", "--c", "First letters:\n", "--d", "Flags:\n", "--alone"} {
-		at := strings.Index(help.String(), want+"")
+		at := strings.Index(help, want)
 		if want == "--b" { // the example has it, too
-			at = strings.LastIndex(help.String(), want)
+			at = strings.LastIndex(help, want)
 		}
 		if at < last {
-			t.Errorf("%q is missing or stands in another place:\n%s", want, help.String())
+			t.Errorf("%q is missing or stands in another place:\n%s", want, help)
 		}
 		last = max(last, at)
 	}
-	if n := strings.Count(help.String(), "flag c"); n != 1 {
+	if n := strings.Count(help, "flag c"); n != 1 {
 		t.Errorf("a flag is there %d times", n)
 	}
 }

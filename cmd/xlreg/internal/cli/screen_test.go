@@ -111,3 +111,12 @@ func TestDrawWritesWhatDiffers(t *testing.T) {
 		t.Errorf("after the end: %q, %v", rest, err)
 	}
 }
+
+// What was drawn when the window was wider takes more rows now.
+func TestRowsOf(t *testing.T) {
+	for _, c := range []struct{ width, want int }{{80, 4}, {79, 4}, {40, 5}, {39, 7}, {20, 8}} {
+		if got := rowsOf([]int{0, 20, 40, 79}, c.width); got != c.want {
+			t.Errorf("%d columns: %d rows, want %d", c.width, got, c.want)
+		}
+	}
+}

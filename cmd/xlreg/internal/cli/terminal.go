@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"golang.org/x/term"
 )
@@ -39,6 +41,20 @@ const eraseLine = "\r\033[K"
 
 // HasLine reports whether f is a terminal on which a line can be written over.
 func HasLine(f any) bool { return IsTerminal(f) && os.Getenv("TERM") != "dumb" }
+
+// HasColor reports whether f is a terminal that shows colours, and may.
+func HasColor(f any) bool { return HasLine(f) && os.Getenv("NO_COLOR") == "" }
+
+// Printable returns s with a ? in place of all that cannot be printed: what others have named
+// or sent is not to give orders to the terminal.
+func Printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, s)
+}
 
 // StatusLine is one line on a terminal that says what the program is doing now. Each
 // text replaces the one before, and in the end the line is erased. Without a terminal

@@ -5,8 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -21,8 +21,8 @@ func newEnv(g *cli.Globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "env NAME",
 		Short: "Print what a member of a run has in its environment, for a shell",
-		Long: "Print the variables that the run has set for a member, for a shell to take over. With '-o json'\n" +
-			"it is an object of names and values.",
+		Long: "Print the variables that the run has set for a member, as a shell reads them. With '-o json' it\n" +
+			"is an object of names and values.",
 		Example: "  eval \"$(xlreg env m0)\"",
 		Args:    one,
 	}
@@ -52,6 +52,9 @@ func (p *place) env(ctx context.Context, name string) error {
 			continue
 		}
 		fmt.Fprintf(&b, "%s=%s; export %s\n", key, launch.Quote(value), key)
+		if key == launch.EnvPath {
+			fmt.Fprintf(&b, "PATH=\"$%s:$PATH\"; export PATH\n", key)
+		}
 	}
 	return p.PrintText(&b)
 }
@@ -67,9 +70,7 @@ func (p *place) environ(ctx context.Context, name string) ([]string, error) {
 		return nil, err
 	}
 	if len(known) == 0 { // say why, if there is no run at all
-		if err := p.with(ctx, func(*rundir.Client) error { return nil }); err != nil {
-			return nil, err
-		}
+		return nil, p.with(ctx, func(*rundir.Client) error { return errNotStarted })
 	}
 	if err := checkMember(name, known); err != nil {
 		return nil, err
@@ -79,15 +80,18 @@ func (p *place) environ(ctx context.Context, name string) ([]string, error) {
 
 func newExec(g *cli.Globals) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "exec NAME -- CMD ARG…",
+		Use:   "exec NAME [flags] -- CMD ARG…",
 		Short: "Run a command with the environment of a member of a run",
 		Long: "Run CMD here, with the variables that the run has set for a member: where the cluster is, and\n" +
-			"which files prove who asks. The exit code is CMD's.",
+			"which certificate and key open it. xlreg exits with the status of CMD.",
 		Example: "  xlreg exec m0 -- sh -c 'echo $XLREG_SELF of $XLREG_CLUSTER'\n" +
 			"  xlreg exec m0 --dir ./etcd -- etcdctl member list",
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) < 2 {
+		Args: func(cmd *cobra.Command, args []string) error {
+			switch dash := cmd.ArgsLenAtDash(); {
+			case len(args) < 2 || dash == 0:
 				return errors.New("say whose environment and what to run: NAME -- CMD ARG…")
+			case dash > 1:
+				return fmt.Errorf("unexpected argument %q after NAME", args[1])
 			}
 			return nil
 		},
@@ -98,7 +102,8 @@ func newExec(g *cli.Globals) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		path, err := run.LookPath(args[1])
+		env = run.WithSearchPath(env, launch.EnvPath)
+		path, err := lookPath(args[1], env)
 		if err != nil {
 			return err
 		}
@@ -107,13 +112,12 @@ func newExec(g *cli.Globals) *cobra.Command {
 	return cmd
 }
 
-// merge returns an environment with more added, each variable once.
-func merge(env, more []string) []string {
-	merged := slices.Clone(env)
-	for _, v := range more {
-		name, _, _ := strings.Cut(v, "=")
-		merged = slices.DeleteFunc(merged, func(old string) bool { return strings.HasPrefix(old, name+"=") })
-		merged = append(merged, v)
+// lookPath finds a program where a process with this environment would, whose last variable
+// is PATH.
+func lookPath(program string, env []string) (string, error) {
+	_, path, _ := strings.Cut(env[len(env)-1], "=")
+	if err := os.Setenv("PATH", path); err != nil {
+		return "", err
 	}
-	return merged
+	return run.LookPath(program)
 }

@@ -1,4 +1,4 @@
-// Package lifecmd is how people look at a run, and tell it what to do, from another
+// Package lifecmd has the commands with which people look at a run and control it from another
 // terminal: 'xlreg ps', 'stop', 'kill', 'restart', 'logs', 'env' and 'exec'.
 package lifecmd
 
@@ -40,6 +40,9 @@ const answerTime = 10 * time.Second
 // with does something with the run that is in the directory.
 func (p *place) with(ctx context.Context, do func(*rundir.Client) error) error {
 	c, err := rundir.Dial(ctx, p.dir)
+	if errors.Is(err, rundir.ErrNoRun) {
+		return p.tellLeftovers(err)
+	}
 	if err != nil {
 		return err
 	}
@@ -55,6 +58,9 @@ func status(ctx context.Context, c *rundir.Client) (*rundir.Status, error) {
 
 // ErrNoMember says that a run has no member of that name.
 var ErrNoMember = errors.New("no such member")
+
+// errNotStarted says that a run waits for others, and has started none of its members.
+var errNotStarted = errors.New("no member has started: the cluster is still forming; 'xlreg ps' shows who has joined")
 
 // checkMember makes sure that a run has a member of that name.
 func checkMember(name string, names []string) error {

@@ -69,18 +69,20 @@ type fake struct {
 
 func start(t *testing.T) *fake {
 	t.Helper()
-	d, err := rundir.Open(filepath.Join(t.TempDir(), "run"))
+	d, err := rundir.Open(filepath.Join(t.TempDir(), "run"), rundir.Owner{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	f := &fake{t: t, dir: d, end: make(chan struct{})}
 	d.Serve(f)
 	t.Cleanup(f.close)
+	env := make(map[string][]string)
 	for _, name := range []string{"m0", "m1"} {
-		if err := d.SetEnv(name, []string{"XLREG_SELF=" + name, "TRICKY=it's $HOME;\n`x`", "A-B=c"}); err != nil {
-			t.Fatal(err)
-		}
+		env[name] = []string{"XLREG_SELF=" + name, "TRICKY=it's $HOME;\n`x`", "A-B=c"}
 		f.log(name, name+" starts\nand has no end")
+	}
+	if err := d.SetEnv(env); err != nil {
+		t.Fatal(err)
 	}
 	f.log("run", "formed\n")
 	return f
@@ -162,6 +164,28 @@ func (f *fake) fails(kind error, line string, words ...string) {
 	}
 }
 
+// On a narrow terminal a member's endpoints are below each other, and what nobody has is no
+// column.
+func TestPsIsNarrow(t *testing.T) {
+	now := time.Now()
+	s := &rundir.Status{Members: []rundir.Member{
+		{Name: "m0", State: "ready", PID: 4242, Since: now.Add(-3 * time.Minute), Endpoints: []string{"127.0.0.1:4000", "127.0.0.1:4001"}},
+		{Name: "m1", State: "ended", Since: now, Why: "m1 was stopped by 'xlreg stop'"},
+	}}
+	const wide = "NAME  STATE  PID   UPTIME  RESTARTS  ENDPOINTS                      WHY\n" +
+		"m0    ready  4242  3m      0         127.0.0.1:4000,127.0.0.1:4001  -\n" +
+		"m1    ended  -     -       0         -                              was stopped by 'xlreg stop'\n"
+	const narrow = "NAME  STATE  PID   UPTIME  RESTARTS  ENDPOINTS       WHY\n" +
+		"m0    ready  4242  3m      0         127.0.0.1:4000  -\n" +
+		"                                     127.0.0.1:4001\n" +
+		"m1    ended  -     -       0         -               was stopped by 'xlreg stop'\n"
+	for width, want := range map[int]string{0: wide, 95: wide, 94: narrow, 80: narrow} {
+		if got := layOut(s, width, now); got != want {
+			t.Errorf("%d columns:\n%swant\n%s", width, got, want)
+		}
+	}
+}
+
 func TestPs(t *testing.T) {
 	f := start(t)
 	f.has("ps", "NAME  STATE  PID   UPTIME  RESTARTS  ROLE  ENDPOINTS                      WHY\n"+
@@ -226,6 +250,26 @@ func TestStopWaits(t *testing.T) {
 	if r := <-done; r.out != "the run has ended\n" || r.err != nil {
 		t.Errorf("got %v", r)
 	}
+}
+
+// A run that does not answer, such as one that is stopped as by Ctrl-Z, is not waited for.
+func TestNoAnswer(t *testing.T) {
+	t.Parallel()
+	d, err := rundir.Open(filepath.Join(t.TempDir(), "run"), rundir.Owner{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fake{t: t, dir: d} // it does not serve
+	t.Cleanup(f.close)
+	var all sync.WaitGroup
+	for _, line := range []string{"stop", "restart", "kill m0", "ps"} {
+		all.Go(func() {
+			if _, _, err := f.run(strings.Fields(line)...); err == nil || !strings.Contains(err.Error(), "has not answered") {
+				t.Errorf("%s: %v", line, err)
+			}
+		})
+	}
+	all.Wait()
 }
 
 func TestLogs(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -23,9 +22,9 @@ func newLogs(g *cli.Globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "logs [NAME]",
 		Short: "Print what members of a run have written",
-		Long: "Print the output of a member since the run was started, or of all members, one after the other\n" +
-			"and with their names before the lines. It is there after the end of the run, too. What a run\n" +
-			"says that was started with --detach is the log of the NAME run.",
+		Long: "Print the output of a member since the run was started; without NAME that of all members, one\n" +
+			"after the other, with their names before the lines. It can be read after the end of the run,\n" +
+			"too. What a run with --detach says itself is in the log named run.",
 		Example: "  xlreg logs\n" +
 			"  xlreg logs -f m0",
 		Args: upTo,
@@ -45,7 +44,7 @@ func (p *place) logs(ctx context.Context, name string, follow bool) error {
 	}
 	names := []string{name}
 	if name == "" {
-		names = slices.DeleteFunc(slices.Clone(all.names), func(n string) bool { return n == runLog })
+		names = slices.DeleteFunc(slices.Clone(all.names), func(n string) bool { return n == rundir.RunLog })
 	} else if err := checkMember(name, all.names); err != nil {
 		return err
 	}
@@ -59,9 +58,6 @@ func (p *place) logs(ctx context.Context, name string, follow bool) error {
 	}
 	return copyLogs(readers)
 }
-
-// runLog is the name of the run's own log.
-const runLog = "run"
 
 // logsFound are the logs of a run.
 type logsFound struct {
@@ -93,12 +89,20 @@ func (p *place) findLogs(ctx context.Context) (logsFound, error) {
 		return found, nil
 	}
 	// Say why, if there is no run at all.
-	return found, p.with(ctx, func(*rundir.Client) error { return nil })
+	return found, p.with(ctx, func(*rundir.Client) error {
+		if kept == nil {
+			return errNotStarted
+		}
+		return errNoLogs
+	})
 }
+
+// errNoLogs says that a run has no place for logs.
+var errNoLogs = errors.New("the run has no logs: start it with --dir, or --log-dir")
 
 // isOf reports whether a log is one of the run: a directory of logs may have others, too.
 func isOf(kept *rundir.Kept, name string) bool {
-	if kept == nil || name == runLog {
+	if kept == nil || name == rundir.RunLog {
 		return true
 	}
 	_, known := kept.Members[name]
@@ -122,10 +126,10 @@ type reader struct {
 
 func (p *place) openLogs(dir string, names []string, prefixed bool) ([]reader, error) {
 	merger := run.NewMergers(p.Out)[0]
-	prefixes := run.Prefixes(names, prefixed && cli.HasLine(p.Out) && os.Getenv("NO_COLOR") == "")
+	prefixes := run.Prefixes(names, prefixed && cli.HasColor(p.Out))
 	var readers []reader
 	for i, name := range names {
-		f, err := os.Open(filepath.Clean(rundir.LogPath(dir, name)))
+		f, err := rundir.ReadLog(dir, name)
 		if err != nil {
 			closeLogs(readers)
 			return nil, err

@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
-	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -19,9 +20,10 @@ func newPs(g *cli.Globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ps",
 		Short: "Show the members of a run, and how they are",
-		Long: "Show the members of the run in a directory: which are ready, since when they are what they\n" +
-			"are, how often they were started again, and where they listen.\n\n" +
-			"STATE is waiting, starting, ready, restarting, stopping or ended.",
+		Long: "Show the members of the run in a directory: what state each is in and since when, how often\n" +
+			"it was started again, and where it listens.\n\n" +
+			"STATE is forming or joined until the cluster is complete, and then waiting, starting, ready,\n" +
+			"restarting, stopping or ended.",
 		Example: "  xlreg ps\n" +
 			"  xlreg ps --dir ./redis -o json",
 		Args: cobra.NoArgs,
@@ -40,36 +42,65 @@ func (p *place) ps(ctx context.Context) error {
 		if p.Output == "json" {
 			return p.PrintJSON(s)
 		}
-		return p.PrintText(bytes.NewBufferString(table(s, time.Now())))
+		width := 0 // for programs, a member is a line
+		if cli.IsTerminal(p.Out) && p.Output != "wide" {
+			width = cli.Width(p.Out)
+		}
+		return p.PrintText(bytes.NewBufferString(layOut(s, width, time.Now())))
 	})
 }
 
-// table lays a run out for people. How members ended is a column only if some did.
-func table(s *rundir.Status, now time.Time) string {
-	rows := [][]string{{"NAME", "STATE", "PID", "UPTIME", "RESTARTS", "ROLE", "ENDPOINTS"}}
-	why := false
-	for i := range s.Members {
-		why = why || s.Members[i].Why != ""
+// layOut shows a run to people. The endpoints of a member are below each other if lines would
+// have more than width columns. 0 is no bound.
+func layOut(s *rundir.Status, width int, now time.Time) string {
+	text := table(s, false, now)
+	for line := range strings.Lines(text) {
+		if width > 0 && utf8.RuneCountInString(strings.TrimSuffix(line, "\n")) > width {
+			return table(s, true, now)
+		}
 	}
-	if why {
-		rows[0] = append(rows[0], "WHY")
+	return text
+}
+
+// table has a line for each member. Roles, and how members ended, are columns only if some
+// have one, or did.
+func table(s *rundir.Status, stacked bool, now time.Time) string {
+	has := func(what func(m *rundir.Member) string) bool {
+		return slices.ContainsFunc(s.Members, func(m rundir.Member) bool { return what(&m) != "" })
 	}
+	role := has(func(m *rundir.Member) string { return m.Role })
+	why := has(func(m *rundir.Member) string { return m.Why })
+	rows := [][]string{psRow(role, why, "NAME", "STATE", "PID", "UPTIME", "RESTARTS", "ROLE", "ENDPOINTS", "WHY")}
 	for i := range s.Members {
 		m := &s.Members[i]
 		pid, up := "-", "-"
 		if m.PID != 0 {
 			pid, up = fmt.Sprint(m.PID), strings.TrimSuffix(view.Age(now, m.Since), " ago")
 		}
-		row := []string{m.Name, m.State, pid, up, fmt.Sprint(m.Restarts), dash(m.Role), dash(strings.Join(m.Endpoints, ","))}
-		if why {
-			row = append(row, dash(m.Why))
+		first, others := strings.Join(m.Endpoints, ","), []string(nil)
+		if stacked && len(m.Endpoints) > 1 {
+			first, others = m.Endpoints[0], m.Endpoints[1:]
 		}
-		for i := range row {
-			row[i] = clean(row[i])
+		ended := strings.TrimPrefix(m.Why, m.Name+" ")
+		rows = append(rows, psRow(role, why, m.Name, m.State, pid, up, fmt.Sprint(m.Restarts), dash(m.Role), dash(first), dash(ended)))
+		for _, e := range others {
+			rows = append(rows, psRow(role, why, "", "", "", "", "", "", e, ""))
 		}
-		rows = append(rows, row)
 	}
 	return view.Align(rows)
+}
+
+// psRow returns what may be printed of the columns of a row that there are. The last three are
+// role, endpoints and why.
+func psRow(role, why bool, cells ...string) []string {
+	var row []string
+	for i, cell := range cells {
+		if i == len(cells)-3 && !role || i == len(cells)-1 && !why {
+			continue
+		}
+		row = append(row, cli.Printable(cell))
+	}
+	return row
 }
 
 func dash(s string) string {
@@ -77,14 +108,4 @@ func dash(s string) string {
 		return "-"
 	}
 	return s
-}
-
-// clean keeps what programs say from giving orders to the terminal.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return '?'
-	}, s)
 }

@@ -1,8 +1,9 @@
-// Package recipecmd has the commands that show recipes and check one's own.
+// Package recipecmd has the commands that list, show and check recipes.
 package recipecmd
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -24,11 +25,13 @@ func NewList(g *cli.Globals) *cobra.Command {
 	return &cobra.Command{
 		Use:   "recipes",
 		Short: "List the systems that 'xlreg run' knows by name",
-		Long: "List the systems that 'xlreg run NAME' knows, how many members are started unless -n says\n" +
-			"otherwise, and whether the program is installed on this machine: with '-o wide' also where,\n" +
-			"or how to install it.",
+		Long: "List the systems that 'xlreg run NAME' can start, how many members it starts unless -n says\n" +
+			"otherwise, and whether all that it needs is installed on this machine; with '-o wide' also\n" +
+			"where the program is, or what is missing and how to install it.",
+		Example: "  xlreg recipes\n" +
+			"  xlreg recipes -o wide",
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return list(g) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return list(cmd.Context(), g) },
 	}
 }
 
@@ -49,7 +52,7 @@ func newShow(g *cli.Globals) *cobra.Command {
 	return &cobra.Command{
 		Use:     "show NAME",
 		Short:   "Print a recipe",
-		Long:    "Print a recipe as it is in this program. To change it, write it to a file and start that with\n'xlreg run --recipe FILE'.",
+		Long:    "Print a recipe that is built into this program. To change it, save it in a file, and start that\nwith 'xlreg run --recipe FILE'.",
 		Example: "  xlreg recipe show etcd >my-etcd.yaml",
 		Args:    argument("NAME"),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -60,18 +63,28 @@ func newShow(g *cli.Globals) *cobra.Command {
 			if err != nil {
 				return cli.UsageError(err)
 			}
+			if g.Output == "json" {
+				return g.PrintJSON(Source{args[0], string(text)})
+			}
 			return g.PrintText(bytes.NewBuffer(text))
 		},
 	}
+}
+
+// Source is the file of a recipe, as scripts read it.
+type Source struct {
+	Name string `json:"name"`
+	YAML string `json:"yaml"`
 }
 
 func newCheck(g *cli.Globals) *cobra.Command {
 	return &cobra.Command{
 		Use:   "check FILE",
 		Short: "Say what is wrong with a recipe",
-		Long: "Say what is wrong with a recipe, and in which line, and nothing if it can be used. Its templates\n" +
+		Long: "Say what is wrong with a recipe and in which line, or nothing if it can be used. Its templates\n" +
 			"are tried out on a made-up cluster, for every role.",
-		Args: argument("FILE"),
+		Example: "  xlreg recipe check ./my-etcd.yaml",
+		Args:    argument("FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			r, err := Load(args[0])
 			if err == nil {
@@ -91,16 +104,22 @@ func tell(g *cli.Globals, path string, err error) error {
 	if err := g.PrintText(bytes.NewBufferString(text + "\n")); err != nil {
 		return err
 	}
-	return fmt.Errorf("%s: see above what is wrong: %d in all", path, 1+strings.Count(text, "\n"))
+	if n := 1 + strings.Count(text, "\n"); n > 1 {
+		return fmt.Errorf("%s has %d mistakes: see above", path, n)
+	}
+	return fmt.Errorf("%s has a mistake: see above", path)
 }
 
 // argument is the check of a command that takes one.
 func argument(what string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
-		if len(args) != 1 {
-			return fmt.Errorf("%d arguments, and one is wanted: %s", len(args), what)
+		switch len(args) {
+		case 0:
+			return errors.New("missing " + what)
+		case 1:
+			return nil
 		}
-		return nil
+		return fmt.Errorf("unexpected argument %q after %s", args[1], what)
 	}
 }
 
@@ -128,10 +147,12 @@ type Recipe struct {
 	Tested  []string `json:"tested"`  // with which versions
 	Program string   `json:"program"`
 	Path    string   `json:"path,omitempty"`    // where the program is; absent if it is not installed
-	Install string   `json:"install,omitempty"` // a command that installs it
+	Missing []string `json:"missing,omitempty"` // what it needs and this machine does not have: programs, and modules of Python
+	Install string   `json:"install,omitempty"` // a command that installs all that
 }
 
-func list(g *cli.Globals) error {
+func list(ctx context.Context, g *cli.Globals) error {
+	lacks := missing(ctx, recipe.Builtin())
 	var all []Recipe
 	for _, r := range recipe.Builtin() {
 		path, err := run.LookPath(r.Program)
@@ -140,7 +161,7 @@ func list(g *cli.Globals) error {
 		}
 		all = append(all, Recipe{
 			Name: r.Name, About: r.About, Members: r.Members, Fewest: r.Fewest, Ports: append([]string{}, r.PortNames()...),
-			TLS: r.TLS, Tested: r.Tested, Program: r.Program, Path: path, Install: r.Install.Command(),
+			TLS: r.TLS, Tested: r.Tested, Program: r.Program, Path: path, Missing: lacks[r.Name], Install: r.Install.Command(),
 		})
 	}
 	if g.Output == "json" {
@@ -164,7 +185,7 @@ func list(g *cli.Globals) error {
 // Where ABOUT is among the columns, and how much of it is left at least.
 const (
 	aboutColumn = 3
-	leastAbout  = 20
+	leastAbout  = 10
 )
 
 // fit shortens what the systems are about, so that lines have at most width columns. With 0
@@ -193,14 +214,15 @@ func fit(rows [][]string, width int) {
 	}
 }
 
-// installed says whether the program is there, and, if more is wanted, where, or how to get it.
+// installed says whether all that is needed is there, and, if more is wanted, where the program is, or
+// what is missing and how to get it.
 func installed(r *Recipe, more bool) string {
 	switch {
-	case more && r.Path != "":
+	case more && len(r.Missing) == 0:
 		return r.Path
 	case more && r.Install != "":
-		return "no: " + r.Install
-	case r.Path != "":
+		return "no " + strings.Join(r.Missing, ", ") + ": " + r.Install
+	case len(r.Missing) == 0:
 		return "yes"
 	}
 	return "no"

@@ -10,7 +10,7 @@ import (
 
 func TestFit(t *testing.T) {
 	long := strings.Repeat("ü", 100)
-	for _, c := range []struct{ width, want int }{{0, 128}, {200, 128}, {127, 127}, {80, 80}, {10, 48}} {
+	for _, c := range []struct{ width, want int }{{0, 128}, {200, 128}, {127, 127}, {80, 80}, {10, 38}} {
 		rows := [][]string{{"NAME", "MEMBERS", "INSTALLED", "ABOUT"}, {"a", "3", "/bin/a", long}, {"longer", "3", "x", "short"}}
 		fit(rows, c.width)
 		widest := 0

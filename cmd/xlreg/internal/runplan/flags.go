@@ -3,6 +3,7 @@ package runplan
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -23,6 +24,7 @@ type Flags struct {
 	Ports    string // a number, or names
 	PortBase int
 	Address  string
+	Host     netip.Addr // the address that all members share, in place of Address; zero: none was named
 
 	Env    []string // NAME=TEMPLATE
 	Files  []launch.FileText
@@ -35,17 +37,20 @@ type Flags struct {
 	StopTimeout  time.Duration
 	AfterReady   string
 	Then         string
+	OnChange     string
 
 	TLS    string
 	SAN    []string
 	Shared []string
 
+	NoSecret    bool // the members have none in common
+	NoAuthority bool // nor an authority that could certify them
+
 	// Join is for one member of a cluster whose others are started elsewhere. It has the
 	// endpoints that it has.
-	Join     bool
-	Own      int    // how many they are; 0: nobody knows yet
-	OwnRole  string // its role; empty: that which the recipe has for its index
-	NoSecret bool   // there is no secret
+	Join    bool
+	Own     int    // how many they are; 0: nobody knows yet
+	OwnRole string // its role; empty: that which the recipe has for its index
 }
 
 // own is what the flags say about some members.
@@ -96,7 +101,7 @@ func lastFor(all []own, i int) (what string, said bool) {
 func checkRoles(roles []own) error {
 	for _, r := range roles {
 		if _, err := xlreg.ParseName(r.what); err != nil {
-			return fmt.Errorf("--role %s: %w", r.what, err)
+			return fmt.Errorf("--role: %w", err)
 		}
 	}
 	return nil

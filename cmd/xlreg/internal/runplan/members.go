@@ -7,6 +7,7 @@ import (
 
 	"github.com/xlattice/xlreg"
 	"github.com/xlattice/xlreg/internal/recipe"
+	"github.com/xlattice/xlreg/internal/recipe/expand"
 	"github.com/xlattice/xlreg/launch"
 )
 
@@ -92,9 +93,9 @@ func (t *told) apply(r *recipe.Recipe, i int, roles, commands []own) {
 // index i.
 func (p *Plan) member(f *Flags, t told, i int) (m *Member, err error) {
 	var s launch.Spec
-	ready := launch.Text{}
+	var ready launch.Text
 	if f.Recipe != nil {
-		s, ready = fromRecipe(f.Recipe, t.like)
+		s, ready = expand.Member(f.Recipe, t.like)
 	}
 	for n, text := range f.Command {
 		s.Args = append(s.Args, launch.Text{Where: fmt.Sprintf("argument %d", n), Text: text})
@@ -109,8 +110,8 @@ func (p *Plan) member(f *Flags, t told, i int) (m *Member, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.Env = override(s.Env, env, func(v launch.EnvText) string { return v.Name })
-	s.Files = override(s.Files, f.Files, func(f launch.FileText) string { return f.Name })
+	s.Env = recipe.Override(s.Env, env, func(v launch.EnvText) string { return v.Name })
+	s.Files = recipe.Override(s.Files, f.Files, func(f launch.FileText) string { return f.Name })
 	if f.Ready != "" {
 		ready = launch.Text{Where: "--ready", Text: f.Ready}
 	}
@@ -132,43 +133,15 @@ func shell(text launch.Text) []launch.Text {
 	return []launch.Text{{Where: text.Where, Text: "sh"}, {Where: text.Where, Text: "-c"}, text}
 }
 
-// fromRecipe returns what a recipe says about its member i.
-func fromRecipe(r *recipe.Recipe, i int) (s launch.Spec, ready launch.Text) {
-	_, what := r.Member(i)
-	for _, text := range what.Command {
-		s.Args = append(s.Args, textOf(r, text))
-	}
-	for _, v := range what.Env {
-		s.Env = append(s.Env, launch.EnvText{Name: v.Name, Value: textOf(r, v.Value)})
-	}
-	for _, f := range what.Files {
-		s.Files = append(s.Files, launch.FileText{Name: f.Name, Text: textOf(r, f.Text)})
-	}
-	return s, textOf(r, what.Ready)
-}
-
-// override returns all, where those of own replace those of the same name.
-func override[T any](all, own []T, name func(T) string) []T {
-	for _, o := range own {
-		at := slices.IndexFunc(all, func(t T) bool { return name(t) == name(o) })
-		if at < 0 {
-			all = append(all, o)
-			continue
-		}
-		all[at] = o
-	}
-	return all
-}
-
 // flagEnv reads --env.
 func flagEnv(list []string) ([]launch.EnvText, error) {
 	var all []launch.EnvText
 	for _, text := range list {
 		name, value, ok := strings.Cut(text, "=")
 		if !ok || name == "" {
-			return nil, fmt.Errorf("variable %q: want NAME=VALUE", text)
+			return nil, fmt.Errorf("--env %q: want NAME=VALUE", text)
 		}
-		all = append(all, launch.EnvText{Name: name, Value: launch.Text{Where: "variable " + name, Text: value}})
+		all = append(all, launch.EnvText{Name: name, Value: launch.Text{Where: "--env " + name, Text: value}})
 	}
 	return all, nil
 }

@@ -27,8 +27,9 @@ type Plan struct {
 	Shared       []string
 
 	Members    []*Member        // by their indexes; those that are told the same are one
-	AfterReady *launch.Template // nil: none, as with the next three
+	AfterReady *launch.Template // nil: none, as with the next four
 	Then       *launch.Template
+	OnChange   *launch.Template
 	Paste      *launch.Template
 	ClientEnv  []Variable
 
@@ -47,7 +48,7 @@ type Member struct {
 	Ready   *Ready // nil: it is ready when it runs
 }
 
-// Variable is one of the environment of those who talk to the cluster.
+// Variable is one in the environment of programs that talk to the cluster.
 type Variable struct {
 	Name  string
 	Value *launch.Template
@@ -55,6 +56,10 @@ type Variable struct {
 
 // errNoCommand says that there is nothing to start.
 var errNoCommand = errors.New("say what to start: a recipe's name, or -- COMMAND ARG…")
+
+// errNoAuthority says that members that are started apart from each other would have an
+// authority each.
+var errNoAuthority = errors.New("an authority has to sign the certificates (--tls ca): give all members the same one with --authority FILE")
 
 // Make returns the plan for a run, whose templates have been tried out on a cluster like the
 // one that there will be.
@@ -84,6 +89,9 @@ func (p *Plan) takeRecipe(f *Flags) error {
 	if f.Size != 0 && f.Size < r.Fewest {
 		return fmt.Errorf("%s needs at least %d members: start as many with -n", r.Name, r.Fewest)
 	}
+	if p.TLS != "" && len(r.TLSOnly) > 0 && !slices.Contains(r.TLSOnly, p.TLS) {
+		return fmt.Errorf("--tls %s: %s works with --tls %s", p.TLS, r.Name, strings.Join(r.TLSOnly, " or --tls "))
+	}
 	p.TLS = cmp.Or(p.TLS, r.TLS, recipe.TLSSelf)
 	p.ReadyTimeout = cmp.Or(p.ReadyTimeout, r.ReadyTimeout)
 	p.StopTimeout = cmp.Or(p.StopTimeout, r.StopTimeout)
@@ -105,9 +113,7 @@ func (p *Plan) takePorts(f *Flags) (err error) {
 	p.Ports.Base = f.PortBase
 	address, where := f.Address, "--address"
 	if r := f.Recipe; r != nil {
-		for _, port := range r.Ports {
-			p.Ports.List = append(p.Ports.List, Port{port.Name, port.Number})
-		}
+		p.Ports.List = slices.Clone(r.Ports)
 		if address == "" {
 			address, where = r.Address, r.File+": address"
 		}
@@ -118,29 +124,32 @@ func (p *Plan) takePorts(f *Flags) (err error) {
 		}
 	}
 	if len(p.Ports.List) == 0 {
-		p.Ports.List = make([]Port, 1)
+		p.Ports.List = make([]recipe.Port, 1)
 	}
 	if f.Join {
 		return nil
 	}
+	if p.Ports.Host = f.Host; f.Host.IsValid() {
+		return p.Ports.check(f.Members)
+	}
 	if address != "" {
-		if p.Ports.First, err = parseAddress(address); err != nil {
-			return fmt.Errorf("%s: %w", where, err)
+		if p.Ports.First, err = recipe.ParseAddress(address); err != nil {
+			return fmt.Errorf("%s %s: %w", where, address, err)
 		}
 	}
 	return p.Ports.check(f.Members)
 }
 
-// takeCommands parses what is run once, and what those are told that talk to the cluster.
+// takeCommands parses what is run once, and what is for programs that talk to the cluster.
 func (p *Plan) takeCommands(f *Flags) (err error) {
 	after, paste := launch.Text{Where: "--after-ready", Text: f.AfterReady}, launch.Text{}
 	if r := f.Recipe; r != nil {
-		paste = textOf(r, r.Client.Paste)
+		paste = expand.Text(r, r.Client.Paste)
 		if f.AfterReady == "" {
-			after = textOf(r, r.AfterReady)
+			after = expand.Text(r, r.AfterReady)
 		}
 		for _, v := range r.Client.Env {
-			t, err := launch.ParseTemplate(textOf(r, v.Value))
+			t, err := launch.ParseTemplate(expand.Text(r, v.Value))
 			if err != nil {
 				return err
 			}
@@ -153,7 +162,10 @@ func (p *Plan) takeCommands(f *Flags) (err error) {
 	if p.Paste, err = parse(paste); err != nil {
 		return err
 	}
-	p.Then, err = parse(launch.Text{Where: "--then", Text: f.Then})
+	if p.Then, err = parse(launch.Text{Where: "--then", Text: f.Then}); err != nil {
+		return err
+	}
+	p.OnChange, err = parse(launch.Text{Where: "--on-change", Text: f.OnChange})
 	return err
 }
 
@@ -165,11 +177,6 @@ func parse(t launch.Text) (*launch.Template, error) {
 	return launch.ParseTemplate(t)
 }
 
-// textOf is a text of the recipe.
-func textOf(r *recipe.Recipe, t recipe.Text) launch.Text {
-	return launch.Text{Where: fmt.Sprintf("%s:%d", r.File, t.Line), Text: t.Text}
-}
-
 // check looks at what belongs together.
 func (p *Plan) check(f *Flags) error {
 	switch {
@@ -179,12 +186,29 @@ func (p *Plan) check(f *Flags) error {
 		return errors.New("--san: only an authority signs other names: give --tls ca, too")
 	case p.First && !p.join && p.Members[0].Ready == nil:
 		return errors.New("--first: say when member 0 is ready, with --ready")
-	case f.Join && p.TLS == recipe.TLSCA:
-		return fmt.Errorf("%s wants certificates of an authority, which only 'xlreg run' makes: name those of your own in a copy of the recipe that says tls: none", p.Recipe.Name)
+	case p.TLS == recipe.TLSCA && f.NoAuthority:
+		return errNoAuthority
 	case p.Recipe != nil && f.Own > 0 && f.Own < len(p.Ports.List):
 		return fmt.Errorf("%s has the ports %s: give an --endpoint for each, in this order", p.Recipe.Name, strings.Join(p.Ports.Names(), " and "))
 	case f.ReadyTimeout < 0:
 		return fmt.Errorf("--ready-timeout %v: want more than 0", f.ReadyTimeout)
+	case f.ReadyTimeout > 0 && !slices.ContainsFunc(p.Members, func(m *Member) bool { return m.Ready != nil }):
+		return errors.New("--ready-timeout: say when a member is ready, with --ready")
+	}
+	return p.checkNames()
+}
+
+// checkNames looks at the names that flags list.
+func (p *Plan) checkNames() error {
+	for _, name := range p.SAN {
+		if err := launch.CheckSAN(name); err != nil {
+			return fmt.Errorf("--san: %w", err)
+		}
+	}
+	for _, name := range p.Shared {
+		if name == "" || strings.Contains(name, "/") {
+			return fmt.Errorf("--shared %q: want the name of a program, without its directory", name)
+		}
 	}
 	return nil
 }
@@ -207,7 +231,7 @@ func (p *Plan) try(*Flags) error {
 		}
 	}
 	d := p.sample(0)
-	for _, t := range []*launch.Template{p.AfterReady, p.Then, p.Paste} {
+	for _, t := range []*launch.Template{p.AfterReady, p.Then, p.OnChange, p.Paste} {
 		if _, err := Expand(t, d); err != nil {
 			return err
 		}
@@ -218,9 +242,9 @@ func (p *Plan) try(*Flags) error {
 
 // sample returns an invented cluster as its member i sees it.
 func (p *Plan) sample(i int) *launch.Data {
-	s := launch.Shape{Size: p.size, PortNames: p.Ports.Names(), Index: i, Roles: p.Roles(), NoTLS: p.TLS == recipe.TLSNone}
+	s := launch.Shape{Size: p.size, PortNames: p.Ports.Names(), Index: i, Roles: p.Roles(), NoTLS: p.TLS == recipe.TLSNone, NoSecret: p.noSecret}
 	if p.join {
-		s.Own, s.NoSecret = p.own, p.noSecret
+		s.Own = p.own
 	} else {
 		s.Endpoints = len(p.Ports.List)
 	}
@@ -252,8 +276,9 @@ func (p *Plan) Roles() map[int]string {
 	return roles
 }
 
-// Env returns the variables, as NAME=value, of those who talk to the cluster as d's member.
-// A variable that comes to nothing is not set: many programs take an empty path for one.
+// Env returns the variables, as NAME=value, for programs that talk to the cluster as d's
+// member. One whose value would be empty is not set: many programs would take it for a path.
+// PATH is for those who start them, who know what else is in it: it has a name of its own.
 func (p *Plan) Env(d *launch.Data) ([]string, error) {
 	var env []string
 	for _, v := range p.ClientEnv {
@@ -261,8 +286,12 @@ func (p *Plan) Env(d *launch.Data) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
+		name := v.Name
+		if name == "PATH" {
+			name = launch.EnvPath
+		}
 		if value != "" {
-			env = append(env, v.Name+"="+value)
+			env = append(env, name+"="+value)
 		}
 	}
 	return env, nil
@@ -278,7 +307,7 @@ func Expand(t *launch.Template, d *launch.Data) (string, error) {
 
 // KeyStores reports whether a template names the files that Java wants.
 func (p *Plan) KeyStores() bool {
-	for _, t := range []*launch.Template{p.AfterReady, p.Then, p.Paste} {
+	for _, t := range []*launch.Template{p.AfterReady, p.Then, p.OnChange, p.Paste} {
 		if t != nil && t.KeyStores() {
 			return true
 		}
@@ -288,7 +317,7 @@ func (p *Plan) KeyStores() bool {
 }
 
 // Complete tells d what the plan says of the cluster. Members that do not tell their roles
-// themselves get those of the plan: over a classic carrier nobody can tell, and who joins by
+// themselves get those of the plan: over a classic carrier they cannot, and one that joins by
 // a recipe does not know its index beforehand.
 func (p *Plan) Complete(d *launch.Data) {
 	p.addFormat(d)

@@ -9,20 +9,15 @@ import (
 	"strings"
 
 	"github.com/xlattice/xlreg"
-	"github.com/xlattice/xlreg/launch"
+	"github.com/xlattice/xlreg/internal/recipe"
 )
-
-// Port is one that each member has.
-type Port struct {
-	Name   string // empty: it is known by its index alone
-	Number int    // 0: any that is free
-}
 
 // Ports say where members listen.
 type Ports struct {
-	List  []Port
+	List  []recipe.Port
 	Base  int        // the first of consecutive ports; 0: any that are free
-	First netip.Addr // the address of member 0, from which the others count on; zero: all share loopback
+	First netip.Addr // the address of member 0, from which the others count on; zero: all share one
+	Host  netip.Addr // that one; zero: loopback
 }
 
 // Names returns the ports' names, and nil if they have none.
@@ -40,8 +35,11 @@ func (p *Ports) Names() []string {
 // free.
 func (p *Ports) Addresses(i int) []string {
 	host := netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	if p.First.IsValid() {
+	switch {
+	case p.First.IsValid():
 		host = nth(p.First, i)
+	case p.Host.IsValid():
+		host = p.Host
 	}
 	all := make([]string, len(p.List))
 	for k, port := range p.List {
@@ -63,64 +61,32 @@ func nth(first netip.Addr, n int) netip.Addr {
 }
 
 // parsePorts reads a number of ports, or their names, each NAME or NAME=PORT.
-func parsePorts(text string) ([]Port, error) {
+func parsePorts(text string) ([]recipe.Port, error) {
 	if n, err := strconv.Atoi(text); err == nil {
 		if n < 1 || n > xlreg.MaxEndpoints {
 			return nil, fmt.Errorf("want 1 to %d", xlreg.MaxEndpoints)
 		}
-		return make([]Port, n), nil
+		return make([]recipe.Port, n), nil
 	}
 	return namedPorts(strings.Split(text, ","))
 }
 
-func namedPorts(list []string) ([]Port, error) {
+func namedPorts(list []string) ([]recipe.Port, error) {
 	if len(list) > xlreg.MaxEndpoints {
 		return nil, fmt.Errorf("%d ports: want at most %d", len(list), xlreg.MaxEndpoints)
 	}
-	var ports []Port
-	seen := make(map[string]bool)
+	var ports []recipe.Port
 	for _, text := range list {
-		port, err := namedPort(text)
+		port, err := recipe.ParsePort(text)
+		if err == nil {
+			err = port.CheckAmong(ports)
+		}
 		if err != nil {
 			return nil, err
 		}
-		if seen[port.Name] {
-			return nil, fmt.Errorf("port %s is there twice", port.Name)
-		}
-		seen[port.Name] = true
 		ports = append(ports, port)
 	}
 	return ports, nil
-}
-
-func namedPort(text string) (p Port, err error) {
-	name, number, fixed := strings.Cut(text, "=")
-	if err := launch.CheckPortName(name); err != nil {
-		return p, err
-	}
-	p.Name = name
-	if !fixed {
-		return p, nil
-	}
-	p.Number, err = strconv.Atoi(number)
-	if err != nil || p.Number < 1 || p.Number > 65535 {
-		return p, fmt.Errorf("port %q: want a PORT from 1 to 65535", text)
-	}
-	return p, nil
-}
-
-// parseAddress reads the address of the first member: 127.0.0.N with that letter, or one
-// from which the others count on.
-func parseAddress(text string) (netip.Addr, error) {
-	const firstOfMany = 2 // 127.0.0.1 is everybody's
-	if text == "127.0.0.N" {
-		return netip.AddrFrom4([4]byte{127, 0, 0, firstOfMany}), nil
-	}
-	a, err := netip.ParseAddr(text)
-	if err != nil || a.Zone() != "" || a.IsUnspecified() || a.IsMulticast() {
-		return a, fmt.Errorf("%q: want 127.0.0.N, or the first member's IP address, from which the others count on", text)
-	}
-	return a, nil
 }
 
 // check looks at what the ports are together, for n members.

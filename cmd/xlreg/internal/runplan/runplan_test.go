@@ -64,7 +64,7 @@ func TestFlagsWinOverTheRecipe(t *testing.T) {
 	if !slices.Equal(roles, []string{"boss", "worker", "worker", "boss"}) {
 		t.Errorf("roles %q", roles)
 	}
-	if p.Members[0] != p.Members[3] || p.Members[0].Ready.Kind != ReadyCommand || p.Members[2].Ready.Kind != ReadyTCP {
+	if p.Members[0] != p.Members[3] || p.Members[0].Ready.Kind != recipe.ReadyCommand || p.Members[2].Ready.Kind != recipe.ReadyTCP {
 		t.Errorf("readies %+v and %+v", p.Members[0].Ready, p.Members[2].Ready)
 	}
 	x, err := p.Members[2].Command.Expand(p.sample(2))
@@ -73,6 +73,21 @@ func TestFlagsWinOverTheRecipe(t *testing.T) {
 	}
 	if p.TLS != recipe.TLSSelf || !slices.Equal(p.Ports.Names(), []string{"peer", "client"}) {
 		t.Errorf("TLS %q, ports %q", p.TLS, p.Ports.Names())
+	}
+}
+
+// A kind of TLS with which the system does not work is refused, and not tried.
+func TestKindsOfTLS(t *testing.T) {
+	r := system(t)
+	r.TLS, r.TLSOnly = recipe.TLSCA, []string{recipe.TLSCA, recipe.TLSNone}
+	for given, want := range map[string]string{"": recipe.TLSCA, recipe.TLSNone: recipe.TLSNone} {
+		if p := mustMake(t, &Flags{Recipe: r, Members: 2, Size: 2, TLS: given}); p.TLS != want {
+			t.Errorf("--tls %q: %q", given, p.TLS)
+		}
+	}
+	const want = "--tls self: sys works with --tls ca or --tls none"
+	if _, err := Make(&Flags{Recipe: r, Members: 2, Size: 2, TLS: recipe.TLSSelf}); err == nil || err.Error() != want {
+		t.Errorf("%v, want %q", err, want)
 	}
 }
 

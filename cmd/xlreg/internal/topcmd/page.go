@@ -44,19 +44,9 @@ func unstyled(line string) string {
 	return b.String()
 }
 
-// clean keeps what others have named from giving orders to the terminal.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return '?'
-	}, s)
-}
-
 // pad brings a text to width columns, cut in its middle or filled up.
 func pad(s string, width int) string {
-	r := []rune(clean(s))
+	r := []rune(cli.Printable(s))
 	if len(r) > width && width > 2 {
 		head := width / 2
 		r = append(append(append([]rune{}, r[:head]...), '~'), r[len(r)-(width-head-1):]...)
@@ -92,14 +82,14 @@ func (m *model) head(width int, now time.Time) []string {
 	if r.Draining || !r.Ready {
 		state = styled(red, admincmd.StateText(r))
 	}
-	left := fmt.Sprintf("%s  %s  up %s, %s, %s", styled(bold, clean(r.Name)), state,
-		admincmd.Span(now.Sub(r.Started)), clean(r.Version), clean(r.Store))
+	left := fmt.Sprintf("%s  %s  up %s, %s, %s", styled(bold, cli.Printable(r.Name)), state,
+		admincmd.Span(now.Sub(r.Started)), cli.Printable(r.Version), cli.Printable(r.Store))
 	if n := len(r.Servers); n > 1 {
 		left += fmt.Sprintf(", one of %d servers", n)
 	}
 	lines := []string{leftRight(left, now.Format(time.TimeOnly), width)}
 	if m.trouble != nil {
-		lines = append(lines, styled(red, "no news: "+clean(m.trouble.Error())))
+		lines = append(lines, styled(red, "no news: "+cli.Printable(m.trouble.Error())))
 	}
 	lines = append(lines,
 		fmt.Sprintf("%s: %s", styled(bold, admincmd.Count(r.Clusters, "cluster")), m.statesText()),
@@ -194,7 +184,7 @@ func (m *model) limitLine(l *api.Limit, part float64, width int) string {
 		text += fmt.Sprintf(" %s %d/%d", m.bar(part, 10), *l.Used, l.Value)
 	}
 	if l.By != "" {
-		text += " by " + clean(l.By)
+		text += " by " + cli.Printable(l.By)
 	}
 	if l.Refused > 0 {
 		text += styled(yellow, fmt.Sprintf("  refused %d", l.Refused))
@@ -246,7 +236,7 @@ func (m *model) listLines(width, room int, now time.Time) []string {
 	}
 	title := fmt.Sprintf("%s clusters: %d, %s", kind, max(m.total, len(m.rows)), m.sort)
 	if m.match != "" || m.typing {
-		title += ", with " + clean(m.match)
+		title += ", with " + cli.Printable(m.match)
 	}
 	name := min(48, max(8, width-maxSeats-41-len(m.stateCell(api.StateForming))))
 	lines := []string{
@@ -302,10 +292,10 @@ func (m *model) openLines(width, room int, now time.Time) []string {
 	}
 	owner := "open"
 	if d.Owner != "" {
-		owner = "owner " + clean(d.Owner)
+		owner = "owner " + cli.Printable(d.Owner)
 	}
 	lines := []string{
-		styled(bold, clean(d.Name)) + "  " + d.ID,
+		styled(bold, cli.Printable(d.Name)) + "  " + d.ID,
 		fmt.Sprintf("%s  %s, %s, %d waiting, epoch %d, revision %d", m.seats(&d.Cluster), d.State,
 			view.CountMembers(d.Members, d.Size), d.Waiting, d.Epoch, d.Revision),
 		owner + timesText(d, now),
@@ -371,7 +361,7 @@ func (m *model) foot(width int) string {
 	text := "q quit  j/k move  enter open  / find  t which clusters  s sort"
 	switch {
 	case m.typing:
-		text = "find: " + clean(m.match) + "_   enter done, escape all"
+		text = "find: " + cli.Printable(m.match) + "_   enter done, escape all"
 	case m.open:
 		text = "q quit  j/k scroll  escape back"
 	}

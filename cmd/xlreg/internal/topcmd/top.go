@@ -103,9 +103,7 @@ func (t *top) run(ctx context.Context, c *adminclient.Client) (err error) {
 	}
 	defer func() { err = errors.Join(err, screen.Close()) }()
 	defer screen.CloseOnPanic()
-	group, ctx := errgroup.WithContext(ctx)
-	ctx, quit := context.WithCancel(ctx)
-	defer quit()
+	group, ctx := errgroup.WithContext(ctx) // ends all when one ends, and show does with errQuit
 	f := newFeed(c, t.interval)
 	each := func(do func(context.Context) error) {
 		group.Go(func() error {
@@ -117,10 +115,7 @@ func (t *top) run(ctx context.Context, c *adminclient.Client) (err error) {
 	each(func(ctx context.Context) error { return readKeys(ctx, screen, keys) })
 	each(f.poll)
 	each(f.follow)
-	each(func(ctx context.Context) error {
-		defer quit()
-		return show(ctx, m, screen, keys, f)
-	})
+	each(func(ctx context.Context) error { return show(ctx, m, screen, keys, f) })
 	err = group.Wait()
 	if errors.Is(err, errQuit) {
 		return nil
