@@ -2,6 +2,7 @@ package examples
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -28,6 +29,54 @@ func TestEtcdRestartsWithoutTheRegistry(t *testing.T) {
 	}
 	p.serve(t)
 	until(t, "the registry's return", func() error { return again.has("xlreg: the registry is back, and db2") })
+}
+
+// A member restarts on a machine without a network, because it has just booted for instance, and
+// so without an address that faces the registry. It starts from its roster all the same.
+func TestAMemberRestartsWithoutARoute(t *testing.T) {
+	p := &page{network: newNetwork(t, "web1", "registry")}
+	t.Cleanup(p.stop)
+	p.serve(t)
+	web1 := p.machines["web1"]
+	join := "xlreg join one --create --size 2 --registry regCred.dat --node %s --endpoint :2380 --offline-after 2s "
+	web1.printed(t, fmt.Sprintf(join, "other")+"; "+fmt.Sprintf(join, "node")+"-- true")
+	web1.printed(t, "ip link set eth0 down")
+	out := web1.printed(t, fmt.Sprintf(join, "node")+"-- echo 'at {{.Self.Endpoint 0}}'")
+	for _, want := range []string{"at 192.0.2.1:2380", "warning: the registry cannot be reached for 2s: starting from the roster of 20"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in:\n%s", want, out)
+		}
+	}
+}
+
+// A member that has never joined waits for its network, too, as long as for the others.
+func TestAMemberWaitsForARoute(t *testing.T) {
+	p := &page{network: newNetwork(t, "web1", "registry")}
+	t.Cleanup(p.stop)
+	p.serve(t)
+	web1 := p.machines["web1"]
+	web1.printed(t, "ip link set eth0 down")
+	join := "xlreg join one --create --size 2 --registry regCred.dat --node %s --endpoint :2380 --wait %s "
+	out := web1.printed(t, fmt.Sprintf(join, "node", "1s")+"-- true || echo status $?")
+	for _, want := range []string{"no route to the registry yet: trying again for 1s", "no way to the registry", "status 3"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in:\n%s", want, out)
+		}
+	}
+	first := p.member(t, "web1", fmt.Sprintf(join, "node", "1m")+"-- echo 'at {{.Self.Endpoint 0}}'")
+	until(t, "the wait for a route", func() error { return first.has("no route to the registry yet: trying again for 1m0s") })
+	web1.printed(t, "ip link set eth0 up; "+fmt.Sprintf(join, "other", "1m"))
+	until(t, "the program", func() error { return first.has("at 192.0.2.1:2380") })
+}
+
+// printed runs a script on the machine to its end, and returns what it prints.
+func (m *machine) printed(t *testing.T, script string) string {
+	t.Helper()
+	out, err := m.shell(t, script).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", script, err, out)
+	}
+	return string(out)
 }
 
 // member starts a program that stays on a machine.
