@@ -52,8 +52,8 @@ LONG ?=
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 14
 
-demo: ## see a cluster of five members form on a real registry
-	go run ./cmd/xlreg demo -n 5
+demo: build ## see a cluster of five members form on a real registry
+	bin/xlreg demo -n 5
 
 test: setup build docs ## install what is missing, then test everything, Go with the race detector; LONG=1 adds torture and fuzzing
 	go vet ./...

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// inputs are what everything else is reckoned from.
+// inputs are what everything else is computed from.
 type inputs struct {
 	serving      time.Duration // processor time of a server for a member that comes to it, being told of it included
 	told         time.Duration // of every other server, which is told of it
@@ -68,7 +68,7 @@ func inputTable(in inputs) string {
 	t.row("processor time of etcd's three members for a write transaction of 1 KiB", micros(in.put), etcdCommand)
 	t.row("for a comparison without changes", micros(in.compare), "the same")
 	t.row("for telling a server of a change", micros(in.telling), "the same")
-	t.row("for one more Update in a transaction", micros(in.update()), "reckoned: a member has three, and this is what is left of its cost")
+	t.row("for one more Update in a transaction", micros(in.update()), "computed: a member has three, and this is what is left of its cost")
 	t.row("a write transaction alone takes", in.commit.String(), "the same")
 	t.row("bytes of a waiting connection", count(in.waiting), "`go test -run '^$' -bench WaitingMemory ./internal/bench`; [performance.md](performance.md)")
 	t.row(fmt.Sprintf("10,000 leases of %d s", in.leaseSeconds), fmt.Sprintf("%d %% of a core", in.leaseShare), "`go test -run '^$' -bench Leases ./internal/bench`; [performance.md](performance.md)")
