@@ -144,9 +144,6 @@ func (s *Server) sendBatch(out *eventStream, restart bool, changes []api.Change)
 		}
 	}
 	for i := range changes {
-		if c := changes[i].Cluster; c != nil {
-			c.Taken = listed(c.Taken)
-		}
 		if err := addEvent(&batch, eventChange, changes[i].Revision, &changes[i]); err != nil {
 			return err
 		}

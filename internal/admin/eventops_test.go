@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/xlattice/xlreg/internal/admin"
+	"github.com/xlattice/xlreg/internal/admin/admintest"
 	"github.com/xlattice/xlreg/internal/admin/api"
 )
 
@@ -114,6 +115,39 @@ func TestEvents(t *testing.T) {
 	w.registry.ForgetHistory()
 	if e := w.stream("/api/v1/events?since=" + seen).next(); e.name != "restart" {
 		t.Errorf("what is forgotten: %+v", e)
+	}
+}
+
+type fake = admintest.Registry
+
+// sharer tells everybody the same changes, as a registry does those who read at the same
+// pace.
+type sharer struct {
+	*fake
+	changes []api.Change
+}
+
+// Follow is for admin.Watcher.
+func (s *sharer) Follow(ctx context.Context, _ string, f func(bool, []api.Change) error) error {
+	if err := f(false, s.changes); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// What several streams are told belongs to none of them. One that wrote into it would not be
+// seen by what is sent, but by the list that is nil here, as it never is otherwise.
+func TestStreamsShareWhatTheyAreTold(t *testing.T) {
+	shared := []api.Change{{Revision: "1", Cluster: &api.Cluster{ID: "choir"}}}
+	w := newWorld(t, admin.Config{Steward: &sharer{admintest.New(nil), shared}})
+	for range 2 {
+		if _, c := w.stream("/api/v1/events").change(); c.Cluster == nil || c.Cluster.ID != "choir" {
+			t.Errorf("%+v", c)
+		}
+	}
+	if shared[0].Cluster.Taken != nil {
+		t.Error("a stream has written into what others read")
 	}
 }
 

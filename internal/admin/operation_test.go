@@ -29,7 +29,9 @@ type world struct {
 func newWorld(t *testing.T, cfg admin.Config) *world {
 	t.Helper()
 	r := admintest.New(nil)
-	cfg.Steward = r
+	if cfg.Steward == nil {
+		cfg.Steward = r
+	}
 	s, err := admintest.Serve(cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -43,7 +43,8 @@ type Watcher interface {
 	// not known any more, is empty, or too much has happened, restart comes first: then
 	// what the caller has shown is to be read anew. The newest state of each cluster is
 	// what is told, so a slow reader misses nothing but what was between. f is never
-	// called twice at a time.
+	// called twice at a time, and may not alter the changes, which others are told too.
+	// Their lists are never nil.
 	Follow(ctx context.Context, since string, f func(restart bool, changes []api.Change) error) error
 }
 

@@ -44,10 +44,14 @@ func (h held) again() (net.Listener, error) {
 }
 
 // turnAway closes connections as soon as they come, until ctx ends: to a client that is as
-// good as a closed port.
+// good as a closed port. It returns when nothing of it can touch the next turn any more.
 func (h held) turnAway(ctx context.Context) {
-	stop := context.AfterFunc(ctx, func() { _ = h.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
+	woken := make(chan struct{})
+	defer func() { <-woken }()
+	context.AfterFunc(ctx, func() {
+		defer close(woken)
+		_ = h.SetDeadline(time.Unix(1, 0))
+	})
 	for ctx.Err() == nil {
 		nc, err := h.AcceptTCP()
 		if err == nil {
