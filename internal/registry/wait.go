@@ -43,11 +43,13 @@ func (r *Registry) Await(ctx context.Context, c *xlreg.Cluster, w Wait) (ready c
 	}
 	// Only now: what came before was not announced to the waiter.
 	n, err := r.news(ctx, c.ID)
-	if err != nil && ctx.Err() == nil {
+	switch {
+	case err == nil:
+		r.hub.tellOne(c.ID, waiting, n)
+	case ctx.Err() == nil:
 		release()
 		return nil, nil, err
 	}
-	r.hub.tellOne(c.ID, waiting, n)
 	return ready, release, nil
 }
 

@@ -75,6 +75,28 @@ func TestAwaitIsOverAtOnceWhenThereIsNothingToWaitFor(t *testing.T) {
 	}
 }
 
+// Who has gone before the store was looked at has found out nothing for those who come next.
+func TestAwaitAfterOneWhoHasGone(t *testing.T) {
+	w := newWorld(t)
+	c := w.create("c", 2)
+	w.join(w.node("a", testKeys()[0], end), c)
+	gone, goes := context.WithCancel(t.Context())
+	goes()
+	ended, releaseEnded := w.await(gone, &c, 2, time.Minute)
+	defer releaseEnded()
+	if pending(ended) {
+		t.Error("still waiting for one who has gone")
+	}
+	if known, ok := w.Awaited(c.ID, xlreg.Protocol20); ok && known.ID != c.ID {
+		t.Errorf("the cluster is %+v", known)
+	}
+	ready, release := w.await(t.Context(), &c, 1, time.Minute)
+	defer release()
+	if pending(ready) {
+		t.Error("still waiting for one member of one")
+	}
+}
+
 func TestAwaitEndsOnlyAtItsSize(t *testing.T) {
 	s := memory.New()
 	w := newWorldOn(t, s)
