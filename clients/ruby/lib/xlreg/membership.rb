@@ -289,8 +289,6 @@ module Xlreg
     # which proves nothing.
     def check(roster) = Membership.check_verified(roster, @options, @allow_unverified)
 
-    # Asks for the members. An original server tells them only to a node that joins in the same session. There,
-    # joining again changes nothing; elsewhere it could take a seat that this node has given up.
     # Reads, and again for a while if that is an older state of the cluster than before.
     def read_since(before, limit)
       age = Age.new
@@ -310,6 +308,8 @@ module Xlreg
       raise
     end
 
+    # Asks for the members. An original server tells them only to a node that joins in the same session. There,
+    # joining again changes nothing; elsewhere it could take a seat that this node has given up.
     def read(limit)
       read_once(limit)
     rescue WrongStateError
