@@ -20,6 +20,7 @@ type loops struct {
 type acceptLoop struct {
 	net.Listener
 	turned chan struct{} // has one when Accept has returned since somebody looked
+	look   sync.Mutex    // held by whoever looks
 }
 
 // add notes that a listener is served, until gone is called.
@@ -63,17 +64,24 @@ type deadliner interface{ SetDeadline(t time.Time) error }
 func (l *acceptLoop) accept() (net.Conn, error) {
 	for {
 		nc, err := l.Accept()
-		select {
-		case l.turned <- struct{}{}:
-		default:
-		}
 		d, ok := l.Listener.(deadliner)
 		if !ok || !errors.Is(err, os.ErrDeadlineExceeded) {
+			l.hasTurned()
 			return nc, err
 		}
-		if err := d.SetDeadline(time.Time{}); err != nil {
+		// First this, so that it cannot undo what the next one who looks has done.
+		err = d.SetDeadline(time.Time{})
+		l.hasTurned()
+		if err != nil {
 			return nil, err
 		}
+	}
+}
+
+func (l *acceptLoop) hasTurned() {
+	select {
+	case l.turned <- struct{}{}:
+	default:
 	}
 }
 
@@ -84,6 +92,8 @@ func (l *acceptLoop) nudge(ctx context.Context) error {
 	if !ok {
 		return nil
 	}
+	l.look.Lock()
+	defer l.look.Unlock()
 	select {
 	case <-l.turned:
 	default:

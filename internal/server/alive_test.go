@@ -56,6 +56,25 @@ func TestAlive(t *testing.T) {
 	serving.Wait()
 }
 
+// Several may look at the same time, and over and over.
+func TestAliveTogether(t *testing.T) {
+	w := newWorld(t, memory.New(), guard.Limits{})
+	ctx, end := context.WithTimeout(t.Context(), time.Minute)
+	defer end()
+	var looking sync.WaitGroup
+	for range 4 {
+		looking.Go(func() {
+			for range 500 {
+				if err := w.server.Alive(ctx); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	looking.Wait()
+}
+
 // awaitStuck waits until the listener is served, and so until it is found out.
 func awaitStuck(ctx context.Context, t *testing.T, s *server.Server) {
 	t.Helper()
