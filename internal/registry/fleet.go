@@ -144,22 +144,28 @@ func checkSchema(schema int) error {
 	return nil
 }
 
-// follow keeps up with the other servers until ctx ends.
+// follow keeps up with the other servers until ctx ends. What one watch tells is looked up by
+// that watch alone, when something may have been missed: a look of another one could bring back
+// what has changed since.
 func (r *Registry) follow(ctx context.Context) {
 	var watching sync.WaitGroup
-	for _, prefix := range []string{records.Servers, records.Count, records.Schema} {
+	for prefix, look := range map[string]func(context.Context) error{
+		records.Servers: r.lookForServers, records.Count: r.lookForCount, records.Schema: r.lookForSchema,
+	} {
 		watching.Go(func() {
-			r.keepWatching(ctx, prefix, func(c store.Change) error { return r.heard(ctx, c) })
+			r.keepWatching(ctx, prefix, func(c store.Change) error {
+				if c.IsZero() {
+					return look(ctx)
+				}
+				return r.heard(c)
+			})
 		})
 	}
 	watching.Wait()
 }
 
-// heard takes in what one of the servers has said to all, or looks for what was missed.
-func (r *Registry) heard(ctx context.Context, c store.Change) error {
-	if c.IsZero() {
-		return r.catchUp(ctx)
-	}
+// heard takes in what one of the servers has said to all.
+func (r *Registry) heard(c store.Change) error {
 	if total, ok, err := records.ChangedCount(c); ok || err != nil {
 		r.totals.counted(total)
 		return err
@@ -181,27 +187,46 @@ func (r *Registry) heard(ctx context.Context, c store.Change) error {
 	return nil
 }
 
-func (r *Registry) catchUp(ctx context.Context) error {
+func (r *Registry) lookForServers(ctx context.Context) error {
 	var servers []records.Server
-	var total records.Totals
-	var schema int
 	err := r.view(ctx, func(tx records.Reader) (err error) {
-		if servers, err = tx.Servers(); err != nil {
-			return err
-		}
-		total, err = tx.LastCount()
-		if err := ignoreNotFound(err); err != nil {
-			return err
-		}
-		schema, err = tx.Schema()
+		servers, err = tx.Servers()
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	r.fleet.replace(servers)
-	r.totals.counted(total)
+	if !r.totals.known() { // or the leader would count what has been counted
+		if err := r.lookForCount(ctx); err != nil {
+			return err
+		}
+	}
 	r.attend()
+	return nil
+}
+
+func (r *Registry) lookForCount(ctx context.Context) error {
+	var total records.Totals
+	err := r.view(ctx, func(tx records.Reader) (err error) {
+		total, err = tx.LastCount()
+		return ignoreNotFound(err)
+	})
+	if err == nil {
+		r.totals.counted(total)
+	}
+	return err
+}
+
+func (r *Registry) lookForSchema(ctx context.Context) error {
+	var schema int
+	err := r.view(ctx, func(tx records.Reader) (err error) {
+		schema, err = tx.Schema()
+		return err
+	})
+	if err != nil {
+		return err
+	}
 	return r.learnSchema(schema)
 }
 

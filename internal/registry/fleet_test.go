@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -238,6 +240,66 @@ func TestAConfirmedSeatIsSeenByAll(t *testing.T) {
 			t.Errorf("joined at %v, after it was confirmed two minutes later", now)
 		}
 	})
+}
+
+// lagging is a store that is slow to answer those who ask who is there, by another time for each
+// of them.
+type lagging struct {
+	store.Store
+
+	mu   sync.Mutex
+	lags []time.Duration // guarded by mu
+}
+
+func (l *lagging) View(ctx context.Context, f func(store.Reader) error) error {
+	var r lookedFor
+	err := l.Store.View(ctx, func(tx store.Reader) error {
+		r.Reader = tx
+		return f(&r)
+	})
+	if r.servers {
+		pass(l.next())
+	}
+	return err
+}
+
+func (l *lagging) next() (lag time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.lags) > 0 {
+		lag, l.lags = l.lags[0], l.lags[1:]
+	}
+	return lag
+}
+
+// lookedFor notes whether somebody has asked who is there.
+type lookedFor struct {
+	store.Reader
+	servers bool
+}
+
+func (r *lookedFor) Scan(prefix string) iter.Seq2[store.Item, error] {
+	r.servers = r.servers || prefix == records.Servers
+	return r.Reader.Scan(prefix)
+}
+
+// Servers that start at the same time know of each other, in whatever order the store answers
+// one of them.
+func TestServersThatStartTogether(t *testing.T) {
+	const s = time.Second
+	for _, lags := range [][]time.Duration{{s, 2 * s, 3 * s}, {2 * s, 3 * s, s}, {3 * s, s, 2 * s}} {
+		inBubble(t, func(t *testing.T, other *shared) {
+			slow := &shared{t: t, store: &lagging{Store: other.store, lags: lags}}
+			a := slow.server("a")
+			defer a.Close()
+			b := other.server("b")
+			defer b.Close()
+			pass(time.Minute)
+			if there, _ := a.Servers(); len(there) != 2 {
+				t.Errorf("with lags of %v: %d servers are there, want 2", lags, len(there))
+			}
+		})
+	}
 }
 
 // One scan counts for all, and each adds what comes through itself.
