@@ -58,7 +58,7 @@ func (h *hub) join(ctx context.Context) (*batch, error) {
 		h.overview, h.head, h.ended = first, newBatch(), make(chan struct{})
 		ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 		h.stop = stop
-		go h.run(ctx, h.ended)
+		go h.run(ctx, first, h.ended)
 	}
 	h.streams++
 	return h.head, nil
@@ -91,8 +91,8 @@ func (h *hub) shown() ([]row, bool) {
 
 func newBatch() *batch { return &batch{ready: make(chan struct{})} }
 
-// run makes batches until ctx ends.
-func (h *hub) run(ctx context.Context, ended chan<- struct{}) {
+// run makes batches for the streams of an overview until ctx ends.
+func (h *hub) run(ctx context.Context, o *overview, ended chan<- struct{}) {
 	defer close(ended)
 	in := make(chan *batch)
 	var follower sync.WaitGroup
@@ -109,7 +109,7 @@ func (h *hub) run(ctx context.Context, ended chan<- struct{}) {
 		case <-ticks.C:
 			b.tick = true
 		}
-		h.publish(ctx, b)
+		h.publish(ctx, o, b)
 		// Changes wait here meanwhile, and become one for each cluster.
 		select {
 		case <-ctx.Done():
@@ -143,15 +143,10 @@ func (h *hub) follow(ctx context.Context, in chan<- *batch) {
 	}
 }
 
-// publish completes a batch, and appends it to the list.
-func (h *hub) publish(ctx context.Context, b *batch) {
+// publish completes a batch, and appends it to the list. If the last stream has left
+// meanwhile, there may be others already, whose list begins anew.
+func (h *hub) publish(ctx context.Context, o *overview, b *batch) {
 	b.registry = h.src.Registry()
-	h.mu.Lock()
-	o := h.overview
-	h.mu.Unlock()
-	if o == nil {
-		return // the last stream has just left
-	}
 	ctx, cancel := context.WithTimeout(ctx, readTime)
 	defer cancel()
 	rows, err := o.next(ctx, b)
@@ -163,7 +158,7 @@ func (h *hub) publish(ctx context.Context, b *batch) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.head == nil {
+	if h.overview != o {
 		return
 	}
 	h.head.next = b
