@@ -276,16 +276,22 @@ func TestRunStoppedWithSignalsIgnored(t *testing.T) {
 func TestRunInterruptedTwice(t *testing.T) {
 	l := startRun(t, "-n", "2", "--", "sh", "-c", `exec 9>"$FIFO"; trap 'echo on' INT TERM; echo up; while :; do sleep 0.01; done`)
 	l.lines(t, 2)
-	for _, lines := range []int{2, 0} {
+	l.interruptTwice(t, 2)
+	wantStatus(t, l.Wait(), 137)
+	l.wantGone(t)
+}
+
+// interruptTwice sends the second signal when so many lines have been said to the first.
+func (l *launched) interruptTwice(t *testing.T, lines int) {
+	t.Helper()
+	for _, n := range []int{lines, 0} {
 		if err := l.Process.Signal(os.Interrupt); err != nil {
 			t.Fatal(err)
 		}
-		l.lines(t, lines)
+		l.lines(t, n)
 		<-time.After(100 * time.Millisecond) // two at the same time are one
 	}
 	_, _ = io.Copy(io.Discard, l.out)
-	wantStatus(t, l.Wait(), 137)
-	l.wantGone(t)
 }
 
 // So is the command of --then, whatever is left of its time.
@@ -293,14 +299,7 @@ func TestRunInterruptedTwiceDuringThen(t *testing.T) {
 	l := startRun(t, "-n", "2", "--stop-timeout", "1h",
 		"--then", `exec 9>"$FIFO"; trap 'echo on' INT TERM; echo up; while :; do sleep 0.01; done`, "--", "sleep", "1000")
 	l.lines(t, 1)
-	for _, lines := range []int{1, 0} {
-		if err := l.Process.Signal(os.Interrupt); err != nil {
-			t.Fatal(err)
-		}
-		l.lines(t, lines)
-		<-time.After(100 * time.Millisecond) // two at the same time are one
-	}
-	_, _ = io.Copy(io.Discard, l.out)
+	l.interruptTwice(t, 1)
 	wantStatus(t, l.Wait(), 130)
 	l.wantGone(t)
 }
