@@ -46,8 +46,10 @@ func parseHTTP(kind, rest string) (Ready, error) {
 	return Ready{Kind: kind, Port: port, Text: "/" + path}, nil
 }
 
-// isPort reports whether text can be a port's name or index.
-func isPort(text string) bool { return regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`).MatchString(text) }
+// portPattern is what a port's name or index looks like.
+var portPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
+
+func isPort(text string) bool { return portPattern.MatchString(text) }
 
 // checkReady finds what is wrong with a check of r's members. No text is no check.
 func (r *Recipe) checkReady(text string) error {

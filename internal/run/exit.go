@@ -16,7 +16,8 @@ type ExitError struct {
 // Exit codes of programs that could not be started, as shells and env have them.
 const (
 	codeCannotRun = 126
-	codeNotFound  = 127
+	// CodeNotFound is that of what is not installed.
+	CodeNotFound = 127
 )
 
 // Error says it in one line.

@@ -29,7 +29,7 @@ func LookPath(program string) (string, error) {
 		return path, nil
 	}
 	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
-		return "", &ExitError{Name: program, Code: codeNotFound, Err: fmt.Errorf("%w: install it, or give its path", ErrNotFound)}
+		return "", &ExitError{Name: program, Code: CodeNotFound, Err: fmt.Errorf("%w: install it, or give its path", ErrNotFound)}
 	}
 	if e := (*exec.Error)(nil); errors.As(err, &e) {
 		err = e.Err // ExitError has the name already

@@ -52,11 +52,8 @@ func CheckModules(ctx context.Context, r *recipe.Recipe) error {
 	if command := r.Install.Command(); command != "" {
 		how = fmt.Sprintf("install it with '%s'", command)
 	}
-	return &run.ExitError{Name: r.Name, Code: codeNotFound, Err: fmt.Errorf("%s has no module %s: %s", interpreter, strings.Join(missing, ", "), how)}
+	return &run.ExitError{Name: r.Name, Code: run.CodeNotFound, Err: fmt.Errorf("%s has no module %s: %s", interpreter, strings.Join(missing, ", "), how)}
 }
-
-// codeNotFound is the exit code for what is not installed.
-const codeNotFound = 127
 
 // missing returns what each of the recipes needs and this machine does not have, by the
 // recipe's name: programs, and then modules of Python. Each Python is asked once.
